@@ -1,0 +1,125 @@
+//! One suite of behaviour, written once, that every transport has to pass.
+//!
+//! A case is an async function of a [`Scope`]: a client, and keys that no other case uses. Cases panic when the
+//! behaviour is wrong. To test a transport of your own, run all of [`CASES`] against it:
+//!
+//! ```
+//! use edgecask::Client;
+//! use edgecask_behaviour::{CASES, Scope};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! for case in CASES {
+//!     let client = Client::memory(); // over your transport
+//!     case.run(Scope::new(client)?).await;
+//! }
+//! # Ok::<(), edgecask::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What a transport says it cannot do ([`Capabilities`](edgecask::transport::Capabilities)), it has to refuse at once
+//! with a typed error; the cases check that instead.
+
+mod batches;
+mod binary;
+mod cache;
+mod errors;
+mod hashes;
+mod keys;
+mod lists;
+mod pubsub;
+mod scripting;
+mod server;
+mod sets;
+mod sorted_sets;
+mod stores;
+mod strings;
+
+use edgecask::platform::{self, BoxFuture};
+use edgecask::{Client, Key, Keyspace, Pattern, Result};
+
+/// The client under test, and a keyspace of one case's own.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The client under test.
+    pub client: Client,
+    keyspace: Keyspace,
+    name: String,
+}
+
+impl Scope {
+    /// A scope with keys that nobody else uses.
+    ///
+    /// # Errors
+    /// If the platform has no randomness.
+    pub fn new(client: Client) -> Result<Self> {
+        let name = format!("{:016x}", u64::from_le_bytes(platform::random()?));
+        let keyspace = Keyspace::new(["behaviour", &name])?;
+        Ok(Self { client, keyspace, name })
+    }
+
+    fn key(&self, name: &str) -> Key {
+        self.keyspace.key([name]).expect("the name of a key is not empty")
+    }
+
+    /// The pattern of all keys of this scope.
+    fn pattern(&self) -> Pattern {
+        self.keyspace.pattern()
+    }
+
+    /// An identifier that no other scope uses, for keys whose form is fixed.
+    fn unique(&self, name: &str) -> String {
+        format!("{name}-{}", self.name)
+    }
+}
+
+/// One behaviour.
+#[derive(Debug)]
+pub struct Case {
+    name: &'static str,
+    run: fn(Scope) -> BoxFuture<'static, ()>,
+}
+
+impl Case {
+    /// The family and the behaviour, such as `strings::a_value_is_found_again`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Checks it. Panics if the behaviour is wrong.
+    pub fn run(&self, scope: Scope) -> BoxFuture<'static, ()> {
+        (self.run)(scope)
+    }
+}
+
+macro_rules! cases {
+    ($($family:ident: $($case:ident),+;)+) => {
+        /// Every case.
+        pub static CASES: &[Case] = &[$($(Case {
+            name: concat!(stringify!($family), "::", stringify!($case)),
+            run: |scope| Box::pin($family::$case(scope)),
+        }),+),+];
+    };
+}
+
+cases! {
+    strings: a_value_is_found_again, absent_is_not_null, conditions_decide, lifetimes_are_kept, old_values_are_given,
+        counters_count, many_at_once, parts_of_a_value, expiry_changes_on_reading;
+    keys: existence_and_deletion, expiry, names_change, a_scan_finds_what_stays, types_are_told;
+    hashes: fields_are_kept, counters_in_fields, random_fields, fields_are_scanned;
+    lists: both_ends, positions, moving_between_lists, popping_many;
+    sets: members_are_unique, algebra, random_members;
+    sorted_sets: scores_order, ranges, conditions_on_scores, combinations, popping, random_members;
+    pubsub: publishing_and_listening;
+    scripting: a_script_runs_and_is_remembered, unknown_scripts_are_told;
+    server: it_answers, the_clock_runs;
+    batches: a_pipeline_keeps_order_and_errors, a_transaction_is_one, a_bad_transaction_runs_nothing,
+        an_empty_batch_sends_nothing, long_batches;
+    binary: bytes_survive, bytes_in_batches, odd_keys;
+    errors: redis_errors_are_typed, what_cannot_be_served_fails_at_once;
+    cache: values_are_typed, every_entry_expires, loading_once, an_invalidation_beats_a_load, patterns, many_entries,
+        a_broken_entry_is_reloaded;
+    stores: policies_are_read_through, writes_invalidate, conversation_settings_combine, validations_are_cached,
+        credentials_stay_secret;
+}

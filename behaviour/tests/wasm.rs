@@ -1,0 +1,32 @@
+//! The behaviour suite as wasm32, under Node.
+#![cfg(target_arch = "wasm32")]
+
+use edgecask::Client;
+use edgecask_behaviour::{CASES, Scope};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_test::{console_log, wasm_bindgen_test};
+
+async fn run_all(client: Client) {
+    for case in CASES {
+        console_log!("{}", case.name());
+        case.run(Scope::new(client.clone()).unwrap()).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn the_embedded_engine() {
+    run_all(Client::memory()).await;
+}
+
+#[wasm_bindgen_test]
+async fn rest_through_fetch() {
+    let (url, token) = (variable("EDGECASK_TEST_URL"), variable("EDGECASK_TEST_TOKEN"));
+    run_all(Client::rest(&url, &token).unwrap()).await;
+}
+
+/// A variable of Node's environment.
+fn variable(name: &str) -> String {
+    let get = |object: &JsValue, name: &str| js_sys::Reflect::get(object, &name.into()).unwrap();
+    let environment = get(&get(&js_sys::global(), "process"), "env");
+    get(&environment, name).as_string().expect("cargo xtask test sets it")
+}

@@ -1,0 +1,91 @@
+//! The command line of the local REST server.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+use edgecask_server::{Server, ServerOptions};
+
+/// A local server of the Upstash Redis REST API.
+///
+/// Without options it serves an embedded engine, whose data is gone when it stops. Point any client of the REST API at
+/// the URL and the token that it prints.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    /// Serve an embedded engine (the default)
+    #[arg(long, conflicts_with = "redis")]
+    memory: bool,
+
+    /// Serve the Redis at this URL, such as redis://127.0.0.1:6379
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+
+    /// Listen on this address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    host: IpAddr,
+
+    /// Listen on this port; 0 takes any free one
+    #[arg(long, default_value_t = 8079)]
+    port: u16,
+
+    /// The token that may do everything; a random one if it is not given
+    #[arg(long)]
+    token: Option<String>,
+
+    /// A token that may only read
+    #[arg(long, value_name = "TOKEN")]
+    read_only_token: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "edgecask-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let (mut settings, backend) = match &options.redis {
+        Some(url) => (ServerOptions::redis(url)?, "a Redis server"),
+        None => (ServerOptions::memory(), "an embedded engine"),
+    };
+    settings = settings.host(options.host).port(options.port);
+    if let Some(token) = options.token {
+        settings = settings.token(token);
+    }
+    if let Some(token) = options.read_only_token {
+        settings = settings.read_only_token(token);
+    }
+    let server = Server::start(settings).await?;
+    writeln!(
+        std::io::stdout(),
+        "The Upstash REST API over {backend}. Ctrl-C stops it.\n\n\
+         UPSTASH_REDIS_REST_URL={}\nUPSTASH_REDIS_REST_TOKEN={}",
+        server.url(),
+        server.token()
+    )?;
+    stop_signal().await?;
+    server.stop().await;
+    Ok(())
+}
+
+#[cfg(unix)]
+async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,113 @@
+//! Replies as JSON, with strings plain or in base64.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use edgecask::transport::Results;
+use edgecask::{Error, Value};
+
+/// How the client asked for strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strings {
+    Plain,
+    Base64,
+}
+
+/// `{"result":…}` or `{"error":"…"}`.
+pub(crate) fn envelope(result: &Result<Value, Error>, strings: Strings, out: &mut Vec<u8>) {
+    match result {
+        Ok(value) => {
+            out.extend_from_slice(b"{\"result\":");
+            write(value, strings, out);
+            out.push(b'}');
+        }
+        Err(error) => error_envelope(&error_text(error), out),
+    }
+}
+
+pub(crate) fn error_envelope(text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"error\":");
+    write_text(text, out);
+    out.push(b'}');
+}
+
+/// `[{"result":…},{"error":"…"}]`.
+pub(crate) fn envelopes(results: &Results, strings: Strings, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (number, result) in results.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        envelope(result, strings, out);
+    }
+    out.push(b']');
+}
+
+/// What Redis said, word for word; of other errors, their text.
+pub(crate) fn error_text(error: &Error) -> String {
+    match error.code() {
+        Some(_) => error.message().to_owned(),
+        None => format!("ERR {}", error.message()),
+    }
+}
+
+fn write(value: &Value, strings: Strings, out: &mut Vec<u8>) {
+    match value {
+        Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        // The status OK is the one string that is never encoded; a stored "OK" is.
+        Value::Simple(status) if &status[..] == b"OK" => out.extend_from_slice(b"\"OK\""),
+        Value::Simple(bytes) | Value::Bulk(bytes) => match strings {
+            Strings::Plain => write_text(&String::from_utf8_lossy(bytes), out),
+            Strings::Base64 => {
+                out.push(b'"');
+                out.extend_from_slice(BASE64.encode(bytes).as_bytes());
+                out.push(b'"');
+            }
+        },
+        Value::Array(items) => write_list(items.iter(), strings, out),
+        // RESP2 has no maps: they are flat arrays.
+        Value::Map(pairs) => {
+            write_list(pairs.iter().flat_map(|(key, value)| [key, value]), strings, out);
+        }
+        _ => out.extend_from_slice(b"null"),
+    }
+}
+
+fn write_list<'a>(items: impl Iterator<Item = &'a Value>, strings: Strings, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (number, item) in items.enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        write(item, strings, out);
+    }
+    out.push(b']');
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    // Writing a string to a Vec cannot fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(value: Value, strings: Strings) -> String {
+        let mut out = Vec::new();
+        write(&value, strings, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn only_the_status_ok_is_not_encoded() {
+        let value =
+            || Value::Array(vec![Value::OK, Value::bulk("OK"), Value::Integer(1), Value::Nil]);
+        assert_eq!(shown(value(), Strings::Base64), r#"["OK","T0s=",1,null]"#);
+        assert_eq!(shown(value(), Strings::Plain), r#"["OK","OK",1,null]"#);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_replaced_in_plain_json() {
+        assert_eq!(shown(Value::bulk(&b"a\xff\""[..]), Strings::Plain), "\"a\u{fffd}\\\"\"");
+    }
+}

@@ -1,0 +1,160 @@
+use std::time::Duration;
+
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use super::convert;
+use crate::client::Client;
+use crate::command::keys::KeyCommands;
+use crate::command::server::ServerCommands;
+use crate::command::strings::{SetOptions, StringCommands};
+use crate::config::Config;
+use crate::layer::Deadline;
+use crate::transport::rest::{RestOptions, RestTransport};
+use crate::{Error, ErrorKind, Result};
+
+/// A Redis client over the Upstash REST API, or over an embedded engine.
+#[wasm_bindgen(js_name = Client)]
+#[derive(Debug)]
+pub struct JsClient(pub(super) Client);
+
+#[wasm_bindgen(js_class = Client)]
+impl JsClient {
+    /// A client of the REST API at this URL. Nothing is sent yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        #[wasm_bindgen(unchecked_param_type = "ClientOptions")] options: &JsValue,
+    ) -> Result<JsClient, JsValue> {
+        connect(options).map(Self).map_err(convert::error)
+    }
+
+    /// A client over a new, empty embedded engine.
+    pub fn memory() -> JsClient {
+        Self(Client::memory())
+    }
+
+    /// A client as these variables say: `REDIS_URL` and `REDIS_PASSWORD`, `UPSTASH_REDIS_REST_URL` and
+    /// `UPSTASH_REDIS_REST_TOKEN`, or `KV_REST_API_URL` and `KV_REST_API_TOKEN`; with none of them, the embedded engine.
+    /// Give it `process.env`, or the `env` of a Worker.
+    #[wasm_bindgen(js_name = fromEnv)]
+    pub fn from_env(
+        #[wasm_bindgen(unchecked_param_type = "Record<string, unknown>")] env: &JsValue,
+    ) -> Result<JsClient, JsValue> {
+        Config::from_variables(|name| convert::option(env, name)?.as_string())
+            .and_then(|config| config.client())
+            .map(Self)
+            .map_err(convert::error)
+    }
+
+    /// Sends any command: `client.command(["SET", "key", "value", "EX", 60])`.
+    #[wasm_bindgen(unchecked_return_type = "Reply")]
+    pub async fn command(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Argument[]")] args: Array,
+    ) -> Result<JsValue, JsValue> {
+        let client = self.0.clone();
+        let reply = async { client.send(&convert::command(&args)?).await };
+        reply.await.map(convert::reply).map_err(convert::error)
+    }
+
+    /// Sends commands in order in one round trip. A command's error stands in its place, and does not stop the others.
+    #[wasm_bindgen(unchecked_return_type = "(Reply | EdgecaskError)[]")]
+    pub async fn pipeline(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Argument[][]")] commands: Array,
+    ) -> Result<JsValue, JsValue> {
+        let client = self.0.clone();
+        let results = async { client.send_pipeline(&convert::commands(&commands)?).await };
+        results.await.map(replies).map_err(convert::error)
+    }
+
+    /// Runs commands as a unit (MULTI/EXEC) in one round trip.
+    #[wasm_bindgen(unchecked_return_type = "(Reply | EdgecaskError)[]")]
+    pub async fn transaction(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Argument[][]")] commands: Array,
+    ) -> Result<JsValue, JsValue> {
+        let client = self.0.clone();
+        let results = async { client.send_transaction(&convert::commands(&commands)?).await };
+        results.await.map(replies).map_err(convert::error)
+    }
+
+    /// The text of a key, or `null` if it is absent. Nothing is parsed.
+    #[wasm_bindgen(unchecked_return_type = "string | null")]
+    pub async fn get(&self, key: String) -> Result<JsValue, JsValue> {
+        let text: Option<String> = self.0.get(key).await.map_err(convert::error)?;
+        Ok(text.map_or(JsValue::NULL, Into::into))
+    }
+
+    /// The bytes of a key, or `null` if it is absent.
+    #[wasm_bindgen(js_name = getBytes, unchecked_return_type = "Uint8Array | null")]
+    pub async fn get_bytes(&self, key: String) -> Result<JsValue, JsValue> {
+        let bytes: Option<Vec<u8>> = self.0.get(key).await.map_err(convert::error)?;
+        Ok(bytes.map_or(JsValue::NULL, |bytes| Uint8Array::from(&bytes[..]).into()))
+    }
+
+    /// Sets a key; tells whether it did, which the options `nx` and `xx` may prevent.
+    pub async fn set(
+        &self,
+        key: String,
+        #[wasm_bindgen(unchecked_param_type = "Argument")] value: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "SetOptions")] options: JsValue,
+    ) -> Result<bool, JsValue> {
+        let client = self.0.clone();
+        let set = async {
+            let options = set_options(&options)?;
+            let value = convert::command(&Array::of2(&"SET".into(), &value))?;
+            client.set_with(key, value.get(0).unwrap_or_default(), options).await
+        };
+        set.await.map_err(convert::error)
+    }
+
+    /// Deletes keys; tells how many were there.
+    pub async fn del(&self, keys: Vec<String>) -> Result<f64, JsValue> {
+        let count = self.0.del(keys).await.map_err(convert::error)?;
+        Ok(count as f64)
+    }
+
+    /// Resolves if the server answers.
+    pub async fn ping(&self) -> Result<(), JsValue> {
+        self.0.ping().await.map_err(convert::error)
+    }
+}
+
+fn connect(options: &JsValue) -> Result<Client> {
+    let text = |name| convert::option(options, name).and_then(|value| value.as_string());
+    let (Some(url), Some(token)) = (text("url"), text("token")) else {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "new Client({ url, token }) needs both, as strings; Client.memory() needs neither",
+        ));
+    };
+    let allow_http = convert::option(options, "allowHttp").is_some_and(|allow| allow.is_truthy());
+    let transport = RestTransport::new(RestOptions::new(url, token).allow_http(allow_http))?;
+    let limit = convert::positive(options, "timeoutMs", "timeoutMs is a whole number above 0")?;
+    let deadline = limit.map(Duration::from_millis).map(Deadline::new).unwrap_or_default();
+    Ok(Client::new(transport).layer(deadline))
+}
+
+fn set_options(options: &JsValue) -> Result<SetOptions> {
+    let mut set = SetOptions::new();
+    if let Some(seconds) = convert::positive(options, "ex", "ex is a whole number above 0")? {
+        set = set.ex(seconds);
+    }
+    if let Some(millis) = convert::positive(options, "px", "px is a whole number above 0")? {
+        set = set.px(millis);
+    }
+    let flag = |name| convert::option(options, name).is_some_and(|flag| flag.is_truthy());
+    match (flag("nx"), flag("xx")) {
+        (true, true) => Err(convert::invalid("nx and xx exclude each other")),
+        (true, false) => Ok(set.nx()),
+        (false, true) => Ok(set.xx()),
+        (false, false) => Ok(set),
+    }
+}
+
+fn replies(results: crate::transport::Results) -> JsValue {
+    let items =
+        results.into_iter().map(|result| result.map_or_else(convert::error, convert::reply));
+    items.collect::<Array>().into()
+}

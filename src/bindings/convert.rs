@@ -1,0 +1,138 @@
+//! Between JavaScript's values and ours.
+
+use js_sys::{Array, BigInt, Reflect, Uint8Array};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+
+use crate::command::Command;
+use crate::{BoxError, Error, ErrorKind, Result, Value};
+
+/// Integers beyond this are bigints in JavaScript.
+const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+
+/// `["SET", "k", 1]`.
+pub(super) fn command(args: &Array) -> Result<Command> {
+    let mut args = args.iter();
+    let name = args.next().and_then(|name| name.as_string());
+    let name = name.ok_or_else(|| invalid("a command begins with its name, a string"))?;
+    args.try_fold(Command::new(name), argument)
+}
+
+fn argument(command: Command, arg: JsValue) -> Result<Command> {
+    if let Some(text) = arg.as_string() {
+        return Ok(command.arg(text));
+    }
+    if let Some(bytes) = arg.dyn_ref::<Uint8Array>() {
+        return Ok(command.arg(bytes.to_vec()));
+    }
+    if let Some(yes) = arg.as_bool() {
+        return Ok(command.arg(if yes { "true" } else { "false" }));
+    }
+    // A number or bigint is written as JavaScript writes it; NaN is no argument.
+    let is_number = arg.as_f64().is_some_and(|number| !number.is_nan());
+    if is_number || arg.is_bigint() {
+        return Ok(command.arg(String::from(js_sys::Object::from(arg).to_string())));
+    }
+    Err(invalid("an argument is a string, a number, a bigint, a boolean or a Uint8Array")
+        .with_command(|| command.label()))
+}
+
+/// `[["SET", "k", 1], ["GET", "k"]]`.
+pub(super) fn commands(batch: &Array) -> Result<Vec<Command>> {
+    let lists = batch.iter().map(|args| {
+        let args =
+            args.dyn_into::<Array>().map_err(|_| invalid("a batch is an array of arrays"))?;
+        command(&args)
+    });
+    lists.collect()
+}
+
+pub(super) fn invalid(message: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
+}
+
+pub(super) fn reply(value: Value) -> JsValue {
+    match value {
+        Value::Nil => JsValue::NULL,
+        Value::Integer(number) if number.abs() <= MAX_SAFE_INTEGER => (number as f64).into(),
+        Value::Integer(number) => BigInt::from(number).into(),
+        Value::Simple(bytes) | Value::Bulk(bytes) => match std::str::from_utf8(&bytes) {
+            Ok(text) => text.into(),
+            Err(_) => Uint8Array::from(&bytes[..]).into(),
+        },
+        Value::Array(items) => items.into_iter().map(reply).collect::<Array>().into(),
+        Value::Map(pairs) => {
+            let items = pairs.into_iter().flat_map(|(key, value)| [reply(key), reply(value)]);
+            items.collect::<Array>().into()
+        }
+    }
+}
+
+/// An `EdgecaskError`.
+pub(super) fn error(error: Error) -> JsValue {
+    let js = js_sys::Error::new(&error.to_string());
+    js.set_name("EdgecaskError");
+    let set = |name: &str, value: JsValue| {
+        // Setting a property of a new object cannot fail.
+        let _ = Reflect::set(&js, &name.into(), &value);
+    };
+    set("kind", format!("{:?}", error.kind()).into());
+    set("outcome", format!("{:?}", error.outcome()).into());
+    if let Some(code) = error.code() {
+        set("code", code.into());
+    }
+    if let Some(status) = error.status() {
+        set("status", status.into());
+    }
+    if let Some(wait) = error.retry_after() {
+        set("retryAfterMs", (wait.as_millis() as f64).into());
+    }
+    js.into()
+}
+
+/// A JavaScript exception as an error of a backing store.
+pub(super) fn exception(thrown: &JsValue) -> BoxError {
+    match thrown.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()).into(),
+        None => "the backing store threw something that is not an Error".into(),
+    }
+}
+
+pub(super) fn to_js<T: Serialize>(value: &T) -> Result<JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    value
+        .serialize(&serializer)
+        .map_err(|_| Error::new(ErrorKind::Codec, "the value has no JavaScript form"))
+}
+
+pub(super) fn from_js<T: DeserializeOwned>(value: JsValue, what: &'static str) -> Result<T> {
+    // The message of serde names fields and may quote values.
+    serde_wasm_bindgen::from_value(value).map_err(|_| invalid(what))
+}
+
+/// A property of an options object; `undefined` and `null` count as not given.
+pub(super) fn option(options: &JsValue, name: &str) -> Option<JsValue> {
+    if !options.is_object() {
+        return None;
+    }
+    let value = Reflect::get(options, &name.into()).ok()?;
+    (!value.is_undefined() && !value.is_null()).then_some(value)
+}
+
+/// A property that is a whole number above 0.
+pub(super) fn positive(
+    options: &JsValue,
+    name: &str,
+    message: &'static str,
+) -> Result<Option<u64>> {
+    match option(options, name).map(|value| value.as_f64()) {
+        None => Ok(None),
+        Some(Some(number))
+            if number >= 1.0 && number <= MAX_SAFE_INTEGER as f64 && number.fract() == 0.0 =>
+        {
+            Ok(Some(number as u64))
+        }
+        Some(_) => Err(invalid(message)),
+    }
+}

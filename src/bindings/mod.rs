@@ -1,0 +1,11 @@
+//! The JavaScript face: the npm package that wasm-pack builds from this crate.
+
+mod client;
+mod convert;
+mod stores;
+
+use wasm_bindgen::prelude::*;
+
+/// The types that wasm-bindgen cannot derive.
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = include_str!("types.ts");

@@ -1,0 +1,89 @@
+/** One argument of a command. Numbers are written in decimal; a Uint8Array goes as its bytes. */
+export type Argument = string | number | bigint | boolean | Uint8Array;
+
+/**
+ * A reply: `null` is absent, an integer beyond what a number holds is a bigint, a string that is not UTF-8 is its bytes.
+ * Nothing is parsed: what was stored as "null" or "007" comes back as that string.
+ */
+export type Reply = null | number | bigint | string | Uint8Array | Reply[];
+
+/** Every promise of this package that is rejected is rejected with this. No message holds a value or a token. */
+export interface EdgecaskError extends Error {
+  name: "EdgecaskError";
+  kind:
+    | "Config" | "InvalidInput" | "Unsupported" | "Connect" | "Timeout" | "Disconnected" | "Unauthorized" | "Throttled"
+    | "Http" | "Protocol" | "Server" | "Discarded" | "Type" | "Codec" | "Store";
+  /** Whether the command may have been carried out. */
+  outcome: "NotSent" | "Refused" | "Unknown" | "Completed";
+  /** The first word of a Redis error: "ERR", "WRONGTYPE", … */
+  code?: string;
+  /** The HTTP status. */
+  status?: number;
+  /** How long the server asked to wait. */
+  retryAfterMs?: number;
+}
+
+export interface ClientOptions {
+  url: string;
+  token: string;
+  /** How long a call may take. Default: 5000. */
+  timeoutMs?: number;
+  /** Lets the token travel unencrypted to another host. Default: false. */
+  allowHttp?: boolean;
+}
+
+export interface SetOptions {
+  /** Expires in so many seconds. */
+  ex?: number;
+  /** Expires in so many milliseconds. */
+  px?: number;
+  /** Only if the key is absent. */
+  nx?: boolean;
+  /** Only if the key is there. */
+  xx?: boolean;
+}
+
+/** What a tenant's requests to language models may do. Other fields are kept. */
+export interface LlmPolicy {
+  tenantId: string;
+  defaultProvider?: string;
+  defaultModel?: string;
+  allowedModels?: string[];
+  allowRemoteEgress?: boolean;
+  maxOutputTokens?: number;
+  monthlyBudgetCents?: number;
+  [field: string]: unknown;
+}
+
+/** Where records are kept: the source of truth. */
+export interface BackingStore<Id, Item> {
+  get(id: Id): Promise<Item | null | undefined> | Item | null | undefined;
+  set(item: Item): Promise<unknown> | unknown;
+  delete(id: Id): Promise<boolean> | boolean;
+}
+
+export interface StoreOptions<Id, Item> {
+  /** Default: the memory of this process. */
+  backing?: BackingStore<Id, Item>;
+  /** Default: 300. */
+  ttlSeconds?: number;
+  /** What happens when the cache is away. Default: "important", the backing store answers. */
+  tier?: "critical" | "important" | "best-effort";
+}
+
+export interface Health {
+  healthy: boolean;
+  backend: "redis" | "in-memory" | "none";
+  latencyMs?: number;
+  error?: string;
+}
+
+export interface CacheStats {
+  hits: number;
+  misses: number;
+  loads: number;
+  stored: number;
+  refused: number;
+  deleted: number;
+  errors: number;
+}

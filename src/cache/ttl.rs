@@ -1,0 +1,74 @@
+use std::time::Duration;
+
+use crate::command::strings::SetOptions;
+use crate::{Error, ErrorKind, Result};
+
+/// How long an entry lives. Made from a [`Duration`], or by name.
+///
+/// ```
+/// use edgecask::cache::Ttl;
+/// use std::time::Duration;
+///
+/// assert_eq!(Ttl::seconds(300), Ttl::from(Duration::from_secs(300)));
+/// let config = Ttl::FOREVER; // until somebody deletes it
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ttl(Option<Duration>);
+
+impl Ttl {
+    /// The entry never expires. It stays until it is deleted.
+    pub const FOREVER: Self = Self(None);
+
+    /// So many seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(Some(Duration::from_secs(seconds)))
+    }
+
+    /// The duration, or `None` for [`Ttl::FOREVER`].
+    pub fn duration(&self) -> Option<Duration> {
+        self.0
+    }
+
+    /// The lifetime in milliseconds, at least 1; 0 stands for [`Ttl::FOREVER`].
+    pub(crate) fn millis(self) -> Result<u64> {
+        match self.0 {
+            None => Ok(0),
+            Some(Duration::ZERO) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a time to live of zero would store nothing: delete the entry, or name Ttl::FOREVER",
+            )),
+            // Redis counts in i64 milliseconds from the epoch; ten thousand years are enough.
+            Some(duration) => Ok((duration.as_millis().clamp(1, 315_360_000_000_000)) as u64),
+        }
+    }
+
+    pub(crate) fn set_options(self) -> Result<SetOptions> {
+        let options = SetOptions::new();
+        Ok(match self.millis()? {
+            0 => options,
+            millis if millis % 1000 == 0 => options.ex(millis / 1000),
+            millis => options.px(millis),
+        })
+    }
+}
+
+impl From<Duration> for Ttl {
+    fn from(duration: Duration) -> Self {
+        Self(Some(duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_duration_is_one_that_redis_takes() {
+        assert_eq!(Ttl::seconds(300).set_options().ok(), Some(SetOptions::new().ex(300)));
+        let short = Ttl::from(Duration::from_nanos(1));
+        assert_eq!(short.set_options().ok(), Some(SetOptions::new().px(1)));
+        assert!(Ttl::from(Duration::MAX).millis().is_ok_and(|millis| millis < i64::MAX as u64));
+        assert!(Ttl::seconds(0).set_options().is_err());
+        assert_eq!(Ttl::FOREVER.set_options().ok(), Some(SetOptions::new()));
+    }
+}

@@ -1,0 +1,216 @@
+//! The client: a cheap-to-clone handle that carries every typed command over any transport.
+
+mod batch;
+mod call;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use batch::{Pipeline, Replies, Slot, Transaction};
+pub use call::Call;
+
+use crate::command::{Command, Execute, Script, ToArg};
+use crate::layer::Layer;
+use crate::transport::{Capabilities, Messages, Results, Transport};
+use crate::{FromValue, Result, Value};
+
+/// A client of Redis, whichever way it is reached. Clones share the transport.
+///
+/// The typed commands are the traits of [`command`](crate::command); `use edgecask::prelude::*;` brings them in.
+///
+/// ```
+/// use edgecask::prelude::*;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// client.set("key", "value").await?;
+/// let value: Option<String> = client.get("key").await?;
+/// assert_eq!(value.as_deref(), Some("value"));
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+}
+
+impl Client {
+    /// A client over this transport, with no layer around it.
+    pub fn new(transport: impl Transport) -> Self {
+        Self { transport: Arc::new(transport) }
+    }
+
+    /// A client over a new, empty embedded engine.
+    #[cfg(feature = "memory")]
+    pub fn memory() -> Self {
+        Self::new(crate::transport::memory::MemoryTransport::new())
+    }
+
+    /// A client over the Upstash REST API at this URL, with the default [`Deadline`](crate::layer::Deadline).
+    ///
+    /// ```
+    /// use edgecask::Client;
+    ///
+    /// let client = Client::rest("https://example.upstash.io", "token")?;
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL or the token cannot be used.
+    #[cfg(feature = "rest")]
+    pub fn rest(url: &str, token: &str) -> Result<Self> {
+        use crate::transport::rest::{RestOptions, RestTransport};
+        let transport = RestTransport::new(RestOptions::new(url, token))?;
+        Ok(Self::new(transport).layer(crate::layer::Deadline::default()))
+    }
+
+    /// A client over TCP to a `redis://` URL, with the default [`Deadline`](crate::layer::Deadline). It connects when
+    /// the first command is sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL cannot be used.
+    #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
+    pub fn tcp(url: &str) -> Result<Self> {
+        use crate::transport::tcp::{TcpOptions, TcpTransport};
+        let transport = TcpTransport::new(TcpOptions::new(url))?;
+        Ok(Self::new(transport).layer(crate::layer::Deadline::default()))
+    }
+
+    /// The same client with a layer around its transport. The layer that is added last sees a command first.
+    #[must_use]
+    pub fn layer(self, layer: impl Layer) -> Self {
+        Self { transport: layer.wrap(self.transport) }
+    }
+
+    /// What the transport can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.transport.capabilities()
+    }
+
+    /// Sends a command and gives the reply as it is: one round trip.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) before anything is sent, or the transport's.
+    pub async fn send(&self, command: &Command) -> Result<Value> {
+        self.capabilities().check(command)?;
+        let reply = self.transport.send(command).await;
+        reply.map_err(|error| error.with_command(|| command.label()))
+    }
+
+    /// A queue of commands that go in one round trip, in order but not as a unit.
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::new(self.clone())
+    }
+
+    /// A queue of commands that run as a unit (MULTI/EXEC) in one round trip.
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(self.clone())
+    }
+
+    /// Sends commands in order in one round trip, and gives the replies as they are.
+    ///
+    /// # Errors
+    /// As for [`Client::send`], if the batch as a whole failed.
+    pub async fn send_pipeline(&self, commands: &[Command]) -> Result<Results> {
+        self.check(commands)?;
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let results = self.transport.pipeline(commands).await?;
+        Ok(named(commands, results))
+    }
+
+    /// Runs commands as a unit in one round trip, and gives the replies as they are.
+    ///
+    /// # Errors
+    /// As for [`Client::send_pipeline`], and [`ErrorKind::Discarded`](crate::ErrorKind::Discarded).
+    pub async fn send_transaction(&self, commands: &[Command]) -> Result<Results> {
+        self.check(commands)?;
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let results = self.transport.transaction(commands).await?;
+        Ok(named(commands, results))
+    }
+
+    fn check(&self, commands: &[Command]) -> Result<()> {
+        let capabilities = self.capabilities();
+        commands.iter().try_for_each(|command| capabilities.check(command))
+    }
+
+    /// Runs a script: EVALSHA, and EVAL once where the server does not know it yet. One round trip, rarely two.
+    pub fn run_script<R: FromValue>(
+        &self,
+        script: &Script,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Call<R> {
+        let (client, script) = (self.clone(), script.clone());
+        let evalsha = script.evalsha(keys, args);
+        let future = async move {
+            match client.send(&evalsha).await {
+                Err(error) if error.code() == Some("NOSCRIPT") => {
+                    client.send(&script.eval_instead(&evalsha)).await
+                }
+                reply => reply,
+            }
+        };
+        Call::new(Box::pin(future), R::from_value)
+    }
+
+    /// The messages of some channels, from now on. Redis SUBSCRIBE. The stream ends when the connection is lost;
+    /// dropping it unsubscribes.
+    ///
+    /// ```
+    /// use edgecask::prelude::*;
+    /// use futures_util::StreamExt;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::memory();
+    /// let mut messages = client.subscribe(["news"]).await?;
+    /// client.publish("news", "hello").await?;
+    /// let message = messages.next().await.expect("the subscription is alive")?;
+    /// assert_eq!(message.payload, "hello");
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where [`Capabilities::subscriptions`] is `false`.
+    pub async fn subscribe(
+        &self,
+        channels: impl IntoIterator<Item = impl Into<Bytes>>,
+    ) -> Result<Messages> {
+        let channels: Vec<Bytes> = channels.into_iter().map(Into::into).collect();
+        self.transport.subscribe(&channels).await
+    }
+}
+
+/// Names the command in each item's error.
+fn named(commands: &[Command], results: Results) -> Results {
+    let pairs = results.into_iter().zip(commands);
+    pairs
+        .map(|(result, command)| result.map_err(|error| error.with_command(|| command.label())))
+        .collect()
+}
+
+impl Execute for Client {
+    type Reply<R> = Call<R>;
+
+    fn execute_with<R>(&self, command: Command, convert: fn(Value) -> Result<R>) -> Call<R> {
+        let client = self.clone();
+        Call::new(Box::pin(async move { client.send(&command).await }), convert)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("transport", &self.transport).finish()
+    }
+}

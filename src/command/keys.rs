@@ -1,0 +1,298 @@
+//! Keys whatever they hold: existence, lifetime, names, iteration.
+
+use std::fmt;
+
+use super::{Command, Execute, ToArg};
+use crate::{Error, ErrorKind, FromValue, Result, Value};
+
+/// How long a key lives, in the unit that the command asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lifetime {
+    /// There is no such key.
+    Missing,
+    /// It never expires.
+    Persistent,
+    /// It expires: in so many seconds (TTL) or milliseconds (PTTL), or at this Unix time (EXPIRETIME, PEXPIRETIME).
+    Expires(u64),
+}
+
+impl FromValue for Lifetime {
+    fn from_value(value: Value) -> Result<Self> {
+        match i64::from_value(value)? {
+            -2 => Ok(Self::Missing),
+            -1 => Ok(Self::Persistent),
+            left => u64::try_from(left).map(Self::Expires).map_err(|_| {
+                Error::new(ErrorKind::Type, "asked for a time to live, the reply is negative")
+            }),
+        }
+    }
+}
+
+/// When EXPIRE and its kin change a time to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ExpireIf {
+    /// Always.
+    #[default]
+    Always,
+    /// Only if the key has none (`NX`).
+    Persistent,
+    /// Only if the key has one (`XX`).
+    Volatile,
+    /// Only if the new one is later (`GT`); no expiry counts as latest.
+    Later,
+    /// Only if the new one is sooner (`LT`).
+    Sooner,
+}
+
+impl ExpireIf {
+    fn append(self, command: Command) -> Command {
+        match self {
+            Self::Always => command,
+            Self::Persistent => command.arg("NX"),
+            Self::Volatile => command.arg("XX"),
+            Self::Later => command.arg("GT"),
+            Self::Sooner => command.arg("LT"),
+        }
+    }
+}
+
+/// Where an iteration stands. Opaque: it is kept as the text that the server sent, because cursors exceed what a
+/// JavaScript number holds.
+///
+/// ```
+/// use edgecask::command::keys::Cursor;
+///
+/// assert!(Cursor::default().is_done());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// Whether the iteration is over (and, as the default, where it begins).
+    pub fn is_done(&self) -> bool {
+        self.0 == "0"
+    }
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self("0".to_owned())
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl ToArg for Cursor {
+    fn write_to(&self, command: &mut Command) {
+        self.0.write_to(command);
+    }
+}
+
+/// A page of an iteration: where to go on, and the items found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// Where to go on; done when [`Cursor::is_done`].
+    pub cursor: Cursor,
+    /// What this step found. It may be empty though the iteration is not over, and an item may come twice.
+    pub items: T,
+}
+
+impl<T: FromValue> FromValue for Page<T> {
+    fn from_value(value: Value) -> Result<Self> {
+        let (cursor, items) = <(String, T)>::from_value(value)?;
+        Ok(Self { cursor: Cursor(cursor), items })
+    }
+}
+
+/// The options of SCAN and its kin. By default everything is visited, about ten items a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScanOptions {
+    pattern: Option<String>,
+    count: Option<u64>,
+    kind: Option<&'static str>,
+}
+
+impl ScanOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only items that match this glob.
+    #[must_use]
+    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = Some(pattern.into());
+        self
+    }
+
+    /// About how many items a step looks at. Default: the server's, 10.
+    #[must_use]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    /// Only keys of this type, as TYPE names it. SCAN alone takes it.
+    #[must_use]
+    pub fn kind(mut self, kind: &'static str) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    pub(crate) fn append(&self, mut command: Command) -> Command {
+        if let Some(pattern) = &self.pattern {
+            command = command.arg("MATCH").arg(pattern);
+        }
+        if let Some(count) = self.count {
+            command = command.arg("COUNT").arg(count);
+        }
+        match self.kind {
+            Some(kind) => command.arg("TYPE").arg(kind),
+            None => command,
+        }
+    }
+}
+
+/// The commands on keys of any type. Each is one command and one round trip.
+///
+/// ```
+/// use edgecask::{command::keys::{Cursor, Lifetime, ScanOptions}, prelude::*};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// client.set("user:1", "ada").await?;
+/// assert_eq!(client.ttl("user:1").await?, Lifetime::Persistent);
+/// assert!(client.expire("user:1", 60).await?);
+///
+/// let first = ScanOptions::new().pattern("user:*");
+/// let page = client.scan::<String>(&Cursor::default(), &first).await?;
+/// assert_eq!(page.items, ["user:1"]);
+/// assert_eq!(client.del(["user:1"]).await?, 1);
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait KeyCommands: Execute {
+    /// Copies a value with its time to live; `false` if the source is absent or the target is there and `replace` is
+    /// not set. Redis COPY.
+    fn copy(&self, from: impl ToArg, to: impl ToArg, replace: bool) -> Self::Reply<bool> {
+        self.execute(Command::new("COPY").arg(from).arg(to).arg_if(replace, "REPLACE"))
+    }
+
+    /// Deletes keys, and tells how many were there. Redis DEL; [`KeyCommands::unlink`] frees memory later.
+    fn del(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
+        self.execute(Command::new("DEL").args_from(keys))
+    }
+
+    /// How many of these keys are there; a key named twice counts twice. Redis EXISTS.
+    fn exists(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
+        self.execute(Command::new("EXISTS").args_from(keys))
+    }
+
+    /// Lets a key expire in `seconds`; `false` if it is absent. Redis EXPIRE.
+    fn expire(&self, key: impl ToArg, seconds: i64) -> Self::Reply<bool> {
+        self.expire_if(key, seconds, ExpireIf::Always)
+    }
+
+    /// Lets a key expire in `seconds` if the condition is met. Redis EXPIRE.
+    fn expire_if(&self, key: impl ToArg, seconds: i64, condition: ExpireIf) -> Self::Reply<bool> {
+        self.execute(condition.append(Command::new("EXPIRE").arg(key).arg(seconds)))
+    }
+
+    /// Lets a key expire at a Unix time in seconds. Redis EXPIREAT.
+    fn expireat(&self, key: impl ToArg, at: i64, condition: ExpireIf) -> Self::Reply<bool> {
+        self.execute(condition.append(Command::new("EXPIREAT").arg(key).arg(at)))
+    }
+
+    /// The Unix time in seconds at which a key expires. Redis EXPIRETIME.
+    fn expiretime(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
+        self.execute(Command::new("EXPIRETIME").arg(key))
+    }
+
+    /// Every key that matches a glob. Redis KEYS: it visits all keys of the database in one go and holds up everybody
+    /// else; [`KeyCommands::scan`] does not.
+    fn keys<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
+        self.execute(Command::new("KEYS").arg(pattern))
+    }
+
+    /// Takes away a key's expiry; `false` if it has none or is absent. Redis PERSIST.
+    fn persist(&self, key: impl ToArg) -> Self::Reply<bool> {
+        self.execute(Command::new("PERSIST").arg(key))
+    }
+
+    /// Lets a key expire in `millis` milliseconds if the condition is met. Redis PEXPIRE.
+    fn pexpire(&self, key: impl ToArg, millis: i64, condition: ExpireIf) -> Self::Reply<bool> {
+        self.execute(condition.append(Command::new("PEXPIRE").arg(key).arg(millis)))
+    }
+
+    /// Lets a key expire at a Unix time in milliseconds. Redis PEXPIREAT.
+    fn pexpireat(&self, key: impl ToArg, at: i64, condition: ExpireIf) -> Self::Reply<bool> {
+        self.execute(condition.append(Command::new("PEXPIREAT").arg(key).arg(at)))
+    }
+
+    /// The Unix time in milliseconds at which a key expires. Redis PEXPIRETIME.
+    fn pexpiretime(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
+        self.execute(Command::new("PEXPIRETIME").arg(key))
+    }
+
+    /// How many milliseconds a key has left. Redis PTTL.
+    fn pttl(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
+        self.execute(Command::new("PTTL").arg(key))
+    }
+
+    /// Any key, or `None` if the database is empty. Redis RANDOMKEY.
+    fn randomkey<R: FromValue>(&self) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("RANDOMKEY"))
+    }
+
+    /// Renames a key, over any other of that name. An error if it is absent. Redis RENAME.
+    fn rename(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("RENAME").arg(from).arg(to))
+    }
+
+    /// Renames a key if the new name is free; tells whether it did. Redis RENAMENX.
+    fn renamenx(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<bool> {
+        self.execute(Command::new("RENAMENX").arg(from).arg(to))
+    }
+
+    /// One step through all keys. Begin with `Cursor::default()` and go on until the cursor is done. Keys that are
+    /// there from beginning to end are found; one may come twice. Redis SCAN.
+    fn scan<R: FromValue>(
+        &self,
+        cursor: &Cursor,
+        options: &ScanOptions,
+    ) -> Self::Reply<Page<Vec<R>>> {
+        self.execute(options.append(Command::new("SCAN").arg(cursor)))
+    }
+
+    /// Marks keys as used, and tells how many are there. Redis TOUCH.
+    fn touch(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
+        self.execute(Command::new("TOUCH").args_from(keys))
+    }
+
+    /// How many seconds a key has left. Redis TTL.
+    fn ttl(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
+        self.execute(Command::new("TTL").arg(key))
+    }
+
+    /// The type of a key's value: `string`, `list`, `set`, `zset`, `hash`, `stream`, or `none`. Redis TYPE.
+    fn key_type(&self, key: impl ToArg) -> Self::Reply<String> {
+        self.execute(Command::new("TYPE").arg(key))
+    }
+
+    /// Deletes keys and frees their memory later; tells how many were there. Redis UNLINK.
+    fn unlink(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
+        self.execute(Command::new("UNLINK").args_from(keys))
+    }
+}
+
+impl<E: Execute + ?Sized> KeyCommands for E {}

@@ -1,0 +1,202 @@
+//! Lists: sequences with two ends.
+
+use super::{Command, Execute, ToArg};
+use crate::FromValue;
+
+/// An end of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The head.
+    Left,
+    /// The tail.
+    Right,
+}
+
+impl ToArg for End {
+    fn write_to(&self, command: &mut Command) {
+        match self {
+            Self::Left => "LEFT",
+            Self::Right => "RIGHT",
+        }
+        .write_to(command);
+    }
+}
+
+/// Where LINSERT puts the new element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Before the pivot.
+    Before,
+    /// After the pivot.
+    After,
+}
+
+/// The commands on lists. Each is one command and one round trip.
+///
+/// ```
+/// use edgecask::prelude::*;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// client.rpush("tasks", ["a", "b", "c"]).await?;
+/// let first: Option<String> = client.lpop("tasks").await?;
+/// assert_eq!(first.as_deref(), Some("a"));
+/// let rest: Vec<String> = client.lrange("tasks", 0, -1).await?;
+/// assert_eq!(rest, ["b", "c"]);
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ListCommands: Execute {
+    /// The element at a position; negative ones count from the end. Redis LINDEX.
+    fn lindex<R: FromValue>(&self, key: impl ToArg, index: i64) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("LINDEX").arg(key).arg(index))
+    }
+
+    /// Inserts beside the first `pivot`, and gives the new length: 0 if the key, -1 if the pivot is absent.
+    /// Redis LINSERT.
+    fn linsert(
+        &self,
+        key: impl ToArg,
+        place: Place,
+        pivot: impl ToArg,
+        element: impl ToArg,
+    ) -> Self::Reply<i64> {
+        let place = match place {
+            Place::Before => "BEFORE",
+            Place::After => "AFTER",
+        };
+        self.execute(Command::new("LINSERT").arg(key).arg(place).arg(pivot).arg(element))
+    }
+
+    /// The length, 0 if the key is absent. Redis LLEN.
+    fn llen(&self, key: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("LLEN").arg(key))
+    }
+
+    /// Moves an element from one end of a list to an end of another, or of the same. Redis LMOVE.
+    fn lmove<R: FromValue>(
+        &self,
+        from: impl ToArg,
+        to: impl ToArg,
+        from_end: End,
+        to_end: End,
+    ) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("LMOVE").arg(from).arg(to).arg(from_end).arg(to_end))
+    }
+
+    /// Takes up to `count` elements off the first list that is not empty, and names that list. Redis LMPOP.
+    fn lmpop<R: FromValue>(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
+        end: End,
+        count: u64,
+    ) -> Self::Reply<Option<(String, Vec<R>)>> {
+        let keys = keys.into_iter();
+        let command = Command::new("LMPOP").arg(keys.len()).args_from(keys);
+        self.execute(command.arg(end).arg("COUNT").arg(count))
+    }
+
+    /// Takes the first element off. Redis LPOP.
+    fn lpop<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("LPOP").arg(key))
+    }
+
+    /// Takes up to `count` elements off the head; `None` if the key is absent. Redis LPOP.
+    fn lpop_count<R: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Option<Vec<R>>> {
+        self.execute(Command::new("LPOP").arg(key).arg(count))
+    }
+
+    /// The position of the first such element. Redis LPOS.
+    fn lpos(&self, key: impl ToArg, element: impl ToArg) -> Self::Reply<Option<u64>> {
+        self.execute(Command::new("LPOS").arg(key).arg(element))
+    }
+
+    /// The positions of such elements: up to `count` of them (0: all), searched from the `rank`-th on; a negative rank
+    /// searches from the end. Redis LPOS.
+    fn lpos_all(
+        &self,
+        key: impl ToArg,
+        element: impl ToArg,
+        rank: i64,
+        count: u64,
+    ) -> Self::Reply<Vec<u64>> {
+        let command = Command::new("LPOS").arg(key).arg(element);
+        self.execute(command.arg("RANK").arg(rank).arg("COUNT").arg(count))
+    }
+
+    /// Puts elements at the head, one after the other, and gives the new length. Redis LPUSH.
+    fn lpush(
+        &self,
+        key: impl ToArg,
+        elements: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("LPUSH").arg(key).args_from(elements))
+    }
+
+    /// The same if the list is there; gives 0 if not. Redis LPUSHX.
+    fn lpushx(
+        &self,
+        key: impl ToArg,
+        elements: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("LPUSHX").arg(key).args_from(elements))
+    }
+
+    /// The elements from `start` to `stop`, both included. Redis LRANGE.
+    fn lrange<R: FromValue>(&self, key: impl ToArg, start: i64, stop: i64) -> Self::Reply<Vec<R>> {
+        self.execute(Command::new("LRANGE").arg(key).arg(start).arg(stop))
+    }
+
+    /// Removes such elements, and tells how many: `count` from the head, from the tail if it is negative, all if it
+    /// is 0. Redis LREM.
+    fn lrem(&self, key: impl ToArg, count: i64, element: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("LREM").arg(key).arg(count).arg(element))
+    }
+
+    /// Replaces the element at a position, which has to be there. Redis LSET.
+    fn lset(&self, key: impl ToArg, index: i64, element: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("LSET").arg(key).arg(index).arg(element))
+    }
+
+    /// Keeps the elements from `start` to `stop` and drops the others. Redis LTRIM.
+    fn ltrim(&self, key: impl ToArg, start: i64, stop: i64) -> Self::Reply<()> {
+        self.execute(Command::new("LTRIM").arg(key).arg(start).arg(stop))
+    }
+
+    /// Takes the last element off. Redis RPOP.
+    fn rpop<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("RPOP").arg(key))
+    }
+
+    /// Takes up to `count` elements off the tail; `None` if the key is absent. Redis RPOP.
+    fn rpop_count<R: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Option<Vec<R>>> {
+        self.execute(Command::new("RPOP").arg(key).arg(count))
+    }
+
+    /// Moves the last element of a list to the head of another. Redis RPOPLPUSH.
+    fn rpoplpush<R: FromValue>(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("RPOPLPUSH").arg(from).arg(to))
+    }
+
+    /// Puts elements at the tail, one after the other, and gives the new length. Redis RPUSH.
+    fn rpush(
+        &self,
+        key: impl ToArg,
+        elements: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("RPUSH").arg(key).args_from(elements))
+    }
+
+    /// The same if the list is there; gives 0 if not. Redis RPUSHX.
+    fn rpushx(
+        &self,
+        key: impl ToArg,
+        elements: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("RPUSHX").arg(key).args_from(elements))
+    }
+}
+
+impl<E: Execute + ?Sized> ListCommands for E {}

@@ -1,0 +1,207 @@
+//! Commands: a name and binary-safe arguments, what is known of each command, and the typed commands, one file a
+//! family.
+
+mod args;
+mod execute;
+pub mod hashes;
+mod info;
+pub mod keys;
+pub mod lists;
+pub mod pubsub;
+pub mod scripting;
+pub mod server;
+pub mod sets;
+pub mod sorted_sets;
+pub mod strings;
+mod table;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+pub use args::ToArg;
+pub use execute::Execute;
+pub use info::{Access, CommandInfo, KeyPositions, Resend};
+pub use scripting::{Script, ScriptContext, Twin};
+
+use crate::{Error, Result, Value};
+
+/// A command: its name and its arguments, all of them bytes.
+///
+/// ```
+/// use edgecask::command::Command;
+///
+/// let command = Command::new("set").arg("greeting").arg(&b"\xff\x00"[..]).arg("EX").arg(60);
+/// assert_eq!(command.name(), "SET");
+/// assert_eq!(command.args().nth(1), Some(&b"\xff\x00"[..]));
+/// // `Debug` shows the name and the key, never a value.
+/// assert_eq!(format!("{command:?}"), "SET greeting");
+/// ```
+#[derive(Clone)]
+pub struct Command {
+    name: Cow<'static, str>,
+    data: Vec<u8>,
+    ends: Vec<u32>,
+    twin: Option<Twin>,
+}
+
+impl Command {
+    /// A command without arguments. The name is turned into capitals.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        let mut name = name.into();
+        if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            name = name.to_ascii_uppercase().into();
+        }
+        Self { name, data: Vec::new(), ends: Vec::new(), twin: None }
+    }
+
+    /// Appends an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl ToArg) -> Self {
+        arg.write_to(&mut self);
+        self
+    }
+
+    /// Appends an argument for each item.
+    #[must_use]
+    pub fn args_from(mut self, args: impl IntoIterator<Item = impl ToArg>) -> Self {
+        for arg in args {
+            arg.write_to(&mut self);
+        }
+        self
+    }
+
+    /// Appends the items of every pair, in turn.
+    #[must_use]
+    pub fn pairs_from(mut self, pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>) -> Self {
+        for (first, second) in pairs {
+            first.write_to(&mut self);
+            second.write_to(&mut self);
+        }
+        self
+    }
+
+    pub(crate) fn arg_if(self, yes: bool, arg: &'static str) -> Self {
+        if yes { self.arg(arg) } else { self }
+    }
+
+    pub(crate) fn with_twin(mut self, twin: Option<Twin>) -> Self {
+        self.twin = twin;
+        self
+    }
+
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        self.data.extend_from_slice(bytes);
+        self.end_arg();
+    }
+
+    pub(crate) fn push_display(&mut self, value: &impl fmt::Display) {
+        use std::io::Write;
+        // Writing to a Vec cannot fail.
+        let _ = write!(self.data, "{value}");
+        self.end_arg();
+    }
+
+    fn end_arg(&mut self) {
+        // A command of 4 GB is refused by every server; it must not wrap around here.
+        self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
+    }
+
+    /// The name, in capitals.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The arguments in order, without the name.
+    pub fn args(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+        (0..self.ends.len()).map(|at| &self.data[self.range(at)])
+    }
+
+    /// The argument at a position, counted from 0.
+    pub fn get(&self, at: usize) -> Option<&[u8]> {
+        (at < self.ends.len()).then(|| &self.data[self.range(at)])
+    }
+
+    fn range(&self, at: usize) -> Range<usize> {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        start as usize..self.ends[at] as usize
+    }
+
+    /// The length of all arguments together, in bytes.
+    pub fn len_bytes(&self) -> usize {
+        self.name.len() + self.data.len()
+    }
+
+    /// What a transport without Lua runs in place of this command's script, if the command came from a [`Script`] with
+    /// such a twin.
+    pub fn twin(&self) -> Option<Twin> {
+        self.twin
+    }
+
+    /// The name and the first key, for messages. Long keys are cut.
+    pub fn label(&self) -> String {
+        const LONGEST: usize = 200;
+        let key = self.key_positions().first().map(|at| &self.data[self.range(*at)]);
+        match key {
+            Some(key) if key.len() > LONGEST => {
+                format!("{} {}…", self.name, key[..LONGEST].escape_ascii())
+            }
+            Some(key) => format!("{} {}", self.name, key.escape_ascii()),
+            None => self.name.clone().into_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label())
+    }
+}
+
+impl PartialEq for Command {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.args().eq(other.args())
+    }
+}
+
+impl Eq for Command {}
+
+/// A reply of a command that does nothing when a condition is not met: `OK` is `true`, nil is `false`.
+pub(crate) fn applied(value: Value) -> Result<bool> {
+    match value {
+        Value::Nil => Ok(false),
+        Value::Integer(number) => Ok(number != 0),
+        Value::Simple(_) | Value::Bulk(_) => Ok(true),
+        other => Err(Error::new(
+            crate::ErrorKind::Type,
+            format!("asked for OK or nil, the reply is {other:?}"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_keep_every_byte_and_every_digit() {
+        let command = Command::new("X")
+            .arg("")
+            .arg(vec![0_u8, 255])
+            .arg(i64::MIN)
+            .arg(u64::MAX)
+            .arg(0.1)
+            .arg(f64::INFINITY);
+        let args: Vec<_> = command.args().collect();
+        let expected: [&[u8]; 6] =
+            [b"", b"\x00\xff", b"-9223372036854775808", b"18446744073709551615", b"0.1", b"inf"];
+        assert_eq!(args, expected);
+    }
+
+    #[test]
+    fn a_label_shows_the_key_and_no_value() {
+        let command = Command::new("set").arg("key\n").arg("secret");
+        assert_eq!(command.label(), "SET key\\n");
+        assert_eq!(Command::new("EVAL").arg("return 1").arg(0).arg("secret").label(), "EVAL");
+    }
+}

@@ -1,0 +1,235 @@
+//! Lua scripts, each with a native twin for the embedded engine.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::{Command, Execute, ToArg};
+use crate::{FromValue, Result, Value};
+
+/// What a native twin may do: call commands inside the script, as `redis.call` does in Lua.
+pub trait ScriptContext {
+    /// Runs a command.
+    ///
+    /// # Errors
+    /// The command's error reply, which ends the script if it is passed on.
+    fn call(&mut self, command: Command) -> Result<Value>;
+}
+
+/// The native form of a Lua script: a plain function of its keys and arguments.
+pub type Twin = fn(&mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value>;
+
+/// A Lua script for Redis and, for the embedded engine, a function that does the same.
+///
+/// The sha is computed once. [`Client::run_script`](crate::Client::run_script) sends EVALSHA, and EVAL if the server
+/// does not know the script yet.
+///
+/// ```
+/// use edgecask::{command::Script, prelude::*};
+///
+/// let double = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1] * 2)").with_twin(
+///     |redis, keys, args| {
+///         let by: i64 = String::from_utf8_lossy(&args[0]).parse().unwrap_or(0);
+///         redis.call(Command::new("INCRBY").arg(&keys[0]).arg(by * 2))
+///     },
+/// );
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// assert_eq!(client.run_script::<i64>(&double, ["n"], ["21"]).await?, 42);
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Script(Arc<Inner>);
+
+struct Inner {
+    source: String,
+    sha: OnceLock<String>,
+    read_only: bool,
+    twin: Option<Twin>,
+}
+
+impl Script {
+    /// A script of this source. Without a twin it does not run on the embedded engine.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            source: source.into(),
+            sha: OnceLock::new(),
+            read_only: false,
+            twin: None,
+        }))
+    }
+
+    /// Sets the function that the embedded engine runs in its place.
+    #[must_use]
+    pub fn with_twin(self, twin: Twin) -> Self {
+        self.rebuilt(|inner| inner.twin = Some(twin))
+    }
+
+    /// Declares that the script only reads: it is sent by EVALSHA_RO and EVAL_RO, and a read-only token will do.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        self.rebuilt(|inner| inner.read_only = true)
+    }
+
+    fn rebuilt(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Inner {
+            source: self.0.source.clone(),
+            sha: OnceLock::new(),
+            read_only: self.0.read_only,
+            twin: self.0.twin,
+        };
+        change(&mut inner);
+        Self(Arc::new(inner))
+    }
+
+    /// The Lua source.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// The SHA-1 of the source, by which Redis knows the script.
+    pub fn sha(&self) -> &str {
+        self.0.sha.get_or_init(|| sha1(self.0.source.as_bytes()))
+    }
+
+    /// The native twin.
+    pub fn twin(&self) -> Option<Twin> {
+        self.0.twin
+    }
+
+    pub(crate) fn evalsha(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Command {
+        let name = if self.0.read_only { "EVALSHA_RO" } else { "EVALSHA" };
+        self.command(name, self.sha(), keys, args)
+    }
+
+    /// The EVAL that does the same as this EVALSHA.
+    pub(crate) fn eval_instead(&self, evalsha: &Command) -> Command {
+        let name = if self.0.read_only { "EVAL_RO" } else { "EVAL" };
+        Command::new(name)
+            .arg(self.source())
+            .args_from(evalsha.args().skip(1))
+            .with_twin(self.twin())
+    }
+
+    fn command(
+        &self,
+        name: &'static str,
+        script: &str,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Command {
+        let keys = Command::new("").args_from(keys);
+        Command::new(name)
+            .arg(script)
+            .arg(keys.args().len())
+            .args_from(keys.args())
+            .args_from(args)
+            .with_twin(self.twin())
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script")
+            .field("sha", &self.sha())
+            .field("read_only", &self.0.read_only)
+            .field("twin", &self.0.twin.is_some())
+            .finish()
+    }
+}
+
+/// The SHA-1 of a script, in lower-case hexadecimal.
+pub(crate) fn sha1(source: &[u8]) -> String {
+    sha1_smol::Sha1::from(source).digest().to_string()
+}
+
+/// The commands on scripts. Each is one command and one round trip. [`Script`] is easier for most uses.
+///
+/// ```
+/// use edgecask::{command::Script, prelude::*};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// let sha: String = client.script_load("return 1").await?;
+/// assert_eq!(client.script_exists([&sha]).await?, [true]);
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ScriptingCommands: Execute {
+    /// Runs a script given by its source. Redis EVAL.
+    fn eval<R: FromValue>(
+        &self,
+        source: impl ToArg,
+        keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<R> {
+        self.execute(script_command("EVAL", source, keys, args))
+    }
+
+    /// Runs a script that only reads. Redis EVAL_RO.
+    fn eval_ro<R: FromValue>(
+        &self,
+        source: impl ToArg,
+        keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<R> {
+        self.execute(script_command("EVAL_RO", source, keys, args))
+    }
+
+    /// Runs a script by its sha; an error with code `NOSCRIPT` if the server does not know it. Redis EVALSHA.
+    fn evalsha<R: FromValue>(
+        &self,
+        sha: impl ToArg,
+        keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<R> {
+        self.execute(script_command("EVALSHA", sha, keys, args))
+    }
+
+    /// Runs a script that only reads by its sha. Redis EVALSHA_RO.
+    fn evalsha_ro<R: FromValue>(
+        &self,
+        sha: impl ToArg,
+        keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<R> {
+        self.execute(script_command("EVALSHA_RO", sha, keys, args))
+    }
+
+    /// Which of these scripts the server knows. Redis SCRIPT EXISTS.
+    fn script_exists(&self, shas: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<Vec<bool>> {
+        self.execute(Command::new("SCRIPT").arg("EXISTS").args_from(shas))
+    }
+
+    /// Makes the server forget all scripts. Redis SCRIPT FLUSH.
+    fn script_flush(&self) -> Self::Reply<()> {
+        self.execute(Command::new("SCRIPT").arg("FLUSH"))
+    }
+
+    /// Makes a script known without running it, and gives its sha. Redis SCRIPT LOAD.
+    fn script_load(&self, source: impl ToArg) -> Self::Reply<String> {
+        self.execute(Command::new("SCRIPT").arg("LOAD").arg(source))
+    }
+}
+
+impl<E: Execute + ?Sized> ScriptingCommands for E {}
+
+fn script_command(
+    name: &'static str,
+    script: impl ToArg,
+    keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
+    args: impl IntoIterator<Item = impl ToArg>,
+) -> Command {
+    let keys = keys.into_iter();
+    Command::new(name).arg(script).arg(keys.len()).args_from(keys).args_from(args)
+}

@@ -1,0 +1,494 @@
+//! Sorted sets: members in the order of their scores.
+
+use std::ops::{Bound, RangeBounds};
+
+use super::keys::{Cursor, Page, ScanOptions};
+use super::{Command, Execute, ToArg};
+use crate::{FromValue, Pairs, Result, Value};
+
+/// A member and its score.
+pub type Scored<M> = (M, f64);
+
+/// The key of a sorted set, and what was taken out of it.
+pub type Popped<M> = (String, Vec<Scored<M>>);
+
+fn scored<M: FromValue>(value: Value) -> Result<Vec<Scored<M>>> {
+    Pairs::from_value(value).map(|pairs| pairs.0)
+}
+
+/// The options of ZADD. By default members are added, and scores changed.
+///
+/// ```
+/// use edgecask::command::sorted_sets::ZAddOptions;
+///
+/// let only_raise = ZAddOptions::new().gt().ch();
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ZAddOptions {
+    exists: Option<&'static str>,
+    compare: Option<&'static str>,
+    changed: bool,
+}
+
+impl ZAddOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only adds new members.
+    #[must_use]
+    pub fn nx(mut self) -> Self {
+        self.exists = Some("NX");
+        self
+    }
+
+    /// Only changes members that are there.
+    #[must_use]
+    pub fn xx(mut self) -> Self {
+        self.exists = Some("XX");
+        self
+    }
+
+    /// Changes a score only if the new one is greater.
+    #[must_use]
+    pub fn gt(mut self) -> Self {
+        self.compare = Some("GT");
+        self
+    }
+
+    /// Changes a score only if the new one is less.
+    #[must_use]
+    pub fn lt(mut self) -> Self {
+        self.compare = Some("LT");
+        self
+    }
+
+    /// Counts changed members too, not only new ones.
+    #[must_use]
+    pub fn ch(mut self) -> Self {
+        self.changed = true;
+        self
+    }
+
+    fn append(self, command: Command) -> Command {
+        [self.exists, self.compare, self.changed.then_some("CH")]
+            .into_iter()
+            .flatten()
+            .fold(command, Command::arg)
+    }
+}
+
+/// Which members ZRANGE gives, and in what order.
+///
+/// ```
+/// use edgecask::command::sorted_sets::ZRange;
+///
+/// let top_ten = ZRange::rank(0, 9).rev();
+/// let passed = ZRange::score(50.0..).limit(0, 100);
+/// let names_with_a = ZRange::lex("a".."b");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ZRange {
+    first: Vec<u8>,
+    last: Vec<u8>,
+    by: Option<&'static str>,
+    rev: bool,
+    limit: Option<(i64, i64)>,
+}
+
+impl ZRange {
+    fn new(first: Vec<u8>, last: Vec<u8>, by: Option<&'static str>) -> Self {
+        Self { first, last, by, rev: false, limit: None }
+    }
+
+    /// By rank, both ends included; negative ranks count from the end.
+    pub fn rank(start: i64, stop: i64) -> Self {
+        Self::new(start.to_string().into(), stop.to_string().into(), None)
+    }
+
+    /// By score (`BYSCORE`).
+    pub fn score(scores: impl RangeBounds<f64>) -> Self {
+        let (min, max) = score_bounds(&scores);
+        Self::new(min.into(), max.into(), Some("BYSCORE"))
+    }
+
+    /// By the members' bytes, where all scores are equal (`BYLEX`).
+    pub fn lex<T: AsRef<[u8]>>(members: impl RangeBounds<T>) -> Self {
+        let (min, max) = lex_bounds(&members);
+        Self::new(min, max, Some("BYLEX"))
+    }
+
+    /// From the highest to the lowest (`REV`).
+    #[must_use]
+    pub fn rev(mut self) -> Self {
+        self.rev = true;
+        self
+    }
+
+    /// Skips `offset` members and gives at most `count` (a negative count: all). Not for ranks.
+    #[must_use]
+    pub fn limit(mut self, offset: i64, count: i64) -> Self {
+        self.limit = Some((offset, count));
+        self
+    }
+
+    fn append(&self, command: Command) -> Command {
+        // Redis wants the higher end first when it counts down by score or member.
+        let (first, last) = if self.rev && self.by.is_some() {
+            (&self.last, &self.first)
+        } else {
+            (&self.first, &self.last)
+        };
+        let mut command = command.arg(first).arg(last);
+        if let Some(by) = self.by {
+            command = command.arg(by);
+        }
+        command = command.arg_if(self.rev, "REV");
+        match self.limit {
+            Some((offset, count)) => command.arg("LIMIT").arg(offset).arg(count),
+            None => command,
+        }
+    }
+}
+
+fn score_bounds(scores: &impl RangeBounds<f64>) -> (String, String) {
+    fn text(bound: Bound<&f64>, open: &str) -> String {
+        match bound {
+            Bound::Included(score) => score.to_string(),
+            Bound::Excluded(score) => format!("({score}"),
+            Bound::Unbounded => open.to_owned(),
+        }
+    }
+    (text(scores.start_bound(), "-inf"), text(scores.end_bound(), "+inf"))
+}
+
+fn lex_bounds<T: AsRef<[u8]>>(members: &impl RangeBounds<T>) -> (Vec<u8>, Vec<u8>) {
+    fn bytes<T: AsRef<[u8]>>(bound: Bound<&T>, open: &str) -> Vec<u8> {
+        match bound {
+            Bound::Included(member) => [b"[", member.as_ref()].concat(),
+            Bound::Excluded(member) => [b"(", member.as_ref()].concat(),
+            Bound::Unbounded => open.into(),
+        }
+    }
+    (bytes(members.start_bound(), "-"), bytes(members.end_bound(), "+"))
+}
+
+/// How the scores of a member that is in several sets are combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Aggregate {
+    /// Added.
+    #[default]
+    Sum,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+}
+
+/// The sets that ZUNION, ZINTER and ZDIFF work on. By default every weight is 1 and scores are added.
+///
+/// ```
+/// use edgecask::command::sorted_sets::{Aggregate, ZSources};
+///
+/// let sources = ZSources::weighted([("today", 2.0), ("yesterday", 1.0)]).aggregate(Aggregate::Max);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ZSources {
+    keys: Command,
+    count: usize,
+    weights: Option<Vec<f64>>,
+    aggregate: Aggregate,
+}
+
+impl ZSources {
+    /// These keys, each with weight 1.
+    pub fn new(keys: impl IntoIterator<Item = impl ToArg>) -> Self {
+        let keys = Command::new("").args_from(keys);
+        let count = keys.args().len();
+        Self { keys, count, weights: None, aggregate: Aggregate::Sum }
+    }
+
+    /// These keys, whose scores are multiplied with their weights. Not for ZDIFF.
+    pub fn weighted(keys: impl IntoIterator<Item = (impl ToArg, f64)>) -> Self {
+        let (keys, weights): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+        Self { weights: Some(weights), ..Self::new(keys) }
+    }
+
+    /// How scores are combined. Not for ZDIFF.
+    #[must_use]
+    pub fn aggregate(mut self, aggregate: Aggregate) -> Self {
+        self.aggregate = aggregate;
+        self
+    }
+
+    fn append(&self, command: Command) -> Command {
+        let mut command = command.arg(self.count).args_from(self.keys.args());
+        if let Some(weights) = &self.weights {
+            command = command.arg("WEIGHTS").args_from(weights);
+        }
+        match self.aggregate {
+            Aggregate::Sum => command,
+            Aggregate::Min => command.arg("AGGREGATE").arg("MIN"),
+            Aggregate::Max => command.arg("AGGREGATE").arg("MAX"),
+        }
+    }
+}
+
+/// An end of a sorted set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Extreme {
+    /// The lowest score.
+    Min,
+    /// The highest score.
+    Max,
+}
+
+/// The commands on sorted sets. Each is one command and one round trip. Ranges of scores and members are Rust ranges.
+///
+/// ```
+/// use edgecask::{command::sorted_sets::ZRange, prelude::*};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// client.zadd("board", [(120.0, "ada"), (95.5, "bob"), (60.0, "eve")]).await?;
+/// let best: Vec<(String, f64)> =
+///     client.zrange_withscores("board", &ZRange::score(90.0..).rev()).await?;
+/// assert_eq!(best, [("ada".to_owned(), 120.0), ("bob".to_owned(), 95.5)]);
+/// assert_eq!(client.zrank("board", "bob").await?, Some(1));
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait SortedSetCommands: Execute {
+    /// Adds members or changes their scores, and tells how many are new. Redis ZADD.
+    fn zadd(
+        &self,
+        key: impl ToArg,
+        members: impl IntoIterator<Item = (f64, impl ToArg)>,
+    ) -> Self::Reply<u64> {
+        self.zadd_with(key, members, ZAddOptions::new())
+    }
+
+    /// Adds members or changes their scores as the options say. Redis ZADD.
+    fn zadd_with(
+        &self,
+        key: impl ToArg,
+        members: impl IntoIterator<Item = (f64, impl ToArg)>,
+        options: ZAddOptions,
+    ) -> Self::Reply<u64> {
+        self.execute(options.append(Command::new("ZADD").arg(key)).pairs_from(members))
+    }
+
+    /// The number of members. Redis ZCARD.
+    fn zcard(&self, key: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("ZCARD").arg(key))
+    }
+
+    /// The number of members with such scores. Redis ZCOUNT.
+    fn zcount(&self, key: impl ToArg, scores: impl RangeBounds<f64>) -> Self::Reply<u64> {
+        let (min, max) = score_bounds(&scores);
+        self.execute(Command::new("ZCOUNT").arg(key).arg(min).arg(max))
+    }
+
+    /// The members of the first set that are in none of the others. Redis ZDIFF.
+    fn zdiff<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<M>> {
+        self.execute(sources.append(Command::new("ZDIFF")))
+    }
+
+    /// The same with their scores. Redis ZDIFF.
+    fn zdiff_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
+        self.execute_with(sources.append(Command::new("ZDIFF")).arg("WITHSCORES"), scored)
+    }
+
+    /// Stores the same under `to`, and gives its size. Redis ZDIFFSTORE.
+    fn zdiffstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
+        self.execute(sources.append(Command::new("ZDIFFSTORE").arg(to)))
+    }
+
+    /// Adds to a member's score, and gives the new one. Redis ZINCRBY.
+    fn zincrby(&self, key: impl ToArg, by: f64, member: impl ToArg) -> Self::Reply<f64> {
+        self.execute(Command::new("ZINCRBY").arg(key).arg(by).arg(member))
+    }
+
+    /// The members that are in all sets. Redis ZINTER.
+    fn zinter<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<M>> {
+        self.execute(sources.append(Command::new("ZINTER")))
+    }
+
+    /// The same with their scores. Redis ZINTER.
+    fn zinter_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
+        self.execute_with(sources.append(Command::new("ZINTER")).arg("WITHSCORES"), scored)
+    }
+
+    /// How many members are in all sets, counted up to `limit` (0: no limit). Redis ZINTERCARD.
+    fn zintercard(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
+        limit: u64,
+    ) -> Self::Reply<u64> {
+        let keys = keys.into_iter();
+        let command = Command::new("ZINTERCARD").arg(keys.len()).args_from(keys);
+        self.execute(command.arg("LIMIT").arg(limit))
+    }
+
+    /// Stores what is in all sets under `to`, and gives its size. Redis ZINTERSTORE.
+    fn zinterstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
+        self.execute(sources.append(Command::new("ZINTERSTORE").arg(to)))
+    }
+
+    /// The number of such members, where all scores are equal. Redis ZLEXCOUNT.
+    fn zlexcount<T: AsRef<[u8]>>(
+        &self,
+        key: impl ToArg,
+        members: impl RangeBounds<T>,
+    ) -> Self::Reply<u64> {
+        let (min, max) = lex_bounds(&members);
+        self.execute(Command::new("ZLEXCOUNT").arg(key).arg(min).arg(max))
+    }
+
+    /// Takes up to `count` members off the first set that is not empty, and names that set. Redis ZMPOP.
+    fn zmpop<M: FromValue>(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
+        extreme: Extreme,
+        count: u64,
+    ) -> Self::Reply<Option<Popped<M>>> {
+        let keys = keys.into_iter();
+        let command = Command::new("ZMPOP").arg(keys.len()).args_from(keys);
+        let extreme = match extreme {
+            Extreme::Min => "MIN",
+            Extreme::Max => "MAX",
+        };
+        self.execute_with(command.arg(extreme).arg("COUNT").arg(count), |value| {
+            let popped = Option::<(String, Pairs<M, f64>)>::from_value(value)?;
+            Ok(popped.map(|(key, Pairs(members))| (key, members)))
+        })
+    }
+
+    /// The scores of some members, in their order. Redis ZMSCORE.
+    fn zmscore(
+        &self,
+        key: impl ToArg,
+        members: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Option<f64>>> {
+        self.execute(Command::new("ZMSCORE").arg(key).args_from(members))
+    }
+
+    /// Takes out up to `count` members with the highest scores. Redis ZPOPMAX.
+    fn zpopmax<M: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Vec<Scored<M>>> {
+        self.execute_with(Command::new("ZPOPMAX").arg(key).arg(count), scored)
+    }
+
+    /// Takes out up to `count` members with the lowest scores. Redis ZPOPMIN.
+    fn zpopmin<M: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Vec<Scored<M>>> {
+        self.execute_with(Command::new("ZPOPMIN").arg(key).arg(count), scored)
+    }
+
+    /// Any member. Redis ZRANDMEMBER.
+    fn zrandmember<M: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<M>> {
+        self.execute(Command::new("ZRANDMEMBER").arg(key))
+    }
+
+    /// Some members: up to `count` different ones, or with a negative count exactly so many, perhaps repeated.
+    /// Redis ZRANDMEMBER.
+    fn zrandmembers<M: FromValue>(&self, key: impl ToArg, count: i64) -> Self::Reply<Vec<M>> {
+        self.execute(Command::new("ZRANDMEMBER").arg(key).arg(count))
+    }
+
+    /// The members of a range. Redis ZRANGE.
+    fn zrange<M: FromValue>(&self, key: impl ToArg, range: &ZRange) -> Self::Reply<Vec<M>> {
+        self.execute(range.append(Command::new("ZRANGE").arg(key)))
+    }
+
+    /// The members of a range with their scores. Redis ZRANGE with `WITHSCORES`.
+    fn zrange_withscores<M: FromValue>(
+        &self,
+        key: impl ToArg,
+        range: &ZRange,
+    ) -> Self::Reply<Vec<Scored<M>>> {
+        self.execute_with(range.append(Command::new("ZRANGE").arg(key)).arg("WITHSCORES"), scored)
+    }
+
+    /// Stores the members of a range under `to`, and gives their number. Redis ZRANGESTORE.
+    fn zrangestore(&self, to: impl ToArg, from: impl ToArg, range: &ZRange) -> Self::Reply<u64> {
+        self.execute(range.append(Command::new("ZRANGESTORE").arg(to).arg(from)))
+    }
+
+    /// A member's place counted from the lowest score, 0 first. Redis ZRANK.
+    fn zrank(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<Option<u64>> {
+        self.execute(Command::new("ZRANK").arg(key).arg(member))
+    }
+
+    /// Removes members, and tells how many were there. Redis ZREM.
+    fn zrem(
+        &self,
+        key: impl ToArg,
+        members: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("ZREM").arg(key).args_from(members))
+    }
+
+    /// Removes such members, where all scores are equal. Redis ZREMRANGEBYLEX.
+    fn zremrangebylex<T: AsRef<[u8]>>(
+        &self,
+        key: impl ToArg,
+        members: impl RangeBounds<T>,
+    ) -> Self::Reply<u64> {
+        let (min, max) = lex_bounds(&members);
+        self.execute(Command::new("ZREMRANGEBYLEX").arg(key).arg(min).arg(max))
+    }
+
+    /// Removes the members of these ranks, both ends included. Redis ZREMRANGEBYRANK.
+    fn zremrangebyrank(&self, key: impl ToArg, start: i64, stop: i64) -> Self::Reply<u64> {
+        self.execute(Command::new("ZREMRANGEBYRANK").arg(key).arg(start).arg(stop))
+    }
+
+    /// Removes the members with such scores. Redis ZREMRANGEBYSCORE.
+    fn zremrangebyscore(&self, key: impl ToArg, scores: impl RangeBounds<f64>) -> Self::Reply<u64> {
+        let (min, max) = score_bounds(&scores);
+        self.execute(Command::new("ZREMRANGEBYSCORE").arg(key).arg(min).arg(max))
+    }
+
+    /// A member's place counted from the highest score, 0 first. Redis ZREVRANK.
+    fn zrevrank(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<Option<u64>> {
+        self.execute(Command::new("ZREVRANK").arg(key).arg(member))
+    }
+
+    /// One step through the members and their scores. Redis ZSCAN.
+    fn zscan<M: FromValue>(
+        &self,
+        key: impl ToArg,
+        cursor: &Cursor,
+        options: &ScanOptions,
+    ) -> Self::Reply<Page<Pairs<M, f64>>> {
+        self.execute(options.append(Command::new("ZSCAN").arg(key).arg(cursor)))
+    }
+
+    /// A member's score. Redis ZSCORE.
+    fn zscore(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<Option<f64>> {
+        self.execute(Command::new("ZSCORE").arg(key).arg(member))
+    }
+
+    /// The members that are in any of the sets. Redis ZUNION.
+    fn zunion<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<M>> {
+        self.execute(sources.append(Command::new("ZUNION")))
+    }
+
+    /// The same with their scores. Redis ZUNION.
+    fn zunion_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
+        self.execute_with(sources.append(Command::new("ZUNION")).arg("WITHSCORES"), scored)
+    }
+
+    /// Stores what is in any of the sets under `to`, and gives its size. Redis ZUNIONSTORE.
+    fn zunionstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
+        self.execute(sources.append(Command::new("ZUNIONSTORE").arg(to)))
+    }
+}
+
+impl<E: Execute + ?Sized> SortedSetCommands for E {}

@@ -1,0 +1,265 @@
+//! Strings: values of bytes, counters, and their lifetimes.
+
+use super::{Command, Execute, ToArg, applied};
+use crate::FromValue;
+
+/// When a value written by SET or read by GETEX expires. The last one named counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expiry {
+    /// In this many seconds (`EX`).
+    Ex(u64),
+    /// In this many milliseconds (`PX`).
+    Px(u64),
+    /// At this Unix time in seconds (`EXAT`).
+    ExAt(u64),
+    /// At this Unix time in milliseconds (`PXAT`).
+    PxAt(u64),
+}
+
+impl Expiry {
+    fn append(self, command: Command) -> Command {
+        match self {
+            Self::Ex(seconds) => command.arg("EX").arg(seconds),
+            Self::Px(millis) => command.arg("PX").arg(millis),
+            Self::ExAt(seconds) => command.arg("EXAT").arg(seconds),
+            Self::PxAt(millis) => command.arg("PXAT").arg(millis),
+        }
+    }
+}
+
+/// The options of SET. By default the value never expires and any old value is overwritten.
+///
+/// ```
+/// use edgecask::command::strings::SetOptions;
+///
+/// let once_for_a_minute = SetOptions::new().nx().ex(60);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SetOptions {
+    expiry: Option<Expiry>,
+    keep_ttl: bool,
+    condition: Option<&'static str>,
+}
+
+impl SetOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Expires in this many seconds.
+    #[must_use]
+    pub fn ex(self, seconds: u64) -> Self {
+        self.expiry(Expiry::Ex(seconds))
+    }
+
+    /// Expires in this many milliseconds.
+    #[must_use]
+    pub fn px(self, millis: u64) -> Self {
+        self.expiry(Expiry::Px(millis))
+    }
+
+    /// Expires as given, instead of anything given before.
+    #[must_use]
+    pub fn expiry(mut self, expiry: Expiry) -> Self {
+        self.expiry = Some(expiry);
+        self.keep_ttl = false;
+        self
+    }
+
+    /// Keeps the time to live of the old value (`KEEPTTL`), instead of anything given before.
+    #[must_use]
+    pub fn keep_ttl(mut self) -> Self {
+        self.expiry = None;
+        self.keep_ttl = true;
+        self
+    }
+
+    /// Sets only if the key is absent.
+    #[must_use]
+    pub fn nx(mut self) -> Self {
+        self.condition = Some("NX");
+        self
+    }
+
+    /// Sets only if the key is there.
+    #[must_use]
+    pub fn xx(mut self) -> Self {
+        self.condition = Some("XX");
+        self
+    }
+
+    fn append(self, mut command: Command) -> Command {
+        if let Some(expiry) = self.expiry {
+            command = expiry.append(command);
+        }
+        command = command.arg_if(self.keep_ttl, "KEEPTTL");
+        match self.condition {
+            Some(condition) => command.arg(condition),
+            None => command,
+        }
+    }
+}
+
+/// What GETEX does with the time to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GetEx {
+    /// Sets it.
+    Expire(Expiry),
+    /// Takes it away.
+    Persist,
+}
+
+/// The commands on strings. Each is one command and one round trip.
+///
+/// ```
+/// use edgecask::{command::strings::SetOptions, prelude::*};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// client.set("greeting", "hello").await?;
+/// let greeting: Option<String> = client.get("greeting").await?;
+/// assert_eq!(greeting.as_deref(), Some("hello"));
+/// assert!(!client.set_with("greeting", "hi", SetOptions::new().nx()).await?);
+/// assert_eq!(client.incr("visits").await?, 1);
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait StringCommands: Execute {
+    /// Appends to a value, and gives its new length in bytes. Redis APPEND.
+    fn append(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("APPEND").arg(key).arg(value))
+    }
+
+    /// Takes 1 off a counter. Redis DECR.
+    fn decr(&self, key: impl ToArg) -> Self::Reply<i64> {
+        self.execute(Command::new("DECR").arg(key))
+    }
+
+    /// Takes `by` off a counter. Redis DECRBY.
+    fn decrby(&self, key: impl ToArg, by: i64) -> Self::Reply<i64> {
+        self.execute(Command::new("DECRBY").arg(key).arg(by))
+    }
+
+    /// The value of a key, or `None` if it is absent. Redis GET.
+    fn get<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("GET").arg(key))
+    }
+
+    /// Takes a value out: gives it and deletes the key. Redis GETDEL.
+    fn getdel<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("GETDEL").arg(key))
+    }
+
+    /// The value of a key, whose time to live is changed on the way. Redis GETEX.
+    fn getex<R: FromValue>(&self, key: impl ToArg, change: GetEx) -> Self::Reply<Option<R>> {
+        let command = Command::new("GETEX").arg(key);
+        self.execute(match change {
+            GetEx::Expire(expiry) => expiry.append(command),
+            GetEx::Persist => command.arg("PERSIST"),
+        })
+    }
+
+    /// The bytes from `start` to `end`, both included; negative positions count from the end. Redis GETRANGE.
+    fn getrange<R: FromValue>(&self, key: impl ToArg, start: i64, end: i64) -> Self::Reply<R> {
+        self.execute(Command::new("GETRANGE").arg(key).arg(start).arg(end))
+    }
+
+    /// Sets a value and gives the old one. Redis GETSET; [`StringCommands::set_get`] can do more.
+    fn getset<R: FromValue>(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("GETSET").arg(key).arg(value))
+    }
+
+    /// Adds 1 to a counter. Redis INCR.
+    fn incr(&self, key: impl ToArg) -> Self::Reply<i64> {
+        self.execute(Command::new("INCR").arg(key))
+    }
+
+    /// Adds `by` to a counter. Redis INCRBY.
+    fn incrby(&self, key: impl ToArg, by: i64) -> Self::Reply<i64> {
+        self.execute(Command::new("INCRBY").arg(key).arg(by))
+    }
+
+    /// Adds `by` to a number. Redis INCRBYFLOAT.
+    fn incrbyfloat(&self, key: impl ToArg, by: f64) -> Self::Reply<f64> {
+        self.execute(Command::new("INCRBYFLOAT").arg(key).arg(by))
+    }
+
+    /// The values of many keys in one round trip, in the keys' order. Redis MGET.
+    fn mget<R: FromValue>(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Option<R>>> {
+        self.execute(Command::new("MGET").args_from(keys))
+    }
+
+    /// Sets many keys at once, without expiry. Redis MSET.
+    fn mset(&self, pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>) -> Self::Reply<()> {
+        self.execute(Command::new("MSET").pairs_from(pairs))
+    }
+
+    /// Sets many keys if none of them is there; tells whether it did. Redis MSETNX.
+    fn msetnx(
+        &self,
+        pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>,
+    ) -> Self::Reply<bool> {
+        self.execute(Command::new("MSETNX").pairs_from(pairs))
+    }
+
+    /// Sets a value that expires in `millis` milliseconds. Redis PSETEX.
+    fn psetex(&self, key: impl ToArg, millis: u64, value: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("PSETEX").arg(key).arg(millis).arg(value))
+    }
+
+    /// Sets a value that never expires, over any old one. Redis SET.
+    fn set(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("SET").arg(key).arg(value))
+    }
+
+    /// Sets a value as the options say; `false` if their condition was not met. Redis SET.
+    fn set_with(
+        &self,
+        key: impl ToArg,
+        value: impl ToArg,
+        options: SetOptions,
+    ) -> Self::Reply<bool> {
+        self.execute_with(options.append(Command::new("SET").arg(key).arg(value)), applied)
+    }
+
+    /// Sets a value as the options say and gives the old one. Redis SET with `GET`.
+    fn set_get<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        value: impl ToArg,
+        options: SetOptions,
+    ) -> Self::Reply<Option<R>> {
+        self.execute(options.append(Command::new("SET").arg(key).arg(value)).arg("GET"))
+    }
+
+    /// Sets a value that expires in `seconds`. Redis SETEX.
+    fn setex(&self, key: impl ToArg, seconds: u64, value: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("SETEX").arg(key).arg(seconds).arg(value))
+    }
+
+    /// Sets a value if the key is absent; tells whether it did. Redis SETNX.
+    fn setnx(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<bool> {
+        self.execute(Command::new("SETNX").arg(key).arg(value))
+    }
+
+    /// Overwrites bytes from `offset` on, and gives the new length. Redis SETRANGE.
+    fn setrange(&self, key: impl ToArg, offset: u64, value: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("SETRANGE").arg(key).arg(offset).arg(value))
+    }
+
+    /// The length of a value in bytes, 0 if it is absent. Redis STRLEN.
+    fn strlen(&self, key: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("STRLEN").arg(key))
+    }
+}
+
+impl<E: Execute + ?Sized> StringCommands for E {}

@@ -1,0 +1,84 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Layer;
+use crate::command::Command;
+use crate::platform::{self, BoxFuture};
+use crate::transport::{Capabilities, Messages, Results, Transport};
+use crate::{Error, ErrorKind, Result, Value};
+
+/// Ends every call that takes longer than a limit, and drops its request. Default: 5 seconds.
+///
+/// The error is of kind [`ErrorKind::Timeout`], and its outcome is unknown: the server may have carried the command
+/// out. A subscription has to be set up within the limit, and may then last.
+///
+/// ```
+/// use edgecask::{Client, layer::Deadline};
+/// use std::time::Duration;
+///
+/// let client = Client::memory().layer(Deadline::new(Duration::from_millis(250)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    limit: Duration,
+}
+
+impl Deadline {
+    /// This limit for each call.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+}
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(5))
+    }
+}
+
+impl Layer for Deadline {
+    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Arc::new(WithDeadline { limit: self.limit, inner })
+    }
+}
+
+#[derive(Debug)]
+struct WithDeadline {
+    limit: Duration,
+    inner: Arc<dyn Transport>,
+}
+
+impl WithDeadline {
+    fn limited<'a, T: 'a>(&self, call: BoxFuture<'a, Result<T>>) -> BoxFuture<'a, Result<T>> {
+        let limit = self.limit;
+        Box::pin(async move {
+            platform::timeout(limit, call).await.unwrap_or_else(|| {
+                Err(Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))
+            })
+        })
+    }
+}
+
+impl Transport for WithDeadline {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        self.limited(self.inner.send(command))
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        self.limited(self.inner.pipeline(commands))
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        self.limited(self.inner.transaction(commands))
+    }
+
+    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
+        self.limited(self.inner.subscribe(channels))
+    }
+}

@@ -1,0 +1,45 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
+
+#[cfg(all(feature = "js", target_arch = "wasm32"))]
+pub mod bindings;
+pub mod cache;
+pub mod client;
+pub mod command;
+pub mod config;
+mod error;
+mod key;
+pub mod layer;
+pub mod platform;
+pub mod store;
+pub mod transport;
+mod value;
+
+pub use client::{Call, Client, Pipeline, Replies, Slot, Transaction};
+pub use command::{Command, Script};
+pub use error::{BoxError, Error, ErrorKind, Outcome, Result};
+pub use key::{Key, Keyspace, Pattern};
+pub use value::{FromValue, Json, Pairs, Value};
+
+/// The Lua scripts that this crate itself uses, for servers that run them by their native twins.
+pub fn scripts() -> impl Iterator<Item = &'static Script> {
+    [&*cache::STORE_IF_LEASED].into_iter()
+}
+
+/// Everything that code which sends commands needs: `use edgecask::prelude::*;`.
+pub mod prelude {
+    pub use crate::client::Client;
+    pub use crate::command::hashes::HashCommands;
+    pub use crate::command::keys::KeyCommands;
+    pub use crate::command::lists::ListCommands;
+    pub use crate::command::pubsub::PubSubCommands;
+    pub use crate::command::scripting::ScriptingCommands;
+    pub use crate::command::server::ServerCommands;
+    pub use crate::command::sets::SetCommands;
+    pub use crate::command::sorted_sets::SortedSetCommands;
+    pub use crate::command::strings::StringCommands;
+    pub use crate::command::{Command, Execute};
+}

@@ -1,0 +1,128 @@
+//! Clock, sleep, tasks, randomness and `Send`: where native and wasm32 differ.
+//!
+//! Every future that this crate returns is `Send` on every target. On wasm32, which has one thread, futures over
+//! JavaScript objects are wrapped here; no other room needs to know.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+pub use web_time::Instant;
+
+/// A boxed future that is `Send` on every target.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// `Send` on native targets, nothing on wasm32. The bound of what users hand in: loaders, backing stores.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSend: Send {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Send + ?Sized> MaybeSend for T {}
+/// `Send` on native targets, nothing on wasm32. The bound of what users hand in: loaders, backing stores.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSend {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> MaybeSend for T {}
+
+/// `Sync` on native targets, nothing on wasm32.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSync: Sync {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Sync + ?Sized> MaybeSync for T {}
+/// `Sync` on native targets, nothing on wasm32.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSync {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> MaybeSync for T {}
+
+/// Makes a future `Send` where the target has one thread, and asks for `Send` where it has many.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn send<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+    Box::pin(future)
+}
+
+/// Makes a future `Send` where the target has one thread, and asks for `Send` where it has many.
+#[cfg(target_arch = "wasm32")]
+pub fn send<'a, T>(future: impl Future<Output = T> + 'a) -> BoxFuture<'a, T> {
+    Box::pin(send_wrapper::SendWrapper::new(future))
+}
+
+/// Holds a value that users handed in with [`MaybeSend`], such as a JavaScript callback, in a place that has to be
+/// `Send + Sync`.
+#[derive(Debug, Clone)]
+pub struct Local<T>(
+    #[cfg(not(target_arch = "wasm32"))] T,
+    #[cfg(target_arch = "wasm32")] send_wrapper::SendWrapper<T>,
+);
+
+impl<T> Local<T> {
+    /// Takes the value in.
+    pub fn new(value: T) -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        return Self(value);
+        #[cfg(target_arch = "wasm32")]
+        return Self(send_wrapper::SendWrapper::new(value));
+    }
+}
+
+impl<T> std::ops::Deref for Local<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Milliseconds since the Unix epoch by the wall clock. In a Worker it stands still between I/O.
+pub fn unix_millis() -> u64 {
+    web_time::SystemTime::now()
+        .duration_since(web_time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Waits. On native targets it needs a Tokio runtime.
+pub fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
+    #[cfg(not(target_arch = "wasm32"))]
+    return Box::pin(tokio::time::sleep(duration));
+    #[cfg(target_arch = "wasm32")]
+    return send(gloo_timers::future::sleep(duration));
+}
+
+/// The future's output, or `None` if `limit` passes first; the future is dropped then, which cancels its request.
+pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T> + Send) -> Option<T> {
+    use futures_util::future::{Either, select};
+    let future = std::pin::pin!(future);
+    match select(future, sleep(limit)).await {
+        Either::Left((output, _)) => Some(output),
+        Either::Right(_) => None,
+    }
+}
+
+/// Fills an array with random bytes from the system.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the system has no source of randomness, as at the
+/// global scope of a Worker.
+pub fn random<const N: usize>() -> crate::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        crate::Error::new(crate::ErrorKind::Unsupported, format!("no randomness here: {error}"))
+    })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_ends_what_would_hang() {
+        let hung = std::future::pending::<()>();
+        assert!(timeout(Duration::from_secs(1), hung).await.is_none());
+        assert_eq!(timeout(Duration::from_secs(1), async { 7 }).await, Some(7));
+    }
+
+    #[test]
+    fn random_bytes_differ() {
+        assert_ne!(random::<16>().ok(), random::<16>().ok());
+    }
+}

@@ -1,0 +1,299 @@
+//! The caching decorator: reads go through the cache, writes go to the backing store and invalidate.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::{MemoryStore, Record, RecordId, Store};
+use crate::cache::{Cache, CacheOptions, CacheStats, Health, Lookup, Tier, Ttl};
+use crate::client::Client;
+use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
+use crate::{BoxError, Error, Key, Keyspace, Result};
+
+/// The form of [`Store`] that can be held behind a pointer, its errors already ours.
+trait DynStore<R: Record>: MaybeSend + MaybeSync {
+    fn get<'a>(&'a self, id: &'a R::Id) -> BoxFuture<'a, Result<Option<R>>>;
+    fn set<'a>(&'a self, record: &'a R) -> BoxFuture<'a, Result<()>>;
+    fn delete<'a>(&'a self, id: &'a R::Id) -> BoxFuture<'a, Result<bool>>;
+}
+
+impl<R: Record, S: Store<R>> DynStore<R> for S {
+    fn get<'a>(&'a self, id: &'a R::Id) -> BoxFuture<'a, Result<Option<R>>> {
+        platform::send(async move { Store::get(self, id).await.map_err(Error::store) })
+    }
+
+    fn set<'a>(&'a self, record: &'a R) -> BoxFuture<'a, Result<()>> {
+        platform::send(async move { Store::set(self, record).await.map_err(Error::store) })
+    }
+
+    fn delete<'a>(&'a self, id: &'a R::Id) -> BoxFuture<'a, Result<bool>> {
+        platform::send(async move { Store::delete(self, id).await.map_err(Error::store) })
+    }
+}
+
+/// What a caching store is made of.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`backing`](Self::backing) | an empty [`MemoryStore`] |
+/// | [`client`](Self::client) | none: nothing is cached |
+/// | [`ttl`](Self::ttl) | 300 s |
+/// | [`negative_ttl`](Self::negative_ttl) | the component's |
+/// | [`tier`](Self::tier) | [`Tier::Important`] |
+///
+/// ```
+/// use edgecask::{Client, cache::Ttl, store::{LlmPolicy, MemoryStore, StoreConfig}};
+///
+/// let config = StoreConfig::new()
+///     .backing(MemoryStore::from_records([LlmPolicy::new("acme")]))
+///     .client(Client::memory())
+///     .ttl(Ttl::seconds(60));
+/// ```
+pub struct StoreConfig<R: Record> {
+    backing: Option<Local<Arc<dyn DynStore<R>>>>,
+    client: Option<Client>,
+    ttl: Ttl,
+    negative_ttl: Option<Option<Ttl>>,
+    tier: Tier,
+}
+
+impl<R: Record> StoreConfig<R> {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            backing: None,
+            client: None,
+            ttl: Ttl::seconds(300),
+            negative_ttl: None,
+            tier: Tier::default(),
+        }
+    }
+
+    /// Where the records are kept: the source of truth.
+    #[must_use]
+    pub fn backing(mut self, store: impl Store<R>) -> Self {
+        self.backing = Some(Local::new(Arc::new(store)));
+        self
+    }
+
+    /// The Redis that caches them.
+    #[must_use]
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// How long a record is cached.
+    #[must_use]
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.ttl = ttl.into();
+        self
+    }
+
+    /// How long it is cached that there is no such record, stored as `null`. `None`: not at all.
+    #[must_use]
+    pub fn negative_ttl(mut self, ttl: Option<Ttl>) -> Self {
+        self.negative_ttl = Some(ttl);
+        self
+    }
+
+    /// What happens when the cache is away.
+    #[must_use]
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+}
+
+impl<R: Record> Default for StoreConfig<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R: Record> fmt::Debug for StoreConfig<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig")
+            .field("ttl", &self.ttl)
+            .field("tier", &self.tier)
+            .field("cached", &self.client.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A store with a cache in front: read-through, write to the backing store first and then invalidate.
+///
+/// - A read finds the record in the cache (one GET), or loads it from the backing store and caches it.
+/// - A write goes to the backing store; then the cached record is deleted, and the next read loads the new one. A read
+///   that began before the write cannot put the old record back.
+/// - When the cache is away, reads and writes go to the backing store alone; one warning is logged for the outage, and
+///   records that were cached before may be served for the rest of their time to live when it is back. In the tier
+///   [`Tier::Critical`] they fail instead.
+#[derive(Clone)]
+pub struct CachingStore<R: Record> {
+    backing: Local<Arc<dyn DynStore<R>>>,
+    cache: Option<Cache>,
+    keyspace: Keyspace,
+    ttl: Ttl,
+    negative_ttl: Option<Ttl>,
+}
+
+impl<R: Record> CachingStore<R> {
+    /// A store whose records are cached under this keyspace. `negative_ttl` counts if the config does not name one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a time to live is zero.
+    pub fn new(
+        config: StoreConfig<R>,
+        keyspace: Keyspace,
+        negative_ttl: Option<Ttl>,
+    ) -> Result<Self> {
+        let negative_ttl = config.negative_ttl.unwrap_or(negative_ttl);
+        for ttl in [Some(config.ttl), negative_ttl].into_iter().flatten() {
+            ttl.millis()?;
+        }
+        let options = CacheOptions::new().tier(config.tier);
+        Ok(Self {
+            backing: config
+                .backing
+                .unwrap_or_else(|| Local::new(Arc::new(MemoryStore::<R>::new()))),
+            cache: config.client.map(|client| Cache::with_options(client, options)),
+            keyspace,
+            ttl: config.ttl,
+            negative_ttl,
+        })
+    }
+
+    /// The key that a record is cached under.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a part of the id is empty or too long.
+    pub fn key(&self, id: &R::Id) -> Result<Key> {
+        self.keyspace.key(id.parts())
+    }
+
+    /// The record, or `None` if there is none. A hit is one command.
+    ///
+    /// # Errors
+    /// The backing store's; the cache's in the tier [`Tier::Critical`].
+    pub async fn get(&self, id: &R::Id) -> Result<Option<R>> {
+        let key = self.key(id)?;
+        let Some(cache) = &self.cache else {
+            return self.backing.get(id).await;
+        };
+        let found = cache.lookup(&key).await?;
+        self.resolve(cache, &key, id, found).await
+    }
+
+    /// Many records in their ids' order. The cache is asked in one round trip, the backing store once for each that is
+    /// missing, at the same time.
+    ///
+    /// # Errors
+    /// As for [`CachingStore::get`].
+    pub async fn get_many(&self, ids: &[R::Id]) -> Result<Vec<Option<R>>> {
+        let keys = ids.iter().map(|id| self.key(id)).collect::<Result<Vec<_>>>()?;
+        let Some(cache) = &self.cache else {
+            let loads = ids.iter().map(|id| self.backing.get(id));
+            return join_all(loads).await.into_iter().collect();
+        };
+        let found = cache.lookup_many(&keys).await?;
+        let resolved = found
+            .into_iter()
+            .zip(keys.iter().zip(ids))
+            .map(|(found, (key, id))| self.resolve(cache, key, id, found));
+        join_all(resolved).await.into_iter().collect()
+    }
+
+    async fn resolve(
+        &self,
+        cache: &Cache,
+        key: &Key,
+        id: &R::Id,
+        found: Lookup<Option<R>>,
+    ) -> Result<Option<R>> {
+        let ttl_of = |record: &Option<R>| match record {
+            Some(_) => Some(self.ttl),
+            None => self.negative_ttl,
+        };
+        match found {
+            Lookup::Found(record) => Ok(record),
+            Lookup::Missing => cache.fill(key, ttl_of, self.backing.get(id)).await,
+            Lookup::Unavailable => cache.load_without_cache(self.backing.get(id)).await,
+        }
+    }
+
+    /// Writes a record to the backing store, then deletes the cached one. Two commands, one round trip.
+    ///
+    /// # Errors
+    /// The backing store's; the cache's in the tier [`Tier::Critical`], after the record was written.
+    pub async fn set(&self, record: &R) -> Result<()> {
+        let id = record.id();
+        self.key(&id)?;
+        let written = self.backing.set(record).await;
+        // Also after an error: nobody knows whether the write took place.
+        let invalidated = self.invalidate(&id).await;
+        written.and(invalidated)
+    }
+
+    /// Deletes a record from the backing store, then from the cache; tells whether it was there. Two commands, one
+    /// round trip.
+    ///
+    /// # Errors
+    /// As for [`CachingStore::set`].
+    pub async fn delete(&self, id: &R::Id) -> Result<bool> {
+        self.key(id)?;
+        let deleted = self.backing.delete(id).await;
+        let invalidated = self.invalidate(id).await;
+        deleted.and_then(|deleted| invalidated.map(|()| deleted))
+    }
+
+    /// Deletes the cached record, as after a write that went past this store.
+    ///
+    /// # Errors
+    /// The cache's in the tier [`Tier::Critical`].
+    pub async fn invalidate(&self, id: &R::Id) -> Result<()> {
+        let key = self.key(id)?;
+        if let Some(cache) = &self.cache {
+            cache.forgive(cache.delete(&key).await)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the cache answers. It does not fail: an error is what it reports.
+    pub async fn health(&self) -> Health {
+        match &self.cache {
+            Some(cache) => cache.health().await,
+            None => Health::without_cache(),
+        }
+    }
+
+    /// What the cache of this store has done. All zero if there is none.
+    pub fn stats(&self) -> CacheStats {
+        self.cache.as_ref().map(Cache::stats).unwrap_or_default()
+    }
+}
+
+impl<R: Record> Store<R> for CachingStore<R> {
+    async fn get(&self, id: &R::Id) -> Result<Option<R>, BoxError> {
+        Ok(self.get(id).await?)
+    }
+
+    async fn set(&self, record: &R) -> Result<(), BoxError> {
+        Ok(self.set(record).await?)
+    }
+
+    async fn delete(&self, id: &R::Id) -> Result<bool, BoxError> {
+        Ok(self.delete(id).await?)
+    }
+}
+
+impl<R: Record> fmt::Debug for CachingStore<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachingStore")
+            .field("keyspace", &self.keyspace)
+            .field("cache", &self.cache)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,310 @@
+//! The keys: values of five types, their expiry, and the order that SCAN visits them in.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
+use std::ops::Bound;
+
+use bytes::Bytes;
+use indexmap::{IndexMap, IndexSet};
+
+use super::sorted_set::SortedSet;
+use crate::{Error, Result};
+
+pub(super) type List = VecDeque<Bytes>;
+pub(super) type Hash = IndexMap<Bytes, Bytes>;
+pub(super) type Set = IndexSet<Bytes>;
+
+#[derive(Clone)]
+pub(super) enum Data {
+    String(Bytes),
+    List(List),
+    Hash(Hash),
+    Set(Set),
+    SortedSet(SortedSet),
+}
+
+impl Data {
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::String(_) => "string",
+            Self::List(_) => "list",
+            Self::Hash(_) => "hash",
+            Self::Set(_) => "set",
+            Self::SortedSet(_) => "zset",
+        }
+    }
+}
+
+/// A type of value: how to find it in [`Data`], and whether it is empty, since Redis keeps no empty collections.
+pub(super) trait Kind: Default {
+    fn of(data: &Data) -> Option<&Self>;
+    fn of_mut(data: &mut Data) -> Option<&mut Self>;
+    fn into_data(self) -> Data;
+    fn is_empty(&self) -> bool;
+}
+
+macro_rules! kind {
+    ($variant:ident, $kind:ty, $is_empty:expr) => {
+        impl Kind for $kind {
+            fn of(data: &Data) -> Option<&Self> {
+                match data {
+                    Data::$variant(value) => Some(value),
+                    _ => None,
+                }
+            }
+            fn of_mut(data: &mut Data) -> Option<&mut Self> {
+                match data {
+                    Data::$variant(value) => Some(value),
+                    _ => None,
+                }
+            }
+            fn into_data(self) -> Data {
+                Data::$variant(self)
+            }
+            fn is_empty(&self) -> bool {
+                let is_empty: fn(&$kind) -> bool = $is_empty;
+                is_empty(self)
+            }
+        }
+    };
+}
+// An empty string is a value like any other.
+kind!(String, Bytes, |_| false);
+kind!(List, List, |list| list.is_empty());
+kind!(Hash, Hash, |hash| hash.is_empty());
+kind!(Set, Set, |set| set.is_empty());
+kind!(SortedSet, SortedSet, |set| set.len() == 0);
+
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) data: Data,
+    /// Unix time in milliseconds.
+    pub(super) expires_at: Option<u64>,
+}
+
+pub(super) struct Keyspace {
+    entries: HashMap<Bytes, Entry>,
+    /// Every key by its place in SCAN's order, which does not change while keys come and go.
+    order: BTreeSet<(u64, Bytes)>,
+    expiries: BTreeSet<(u64, Bytes)>,
+    now: u64,
+    pub(super) random: fastrand::Rng,
+}
+
+impl Keyspace {
+    pub(super) fn new() -> Self {
+        let seed = crate::platform::random().map_or(0, u64::from_le_bytes);
+        Self {
+            entries: HashMap::new(),
+            order: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            now: 0,
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Sets the clock and drops what has expired. The clock never goes back, lest dead keys come alive.
+    pub(super) fn advance_to(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        while let Some((at, key)) = self.expiries.first()
+            && *at <= self.now
+        {
+            let key = key.clone();
+            self.remove(&key);
+        }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.order.clear();
+        self.expiries.clear();
+    }
+
+    pub(super) fn entry(&self, key: &[u8]) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// The value of a key, if it is there and of this type.
+    pub(super) fn read<T: Kind>(&self, key: &[u8]) -> Result<Option<&T>> {
+        match self.entries.get(key) {
+            None => Ok(None),
+            Some(entry) => T::of(&entry.data).map(Some).ok_or_else(wrong_type),
+        }
+    }
+
+    /// Changes a value that is there. A collection that is empty afterwards is gone.
+    pub(super) fn change<T: Kind, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> Result<R>,
+    ) -> Result<Option<R>> {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return Ok(None);
+        };
+        let value = T::of_mut(&mut entry.data).ok_or_else(wrong_type)?;
+        let result = change(value);
+        if value.is_empty() {
+            self.remove(key);
+        }
+        result.map(Some)
+    }
+
+    /// Changes a value, which is made if it is absent.
+    pub(super) fn update<T: Kind, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> Result<R>,
+    ) -> Result<R> {
+        if self.contains(key) {
+            // The entry is there, so the change runs.
+            return self.change(key, change).and_then(|done| done.ok_or_else(wrong_type));
+        }
+        let mut value = T::default();
+        let result = change(&mut value)?;
+        if !value.is_empty() {
+            self.put(Bytes::copy_from_slice(key), value.into_data(), None);
+        }
+        Ok(result)
+    }
+
+    /// Stores a value under a key, over anything that was there.
+    pub(super) fn put(&mut self, key: Bytes, data: Data, expires_at: Option<u64>) {
+        self.remove(&key);
+        self.order.insert((place(&key), key.clone()));
+        if let Some(at) = expires_at {
+            self.expiries.insert((at, key.clone()));
+        }
+        self.entries.insert(key, Entry { data, expires_at });
+    }
+
+    /// Stores a collection; an empty one deletes the key.
+    pub(super) fn put_collection<T: Kind>(&mut self, key: &[u8], value: T) {
+        if value.is_empty() {
+            self.remove(key);
+        } else {
+            self.put(Bytes::copy_from_slice(key), value.into_data(), None);
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let (key, entry) = self.entries.remove_entry(key)?;
+        if let Some(at) = entry.expires_at {
+            self.expiries.remove(&(at, key.clone()));
+        }
+        self.order.remove(&(place(&key), key));
+        Some(entry)
+    }
+
+    /// Sets or takes away a key's expiry. A time that has passed deletes the key.
+    pub(super) fn set_expiry(&mut self, key: &[u8], expires_at: Option<u64>) {
+        if expires_at.is_some_and(|at| at <= self.now) {
+            self.remove(key);
+            return;
+        }
+        let Some((key, _)) = self.entries.get_key_value(key) else {
+            return;
+        };
+        let key = key.clone();
+        if let Some(entry) = self.entries.get_mut(&key) {
+            if let Some(old) = entry.expires_at {
+                self.expiries.remove(&(old, key.clone()));
+            }
+            entry.expires_at = expires_at;
+            if let Some(at) = expires_at {
+                self.expiries.insert((at, key));
+            }
+        }
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// The keys of about `count` places from `cursor` on, and the place to go on from (0: the end). Keys that share a
+    /// place come together, so that none is lost between two steps.
+    pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<&Bytes>) {
+        let mut keys = Vec::new();
+        let mut last = None;
+        let from = Bound::Included((cursor, Bytes::new()));
+        for (place, key) in self.order.range((from, Bound::Unbounded)) {
+            if keys.len() >= count && last != Some(*place) {
+                return (*place, keys);
+            }
+            keys.push(key);
+            last = Some(*place);
+        }
+        (0, keys)
+    }
+
+    pub(super) fn random_key(&mut self) -> Option<Bytes> {
+        let from = Bound::Included((self.random.u64(..=MAX_PLACE), Bytes::new()));
+        let after = self.order.range((from, Bound::Unbounded)).next();
+        after.or_else(|| self.order.first()).map(|(_, key)| key.clone())
+    }
+}
+
+/// Cursors stay below 2^48, so that clients which read them as floats do not lose their place.
+const MAX_PLACE: u64 = (1 << 48) - 1;
+
+fn place(key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key);
+    // 0 is the cursor of the beginning and the end.
+    (hasher.finish() & MAX_PLACE).max(1)
+}
+
+pub(super) fn wrong_type() -> Error {
+    Error::server("WRONGTYPE Operation against a key holding the wrong kind of value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_finds_every_key_that_stays() {
+        let mut keyspace = Keyspace::new();
+        let put = |keyspace: &mut Keyspace, name: String| {
+            keyspace.put(name.into(), Data::String(Bytes::new()), None);
+        };
+        for number in 0..500 {
+            put(&mut keyspace, format!("stays:{number}"));
+        }
+        let (mut cursor, mut found, mut step) = (0, BTreeSet::new(), 0);
+        loop {
+            let (next, keys) = keyspace.scan(cursor, 10);
+            found.extend(keys.into_iter().filter(|key| key.starts_with(b"stays")).cloned());
+            put(&mut keyspace, format!("comes:{step}"));
+            keyspace.remove(format!("comes:{}", step / 2).as_bytes());
+            (cursor, step) = (next, step + 1);
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(found.len(), 500);
+    }
+
+    #[test]
+    fn what_has_expired_is_gone_from_every_index() {
+        let mut keyspace = Keyspace::new();
+        keyspace.advance_to(100);
+        keyspace.put("a".into(), Data::String(Bytes::new()), Some(200));
+        keyspace.put("a".into(), Data::String(Bytes::new()), Some(300));
+        keyspace.advance_to(200);
+        assert_eq!(keyspace.len(), 1);
+        keyspace.advance_to(300);
+        assert_eq!((keyspace.len(), keyspace.order.len(), keyspace.expiries.len()), (0, 0, 0));
+    }
+}

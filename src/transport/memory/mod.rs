@@ -1,0 +1,110 @@
+//! The embedded engine: a Redis in this process, for tests, for development and for hosts without a server.
+//!
+//! It holds everything in memory, runs every typed command, expires keys to the millisecond and gives Redis's own
+//! replies and errors. Lua does not run here: a [`Script`] brings a native twin.
+
+mod args;
+mod engine;
+mod glob;
+mod hashes;
+mod keys;
+mod keyspace;
+mod lists;
+mod number;
+mod pubsub;
+mod scripting;
+mod server;
+mod sets;
+mod sorted_set;
+mod sorted_sets;
+mod strings;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use self::engine::Engine;
+use super::{Backend, Capabilities, Messages, Results, Transport};
+use crate::command::{Command, Script};
+use crate::platform::{BoxFuture, unix_millis};
+use crate::{Result, Value};
+
+/// A handle on an embedded engine. Clones share the same data; the data is gone when the last one is dropped.
+///
+/// ```
+/// use edgecask::{prelude::*, transport::memory::MemoryTransport};
+///
+/// let engine = MemoryTransport::new();
+/// let client = Client::new(engine.clone());
+/// let same_data = Client::new(engine);
+/// ```
+#[derive(Clone)]
+pub struct MemoryTransport {
+    engine: Arc<Mutex<Engine>>,
+}
+
+impl MemoryTransport {
+    /// An empty engine.
+    pub fn new() -> Self {
+        Self { engine: Arc::new(Mutex::new(Engine::new())) }
+    }
+
+    /// Makes a script known, so that it runs also when it comes as text (EVAL) or by its sha (EVALSHA), as from a
+    /// client of another process. A script without a twin is known but does not run.
+    pub fn register(&self, script: &Script) {
+        self.lock().register(script);
+    }
+
+    /// Every command that the engine runs, in no particular order.
+    pub fn commands() -> impl Iterator<Item = &'static str> {
+        engine::names()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Engine> {
+        // Commands check before they change anything, so a panic leaves no half-done change behind.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryTransport").finish_non_exhaustive()
+    }
+}
+
+impl Transport for MemoryTransport {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: Backend::InMemory,
+            binary_batches: true,
+            blocking: false,
+            subscriptions: true,
+            lua: false,
+        }
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move { self.lock().run(command, unix_millis()) })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            Ok(commands.iter().map(|command| self.lock().run(command, unix_millis())).collect())
+        })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move { self.lock().run_all(commands, unix_millis()) })
+    }
+
+    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
+        Box::pin(async move { Ok(self.lock().subscribe(channels)) })
+    }
+}

@@ -1,0 +1,38 @@
+use super::args::{Args, syntax};
+use super::engine::{Engine, Handler, wrong_arity};
+use super::strings::length;
+use crate::{Result, Value, platform};
+
+pub(super) const HANDLERS: &[Handler] = &[
+    Handler::new("DBSIZE", 1, |engine, _| Ok(length(engine.keyspace.len()))),
+    Handler::new("ECHO", 2, |_, args| Ok(args.bytes(0)?.into())),
+    Handler::new("FLUSHALL", -1, flush),
+    Handler::new("FLUSHDB", -1, flush),
+    Handler::new("INFO", -1, |engine, _| {
+        let keys = engine.keyspace.len();
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(Value::bulk(format!(
+            "# Server\r\nedgecask_version:{version}\r\nredis_mode:embedded\r\n\r\n# Keyspace\r\ndb0:keys={keys}\r\n"
+        )))
+    }),
+    Handler::new("PING", -1, |_, args| match args.len() {
+        0 => Ok(Value::Simple("PONG".into())),
+        1 => Ok(args.bytes(0)?.into()),
+        _ => Err(wrong_arity("PING")),
+    }),
+    Handler::new("TIME", 1, |_, _| {
+        let now = platform::unix_millis();
+        let parts = [now / 1000, now % 1000 * 1000];
+        Ok(Value::Array(parts.map(|part| Value::bulk(part.to_string())).to_vec()))
+    }),
+];
+
+fn flush(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
+    match (args.len(), args.word(0).as_str()) {
+        (0, _) | (1, "ASYNC" | "SYNC") => {
+            engine.keyspace.clear();
+            Ok(Value::OK)
+        }
+        _ => Err(syntax()),
+    }
+}

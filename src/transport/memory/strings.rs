@@ -1,0 +1,227 @@
+use bytes::Bytes;
+
+use super::args::{Args, syntax};
+use super::engine::{Handler, on_keys};
+use super::keys::{Deadline, expires_at, parse_expiry};
+use super::keyspace::{Data, Keyspace};
+use super::number;
+use crate::{Error, Result, Value};
+
+pub(super) const HANDLERS: &[Handler] = on_keys![
+    "APPEND" 3 append,
+    "DECR" 2 |db, args| add(db, args.at(0)?, -1),
+    "DECRBY" 3 |db, args| {
+        let by = args.int(1)?.checked_neg();
+        add(db, args.at(0)?, by.ok_or_else(|| Error::server("ERR decrement would overflow"))?)
+    },
+    "GET" 2 |db, args| get(db, args.at(0)?),
+    "GETDEL" 2 |db, args| {
+        let value = get(db, args.at(0)?)?;
+        db.remove(args.at(0)?);
+        Ok(value)
+    },
+    "GETEX" -2 getex,
+    "GETRANGE" 4 getrange,
+    "GETSET" 3 |db, args| {
+        let old = get(db, args.at(0)?)?;
+        put(db, args.at(0)?, args.bytes(1)?, None);
+        Ok(old)
+    },
+    "INCR" 2 |db, args| add(db, args.at(0)?, 1),
+    "INCRBY" 3 |db, args| add(db, args.at(0)?, args.int(1)?),
+    "INCRBYFLOAT" 3 incrbyfloat,
+    "MGET" -2 |db, args| Ok(Value::Array(
+        // MGET alone treats a value of another type as absent.
+        args.from(0).map(|key| get(db, key).unwrap_or_default()).collect(),
+    )),
+    "MSET" -3 |db, args| {
+        for (key, value) in args.pairs(0)? {
+            put(db, &key, value, None);
+        }
+        Ok(Value::OK)
+    },
+    "MSETNX" -3 |db, args| {
+        let pairs: Vec<_> = args.pairs(0)?.collect();
+        let free = pairs.iter().all(|(key, _)| !db.contains(key));
+        if free {
+            for (key, value) in pairs {
+                put(db, &key, value, None);
+            }
+        }
+        Ok(free.into())
+    },
+    "PSETEX" 4 |db, args| set_expiring(db, args, 1),
+    "SET" -3 set,
+    "SETEX" 4 |db, args| set_expiring(db, args, 1000),
+    "SETNX" 3 |db, args| {
+        let free = !db.contains(args.at(0)?);
+        if free {
+            put(db, args.at(0)?, args.bytes(1)?, None);
+        }
+        Ok(free.into())
+    },
+    "SETRANGE" 4 setrange,
+    "STRLEN" 2 |db, args| Ok(length(db.read::<Bytes>(args.at(0)?)?.map_or(0, Bytes::len))),
+];
+
+/// Redis's default limit on a value, `proto-max-bulk-len`.
+const MAX_VALUE_BYTES: usize = 512 * 1024 * 1024;
+
+pub(super) fn length(length: usize) -> Value {
+    Value::Integer(i64::try_from(length).unwrap_or(i64::MAX))
+}
+
+fn get(db: &Keyspace, key: &[u8]) -> Result<Value> {
+    Ok(db.read::<Bytes>(key)?.cloned().into())
+}
+
+fn put(db: &mut Keyspace, key: &[u8], value: Bytes, expires_at: Option<u64>) {
+    db.put(Bytes::copy_from_slice(key), Data::String(value), expires_at);
+}
+
+/// Changes the text of a value and leaves its expiry as it is.
+fn replace(db: &mut Keyspace, key: &[u8], value: Bytes) -> Result<()> {
+    db.update::<Bytes, _>(key, |old| {
+        *old = value;
+        Ok(())
+    })
+}
+
+fn add(db: &mut Keyspace, key: &[u8], by: i64) -> Result<Value> {
+    let old = match db.read::<Bytes>(key)? {
+        Some(text) => number::int(text).ok_or_else(super::args::not_an_integer)?,
+        None => 0,
+    };
+    let new = old
+        .checked_add(by)
+        .ok_or_else(|| Error::server("ERR increment or decrement would overflow"))?;
+    replace(db, key, new.to_string().into())?;
+    Ok(new.into())
+}
+
+fn incrbyfloat(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let key = args.at(0)?;
+    let old = db.read::<Bytes>(key)?.cloned().unwrap_or(Bytes::from_static(b"0"));
+    args.float(1)?;
+    number::float(&old).ok_or_else(|| Error::server("ERR value is not a valid float"))?;
+    let new = number::add_decimals(&old, args.at(1)?)
+        .ok_or_else(|| Error::server("ERR increment would produce NaN or Infinity"))?;
+    let new = Bytes::from(new);
+    replace(db, key, new.clone())?;
+    Ok(new.into())
+}
+
+fn append(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let tail = args.at(1)?;
+    db.update::<Bytes, _>(args.at(0)?, |value| {
+        check_length(value.len().saturating_add(tail.len()))?;
+        *value = [value, tail].concat().into();
+        Ok(length(value.len()))
+    })
+}
+
+fn check_length(length: usize) -> Result<()> {
+    if length > MAX_VALUE_BYTES {
+        return Err(Error::server("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
+    }
+    Ok(())
+}
+
+fn getrange(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let (start, end) = (args.int(1)?, args.int(2)?);
+    let value = db.read::<Bytes>(args.at(0)?)?.cloned().unwrap_or_default();
+    // Two negative ends the wrong way round name nothing, also when both lie before the beginning.
+    if start < 0 && end < 0 && start > end {
+        return Ok(Value::bulk(Bytes::new()));
+    }
+    let length = value.len() as i64;
+    let from_end = |at: i64| if at < 0 { (length + at).max(0) } else { at };
+    let (start, end) = (from_end(start), from_end(end).min(length - 1));
+    Ok(Value::Bulk(if start > end || length == 0 {
+        Bytes::new()
+    } else {
+        value.slice(start as usize..=end as usize)
+    }))
+}
+
+fn setrange(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let offset =
+        usize::try_from(args.int(1)?).map_err(|_| Error::server("ERR offset is out of range"))?;
+    let (key, patch) = (args.at(0)?, args.at(2)?);
+    if patch.is_empty() {
+        return Ok(length(db.read::<Bytes>(key)?.map_or(0, Bytes::len)));
+    }
+    db.read::<Bytes>(key)?;
+    check_length(offset.saturating_add(patch.len()))?;
+    db.update::<Bytes, _>(key, |value| {
+        let mut bytes = value.to_vec();
+        bytes.resize(bytes.len().max(offset + patch.len()), 0);
+        bytes[offset..offset + patch.len()].copy_from_slice(patch);
+        *value = bytes.into();
+        Ok(length(value.len()))
+    })
+}
+
+fn set_expiring(db: &mut Keyspace, args: Args<'_>, unit: i64) -> Result<Value> {
+    let at = expires_at(db, args, args.int(1)?, unit, Deadline::InFuture)?;
+    put(db, args.at(0)?, args.bytes(2)?, Some(at));
+    Ok(Value::OK)
+}
+
+fn getex(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let known = match args.len() {
+        1 => true,
+        2 => args.is(1, "PERSIST"),
+        3 => matches!(args.word(1).as_str(), "EX" | "PX" | "EXAT" | "PXAT"),
+        _ => false,
+    };
+    if !known {
+        return Err(syntax());
+    }
+    let key = args.at(0)?;
+    let value = get(db, key)?;
+    if value.is_nil() {
+        return Ok(value);
+    }
+    match args.len() {
+        1 => {}
+        2 => db.set_expiry(key, None),
+        _ => {
+            let expires_at = parse_expiry(db, args, 1)?;
+            db.set_expiry(key, expires_at);
+        }
+    }
+    Ok(value)
+}
+
+fn set(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let (mut expiry, mut keep_ttl, mut condition, mut give_old) = (None, false, None, false);
+    let mut at = 2;
+    while at < args.len() {
+        match args.word(at).as_str() {
+            word @ ("NX" | "XX") if condition.is_none() => condition = Some(word == "NX"),
+            "GET" => give_old = true,
+            "KEEPTTL" if expiry.is_none() => keep_ttl = true,
+            "EX" | "PX" | "EXAT" | "PXAT" if expiry.is_none() && !keep_ttl => {
+                expiry = Some(at);
+                at += 1;
+            }
+            _ => return Err(syntax()),
+        }
+        at += 1;
+    }
+    let expires_at = match expiry {
+        Some(at) => parse_expiry(db, args, at)?,
+        None => None,
+    };
+    let key = args.at(0)?;
+    let old = if give_old { get(db, key)? } else { Value::Nil };
+    if condition.is_some_and(|must_be_absent| db.contains(key) == must_be_absent) {
+        return Ok(old);
+    }
+    let kept = db.entry(key).and_then(|entry| entry.expires_at).filter(|_| keep_ttl);
+    put(db, key, args.bytes(1)?, expires_at.or(kept));
+    // A time that has already passed deletes the key again.
+    db.advance_to(db.now());
+    Ok(if give_old { old } else { Value::OK })
+}

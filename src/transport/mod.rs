@@ -1,0 +1,136 @@
+//! How commands reach a Redis: one small trait and its makers.
+//!
+//! | maker | feature | reaches |
+//! |---|---|---|
+//! | [`rest::RestTransport`] | `rest` | the Upstash REST API, over reqwest on native targets and over `fetch` on wasm32 |
+//! | [`tcp::TcpTransport`] | `tcp` | any Redis over TCP, from long-running native hosts |
+//! | [`memory::MemoryTransport`] | `memory` | the embedded engine in this process |
+
+#[cfg(feature = "memory")]
+pub mod memory;
+#[cfg(feature = "rest")]
+pub mod rest;
+#[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
+pub mod tcp;
+
+use std::fmt;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::command::Command;
+use crate::platform::BoxFuture;
+use crate::{Error, ErrorKind, Result, Value};
+
+/// What stands at the other end, as health checks name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// A Redis server, reached by REST or TCP.
+    Redis,
+    /// The embedded engine.
+    InMemory,
+}
+
+/// What a transport can do. Asked before a call, so that what it cannot serve fails at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// What stands at the other end.
+    pub backend: Backend,
+    /// Arguments inside pipelines and transactions may be any bytes. Where it is `false`, they must be UTF-8.
+    pub binary_batches: bool,
+    /// Blocking commands such as BLPOP.
+    pub blocking: bool,
+    /// [`Transport::subscribe`].
+    pub subscriptions: bool,
+    /// Lua scripts. Where it is `false`, only scripts with a native twin run.
+    pub lua: bool,
+}
+
+/// The replies of a batch in the order of its commands; an item's error stands beside the others' results.
+pub type Results = Vec<Result<Value>>;
+
+/// A message of a channel that somebody subscribed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The channel that it was published to.
+    pub channel: Bytes,
+    /// What was published.
+    pub payload: Bytes,
+}
+
+impl Message {
+    /// A message.
+    pub fn new(channel: impl Into<Bytes>, payload: impl Into<Bytes>) -> Self {
+        Self { channel: channel.into(), payload: payload.into() }
+    }
+}
+
+/// The messages of a subscription. It ends when the connection does; dropping it unsubscribes.
+pub type Messages = BoxStream<'static, Result<Message>>;
+
+/// A way to send commands. Behaviour such as retries is a [layer](crate::layer) around one, and is itself a transport.
+///
+/// All futures are `Send` on every target, and dropping one cancels its request as far as the transport can.
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// What this transport can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Sends one command: one round trip.
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>>;
+
+    /// Sends commands in order in one round trip, not as a unit: other clients' commands may run in between, and a
+    /// failing command does not stop the later ones. There are exactly as many replies as commands.
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>>;
+
+    /// Runs commands as a unit (MULTI/EXEC) in one round trip. A command that fails does not stop the later ones; a
+    /// transaction that the server discards as a whole is an error of kind [`ErrorKind::Discarded`].
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>>;
+
+    /// Subscribes to channels. The stream is ready to receive when the future is done.
+    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>>;
+}
+
+impl Capabilities {
+    /// Refuses a command that the transport cannot serve.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`], with what to do instead.
+    pub fn check(&self, command: &Command) -> Result<()> {
+        if !self.blocking && command.is_blocking() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "this transport cannot wait for data: poll with the command's plain form, or use TCP",
+            )
+            .with_command(|| command.label()));
+        }
+        if matches!(
+            command.name(),
+            "MULTI"
+                | "EXEC"
+                | "DISCARD"
+                | "WATCH"
+                | "UNWATCH"
+                | "SUBSCRIBE"
+                | "PSUBSCRIBE"
+                | "UNSUBSCRIBE"
+                | "PUNSUBSCRIBE"
+                | "MONITOR"
+                | "SELECT"
+                | "RESET"
+                | "QUIT"
+                | "HELLO"
+                | "AUTH"
+        ) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "this command changes the state of a connection, and connections are shared: use transaction(), \
+                 subscribe() or the connection's settings",
+            )
+            .with_command(|| command.label()));
+        }
+        Ok(())
+    }
+}

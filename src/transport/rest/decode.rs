@@ -1,0 +1,422 @@
+//! HTTP answers as replies: JSON with or without base64, errors at any status, and what is not JSON at all.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::{Encoding, HttpResponse};
+use crate::transport::Results;
+use crate::{Error, ErrorKind, Result, Value};
+
+pub(super) struct Decoder<'a> {
+    encoding: Encoding,
+    token: &'a str,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(encoding: Encoding, token: &'a str) -> Self {
+        Self { encoding, token }
+    }
+
+    /// The answer to one command.
+    pub(super) fn single(&self, response: &HttpResponse) -> Result<Value> {
+        let envelope = self.parse(response, EnvelopeSeed(self.encoding))?;
+        self.open(envelope, response)
+    }
+
+    /// The answer to a pipeline of `count` commands.
+    pub(super) fn batch(&self, response: &HttpResponse, count: usize) -> Result<Results> {
+        match self.parse(response, AnswerSeed(self.encoding))? {
+            Answer::One(envelope) => match self.open(envelope, response) {
+                Err(error) => Err(error),
+                Ok(_) => Err(protocol("the answer to a batch is not an array", response)),
+            },
+            Answer::Many(_) if !is_success(response.status) => Err(self.failure(response)),
+            Answer::Many(envelopes) if envelopes.len() == count => Ok(envelopes
+                .into_iter()
+                .map(|envelope| envelope.into_result().unwrap_or_else(|| Err(empty(response))))
+                .collect()),
+            Answer::Many(envelopes) => Err(protocol(
+                format!("{count} commands were sent, {} replies came back", envelopes.len()),
+                response,
+            )),
+        }
+    }
+
+    /// The answer to a transaction of `count` commands. A single error means that none of them ran.
+    pub(super) fn transaction(&self, response: &HttpResponse, count: usize) -> Result<Results> {
+        self.batch(response, count).map_err(|error| match error.kind() {
+            ErrorKind::Server => error.into_discarded(),
+            _ => error,
+        })
+    }
+
+    fn parse<'b, T>(
+        &self,
+        response: &'b HttpResponse,
+        seed: impl DeserializeSeed<'b, Value = T>,
+    ) -> Result<T> {
+        let mut json = serde_json::Deserializer::from_slice(&response.body);
+        let parsed = seed.deserialize(&mut json).and_then(|parsed| json.end().map(|()| parsed));
+        parsed.map_err(|error| {
+            if !is_success(response.status) {
+                self.failure(response)
+            } else if error.is_eof() && !response.body.is_empty() {
+                Error::new(ErrorKind::Disconnected, "the answer broke off in the middle")
+                    .with_status(response.status)
+            } else {
+                // serde_json's own message may quote a value, so ours says where, and shows the beginning only.
+                protocol(
+                    format!(
+                        "the answer is not a reply (column {} of {} bytes): {}",
+                        error.column(),
+                        response.body.len(),
+                        self.snippet(&response.body)
+                    ),
+                    response,
+                )
+            }
+        })
+    }
+
+    /// The result of an envelope. An error field counts at every status, a result only at a successful one.
+    fn open(&self, envelope: Envelope, response: &HttpResponse) -> Result<Value> {
+        match envelope.into_result() {
+            Some(Err(error)) => Err(self.classify(error, response)),
+            Some(Ok(value)) if is_success(response.status) => Ok(value),
+            None if is_success(response.status) => Err(empty(response)),
+            Some(Ok(_)) | None => Err(self.failure(response)),
+        }
+    }
+
+    /// A Redis error, seen in the light of the HTTP status.
+    fn classify(&self, error: Error, response: &HttpResponse) -> Error {
+        let text = || error.message().to_owned();
+        let error = match response.status {
+            401 | 403 if error.kind() != ErrorKind::Unauthorized => {
+                Error::new(ErrorKind::Unauthorized, text())
+            }
+            429 => Error::new(ErrorKind::Throttled, text()),
+            // A server that fails says nothing reliable about the command.
+            500.. => Error::new(ErrorKind::Http, text()),
+            _ => error,
+        };
+        error.with_status(response.status).with_retry_after(retry_after(response))
+    }
+
+    /// An answer without a Redis error at a status that is no success.
+    fn failure(&self, response: &HttpResponse) -> Error {
+        let status = response.status;
+        let snippet = self.snippet(&response.body);
+        let (kind, message) = match status {
+            401 | 403 => (
+                ErrorKind::Unauthorized,
+                format!("the server refused the token (HTTP {status}): {snippet}"),
+            ),
+            429 => (ErrorKind::Throttled, format!("too many requests (HTTP 429): {snippet}")),
+            _ => (
+                ErrorKind::Http,
+                format!(
+                    "HTTP {status}, and no reply in it; is this the URL of a REST server? {snippet}"
+                ),
+            ),
+        };
+        Error::new(kind, message).with_status(status).with_retry_after(retry_after(response))
+    }
+
+    /// The beginning of a body that is not a reply, without control characters and without the token.
+    fn snippet(&self, body: &[u8]) -> String {
+        const LONGEST: usize = 80;
+        // The token is cut out before the text is shortened, so that no part of it is left at the end.
+        let head = &body[..body.len().min(LONGEST * 4 + self.token.len())];
+        let text = String::from_utf8_lossy(head).replace(self.token, "[redacted]");
+        let clean: Vec<&str> = text.split_whitespace().collect();
+        let mut clean: String = clean.join(" ").chars().filter(|c| !c.is_control()).collect();
+        if let Some((at, _)) = clean.char_indices().nth(LONGEST) {
+            clean.truncate(at);
+            clean.push('…');
+        }
+        format!("{clean:?}")
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+fn protocol(message: impl Into<std::borrow::Cow<'static, str>>, response: &HttpResponse) -> Error {
+    Error::new(ErrorKind::Protocol, message).with_status(response.status)
+}
+
+fn empty(response: &HttpResponse) -> Error {
+    protocol("the answer holds neither a result nor an error", response)
+}
+
+/// `Retry-After` in seconds. Its other form, a date, is left alone: no server of this API sends it.
+fn retry_after(response: &HttpResponse) -> Option<Duration> {
+    let seconds = response.retry_after.as_deref()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// `{"result": …}` or `{"error": …}`.
+#[derive(Default)]
+struct Envelope {
+    result: Option<Value>,
+    error: Option<String>,
+}
+
+impl Envelope {
+    /// `None` if it holds neither. An error beside a result wins.
+    fn into_result(self) -> Option<Result<Value>> {
+        match (self.error, self.result) {
+            (Some(error), _) => Some(Err(Error::server(&error))),
+            (None, result) => result.map(Ok),
+        }
+    }
+}
+
+enum Answer {
+    One(Envelope),
+    Many(Vec<Envelope>),
+}
+
+struct AnswerSeed(Encoding);
+
+impl<'de> DeserializeSeed<'de> for AnswerSeed {
+    type Value = Answer;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Answer, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnswerSeed {
+    type Value = Answer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of replies, or an error")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Answer, A::Error> {
+        EnvelopeSeed(self.0).visit_map(map).map(Answer::One)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Answer, A::Error> {
+        let mut envelopes = Vec::new();
+        while let Some(envelope) = items.next_element_seed(EnvelopeSeed(self.0))? {
+            envelopes.push(envelope);
+        }
+        Ok(Answer::Many(envelopes))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct EnvelopeSeed(Encoding);
+
+impl<'de> DeserializeSeed<'de> for EnvelopeSeed {
+    type Value = Envelope;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Envelope, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for EnvelopeSeed {
+    type Value = Envelope;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a result or an error")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
+        let mut envelope = Envelope::default();
+        while let Some(field) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match &*field {
+                "result" => envelope.result = Some(map.next_value_seed(ValueSeed(self.0))?),
+                "error" => envelope.error = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+/// A reply at any depth.
+#[derive(Clone, Copy)]
+struct ValueSeed(Encoding);
+
+impl<'de> DeserializeSeed<'de> for ValueSeed {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a reply")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Nil)
+    }
+
+    fn visit_bool<E>(self, yes: bool) -> Result<Value, E> {
+        Ok(yes.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(i64::try_from(number).map_or_else(|_| Value::bulk(number.to_string()), Value::Integer))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::bulk(number.to_string()))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
+        match self.0 {
+            Encoding::Plain => Ok(Value::bulk(Bytes::copy_from_slice(text.as_bytes()))),
+            // The one string that is not encoded; it cannot be base64, whose length is a multiple of four.
+            Encoding::Base64 if text == "OK" => Ok(Value::OK),
+            Encoding::Base64 => BASE64.decode(text).map(Value::bulk).map_err(|_| {
+                E::custom("a string is not base64: the server does not know Upstash-Encoding")
+            }),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = items.next_element_seed(self)? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            pairs.push((Value::bulk(name), map.next_value_seed(self)?));
+        }
+        Ok(Value::Map(pairs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, body: &str) -> HttpResponse {
+        HttpResponse::new(status, Some("7".to_owned()), Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    fn single(encoding: Encoding, status: u16, body: &str) -> Result<Value> {
+        Decoder::new(encoding, "s3cret-token").single(&response(status, body))
+    }
+
+    fn error(status: u16, body: &str) -> Error {
+        single(Encoding::Base64, status, body).expect_err("it is an error")
+    }
+
+    #[test]
+    fn ok_is_not_base64_at_any_depth() -> Result<()> {
+        let value = single(Encoding::Base64, 200, r#"{"result":["OK",["OK","T0s=",null,7]]}"#)?;
+        let inner = Value::Array(vec![Value::OK, Value::bulk("OK"), Value::Nil, Value::Integer(7)]);
+        assert_eq!(value, Value::Array(vec![Value::OK, inner]));
+        Ok(())
+    }
+
+    #[test]
+    fn integers_are_exact() -> Result<()> {
+        let value = single(
+            Encoding::Plain,
+            200,
+            r#"{"result":[9007199254740993,-9223372036854775808,18446744073709551615,"12345678901234567890"]}"#,
+        )?;
+        let numbers = <(i64, i64, u64, u64) as crate::FromValue>::from_value(value)?;
+        assert_eq!(
+            numbers,
+            (9_007_199_254_740_993, i64::MIN, u64::MAX, 12_345_678_901_234_567_890)
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn an_error_counts_at_every_status() {
+        for (status, kind) in [
+            (200, ErrorKind::Server),
+            (400, ErrorKind::Server),
+            (401, ErrorKind::Unauthorized),
+            (429, ErrorKind::Throttled),
+            (500, ErrorKind::Http),
+        ] {
+            let error = error(status, r#"{"error":"ERR no"}"#);
+            assert_eq!((error.kind(), error.status()), (kind, Some(status)));
+            assert_eq!(error.message(), "ERR no");
+        }
+        assert_eq!(error(200, r#"{"result":1,"error":"ERR no"}"#).kind(), ErrorKind::Server);
+        assert_eq!(error(400, r#"{"error":"WRONGPASS bad"}"#).kind(), ErrorKind::Unauthorized);
+    }
+
+    #[test]
+    fn what_is_not_json_gives_its_status_and_beginning() {
+        let page = "<html>\n  <title>502 Bad\0 Gateway</title> s3cret-token </html>";
+        let error = error(502, page);
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(502)));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("502 Bad Gateway") && text.contains("[redacted]"), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn a_token_at_the_edge_of_the_snippet_is_cut_out_whole() {
+        for padding in 0..200 {
+            let text = error(502, &format!("{}s3cret-token", "x".repeat(padding))).to_string();
+            assert!(!text.contains("s3c"), "{padding}: {text}");
+        }
+    }
+
+    #[test]
+    fn broken_answers_are_told_apart() {
+        assert_eq!(error(200, r#"{"result":"YWJ"#).kind(), ErrorKind::Disconnected);
+        assert_eq!(error(200, "").kind(), ErrorKind::Protocol);
+        assert_eq!(error(200, "{}").kind(), ErrorKind::Protocol);
+        assert_eq!(error(200, r#"{"result":"not base64!"}"#).kind(), ErrorKind::Protocol);
+        assert_eq!(error(200, r#"{"result":1} trailing"#).kind(), ErrorKind::Protocol);
+        assert_eq!(error(404, "{}").kind(), ErrorKind::Http);
+        assert_eq!(error(500, r#"{"result":1}"#).kind(), ErrorKind::Http);
+    }
+
+    #[test]
+    fn a_batch_keeps_errors_in_their_place() -> Result<()> {
+        let decoder = Decoder::new(Encoding::Base64, "token");
+        let body = r#"[{"result":"OK"},{"error":"ERR no"},{"result":null}]"#;
+        let results = decoder.batch(&response(200, body), 3)?;
+        assert_eq!(results[0].clone()?, Value::OK);
+        assert!(results[1].is_err() && results[2].clone()?.is_nil());
+        let short = decoder.batch(&response(200, body), 4);
+        assert_eq!(short.err().map(|error| error.kind()), Some(ErrorKind::Protocol));
+        let discarded = decoder.transaction(&response(400, r#"{"error":"ERR syntax"}"#), 3);
+        assert_eq!(discarded.err().map(|error| error.kind()), Some(ErrorKind::Discarded));
+        Ok(())
+    }
+
+    #[test]
+    fn nesting_without_end_is_an_error() {
+        let body = format!(r#"{{"result":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(error(200, &body).kind(), ErrorKind::Protocol);
+    }
+}

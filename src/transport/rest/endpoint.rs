@@ -1,0 +1,105 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::{Error, ErrorKind, Result};
+
+/// The base URL of a REST server, checked once.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    base: String,
+}
+
+impl Endpoint {
+    pub(super) fn parse(url: &str, allow_http: bool) -> Result<Self> {
+        let bad = |why: &'static str| Error::new(ErrorKind::Config, why);
+        let base = url.trim().trim_end_matches('/');
+        let uri: http::Uri = base
+            .parse()
+            .map_err(|_| bad("the REST URL is not a URL; it looks like https://….upstash.io"))?;
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or_else(|| bad("the REST URL has no host; it looks like https://….upstash.io"))?;
+        match uri.scheme_str() {
+            Some("https") => {}
+            Some("http") if allow_http || is_loopback(host) => {}
+            Some("http") => {
+                return Err(bad(
+                    "the REST URL would send the token unencrypted: use https://, or allow_http if that is meant",
+                ));
+            }
+            _ => return Err(bad("the REST URL must begin with https://")),
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(bad(
+                "the REST URL holds a user name or password: give the token on its own",
+            ));
+        }
+        if uri.query().is_some() {
+            return Err(bad("the REST URL holds a query: give the token on its own"));
+        }
+        Ok(Self { base: base.to_owned() })
+    }
+
+    pub(super) fn join(&self, path: &str) -> String {
+        [&self.base, path].concat()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base)
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<Endpoint, String> {
+        Endpoint::parse(url, false).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn slashes_at_the_end_do_not_matter() -> Result<(), String> {
+        assert_eq!(
+            parse(" https://a.upstash.io// ")?.join("/pipeline"),
+            "https://a.upstash.io/pipeline"
+        );
+        assert_eq!(parse("https://a.io/prefix/")?.join("/"), "https://a.io/prefix/");
+        Ok(())
+    }
+
+    #[test]
+    fn the_token_is_not_sent_in_the_clear() {
+        for url in ["http://localhost:8079", "http://127.0.0.1", "http://[::1]:80"] {
+            assert!(parse(url).is_ok(), "{url}");
+        }
+        assert!(parse("http://10.0.0.1").is_err());
+        assert!(parse("http://127.0.0.1.evil.example").is_err());
+        assert!(Endpoint::parse("http://redis-http:80", true).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused_without_repeating_it() {
+        for url in [
+            "",
+            "example",
+            "redis://h:1",
+            "https://",
+            "https://u:secret@h",
+            "https://h?_token=secret",
+        ] {
+            let error = parse(url).err().unwrap_or_default();
+            assert!(
+                error.starts_with("bad configuration") && !error.contains("secret"),
+                "{url}: {error}"
+            );
+        }
+    }
+}

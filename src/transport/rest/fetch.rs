@@ -1,0 +1,109 @@
+use js_sys::Uint8Array;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Headers, RequestInit, Response};
+
+use super::http_client::{HttpClient, HttpRequest, HttpResponse};
+use crate::platform::{self, BoxFuture};
+use crate::{Error, ErrorKind, Result};
+
+#[wasm_bindgen]
+extern "C" {
+    /// The platform's own `fetch`: Workers, browsers, Node and Deno all have it on the global object.
+    #[wasm_bindgen(js_name = fetch, catch)]
+    fn global_fetch(url: &str, init: &RequestInit) -> Result<js_sys::Promise, JsValue>;
+}
+
+/// HTTP over the platform's `fetch`. It holds nothing, so the requests of a Worker may share it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FetchClient;
+
+impl FetchClient {
+    /// A client.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl HttpClient for FetchClient {
+    fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        platform::send(async move {
+            let headers = Headers::new().map_err(not_sent)?;
+            for (name, value) in request.headers.iter() {
+                headers.set(name, value).map_err(not_sent)?;
+            }
+            let abort = AbortOnDrop::new()?;
+            let init = RequestInit::new();
+            init.set_method("POST");
+            init.set_headers(&headers);
+            init.set_body(&Uint8Array::from(&*request.body));
+            init.set_signal(Some(&abort.controller.signal()));
+            let promise = global_fetch(&request.url, &init).map_err(not_sent)?;
+            // fetch does not tell whether the request had left when it failed.
+            let response: Response =
+                JsFuture::from(promise).await.map_err(lost)?.dyn_into().map_err(lost)?;
+            let status = response.status();
+            let retry_after = response.headers().get("retry-after").ok().flatten();
+            // A body that nobody reads holds one of a Worker's few connections, so it is always read.
+            let body =
+                JsFuture::from(response.array_buffer().map_err(lost)?).await.map_err(lost)?;
+            abort.disarm();
+            Ok(HttpResponse::new(status, retry_after, Uint8Array::new(&body).to_vec().into()))
+        })
+    }
+}
+
+/// Aborts the fetch when its future is dropped before the end: a deadline, a cancelled request.
+struct AbortOnDrop {
+    controller: AbortController,
+    armed: std::cell::Cell<bool>,
+}
+
+impl AbortOnDrop {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            controller: AbortController::new().map_err(not_sent)?,
+            armed: std::cell::Cell::new(true),
+        })
+    }
+
+    fn disarm(&self) {
+        self.armed.set(false);
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if self.armed.get() {
+            self.controller.abort();
+        }
+    }
+}
+
+fn not_sent(error: JsValue) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("the request cannot be sent: {}", describe(&error)))
+}
+
+fn lost(error: JsValue) -> Error {
+    let code = cause_code(&error);
+    // Node's fetch names the cause; a connection that was refused never carried the request.
+    let kind = match code.as_deref() {
+        Some("ECONNREFUSED" | "ENOTFOUND" | "EAI_AGAIN" | "UND_ERR_CONNECT_TIMEOUT") => {
+            ErrorKind::Connect
+        }
+        _ => ErrorKind::Disconnected,
+    };
+    Error::new(kind, format!("no answer from the REST server: {}", describe(&error)))
+}
+
+fn describe(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => "an unknown error of fetch".to_owned(),
+    }
+}
+
+fn cause_code(error: &JsValue) -> Option<String> {
+    let cause = js_sys::Reflect::get(error, &"cause".into()).ok()?;
+    js_sys::Reflect::get(&cause, &"code".into()).ok()?.as_string()
+}

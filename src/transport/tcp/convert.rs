@@ -1,0 +1,77 @@
+//! Between this crate's words and those of the `redis` crate.
+
+use bytes::Bytes;
+
+use crate::command::Command;
+use crate::{Error, ErrorKind, Outcome, Result, Value};
+
+pub(super) fn packed(command: &Command) -> redis::Cmd {
+    let mut cmd = redis::Cmd::with_capacity(command.args().len() + 1, command.len_bytes());
+    cmd.arg(command.name());
+    for arg in command.args() {
+        cmd.arg(arg);
+    }
+    cmd
+}
+
+pub(super) fn value_from(value: redis::Value) -> Result<Value> {
+    let list = |items: Vec<redis::Value>| items.into_iter().map(value_from).collect::<Result<_>>();
+    Ok(match value {
+        redis::Value::Nil => Value::Nil,
+        redis::Value::Int(number) => Value::Integer(number),
+        redis::Value::BulkString(bytes) => Value::bulk(bytes),
+        redis::Value::SimpleString(status) => Value::Simple(status.into()),
+        redis::Value::Okay => Value::OK,
+        redis::Value::Array(items) | redis::Value::Set(items) => Value::Array(list(items)?),
+        redis::Value::Map(pairs) => Value::Map(
+            pairs
+                .into_iter()
+                .map(|(key, value)| Ok((value_from(key)?, value_from(value)?)))
+                .collect::<Result<_>>()?,
+        ),
+        redis::Value::Attribute { data, .. } => value_from(*data)?,
+        redis::Value::Double(number) => Value::bulk(number.to_string()),
+        redis::Value::Boolean(yes) => yes.into(),
+        redis::Value::VerbatimString { text, .. } => Value::bulk(text),
+        redis::Value::BigNumber(digits) => Value::bulk(Bytes::from(digits)),
+        redis::Value::Push { data, .. } => Value::Array(list(data)?),
+        redis::Value::ServerError(error) => {
+            return Err(server_error(error.code(), error.details()));
+        }
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                "a reply of a type that RESP does not have",
+            ));
+        }
+    })
+}
+
+fn server_error(code: &str, detail: Option<&str>) -> Error {
+    match detail {
+        Some(detail) => Error::server(&format!("{code} {detail}")),
+        None => Error::server(code),
+    }
+}
+
+pub(super) fn error_from(error: redis::RedisError) -> Error {
+    if error.kind() == redis::ErrorKind::AuthenticationFailed {
+        return Error::new(ErrorKind::Unauthorized, "Redis refused the user name or password")
+            .with_outcome(Outcome::NotSent);
+    }
+    if let Some(code) = error.code() {
+        return server_error(code, error.detail());
+    }
+    let (kind, message) = if error.is_connection_refusal() {
+        (ErrorKind::Connect, "no connection to Redis")
+    } else if error.is_timeout() {
+        (ErrorKind::Timeout, "Redis did not answer in time")
+    } else if error.is_io_error() {
+        (ErrorKind::Disconnected, "the connection to Redis was lost")
+    } else if error.kind() == redis::ErrorKind::InvalidClientConfig {
+        (ErrorKind::Config, "these connection settings do not go together")
+    } else {
+        (ErrorKind::Protocol, "Redis answered something that is not of its protocol")
+    };
+    Error::new(kind, message).with_source(error)
+}

@@ -1,0 +1,210 @@
+//! Redis over TCP: one multiplexed connection that comes back by itself, over the `redis` crate.
+
+mod convert;
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
+
+use self::convert::{error_from, packed, value_from};
+use super::{Backend, Capabilities, Message, Messages, Results, Transport};
+use crate::command::Command;
+use crate::platform::BoxFuture;
+use crate::{Error, ErrorKind, FromValue, Result, Value};
+
+/// The settings of a [`TcpTransport`].
+///
+/// ```
+/// use edgecask::transport::tcp::TcpOptions;
+/// use std::time::Duration;
+///
+/// let options = TcpOptions::new("redis://127.0.0.1:6379/0")
+///     .password("secret")
+///     .connect_timeout(Duration::from_secs(2));
+/// assert!(!format!("{options:?}").contains("secret"));
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct TcpOptions {
+    url: SecretString,
+    password: Option<SecretString>,
+    connect_timeout: Duration,
+}
+
+impl TcpOptions {
+    /// A `redis://[user[:password]@]host[:port][/database]` URL, or `rediss://` for TLS.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into().into(), password: None, connect_timeout: Duration::from_secs(5) }
+    }
+
+    /// The password, instead of the URL's.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into().into());
+        self
+    }
+
+    /// How long making a connection may take. Default: 5 seconds.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+}
+
+impl fmt::Debug for TcpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpOptions")
+            .field("connect_timeout", &self.connect_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The transport over TCP. It connects when the first command is sent, and again after the connection was lost; a
+/// command whose answer was lost is not sent again.
+pub struct TcpTransport {
+    client: redis::Client,
+    config: ConnectionManagerConfig,
+    /// Made inside the runtime that sends the first command.
+    manager: OnceCell<ConnectionManager>,
+}
+
+impl TcpTransport {
+    /// A transport with these settings. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the URL cannot be used.
+    pub fn new(options: TcpOptions) -> Result<Self> {
+        let url = options.url.expose_secret().trim();
+        // The crate's own message may quote the URL, and with it the password.
+        let bad_url = |_| {
+            Error::new(
+                ErrorKind::Config,
+                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database] or rediss://…",
+            )
+        };
+        let mut info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
+        if let Some(password) = &options.password {
+            let settings = info.redis_settings().clone().set_password(password.expose_secret());
+            info = info.set_redis_settings(settings);
+        }
+        // A call fails when the connection does; the next call tries again. Deadlines are a layer's business.
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_connection_timeout(Some(options.connect_timeout))
+            .set_response_timeout(None);
+        Ok(Self {
+            client: redis::Client::open(info).map_err(bad_url)?,
+            config,
+            manager: OnceCell::new(),
+        })
+    }
+
+    async fn connection(&self) -> Result<ConnectionManager> {
+        let connect = || async {
+            ConnectionManager::new_lazy_with_config(self.client.clone(), self.config.clone())
+        };
+        self.manager.get_or_try_init(connect).await.cloned().map_err(error_from)
+    }
+
+    async fn send_all(
+        &self,
+        pipeline: &redis::Pipeline,
+        count: usize,
+    ) -> Result<Vec<redis::Value>> {
+        let mut connection = self.connection().await?;
+        let replies =
+            connection.send_packed_commands(pipeline, 0, count).await.map_err(error_from)?;
+        if replies.len() == count {
+            return Ok(replies);
+        }
+        Err(Error::new(
+            ErrorKind::Protocol,
+            format!("{count} commands were sent, {} replies came back", replies.len()),
+        ))
+    }
+}
+
+impl fmt::Debug for TcpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpTransport")
+            .field("address", &self.client.get_connection_info().addr().to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transport for TcpTransport {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: Backend::Redis,
+            binary_batches: true,
+            // A command that waits would hold up everybody else on the one connection.
+            blocking: false,
+            subscriptions: true,
+            lua: true,
+        }
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            let mut connection = self.connection().await?;
+            let reply = connection.send_packed_command(&packed(command)).await;
+            value_from(reply.map_err(error_from)?)
+        })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+            for command in commands {
+                pipeline.add_command(packed(command));
+            }
+            let replies = self.send_all(&pipeline, commands.len()).await?;
+            Ok(replies.into_iter().map(value_from).collect())
+        })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            let mut pipeline = redis::Pipeline::with_capacity(commands.len() + 2);
+            pipeline.add_command(redis::cmd("MULTI"));
+            for command in commands {
+                pipeline.add_command(packed(command));
+            }
+            pipeline.add_command(redis::cmd("EXEC"));
+            let mut replies = self.send_all(&pipeline, commands.len() + 2).await?;
+            let exec = replies.pop().unwrap_or_default();
+            let refusal = replies.into_iter().find_map(|reply| value_from(reply).err());
+            match (exec, refusal) {
+                (redis::Value::Array(items), None) if items.len() == commands.len() => {
+                    Ok(items.into_iter().map(value_from).collect())
+                }
+                (_, Some(refusal)) => Err(refusal.into_discarded()),
+                (exec, None) => {
+                    value_from(exec)?;
+                    Err(Error::new(ErrorKind::Protocol, "EXEC did not answer with its replies"))
+                }
+            }
+        })
+    }
+
+    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
+        Box::pin(async move {
+            let mut pubsub = self.client.get_async_pubsub().await.map_err(error_from)?;
+            for channel in channels {
+                pubsub.subscribe(&channel[..]).await.map_err(error_from)?;
+            }
+            let messages = pubsub.into_on_message().map(|message| {
+                let channel: redis::Value = message.get_channel().map_err(error_from)?;
+                let channel = Bytes::from_value(value_from(channel)?)?;
+                Ok(Message::new(channel, Bytes::copy_from_slice(message.get_payload_bytes())))
+            });
+            Ok(messages.boxed())
+        })
+    }
+}

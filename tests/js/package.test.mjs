@@ -1,0 +1,154 @@
+// The npm package in Node, against the local server: the main job from JavaScript.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Client, LlmPolicyStore } from "../../pkg/node/edgecask.cjs";
+import { ask, startRedis, startServer } from "./servers.mjs";
+
+for (const [name, start] of [
+  ["the server's embedded engine", () => [null, startServer()]],
+  ["a real Redis", async () => {
+    const redis = await startRedis();
+    return [redis, startServer(redis.url)];
+  }],
+]) {
+  describe(`over ${name}`, () => {
+    let redis, server, client;
+    before(async () => {
+      const [first, second] = await start();
+      [redis, server] = [first, await second];
+      client = new Client(server);
+    });
+    after(async () => {
+      await server.stop();
+      await redis?.stop();
+    });
+
+    it("gives back what was stored, unparsed", async () => {
+      for (const text of ["hello", "null", "007", "1e5", "", "ü\n\"", "9007199254740993"]) {
+        assert.equal(await client.set("k", text), true);
+        assert.equal(await client.get("k"), text);
+      }
+      assert.equal(await client.get("absent"), null);
+      const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+      assert.equal(await client.getBytes("absent"), null);
+      await client.set("bytes", bytes);
+      assert.deepEqual(await client.getBytes("bytes"), bytes);
+      assert.deepEqual(await client.command(["GET", "bytes"]), bytes);
+      assert.equal(await client.del(["k", "bytes", "absent"]), 2);
+    });
+
+    it("keeps integers exact", async () => {
+      assert.equal(await client.command(["INCRBY", "n", 41]), 41);
+      assert.equal(await client.command(["SET", "n", 9223372036854775807n]), "OK");
+      assert.equal(await client.command(["INCRBY", "n", -1]), 9223372036854775806n);
+    });
+
+    it("takes options", async () => {
+      assert.equal(await client.set("o", "1", { ex: 100, nx: true }), true);
+      assert.equal(await client.set("o", "2", { nx: true }), false);
+      assert.equal(await client.command(["TTL", "o"]), 100);
+      await assert.rejects(client.set("o", "1", { ex: 0.5 }), { kind: "InvalidInput" });
+      await assert.rejects(client.set("o", "1", { nx: true, xx: true }), { kind: "InvalidInput" });
+    });
+
+    it("runs pipelines and transactions, each item with its own result", async () => {
+      for (const run of [(batch) => client.pipeline(batch), (batch) => client.transaction(batch)]) {
+        const [set, error, get] = await run([["SET", "p", "v"], ["INCR", "p"], ["GET", "p"]]);
+        assert.deepEqual([set, get], ["OK", "v"]);
+        assert.ok(error instanceof Error);
+        assert.deepEqual([error.name, error.kind, error.code], ["EdgecaskError", "Server", "ERR"]);
+      }
+      assert.deepEqual(await client.pipeline([]), []);
+      await assert.rejects(client.transaction([["SET", "q", "v"], ["NOSUCHCOMMAND"]]), { kind: "Discarded" });
+      assert.equal(await client.get("q"), null);
+    });
+
+    it("reads policies through, and invalidates on writing", async () => {
+      const rows = new Map([["acme", { tenantId: "acme", defaultModel: "gpt-4o", ours: { kept: [1, true, null] } }]]);
+      let reads = 0;
+      const backing = {
+        get: async (id) => (reads++, rows.get(id)),
+        set: async (policy) => void rows.set(policy.tenantId, policy),
+        delete: (id) => rows.delete(id), // not every method has to give a promise
+      };
+      const policies = new LlmPolicyStore(client, { backing, ttlSeconds: 120 });
+      const policy = await policies.get("acme");
+      assert.deepEqual(policy, { ...rows.get("acme"), allowRemoteEgress: false });
+      assert.deepEqual(await policies.get("acme"), policy);
+      assert.equal(reads, 1);
+      assert.deepEqual(JSON.parse(await ask(server, "GET", "copilot:llm:policy:acme")), policy);
+      assert.equal(await ask(server, "TTL", "copilot:llm:policy:acme"), 120);
+
+      await policies.set({ ...policy, allowRemoteEgress: true });
+      assert.equal(await ask(server, "EXISTS", "copilot:llm:policy:acme"), 0);
+      assert.equal((await policies.get("acme")).allowRemoteEgress, true);
+      assert.equal(await policies.delete("acme"), true);
+      assert.equal(await policies.get("acme"), null);
+
+      const { hits, misses, errors } = policies.stats();
+      assert.deepEqual({ hits, misses, errors }, { hits: 1, misses: 3, errors: 0 });
+      const health = await policies.health();
+      assert.ok(health.healthy && health.backend === "redis" && health.latencyMs >= 0);
+    });
+  });
+}
+
+describe("errors", () => {
+  it("are typed, and show neither value nor token", async () => {
+    const server = await startServer();
+    const client = new Client(server);
+    await client.set("k", "secret-value");
+    const shown = (error) => `${error} ${error.stack} ${JSON.stringify(error)}`;
+    await assert.rejects(client.command(["LPUSH", "k", "secret-element"]), (error) => {
+      assert.deepEqual([error.kind, error.code, error.outcome, error.status], ["Server", "WRONGTYPE", "Refused", 400]);
+      return !shown(error).includes("secret");
+    });
+    const wrong = new Client({ url: server.url, token: "secret-token" });
+    await assert.rejects(wrong.ping(), (error) => {
+      assert.deepEqual([error.kind, error.status], ["Unauthorized", 401]);
+      return !shown(error).includes("secret");
+    });
+    for (const args of [[], [null], ["GET", undefined], ["GET", {}], ["GET", NaN]]) {
+      await assert.rejects(client.command(args), { kind: "InvalidInput" });
+    }
+    await server.stop();
+    await assert.rejects(client.ping(), { kind: "Connect", outcome: "NotSent" });
+  });
+
+  it("say what to set", () => {
+    assert.throws(() => new Client({ url: "https://example.upstash.io" }), { kind: "Config" });
+    assert.throws(() => new Client({ url: "http://example.com", token: "t" }), /https/);
+    assert.throws(() => Client.fromEnv({ UPSTASH_REDIS_REST_URL: "https://h" }), /UPSTASH_REDIS_REST_TOKEN/);
+    assert.throws(() => new LlmPolicyStore(Client.memory(), { tier: "x" }), { kind: "InvalidInput" });
+    assert.throws(() => new LlmPolicyStore(Client.memory(), { backing: { get() {} } }), /get, set and delete/);
+  });
+
+  it("of a backing store come through, and those of the cache do not", async () => {
+    const server = await startServer();
+    const backing = { get: () => ({ tenantId: "acme" }), set() {}, delete: () => Promise.reject(new Error("no rights")) };
+    const policies = new LlmPolicyStore(new Client(server), { backing });
+    const critical = new LlmPolicyStore(new Client(server), { backing, tier: "critical" });
+    await assert.rejects(policies.delete("acme"), { kind: "Store", message: /no rights/ });
+    await server.stop();
+    assert.equal((await policies.get("acme")).tenantId, "acme");
+    await assert.rejects(critical.get("acme"), { kind: "Connect" });
+    assert.equal((await policies.health()).healthy, false);
+  });
+
+  it("end a call that hangs", async () => {
+    const { createServer } = await import("node:net");
+    const sockets = new Set();
+    const hung = createServer((socket) => sockets.add(socket)).listen(0, "127.0.0.1");
+    await new Promise((ready) => hung.once("listening", ready));
+    const client = new Client({ url: `http://127.0.0.1:${hung.address().port}`, token: "t", timeoutMs: 200 });
+    await assert.rejects(client.ping(), { kind: "Timeout", outcome: "Unknown" });
+    for (const socket of sockets) socket.destroy();
+    hung.close();
+  });
+});
+
+it("works without a server", async () => {
+  const client = Client.fromEnv({});
+  await client.set("k", "v");
+  assert.equal(await client.get("k"), "v");
+});

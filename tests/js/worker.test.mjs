@@ -1,0 +1,111 @@
+// The Worker of worker-example/ in the real workerd: the main job, and the behaviour suite inside it.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { createRequire } from "node:module";
+import { ask, startRedis, startServer } from "./servers.mjs";
+
+// Miniflare comes with wrangler.
+const { Miniflare } = createRequire(createRequire(import.meta.url).resolve("wrangler"))("miniflare");
+const build = new URL("../../worker-example/build/", import.meta.url).pathname;
+
+function startWorker(bindings) {
+  return new Miniflare({
+    modules: true,
+    modulesRoot: build,
+    scriptPath: `${build}index.js`,
+    modulesRules: [
+      { type: "ESModule", include: ["**/*.js"] },
+      { type: "CompiledWasm", include: ["**/*.wasm"] },
+    ],
+    compatibilityDate: "2026-04-01",
+    bindings,
+  });
+}
+
+describe("the Worker", () => {
+  let redis, server, worker;
+  const call = (path, init) => worker.dispatchFetch(`http://worker${path}`, init);
+  const json = async (path) => (await call(path)).json();
+
+  before(async () => {
+    redis = await startRedis();
+    server = await startServer(redis.url);
+    worker = startWorker({ UPSTASH_REDIS_REST_URL: server.url, UPSTASH_REDIS_REST_TOKEN: server.token });
+  });
+  after(async () => {
+    await worker.dispose();
+    await server.stop();
+    await redis.stop();
+  });
+
+  it("reads a policy through the cache", async () => {
+    const policy = await json("/policies/acme-corp");
+    assert.equal(policy.tenantId, "acme-corp");
+    assert.deepEqual(await json("/policies/acme-corp"), policy);
+    assert.deepEqual(JSON.parse(await ask(server, "GET", "copilot:llm:policy:acme-corp")), policy);
+    const { hits, misses, loads } = await json("/stats");
+    assert.deepEqual({ hits, misses, loads }, { hits: 1, misses: 1, loads: 1 });
+    assert.equal((await call("/policies/nobody")).status, 404);
+  });
+
+  it("writes and deletes, and the next read sees it", async () => {
+    const body = JSON.stringify({ defaultModel: "small", region: "eu" });
+    assert.equal((await call("/policies/new%20tenant", { method: "PUT", body })).status, 204);
+    const policy = await json("/policies/new%20tenant");
+    assert.deepEqual([policy.tenantId, policy.defaultModel, policy.region], ["new tenant", "small", "eu"]);
+    assert.equal(await ask(server, "EXISTS", "copilot:llm:policy:new tenant"), 1);
+    assert.equal((await call("/policies/new%20tenant", { method: "DELETE" })).status, 204);
+    assert.equal((await call("/policies/new%20tenant")).status, 404);
+    assert.equal((await call("/policies/x", { method: "PUT", body: "{" })).status, 400);
+    assert.equal((await call("/policies/")).status, 404);
+  });
+
+  it("serves many requests at the same time", async () => {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => call("/policies/globex")));
+    assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [200]);
+    await Promise.all(answers.map((answer) => answer.text()));
+  });
+
+  it("tells its health, and goes on without its cache", async () => {
+    const health = await json("/health");
+    assert.ok(health.healthy && health.backend === "redis");
+    await redis.stop();
+    assert.equal((await json("/policies/acme-corp")).tenantId, "acme-corp");
+    const answer = await call("/health");
+    assert.equal(answer.status, 503);
+    const sick = await answer.json();
+    assert.ok(!sick.healthy && sick.error && !sick.error.includes(server.token));
+    redis = await startRedis(redis.port);
+    while (!(await json("/health")).healthy);
+    await json("/policies/acme-corp");
+    assert.equal(await ask(server, "EXISTS", "copilot:llm:policy:acme-corp"), 1);
+  });
+});
+
+it("says which variable is missing", async () => {
+  const worker = startWorker({ UPSTASH_REDIS_REST_URL: "https://example.upstash.io" });
+  const answer = await worker.dispatchFetch("http://worker/policies/acme-corp");
+  assert.equal(answer.status, 500);
+  assert.match((await answer.json()).error, /UPSTASH_REDIS_REST_TOKEN/);
+  await worker.dispose();
+});
+
+describe("the behaviour suite inside workerd", () => {
+  for (const transport of ["memory", "rest"]) {
+    it(`over ${transport}`, async () => {
+      const server = await startServer();
+      const worker = startWorker({ UPSTASH_REDIS_REST_URL: server.url, UPSTASH_REDIS_REST_TOKEN: server.token });
+      let number = 0;
+      for (; ; number++) {
+        const url = `http://worker/behaviour/${transport}/${number}`;
+        const answer = await worker.dispatchFetch(url, { method: "POST" });
+        const text = await answer.text();
+        if (answer.status === 404) break;
+        assert.equal(answer.status, 200, `case ${number}: ${text}`);
+      }
+      assert.ok(number > 50, `only ${number} cases ran`);
+      await worker.dispose();
+      await server.stop();
+    });
+  }
+});

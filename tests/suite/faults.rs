@@ -1,0 +1,171 @@
+//! Everything that can be wrong between a client and a server gives a typed error in bounded time, without the token.
+
+use std::time::Duration;
+
+use edgecask::layer::Deadline;
+use edgecask::prelude::*;
+use edgecask::transport::rest::{RestOptions, RestTransport};
+use edgecask::{Client, Error, ErrorKind, Outcome};
+use edgecask_server::{Server, ServerOptions};
+use edgecask_tests::{RedisServer, free_port};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const TOKEN: &str = "s3cret-token-of-the-tests";
+
+/// What no real server can be brought to do: an answer given byte by byte, after which the connection is closed, or left
+/// hanging.
+struct Answer {
+    bytes: String,
+    hang: bool,
+}
+
+impl Answer {
+    fn new(status: &str, headers: &str, body: &str) -> Self {
+        let length = body.len();
+        Self {
+            bytes: format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}"),
+            hang: false,
+        }
+    }
+
+    fn raw(bytes: &str) -> Self {
+        Self { bytes: bytes.to_owned(), hang: false }
+    }
+
+    fn then_hang(mut self) -> Self {
+        self.hang = true;
+        self
+    }
+}
+
+/// Asks a server that gives this answer for a value, within 300 ms.
+async fn ask(answer: Answer) -> Error {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 64 * 1024];
+        // The request is small enough to come in one piece.
+        let _ = socket.read(&mut request).await.unwrap();
+        socket.write_all(answer.bytes.as_bytes()).await.unwrap();
+        if answer.hang {
+            std::future::pending::<()>().await;
+        }
+    });
+    let error = client(&url).get::<String>("key").await.unwrap_err();
+    server.abort();
+    checked(error)
+}
+
+fn client(url: &str) -> Client {
+    let transport = RestTransport::new(RestOptions::new(url, TOKEN)).unwrap();
+    Client::new(transport).layer(Deadline::new(Duration::from_millis(300)))
+}
+
+/// The error, after making sure that the token is in no part of it.
+fn checked(error: Error) -> Error {
+    let mut shown = format!("{error} {error:?}");
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        shown.push_str(&format!(" {cause} {cause:?}"));
+        source = cause.source();
+    }
+    assert!(!shown.contains(TOKEN), "{shown}");
+    assert_eq!(error.command(), Some("GET key"));
+    error
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_told() {
+    let server = Server::start(ServerOptions::memory().token("right")).await.unwrap();
+    let error = checked(client(&server.url()).get::<String>("key").await.unwrap_err());
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Unauthorized, Some(401)));
+    assert_eq!(error.code(), Some("WRONGPASS"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_never_got_the_command() {
+    let error = checked(
+        client(&format!("http://127.0.0.1:{}", free_port()))
+            .get::<String>("key")
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotSent));
+}
+
+#[tokio::test]
+async fn a_wrong_url_is_told() {
+    let page = "<!doctype html><html><body>Welcome to nginx!</body></html>";
+    let error = ask(Answer::new("200 OK", "content-type: text/html\r\n", page)).await;
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(200)));
+    assert!(error.message().contains("Welcome to nginx!"), "{error}");
+    let error = ask(Answer::new("404 Not Found", "", page)).await;
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(404)));
+    let error = ask(Answer::new("302 Found", "location: http://127.0.0.1:1/\r\n", "")).await;
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(302)));
+    let error = ask(Answer::raw("SSH-2.0-OpenSSH_9.2\r\n")).await;
+    assert_eq!(error.kind(), ErrorKind::Disconnected);
+}
+
+#[tokio::test]
+async fn failures_of_the_server_are_told_apart() {
+    let error = ask(Answer::new("502 Bad Gateway", "", &format!("<html>{TOKEN}</html>"))).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Http, Outcome::Unknown));
+    assert!(error.message().contains("[redacted]"), "{error}");
+    let error = ask(Answer::new("429 Too Many Requests", "retry-after: 7\r\n", "slow down")).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Throttled, Outcome::Refused));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    let error = ask(Answer::new("500 Internal Server Error", "", r#"{"error":"ERR oops"}"#)).await;
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(500)));
+    assert_eq!(error.message(), "ERR oops");
+    let error =
+        ask(Answer::new("200 OK", "", r#"{"error":"ERR max request size exceeded"}"#)).await;
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("ERR")));
+}
+
+#[tokio::test]
+async fn half_an_answer_is_no_answer() {
+    let error =
+        ask(Answer::raw("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"result\":\"aG")).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Disconnected, Outcome::Unknown));
+    let error = ask(Answer::new("200 OK", "", "{\"result\":\"aG")).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Disconnected, Outcome::Unknown));
+    let error = ask(Answer::raw("")).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Disconnected, Outcome::Unknown));
+}
+
+#[tokio::test]
+async fn a_hung_server_is_left() {
+    for bytes in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
+        let error = ask(Answer::raw(bytes).then_hang()).await;
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::Unknown));
+    }
+}
+
+#[tokio::test]
+async fn tcp_faults_are_typed_too() {
+    let down = Client::tcp(&format!("redis://:{TOKEN}@127.0.0.1:{}", free_port())).unwrap();
+    let error = checked(down.get::<String>("key").await.unwrap_err());
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotSent));
+
+    let redis = RedisServer::start();
+    let set = Command::new("CONFIG").args_from(["SET", "requirepass", "right"]);
+    redis.client().execute::<()>(set).await.unwrap();
+    let wrong = Client::tcp(&format!("redis://:{TOKEN}@127.0.0.1:{}", redis.port())).unwrap();
+    let error = checked(wrong.get::<String>("key").await.unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let hung = Client::tcp(&format!("redis://{address}")).unwrap();
+    let hung = hung.layer(Deadline::new(Duration::from_millis(300)));
+    let error = checked(hung.get::<String>("key").await.unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+
+    let error = Client::tcp(&format!("redis://:{TOKEN}@:bad:")).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(!format!("{error} {error:?}").contains(TOKEN));
+}

@@ -1,0 +1,11 @@
+//! Tests against real servers.
+#![cfg_attr(test, allow(clippy::print_stderr))]
+
+mod command_table;
+mod decoder;
+mod degradation;
+mod engine;
+mod faults;
+mod rest_server;
+mod scripts;
+mod tcp;

@@ -1,0 +1,78 @@
+//! The TCP transport: connections that come back, credentials, subscriptions that end.
+
+use edgecask::prelude::*;
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+use edgecask::{Client, Value};
+use edgecask_tests::RedisServer;
+use futures_util::StreamExt;
+
+#[tokio::test]
+async fn a_lost_connection_comes_back() {
+    let redis = RedisServer::start();
+    let client = redis.client();
+    client.set("k", "v").await.unwrap();
+    let other = redis.client();
+    let kill = Command::new("CLIENT").args_from(["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    assert!(other.execute::<u64>(kill).await.unwrap() >= 1);
+    // The loss is noticed by the next command, which may fail; the one after it finds a new connection.
+    let _ = client.get::<String>("k").await;
+    assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("v"));
+}
+
+#[tokio::test]
+async fn a_client_may_be_made_before_its_server() {
+    let port = edgecask_tests::free_port();
+    let client = Client::tcp(&format!("redis://127.0.0.1:{port}")).unwrap();
+    assert!(client.ping().await.is_err());
+    let _redis = RedisServer::on_port(port);
+    client.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn credentials_come_from_the_url_or_beside_it() {
+    let redis = RedisServer::start();
+    let user = Command::new("ACL").args_from(["SETUSER", "ada", "on", ">secret", "~*", "+@all"]);
+    redis.client().execute::<()>(user).await.unwrap();
+    let default = Command::new("CONFIG").args_from(["SET", "requirepass", "secret2"]);
+    redis.client().execute::<()>(default).await.unwrap();
+
+    let port = redis.port();
+    Client::tcp(&format!("redis://ada:secret@127.0.0.1:{port}")).unwrap().ping().await.unwrap();
+    Client::tcp(&format!("redis://:secret2@127.0.0.1:{port}")).unwrap().ping().await.unwrap();
+    let options = TcpOptions::new(format!("redis://ada@127.0.0.1:{port}")).password("secret");
+    let client = Client::new(TcpTransport::new(options).unwrap());
+    assert_eq!(client.execute::<String>(Command::new("ACL").arg("WHOAMI")).await.unwrap(), "ada");
+}
+
+#[tokio::test]
+async fn databases_are_apart() {
+    let redis = RedisServer::start();
+    let second = Client::tcp(&format!("{}/2", redis.url())).unwrap();
+    second.set("k", "v").await.unwrap();
+    assert_eq!(redis.client().exists(["k"]).await.unwrap(), 0);
+    assert_eq!(second.exists(["k"]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_its_connection() {
+    let redis = RedisServer::start();
+    let client = redis.client();
+    let mut messages = client.subscribe(["a", "b"]).await.unwrap();
+    client.publish("b", "hello").await.unwrap();
+    let message = messages.next().await.unwrap().unwrap();
+    assert_eq!((&message.channel[..], &message.payload[..]), (&b"b"[..], &b"hello"[..]));
+    drop(redis);
+    assert!(messages.next().await.is_none_or(|message| message.is_err()));
+}
+
+#[tokio::test]
+async fn a_discarded_transaction_leaves_the_connection_usable() {
+    let redis = RedisServer::start();
+    let client = redis.client();
+    let bad = [Command::new("SET").arg("k").arg("v"), Command::new("NOSUCHCOMMAND")];
+    for _ in 0..3 {
+        assert!(client.send_transaction(&bad).await.is_err());
+        assert_eq!(client.send(&Command::new("PING")).await.unwrap(), Value::Simple("PONG".into()));
+    }
+    assert_eq!(client.exists(["k"]).await.unwrap(), 0);
+}

@@ -1,0 +1,120 @@
+//! A Cloudflare Worker that serves LLM policies through Edgecask.
+//!
+//! | route | what it does |
+//! |---|---|
+//! | `GET /policies/{tenant}` | reads a policy: from the cache, or from the backing store |
+//! | `PUT /policies/{tenant}` | writes one to the backing store, then invalidates |
+//! | `DELETE /policies/{tenant}` | deletes one, then invalidates |
+//! | `GET /health` | whether the cache answers |
+//! | `GET /stats` | what the cache has done in this isolate |
+//!
+//! The variables are those of [`edgecask::config`], as `[vars]` or secrets of the Worker.
+#![cfg(target_arch = "wasm32")]
+
+#[cfg(feature = "behaviour")]
+mod behaviour;
+mod policies;
+
+use edgecask::store::LlmPolicyStore;
+use edgecask::{Error, ErrorKind, Result};
+use serde_json::json;
+use worker::{Context, Env, Method, Request, Response, event};
+
+/// The Worker's entry.
+#[event(fetch)]
+async fn fetch(mut request: Request, env: Env, _: Context) -> worker::Result<Response> {
+    let answer = match route(&mut request, &env).await {
+        Ok(answer) => answer,
+        Err(error) => Answer::error(&error),
+    };
+    let response = match &answer.body {
+        Some(body) => Response::from_json(body)?,
+        None => Response::empty()?,
+    };
+    Ok(response.with_status(answer.status))
+}
+
+/// A status and a JSON body.
+struct Answer {
+    status: u16,
+    body: Option<serde_json::Value>,
+}
+
+impl Answer {
+    fn json(body: impl Into<serde_json::Value>) -> Self {
+        Self { status: 200, body: Some(body.into()) }
+    }
+
+    fn empty(status: u16) -> Self {
+        Self { status, body: None }
+    }
+
+    fn not_found(what: &str) -> Self {
+        Self { status: 404, body: Some(json!({"error": format!("there is no such {what}")})) }
+    }
+
+    /// The messages of Edgecask hold no secrets and no values, so a client may see them.
+    fn error(error: &Error) -> Self {
+        let status = match error.kind() {
+            ErrorKind::InvalidInput => 400,
+            ErrorKind::Config => 500,
+            _ => 502,
+        };
+        Self { status, body: Some(json!({"error": error.to_string()})) }
+    }
+}
+
+async fn route(request: &mut Request, env: &Env) -> Result<Answer> {
+    let path = request.path();
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match (request.method(), &segments[..]) {
+        (method, ["policies", tenant]) => {
+            let tenant = policies::tenant_id(tenant)?;
+            policy(method, request, policies::store(env)?, tenant).await
+        }
+        (Method::Get, ["health"]) => {
+            let health = policies::store(env)?.health().await;
+            let mut answer = to_json(&health)?;
+            answer.status = if health.healthy { 200 } else { 503 };
+            Ok(answer)
+        }
+        (Method::Get, ["stats"]) => to_json(&policies::store(env)?.stats()),
+        #[cfg(feature = "behaviour")]
+        (Method::Post, ["behaviour", transport, number]) => {
+            behaviour::run(transport, number, env).await
+        }
+        _ => Ok(Answer::not_found("page")),
+    }
+}
+
+async fn policy(
+    method: Method,
+    request: &mut Request,
+    policies: &LlmPolicyStore,
+    tenant: String,
+) -> Result<Answer> {
+    match method {
+        Method::Get => match policies.get(&tenant).await? {
+            Some(policy) => to_json(&policy),
+            None => Ok(Answer::not_found("policy")),
+        },
+        Method::Put => {
+            let body = request.bytes().await.map_err(|_| {
+                Error::new(ErrorKind::InvalidInput, "the request has no readable body")
+            })?;
+            policies.set(&policies::parse(&body, tenant)?).await?;
+            Ok(Answer::empty(204))
+        }
+        Method::Delete => Ok(match policies.delete(&tenant).await? {
+            true => Answer::empty(204),
+            false => Answer::not_found("policy"),
+        }),
+        _ => Ok(Answer::empty(405)),
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<Answer> {
+    serde_json::to_value(value)
+        .map(Answer::json)
+        .map_err(|_| Error::new(ErrorKind::Codec, "the answer has no JSON form"))
+}

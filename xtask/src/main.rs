@@ -1,0 +1,77 @@
+//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `bench`, `pkg`, `worker`.
+#![allow(clippy::print_stdout)]
+
+mod lint;
+mod setup;
+mod test;
+mod tools;
+mod wasm;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use xshell::Shell;
+
+use crate::tools::Tools;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need, as far as it is missing
+    Setup,
+    /// Run every test: native, wasm32 under Node, workerd, Chromium, JavaScript
+    Test,
+    /// Check formatting, clippy and rustdoc, native and wasm32
+    Lint,
+    /// Measure, and write benches/README.md
+    Bench,
+    /// Build the npm package into pkg/
+    Pkg,
+    /// Build the Worker into worker-example/build/
+    Worker,
+}
+
+fn main() -> ExitCode {
+    match run(Options::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let shell = Shell::new()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    shell.change_dir(root.context("xtask/ is a folder of the checkout")?);
+    let tools = Tools::new(&shell)?;
+    match task {
+        Task::Setup => setup::everything(&shell, &tools),
+        Task::Test => test::everything(&shell, &tools),
+        Task::Lint => lint::everything(&shell, &tools),
+        Task::Bench => {
+            setup::everything(&shell, &tools)?;
+            wasm::package(&shell, &tools)?;
+            wasm::worker(&shell, &tools, &[])?;
+            xshell::cmd!(shell, "cargo run --release --quiet --package edgecask-bench").run()?;
+            Ok(())
+        }
+        Task::Pkg => {
+            setup::for_wasm(&shell, &tools)?;
+            wasm::package(&shell, &tools)
+        }
+        Task::Worker => {
+            setup::for_wasm(&shell, &tools)?;
+            wasm::worker(&shell, &tools, &[])
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Installs what is missing, and says what to do where it cannot.
+
+use anyhow::{Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::tools::Tools;
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
+    system_package(shell, "redis-server", "redis-server", &["redis-server", "valkey-server"])?;
+    system_package(shell, "chromium", "chromium", &["chromium", "google-chrome"])?;
+    for_wasm(shell, tools)
+}
+
+/// What building for wasm32 needs.
+pub(crate) fn for_wasm(shell: &Shell, tools: &Tools) -> Result<()> {
+    wasm_target(shell, tools)?;
+    node_packages(shell, tools)?;
+    for tool in tools.cargo_tools() {
+        if tool.path().exists() {
+            continue;
+        }
+        println!("building {} {}, once", tool.package, tool.version);
+        let (package, version, root) = (tool.package, &tool.version, tool.root());
+        let locked = tool.locked.then_some("--locked");
+        // Its build must not inherit the environment of a wasm build.
+        cmd!(shell, "cargo install {package} --version {version} {locked...} --root {root}")
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_TARGET_DIR")
+            .run()?;
+    }
+    Ok(())
+}
+
+fn wasm_target(shell: &Shell, tools: &Tools) -> Result<()> {
+    let toolchain = tools.wasm_toolchain.iter().map(|name| format!("+{name}"));
+    let sysroot = cmd!(shell, "rustc {toolchain...} --print sysroot").quiet().read()?;
+    if shell.path_exists(format!("{sysroot}/lib/rustlib/{WASM_TARGET}/lib")) {
+        return Ok(());
+    }
+    if tools.wasm_toolchain.is_none()
+        && cmd!(shell, "rustup target add {WASM_TARGET}").run().is_ok()
+    {
+        return Ok(());
+    }
+    bail!(
+        "the target {WASM_TARGET} is missing, and rustup could not add it. Install a toolchain that has it by other \
+         means (most systems package one: rust-std-static-wasm32-unknown-unknown, libstd-rust-dev-wasm32, …), link it \
+         with `rustup toolchain link NAME PATH`, and name it in EDGECASK_WASM_TOOLCHAIN"
+    )
+}
+
+fn node_packages(shell: &Shell, tools: &Tools) -> Result<()> {
+    let version = cmd!(shell, "node --version").quiet().read().unwrap_or_default();
+    let major =
+        version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+    if major.unwrap_or(0) < 20 {
+        bail!(
+            "Node 20 or later is needed for the JavaScript tests; `node --version` says '{version}'"
+        );
+    }
+    // npm leaves a copy of the lock file where it has installed.
+    let lock = shell.read_file(tools.js.join("package-lock.json"))?;
+    let stamp = tools.js.join("node_modules/.edgecask-lock");
+    if shell.read_file(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    let js = &tools.js;
+    cmd!(shell, "npm ci --prefix {js} --no-audit --no-fund").run()?;
+    shell.write_file(stamp, lock)?;
+    Ok(())
+}
+
+/// Installs a program of the system's package manager, unless one of its names is there.
+fn system_package(shell: &Shell, what: &str, package: &str, names: &[&str]) -> Result<()> {
+    if names.iter().any(|name| is_there(shell, name)) {
+        return Ok(());
+    }
+    let root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
+    // `env` runs its arguments as they are.
+    let run_as = if root { "env" } else { "sudo" };
+    let installed = if is_there(shell, "apt-get") {
+        // A list that is too old to find the package is refreshed.
+        let update = cmd!(shell, "{run_as} apt-get update -q").run();
+        update.and_then(|()| {
+            let install = ["apt-get", "install", "-y", "-q", "--no-install-recommends"];
+            cmd!(shell, "{run_as} {install...} {package}")
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .run()
+        })
+    } else if is_there(shell, "dnf") {
+        cmd!(shell, "{run_as} dnf install -y {package}").run()
+    } else if is_there(shell, "brew") {
+        let package = if package == "redis-server" { "redis" } else { package };
+        cmd!(shell, "brew install {package}").run()
+    } else {
+        bail!("{what} is needed for the tests: install it, and see that it is on the PATH");
+    };
+    if installed.is_err() || !names.iter().any(|name| is_there(shell, name)) {
+        bail!("{what} is needed for the tests and could not be installed: install it by hand");
+    }
+    Ok(())
+}
+
+fn is_there(shell: &Shell, program: &str) -> bool {
+    let script = format!("command -v {program}");
+    cmd!(shell, "sh -c {script}").quiet().ignore_stderr().read().is_ok()
+}

@@ -1,0 +1,68 @@
+//! Builds for wasm32: the npm package and the Worker.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::tools::Tools;
+
+/// What rustc uses by default; wasm-opt must not use more, or engines refuse the module.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// The npm package: one wasm for Node, one for browsers, Workers and bundlers, behind one name.
+pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
+    let wasm = tools.wasm_shell(shell)?;
+    let pack = tools.wasm_pack.path();
+    let root = shell.current_dir();
+    for (target, folder) in [("nodejs", "node"), ("web", "web")] {
+        let out = root.join("pkg").join(folder);
+        cmd!(wasm, "{pack} build --profile wasm --no-opt --no-pack --target {target} --out-dir {out} --out-name edgecask")
+            .args(["--no-default-features", "--features", "js"])
+            .run()?;
+        let module = out.join("edgecask_bg.wasm");
+        cmd!(wasm, "wasm-opt -Oz {WASM_FEATURES...} {module} -o {module}").run()?;
+    }
+    let manifest: serde_json::Value = serde_json::json!({
+        "name": "edgecask",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "A Redis and cache client for the edge: Upstash REST and an embedded engine, in wasm",
+        "license": "MIT OR Apache-2.0",
+        "type": "module",
+        "files": ["node", "web", "README.md"],
+        "exports": {
+            ".": {
+                "node": { "types": "./node/edgecask.d.cts", "default": "./node/edgecask.cjs" },
+                "default": { "types": "./web/edgecask.d.ts", "default": "./web/edgecask.js" }
+            },
+            "./edgecask.wasm": "./web/edgecask_bg.wasm"
+        },
+        "sideEffects": false
+    });
+    // Node's form is CommonJS, in a package of modules.
+    let node = root.join("pkg/node");
+    for (from, to) in [("edgecask.js", "edgecask.cjs"), ("edgecask.d.ts", "edgecask.d.cts")] {
+        std::fs::rename(node.join(from), node.join(to))?;
+    }
+    shell.write_file(
+        root.join("pkg/package.json"),
+        serde_json::to_string_pretty(&manifest)? + "\n",
+    )?;
+    shell.copy_file(root.join("src/bindings/README.md"), root.join("pkg/README.md"))?;
+    Ok(())
+}
+
+/// The Worker, in worker-example/build/.
+pub(crate) fn worker(shell: &Shell, tools: &Tools, features: &[&str]) -> Result<()> {
+    let wasm = tools.wasm_shell(shell)?;
+    let build = tools.worker_build.path();
+    wasm.change_dir("worker-example");
+    let features = features.iter().flat_map(|feature| ["--features", feature]);
+    cmd!(wasm, "{build} --profile wasm . {features...}").run()?;
+    Ok(())
+}
