@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use xshell::Shell;
+use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
 
@@ -62,7 +62,10 @@ fn run(task: Task) -> Result<()> {
             setup::everything(&shell, &tools)?;
             wasm::package(&shell, &tools)?;
             wasm::worker(&shell, &tools, &[])?;
-            xshell::cmd!(shell, "cargo run --release --quiet --package edgecask-bench").run()?;
+            // Together, so that both are built with the same features.
+            cmd!(shell, "cargo build --release --package edgecask-server --package edgecask-bench")
+                .run()?;
+            cmd!(shell, "target/release/edgecask-bench").run()?;
             Ok(())
         }
         Task::Pkg => {

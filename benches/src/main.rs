@@ -1,0 +1,43 @@
+//! Measures Edgecask beside its peers, in one run, and writes benches/README.md.
+//!
+//! Every client of the throughput part is a process of its own on one core, the server another on the other core;
+//! rounds of all clients take turns, so that what else the machine does falls on all of them.
+#![allow(clippy::print_stdout)]
+
+mod cache;
+mod client;
+mod report;
+mod size;
+mod throughput;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Options {
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// One client of the throughput part; started by the harness
+    Client(client::Load),
+}
+
+fn main() -> Result<()> {
+    if let Some(Part::Client(load)) = Options::parse().part {
+        return client::run(&load);
+    }
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder of the checkout")?;
+    let throughput = throughput::measure(root)?;
+    let cache = cache::measure()?;
+    let sizes = size::measure(root)?;
+    let text = report::write(&throughput, &cache, &sizes);
+    println!("{text}");
+    std::fs::write(root.join("benches/README.md"), text)?;
+    Ok(())
+}

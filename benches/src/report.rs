@@ -1,0 +1,39 @@
+use std::fmt::Write;
+
+use crate::cache::Hit;
+use crate::size::Size;
+use crate::throughput::{Measured, Rate};
+
+/// The text of benches/README.md.
+pub(crate) fn write(throughput: &[Measured], hit: &Hit, sizes: &[Size]) -> String {
+    let mut text = String::from(
+        "# Measurements\n\n\
+         Written by `cargo xtask bench`. Ratios are medians of rounds in which all clients took turns; absolute figures \
+         depend on the machine.\n\n\
+         ## Requests through REST\n\n\
+         64 concurrent callers in one process on one core, `edgecask-server` over its embedded engine on another, HTTP/1.1 \
+         on loopback, seven rounds of two seconds. Processor time is the client's.\n\n\
+         | client | GET/s | to bare | CPU µs | SET/s | to bare | CPU µs |\n|---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    let cells = |rate: Rate| {
+        format!("{:.0} | {:.2} | {:.1}", rate.per_second, rate.to_bare, rate.cpu_micros)
+    };
+    // Writing to a String cannot fail.
+    for client in throughput {
+        let _ =
+            writeln!(text, "| {} | {} | {} |", client.name, cells(client.get), cells(client.set));
+    }
+    let _ = write!(
+        text,
+        "\n\"To bare\" is the throughput as a part of bare reqwest's, which posts the same bytes and looks at no answer.\n\n\
+         ## A cache hit on the embedded engine\n\n\
+         `Cache::get` of a policy of {} bytes among 10,000 keys: {:.0} ns, of which decoding its JSON alone takes {:.0} ns; \
+         ratio {:.2}.\n\n\
+         ## Sizes\n\n| what | bytes | gzip |\n|---|---:|---:|\n",
+        hit.bytes, hit.hit_nanos, hit.decode_nanos, hit.ratio
+    );
+    for size in sizes {
+        let _ = writeln!(text, "| {} | {} | {} |", size.name, size.bytes, size.gzip);
+    }
+    text
+}
