@@ -1,6 +1,7 @@
 //! Every test, in every place where Edgecask runs.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -20,32 +21,35 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     javascript(shell, tools)
 }
 
-/// The example that the README names, on the embedded engine, through the REST server and over TCP.
+/// The example that the README names: on the embedded engine, over TCP, and through the REST server over a real Redis.
 fn quickstart(shell: &Shell) -> Result<()> {
-    let run = |variables: &[(&str, &str)]| {
+    let run = |variables: &[(&str, &str)], backend: &str| {
         let command = cmd!(shell, "cargo run --quiet --example quickstart --features tcp");
         let names = ["REDIS_URL", "CACHE_PROVIDER", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"];
         let command = names.iter().fold(command, |command, name| command.env_remove(name));
         let output = command.envs(variables.iter().copied()).read()?;
-        ensure!(output.contains("98.0 %"), "the quickstart printed:\n{output}");
-        Ok(output)
+        let as_expected = output.contains("98.0 %") && output.contains(backend);
+        ensure!(as_expected, "the quickstart printed:\n{output}");
+        Ok(())
     };
-    ensure!(run(&[])?.contains("the embedded engine"));
-    let server = LocalServer::start(shell)?;
+    run(&[], "cached in the embedded engine")?;
+    let redis = Server::redis()?;
+    run(&[("REDIS_URL", &redis.url)], "cached in Redis")?;
+    let rest = Server::rest(shell, Some(&redis.url))?;
     let variables = [
-        ("UPSTASH_REDIS_REST_URL", &*server.url),
-        ("UPSTASH_REDIS_REST_TOKEN", LocalServer::TOKEN),
+        ("REDIS_URL", &*rest.url),
+        ("REDIS_PASSWORD", Server::TOKEN),
+        ("CACHE_PROVIDER", "upstash"),
     ];
-    ensure!(run(&variables)?.contains("cached in Redis"));
-    Ok(())
+    run(&variables, "cached in Redis")
 }
 
 /// The behaviour suite as wasm32 under Node, on the embedded engine and through `fetch`.
 fn under_node(shell: &Shell, tools: &Tools) -> Result<()> {
-    let server = LocalServer::start(shell)?;
+    let server = Server::rest(shell, None)?;
     let wasm = tools.wasm_shell(shell)?;
     wasm.set_var("EDGECASK_TEST_URL", &server.url);
-    wasm.set_var("EDGECASK_TEST_TOKEN", LocalServer::TOKEN);
+    wasm.set_var("EDGECASK_TEST_TOKEN", Server::TOKEN);
     cmd!(
         wasm,
         "cargo test --target wasm32-unknown-unknown --package edgecask-behaviour --test wasm"
@@ -64,36 +68,54 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
     Ok(())
 }
 
-/// The local REST server over an embedded engine, stopped by pid when it is dropped.
-struct LocalServer {
+/// A server of the tests on a free port, stopped by pid when it is dropped.
+struct Server {
     process: Child,
     url: String,
 }
 
-impl LocalServer {
+impl Server {
     const TOKEN: &str = "token-of-the-tests";
 
-    fn start(shell: &Shell) -> Result<Self> {
+    /// The local REST server, over an embedded engine or over a Redis.
+    fn rest(shell: &Shell, redis: Option<&str>) -> Result<Self> {
         let program = shell.current_dir().join("target/debug/edgecask-server");
-        let mut process = Command::new(program)
-            .args(["--port", "0", "--token", Self::TOKEN])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("edgecask-server has been built")?;
-        let output = process.stdout.take().context("its output is piped")?;
-        let url = BufReader::new(output)
-            .lines()
-            .map_while(std::result::Result::ok)
-            .find_map(|line| line.strip_prefix("UPSTASH_REDIS_REST_URL=").map(str::to_owned))
-            .context("the server prints its URL")?;
-        Ok(Self { process, url })
+        let mut command = Command::new(program);
+        command.args(["--port", "0", "--token", Self::TOKEN]);
+        if let Some(url) = redis {
+            command.args(["--redis", url]);
+        }
+        let (process, line) = start(command, "UPSTASH_REDIS_REST_URL=")?;
+        Ok(Self { process, url: line })
+    }
+
+    /// A real Redis without persistence.
+    fn redis() -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port]);
+        let (process, _) = start(command, "Ready to accept")?;
+        Ok(Self { process, url: format!("redis://127.0.0.1:{port}") })
     }
 }
 
-impl Drop for LocalServer {
+impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Starts a program, and waits for a line with this mark; gives what follows the mark.
+fn start(mut command: Command, mark: &str) -> Result<(Child, String)> {
+    let name = command.get_program().to_owned();
+    let mut process =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("{name:?}"))?;
+    let output = process.stdout.take().context("its output is piped")?;
+    let mut lines = BufReader::new(output).lines().map_while(std::result::Result::ok);
+    let found = lines.find_map(|line| Some(line.split_once(mark)?.1.to_owned()));
+    // Nobody reads on, but its pipe must not fill up or break.
+    std::thread::spawn(move || lines.for_each(drop));
+    Ok((process, found.with_context(|| format!("{name:?} did not start"))?))
 }

@@ -1,13 +1,17 @@
 //! Builds for wasm32: the npm package and the Worker.
 
+use std::path::Path;
+
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
 
-/// What rustc uses by default; wasm-opt must not use more, or engines refuse the module.
-const WASM_FEATURES: [&str; 6] = [
+/// What rustc uses by default, and the exceptions with which worker-build's glue catches what JavaScript throws. wasm-opt
+/// must not use more, or engines refuse the module.
+const WASM_FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
+    "--enable-exception-handling",
     "--enable-multivalue",
     "--enable-mutable-globals",
     "--enable-nontrapping-float-to-int",
@@ -26,7 +30,7 @@ pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
             .args(["--no-default-features", "--features", "js"])
             .run()?;
         let module = out.join("edgecask_bg.wasm");
-        cmd!(wasm, "wasm-opt -Oz {WASM_FEATURES...} {module} -o {module}").run()?;
+        optimize(&wasm, &module)?;
     }
     let manifest: serde_json::Value = serde_json::json!({
         "name": "edgecask",
@@ -63,6 +67,12 @@ pub(crate) fn worker(shell: &Shell, tools: &Tools, features: &[&str]) -> Result<
     let build = tools.worker_build.path();
     wasm.change_dir("worker-example");
     let features = features.iter().flat_map(|feature| ["--features", feature]);
-    cmd!(wasm, "{build} --profile wasm . {features...}").run()?;
+    cmd!(wasm, "{build} --profile wasm --no-opt . {features...}").run()?;
+    optimize(&wasm, &wasm.current_dir().join("build/index_bg.wasm"))
+}
+
+/// Makes a module small, and takes the names of functions out of it.
+fn optimize(wasm: &Shell, module: &Path) -> Result<()> {
+    cmd!(wasm, "wasm-opt -Oz {WASM_FEATURES...} {module} -o {module}").run()?;
     Ok(())
 }

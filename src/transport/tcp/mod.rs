@@ -37,7 +37,7 @@ pub struct TcpOptions {
 }
 
 impl TcpOptions {
-    /// A `redis://[user[:password]@]host[:port][/database]` URL, or `rediss://` for TLS.
+    /// A `redis://[user[:password]@]host[:port][/database]` URL.
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into().into(), password: None, connect_timeout: Duration::from_secs(5) }
     }
@@ -85,9 +85,16 @@ impl TcpTransport {
         let bad_url = |_| {
             Error::new(
                 ErrorKind::Config,
-                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database] or rediss://…",
+                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database]",
             )
         };
+        if url.starts_with("rediss://") {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "TLS over TCP (rediss://) is not supported: use the server's REST URL (https://), or redis:// within a \
+                 private network",
+            ));
+        }
         let mut info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
         if let Some(password) = &options.password {
             let settings = info.redis_settings().clone().set_password(password.expose_secret());
