@@ -1,6 +1,7 @@
 //! Tests against real servers.
 #![cfg_attr(test, allow(clippy::print_stderr))]
 
+mod coherence;
 mod command_table;
 mod decoder;
 mod degradation;

@@ -1,142 +1,18 @@
 //! Cached answers to "does this user's credential hold?".
 
-use std::collections::HashMap;
+mod answers;
+mod backend;
+
 use std::fmt;
-use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::Extra;
+use self::answers::{Answer, Answers};
+use self::backend::DynAuthBackend;
+pub use self::backend::{AuthBackend, MemoryAuthBackend, Validation};
 use crate::cache::{Cache, CacheOptions, CacheStats, Health, Lookup, Tier, Ttl};
 use crate::client::Client;
-use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync, unix_millis};
-use crate::{BoxError, Error, ErrorKind, Key, Keyspace, Result};
-
-/// What the backing store says of a credential.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Validation {
-    /// Whether the credential is the user's, and the user may come in.
-    pub valid: bool,
-    /// What else is known of the user: tenant, roles, … It is cached as it is, so it must hold no secret.
-    #[serde(default, skip_serializing_if = "Extra::is_empty")]
-    pub attributes: Extra,
-}
-
-impl Validation {
-    /// It holds.
-    pub fn valid() -> Self {
-        Self { valid: true, attributes: Extra::new() }
-    }
-
-    /// It does not hold.
-    pub fn invalid() -> Self {
-        Self { valid: false, attributes: Extra::new() }
-    }
-
-    /// Adds something that is known of the user.
-    #[must_use]
-    pub fn attribute(
-        mut self,
-        name: impl Into<String>,
-        value: impl Into<serde_json::Value>,
-    ) -> Self {
-        self.attributes.insert(name.into(), value.into());
-        self
-    }
-}
-
-/// Where credentials are checked: a database, an identity provider.
-pub trait AuthBackend: MaybeSend + MaybeSync + 'static {
-    /// Checks a user's credential.
-    ///
-    /// # Errors
-    /// If it could not be checked. That a credential does not hold is not an error.
-    fn validate(
-        &self,
-        user_id: &str,
-        credential: &str,
-    ) -> impl Future<Output = Result<Validation, BoxError>> + MaybeSend;
-
-    /// Makes all of a user's credentials invalid.
-    ///
-    /// # Errors
-    /// If it could not be done.
-    fn revoke(&self, user_id: &str) -> impl Future<Output = Result<(), BoxError>> + MaybeSend;
-}
-
-/// The form of [`AuthBackend`] that can be held behind a pointer.
-trait DynAuthBackend: MaybeSend + MaybeSync {
-    fn validate<'a>(
-        &'a self,
-        user: &'a str,
-        credential: &'a str,
-    ) -> BoxFuture<'a, Result<Validation>>;
-    fn revoke<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<()>>;
-}
-
-impl<B: AuthBackend> DynAuthBackend for B {
-    fn validate<'a>(
-        &'a self,
-        user: &'a str,
-        credential: &'a str,
-    ) -> BoxFuture<'a, Result<Validation>> {
-        platform::send(async move {
-            AuthBackend::validate(self, user, credential).await.map_err(Error::store)
-        })
-    }
-
-    fn revoke<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<()>> {
-        platform::send(async move { AuthBackend::revoke(self, user).await.map_err(Error::store) })
-    }
-}
-
-/// An [`AuthBackend`] in this process's memory, for tests and development. It keeps hashes, not credentials.
-#[derive(Default)]
-pub struct MemoryAuthBackend {
-    users: Mutex<HashMap<String, (blake3::Hash, Validation)>>,
-}
-
-impl MemoryAuthBackend {
-    /// A backend that knows nobody.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets a user's one credential, and what a check of it answers.
-    pub fn insert(&self, user_id: impl Into<String>, credential: &str, validation: Validation) {
-        let entry = (blake3::hash(credential.as_bytes()), validation);
-        self.lock().insert(user_id.into(), entry);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (blake3::Hash, Validation)>> {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AuthBackend for MemoryAuthBackend {
-    async fn validate(&self, user_id: &str, credential: &str) -> Result<Validation, BoxError> {
-        Ok(match self.lock().get(user_id) {
-            Some((hash, validation)) if *hash == blake3::hash(credential.as_bytes()) => {
-                validation.clone()
-            }
-            _ => Validation::invalid(),
-        })
-    }
-
-    async fn revoke(&self, user_id: &str) -> Result<(), BoxError> {
-        self.lock().remove(user_id);
-        Ok(())
-    }
-}
-
-impl fmt::Debug for MemoryAuthBackend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryAuthBackend").field("users", &self.lock().len()).finish()
-    }
-}
+use crate::platform::{Local, unix_millis};
+use crate::{Error, ErrorKind, Key, Keyspace, Result};
 
 /// What an [`AuthValidationCache`] is made of.
 ///
@@ -202,57 +78,6 @@ impl fmt::Debug for AuthValidationConfig {
             .field("ttl", &self.ttl)
             .field("tier", &self.tier)
             .finish_non_exhaustive()
-    }
-}
-
-/// How many credentials of one user have their answers cached at a time.
-const ANSWERS_PER_USER: usize = 8;
-
-/// What is cached under a user's key.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answers {
-    user_id: String,
-    results: Vec<Answer>,
-}
-
-/// The answer to one credential.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    /// The keyed hash of the credential, in hexadecimal.
-    credential_hash: String,
-    /// Unix time in milliseconds after which the answer does not count. 0: it always does.
-    expires_at: u64,
-    #[serde(flatten)]
-    validation: Validation,
-}
-
-impl Answers {
-    fn find(&self, hash: &blake3::Hash, now: u64) -> Option<&Validation> {
-        let answer = self.results.iter().find(|answer| {
-            // Comparing hashes takes the same time whatever they hold.
-            blake3::Hash::from_hex(&answer.credential_hash).is_ok_and(|cached| cached == *hash)
-        })?;
-        answer.counts(now).then_some(&answer.validation)
-    }
-
-    /// Adds an answer, and drops what does not count any more. Negative answers make room first, so that wrong
-    /// credentials cannot push out the right one.
-    fn add(&mut self, new: Answer, now: u64) {
-        self.results
-            .retain(|answer| answer.counts(now) && answer.credential_hash != new.credential_hash);
-        self.results.push(new);
-        while self.results.len() > ANSWERS_PER_USER {
-            let oldest_negative = self.results.iter().position(|answer| !answer.validation.valid);
-            self.results.remove(oldest_negative.unwrap_or(0));
-        }
-    }
-}
-
-impl Answer {
-    fn counts(&self, now: u64) -> bool {
-        self.expires_at == 0 || now < self.expires_at
     }
 }
 
@@ -405,38 +230,4 @@ pub fn create_auth_validation_cache(config: AuthValidationConfig) -> Result<Auth
         keyspace: Keyspace::new(["copilot", "auth", "validation"])?,
         ttl: config.ttl,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(name: &str, valid: bool, expires_at: u64) -> Answer {
-        Answer {
-            credential_hash: blake3::hash(name.as_bytes()).to_hex().to_string(),
-            expires_at,
-            validation: if valid { Validation::valid() } else { Validation::invalid() },
-        }
-    }
-
-    #[test]
-    fn wrong_credentials_do_not_push_out_the_right_one() {
-        let mut answers = Answers::default();
-        answers.add(answer("right", true, 1000), 0);
-        for guess in 0..100 {
-            answers.add(answer(&guess.to_string(), false, 1000), 0);
-        }
-        assert_eq!(answers.results.len(), ANSWERS_PER_USER);
-        assert_eq!(answers.find(&blake3::hash(b"right"), 0), Some(&Validation::valid()));
-        assert_eq!(answers.find(&blake3::hash(b"99"), 0), Some(&Validation::invalid()));
-    }
-
-    #[test]
-    fn an_answer_does_not_outlive_its_own_time() {
-        let mut answers = Answers::default();
-        answers.add(answer("right", true, 1000), 0);
-        answers.add(answer("wrong", false, 1900), 900);
-        assert!(answers.find(&blake3::hash(b"right"), 999).is_some());
-        assert!(answers.find(&blake3::hash(b"right"), 1000).is_none());
-    }
 }
