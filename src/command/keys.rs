@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Command, Execute, ToArg};
+use super::{Arguments, Command, Execute, ToArg};
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
 /// How long a key lives, in the unit that the command asked for.
@@ -89,8 +89,8 @@ impl fmt::Display for Cursor {
 }
 
 impl ToArg for Cursor {
-    fn write_to(&self, command: &mut Command) {
-        self.0.write_to(command);
+    fn write_to(&self, args: &mut Arguments) {
+        self.0.write_to(args);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lists: sequences with two ends.
 
-use super::{Command, Execute, ToArg};
+use super::{Arguments, Command, Execute, ToArg};
 use crate::FromValue;
 
 /// An end of a list.
@@ -13,12 +13,12 @@ pub enum End {
 }
 
 impl ToArg for End {
-    fn write_to(&self, command: &mut Command) {
+    fn write_to(&self, args: &mut Arguments) {
         match self {
             Self::Left => "LEFT",
             Self::Right => "RIGHT",
         }
-        .write_to(command);
+        .write_to(args);
     }
 }
 

@@ -17,9 +17,8 @@ mod table;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
 
-pub use args::ToArg;
+pub use args::{Arguments, ToArg};
 pub use execute::Execute;
 pub use info::{Access, CommandInfo, KeyPositions, Resend};
 pub use scripting::{Script, ScriptContext, Twin};
@@ -40,8 +39,7 @@ use crate::{Error, Result, Value};
 #[derive(Clone)]
 pub struct Command {
     name: Cow<'static, str>,
-    data: Vec<u8>,
-    ends: Vec<u32>,
+    args: Arguments,
     twin: Option<Twin>,
 }
 
@@ -52,22 +50,20 @@ impl Command {
         if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
             name = name.to_ascii_uppercase().into();
         }
-        Self { name, data: Vec::new(), ends: Vec::new(), twin: None }
+        Self { name, args: Arguments::default(), twin: None }
     }
 
     /// Appends an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl ToArg) -> Self {
-        arg.write_to(&mut self);
+        arg.write_to(&mut self.args);
         self
     }
 
     /// Appends an argument for each item.
     #[must_use]
     pub fn args_from(mut self, args: impl IntoIterator<Item = impl ToArg>) -> Self {
-        for arg in args {
-            arg.write_to(&mut self);
-        }
+        self.args.extend(args);
         self
     }
 
@@ -75,8 +71,8 @@ impl Command {
     #[must_use]
     pub fn pairs_from(mut self, pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>) -> Self {
         for (first, second) in pairs {
-            first.write_to(&mut self);
-            second.write_to(&mut self);
+            first.write_to(&mut self.args);
+            second.write_to(&mut self.args);
         }
         self
     }
@@ -90,23 +86,6 @@ impl Command {
         self
     }
 
-    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
-        self.data.extend_from_slice(bytes);
-        self.end_arg();
-    }
-
-    pub(crate) fn push_display(&mut self, value: &impl fmt::Display) {
-        use std::io::Write;
-        // Writing to a Vec cannot fail.
-        let _ = write!(self.data, "{value}");
-        self.end_arg();
-    }
-
-    fn end_arg(&mut self) {
-        // A command of 4 GB is refused by every server; it must not wrap around here.
-        self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
-    }
-
     /// The name, in capitals.
     pub fn name(&self) -> &str {
         &self.name
@@ -114,22 +93,17 @@ impl Command {
 
     /// The arguments in order, without the name.
     pub fn args(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
-        (0..self.ends.len()).map(|at| &self.data[self.range(at)])
+        self.args.iter()
     }
 
     /// The argument at a position, counted from 0.
     pub fn get(&self, at: usize) -> Option<&[u8]> {
-        (at < self.ends.len()).then(|| &self.data[self.range(at)])
-    }
-
-    fn range(&self, at: usize) -> Range<usize> {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        start as usize..self.ends[at] as usize
+        self.args.get(at)
     }
 
     /// The length of all arguments together, in bytes.
     pub fn len_bytes(&self) -> usize {
-        self.name.len() + self.data.len()
+        self.name.len() + self.args.len_bytes()
     }
 
     /// What a transport without Lua runs in place of this command's script, if the command came from a [`Script`] with
@@ -141,7 +115,7 @@ impl Command {
     /// The name and the first key, for messages. Long keys are cut.
     pub fn label(&self) -> String {
         const LONGEST: usize = 200;
-        let key = self.key_positions().first().map(|at| &self.data[self.range(*at)]);
+        let key = self.key_positions().first().and_then(|at| self.get(*at));
         match key {
             Some(key) if key.len() > LONGEST => {
                 format!("{} {}…", self.name, key[..LONGEST].escape_ascii())
@@ -160,7 +134,7 @@ impl fmt::Debug for Command {
 
 impl PartialEq for Command {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.args().eq(other.args())
+        self.name == other.name && self.args == other.args
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::{Command, Execute, ToArg};
+use super::{Arguments, Command, Execute, ToArg};
 use crate::{FromValue, Result, Value};
 
 /// What a native twin may do: call commands inside the script, as `redis.call` does in Lua.
@@ -126,11 +126,11 @@ impl Script {
         keys: impl IntoIterator<Item = impl ToArg>,
         args: impl IntoIterator<Item = impl ToArg>,
     ) -> Command {
-        let keys = Command::new("").args_from(keys);
+        let keys = Arguments::new(keys);
         Command::new(name)
             .arg(script)
-            .arg(keys.args().len())
-            .args_from(keys.args())
+            .arg(keys.len())
+            .args_from(keys.iter())
             .args_from(args)
             .with_twin(self.twin())
     }

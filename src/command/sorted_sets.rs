@@ -3,7 +3,7 @@
 use std::ops::{Bound, RangeBounds};
 
 use super::keys::{Cursor, Page, ScanOptions};
-use super::{Command, Execute, ToArg};
+use super::{Arguments, Command, Execute, ToArg};
 use crate::{FromValue, Pairs, Result, Value};
 
 /// A member and its score.
@@ -199,8 +199,7 @@ pub enum Aggregate {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ZSources {
-    keys: Command,
-    count: usize,
+    keys: Arguments,
     weights: Option<Vec<f64>>,
     aggregate: Aggregate,
 }
@@ -208,9 +207,7 @@ pub struct ZSources {
 impl ZSources {
     /// These keys, each with weight 1.
     pub fn new(keys: impl IntoIterator<Item = impl ToArg>) -> Self {
-        let keys = Command::new("").args_from(keys);
-        let count = keys.args().len();
-        Self { keys, count, weights: None, aggregate: Aggregate::Sum }
+        Self { keys: Arguments::new(keys), weights: None, aggregate: Aggregate::Sum }
     }
 
     /// These keys, whose scores are multiplied with their weights. Not for ZDIFF.
@@ -227,7 +224,7 @@ impl ZSources {
     }
 
     fn append(&self, command: Command) -> Command {
-        let mut command = command.arg(self.count).args_from(self.keys.args());
+        let mut command = command.arg(self.keys.len()).args_from(self.keys.iter());
         if let Some(weights) = &self.weights {
             command = command.arg("WEIGHTS").args_from(weights);
         }

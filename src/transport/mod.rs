@@ -94,6 +94,45 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 }
 
 impl Capabilities {
+    /// A transport to this backend that can do nothing but send UTF-8 text; the methods below add to that.
+    ///
+    /// ```
+    /// use edgecask::transport::{Backend, Capabilities};
+    ///
+    /// let capabilities = Capabilities::new(Backend::Redis).binary_batches(true).lua(true);
+    /// ```
+    pub fn new(backend: Backend) -> Self {
+        Self { backend, binary_batches: false, blocking: false, subscriptions: false, lua: false }
+    }
+
+    /// Sets [`Capabilities::binary_batches`](#structfield.binary_batches).
+    #[must_use]
+    pub fn binary_batches(mut self, can: bool) -> Self {
+        self.binary_batches = can;
+        self
+    }
+
+    /// Sets [`Capabilities::blocking`](#structfield.blocking).
+    #[must_use]
+    pub fn blocking(mut self, can: bool) -> Self {
+        self.blocking = can;
+        self
+    }
+
+    /// Sets [`Capabilities::subscriptions`](#structfield.subscriptions).
+    #[must_use]
+    pub fn subscriptions(mut self, can: bool) -> Self {
+        self.subscriptions = can;
+        self
+    }
+
+    /// Sets [`Capabilities::lua`](#structfield.lua).
+    #[must_use]
+    pub fn lua(mut self, can: bool) -> Self {
+        self.lua = can;
+        self
+    }
+
     /// Refuses a command that the transport cannot serve.
     ///
     /// # Errors

@@ -81,13 +81,7 @@ impl fmt::Debug for MemoryTransport {
 
 impl Transport for MemoryTransport {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            backend: Backend::InMemory,
-            binary_batches: true,
-            blocking: false,
-            subscriptions: true,
-            lua: false,
-        }
+        Capabilities::new(Backend::InMemory).binary_batches(true).subscriptions(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {

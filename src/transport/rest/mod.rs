@@ -180,13 +180,7 @@ impl fmt::Debug for RestTransport {
 
 impl Transport for RestTransport {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            backend: Backend::Redis,
-            binary_batches: false,
-            blocking: false,
-            subscriptions: false,
-            lua: true,
-        }
+        Capabilities::new(Backend::Redis).lua(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {

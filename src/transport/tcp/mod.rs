@@ -147,14 +147,8 @@ impl fmt::Debug for TcpTransport {
 
 impl Transport for TcpTransport {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            backend: Backend::Redis,
-            binary_batches: true,
-            // A command that waits would hold up everybody else on the one connection.
-            blocking: false,
-            subscriptions: true,
-            lua: true,
-        }
+        // Not blocking: a command that waits would hold up everybody else on the one connection.
+        Capabilities::new(Backend::Redis).binary_batches(true).subscriptions(true).lua(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
