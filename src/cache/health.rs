@@ -19,7 +19,7 @@ pub enum HealthBackend {
     None,
 }
 
-/// The answer to a health check, in the form that seed 001 gives:
+/// The answer to a health check. As JSON it reads
 /// `{"healthy":true,"backend":"redis","latencyMs":3}`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,5 +64,31 @@ impl Cache {
     /// Whether the cache answers. One PING. It does not fail: an error is what it reports.
     pub async fn health(&self) -> Health {
         Health::of(&self.client).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_has_the_form_that_dashboards_know() -> serde_json::Result<()> {
+        let healthy = Health {
+            healthy: true,
+            backend: HealthBackend::InMemory,
+            latency_ms: Some(1.5),
+            error: None,
+        };
+        let json = serde_json::to_string(&healthy)?;
+        assert_eq!(json, r#"{"healthy":true,"backend":"in-memory","latencyMs":1.5}"#);
+        let sick = Health {
+            healthy: false,
+            backend: HealthBackend::Redis,
+            latency_ms: None,
+            error: Some("PING: timed out".to_owned()),
+        };
+        let json = serde_json::to_string(&sick)?;
+        assert_eq!(json, r#"{"healthy":false,"backend":"redis","error":"PING: timed out"}"#);
+        Ok(())
     }
 }

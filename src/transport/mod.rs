@@ -74,6 +74,66 @@ pub type Messages = BoxStream<'static, Result<Message>>;
 /// A way to send commands. Behaviour such as retries is a [layer](crate::layer) around one, and is itself a transport.
 ///
 /// All futures are `Send` on every target, and dropping one cancels its request as far as the transport can.
+///
+/// A transport of one's own that counts what passes, as a layer around any other:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use bytes::Bytes;
+/// use edgecask::layer::Layer;
+/// use edgecask::platform::BoxFuture;
+/// use edgecask::transport::{Capabilities, Messages, Results, Transport};
+/// use edgecask::{Client, Command, Result, Value};
+///
+/// #[derive(Debug)]
+/// struct Counting {
+///     inner: Arc<dyn Transport>,
+///     commands: Arc<AtomicU64>,
+/// }
+///
+/// impl Transport for Counting {
+///     fn capabilities(&self) -> Capabilities {
+///         self.inner.capabilities()
+///     }
+///     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+///         self.commands.fetch_add(1, Ordering::Relaxed);
+///         self.inner.send(command)
+///     }
+///     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+///         self.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
+///         self.inner.pipeline(commands)
+///     }
+///     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+///         self.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
+///         self.inner.transaction(commands)
+///     }
+///     fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
+///         self.inner.subscribe(channels)
+///     }
+/// }
+///
+/// struct Count(Arc<AtomicU64>);
+///
+/// impl Layer for Count {
+///     fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+///         Arc::new(Counting { inner, commands: self.0 })
+///     }
+/// }
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// use edgecask::prelude::*;
+///
+/// let count = Arc::new(AtomicU64::new(0));
+/// let client = Client::memory().layer(Count(count.clone()));
+/// client.ping().await?;
+/// assert_eq!(count.load(Ordering::Relaxed), 1);
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// What this transport can do.
     fn capabilities(&self) -> Capabilities;

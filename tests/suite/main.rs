@@ -10,3 +10,4 @@ mod faults;
 mod rest_server;
 mod scripts;
 mod tcp;
+mod tls;
