@@ -135,6 +135,21 @@ describe("errors", () => {
     assert.equal((await policies.health()).healthy, false);
   });
 
+  it("of a redirect keep the token here", async () => {
+    const { createServer } = await import("node:http");
+    const seen = [];
+    const page = createServer((request, response) => {
+      seen.push(request.url);
+      response.writeHead(307, { location: "/elsewhere" }).end();
+    }).listen(0, "127.0.0.1");
+    await new Promise((ready) => page.once("listening", ready));
+    const client = new Client({ url: `http://127.0.0.1:${page.address().port}`, token: "t" });
+    await assert.rejects(client.ping(), { kind: "Http", status: 307 });
+    assert.deepEqual(seen, ["/"]);
+    page.closeAllConnections();
+    page.close();
+  });
+
   it("end a call that hangs", async () => {
     const { createServer } = await import("node:net");
     const sockets = new Set();

@@ -8,7 +8,7 @@ use crate::tools::Tools;
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
-    system_package(shell, "redis-server", "redis-server", &["redis-server", "valkey-server"])?;
+    system_package(shell, "redis-server", "redis-server", &["redis-server"])?;
     system_package(shell, "chromium", "chromium", &["chromium", "google-chrome"])?;
     for_wasm(shell, tools)
 }

@@ -1,7 +1,7 @@
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, RequestInit, Response};
+use web_sys::{AbortController, Headers, RequestInit, RequestRedirect, Response};
 
 use super::http_client::{HttpClient, HttpRequest, HttpResponse};
 use crate::platform::{self, BoxFuture};
@@ -35,6 +35,8 @@ impl HttpClient for FetchClient {
             let abort = AbortOnDrop::new()?;
             let init = RequestInit::new();
             init.set_method("POST");
+            // A redirect might lead the token to another host.
+            init.set_redirect(RequestRedirect::Manual);
             init.set_headers(&headers);
             init.set_body(&Uint8Array::from(&*request.body));
             init.set_signal(Some(&abort.controller.signal()));
