@@ -3,10 +3,12 @@
 //! Layers are added with [`Client::layer`](crate::Client::layer); the one added last sees a command first.
 
 mod deadline;
+mod retry;
 
 use std::sync::Arc;
 
 pub use deadline::Deadline;
+pub use retry::Retry;
 
 use crate::transport::Transport;
 

@@ -8,6 +8,7 @@ mod degradation;
 mod engine;
 mod faults;
 mod rest_server;
+mod retry;
 mod scripts;
 mod tcp;
 mod tls;
