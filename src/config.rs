@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::cache::Ttl;
 use crate::client::Client;
+use crate::layer::CircuitBreaker;
 use crate::{Error, ErrorKind, Result};
 
 /// Where commands go.
@@ -110,19 +111,20 @@ impl Config {
         }
     }
 
-    /// A client of that provider, with the default [`Deadline`](crate::layer::Deadline) around what is remote. Nothing
-    /// is sent yet.
+    /// A client of that provider. Around what is remote stand the default [`Deadline`](crate::layer::Deadline) and
+    /// [`CircuitBreaker`], so that a cache which hangs costs a few calls their time, and not every call. Nothing is sent yet.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if the URL cannot be used, or this build does not have the provider's feature.
     pub fn client(&self) -> Result<Client> {
-        match &self.backend {
-            Backend::Upstash { url, token } => rest_client(url, token),
+        let remote = match &self.backend {
+            Backend::Upstash { url, token } => rest_client(url, token)?,
             Backend::Redis { url, password } => {
-                tcp_client(url, password.as_deref(), self.connect_timeout)
+                tcp_client(url, password.as_deref(), self.connect_timeout)?
             }
-            Backend::Memory => memory_client(),
-        }
+            Backend::Memory => return memory_client(),
+        };
+        Ok(remote.layer(CircuitBreaker::default()))
     }
 
     /// How long answers to credential checks are cached (`CACHE_TTL_AUTH_SECONDS`).
@@ -295,12 +297,13 @@ fn rest_client(_url: &str, _token: &str) -> Result<Client> {
 
 #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
 fn tcp_client(url: &str, password: Option<&str>, connect_timeout: Duration) -> Result<Client> {
+    use crate::layer::Deadline;
     use crate::transport::tcp::{TcpOptions, TcpTransport};
     let mut options = TcpOptions::new(url).connect_timeout(connect_timeout);
     if let Some(password) = password {
         options = options.password(password);
     }
-    Ok(Client::new(TcpTransport::new(options)?).layer(crate::layer::Deadline::default()))
+    Ok(Client::new(TcpTransport::new(options)?).layer(Deadline::default()))
 }
 
 #[cfg(not(all(feature = "tcp", not(target_arch = "wasm32"))))]

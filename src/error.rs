@@ -23,6 +23,9 @@ pub enum ErrorKind {
     Unsupported,
     /// No connection could be made; nothing was sent.
     Connect,
+    /// Nothing was sent, because the server did not answer the last calls; see
+    /// [`CircuitBreaker`](crate::layer::CircuitBreaker).
+    CircuitOpen,
     /// No answer within the time allowed.
     Timeout,
     /// The connection was lost, or the answer broke off, after the request had left.
@@ -54,6 +57,7 @@ impl ErrorKind {
             Self::InvalidInput => "invalid input",
             Self::Unsupported => "not supported",
             Self::Connect => "cannot connect",
+            Self::CircuitOpen => "circuit open",
             Self::Timeout => "timed out",
             Self::Disconnected => "connection lost",
             Self::Unauthorized => "unauthorized",
@@ -119,7 +123,8 @@ impl Error {
             ErrorKind::Config
             | ErrorKind::InvalidInput
             | ErrorKind::Unsupported
-            | ErrorKind::Connect => Outcome::NotSent,
+            | ErrorKind::Connect
+            | ErrorKind::CircuitOpen => Outcome::NotSent,
             ErrorKind::Unauthorized
             | ErrorKind::Throttled
             | ErrorKind::Server

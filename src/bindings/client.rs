@@ -9,7 +9,7 @@ use crate::command::keys::KeyCommands;
 use crate::command::server::ServerCommands;
 use crate::command::strings::{SetOptions, StringCommands};
 use crate::config::Config;
-use crate::layer::Deadline;
+use crate::layer::{CircuitBreaker, Deadline};
 use crate::transport::rest::{RestOptions, RestTransport};
 use crate::{Error, ErrorKind, Result};
 
@@ -133,7 +133,7 @@ fn connect(options: &JsValue) -> Result<Client> {
     let transport = RestTransport::new(RestOptions::new(url, token).allow_http(allow_http))?;
     let limit = convert::positive(options, "timeoutMs", "timeoutMs is a whole number above 0")?;
     let deadline = limit.map(Duration::from_millis).map(Deadline::new).unwrap_or_default();
-    Ok(Client::new(transport).layer(deadline))
+    Ok(Client::new(transport).layer(deadline).layer(CircuitBreaker::default()))
 }
 
 fn set_options(options: &JsValue) -> Result<SetOptions> {

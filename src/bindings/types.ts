@@ -11,7 +11,7 @@ export type Reply = null | number | bigint | string | Uint8Array | Reply[];
 export interface EdgecaskError extends Error {
   name: "EdgecaskError";
   kind:
-    | "Config" | "InvalidInput" | "Unsupported" | "Connect" | "Timeout" | "Disconnected" | "Unauthorized" | "Throttled"
+    | "Config" | "InvalidInput" | "Unsupported" | "Connect" | "CircuitOpen" | "Timeout" | "Disconnected" | "Unauthorized" | "Throttled"
     | "Http" | "Protocol" | "Server" | "Discarded" | "Type" | "Codec" | "Store";
   /** Whether the command may have been carried out. */
   outcome: "NotSent" | "Refused" | "Unknown" | "Completed";

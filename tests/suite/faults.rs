@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edgecask::layer::Deadline;
+use edgecask::layer::{CircuitBreaker, Deadline};
 use edgecask::prelude::*;
 use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask::{Client, Error, ErrorKind, Outcome};
@@ -143,6 +143,46 @@ async fn a_hung_server_is_left() {
         let error = ask(Answer::raw(bytes).then_hang()).await;
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::Unknown));
     }
+}
+
+#[tokio::test]
+async fn a_circuit_opens_on_a_hung_server_and_closes_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let (wake, woken) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let (asked, mut woken) = (asked.clone(), woken.clone());
+            tokio::spawn(async move {
+                let mut request = vec![0; 64 * 1024];
+                if socket.read(&mut request).await.unwrap_or(0) > 0 {
+                    asked.send(()).unwrap();
+                    woken.wait_for(|awake| *awake).await.unwrap();
+                    let answer =
+                        Answer::new("200 OK", "connection: close\r\n", r#"{"result":null}"#);
+                    // The client may have given up.
+                    let _ = socket.write_all(answer.bytes.as_bytes()).await;
+                }
+            });
+        }
+    });
+    let open_for = Duration::from_millis(100);
+    let client = client(&url).layer(CircuitBreaker::new().failures(2).open_for(open_for));
+    let kind = async || client.get::<String>("key").await.err().map(|error| error.kind());
+    assert_eq!(kind().await, Some(ErrorKind::Timeout));
+    assert_eq!(kind().await, Some(ErrorKind::Timeout));
+    for _ in 0..2 {
+        requests.recv().await.unwrap();
+    }
+    let error = checked(client.get::<String>("key").await.unwrap_err());
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::CircuitOpen, Outcome::NotSent));
+    assert!(requests.try_recv().is_err(), "nothing was sent");
+    wake.send(true).unwrap();
+    while kind().await.is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(kind().await, None);
 }
 
 #[tokio::test]
