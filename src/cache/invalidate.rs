@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::outage::Access;
 use super::{Cache, lease};
 use crate::command::keys::{Cursor, KeyCommands, ScanOptions};
 use crate::{Pattern, Result};
@@ -37,7 +38,7 @@ impl Cache {
             self.unlink_matching(&pattern.companions(lease::ROLE)).await?;
             self.unlink_matching(pattern).await
         };
-        let count = self.counted(count.await)?;
+        let count = self.counted(Access::Write, count.await)?;
         self.shared.counters.deleted(count);
         Ok(count)
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::outage::Access;
 use super::{Cache, Tier, Ttl, decode, encode};
 use crate::command::strings::StringCommands;
 use crate::platform::{self, BoxFuture, MaybeSend, MaybeSync};
@@ -65,7 +66,8 @@ impl Cache {
 
     /// Looks a value up.
     pub(crate) async fn lookup<T: DeserializeOwned>(&self, key: &Key) -> Result<Lookup<T>> {
-        let found: Option<Option<Bytes>> = self.forgiven(self.client.get(key).await)?;
+        let found: Option<Option<Bytes>> =
+            self.forgiven(Access::Read, self.client.get(key).await)?;
         let found = self.read(key, found)?;
         self.count_reads(usize::from(found.is_found()), 1);
         Ok(found)
@@ -76,7 +78,8 @@ impl Cache {
         &self,
         keys: &[Key],
     ) -> Result<Vec<Lookup<T>>> {
-        let found: Option<Vec<Option<Bytes>>> = self.forgiven(self.client.mget(keys).await)?;
+        let found: Option<Vec<Option<Bytes>>> =
+            self.forgiven(Access::Read, self.client.mget(keys).await)?;
         let found = match found {
             Some(found) => found.into_iter().map(Some).collect(),
             None => vec![None; keys.len()],
@@ -96,7 +99,7 @@ impl Cache {
         Ok(match found {
             None => Lookup::Unavailable,
             Some(None) => Lookup::Missing,
-            Some(Some(bytes)) => match self.forgiven(decode(key, &bytes))? {
+            Some(Some(bytes)) => match self.forgiven(Access::Read, decode(key, &bytes))? {
                 Some(value) => Lookup::Found(value),
                 None => Lookup::Missing,
             },
@@ -119,7 +122,7 @@ impl Cache {
         ttl_of: impl Fn(&T) -> Option<Ttl>,
         load: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let lease = self.forgiven(self.take_lease(key).await)?;
+        let lease = self.forgiven(Access::Write, self.take_lease(key).await)?;
         self.shared.counters.loaded();
         let value = load.await?;
         let (Some(lease), Some(ttl)) = (lease, ttl_of(&value)) else {
@@ -129,7 +132,7 @@ impl Cache {
             let json = encode(key, &value)?;
             self.store_leased(key, &lease, &json, ttl.millis()?).await
         };
-        match self.forgiven(stored.await)? {
+        match self.forgiven(Access::Write, stored.await)? {
             Some(true) => self.shared.counters.stored(1),
             Some(false) => self.shared.counters.refused(),
             None => {}
@@ -138,12 +141,17 @@ impl Cache {
     }
 
     /// Counts a failure, and forgives it where the tier allows that.
-    fn forgiven<T>(&self, result: Result<T>) -> Result<Option<T>> {
-        self.forgive(self.counted(result))
+    fn forgiven<T>(&self, access: Access, result: Result<T>) -> Result<Option<T>> {
+        self.forgive(access, self.counted(access, result))
+    }
+
+    /// Deletes an entry; a failure is forgiven where the tier allows it.
+    pub(crate) async fn delete_forgiving(&self, key: &Key) -> Result<()> {
+        self.forgive(Access::Write, self.delete(key).await).map(|_| ())
     }
 
     /// Turns a failure into `None` and a log line, where the tier allows it.
-    pub(crate) fn forgive<T>(&self, result: Result<T>) -> Result<Option<T>> {
+    fn forgive<T>(&self, access: Access, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
             Err(error) if self.options.tier == Tier::Critical => Err(error),
@@ -152,7 +160,7 @@ impl Cache {
                 Ok(None)
             }
             Err(error) => {
-                self.shared.outage.degraded(self.options.tier, &error);
+                self.shared.outage.degraded(access, self.options.tier, &error);
                 Ok(None)
             }
         }

@@ -24,7 +24,7 @@ pub use stats::CacheStats;
 pub use tier::Tier;
 pub use ttl::Ttl;
 
-use self::outage::Outage;
+use self::outage::{Access, Outage};
 use self::stats::Counters;
 use crate::client::Client;
 use crate::command::keys::KeyCommands;
@@ -138,9 +138,9 @@ impl Cache {
     /// # Errors
     /// The client's; [`ErrorKind::Codec`] if the stored text is not the JSON of a `T`.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
-        let bytes: Option<Bytes> = self.counted(self.client.get(key).await)?;
+        let bytes: Option<Bytes> = self.counted(Access::Read, self.client.get(key).await)?;
         let value = bytes.map(|bytes| decode(key, &bytes)).transpose();
-        let value = self.counted(value)?;
+        let value = self.counted(Access::Read, value)?;
         self.count_reads(usize::from(value.is_some()), 1);
         Ok(value)
     }
@@ -153,12 +153,13 @@ impl Cache {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let stored: Vec<Option<Bytes>> = self.counted(self.client.mget(keys).await)?;
+        let stored: Vec<Option<Bytes>> =
+            self.counted(Access::Read, self.client.mget(keys).await)?;
         let decode_one = |(bytes, key): (Option<Bytes>, &Key)| {
             bytes.map(|bytes| decode(key, &bytes)).transpose()
         };
         let values = stored.into_iter().zip(keys).map(decode_one).collect();
-        let values: Vec<Option<T>> = self.counted(values)?;
+        let values: Vec<Option<T>> = self.counted(Access::Read, values)?;
         self.count_reads(values.iter().flatten().count(), keys.len());
         Ok(values)
     }
@@ -175,7 +176,7 @@ impl Cache {
         ttl: impl Into<Ttl>,
     ) -> Result<()> {
         let (json, options) = (encode(key, value)?, ttl.into().set_options()?);
-        self.counted(self.client.set_with(key, json, options).await)?;
+        self.counted(Access::Write, self.client.set_with(key, json, options).await)?;
         self.shared.counters.stored(1);
         Ok(())
     }
@@ -195,10 +196,10 @@ impl Cache {
         for (key, value) in entries {
             slots.push(pipeline.set_with(key, encode(key, value)?, options));
         }
-        let mut replies = self.counted(pipeline.exec().await)?;
+        let mut replies = self.counted(Access::Write, pipeline.exec().await)?;
         let results: Vec<Result<bool>> = slots.into_iter().map(|slot| replies.take(slot)).collect();
         self.shared.counters.stored(results.iter().filter(|result| result.is_ok()).count());
-        results.into_iter().try_for_each(|result| self.counted(result).map(|_| ()))
+        results.into_iter().try_for_each(|result| self.counted(Access::Write, result).map(|_| ()))
     }
 
     /// Deletes an entry, and keeps loads that are under way from putting it back; tells whether it was there. Two
@@ -222,9 +223,9 @@ impl Cache {
         // The leases go first: a load that finds its lease afterwards began after this.
         let leases = pipeline.unlink(keys.iter().map(lease::lease_key));
         let entries = pipeline.unlink(keys);
-        let mut replies = self.counted(pipeline.exec().await)?;
-        self.counted(replies.take(leases))?;
-        let count = self.counted(replies.take(entries))?;
+        let mut replies = self.counted(Access::Write, pipeline.exec().await)?;
+        self.counted(Access::Write, replies.take(leases))?;
+        let count = self.counted(Access::Write, replies.take(entries))?;
         self.shared.counters.deleted(count);
         Ok(count)
     }
@@ -243,10 +244,10 @@ impl Cache {
         self.shared.counters.read(hits, reads - hits);
     }
 
-    /// Counts an error, and notes whether the cache is there.
-    fn counted<T>(&self, result: Result<T>) -> Result<T> {
+    /// Counts an error, and notes whether the cache does what is asked.
+    fn counted<T>(&self, access: Access, result: Result<T>) -> Result<T> {
         match &result {
-            Ok(_) => self.shared.outage.over(),
+            Ok(_) => self.shared.outage.over(access),
             Err(_) => self.shared.counters.failed(),
         }
         result

@@ -255,7 +255,7 @@ impl<R: Record> CachingStore<R> {
     pub async fn invalidate(&self, id: &R::Id) -> Result<()> {
         let key = self.key(id)?;
         if let Some(cache) = &self.cache {
-            cache.forgive(cache.delete(&key).await)?;
+            cache.delete_forgiving(&key).await?;
         }
         Ok(())
     }

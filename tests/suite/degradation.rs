@@ -110,6 +110,28 @@ async fn a_policy_store_survives_an_outage_by_tcp() {
 }
 
 #[tokio::test]
+async fn a_cache_that_only_reads_is_one_warning_too() {
+    let redis = RedisServer::start();
+    let client = redis.client();
+    let limit = async |bytes: &str| {
+        let set = Command::new("CONFIG").args_from(["SET", "maxmemory", bytes]);
+        client.execute::<()>(set).await.unwrap();
+    };
+    let log = Log::default();
+    let _logging = log.start();
+    let policies = policies(redis.client(), Tier::Important);
+    limit("1").await;
+    for _ in 0..3 {
+        // Looking up works, storing does not.
+        assert!(policies.get(&"acme".to_owned()).await.unwrap().is_some());
+    }
+    assert_eq!((log.lines("WARN"), log.lines("the cache is back")), (1, 0));
+    limit("0").await;
+    policies.get(&"acme".to_owned()).await.unwrap();
+    assert_eq!((log.lines("WARN"), log.lines("the cache is back")), (1, 1));
+}
+
+#[tokio::test]
 async fn a_revocation_that_did_not_reach_the_cache_is_an_error() {
     let redis = RedisServer::start();
     let users = MemoryAuthBackend::new();
