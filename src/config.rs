@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `REDIS_URL` | `redis://` for TCP, `https://` for the Upstash REST API |
+//! | `REDIS_URL` | `redis://` for TCP, `rediss://` for TCP with TLS, `https://` for the Upstash REST API |
 //! | `REDIS_PASSWORD` | the password, or the REST token |
 //! | `CACHE_PROVIDER` | `redis` or `upstash`, instead of what the URL says; `memory` for the embedded engine |
 //! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 5000 |
@@ -247,7 +247,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         let password = self.get("REDIS_PASSWORD");
         let is_rest = url.starts_with("https://") || url.starts_with("http://");
         if !is_rest && !is_redis_url(&url) {
-            return wrong("REDIS_URL must begin with redis:// or https://");
+            return wrong("REDIS_URL must begin with redis://, rediss:// or https://");
         }
         match (provider, is_rest) {
             (Some(Provider::Upstash), false) => wrong(

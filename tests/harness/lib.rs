@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use edgecask::Client;
@@ -29,9 +30,39 @@ impl RedisServer {
     /// # Panics
     /// As for [`RedisServer::start`].
     pub fn on_port(port: u16) -> Self {
+        Self::with_arguments(port, ["--port", &port.to_string()])
+    }
+
+    /// Starts one that speaks TLS alone, with the certificate and key of these PEM files.
+    ///
+    /// # Panics
+    /// As for [`RedisServer::start`].
+    pub fn with_tls(certificate: &Path, key: &Path) -> Self {
+        let port = free_port();
+        let (certificate, key) = (certificate.to_string_lossy(), key.to_string_lossy());
+        Self::with_arguments(
+            port,
+            [
+                "--port",
+                "0",
+                "--tls-port",
+                &port.to_string(),
+                "--tls-auth-clients",
+                "no",
+                "--tls-cert-file",
+                &certificate,
+                "--tls-key-file",
+                &key,
+                "--tls-ca-cert-file",
+                &certificate,
+            ],
+        )
+    }
+
+    fn with_arguments<'a>(port: u16, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         let mut process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "no", "--daemonize", "no"])
+            .args(arguments)
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

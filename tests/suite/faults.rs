@@ -205,7 +205,7 @@ async fn tcp_faults_are_typed_too() {
     let error = checked(hung.get::<String>("key").await.unwrap_err());
     assert_eq!(error.kind(), ErrorKind::Timeout);
 
-    for url in ["redis://:{}@:bad:", "rediss://:{}@127.0.0.1", "{}"] {
+    for url in ["redis://:{}@:bad:", "rediss://:{}@:bad:", "{}"] {
         let error = Client::tcp(&url.replace("{}", TOKEN)).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(!format!("{error} {error:?}").contains(TOKEN));

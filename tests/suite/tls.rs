@@ -1,10 +1,12 @@
-//! REST over TLS: HTTP/2 where the server offers it, and certificates that are checked.
+//! TLS: HTTP/2 where a REST server offers it, a Redis that speaks TLS, and certificates that are checked.
 
 use std::sync::Arc;
 
 use edgecask::prelude::*;
 use edgecask::transport::rest::{ReqwestClient, RestOptions, RestTransport};
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Client, ErrorKind, Outcome};
+use edgecask_tests::RedisServer;
 use hyper::service::service_fn;
 use hyper::{Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -76,4 +78,32 @@ async fn a_certificate_that_nobody_signed_is_refused() {
     let error = client.get::<String>("k").await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotSent));
     assert!(seen.try_recv().is_err(), "the token was not sent");
+}
+
+#[tokio::test]
+async fn tcp_speaks_tls_and_checks_certificates_too() {
+    let identity = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, identity.cert.pem()).unwrap();
+    std::fs::write(&key, identity.signing_key.serialize_pem()).unwrap();
+    let redis = RedisServer::with_tls(&certificate, &key);
+    let url = format!("rediss://localhost:{}", redis.port());
+
+    let options = TcpOptions::new(&url).root_certificate(identity.cert.pem());
+    let client = Client::new(TcpTransport::new(options).unwrap());
+    client.set("k", "v").await.unwrap();
+    assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("v"));
+
+    let stranger = Client::tcp(&url).unwrap();
+    let error = stranger.get::<String>("k").await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ErrorKind::Connect, Outcome::NotSent),
+        "{error:?}"
+    );
+    let plain = Client::tcp(&format!("redis://localhost:{}", redis.port())).unwrap();
+    assert!(plain.ping().await.is_err());
+    let broken = TcpOptions::new(&url).root_certificate("not a certificate");
+    assert_eq!(TcpTransport::new(broken).unwrap_err().kind(), ErrorKind::Config);
 }

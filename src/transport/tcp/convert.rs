@@ -1,5 +1,7 @@
 //! Between this crate's words and those of the `redis` crate.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::command::Command;
@@ -64,6 +66,8 @@ pub(super) fn error_from(error: redis::RedisError) -> Error {
     }
     let (kind, message) = if error.is_connection_refusal() {
         (ErrorKind::Connect, "no connection to Redis")
+    } else if is_certificate_error(&error) {
+        (ErrorKind::Connect, "the certificate of Redis is not trusted")
     } else if error.is_timeout() {
         (ErrorKind::Timeout, "Redis did not answer in time")
     } else if error.is_io_error() {
@@ -74,4 +78,14 @@ pub(super) fn error_from(error: redis::RedisError) -> Error {
         (ErrorKind::Protocol, "Redis answered something that is not of its protocol")
     };
     Error::new(kind, message).with_source(error)
+}
+
+/// Whether the handshake of TLS failed, so that nothing was sent.
+fn is_certificate_error(error: &redis::RedisError) -> bool {
+    type Shared = Arc<dyn std::error::Error + Send + Sync>;
+    // The crate shares its causes, so the cause is inside an `Arc`, and the cause of TLS inside an I/O error.
+    std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<Shared>()?.downcast_ref::<std::io::Error>())
+        .and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>())
+        .is_some_and(|tls| matches!(tls, rustls::Error::InvalidCertificate(_)))
 }

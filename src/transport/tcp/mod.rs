@@ -34,12 +34,18 @@ pub struct TcpOptions {
     url: SecretString,
     password: Option<SecretString>,
     connect_timeout: Duration,
+    root_certificate: Option<Vec<u8>>,
 }
 
 impl TcpOptions {
-    /// A `redis://[user[:password]@]host[:port][/database]` URL.
+    /// A `redis://[user[:password]@]host[:port][/database]` URL, or `rediss://…` for TLS.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into().into(), password: None, connect_timeout: Duration::from_secs(5) }
+        Self {
+            url: url.into().into(),
+            password: None,
+            connect_timeout: Duration::from_secs(5),
+            root_certificate: None,
+        }
     }
 
     /// The password, instead of the URL's.
@@ -53,6 +59,13 @@ impl TcpOptions {
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
+        self
+    }
+
+    /// The certificate, in PEM, of the authority that signed the server's. Default: those that the system trusts.
+    #[must_use]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificate = Some(pem.into());
         self
     }
 }
@@ -85,16 +98,9 @@ impl TcpTransport {
         let bad_url = |_| {
             Error::new(
                 ErrorKind::Config,
-                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database]",
+                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database], or rediss://… for TLS",
             )
         };
-        if url.starts_with("rediss://") {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "TLS over TCP (rediss://) is not supported: use the server's REST URL (https://), or redis:// within a \
-                 private network",
-            ));
-        }
         let mut info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
         if let Some(password) = &options.password {
             let settings = info.redis_settings().clone().set_password(password.expose_secret());
@@ -105,11 +111,7 @@ impl TcpTransport {
             .set_number_of_retries(1)
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(None);
-        Ok(Self {
-            client: redis::Client::open(info).map_err(bad_url)?,
-            config,
-            manager: OnceCell::new(),
-        })
+        Ok(Self { client: open(info, options.root_certificate)?, config, manager: OnceCell::new() })
     }
 
     async fn connection(&self) -> Result<ConnectionManager> {
@@ -135,6 +137,28 @@ impl TcpTransport {
             format!("{count} commands were sent, {} replies came back", replies.len()),
         ))
     }
+}
+
+/// Checks the settings; with TLS also the certificate.
+fn open(info: redis::ConnectionInfo, root_certificate: Option<Vec<u8>>) -> Result<redis::Client> {
+    let tls = matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. });
+    let client = if tls {
+        // Where an application brings several providers, rustls would panic for want of a choice. One that was installed
+        // before stays.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let pem = root_certificate.as_deref().map(String::from_utf8_lossy);
+        // What holds no certificate would only show when nothing can be connected to.
+        if pem.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
+            return Err(Error::new(ErrorKind::Config, "the root certificate is not in PEM"));
+        }
+        let certificates = redis::TlsCertificates { client_tls: None, root_cert: root_certificate };
+        redis::Client::build_with_tls(info, certificates)
+    } else {
+        redis::Client::open(info)
+    };
+    client.map_err(|error| {
+        Error::new(ErrorKind::Config, "the settings of TLS cannot be used").with_source(error)
+    })
 }
 
 impl fmt::Debug for TcpTransport {
