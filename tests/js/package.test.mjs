@@ -1,5 +1,9 @@
 // The npm package in Node, against the local server: the main job from JavaScript.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Client, LlmPolicyStore } from "../../pkg/node/edgecask.cjs";
 import { ask, startRedis, startServer } from "./servers.mjs";
@@ -160,6 +164,26 @@ describe("errors", () => {
     for (const socket of sockets) socket.destroy();
     hung.close();
   });
+});
+
+it("is whole when it is packed and installed", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "edgecask-"));
+  const npm = (...args) => execFileSync("npm", args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const pkg = new URL("../../pkg", import.meta.url).pathname;
+    const [{ filename }] = JSON.parse(npm("pack", "--json", pkg));
+    npm("install", "--offline", "--no-audit", "--no-fund", `./${filename}`);
+    const script = `
+      import { Client, LlmPolicyStore } from "edgecask";
+      const policies = new LlmPolicyStore(Client.memory());
+      await policies.set({ tenantId: "acme" });
+      console.log((await policies.get("acme")).tenantId, import.meta.resolve("edgecask/edgecask.wasm").endsWith(".wasm"));
+    `;
+    const output = execFileSync("node", ["--input-type=module", "-e", script], { cwd: folder, encoding: "utf8" });
+    assert.equal(output.trim(), "acme true");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 it("works without a server", async () => {

@@ -31,32 +31,19 @@ pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
             .run()?;
         let module = out.join("edgecask_bg.wasm");
         optimize(&wasm, &module)?;
+        // With it, npm would leave the folder out of the package.
+        shell.remove_path(out.join(".gitignore"))?;
     }
-    let manifest: serde_json::Value = serde_json::json!({
-        "name": "edgecask",
-        "version": env!("CARGO_PKG_VERSION"),
-        "description": "A Redis and cache client for the edge: Upstash REST and an embedded engine, in wasm",
-        "license": "MIT OR Apache-2.0",
-        "type": "module",
-        "files": ["node", "web", "README.md"],
-        "exports": {
-            ".": {
-                "node": { "types": "./node/edgecask.d.cts", "default": "./node/edgecask.cjs" },
-                "default": { "types": "./web/edgecask.d.ts", "default": "./web/edgecask.js" }
-            },
-            "./edgecask.wasm": "./web/edgecask_bg.wasm"
-        },
-        "sideEffects": false
-    });
     // Node's form is CommonJS, in a package of modules.
     let node = root.join("pkg/node");
     for (from, to) in [("edgecask.js", "edgecask.cjs"), ("edgecask.d.ts", "edgecask.d.cts")] {
         std::fs::rename(node.join(from), node.join(to))?;
     }
-    shell.write_file(
-        root.join("pkg/package.json"),
-        serde_json::to_string_pretty(&manifest)? + "\n",
-    )?;
+    // A text and not a value: the first condition of its exports that fits counts, so their order matters.
+    let manifest = shell.read_file("src/bindings/package.json")?;
+    let version = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
+    let manifest = manifest.replace("\"version\": \"0.0.0\"", version);
+    shell.write_file(root.join("pkg/package.json"), manifest)?;
     shell.copy_file(root.join("src/bindings/README.md"), root.join("pkg/README.md"))?;
     Ok(())
 }
