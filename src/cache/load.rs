@@ -25,6 +25,13 @@ pub(crate) enum Lookup<T> {
 }
 
 impl<T> Lookup<T> {
+    pub(crate) fn found(self) -> Option<T> {
+        match self {
+            Self::Found(value) => Some(value),
+            Self::Missing | Self::Unavailable => None,
+        }
+    }
+
     fn is_found(&self) -> bool {
         matches!(self, Self::Found(_))
     }
@@ -66,11 +73,16 @@ impl Cache {
 
     /// Looks a value up.
     pub(crate) async fn lookup<T: DeserializeOwned>(&self, key: &Key) -> Result<Lookup<T>> {
-        let found: Option<Option<Bytes>> =
-            self.forgiven(Access::Read, self.client.get(key).await)?;
-        let found = self.read(key, found)?;
+        let found = self.peek(key).await?;
         self.count_reads(usize::from(found.is_found()), 1);
         Ok(found)
+    }
+
+    /// Looks a value up for a load that is under way, whose read has been counted.
+    pub(crate) async fn peek<T: DeserializeOwned>(&self, key: &Key) -> Result<Lookup<T>> {
+        let found: Option<Option<Bytes>> =
+            self.forgiven(Access::Read, self.client.get(key).await)?;
+        self.read(key, found)
     }
 
     /// Looks many values up in one round trip.

@@ -9,6 +9,7 @@ mod engine;
 mod faults;
 mod rest_server;
 mod retry;
+mod revocation;
 mod scripts;
 mod tcp;
 mod tls;

@@ -110,23 +110,28 @@ impl AuthValidationCache {
             return check.await;
         };
         let hash = self.hash(user_id, credential);
-        let mut answers = match cache.lookup::<Answers>(&key).await? {
+        let has_answers = match cache.lookup::<Answers>(&key).await? {
             Lookup::Unavailable => return cache.load_without_cache(check).await,
-            Lookup::Missing => Answers::default(),
-            Lookup::Found(answers) => answers,
+            Lookup::Missing => false,
+            Lookup::Found(answers) => match answers.find(&hash, unix_millis()) {
+                Some(validation) => return Ok(validation.clone()),
+                None => true,
+            },
         };
-        if let Some(validation) = answers.find(&hash, unix_millis()) {
-            return Ok(validation.clone());
-        }
         let ttl_millis = self.ttl.millis()?;
         let load = async {
+            // The answers to other credentials are kept, as they are now that the lease is held: what was read before
+            // may have been revoked since.
+            let mut answers = match has_answers {
+                true => cache.peek::<Answers>(&key).await?.found().unwrap_or_default(),
+                false => Answers::default(),
+            };
             let validation = check.await?;
             let now = unix_millis();
             let expires_at = if ttl_millis == 0 { 0 } else { now.saturating_add(ttl_millis) };
             let credential_hash = hash.to_hex().to_string();
             answers.user_id = user_id.to_owned();
-            answers
-                .add(Answer { credential_hash, expires_at, validation: validation.clone() }, now);
+            answers.add(Answer { credential_hash, expires_at, validation }, now);
             Ok(answers)
         };
         let answers = cache.fill(&key, |_| Some(self.ttl), load).await?;
