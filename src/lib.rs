@@ -18,7 +18,7 @@ pub mod store;
 pub mod transport;
 mod value;
 
-pub use client::{Call, Client, Pipeline, Replies, Slot, Transaction};
+pub use client::{Call, Client, Event, Pipeline, Replies, Slot, Subscriber, Transaction};
 pub use command::{Command, Script};
 pub use error::{BoxError, Error, ErrorKind, Outcome, Result};
 pub use key::{Key, Keyspace, Pattern};

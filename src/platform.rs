@@ -74,9 +74,14 @@ impl<T> std::ops::Deref for Local<T> {
 
 /// Milliseconds since the Unix epoch by the wall clock. In a Worker it stands still between I/O.
 pub fn unix_millis() -> u64 {
+    unix_micros() / 1000
+}
+
+/// Microseconds since the Unix epoch by the wall clock, as far as the platform tells them.
+pub fn unix_micros() -> u64 {
     web_time::SystemTime::now()
         .duration_since(web_time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
+        .map_or(0, |since| since.as_micros() as u64)
 }
 
 /// Waits. On native targets it needs a Tokio runtime.
@@ -95,6 +100,24 @@ pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T> + Send)
         Either::Left((output, _)) => Some(output),
         Either::Right(_) => None,
     }
+}
+
+/// Lets everything else that is ready run once before it goes on.
+pub async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+/// A random number from 0 to 1, for jitter; 1 where there is no randomness.
+pub fn random_fraction() -> f64 {
+    random().map_or(1.0, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 /// Fills an array with random bytes from the system.

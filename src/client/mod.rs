@@ -2,6 +2,7 @@
 
 mod batch;
 mod call;
+mod subscriber;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,11 +11,12 @@ use bytes::Bytes;
 
 pub use batch::{Pipeline, Replies, Slot, Transaction};
 pub use call::Call;
+pub use subscriber::{Event, Subscriber};
 
 use crate::command::{Command, Execute, Script, ToArg};
 use crate::layer::Layer;
-use crate::transport::{Capabilities, Messages, Results, Transport};
-use crate::{FromValue, Result, Value};
+use crate::transport::{Capabilities, Results, Subscription, Transport};
+use crate::{Error, ErrorKind, FromValue, Result, Value};
 
 /// A client of Redis, whichever way it is reached. Clones share the transport.
 ///
@@ -162,33 +164,68 @@ impl Client {
         Call::new(Box::pin(future), R::from_value)
     }
 
-    /// The messages of some channels, from now on. Redis SUBSCRIBE. The stream ends when the connection is lost;
-    /// dropping it unsubscribes.
+    /// The messages of some channels, from now on. Redis SUBSCRIBE. The subscriber reconnects by itself and shows every
+    /// gap; dropping it unsubscribes.
     ///
     /// ```
     /// use edgecask::prelude::*;
-    /// use futures_util::StreamExt;
     ///
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// let client = Client::memory();
-    /// let mut messages = client.subscribe(["news"]).await?;
+    /// let mut news = client.subscribe(["news"]).await?;
     /// client.publish("news", "hello").await?;
-    /// let message = messages.next().await.expect("the subscription is alive")?;
-    /// assert_eq!(message.payload, "hello");
+    /// assert_eq!(news.message().await?.payload, "hello");
     /// # Ok::<(), edgecask::Error>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// Over REST each channel is a request of its own that stays open; a Worker may have six of them.
+    ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where [`Capabilities::subscriptions`] is `false`.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where [`Capabilities::subscriptions`] is `false`, and
+    /// the transport's if the first attempt fails.
     pub async fn subscribe(
         &self,
         channels: impl IntoIterator<Item = impl Into<Bytes>>,
-    ) -> Result<Messages> {
-        let channels: Vec<Bytes> = channels.into_iter().map(Into::into).collect();
-        self.transport.subscribe(&channels).await
+    ) -> Result<Subscriber> {
+        self.listen(Subscription::channels(channels)).await
+    }
+
+    /// The messages of all channels that match some globs, such as `news.*`. Redis PSUBSCRIBE.
+    ///
+    /// # Errors
+    /// As for [`Client::subscribe`].
+    pub async fn psubscribe(
+        &self,
+        patterns: impl IntoIterator<Item = impl Into<Bytes>>,
+    ) -> Result<Subscriber> {
+        self.listen(Subscription::patterns(patterns)).await
+    }
+
+    /// Every command that the server carries out from now on, each message's payload being one line of text with the
+    /// time, the client and the command. Redis MONITOR. It slows a server down and shows values: for debugging.
+    ///
+    /// # Errors
+    /// As for [`Client::subscribe`].
+    pub async fn monitor(&self) -> Result<Subscriber> {
+        self.listen(Subscription::Monitor).await
+    }
+
+    /// Listens to anything that a [`Subscription`] can name.
+    ///
+    /// # Errors
+    /// As for [`Client::subscribe`].
+    pub async fn listen(&self, to: Subscription) -> Result<Subscriber> {
+        let topics = match &to {
+            Subscription::Channels(names) | Subscription::Patterns(names) => names.len(),
+            Subscription::Monitor => 1,
+        };
+        if topics == 0 {
+            return Err(Error::new(ErrorKind::InvalidInput, "a subscription to no channel at all"));
+        }
+        Subscriber::start(Arc::clone(&self.transport), to).await
     }
 }
 

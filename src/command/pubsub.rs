@@ -1,6 +1,7 @@
 //! Publishing messages.
 
 use super::{Command, Execute, ToArg};
+use crate::{FromValue, Pairs, Result, Value};
 
 /// The commands of publish and subscribe that answer at once. Each is one command and one round trip.
 ///
@@ -19,6 +20,27 @@ pub trait PubSubCommands: Execute {
     /// Publishes a message, and tells how many subscribers got it. Redis PUBLISH.
     fn publish(&self, channel: impl ToArg, message: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("PUBLISH").arg(channel).arg(message))
+    }
+
+    /// The channels that match a glob and that somebody listens to. Redis PUBSUB CHANNELS.
+    fn pubsub_channels<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
+        self.execute(Command::new("PUBSUB").arg("CHANNELS").arg(pattern))
+    }
+
+    /// How many patterns are listened to. Redis PUBSUB NUMPAT.
+    fn pubsub_numpat(&self) -> Self::Reply<u64> {
+        self.execute(Command::new("PUBSUB").arg("NUMPAT"))
+    }
+
+    /// How many listen to each of these channels. Redis PUBSUB NUMSUB.
+    fn pubsub_numsub<R: FromValue>(
+        &self,
+        channels: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<(R, u64)>> {
+        fn pairs<R: FromValue>(value: Value) -> Result<Vec<(R, u64)>> {
+            Pairs::from_value(value).map(|pairs| pairs.0)
+        }
+        self.execute_with(Command::new("PUBSUB").arg("NUMSUB").args_from(channels), pairs)
     }
 }
 

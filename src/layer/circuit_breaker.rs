@@ -1,12 +1,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Layer;
 use crate::command::Command;
 use crate::platform::{BoxFuture, Instant};
-use crate::transport::{Capabilities, Messages, Results, Transport};
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
 /// Stops asking a server that does not answer, and tries it again after a while.
@@ -202,8 +200,8 @@ impl Transport for WithBreaker {
         self.guarded(self.inner.transaction(commands))
     }
 
-    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
-        self.guarded(self.inner.subscribe(channels))
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.guarded(self.inner.subscribe(to))
     }
 }
 

@@ -1,12 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Layer;
 use crate::command::Command;
 use crate::platform::{self, BoxFuture};
-use crate::transport::{Capabilities, Messages, Results, Transport};
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
 /// Ends every call that takes longer than a limit, and drops its request. Default: 5 seconds.
@@ -78,7 +76,7 @@ impl Transport for WithDeadline {
         self.limited(self.inner.transaction(commands))
     }
 
-    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
-        self.limited(self.inner.subscribe(channels))
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.limited(self.inner.subscribe(to))
     }
 }

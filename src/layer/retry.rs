@@ -2,12 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Layer;
 use crate::command::{Command, Resend};
 use crate::platform::{self, BoxFuture};
-use crate::transport::{Capabilities, Messages, Results, Transport};
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
 /// Sends again what failed, where that is safe.
@@ -190,7 +188,7 @@ impl WithRetry {
                     Err(error) => error,
                 };
                 let resend = commands.iter().map(Command::resend).max().unwrap_or(Resend::Safe);
-                let wait = self.policy.wait(&error, resend, attempt, fraction());
+                let wait = self.policy.wait(&error, resend, attempt, platform::random_fraction());
                 match wait.filter(|_| self.budget.take(&error)) {
                     Some(wait) => {
                         tracing::debug!(%error, attempt, ?wait, "sending again");
@@ -202,12 +200,6 @@ impl WithRetry {
             }
         })
     }
-}
-
-/// A random number from 0 to 1; where there is no randomness, the longest wait.
-fn fraction() -> f64 {
-    platform::random()
-        .map_or(1.0, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 impl Transport for WithRetry {
@@ -227,8 +219,8 @@ impl Transport for WithRetry {
         self.repeated(commands, move || self.inner.transaction(commands))
     }
 
-    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
-        self.repeated(&[], move || self.inner.subscribe(channels))
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.repeated(&[], move || self.inner.subscribe(to))
     }
 }
 

@@ -51,20 +51,64 @@ pub struct Capabilities {
 /// The replies of a batch in the order of its commands; an item's error stands beside the others' results.
 pub type Results = Vec<Result<Value>>;
 
-/// A message of a channel that somebody subscribed to.
+/// What to listen to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+pub enum Subscription {
+    /// These channels. Redis SUBSCRIBE.
+    Channels(Vec<Bytes>),
+    /// Every channel that one of these globs matches. Redis PSUBSCRIBE.
+    Patterns(Vec<Bytes>),
+    /// Every command that the server carries out, as a line of text. Redis MONITOR.
+    Monitor,
+}
+
+impl Subscription {
+    /// These channels.
+    pub fn channels(channels: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        Self::Channels(channels.into_iter().map(Into::into).collect())
+    }
+
+    /// Channels that match these patterns.
+    pub fn patterns(patterns: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        Self::Patterns(patterns.into_iter().map(Into::into).collect())
+    }
+}
+
+/// A message that somebody subscribed to. `Debug` shows the payload's length only.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message {
-    /// The channel that it was published to.
+    /// The channel that it was published to; empty for [`Subscription::Monitor`].
     pub channel: Bytes,
-    /// What was published.
+    /// The pattern that the channel matched, for [`Subscription::Patterns`].
+    pub pattern: Option<Bytes>,
+    /// What was published, or the line of [`Subscription::Monitor`].
     pub payload: Bytes,
 }
 
 impl Message {
-    /// A message.
+    /// A message of a channel.
     pub fn new(channel: impl Into<Bytes>, payload: impl Into<Bytes>) -> Self {
-        Self { channel: channel.into(), payload: payload.into() }
+        Self { channel: channel.into(), pattern: None, payload: payload.into() }
+    }
+
+    /// The same message, which came because its channel matched this pattern.
+    #[must_use]
+    pub fn matching(mut self, pattern: impl Into<Bytes>) -> Self {
+        self.pattern = Some(pattern.into());
+        self
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &Bytes| bytes.escape_ascii().to_string();
+        f.debug_struct("Message")
+            .field("channel", &text(&self.channel))
+            .field("pattern", &self.pattern.as_ref().map(text))
+            .field("payload_bytes", &self.payload.len())
+            .finish()
     }
 }
 
@@ -81,10 +125,9 @@ pub type Messages = BoxStream<'static, Result<Message>>;
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
-/// use bytes::Bytes;
 /// use edgecask::layer::Layer;
 /// use edgecask::platform::BoxFuture;
-/// use edgecask::transport::{Capabilities, Messages, Results, Transport};
+/// use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
 /// use edgecask::{Client, Command, Result, Value};
 ///
 /// #[derive(Debug)]
@@ -109,8 +152,8 @@ pub type Messages = BoxStream<'static, Result<Message>>;
 ///         self.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
 ///         self.inner.transaction(commands)
 ///     }
-///     fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
-///         self.inner.subscribe(channels)
+///     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+///         self.inner.subscribe(to)
 ///     }
 /// }
 ///
@@ -149,8 +192,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// transaction that the server discards as a whole is an error of kind [`ErrorKind::Discarded`].
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>>;
 
-    /// Subscribes to channels. The stream is ready to receive when the future is done.
-    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>>;
+    /// Begins to listen. The stream is ready to receive when the future is done.
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>>;
 }
 
 impl Capabilities {

@@ -9,7 +9,7 @@ use edgecask::prelude::*;
 use edgecask::store::{
     AuthValidationConfig, MemoryAuthBackend, Validation, create_auth_validation_cache,
 };
-use edgecask::transport::{Capabilities, Messages, Results, Transport};
+use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use edgecask::{Client, Result, Value};
 
 const KEY: &str = "copilot:auth:validation:ada";
@@ -45,8 +45,8 @@ impl Transport for RevokingFirst {
         self.inner.transaction(commands)
     }
 
-    fn subscribe<'a>(&'a self, channels: &'a [bytes::Bytes]) -> BoxFuture<'a, Result<Messages>> {
-        self.inner.subscribe(channels)
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.inner.subscribe(to)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
-use edgecask::{Client, Value};
+use edgecask::{Client, Event, Value};
 use edgecask_tests::RedisServer;
 use futures_util::StreamExt;
 
@@ -24,7 +24,7 @@ async fn a_client_may_be_made_before_its_server() {
     let port = edgecask_tests::free_port();
     let client = Client::tcp(&format!("redis://127.0.0.1:{port}")).unwrap();
     assert!(client.ping().await.is_err());
-    let _redis = RedisServer::on_port(port);
+    let redis = RedisServer::on_port(port);
     client.ping().await.unwrap();
 }
 
@@ -54,15 +54,21 @@ async fn databases_are_apart() {
 }
 
 #[tokio::test]
-async fn a_subscription_ends_with_its_connection() {
+async fn a_subscriber_shows_the_gap_and_goes_on() {
     let redis = RedisServer::start();
+    let port = redis.port();
     let client = redis.client();
-    let mut messages = client.subscribe(["a", "b"]).await.unwrap();
+    let mut events = client.subscribe(["a", "b"]).await.unwrap();
     client.publish("b", "hello").await.unwrap();
-    let message = messages.next().await.unwrap().unwrap();
+    let message = events.message().await.unwrap();
     assert_eq!((&message.channel[..], &message.payload[..]), (&b"b"[..], &b"hello"[..]));
+
     drop(redis);
-    assert!(messages.next().await.is_none_or(|message| message.is_err()));
+    assert!(matches!(events.next().await, Some(Ok(Event::Lost(_)))));
+    let redis = RedisServer::on_port(port);
+    assert!(matches!(events.next().await, Some(Ok(Event::Resumed))));
+    assert_eq!(redis.client().publish("a", "again").await.unwrap(), 1);
+    assert_eq!(events.message().await.unwrap().payload, "again");
 }
 
 #[tokio::test]

@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::args::Args;
 use super::keyspace::Keyspace;
-use super::pubsub::Channels;
+use super::pubsub::Listeners;
 use super::scripting::{Scripts, TwinContext};
 use super::{hashes, keys, lists, pubsub, scripting, server, sets, sorted_sets, strings};
 use crate::command::{Command, Script};
-use crate::transport::{Messages, Results};
+use crate::transport::Results;
 use crate::{Error, Result, Value};
 
 /// A command that the engine runs: its name, its arity as Redis counts it (with the name; negative: at least) and
@@ -74,7 +74,7 @@ fn find(name: &str) -> Option<&'static Handler> {
 
 pub(super) struct Engine {
     pub(super) keyspace: Keyspace,
-    pub(super) channels: Channels,
+    pub(super) listeners: Listeners,
     pub(super) scripts: Scripts,
 }
 
@@ -82,7 +82,7 @@ impl Engine {
     pub(super) fn new() -> Self {
         Self {
             keyspace: Keyspace::new(),
-            channels: Channels::default(),
+            listeners: Listeners::default(),
             scripts: Scripts::default(),
         }
     }
@@ -94,6 +94,7 @@ impl Engine {
     /// Runs one command at this time.
     pub(super) fn run(&mut self, command: &Command, now: u64) -> Result<Value> {
         self.keyspace.advance_to(now);
+        self.listeners.monitor(command);
         self.run_now(command)
     }
 
@@ -110,7 +111,11 @@ impl Engine {
             check(command).map_err(Error::into_discarded)?;
         }
         self.keyspace.advance_to(now);
-        Ok(commands.iter().map(|command| self.run_now(command)).collect())
+        let run = |command| {
+            self.listeners.monitor(command);
+            self.run_now(command)
+        };
+        Ok(commands.iter().map(run).collect())
     }
 
     /// Runs a script's twin, whose commands all see the same time.
@@ -123,10 +128,6 @@ impl Engine {
     ) -> Result<Value> {
         let mut call = |command: &Command| self.run_now(command);
         twin(&mut TwinContext::new(&mut call, read_only), keys, args)
-    }
-
-    pub(super) fn subscribe(&mut self, channels: &[Bytes]) -> Messages {
-        self.channels.subscribe(channels)
     }
 }
 

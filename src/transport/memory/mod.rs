@@ -22,10 +22,8 @@ mod strings;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-
 use self::engine::Engine;
-use super::{Backend, Capabilities, Messages, Results, Transport};
+use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, unix_millis};
 use crate::{Result, Value};
@@ -98,7 +96,7 @@ impl Transport for MemoryTransport {
         Box::pin(async move { self.lock().run_all(commands, unix_millis()) })
     }
 
-    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
-        Box::pin(async move { Ok(self.lock().subscribe(channels)) })
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        Box::pin(async move { Ok(self.lock().listeners.subscribe(to)) })
     }
 }

@@ -22,7 +22,7 @@ pub use self::fetch::FetchClient;
 pub use self::http_client::{HttpClient, HttpRequest, HttpResponse};
 #[cfg(not(target_arch = "wasm32"))]
 pub use self::reqwest_client::ReqwestClient;
-use super::{Backend, Capabilities, Messages, Results, Transport};
+use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::Command;
 use crate::platform::BoxFuture;
 use crate::{Error, ErrorKind, Result, Value};
@@ -205,7 +205,7 @@ impl Transport for RestTransport {
         })
     }
 
-    fn subscribe<'a>(&'a self, _channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
+    fn subscribe<'a>(&'a self, _to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         Box::pin(async {
             Err(Error::new(
                 ErrorKind::Unsupported,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::command::Command;
-use crate::{Error, ErrorKind, Outcome, Result, Value};
+use crate::transport::Message;
+use crate::{Error, ErrorKind, FromValue, Outcome, Result, Value};
 
 pub(super) fn packed(command: &Command) -> redis::Cmd {
     let mut cmd = redis::Cmd::with_capacity(command.args().len() + 1, command.len_bytes());
@@ -47,6 +48,23 @@ pub(super) fn value_from(value: redis::Value) -> Result<Value> {
             ));
         }
     })
+}
+
+pub(super) fn message_from(message: &redis::Msg) -> Result<Message> {
+    let bytes = |value: redis::RedisResult<redis::Value>| {
+        Bytes::from_value(value_from(value.map_err(error_from)?)?)
+    };
+    let payload = Bytes::copy_from_slice(message.get_payload_bytes());
+    let plain = Message::new(bytes(message.get_channel())?, payload);
+    if message.from_pattern() {
+        Ok(plain.matching(bytes(message.get_pattern())?))
+    } else {
+        Ok(plain)
+    }
+}
+
+pub(super) fn line_from(line: redis::Value) -> Result<Message> {
+    Ok(Message::new(Bytes::new(), Bytes::from_value(value_from(line)?)?))
 }
 
 fn server_error(code: &str, detail: Option<&str>) -> Error {

@@ -5,17 +5,16 @@ mod convert;
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
-use self::convert::{error_from, packed, value_from};
-use super::{Backend, Capabilities, Message, Messages, Results, Transport};
+use self::convert::{error_from, line_from, message_from, packed, value_from};
+use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::Command;
 use crate::platform::BoxFuture;
-use crate::{Error, ErrorKind, FromValue, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// The settings of a [`TcpTransport`].
 ///
@@ -218,18 +217,27 @@ impl Transport for TcpTransport {
         })
     }
 
-    fn subscribe<'a>(&'a self, channels: &'a [Bytes]) -> BoxFuture<'a, Result<Messages>> {
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         Box::pin(async move {
-            let mut pubsub = self.client.get_async_pubsub().await.map_err(error_from)?;
-            for channel in channels {
-                pubsub.subscribe(&channel[..]).await.map_err(error_from)?;
+            if *to == Subscription::Monitor {
+                let monitor = self.client.get_async_monitor().await.map_err(error_from)?;
+                let lines = monitor.into_on_message::<redis::Value>().map(line_from);
+                return Ok(lines.boxed());
             }
-            let messages = pubsub.into_on_message().map(|message| {
-                let channel: redis::Value = message.get_channel().map_err(error_from)?;
-                let channel = Bytes::from_value(value_from(channel)?)?;
-                Ok(Message::new(channel, Bytes::copy_from_slice(message.get_payload_bytes())))
-            });
-            Ok(messages.boxed())
+            let mut pubsub = self.client.get_async_pubsub().await.map_err(error_from)?;
+            match to {
+                Subscription::Channels(channels) => {
+                    let names: Vec<&[u8]> = channels.iter().map(|name| &name[..]).collect();
+                    pubsub.subscribe(names).await
+                }
+                Subscription::Patterns(patterns) => {
+                    let names: Vec<&[u8]> = patterns.iter().map(|name| &name[..]).collect();
+                    pubsub.psubscribe(names).await
+                }
+                Subscription::Monitor => Ok(()),
+            }
+            .map_err(error_from)?;
+            Ok(pubsub.into_on_message().map(|message| message_from(&message)).boxed())
         })
     }
 }

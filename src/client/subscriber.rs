@@ -1,0 +1,173 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+
+use crate::platform;
+use crate::transport::{Message, Messages, Subscription, Transport};
+use crate::{Error, ErrorKind, Result};
+
+/// What a [`Subscriber`] tells.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message.
+    Message(Message),
+    /// The connection was lost. What is published from here on is missed until [`Event::Resumed`]; Redis keeps no
+    /// messages for those who are away.
+    Lost(Error),
+    /// Listening again.
+    Resumed,
+}
+
+/// The messages of a subscription, from [`Client::subscribe`](crate::Client::subscribe), as a stream of [`Event`]s.
+///
+/// It reconnects by itself, with waits that grow from 100 ms to 10 s with full jitter, and shows where messages may be
+/// missing: it never ends silently. Only an error that no reconnecting can mend, such as a token that is refused, is
+/// the last item.
+///
+/// ```
+/// use edgecask::{Event, prelude::*};
+/// use futures_util::StreamExt;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// let mut changes = client.psubscribe(["policy:*"]).await?;
+/// client.publish("policy:acme", "changed").await?;
+/// match changes.next().await.expect("it does not end")? {
+///     Event::Message(message) => assert_eq!(message.channel, "policy:acme"),
+///     Event::Lost(error) => println!("missing what is published now: {error}"),
+///     Event::Resumed => println!("listening again: reload what may have changed"),
+///     _ => {}
+/// }
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping it unsubscribes"]
+pub struct Subscriber {
+    events: BoxStream<'static, Result<Event>>,
+}
+
+impl Subscriber {
+    pub(super) async fn start(transport: Arc<dyn Transport>, to: Subscription) -> Result<Self> {
+        let messages = transport.subscribe(&to).await?;
+        let link = Link { transport, to, state: State::Listening(messages) };
+        Ok(Self { events: stream::unfold(link, Link::next).boxed() })
+    }
+
+    /// The next message, whatever gaps lie before it.
+    ///
+    /// # Errors
+    /// Only what ends the subscription.
+    pub async fn message(&mut self) -> Result<Message> {
+        loop {
+            match self.events.next().await {
+                Some(Ok(Event::Message(message))) => return Ok(message),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+                None => {
+                    return Err(Error::new(ErrorKind::Disconnected, "the subscription is over"));
+                }
+            }
+        }
+    }
+}
+
+impl Stream for Subscriber {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.as_mut().poll_next(context)
+    }
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber").finish_non_exhaustive()
+    }
+}
+
+/// A subscription that is kept up.
+struct Link {
+    transport: Arc<dyn Transport>,
+    to: Subscription,
+    state: State,
+}
+
+enum State {
+    Listening(Messages),
+    Lost { attempts: u32 },
+    Over,
+}
+
+impl Link {
+    async fn next(mut self) -> Option<(Result<Event>, Self)> {
+        loop {
+            match &mut self.state {
+                State::Listening(messages) => {
+                    let error = match messages.next().await {
+                        Some(Ok(message)) => return Some((Ok(Event::Message(message)), self)),
+                        Some(Err(error)) => error,
+                        None => Error::new(ErrorKind::Disconnected, "the subscription broke off"),
+                    };
+                    self.state = State::Lost { attempts: 0 };
+                    return Some((Ok(Event::Lost(error)), self));
+                }
+                State::Lost { attempts } => {
+                    platform::sleep(wait(*attempts, platform::random_fraction())).await;
+                    *attempts = attempts.saturating_add(1);
+                    match self.transport.subscribe(&self.to).await {
+                        Ok(messages) => {
+                            self.state = State::Listening(messages);
+                            return Some((Ok(Event::Resumed), self));
+                        }
+                        Err(error) if is_final(&error) => {
+                            self.state = State::Over;
+                            return Some((Err(error), self));
+                        }
+                        Err(error) => tracing::debug!(%error, "not listening yet"),
+                    }
+                }
+                State::Over => return None,
+            }
+        }
+    }
+}
+
+/// How long to wait before trying again after so many failures.
+fn wait(attempts: u32, random: f64) -> Duration {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(10);
+    FIRST.saturating_mul(2_u32.saturating_pow(attempts)).min(LONGEST).mul_f64(random)
+}
+
+/// Whether trying again cannot help.
+fn is_final(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Config
+        | ErrorKind::InvalidInput
+        | ErrorKind::Unsupported
+        | ErrorKind::Unauthorized => true,
+        ErrorKind::Server => {
+            !matches!(error.code(), Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN"))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_ten_seconds() {
+        let millis = |attempts| wait(attempts, 1.0).as_millis();
+        assert_eq!([millis(0), millis(1), millis(6), millis(99)], [100, 200, 6400, 10_000]);
+        assert_eq!(wait(99, 0.0), Duration::ZERO);
+    }
+}
