@@ -46,6 +46,14 @@ pub fn send<'a, T>(future: impl Future<Output = T> + 'a) -> BoxFuture<'a, T> {
     Box::pin(send_wrapper::SendWrapper::new(future))
 }
 
+/// As [`send`], for a stream.
+#[cfg(target_arch = "wasm32")]
+pub fn send_stream<T>(
+    stream: impl futures_util::Stream<Item = T> + 'static,
+) -> futures_util::stream::BoxStream<'static, T> {
+    Box::pin(send_wrapper::SendWrapper::new(stream))
+}
+
 /// Holds a value that users handed in with [`MaybeSend`], such as a JavaScript callback, in a place that has to be
 /// `Send + Sync`.
 #[derive(Debug, Clone)]

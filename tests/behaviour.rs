@@ -32,7 +32,7 @@ fn with_servers(arguments: &Arguments) -> Conclusion {
     let redis = RedisServer::start();
     let start = |options| runtime.block_on(Server::start(options)).expect("the server starts");
     let over_memory = start(ServerOptions::memory());
-    let over_redis = start(ServerOptions::redis(&redis.url()).expect("a good URL"));
+    let over_redis = start(ServerOptions::redis(redis.url()));
 
     let engine = MemoryTransport::new();
     let redis_url = redis.url();

@@ -1,115 +1,311 @@
 //! One request: who asks, what for, and the answer with its status.
 
+use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use edgecask::{Client, Command, ErrorKind};
+use bytes::Bytes;
+use edgecask::{Command, Error, ErrorKind};
+use futures_util::stream::{self, StreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::watch;
 
 use crate::access::{Permission, Tokens};
-use crate::reply::{self, Strings};
-use crate::request;
+use crate::backend::{Backend, Freshness};
+use crate::faults::{Fault, FaultPlan};
+use crate::limits::Meter;
+use crate::reply::{self, Format};
+use crate::{events, random_token, request};
 
-/// Upstash's limit on a request, on its smaller plans.
-const MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+const SYNC_TOKEN: &str = "upstash-sync-token";
+
+/// The connection is to be closed without an answer.
+#[derive(Debug)]
+pub(crate) struct Dropped;
+
+impl std::fmt::Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is dropped on purpose")
+    }
+}
+
+impl std::error::Error for Dropped {}
 
 pub(crate) struct Service {
-    pub(crate) client: Client,
+    pub(crate) backend: Backend,
     pub(crate) tokens: Tokens,
+    pub(crate) meter: Meter,
+    pub(crate) faults: FaultPlan,
+    /// Becomes `true` when streams of events have to end.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("faults", &self.faults).finish_non_exhaustive()
+    }
+}
+
+/// An answer that is not a stream.
+struct Answer {
+    status: StatusCode,
+    format: Format,
+    body: Vec<u8>,
+    offset: u64,
 }
 
 /// Why a request is refused: the status and Redis's error text.
 struct Refusal(StatusCode, String);
 
 pub(crate) async fn handle(
-    State(service): State<Arc<Service>>,
-    request: Request<Body>,
-) -> Response<Body> {
-    let (status, body) = match answer(&service, request).await {
-        Ok(answer) => answer,
-        Err(Refusal(status, text)) => {
-            let mut body = Vec::new();
-            reply::error_envelope(&text, &mut body);
-            (status, body)
-        }
+    service: Arc<Service>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Dropped> {
+    let fault = service.faults.draw();
+    match fault {
+        Some(Fault::DropBefore) => return Err(Dropped),
+        Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+        Some(Fault::Throttle(wait)) => return Ok(throttled(wait.as_secs())),
+        Some(Fault::BadGateway) => return Ok(bad_gateway()),
+        _ => {}
+    }
+    if request.uri().path().starts_with("/subscribe/")
+        || request.uri().path().starts_with("/psubscribe/")
+        || request.uri().path() == "/monitor"
+    {
+        return Ok(listen(&service, &request, fault).await.unwrap_or_else(refused));
+    }
+    let answer = answer(&service, request, fault).await;
+    match fault {
+        Some(Fault::DropAfter) => return Err(Dropped),
+        Some(Fault::DelayReply(time)) => tokio::time::sleep(time).await,
+        _ => {}
+    }
+    Ok(match answer {
+        Ok(answer) => answered(answer, fault),
+        Err(refusal) => refused(refusal),
+    })
+}
+
+fn answered(answer: Answer, fault: Option<Fault>) -> Response<Body> {
+    let length = answer.body.len();
+    let (body, rest) = match fault {
+        Some(Fault::Truncate | Fault::SlowBody(_)) => answer.body.split_at(length / 2),
+        _ => (&answer.body[..], &[][..]),
     };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let json = header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    let (body, rest) = (Bytes::copy_from_slice(body), Bytes::copy_from_slice(rest));
+    let body = match fault {
+        Some(Fault::Truncate) => {
+            let broken = Err(io::Error::other("the answer is truncated on purpose"));
+            StreamBody::new(stream::iter([Ok(Frame::data(body)), broken])).boxed_unsync()
+        }
+        Some(Fault::SlowBody(time)) => {
+            let late = stream::once(async move {
+                tokio::time::sleep(time).await;
+                Ok(Frame::data(rest))
+            });
+            let first = stream::once(async { Ok(Frame::data(body)) });
+            StreamBody::new(first.chain(late)).boxed_unsync()
+        }
+        _ => full(body),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.format.content_type()));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let token = HeaderValue::from_str(&format!("edgecask-{}", answer.offset));
+    if let Some(token) = token.ok().filter(|_| answer.offset > 0) {
+        headers.insert(SYNC_TOKEN, token);
+    }
     response
+}
+
+fn refused(Refusal(status, text): Refusal) -> Response<Body> {
+    let mut body = Vec::new();
+    reply::error_envelope(&text, &mut body);
+    plain(status, "application/json", body)
+}
+
+fn throttled(seconds: u64) -> Response<Body> {
+    let mut response =
+        refused(Refusal(StatusCode::TOO_MANY_REQUESTS, "ERR too many requests".to_owned()));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+fn bad_gateway() -> Response<Body> {
+    let page = "<!doctype html><html><head><title>502 Bad Gateway</title></head></html>";
+    plain(StatusCode::BAD_GATEWAY, "text/html", page.into())
+}
+
+fn plain(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(full(body.into()));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+pub(crate) fn full(body: Bytes) -> Body {
+    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// The permission of whoever asks, and the format of the answer.
+fn admit<T>(service: &Service, request: &Request<T>) -> Result<Permission, Refusal> {
+    if ![Method::GET, Method::HEAD, Method::POST, Method::PUT].contains(request.method()) {
+        return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "ERR method not allowed".to_owned()));
+    }
+    let query = request.uri().query().unwrap_or("");
+    let token = bearer(request.headers()).map(str::to_owned).or_else(|| request::token_in(query));
+    token.and_then(|token| service.tokens.permission(&token)).ok_or_else(|| {
+        Refusal(StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token".to_owned())
+    })
+}
+
+async fn listen(
+    service: &Service,
+    request: &Request<Incoming>,
+    fault: Option<Fault>,
+) -> Result<Response<Body>, Refusal> {
+    let permission = admit(service, request)?;
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if !accepts.is_some_and(|accepts| accepts.contains("text/event-stream")) {
+        return Err(bad("ERR this needs the header Accept: text/event-stream".to_owned()));
+    }
+    let (word, to) = request::subscription(request.uri().path()).map_err(bad)?;
+    if let Some(refusal) = permission.refuse_to_listen(word) {
+        return Err(bad(refusal));
+    }
+    let client = service.backend.listener(&permission);
+    let closing = service.closing.clone();
+    let body = events::stream(&client, to, closing, fault == Some(Fault::CloseStream))
+        .await
+        .map_err(|error| Refusal(status_of(&error), reply::error_text(&error)))?;
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
 }
 
 async fn answer(
     service: &Service,
-    request: Request<Body>,
-) -> Result<(StatusCode, Vec<u8>), Refusal> {
+    request: Request<Incoming>,
+    fault: Option<Fault>,
+) -> Result<Answer, Refusal> {
+    let permission = admit(service, &request)?;
     let (head, body) = request.into_parts();
-    if ![Method::GET, Method::HEAD, Method::POST, Method::PUT].contains(&head.method) {
-        return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "ERR method not allowed".to_owned()));
-    }
-    let query = head.uri.query().unwrap_or("");
-    let token = bearer(&head.headers).map(str::to_owned).or_else(|| request::token_in(query));
-    let permission =
-        token.and_then(|token| service.tokens.permission(&token)).ok_or_else(|| {
-            Refusal(StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token".to_owned())
-        })?;
-    let strings = strings(&head.headers)?;
-    let body = to_bytes(body, MAX_REQUEST_BYTES)
-        .await
-        .map_err(|_| bad("ERR max request size exceeded".to_owned()))?;
-    match head.uri.path() {
-        "/" => {
-            let command = request::from_json(&body).map_err(bad)?;
-            one(service, permission, &command, strings).await
+    let format = format(&head.headers)?;
+    let want = Freshness {
+        offset: head.headers.get(SYNC_TOKEN).and_then(offset_in).unwrap_or(0),
+        stale: fault == Some(Fault::StaleReplica),
+    };
+    let body = match Limited::new(body, service.meter.limits.request_bytes).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(bad("ERR max request size exceeded".to_owned()));
         }
+        Err(_) => return Err(bad("ERR the request broke off".to_owned())),
+    };
+    let call = Call { service, permission, format, want };
+    match head.uri.path() {
+        "/" => call.one(&request::from_json(&body).map_err(bad)?).await,
         path @ ("/pipeline" | "/multi-exec") => {
-            let commands = request::batch_from_json(&body).map_err(bad)?;
-            batch(service, permission, &commands, strings, path == "/multi-exec").await
+            let atomic = path == "/multi-exec";
+            if atomic && format == Format::Resp2 {
+                return Err(bad("ERR transactions are answered in JSON only".to_owned()));
+            }
+            call.all(&request::batch_from_json(&body).map_err(bad)?, atomic).await
         }
         path => {
-            let command = request::from_path(path, query, &body).map_err(bad)?;
-            one(service, permission, &command, strings).await
+            let query = head.uri.query().unwrap_or("");
+            call.one(&request::from_path(path, query, &body).map_err(bad)?).await
         }
     }
 }
 
-async fn one(
-    service: &Service,
+/// What is the same for every command of a request.
+struct Call<'a> {
+    service: &'a Service,
     permission: Permission,
-    command: &Command,
-    strings: Strings,
-) -> Result<(StatusCode, Vec<u8>), Refusal> {
-    if let Some(refusal) = permission.refuse(command) {
-        return Err(bad(refusal));
-    }
-    let result = service.client.send(command).await;
-    let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
-    let mut out = Vec::new();
-    reply::envelope(&result, strings, &mut out);
-    Ok((status, out))
+    format: Format,
+    want: Freshness,
 }
 
-async fn batch(
-    service: &Service,
-    permission: Permission,
-    commands: &[Command],
-    strings: Strings,
-    atomic: bool,
-) -> Result<(StatusCode, Vec<u8>), Refusal> {
-    if let Some(refusal) = commands.iter().find_map(|command| permission.refuse(command)) {
-        return Err(bad(refusal));
+impl Call<'_> {
+    /// Why a command is not even tried.
+    fn refuse(&self, command: &Command) -> Option<String> {
+        self.permission.refuse(command).or_else(|| self.service.meter.admit(command).err())
     }
-    let results = if atomic {
-        service.client.send_transaction(commands).await
-    } else {
-        service.client.send_pipeline(commands).await
-    };
-    let results = results.map_err(|error| Refusal(status_of(&error), reply::error_text(&error)))?;
-    let mut out = Vec::new();
-    reply::envelopes(&results, strings, &mut out);
-    Ok((StatusCode::OK, out))
+
+    async fn one(&self, command: &Command) -> Result<Answer, Refusal> {
+        let (result, offset) = match self.refuse(command) {
+            Some(refusal) => (Err(Error::server(&refusal)), 0),
+            None if is_rest_token(command) => (self.rest_token(command).await, 0),
+            None => self.service.backend.send(&self.permission, command, self.want).await,
+        };
+        let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
+        let mut body = Vec::new();
+        reply::write_result(&result, self.format, &mut body);
+        Ok(Answer { status, format: self.format, body, offset })
+    }
+
+    async fn all(&self, commands: &[Command], atomic: bool) -> Result<Answer, Refusal> {
+        let mut refusals: Vec<Option<String>> =
+            commands.iter().map(|command| self.refuse(command)).collect();
+        // A transaction is refused as a whole; so is a pipeline that a read-only token may not send.
+        let whole = atomic || matches!(self.permission, Permission::ReadOnly);
+        if whole && let Some(refusal) = refusals.iter_mut().find_map(Option::take) {
+            return Err(bad(refusal));
+        }
+        let admitted = commands.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
+        let admitted: Vec<Command> = admitted.map(|(command, _)| command.clone()).collect();
+        let (results, offset) = if admitted.is_empty() {
+            (Ok(Vec::new()), 0)
+        } else {
+            let backend = &self.service.backend;
+            backend.send_all(&self.permission, &admitted, atomic, self.want).await
+        };
+        let mut results = results
+            .map_err(|error| Refusal(status_of(&error), reply::error_text(&error)))?
+            .into_iter();
+        let results = refusals.into_iter().filter_map(|refusal| match refusal {
+            Some(refusal) => Some(Err(Error::server(&refusal))),
+            None => results.next(),
+        });
+        let mut body = Vec::new();
+        reply::write_results(&results.collect(), self.format, &mut body);
+        Ok(Answer { status: StatusCode::OK, format: self.format, body, offset })
+    }
+
+    /// ACL RESTTOKEN, which is the REST server's own business.
+    async fn rest_token(&self, command: &Command) -> Result<edgecask::Value, Error> {
+        let text = |at| command.get(at).map(String::from_utf8_lossy);
+        let (Some(user), Some(password), None) = (text(1), text(2), text(3)) else {
+            return Err(Error::server("ERR wrong number of arguments for 'acl|resttoken' command"));
+        };
+        let Some(client) = self.service.backend.user(&user, &password).await else {
+            return Err(Error::server(&format!(
+                "ERR Wrong password or user \"{}\" does not exist",
+                user.escape_default()
+            )));
+        };
+        let token = random_token()?;
+        self.service.tokens.add_user(&token, client);
+        Ok(edgecask::Value::bulk(token))
+    }
+}
+
+fn is_rest_token(command: &Command) -> bool {
+    command.name() == "ACL"
+        && command.get(0).is_some_and(|word| word.eq_ignore_ascii_case(b"RESTTOKEN"))
 }
 
 fn bad(text: String) -> Refusal {
@@ -117,7 +313,7 @@ fn bad(text: String) -> Refusal {
 }
 
 /// A command's own failure is the client's business, a Redis that is away is ours.
-fn status_of(error: &edgecask::Error) -> StatusCode {
+fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::Connect | ErrorKind::Disconnected | ErrorKind::Protocol => {
             StatusCode::BAD_GATEWAY
@@ -133,15 +329,22 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn strings(headers: &HeaderMap) -> Result<Strings, Refusal> {
+fn offset_in(token: &HeaderValue) -> Option<u64> {
+    token.to_str().ok()?.strip_prefix("edgecask-")?.parse().ok()
+}
+
+fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
     let header = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    match header("upstash-response-format") {
-        None | Some("json") => {}
-        Some(_) => return Err(bad("ERR only the response format json is served here".to_owned())),
-    }
-    match header("upstash-encoding") {
-        Some("base64") => Ok(Strings::Base64),
-        None | Some("") => Ok(Strings::Plain),
-        Some(_) => Err(bad("ERR unknown encoding: only base64 is supported".to_owned())),
+    match (header("upstash-response-format"), header("upstash-encoding")) {
+        (None | Some("json"), None | Some("")) => Ok(Format::Json),
+        (None | Some("json"), Some("base64")) => Ok(Format::Base64),
+        (Some("resp2"), None | Some("")) => Ok(Format::Resp2),
+        (Some("resp2"), Some(_)) => {
+            Err(bad("ERR the format resp2 and an encoding do not go together".to_owned()))
+        }
+        (Some("json") | None, Some(_)) => {
+            Err(bad("ERR unknown encoding: only base64 is supported".to_owned()))
+        }
+        (Some(_), _) => Err(bad("ERR the response format must be json or resp2".to_owned())),
     }
 }

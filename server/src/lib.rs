@@ -9,6 +9,12 @@
 //! | `GET /get/k`, `POST /set/k?EX=60` with the value as body | one command in the path style |
 //! | `POST /pipeline` with `[["SET","k","v"],["GET","k"]]` | commands in order |
 //! | `POST /multi-exec` with the same | commands as a unit |
+//! | `POST /subscribe/a`, `/psubscribe/news.*`, `/monitor` | a stream of server-sent events |
+//!
+//! Replies come as JSON, as JSON with base64 strings (`Upstash-Encoding: base64`) or as RESP2
+//! (`Upstash-Response-Format: resp2`). `ACL RESTTOKEN` gives out tokens of Redis's ACL users. Beyond that it helps to
+//! test clients: a [lagging replica](ServerOptions::lagging_replica) shows what sync tokens are for, and a
+//! [fault plan](FaultPlan) breaks connections and answers on purpose.
 //!
 //! ```
 //! use edgecask_server::{Server, ServerOptions};
@@ -24,44 +30,65 @@
 //! ```
 
 mod access;
+mod backend;
+mod events;
+mod faults;
 mod http;
+mod limits;
+mod listen;
 mod reply;
 mod request;
+mod resp2;
+mod scripts;
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::transport::tcp::{TcpOptions, TcpTransport};
-use edgecask::{Client, Error, ErrorKind};
+use edgecask::{Error, ErrorKind};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::access::Tokens;
+use self::backend::Backend;
+pub use self::faults::{Fault, FaultPlan};
 use self::http::Service;
+pub use self::limits::Limits;
+use self::limits::Meter;
+
+#[derive(Debug, Clone)]
+enum Source {
+    Memory(MemoryTransport),
+    Redis(String),
+}
 
 /// What to serve, and to whom.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {
-    client: Client,
+    source: Source,
     host: IpAddr,
     port: u16,
     token: Option<String>,
     read_only_token: Option<String>,
+    limits: Limits,
+    faults: FaultPlan,
+    lagging_replica: Option<Option<Duration>>,
 }
 
 impl ServerOptions {
-    fn new(client: Client) -> Self {
+    fn new(source: Source) -> Self {
         Self {
-            client,
+            source,
             host: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             token: None,
             read_only_token: None,
+            limits: Limits::default(),
+            faults: FaultPlan::default(),
+            lagging_replica: None,
         }
     }
 
@@ -71,16 +98,36 @@ impl ServerOptions {
         for script in edgecask::scripts() {
             engine.register(script);
         }
-        Self::new(Client::new(engine))
+        Self::new(Source::Memory(engine))
     }
 
-    /// Over the Redis at this `redis://` URL.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] if the URL cannot be used.
-    pub fn redis(url: &str) -> Result<Self, Error> {
-        let transport = TcpTransport::new(TcpOptions::new(url))?;
-        Ok(Self::new(Client::new(transport).layer(edgecask::layer::Deadline::default())))
+    /// Over the Redis at this `redis://` URL. Upstash's script flag `allow-key-locking`, which Redis does not know, is
+    /// taken out of scripts.
+    pub fn redis(url: impl Into<String>) -> Self {
+        Self::new(Source::Redis(url.into()))
+    }
+
+    /// Puts a replica beside the embedded engine, which answers requests that only read. It catches up every so often;
+    /// with `None` only by [`Server::replicate`]. A request whose sync token asks for more than it has goes to the
+    /// primary. It copies all keys each time: this is for tests. Default: there is no replica.
+    #[must_use]
+    pub fn lagging_replica(mut self, every: Option<Duration>) -> Self {
+        self.lagging_replica = Some(every);
+        self
+    }
+
+    /// What Upstash's plans limit. Default: the sizes of the free plan, without a daily quota.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Which requests go wrong. Default: none.
+    #[must_use]
+    pub fn faults(mut self, faults: FaultPlan) -> Self {
+        self.faults = faults;
+        self
     }
 
     /// The address to listen on. Default: 127.0.0.1.
@@ -117,19 +164,30 @@ impl ServerOptions {
 pub struct Server {
     address: SocketAddr,
     token: String,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<io::Result<()>>,
+    service: Arc<Service>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
     /// Starts to listen; requests are served when this is done.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the address cannot be listened on.
+    /// [`ErrorKind::Config`] if the address cannot be listened on, or the URL of Redis cannot be used.
     pub async fn start(options: ServerOptions) -> Result<Self, Error> {
         let token = match options.token {
             Some(token) => token,
             None => random_token()?,
+        };
+        let backend = match options.source {
+            Source::Memory(engine) => Backend::memory(engine, options.lagging_replica.is_some()),
+            Source::Redis(_) if options.lagging_replica.is_some() => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "a lagging replica is simulated over the embedded engine only",
+                ));
+            }
+            Source::Redis(url) => Backend::redis(&url)?,
         };
         let listener = TcpListener::bind((options.host, options.port)).await.map_err(|error| {
             Error::new(
@@ -140,22 +198,19 @@ impl Server {
         let address = listener
             .local_addr()
             .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
+        let (stop, closing) = watch::channel(false);
         let service = Arc::new(Service {
-            client: options.client,
+            backend,
             tokens: Tokens::new(&token, options.read_only_token.as_deref()),
+            meter: Meter::new(options.limits),
+            faults: options.faults,
+            closing: closing.clone(),
         });
-        let app = Router::new().fallback(http::handle).with_state(service);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
-            let shutdown = async {
-                // An error means that the handle was dropped: then it runs on.
-                if stopped.await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            };
-            axum::serve(listener, app).with_graceful_shutdown(shutdown).await
-        });
-        Ok(Self { address, token, stop, task })
+        if let Some(Some(every)) = options.lagging_replica {
+            tokio::spawn(replicate_every(every, Arc::clone(&service)));
+        }
+        let task = tokio::spawn(listen::serve(listener, Arc::clone(&service), closing));
+        Ok(Self { address, token, service, stop, task })
     }
 
     /// The URL to give to clients.
@@ -168,15 +223,37 @@ impl Server {
         &self.token
     }
 
-    /// Stops listening, finishes the requests under way, and returns.
+    /// Lets a lagging replica catch up with everything that was written.
+    pub fn replicate(&self) {
+        self.service.backend.replicate();
+    }
+
+    /// Lets this happen to the next request, after the faults that were set before.
+    pub fn inject(&self, fault: Fault) {
+        self.service.faults.next(fault);
+    }
+
+    /// How many of the injected faults have not happened yet: a test can wait for the request that draws one.
+    pub fn pending_faults(&self) -> usize {
+        self.service.faults.pending()
+    }
+
+    /// Stops listening, ends the streams of events, finishes the requests under way for up to 10 seconds, and returns.
     pub async fn stop(self) {
         // Both fail only if the server has ended already.
-        let _ = self.stop.send(());
+        let _ = self.stop.send(true);
         let _ = self.task.await;
     }
 }
 
-fn random_token() -> Result<String, Error> {
+async fn replicate_every(every: Duration, service: Arc<Service>) {
+    let mut closing = service.closing.clone();
+    while tokio::time::timeout(every, closing.wait_for(|closing| *closing)).await.is_err() {
+        service.backend.replicate();
+    }
+}
+
+pub(crate) fn random_token() -> Result<String, Error> {
     use std::fmt::Write;
     let mut token = String::new();
     for byte in edgecask::platform::random::<20>()? {

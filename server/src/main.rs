@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use edgecask_server::{Server, ServerOptions};
+use edgecask_server::{Fault, FaultPlan, Limits, Server, ServerOptions};
 
 /// A local server of the Upstash Redis REST API.
 ///
@@ -37,6 +38,34 @@ struct Options {
     /// A token that may only read
     #[arg(long, value_name = "TOKEN")]
     read_only_token: Option<String>,
+
+    /// How many commands are carried out a day, as Upstash's plans limit them
+    #[arg(long, value_name = "COUNT")]
+    daily_commands: Option<u64>,
+
+    /// Let reads without a sync token see a replica that catches up every so often (embedded engine only)
+    #[arg(long, value_name = "MILLISECONDS", conflicts_with = "redis")]
+    replica_lag: Option<u64>,
+
+    /// Let this part of the requests go wrong, such as drop-after:0.1 or delay=200ms:0.5; may be given several times
+    ///
+    /// Faults: drop-before, drop-after, delay=TIME, delay-reply=TIME, throttle=TIME, bad-gateway, truncate,
+    /// slow-body=TIME, stale-replica, close-stream
+    #[arg(long, value_name = "FAULT:RATE", value_parser = fault)]
+    fault: Vec<(Fault, f64)>,
+
+    /// The seed of random faults, so that a run can be repeated
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    fault_seed: u64,
+}
+
+fn fault(text: &str) -> Result<(Fault, f64), String> {
+    let (fault, rate) = text.rsplit_once(':').ok_or("a fault needs a rate, as drop-after:0.1")?;
+    let rate: f64 = rate.parse().map_err(|_| format!("{rate:?} is not a number"))?;
+    if !(0.0..=1.0).contains(&rate) {
+        return Err(format!("the rate {rate} is not from 0 to 1"));
+    }
+    Ok((fault.parse()?, rate))
 }
 
 #[tokio::main]
@@ -53,7 +82,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let (mut settings, backend) = match &options.redis {
-        Some(url) => (ServerOptions::redis(url)?, "a Redis server"),
+        Some(url) => (ServerOptions::redis(url), "a Redis server"),
         None => (ServerOptions::memory(), "an embedded engine"),
     };
     settings = settings.host(options.host).port(options.port);
@@ -63,6 +92,15 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(token) = options.read_only_token {
         settings = settings.read_only_token(token);
     }
+    if let Some(commands) = options.daily_commands {
+        settings = settings.limits(Limits::new().daily_commands(commands));
+    }
+    if let Some(millis) = options.replica_lag {
+        settings = settings.lagging_replica(Some(Duration::from_millis(millis.max(1))));
+    }
+    let plan = FaultPlan::seeded(options.fault_seed);
+    settings = settings
+        .faults(options.fault.into_iter().fold(plan, |plan, (fault, rate)| plan.rate(fault, rate)));
     let server = Server::start(settings).await?;
     writeln!(
         std::io::stdout(),

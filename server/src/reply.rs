@@ -1,23 +1,60 @@
-//! Replies as JSON, with strings plain or in base64.
+//! Replies as JSON, with strings plain or in base64; as RESP2 they are the next room's business.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use edgecask::transport::Results;
 use edgecask::{Error, Value};
 
-/// How the client asked for strings.
+use crate::resp2;
+
+/// How the client asked for replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Strings {
-    Plain,
+pub(crate) enum Format {
+    /// JSON, where what is not UTF-8 is lost.
+    Json,
+    /// JSON with strings in base64.
     Base64,
+    Resp2,
+}
+
+impl Format {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json | Self::Base64 => "application/json",
+            Self::Resp2 => "application/octet-stream",
+        }
+    }
+}
+
+/// The reply to one command.
+pub(crate) fn write_result(result: &Result<Value, Error>, format: Format, out: &mut Vec<u8>) {
+    match format {
+        Format::Resp2 => resp2::write_result(result, out),
+        Format::Json | Format::Base64 => envelope(result, format, out),
+    }
+}
+
+/// The replies to a batch.
+pub(crate) fn write_results(results: &Results, format: Format, out: &mut Vec<u8>) {
+    if format == Format::Resp2 {
+        return resp2::write_results(results, out);
+    }
+    out.push(b'[');
+    for (number, result) in results.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        envelope(result, format, out);
+    }
+    out.push(b']');
 }
 
 /// `{"result":…}` or `{"error":"…"}`.
-pub(crate) fn envelope(result: &Result<Value, Error>, strings: Strings, out: &mut Vec<u8>) {
+fn envelope(result: &Result<Value, Error>, format: Format, out: &mut Vec<u8>) {
     match result {
         Ok(value) => {
             out.extend_from_slice(b"{\"result\":");
-            write(value, strings, out);
+            write(value, format, out);
             out.push(b'}');
         }
         Err(error) => error_envelope(&error_text(error), out),
@@ -30,18 +67,6 @@ pub(crate) fn error_envelope(text: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// `[{"result":…},{"error":"…"}]`.
-pub(crate) fn envelopes(results: &Results, strings: Strings, out: &mut Vec<u8>) {
-    out.push(b'[');
-    for (number, result) in results.iter().enumerate() {
-        if number > 0 {
-            out.push(b',');
-        }
-        envelope(result, strings, out);
-    }
-    out.push(b']');
-}
-
 /// What Redis said, word for word; of other errors, their text.
 pub(crate) fn error_text(error: &Error) -> String {
     match error.code() {
@@ -50,35 +75,35 @@ pub(crate) fn error_text(error: &Error) -> String {
     }
 }
 
-fn write(value: &Value, strings: Strings, out: &mut Vec<u8>) {
+fn write(value: &Value, format: Format, out: &mut Vec<u8>) {
     match value {
         Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
         // The status OK is the one string that is never encoded; a stored "OK" is.
         Value::Simple(status) if &status[..] == b"OK" => out.extend_from_slice(b"\"OK\""),
-        Value::Simple(bytes) | Value::Bulk(bytes) => match strings {
-            Strings::Plain => write_text(&String::from_utf8_lossy(bytes), out),
-            Strings::Base64 => {
+        Value::Simple(bytes) | Value::Bulk(bytes) => match format {
+            Format::Json | Format::Resp2 => write_text(&String::from_utf8_lossy(bytes), out),
+            Format::Base64 => {
                 out.push(b'"');
                 out.extend_from_slice(BASE64.encode(bytes).as_bytes());
                 out.push(b'"');
             }
         },
-        Value::Array(items) => write_list(items.iter(), strings, out),
+        Value::Array(items) => write_list(items.iter(), format, out),
         // RESP2 has no maps: they are flat arrays.
         Value::Map(pairs) => {
-            write_list(pairs.iter().flat_map(|(key, value)| [key, value]), strings, out);
+            write_list(pairs.iter().flat_map(|(key, value)| [key, value]), format, out);
         }
         _ => out.extend_from_slice(b"null"),
     }
 }
 
-fn write_list<'a>(items: impl Iterator<Item = &'a Value>, strings: Strings, out: &mut Vec<u8>) {
+fn write_list<'a>(items: impl Iterator<Item = &'a Value>, format: Format, out: &mut Vec<u8>) {
     out.push(b'[');
     for (number, item) in items.enumerate() {
         if number > 0 {
             out.push(b',');
         }
-        write(item, strings, out);
+        write(item, format, out);
     }
     out.push(b']');
 }
@@ -92,9 +117,9 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn shown(value: Value, strings: Strings) -> String {
+    fn shown(value: Value, format: Format) -> String {
         let mut out = Vec::new();
-        write(&value, strings, &mut out);
+        write(&value, format, &mut out);
         String::from_utf8_lossy(&out).into_owned()
     }
 
@@ -102,12 +127,12 @@ mod tests {
     fn only_the_status_ok_is_not_encoded() {
         let value =
             || Value::Array(vec![Value::OK, Value::bulk("OK"), Value::Integer(1), Value::Nil]);
-        assert_eq!(shown(value(), Strings::Base64), r#"["OK","T0s=",1,null]"#);
-        assert_eq!(shown(value(), Strings::Plain), r#"["OK","OK",1,null]"#);
+        assert_eq!(shown(value(), Format::Base64), r#"["OK","T0s=",1,null]"#);
+        assert_eq!(shown(value(), Format::Json), r#"["OK","OK",1,null]"#);
     }
 
     #[test]
     fn what_is_not_utf8_is_replaced_in_plain_json() {
-        assert_eq!(shown(Value::bulk(&b"a\xff\""[..]), Strings::Plain), "\"a\u{fffd}\\\"\"");
+        assert_eq!(shown(Value::bulk(&b"a\xff\""[..]), Format::Json), "\"a\u{fffd}\\\"\"");
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use edgecask::Command;
+use edgecask::transport::Subscription;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
@@ -63,6 +64,22 @@ pub(crate) fn from_path(path: &str, query: &str, body: &[u8]) -> Result<Command,
         }
     }
     Ok(command)
+}
+
+/// `/subscribe/a/b`, `/psubscribe/news.*` or `/monitor`: the command's name, and what it listens to.
+pub(crate) fn subscription(path: &str) -> Result<(&'static str, Subscription), Malformed> {
+    let mut segments = path.trim_start_matches('/').split('/');
+    let word = segments.next();
+    let names = segments.map(|segment| percent_decode_str(segment).collect::<Vec<u8>>());
+    let names: Vec<Vec<u8>> = names.filter(|name| !name.is_empty()).collect();
+    match word {
+        Some("monitor") => Ok(("MONITOR", Subscription::Monitor)),
+        Some("subscribe") if !names.is_empty() => Ok(("SUBSCRIBE", Subscription::channels(names))),
+        Some("psubscribe") if !names.is_empty() => {
+            Ok(("PSUBSCRIBE", Subscription::patterns(names)))
+        }
+        _ => Err("ERR wrong number of arguments for 'subscribe' command".to_owned()),
+    }
 }
 
 /// The `_token` of a query.

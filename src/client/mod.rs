@@ -93,6 +93,20 @@ impl Client {
         self.transport.capabilities()
     }
 
+    /// The token by which another client's reads, in another process or request, see what this one wrote; to be handed on
+    /// and given to [`Client::set_sync_token`] there. `None` where every read sees every write anyway (TCP and the
+    /// embedded engine), where [`read_your_writes`](crate::transport::rest::RestOptions::read_your_writes) is off, and
+    /// before the first command. Right after writes that overlapped, send one more command before asking: until then no
+    /// single token stands for all of them.
+    pub fn sync_token(&self) -> Option<String> {
+        self.transport.sync_token()
+    }
+
+    /// Lets reads see what another client wrote before it gave this token.
+    pub fn set_sync_token(&self, token: &str) {
+        self.transport.set_sync_token(token);
+    }
+
     /// Sends a command and gives the reply as it is: one round trip.
     ///
     /// # Errors

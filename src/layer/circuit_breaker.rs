@@ -203,6 +203,14 @@ impl Transport for WithBreaker {
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         self.guarded(self.inner.subscribe(to))
     }
+
+    fn sync_token(&self) -> Option<String> {
+        self.inner.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.inner.set_sync_token(token);
+    }
 }
 
 #[cfg(test)]

@@ -79,4 +79,12 @@ impl Transport for WithDeadline {
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         self.limited(self.inner.subscribe(to))
     }
+
+    fn sync_token(&self) -> Option<String> {
+        self.inner.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.inner.set_sync_token(token);
+    }
 }

@@ -155,6 +155,12 @@ pub type Messages = BoxStream<'static, Result<Message>>;
 ///     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
 ///         self.inner.subscribe(to)
 ///     }
+///     fn sync_token(&self) -> Option<String> {
+///         self.inner.sync_token()
+///     }
+///     fn set_sync_token(&self, token: &str) {
+///         self.inner.set_sync_token(token);
+///     }
 /// }
 ///
 /// struct Count(Arc<AtomicU64>);
@@ -194,6 +200,17 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Begins to listen. The stream is ready to receive when the future is done.
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>>;
+
+    /// The token by which another client's reads see what this one wrote. A layer asks its inner transport; `None`
+    /// where every read sees every write anyway, or nothing was sent yet.
+    fn sync_token(&self) -> Option<String> {
+        None
+    }
+
+    /// Lets reads see what another client wrote, by its token. A layer tells its inner transport.
+    fn set_sync_token(&self, token: &str) {
+        let _ = token;
+    }
 }
 
 impl Capabilities {

@@ -102,7 +102,7 @@ async fn by_tcp() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_rest() {
     let redis = RedisServer::start();
-    let server = Server::start(ServerOptions::redis(&redis.url()).unwrap()).await.unwrap();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
     let client = || Client::rest(&server.url(), server.token()).unwrap();
     reads_see_writes([client(), client()]).await;
     server.stop().await;

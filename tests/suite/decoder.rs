@@ -79,8 +79,7 @@ fn lossy(value: Value) -> Value {
 fn a_reply_by_rest_is_the_reply_by_tcp() {
     let redis = RedisServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server =
-        runtime.block_on(Server::start(ServerOptions::redis(&redis.url()).unwrap())).unwrap();
+    let server = runtime.block_on(Server::start(ServerOptions::redis(redis.url()))).unwrap();
     let (tcp, rest) = (redis.client(), Client::rest(&server.url(), server.token()).unwrap());
     let options = RestOptions::new(server.url(), server.token()).encoding(Encoding::Plain);
     let plain = Client::new(RestTransport::new(options).unwrap());
@@ -108,7 +107,7 @@ fn a_reply_by_rest_is_the_reply_by_tcp() {
 #[tokio::test]
 async fn integers_are_exact_to_the_last_digit() {
     let redis = RedisServer::start();
-    let server = Server::start(ServerOptions::redis(&redis.url()).unwrap()).await.unwrap();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
     let client = Client::rest(&server.url(), server.token()).unwrap();
     for number in [i64::MAX, i64::MIN, (1 << 53) + 1, -(1 << 53) - 1, 0] {
         client.del(["n"]).await.unwrap();

@@ -97,7 +97,7 @@ async fn goes_on_without_its_cache(client: Client, redis: RedisServer) {
 #[tokio::test]
 async fn a_policy_store_survives_an_outage_by_rest() {
     let redis = RedisServer::start();
-    let server = Server::start(ServerOptions::redis(&redis.url()).unwrap()).await.unwrap();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
     let client = Client::rest(&server.url(), server.token()).unwrap();
     goes_on_without_its_cache(client, redis).await;
     server.stop().await;

@@ -44,13 +44,16 @@ async fn ask(answer: Answer) -> Error {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let mut request = vec![0; 64 * 1024];
-        // The request is small enough to come in one piece.
-        let _ = socket.read(&mut request).await.unwrap();
-        socket.write_all(answer.bytes.as_bytes()).await.unwrap();
-        if answer.hang {
-            std::future::pending::<()>().await;
+        let mut open = Vec::new();
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 64 * 1024];
+            // The request is small enough to come in one piece.
+            let _ = socket.read(&mut request).await.unwrap();
+            socket.write_all(answer.bytes.as_bytes()).await.unwrap();
+            if answer.hang {
+                open.push(socket);
+            }
         }
     });
     let error = client(&url).get::<String>("key").await.unwrap_err();

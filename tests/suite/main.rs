@@ -3,13 +3,17 @@
 
 mod coherence;
 mod command_table;
+mod consistency;
 mod decoder;
 mod degradation;
 mod engine;
+mod fault_plan;
 mod faults;
+mod formats;
 mod rest_server;
 mod retry;
 mod revocation;
 mod scripts;
+mod subscriptions;
 mod tcp;
 mod tls;

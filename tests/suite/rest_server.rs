@@ -1,6 +1,8 @@
 //! The local server by plain HTTP: what the REST API's documentation says, line by line.
 
-use edgecask_server::{Server, ServerOptions};
+use edgecask::Command;
+use edgecask_server::{Limits, Server, ServerOptions};
+use edgecask_tests::RedisServer;
 use serde_json::{Value, json};
 
 struct Rest {
@@ -134,5 +136,129 @@ async fn what_is_not_supported_is_refused_by_name() {
         rest.post("/", long).await,
         (400, json!({"error": "ERR max request size exceeded"}))
     );
+    rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn replies_come_as_resp2_if_asked_for() {
+    let rest = Rest::start().await;
+    let resp2 = |path: &'static str, body: &'static str| {
+        let request = rest.request("POST", path).bearer_auth("token").body(body);
+        let request = request.header("Upstash-Response-Format", "resp2");
+        async move {
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+            (status, kind, response.bytes().await.unwrap())
+        }
+    };
+    let bytes = "application/octet-stream".to_owned();
+    let set = resp2("/", r#"["SET","k","ü"]"#).await;
+    assert_eq!(set, (200, bytes.clone(), "+OK\r\n".into()));
+    let error = resp2("/", r#"["INCR","k"]"#).await;
+    assert_eq!((error.0, &error.1), (400, &bytes));
+    assert_eq!(error.2, "-ERR value is not an integer or out of range\r\n");
+    let (_, _, body) =
+        resp2("/pipeline", r#"[["MGET","k","x"],["INCR","k"],["STRLEN","k"]]"#).await;
+    let expected = "*2\r\n$2\r\nü\r\n$-1\r\n-ERR value is not an integer or out of range\r\n:2\r\n";
+    assert_eq!(body, expected);
+    assert_eq!(resp2("/multi-exec", r#"[["GET","k"]]"#).await.0, 400);
+    let both = rest.request("POST", "/").bearer_auth("token").body(r#"["PING"]"#);
+    let both = both.header("Upstash-Response-Format", "resp2").header("Upstash-Encoding", "base64");
+    assert_eq!(answer(both).await.0, 400);
+    rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn plans_limit_sizes_and_commands() {
+    let limits = Limits::new().key_bytes(10).record_bytes(20).request_bytes(200).daily_commands(4);
+    let options = ServerOptions::memory().token("token").limits(limits);
+    let server = Server::start(options).await.unwrap();
+    let rest = Rest { server, http: reqwest::Client::new() };
+    let refused = |text: &str| (400, json!({ "error": text }));
+    assert_eq!(
+        rest.post("/", r#"["GET","01234567890"]"#).await,
+        refused("ERR max key size exceeded. Limit: 10 bytes, Actual: 11 bytes")
+    );
+    let record = format!(r#"["SET","k","{}"]"#, "x".repeat(21));
+    assert_eq!(rest.post("/", record).await, refused("ERR max single record size exceeded"));
+    let request = format!(r#"["ECHO","{}"]"#, "x".repeat(200));
+    assert_eq!(rest.post("/", request).await, refused("ERR max request size exceeded"));
+
+    // Each command of a batch counts; a transaction that is not whole is not begun.
+    assert_eq!(rest.post("/pipeline", r#"[["INCR","n"],["INCR","n"],["INCR","n"]]"#).await.0, 200);
+    let over = "ERR max daily request limit exceeded";
+    let batch = r#"[["INCR","n"],["INCR","n"]]"#;
+    let (status, body) = rest.post("/pipeline", batch).await;
+    assert_eq!((status, body), (200, json!([{"result": 4}, {"error": over}])));
+    assert_eq!(rest.post("/multi-exec", batch).await, refused(over));
+    assert_eq!(rest.post("/", r#"["GET","n"]"#).await, refused(over));
+    rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn users_of_redis_get_tokens_of_their_own() {
+    let redis = RedisServer::start();
+    let setup =
+        Command::new("ACL").args_from(["SETUSER", "ada", "on", ">secret", "~ada:*", "+@all"]);
+    redis.client().send(&setup).await.unwrap();
+    let server = Server::start(ServerOptions::redis(redis.url()).token("token")).await.unwrap();
+    let rest = Rest { server, http: reqwest::Client::new() };
+    let (status, body) = rest.post("/", r#"["ACL","RESTTOKEN","ada","wrong"]"#).await;
+    assert_eq!(status, 400);
+    assert_eq!(body["error"], "ERR Wrong password or user \"ada\" does not exist");
+    let (_, body) = rest.post("/", r#"["ACL","RESTTOKEN","ada","secret"]"#).await;
+    let token = body["result"].as_str().unwrap();
+    let ada = |path: &str| answer(rest.request("GET", path).bearer_auth(token));
+    assert_eq!(ada("/set/ada:k/v").await, result("OK"));
+    let (status, body) = ada("/set/bob:k/v").await;
+    assert!(status == 400 && body["error"].as_str().unwrap().starts_with("NOPERM"), "{body}");
+    assert_eq!(ada("/acl/whoami").await, result("ada"));
+    assert_eq!(rest.get("/acl/whoami").await, result("default"));
+    rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn scripts_with_the_flag_of_upstash_run_on_redis() {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url()).token("token")).await.unwrap();
+    let rest = Rest { server, http: reqwest::Client::new() };
+    let source = "#!lua flags=allow-key-locking\nreturn redis.call('INCR', KEYS[1])";
+    let sha = edgecask::Script::new(source).sha().to_owned();
+    let send = |command: Value| rest.post("/", command.to_string());
+    assert_eq!(send(json!(["EVALSHA", sha, 1, "n"])).await.0, 400, "it is not known yet");
+    assert_eq!(send(json!(["EVAL", source, 1, "n"])).await, result(1));
+    assert_eq!(send(json!(["EVALSHA", sha, 1, "n"])).await, result(2));
+    assert_eq!(send(json!(["SCRIPT", "FLUSH"])).await, result("OK"));
+    assert_eq!(send(json!(["SCRIPT", "LOAD", source])).await, result(sha.as_str()));
+    assert_eq!(send(json!(["SCRIPT", "EXISTS", sha])).await, result(json!([1])));
+    let batch = json!([["EVALSHA", sha, 1, "n"], ["SCRIPT", "LOAD", source]]).to_string();
+    let expected = json!([{"result": 3}, {"result": sha}]);
+    assert_eq!(rest.post("/pipeline", batch.clone()).await, (200, expected));
+    assert_eq!(rest.post("/multi-exec", batch).await.1[0]["result"], 4);
+    rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_transaction_never_shares_its_connection() {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url()).token("token")).await.unwrap();
+    let rest = Rest { server, http: reqwest::Client::new() };
+    let mixed = (0..200).map(|number| {
+        let rest = &rest;
+        async move {
+            if number % 2 == 0 {
+                let body = r#"[["INCR","a"],["INCR","b"]]"#;
+                let (status, body) = rest.post("/multi-exec", body).await;
+                assert_eq!(status, 200);
+                assert_eq!(body[0], body[1], "nothing came in between");
+            } else {
+                let (status, body) = rest.post("/", r#"["MGET","a","b"]"#).await;
+                assert_eq!(status, 200);
+                assert_eq!(body["result"][0], body["result"][1], "no half of a transaction shows");
+            }
+        }
+    });
+    futures_util::future::join_all(mixed).await;
     rest.server.stop().await;
 }

@@ -24,7 +24,7 @@ async fn a_client_may_be_made_before_its_server() {
     let port = edgecask_tests::free_port();
     let client = Client::tcp(&format!("redis://127.0.0.1:{port}")).unwrap();
     assert!(client.ping().await.is_err());
-    let redis = RedisServer::on_port(port);
+    let _redis = RedisServer::on_port(port);
     client.ping().await.unwrap();
 }
 

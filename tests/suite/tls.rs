@@ -42,9 +42,7 @@ async fn serve(
                     let request: hyper::Request<hyper::body::Incoming> = request;
                     // The test may be over.
                     let _ = versions.send(request.version());
-                    async {
-                        Ok::<_, hyper::Error>(Response::new(r#"{"result":"aGk="}"#.to_owned()))
-                    }
+                    async { Ok::<_, hyper::Error>(Response::new("$2\r\nhi\r\n".to_owned())) }
                 });
                 let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
                 let _ = builder.serve_connection(TokioIo::new(socket), service).await;

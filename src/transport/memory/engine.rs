@@ -87,6 +87,15 @@ impl Engine {
         }
     }
 
+    /// Another engine with the same keys and scripts, to which nobody listens.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            keyspace: self.keyspace.clone(),
+            listeners: Listeners::default(),
+            scripts: self.scripts.clone(),
+        }
+    }
+
     pub(super) fn register(&mut self, script: &Script) {
         self.scripts.register(script.source().as_bytes(), script.twin());
     }

@@ -82,6 +82,7 @@ pub(super) struct Entry {
     pub(super) expires_at: Option<u64>,
 }
 
+#[derive(Clone)]
 pub(super) struct Keyspace {
     entries: HashMap<Bytes, Entry>,
     /// Every key by its place in SCAN's order, which does not change while keys come and go.

@@ -54,6 +54,27 @@ impl MemoryTransport {
         self.lock().register(script);
     }
 
+    /// Another engine with a copy of everything that is in this one now: keys, lifetimes and scripts. What happens to
+    /// one of them later does not show in the other. Takes time in proportion to the number of keys.
+    ///
+    /// ```
+    /// use edgecask::{prelude::*, transport::memory::MemoryTransport};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let engine = MemoryTransport::new();
+    /// let (now, before) = (Client::new(engine.clone()), Client::new(engine.fork()));
+    /// now.set("k", "v").await?;
+    /// assert_eq!(before.get::<String>("k").await?, None);
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { engine: Arc::new(Mutex::new(self.lock().fork())) }
+    }
+
     /// Every command that the engine runs, in no particular order.
     pub fn commands() -> impl Iterator<Item = &'static str> {
         engine::names()

@@ -18,7 +18,7 @@ pub(super) const HANDLERS: &[Handler] = &[
 ];
 
 /// The scripts that the engine knows, by sha.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Scripts {
     loaded: HashMap<String, Option<Twin>>,
     /// Twins outlive SCRIPT FLUSH: they are code of this program, not data that was sent.

@@ -1,4 +1,4 @@
-//! HTTP answers as replies: JSON with or without base64, errors at any status, and what is not JSON at all.
+//! HTTP answers as replies: RESP2, JSON with or without base64, errors at any status, and what is none of these.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,29 +8,54 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Encoding, HttpResponse};
+use super::HttpResponse;
+use super::resp2::{self, Malformed};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
 
+/// How the strings in JSON are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strings {
+    Base64,
+    Plain,
+}
+
 pub(super) struct Decoder<'a> {
-    encoding: Encoding,
+    strings: Strings,
     token: &'a str,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(encoding: Encoding, token: &'a str) -> Self {
-        Self { encoding, token }
+    pub(super) fn new(strings: Strings, token: &'a str) -> Self {
+        Self { strings, token }
     }
 
     /// The answer to one command.
     pub(super) fn single(&self, response: &HttpResponse) -> Result<Value> {
-        let envelope = self.parse(response, EnvelopeSeed(self.encoding))?;
+        let envelope = if resp2::is_resp2(&response.body) {
+            let reply = resp2::one(&response.body);
+            Envelope::from(reply.map_err(|malformed| self.not_resp2(malformed, response))?)
+        } else {
+            self.parse(response, EnvelopeSeed(self.strings))?
+        };
         self.open(envelope, response)
     }
 
     /// The answer to a pipeline of `count` commands.
     pub(super) fn batch(&self, response: &HttpResponse, count: usize) -> Result<Results> {
-        match self.parse(response, AnswerSeed(self.encoding))? {
+        if resp2::is_resp2(&response.body) {
+            if !is_success(response.status) {
+                let one = resp2::one(&response.body).ok();
+                let error = one.and_then(Result::err);
+                return Err(error.map_or_else(
+                    || self.failure(response),
+                    |error| self.classify(error, response),
+                ));
+            }
+            return resp2::many(&response.body, count)
+                .map_err(|malformed| self.not_resp2(malformed, response));
+        }
+        match self.parse(response, AnswerSeed(self.strings))? {
             Answer::One(envelope) => match self.open(envelope, response) {
                 Err(error) => Err(error),
                 Ok(_) => Err(protocol("the answer to a batch is not an array", response)),
@@ -66,8 +91,7 @@ impl<'a> Decoder<'a> {
             if !is_success(response.status) {
                 self.failure(response)
             } else if error.is_eof() && !response.body.is_empty() {
-                Error::new(ErrorKind::Disconnected, "the answer broke off in the middle")
-                    .with_status(response.status)
+                broken_off(response)
             } else {
                 // serde_json's own message may quote a value, so ours says where, and shows the beginning only.
                 protocol(
@@ -81,6 +105,21 @@ impl<'a> Decoder<'a> {
                 )
             }
         })
+    }
+
+    fn not_resp2(&self, malformed: Malformed, response: &HttpResponse) -> Error {
+        match malformed {
+            _ if !is_success(response.status) => self.failure(response),
+            Malformed::Incomplete => broken_off(response),
+            Malformed::At(at) => protocol(
+                format!(
+                    "the answer is not a reply (byte {at} of {}): {}",
+                    response.body.len(),
+                    self.snippet(&response.body)
+                ),
+                response,
+            ),
+        }
     }
 
     /// The result of an envelope. An error field counts at every status, a result only at a successful one.
@@ -152,13 +191,18 @@ fn protocol(message: impl Into<std::borrow::Cow<'static, str>>, response: &HttpR
     Error::new(ErrorKind::Protocol, message).with_status(response.status)
 }
 
+fn broken_off(response: &HttpResponse) -> Error {
+    Error::new(ErrorKind::Disconnected, "the answer broke off in the middle")
+        .with_status(response.status)
+}
+
 fn empty(response: &HttpResponse) -> Error {
     protocol("the answer holds neither a result nor an error", response)
 }
 
 /// `Retry-After` in seconds. Its other form, a date, is left alone: no server of this API sends it.
 fn retry_after(response: &HttpResponse) -> Option<Duration> {
-    let seconds = response.retry_after.as_deref()?.trim().parse().ok()?;
+    let seconds = response.header("retry-after")?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
@@ -166,14 +210,23 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
 #[derive(Default)]
 struct Envelope {
     result: Option<Value>,
-    error: Option<String>,
+    error: Option<Error>,
+}
+
+impl From<Result<Value>> for Envelope {
+    fn from(reply: Result<Value>) -> Self {
+        match reply {
+            Ok(value) => Self { result: Some(value), error: None },
+            Err(error) => Self { result: None, error: Some(error) },
+        }
+    }
 }
 
 impl Envelope {
     /// `None` if it holds neither. An error beside a result wins.
     fn into_result(self) -> Option<Result<Value>> {
         match (self.error, self.result) {
-            (Some(error), _) => Some(Err(Error::server(&error))),
+            (Some(error), _) => Some(Err(error)),
             (None, result) => result.map(Ok),
         }
     }
@@ -184,7 +237,7 @@ enum Answer {
     Many(Vec<Envelope>),
 }
 
-struct AnswerSeed(Encoding);
+struct AnswerSeed(Strings);
 
 impl<'de> DeserializeSeed<'de> for AnswerSeed {
     type Value = Answer;
@@ -215,7 +268,7 @@ impl<'de> Visitor<'de> for AnswerSeed {
 }
 
 #[derive(Clone, Copy)]
-struct EnvelopeSeed(Encoding);
+struct EnvelopeSeed(Strings);
 
 impl<'de> DeserializeSeed<'de> for EnvelopeSeed {
     type Value = Envelope;
@@ -237,7 +290,10 @@ impl<'de> Visitor<'de> for EnvelopeSeed {
         while let Some(field) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match &*field {
                 "result" => envelope.result = Some(map.next_value_seed(ValueSeed(self.0))?),
-                "error" => envelope.error = map.next_value()?,
+                "error" => {
+                    let text: Option<std::borrow::Cow<'de, str>> = map.next_value()?;
+                    envelope.error = text.map(|text| Error::server(&text));
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -249,7 +305,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed {
 
 /// A reply at any depth.
 #[derive(Clone, Copy)]
-struct ValueSeed(Encoding);
+struct ValueSeed(Strings);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {
     type Value = Value;
@@ -288,10 +344,10 @@ impl<'de> Visitor<'de> for ValueSeed {
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
         match self.0 {
-            Encoding::Plain => Ok(Value::bulk(Bytes::copy_from_slice(text.as_bytes()))),
+            Strings::Plain => Ok(Value::bulk(Bytes::copy_from_slice(text.as_bytes()))),
             // The one string that is not encoded; it cannot be base64, whose length is a multiple of four.
-            Encoding::Base64 if text == "OK" => Ok(Value::OK),
-            Encoding::Base64 => BASE64.decode(text).map(Value::bulk).map_err(|_| {
+            Strings::Base64 if text == "OK" => Ok(Value::OK),
+            Strings::Base64 => BASE64.decode(text).map(Value::bulk).map_err(|_| {
                 E::custom("a string is not base64: the server does not know Upstash-Encoding")
             }),
         }
@@ -319,20 +375,24 @@ mod tests {
     use super::*;
 
     fn response(status: u16, body: &str) -> HttpResponse {
-        HttpResponse::new(status, Some("7".to_owned()), Bytes::copy_from_slice(body.as_bytes()))
+        HttpResponse::new(
+            status,
+            |name| (name == "retry-after").then(|| "7".to_owned()),
+            Bytes::copy_from_slice(body.as_bytes()),
+        )
     }
 
-    fn single(encoding: Encoding, status: u16, body: &str) -> Result<Value> {
-        Decoder::new(encoding, "s3cret-token").single(&response(status, body))
+    fn single(strings: Strings, status: u16, body: &str) -> Result<Value> {
+        Decoder::new(strings, "s3cret-token").single(&response(status, body))
     }
 
     fn error(status: u16, body: &str) -> Error {
-        single(Encoding::Base64, status, body).expect_err("it is an error")
+        single(Strings::Base64, status, body).expect_err("it is an error")
     }
 
     #[test]
     fn ok_is_not_base64_at_any_depth() -> Result<()> {
-        let value = single(Encoding::Base64, 200, r#"{"result":["OK",["OK","T0s=",null,7]]}"#)?;
+        let value = single(Strings::Base64, 200, r#"{"result":["OK",["OK","T0s=",null,7]]}"#)?;
         let inner = Value::Array(vec![Value::OK, Value::bulk("OK"), Value::Nil, Value::Integer(7)]);
         assert_eq!(value, Value::Array(vec![Value::OK, inner]));
         Ok(())
@@ -341,7 +401,7 @@ mod tests {
     #[test]
     fn integers_are_exact() -> Result<()> {
         let value = single(
-            Encoding::Plain,
+            Strings::Plain,
             200,
             r#"{"result":[9007199254740993,-9223372036854775808,18446744073709551615,"12345678901234567890"]}"#,
         )?;
@@ -402,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_batch_keeps_errors_in_their_place() -> Result<()> {
-        let decoder = Decoder::new(Encoding::Base64, "token");
+        let decoder = Decoder::new(Strings::Base64, "token");
         let body = r#"[{"result":"OK"},{"error":"ERR no"},{"result":null}]"#;
         let results = decoder.batch(&response(200, body), 3)?;
         assert_eq!(results[0].clone()?, Value::OK);
@@ -411,6 +471,20 @@ mod tests {
         assert_eq!(short.err().map(|error| error.kind()), Some(ErrorKind::Protocol));
         let discarded = decoder.transaction(&response(400, r#"{"error":"ERR syntax"}"#), 3);
         assert_eq!(discarded.err().map(|error| error.kind()), Some(ErrorKind::Discarded));
+        Ok(())
+    }
+
+    #[test]
+    fn resp2_is_known_by_its_first_byte() -> Result<()> {
+        assert_eq!(single(Strings::Base64, 200, "$3\r\nabc\r\n")?, Value::bulk("abc"));
+        let wrong_type = error(400, "-WRONGTYPE no\r\n");
+        assert_eq!((wrong_type.code(), wrong_type.status()), (Some("WRONGTYPE"), Some(400)));
+        assert_eq!(error(401, "-WRONGPASS no\r\n").kind(), ErrorKind::Unauthorized);
+        assert_eq!(error(200, "$5\r\nab").kind(), ErrorKind::Disconnected);
+        assert_eq!(error(502, "$5\r\nab").kind(), ErrorKind::Http);
+        let decoder = Decoder::new(Strings::Base64, "token");
+        let refused = decoder.batch(&response(400, "-NOPERM no\r\n"), 2);
+        assert_eq!(refused.err().and_then(|error| error.status()), Some(400));
         Ok(())
     }
 

@@ -7,7 +7,8 @@ use crate::command::Command;
 use crate::{Error, ErrorKind, Result};
 
 /// What stays as it is in a path segment or a query: RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Paths longer than this are refused by common servers and proxies.
 const MAX_PATH_BYTES: usize = 8 * 1024;
@@ -22,10 +23,14 @@ pub(super) fn single(command: &Command) -> Result<(String, Bytes)> {
     }
 }
 
+/// About how many bytes a command takes in a batch.
+pub(super) fn size_in_batch(command: &Command) -> usize {
+    command.len_bytes() + 3 * command.args().len() + 16
+}
+
 /// Commands in a batch: a JSON array of arrays.
 pub(super) fn batch(commands: &[Command]) -> Result<Bytes> {
-    let size: usize = commands.iter().map(|command| command.len_bytes() + 16).sum();
-    let mut body = Vec::with_capacity(size);
+    let mut body = Vec::with_capacity(commands.iter().map(size_in_batch).sum());
     body.push(b'[');
     for command in commands {
         if body.len() > 1 {

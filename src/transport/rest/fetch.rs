@@ -1,9 +1,13 @@
+use bytes::Bytes;
+use futures_util::stream;
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, RequestInit, RequestRedirect, Response};
+use web_sys::{
+    AbortController, Headers, ReadableStreamDefaultReader, RequestInit, RequestRedirect, Response,
+};
 
-use super::http_client::{HttpClient, HttpRequest, HttpResponse};
+use super::http_client::{HttpClient, HttpRequest, HttpResponse, HttpStream};
 use crate::platform::{self, BoxFuture};
 use crate::{Error, ErrorKind, Result};
 
@@ -28,31 +32,61 @@ impl FetchClient {
 impl HttpClient for FetchClient {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         platform::send(async move {
-            let headers = Headers::new().map_err(not_sent)?;
-            for (name, value) in request.headers.iter() {
-                headers.set(name, value).map_err(not_sent)?;
-            }
             let abort = AbortOnDrop::new()?;
-            let init = RequestInit::new();
-            init.set_method("POST");
-            // A redirect might lead the token to another host.
-            init.set_redirect(RequestRedirect::Manual);
-            init.set_headers(&headers);
-            init.set_body(&Uint8Array::from(&*request.body));
-            init.set_signal(Some(&abort.controller.signal()));
-            let promise = global_fetch(&request.url, &init).map_err(not_sent)?;
-            // fetch does not tell whether the request had left when it failed.
-            let response: Response =
-                JsFuture::from(promise).await.map_err(lost)?.dyn_into().map_err(lost)?;
-            let status = response.status();
-            let retry_after = response.headers().get("retry-after").ok().flatten();
+            let response = fetch(&request, &abort).await?;
             // A body that nobody reads holds one of a Worker's few connections, so it is always read.
             let body =
                 JsFuture::from(response.array_buffer().map_err(lost)?).await.map_err(lost)?;
             abort.disarm();
-            Ok(HttpResponse::new(status, retry_after, Uint8Array::new(&body).to_vec().into()))
+            let headers = response.headers();
+            let header = |name| headers.get(name).ok().flatten();
+            Ok(HttpResponse::new(response.status(), header, Uint8Array::new(&body).to_vec()))
         })
     }
+
+    fn can_stream(&self) -> bool {
+        true
+    }
+
+    fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
+        platform::send(async move {
+            let abort = AbortOnDrop::new()?;
+            let response = fetch(&request, &abort).await?;
+            let reader = match response.body() {
+                Some(body) => body.get_reader().dyn_into::<ReadableStreamDefaultReader>(),
+                None => Err(JsValue::UNDEFINED.into()),
+            };
+            let reader = reader.map_err(|error| lost(error.into()))?;
+            // The fetch goes on until the stream is dropped.
+            let body = stream::try_unfold((reader, abort), |(reader, abort)| async move {
+                let piece = JsFuture::from(reader.read()).await.map_err(lost)?;
+                let field = |name: &str| js_sys::Reflect::get(&piece, &name.into()).map_err(lost);
+                if field("done")?.is_truthy() {
+                    return Ok(None);
+                }
+                let bytes = Uint8Array::new(&field("value")?).to_vec();
+                Ok(Some((Bytes::from(bytes), (reader, abort))))
+            });
+            Ok(HttpStream::new(response.status(), platform::send_stream(body)))
+        })
+    }
+}
+
+async fn fetch(request: &HttpRequest, abort: &AbortOnDrop) -> Result<Response> {
+    let headers = Headers::new().map_err(not_sent)?;
+    for (name, value) in request.all_headers() {
+        headers.set(name, value).map_err(not_sent)?;
+    }
+    let init = RequestInit::new();
+    init.set_method("POST");
+    // A redirect might lead the token to another host.
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_headers(&headers);
+    init.set_body(&Uint8Array::from(&*request.body));
+    init.set_signal(Some(&abort.controller.signal()));
+    let promise = global_fetch(&request.url, &init).map_err(not_sent)?;
+    // fetch does not tell whether the request had left when it failed.
+    JsFuture::from(promise).await.map_err(lost)?.dyn_into().map_err(lost)
 }
 
 /// Aborts the fetch when its future is dropped before the end: a deadline, a cancelled request.

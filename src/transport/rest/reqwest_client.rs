@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::http_client::{HttpClient, HttpRequest, HttpResponse};
+use futures_util::stream::{self, StreamExt};
+
+use super::http_client::{HttpClient, HttpRequest, HttpResponse, HttpStream};
 use crate::platform::BoxFuture;
 use crate::{Error, ErrorKind, Result};
 
@@ -35,21 +37,40 @@ impl ReqwestClient {
     }
 }
 
+impl ReqwestClient {
+    async fn send(&self, request: HttpRequest) -> Result<reqwest::Response> {
+        let call = request
+            .all_headers()
+            .fold(self.0.post(&request.url), |call, (name, value)| call.header(name, value));
+        call.body(request.body).send().await.map_err(classify)
+    }
+}
+
 impl HttpClient for ReqwestClient {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         Box::pin(async move {
-            let headers = request.headers.iter();
-            let call = headers
-                .fold(self.0.post(request.url), |call, (name, value)| call.header(*name, value));
-            let response = call.body(request.body).send().await.map_err(classify)?;
+            let mut response = self.send(request).await?;
             let status = response.status().as_u16();
-            let retry_after = response
-                .headers()
-                .get("retry-after")
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned);
+            let headers = std::mem::take(response.headers_mut());
             let body = response.bytes().await.map_err(classify)?;
-            Ok(HttpResponse::new(status, retry_after, body))
+            let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
+            Ok(HttpResponse::new(status, header, body))
+        })
+    }
+
+    fn can_stream(&self) -> bool {
+        true
+    }
+
+    fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
+        Box::pin(async move {
+            let response = self.send(request).await?;
+            let status = response.status().as_u16();
+            let body = stream::try_unfold(response, |mut response| async move {
+                let piece = response.chunk().await.map_err(classify)?;
+                Ok(piece.map(|piece| (piece, response)))
+            });
+            Ok(HttpStream::new(status, body.boxed()))
         })
     }
 }

@@ -31,6 +31,7 @@ use crate::{Error, ErrorKind, Result, Value};
 #[non_exhaustive]
 pub struct TcpOptions {
     url: SecretString,
+    username: Option<String>,
     password: Option<SecretString>,
     connect_timeout: Duration,
     root_certificate: Option<Vec<u8>>,
@@ -41,10 +42,18 @@ impl TcpOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into().into(),
+            username: None,
             password: None,
             connect_timeout: Duration::from_secs(5),
             root_certificate: None,
         }
+    }
+
+    /// The name of an ACL user, instead of the URL's. Default: the user `default`.
+    #[must_use]
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
     }
 
     /// The password, instead of the URL's.
@@ -101,10 +110,14 @@ impl TcpTransport {
             )
         };
         let mut info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
-        if let Some(password) = &options.password {
-            let settings = info.redis_settings().clone().set_password(password.expose_secret());
-            info = info.set_redis_settings(settings);
+        let mut settings = info.redis_settings().clone();
+        if let Some(username) = &options.username {
+            settings = settings.set_username(username);
         }
+        if let Some(password) = &options.password {
+            settings = settings.set_password(password.expose_secret());
+        }
+        info = info.set_redis_settings(settings);
         // A call fails when the connection does; the next call tries again. Deadlines are a layer's business.
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)

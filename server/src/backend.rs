@@ -1,0 +1,186 @@
+//! What stands behind the server: an embedded engine, perhaps with a replica that lags, or a real Redis.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use edgecask::command::Access;
+use edgecask::layer::Deadline;
+use edgecask::transport::Results;
+use edgecask::transport::memory::MemoryTransport;
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+use edgecask::{Client, Command, Error, Value};
+
+use crate::access::Permission;
+use crate::scripts::Scripts;
+
+pub(crate) struct Backend {
+    primary: Client,
+    redis: Option<Redis>,
+    replica: Option<Replica>,
+}
+
+struct Redis {
+    url: String,
+    scripts: Scripts,
+}
+
+/// The primary's state some writes ago.
+struct Replica {
+    engine: MemoryTransport,
+    copy: Mutex<(u64, Client)>,
+    /// How many requests that write the primary has carried out.
+    offset: AtomicU64,
+}
+
+/// How a request wants to read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Freshness {
+    /// At least as new as this.
+    pub(crate) offset: u64,
+    /// Whatever it asks for, the replica answers.
+    pub(crate) stale: bool,
+}
+
+impl Backend {
+    pub(crate) fn memory(engine: MemoryTransport, lagging_replica: bool) -> Self {
+        let replica = lagging_replica.then(|| Replica {
+            copy: Mutex::new((0, Client::new(engine.fork()))),
+            engine: engine.clone(),
+            offset: AtomicU64::new(0),
+        });
+        Self { primary: Client::new(engine), redis: None, replica }
+    }
+
+    pub(crate) fn redis(url: &str) -> Result<Self, Error> {
+        let primary = connect(TcpOptions::new(url))?;
+        let redis = Redis { url: url.to_owned(), scripts: Scripts::default() };
+        Ok(Self { primary, redis: Some(redis), replica: None })
+    }
+
+    /// A connection of an ACL user, if Redis accepts the password.
+    pub(crate) async fn user(&self, name: &str, password: &str) -> Option<Client> {
+        let redis = self.redis.as_ref()?;
+        let options = TcpOptions::new(&redis.url).username(name).password(password);
+        let client = connect(options).ok()?;
+        // A user who may not PING has given the right password all the same.
+        match client.send(&Command::new("PING")).await {
+            Ok(_) => Some(client),
+            Err(error) => (error.code() == Some("NOPERM")).then_some(client),
+        }
+    }
+
+    /// By whom a request is served, and the sync token's offset of its answer.
+    fn route(&self, permission: &Permission, commands: &[Command], want: Freshness) -> Route<'_> {
+        if let Permission::User(client) = permission {
+            return Route { client: client.clone(), replica: None, writes: true, copied: 0 };
+        }
+        let reads = commands.iter().all(|command| command.info().access == Access::Read);
+        if let Some(replica) = self.replica.as_ref().filter(|_| reads) {
+            let copy = replica.copy();
+            if want.stale || want.offset <= copy.0 {
+                let client = copy.1.clone();
+                return Route { client, replica: Some(replica), writes: false, copied: copy.0 };
+            }
+        }
+        let replica = self.replica.as_ref();
+        Route { client: self.primary.clone(), replica, writes: true, copied: 0 }
+    }
+
+    pub(crate) async fn send(
+        &self,
+        permission: &Permission,
+        command: &Command,
+        want: Freshness,
+    ) -> (Result<Value, Error>, u64) {
+        let route = self.route(permission, std::slice::from_ref(command), want);
+        let translated = self.redis.as_ref().and_then(|redis| redis.scripts.translate(command));
+        let result = match translated {
+            Some(translated) => {
+                let result = route.client.send(&translated.command).await;
+                result.map(|value| translated.reply.map_or(value, Value::bulk))
+            }
+            None => route.client.send(command).await,
+        };
+        (result, route.offset())
+    }
+
+    pub(crate) async fn send_all(
+        &self,
+        permission: &Permission,
+        commands: &[Command],
+        atomic: bool,
+        want: Freshness,
+    ) -> (Result<Results, Error>, u64) {
+        let route = self.route(permission, commands, want);
+        let mut replies = Vec::new();
+        let mut sent = std::borrow::Cow::Borrowed(commands);
+        if let Some(redis) = &self.redis {
+            for (at, command) in commands.iter().enumerate() {
+                if let Some(translated) = redis.scripts.translate(command) {
+                    sent.to_mut()[at] = translated.command;
+                    replies.extend(translated.reply.map(|reply| (at, reply)));
+                }
+            }
+        }
+        let mut results = if atomic {
+            route.client.send_transaction(&sent).await
+        } else {
+            route.client.send_pipeline(&sent).await
+        };
+        if let Ok(results) = &mut results {
+            for (at, reply) in replies {
+                if let Some(Ok(value)) = results.get_mut(at) {
+                    *value = Value::bulk(reply);
+                }
+            }
+        }
+        (results, route.offset())
+    }
+
+    /// The client that listens for a request.
+    pub(crate) fn listener(&self, permission: &Permission) -> Client {
+        match permission {
+            Permission::User(client) => client.clone(),
+            Permission::Everything | Permission::ReadOnly => self.primary.clone(),
+        }
+    }
+
+    /// Lets the replica catch up.
+    pub(crate) fn replicate(&self) {
+        if let Some(replica) = &self.replica {
+            let mut copy = replica.copy();
+            // What is written from here on is in the copy or not, but not in its offset.
+            let offset = replica.offset.load(Ordering::SeqCst);
+            if copy.0 != offset {
+                *copy = (offset, Client::new(replica.engine.fork()));
+            }
+        }
+    }
+}
+
+struct Route<'a> {
+    client: Client,
+    replica: Option<&'a Replica>,
+    writes: bool,
+    copied: u64,
+}
+
+impl Route<'_> {
+    /// The state that the answer shows, told after the request was carried out.
+    fn offset(&self) -> u64 {
+        match self.replica {
+            Some(replica) if self.writes => replica.offset.fetch_add(1, Ordering::SeqCst) + 1,
+            _ => self.copied,
+        }
+    }
+}
+
+impl Replica {
+    fn copy(&self) -> MutexGuard<'_, (u64, Client)> {
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(options: TcpOptions) -> Result<Client, Error> {
+    Ok(Client::new(TcpTransport::new(options)?).layer(Deadline::default()))
+}

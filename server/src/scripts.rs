@@ -1,0 +1,142 @@
+//! Upstash's own script flag. `#!lua flags=allow-key-locking` is unknown to Redis, so it is taken out on the way there,
+//! and the sha that the client knows is kept beside the one that Redis knows.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use edgecask::Command;
+
+const FLAG: &str = "allow-key-locking";
+
+#[derive(Default)]
+pub(crate) struct Scripts {
+    /// The client's sha, and Redis's.
+    shas: Mutex<HashMap<String, String>>,
+}
+
+/// A command as Redis understands it.
+pub(crate) struct Translated {
+    pub(crate) command: Command,
+    /// The reply to give in place of Redis's.
+    pub(crate) reply: Option<String>,
+}
+
+impl Scripts {
+    /// `None` if the command can go as it is.
+    pub(crate) fn translate(&self, command: &Command) -> Option<Translated> {
+        match command.name() {
+            "EVAL" | "EVAL_RO" => {
+                let (_, plain) = self.learn(command.get(0)?)?;
+                Some(Translated { command: replaced(command, 0, &plain), reply: None })
+            }
+            "SCRIPT" if is(command, "LOAD") => {
+                let (sha, plain) = self.learn(command.get(1)?)?;
+                Some(Translated { command: replaced(command, 1, &plain), reply: Some(sha) })
+            }
+            "EVALSHA" | "EVALSHA_RO" => self.with_known_shas(command, 0..1),
+            "SCRIPT" if is(command, "EXISTS") => self.with_known_shas(command, 1..usize::MAX),
+            "FUNCTION" if is(command, "LOAD") => {
+                let at = command.args().len().checked_sub(1)?;
+                let plain = without_flag(command.get(at)?)?;
+                Some(Translated { command: replaced(command, at, &plain), reply: None })
+            }
+            _ => None,
+        }
+    }
+
+    /// The sha that the client knows, and the source without the flag.
+    fn learn(&self, source: &[u8]) -> Option<(String, String)> {
+        let plain = without_flag(source)?;
+        let (sha, redis_sha) = (sha1(source), sha1(plain.as_bytes()));
+        let mut shas = self.shas.lock().unwrap_or_else(PoisonError::into_inner);
+        shas.insert(sha.clone(), redis_sha);
+        Some((sha, plain))
+    }
+
+    fn with_known_shas(
+        &self,
+        command: &Command,
+        places: std::ops::Range<usize>,
+    ) -> Option<Translated> {
+        let shas = self.shas.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |arg: &[u8]| shas.get(&String::from_utf8_lossy(arg).to_ascii_lowercase());
+        let mut found = false;
+        let args = command.args().enumerate().map(|(at, arg)| {
+            match known(arg).filter(|_| places.contains(&at)) {
+                Some(sha) => {
+                    found = true;
+                    sha.as_bytes()
+                }
+                None => arg,
+            }
+        });
+        let command = Command::new(command.name().to_owned()).args_from(args);
+        found.then_some(Translated { command, reply: None })
+    }
+}
+
+fn is(command: &Command, word: &str) -> bool {
+    command.get(0).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn replaced(command: &Command, place: usize, by: &str) -> Command {
+    let args =
+        command.args().enumerate().map(|(at, arg)| if at == place { by.as_bytes() } else { arg });
+    Command::new(command.name().to_owned()).args_from(args)
+}
+
+/// The source without the flag, if it is there. The number of lines stays, for Lua's error messages.
+fn without_flag(source: &[u8]) -> Option<String> {
+    let source = std::str::from_utf8(source).ok()?;
+    let (first, rest) = source.split_once('\n')?;
+    let shebang = first.trim_end_matches('\r').strip_prefix("#!")?;
+    if !shebang.contains(FLAG) {
+        return None;
+    }
+    let words = shebang.split_whitespace().filter_map(|word| match word.strip_prefix("flags=") {
+        Some(flags) => {
+            let others: Vec<&str> = flags.split(',').filter(|flag| *flag != FLAG).collect();
+            (!others.is_empty()).then(|| format!("flags={}", others.join(",")))
+        }
+        None => Some(word.to_owned()),
+    });
+    let words: Vec<String> = words.collect();
+    Some(format!("#!{}\n{rest}", words.join(" ")))
+}
+
+fn sha1(source: &[u8]) -> String {
+    sha1_smol::Sha1::from(source).digest().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_one_flag_is_taken_out() {
+        let plain = |source: &str| without_flag(source.as_bytes());
+        assert_eq!(
+            plain("#!lua flags=allow-key-locking\nreturn 1").as_deref(),
+            Some("#!lua\nreturn 1")
+        );
+        assert_eq!(
+            plain("#!lua name=x flags=no-writes,allow-key-locking\r\nreturn 1").as_deref(),
+            Some("#!lua name=x flags=no-writes\nreturn 1")
+        );
+        assert_eq!(plain("#!lua flags=no-writes\nreturn 1"), None);
+        assert_eq!(plain("return 'flags=allow-key-locking'\n"), None);
+    }
+
+    #[test]
+    fn a_client_goes_on_using_its_own_sha() {
+        let scripts = Scripts::default();
+        let source = "#!lua flags=allow-key-locking\nreturn 1";
+        let evalsha = Command::new("EVALSHA").arg(sha1(source.as_bytes()).to_uppercase()).arg(0);
+        assert!(scripts.translate(&evalsha).is_none());
+        let load = scripts.translate(&Command::new("SCRIPT").arg("load").arg(source));
+        assert_eq!(load.and_then(|load| load.reply), Some(sha1(source.as_bytes())));
+        let sent = scripts.translate(&evalsha).map(|translated| translated.command);
+        let plain = sha1(b"#!lua\nreturn 1");
+        assert_eq!(sent.and_then(|sent| Some(sent.get(0)? == plain.as_bytes())), Some(true));
+    }
+}

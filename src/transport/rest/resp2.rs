@@ -1,0 +1,175 @@
+//! Replies in RESP2, the form that Redis itself speaks. Strings are slices of the body: nothing is copied.
+
+use bytes::Bytes;
+
+use crate::{Error, Result, Value};
+
+/// Why a body is not RESP2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Malformed {
+    /// It ends too early.
+    Incomplete,
+    /// The byte at this place cannot stand there.
+    At(usize),
+}
+
+/// Whether a body is RESP2 rather than JSON or a page: their first bytes differ.
+pub(super) fn is_resp2(body: &[u8]) -> bool {
+    matches!(body.first(), Some(b'+' | b'-' | b':' | b'$' | b'*'))
+}
+
+/// A body of one reply.
+pub(super) fn one(body: &Bytes) -> Result<Result<Value>, Malformed> {
+    let mut reader = Reader { body, at: 0 };
+    let reply = reader.reply(0)?;
+    reader.end()?;
+    Ok(reply)
+}
+
+/// A body of the replies to `count` commands. The documentation does not say how they are put together, so both forms
+/// that make sense are read: one reply after the other, and one array of them all.
+pub(super) fn many(body: &Bytes, count: usize) -> Result<Vec<Result<Value>>, Malformed> {
+    let mut reader = Reader { body, at: 0 };
+    let in_a_row = reader.replies(count, 0).and_then(|replies| reader.end().map(|()| replies));
+    in_a_row.or_else(|malformed| {
+        let mut reader = Reader { body, at: 0 };
+        match reader.line() {
+            Ok((b'*', length)) if parse(length) == Some(count as i64) => {
+                let replies = reader.replies(count, 0)?;
+                reader.end()?;
+                Ok(replies)
+            }
+            _ => Err(malformed),
+        }
+    })
+}
+
+/// Deeper nesting than any command gives; a body from outside must not exhaust the stack.
+const DEEPEST: usize = 128;
+
+struct Reader<'a> {
+    body: &'a Bytes,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn replies(&mut self, count: usize, depth: usize) -> Result<Vec<Result<Value>>, Malformed> {
+        // Each takes three bytes at the least, so a false count reserves no more than the body holds.
+        let mut replies = Vec::with_capacity(count.min((self.body.len() - self.at) / 3));
+        for _ in 0..count {
+            replies.push(self.reply(depth)?);
+        }
+        Ok(replies)
+    }
+
+    fn reply(&mut self, depth: usize) -> Result<Result<Value>, Malformed> {
+        let start = self.at;
+        let malformed = Malformed::At(start);
+        let (kind, content) = self.line()?;
+        match kind {
+            b'+' => Ok(Ok(Value::Simple(self.body.slice_ref(content)))),
+            b'-' => Ok(Err(Error::server(&String::from_utf8_lossy(content)))),
+            b':' => Ok(Ok(match parse(content) {
+                Some(number) => Value::Integer(number),
+                // What does not fit stays as its digits.
+                None if is_number(content) => Value::Bulk(self.body.slice_ref(content)),
+                None => return Err(malformed),
+            })),
+            b'$' => match parse(content).ok_or(malformed)? {
+                -1 => Ok(Ok(Value::Nil)),
+                length => {
+                    let length = usize::try_from(length).map_err(|_| malformed)?;
+                    let end = self.at.checked_add(length).ok_or(malformed)?;
+                    let after = end.checked_add(2).ok_or(malformed)?;
+                    let tail = self.body.get(end..after).ok_or(Malformed::Incomplete)?;
+                    if tail != b"\r\n" {
+                        return Err(Malformed::At(end));
+                    }
+                    let bytes = self.body.slice(self.at..end);
+                    self.at = after;
+                    Ok(Ok(Value::Bulk(bytes)))
+                }
+            },
+            b'*' => match parse(content).ok_or(malformed)? {
+                -1 => Ok(Ok(Value::Nil)),
+                _ if depth >= DEEPEST => Err(malformed),
+                count => {
+                    let count = usize::try_from(count).map_err(|_| malformed)?;
+                    let items = self.replies(count, depth + 1)?;
+                    Ok(items.into_iter().collect::<Result<_>>().map(Value::Array))
+                }
+            },
+            _ => Err(malformed),
+        }
+    }
+
+    /// The first byte of a line, and what follows it.
+    fn line(&mut self) -> Result<(u8, &'a [u8]), Malformed> {
+        let rest = &self.body[self.at..];
+        let end = rest.windows(2).position(|pair| pair == b"\r\n").ok_or(Malformed::Incomplete)?;
+        let (kind, content) = rest[..end].split_first().ok_or(Malformed::At(self.at))?;
+        self.at += end + 2;
+        Ok((*kind, content))
+    }
+
+    fn end(&self) -> Result<(), Malformed> {
+        if self.at == self.body.len() { Ok(()) } else { Err(Malformed::At(self.at)) }
+    }
+}
+
+fn parse(digits: &[u8]) -> Option<i64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn is_number(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &'static str) -> Result<Result<Value>, Malformed> {
+        one(&Bytes::from_static(body.as_bytes()))
+    }
+
+    #[test]
+    fn every_type_is_read() {
+        let value = |body| read(body).ok().and_then(Result::ok);
+        assert_eq!(value("+OK\r\n"), Some(Value::OK));
+        assert_eq!(value(":-42\r\n"), Some(Value::Integer(-42)));
+        assert_eq!(value(":18446744073709551615\r\n"), Some(Value::bulk("18446744073709551615")));
+        assert_eq!(value("$4\r\na\r\nb\r\n"), Some(Value::bulk("a\r\nb")));
+        assert_eq!(value("$0\r\n\r\n"), Some(Value::bulk("")));
+        assert_eq!([value("$-1\r\n"), value("*-1\r\n")], [Some(Value::Nil), Some(Value::Nil)]);
+        let nested = Value::Array(vec![Value::Array(vec![]), Value::Integer(1), Value::Nil]);
+        assert_eq!(value("*3\r\n*0\r\n:1\r\n$-1\r\n"), Some(nested));
+        let error =
+            read("-WRONGTYPE no\r\n").map(|reply| reply.map_err(|e| e.code() == Some("WRONGTYPE")));
+        assert_eq!(error, Ok(Err(true)));
+    }
+
+    #[test]
+    fn what_is_broken_is_told_apart() {
+        for body in ["+OK", "$5\r\nab", "*2\r\n:1\r\n", "$2\r\nab"] {
+            assert_eq!(read(body).err(), Some(Malformed::Incomplete), "{body:?}");
+        }
+        for body in ["?x\r\n", "+OK\r\nmore\r\n", "$-2\r\n", ":x\r\n", "$1\r\nabc\r\n", "\r\n"] {
+            assert!(matches!(read(body), Err(Malformed::At(_))), "{body:?}");
+        }
+        let deep = Bytes::from("*1\r\n".repeat(100_000));
+        assert!(matches!(one(&deep), Err(Malformed::At(_))));
+        assert!(read("*9999999999\r\n").is_err());
+    }
+
+    #[test]
+    fn a_batch_comes_in_a_row_or_as_an_array() {
+        for body in [":1\r\n-ERR no\r\n", "*2\r\n:1\r\n-ERR no\r\n"] {
+            let replies = many(&Bytes::from_static(body.as_bytes()), 2).unwrap_or_default();
+            assert_eq!(replies.len(), 2, "{body:?}");
+            assert!(replies[0].is_ok() && replies[1].is_err(), "{body:?}");
+        }
+        assert!(many(&Bytes::from_static(b":1\r\n"), 2).is_err());
+    }
+}

@@ -1,0 +1,125 @@
+//! Subscriptions over server-sent events: one request that stays open for each channel or pattern.
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use percent_encoding::percent_encode;
+use sse_stream::SseByteStream;
+
+use super::encode::SEGMENT;
+use super::http_client::HttpStream;
+use crate::transport::{Message, Messages, Subscription};
+use crate::{Error, ErrorKind, Result};
+
+/// One channel, one pattern, or everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Topic {
+    Channel(Bytes),
+    Pattern(Bytes),
+    Monitor,
+}
+
+impl Topic {
+    pub(super) fn all(to: &Subscription) -> Vec<Self> {
+        match to {
+            Subscription::Channels(names) => names.iter().cloned().map(Self::Channel).collect(),
+            Subscription::Patterns(names) => names.iter().cloned().map(Self::Pattern).collect(),
+            Subscription::Monitor => vec![Self::Monitor],
+        }
+    }
+
+    pub(super) fn path(&self) -> String {
+        match self {
+            Self::Channel(name) => format!("/subscribe/{}", percent_encode(name, SEGMENT)),
+            Self::Pattern(name) => format!("/psubscribe/{}", percent_encode(name, SEGMENT)),
+            Self::Monitor => "/monitor".to_owned(),
+        }
+    }
+
+    /// The message of an event, if it is one. Fields are joined by commas that names may hold too, so what is known of
+    /// the name decides where it ends.
+    fn message(&self, event: &str) -> Option<Message> {
+        match self {
+            Self::Channel(name) => {
+                let rest = event.as_bytes().strip_prefix(b"message,")?.strip_prefix(&name[..])?;
+                let payload = rest.strip_prefix(b",")?;
+                Some(Message::new(name.clone(), Bytes::copy_from_slice(payload)))
+            }
+            Self::Pattern(pattern) => {
+                let rest = event.as_bytes().strip_prefix(b"pmessage,")?;
+                let rest = rest.strip_prefix(&pattern[..])?.strip_prefix(b",")?;
+                // The channel begins with what stands before the pattern's first wildcard.
+                let literal = pattern.iter().take_while(|byte| !b"*?[\\".contains(byte)).count();
+                let comma = rest.iter().skip(literal).position(|byte| *byte == b',')?;
+                let (channel, payload) = rest.split_at(literal + comma);
+                let copy = Bytes::copy_from_slice;
+                Some(Message::new(copy(channel), copy(&payload[1..])).matching(pattern.clone()))
+            }
+            Self::Monitor => {
+                (event != "\"OK\"").then(|| Message::new(Bytes::new(), event.to_owned()))
+            }
+        }
+    }
+}
+
+/// The messages of all topics. They end together: a gap in one of them must show.
+pub(super) async fn messages<F>(topics: Vec<Topic>, open: impl Fn(Topic) -> F) -> Result<Messages>
+where
+    F: Future<Output = Result<HttpStream>>,
+{
+    let opened = topics.into_iter().map(|topic| {
+        let answer = open(topic.clone());
+        async move { listening(topic, answer.await?).await }
+    });
+    Ok(stream::select_all(try_join_all(opened).await?).boxed())
+}
+
+/// Waits for the first event, by which the server says that it listens.
+async fn listening(
+    topic: Topic,
+    answer: HttpStream,
+) -> Result<BoxStream<'static, Result<Message>>> {
+    let mut events = SseByteStream::new(answer.body).boxed();
+    let broken_off =
+        || Error::new(ErrorKind::Disconnected, "the stream of events ended: the server closed it");
+    let first = match events.next().await {
+        Some(first) => first.map_err(lost)?,
+        None => return Err(broken_off()),
+    };
+    let first = first.data.as_deref().and_then(|data| topic.message(data)).map(Ok);
+    let rest = events.filter_map(move |event| {
+        let message = match event {
+            Ok(event) => event.data.as_deref().and_then(|data| topic.message(data)).map(Ok),
+            Err(error) => Some(Err(lost(error))),
+        };
+        std::future::ready(message)
+    });
+    let end = stream::once(async move { Err(broken_off()) });
+    Ok(stream::iter(first).chain(rest).chain(end).boxed())
+}
+
+fn lost(error: sse_stream::Error) -> Error {
+    match error {
+        sse_stream::Error::Body(cause) => Error::store(cause),
+        _ => Error::new(ErrorKind::Protocol, "the stream of events is not text"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_commas_are_known_by_their_subscription() {
+        let topic = Topic::Channel("a,b".into());
+        let message = topic.message("message,a,b,x,y\nz");
+        assert_eq!(message, Some(Message::new("a,b", "x,y\nz")));
+        assert_eq!(topic.message("subscribe,a,b,1"), None);
+        assert_eq!(topic.message("message,other,x"), None);
+        let topic = Topic::Pattern("n,*".into());
+        let message = topic.message("pmessage,n,*,n,today,x,y");
+        assert_eq!(message, Some(Message::new("n,today", "x,y").matching("n,*")));
+        assert_eq!(Topic::Monitor.message("\"OK\""), None);
+        assert_eq!(Topic::Channel("a/b ?".into()).path(), "/subscribe/a%2Fb%20%3F");
+    }
+}

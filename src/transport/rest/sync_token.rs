@@ -1,0 +1,131 @@
+//! Read your writes: which sync token a request carries, and what an answer's token says.
+//!
+//! A token is opaque: two of them cannot be compared. What is known is which request carried which token, and that
+//! the primary, which carries out all writes in turn, has seen everything that was answered before a write began. So a
+//! token of a write stands for all tokens that had arrived when the write began, and a token of a read for the one that
+//! the read carried. Tokens of writes that overlapped stand for different states; then one write more, which changes
+//! nothing, asks the primary for a token that covers them all.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The tokens that no other one stands for: one at most times.
+#[derive(Debug, Default)]
+pub(super) struct SyncTokens(Mutex<Tokens>);
+
+#[derive(Debug, Default)]
+struct Tokens {
+    newest: Vec<Token>,
+    /// Counts beginnings and arrivals.
+    clock: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    text: String,
+    arrived: u64,
+}
+
+/// A request that is under way.
+#[derive(Debug, Clone)]
+pub(super) struct Ticket {
+    pub(super) carried: Option<String>,
+    began: u64,
+    writes: bool,
+}
+
+impl SyncTokens {
+    fn lock(&self) -> MutexGuard<'_, Tokens> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether writes have overlapped, so that no single token stands for them all.
+    pub(super) fn is_split(&self) -> bool {
+        self.lock().newest.len() > 1
+    }
+
+    /// A request begins; its ticket says which token to carry.
+    pub(super) fn begin(&self, writes: bool) -> Ticket {
+        let mut tokens = self.lock();
+        tokens.clock += 1;
+        let carried = tokens.newest.last().map(|token| token.text.clone());
+        Ticket { carried, began: tokens.clock, writes }
+    }
+
+    /// The answer has come, with this token.
+    pub(super) fn finish(&self, ticket: &Ticket, token: &str) {
+        let mut tokens = self.lock();
+        tokens.clock += 1;
+        let token = Token { text: token.to_owned(), arrived: tokens.clock };
+        let carried = ticket.carried.as_ref();
+        if ticket.writes {
+            tokens.newest.retain(|old| old.arrived > ticket.began && Some(&old.text) != carried);
+            tokens.newest.push(token);
+        } else if let Some(old) = tokens.newest.iter_mut().find(|old| Some(&old.text) == carried) {
+            *old = token;
+        } else if tokens.newest.is_empty() {
+            tokens.newest.push(token);
+        }
+    }
+
+    /// The token to hand on.
+    pub(super) fn export(&self) -> Option<String> {
+        self.lock().newest.last().map(|token| token.text.clone())
+    }
+
+    /// Goes on from a token of another client. What this client knew before is forgotten.
+    pub(super) fn import(&self, token: &str) {
+        let mut tokens = self.lock();
+        tokens.clock += 1;
+        let token = Token { text: token.to_owned(), arrived: tokens.clock };
+        tokens.newest = vec![token];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_has_one_token() {
+        let tokens = SyncTokens::default();
+        assert_eq!(tokens.export(), None);
+        let write = tokens.begin(true);
+        tokens.finish(&write, "1");
+        let read = tokens.begin(false);
+        assert_eq!(read.carried.as_deref(), Some("1"));
+        tokens.finish(&read, "2");
+        assert_eq!((tokens.export().as_deref(), tokens.is_split()), (Some("2"), false));
+    }
+
+    #[test]
+    fn a_late_read_does_not_take_a_write_back() {
+        let tokens = SyncTokens::default();
+        let read = tokens.begin(false);
+        let write = tokens.begin(true);
+        tokens.finish(&write, "new");
+        tokens.finish(&read, "old");
+        assert_eq!(tokens.export().as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn overlapping_writes_are_split_until_a_later_one() {
+        let tokens = SyncTokens::default();
+        let [one, other] = [tokens.begin(true), tokens.begin(true)];
+        tokens.finish(&other, "b");
+        tokens.finish(&one, "a");
+        assert!(tokens.is_split());
+        let overlapping_read = tokens.begin(false);
+        tokens.finish(&overlapping_read, "a2");
+        assert!(tokens.is_split(), "a read cannot join them");
+        let later = tokens.begin(true);
+        tokens.finish(&later, "c");
+        assert_eq!((tokens.export().as_deref(), tokens.is_split()), (Some("c"), false));
+    }
+
+    #[test]
+    fn an_imported_token_is_carried() {
+        let tokens = SyncTokens::default();
+        tokens.import("theirs");
+        assert_eq!(tokens.begin(false).carried.as_deref(), Some("theirs"));
+    }
+}
