@@ -26,6 +26,9 @@ pub enum ErrorKind {
     /// Nothing was sent, because the server did not answer the last calls; see
     /// [`CircuitBreaker`](crate::layer::CircuitBreaker).
     CircuitOpen,
+    /// Nothing was sent, because this request has used up its subrequests; see
+    /// [`RequestBudget`](crate::layer::RequestBudget).
+    BudgetSpent,
     /// No answer within the time allowed.
     Timeout,
     /// The connection was lost, or the answer broke off, after the request had left.
@@ -58,6 +61,7 @@ impl ErrorKind {
             Self::Unsupported => "not supported",
             Self::Connect => "cannot connect",
             Self::CircuitOpen => "circuit open",
+            Self::BudgetSpent => "budget spent",
             Self::Timeout => "timed out",
             Self::Disconnected => "connection lost",
             Self::Unauthorized => "unauthorized",
@@ -124,7 +128,8 @@ impl Error {
             | ErrorKind::InvalidInput
             | ErrorKind::Unsupported
             | ErrorKind::Connect
-            | ErrorKind::CircuitOpen => Outcome::NotSent,
+            | ErrorKind::CircuitOpen
+            | ErrorKind::BudgetSpent => Outcome::NotSent,
             ErrorKind::Unauthorized
             | ErrorKind::Throttled
             | ErrorKind::Server

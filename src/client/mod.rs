@@ -175,7 +175,7 @@ impl Client {
                 reply => reply,
             }
         };
-        Call::new(Box::pin(future), R::from_value)
+        Call::from_future(Box::pin(future), R::from_value)
     }
 
     /// The messages of some channels, from now on. Redis SUBSCRIBE. The subscriber reconnects by itself and shows every
@@ -255,8 +255,7 @@ impl Execute for Client {
     type Reply<R> = Call<R>;
 
     fn execute_with<R>(&self, command: Command, convert: fn(Value) -> Result<R>) -> Call<R> {
-        let client = self.clone();
-        Call::new(Box::pin(async move { client.send(&command).await }), convert)
+        Call::new(self.clone(), command, convert)
     }
 }
 

@@ -5,19 +5,34 @@
 //!
 //! | layer | what it does |
 //! |---|---|
+//! | [`RequestBudget`] | keeps a Worker's limits on subrequests and connections |
 //! | [`Deadline`] | limits each attempt |
 //! | [`CircuitBreaker`] | stops asking a server that does not answer |
+//! | [`AutoPipeline`] | lets commands of the same moment share a round trip |
 //! | [`Retry`] | sends again what failed and is safe; an open circuit ends it |
-//! | [`Deadline`] | limits the whole call |
+//! | [`Fallback`] | asks another transport when this one is away |
+//! | [`Deadline`] | limits the whole call; for one call there is [`Call::within`](crate::Call::within) |
+//! | [`KeyPrefix`] | gives a tenant or an environment its own keyspace |
+//! | [`Observe`] | spans for `tracing`, counts for `metrics` |
 
+mod auto_pipeline;
 mod circuit_breaker;
 mod deadline;
+mod fallback;
+mod key_prefix;
+mod observe;
+mod request_budget;
 mod retry;
 
 use std::sync::Arc;
 
+pub use auto_pipeline::AutoPipeline;
 pub use circuit_breaker::CircuitBreaker;
 pub use deadline::Deadline;
+pub use fallback::Fallback;
+pub use key_prefix::KeyPrefix;
+pub use observe::{Observe, Observed};
+pub use request_budget::RequestBudget;
 pub use retry::Retry;
 
 use crate::transport::Transport;

@@ -1,6 +1,7 @@
 //! Tests against real servers.
 #![cfg_attr(test, allow(clippy::print_stderr))]
 
+mod auto_pipeline;
 mod coherence;
 mod command_table;
 mod consistency;
@@ -10,6 +11,7 @@ mod engine;
 mod fault_plan;
 mod faults;
 mod formats;
+mod layers;
 mod rest_server;
 mod retry;
 mod revocation;

@@ -1,0 +1,83 @@
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::command::{Access, Command};
+
+/// The keys that commands touch, as hashes: a false match only costs a wait.
+#[derive(Default)]
+pub(super) struct Footprint {
+    reads: HashSet<u64>,
+    writes: HashSet<u64>,
+    /// Reads or writes keys that are not known from the command.
+    reads_any: bool,
+    writes_any: bool,
+}
+
+impl Footprint {
+    pub(super) fn of<'a>(
+        commands: impl Iterator<Item = &'a Command>,
+        hasher: &RandomState,
+    ) -> Self {
+        let mut touches = Self::default();
+        for command in commands {
+            let info = command.info();
+            let writes = info.access == Access::Write;
+            let keys = command.key_positions();
+            if keys.is_empty() && info.access != Access::Control {
+                touches.reads_any = true;
+                touches.writes_any |= writes;
+            }
+            let hashes = keys.into_iter().filter_map(|at| Some(hasher.hash_one(command.get(at)?)));
+            if writes { touches.writes.extend(hashes) } else { touches.reads.extend(hashes) }
+        }
+        touches
+    }
+
+    fn touches_anything(&self) -> bool {
+        self.reads_any || !self.reads.is_empty() || self.writes_anything()
+    }
+
+    fn writes_anything(&self) -> bool {
+        self.writes_any || !self.writes.is_empty()
+    }
+
+    pub(super) fn conflicts(&self, other: &Self) -> bool {
+        let one_way = |a: &Self, b: &Self| {
+            a.writes_any && b.touches_anything()
+                || b.reads_any && a.writes_anything()
+                || a.writes.iter().any(|key| b.reads.contains(key) || b.writes.contains(key))
+        };
+        one_way(self, other) || one_way(other, self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_write_to_the_same_key_conflicts() {
+        let hasher = RandomState::new();
+        let touches = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            let command = Command::new(words.next().unwrap_or_default()).args_from(words);
+            Footprint::of([&command].into_iter(), &hasher)
+        };
+        for (one, other, conflicts) in [
+            ("GET a", "GET a", false),
+            ("SET a 1", "GET a", true),
+            ("SET a 1", "SET a 2", true),
+            ("SET a 1", "GET b", false),
+            ("MGET a b", "DEL b", true),
+            ("FLUSHALL", "GET a", true),
+            ("SCAN 0", "SET a 1", true),
+            ("SCAN 0", "GET a", false),
+            ("EVAL x 0", "GET a", true),
+            ("NOSUCHCOMMAND a", "GET b", true),
+            ("PING", "SET a 1", false),
+        ] {
+            assert_eq!(touches(one).conflicts(&touches(other)), conflicts, "{one}, {other}");
+            assert_eq!(touches(other).conflicts(&touches(one)), conflicts, "{other}, {one}");
+        }
+    }
+}

@@ -1,0 +1,392 @@
+mod footprint;
+
+use std::fmt;
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+
+use self::footprint::Footprint;
+use super::Layer;
+use crate::command::Command;
+use crate::platform::{self, BoxFuture};
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use crate::{Error, ErrorKind, Result, Value};
+
+/// Lets commands that are sent at the same time share a round trip.
+///
+/// Single commands that are ready in the same moment (those of a `join!`, or of many requests that a server handles at
+/// once) are gathered and go as one pipeline. Each caller gets its own reply or error; nobody else's failure touches
+/// it. A call that is dropped before its batch leaves is not sent.
+///
+/// **Order is kept**: a command never overtakes one that was issued before it and touches the same key, if one of
+/// the two writes, also across batches and explicit pipelines, which wait where they have to. Commands that touch
+/// different keys may be under way at the same time.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`commands`](Self::commands) | 1000 in a batch |
+/// | [`bytes`](Self::bytes) | 1 MB in a batch |
+/// | [`delay`](Self::delay) | none: whatever is ready now |
+///
+/// It belongs inside of [`Retry`](super::Retry), which then sends single commands again and not whole batches:
+///
+/// ```
+/// use edgecask::{layer::{AutoPipeline, Deadline, Retry}, prelude::*};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory()
+///     .layer(Deadline::default())
+///     .layer(AutoPipeline::new())
+///     .layer(Retry::new());
+/// let (set, got) = futures_util::join!(client.set("k", "v"), client.get::<String>("k"));
+/// set?;
+/// assert_eq!(got?.as_deref(), Some("v"), "one round trip, in this order");
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// In a Worker, add it to a client that one request made for itself: the callers of a batch wait for the same future,
+/// and a request must not wait for another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AutoPipeline {
+    commands: usize,
+    bytes: usize,
+    delay: Duration,
+}
+
+impl AutoPipeline {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self { commands: 1000, bytes: 1024 * 1024, delay: Duration::ZERO }
+    }
+
+    /// The most commands of a batch, at least 1.
+    #[must_use]
+    pub fn commands(mut self, commands: usize) -> Self {
+        self.commands = commands.max(1);
+        self
+    }
+
+    /// The most bytes of a batch; a longer command goes alone.
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// How long a batch waits for more commands. Without, it takes what is ready in the same moment.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+}
+
+impl Default for AutoPipeline {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Layer for AutoPipeline {
+    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        let queue = Queue {
+            settings: self,
+            inner,
+            open: Mutex::default(),
+            under_way: Mutex::default(),
+            hasher: RandomState::new(),
+        };
+        Arc::new(Gathering { queue: Arc::new(queue) })
+    }
+}
+
+struct Gathering {
+    queue: Arc<Queue>,
+}
+
+struct Queue {
+    settings: AutoPipeline,
+    inner: Arc<dyn Transport>,
+    /// The batch that commands join. Locked before anything else is, so that turns are taken in one order.
+    open: Mutex<Option<Arc<Batch>>>,
+    under_way: Mutex<Order>,
+    hasher: RandomState,
+}
+
+/// What has left, or is about to, in the order in which it was issued.
+#[derive(Default)]
+struct Order {
+    turns: Vec<UnderWay>,
+    next_id: u64,
+}
+
+struct UnderWay {
+    id: u64,
+    touches: Footprint,
+    batch: Weak<Batch>,
+}
+
+/// Commands that share a round trip.
+struct Batch {
+    content: Arc<Content>,
+    /// The round trip. Everybody in the batch drives it, and everybody who has to wait for it: nobody is stuck behind a
+    /// call that its owner does not poll.
+    sent: Shared<BoxFuture<'static, ()>>,
+}
+
+struct Content {
+    kind: Kind,
+    gathered: Mutex<Gathered>,
+    answer: Mutex<Answer>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Single commands of many callers.
+    Gathered,
+    /// A command that cannot be in a pipeline.
+    Alone,
+    Pipeline,
+    Transaction,
+}
+
+#[derive(Default)]
+struct Gathered {
+    /// A caller that goes takes its command out.
+    commands: Vec<Option<Command>>,
+    bytes: usize,
+    /// Its place in the order, once nothing more joins it.
+    turn: Option<Turn>,
+}
+
+#[derive(Default)]
+struct Answer {
+    replies: Vec<Option<Result<Value>>>,
+    /// Why there are no replies at all.
+    failure: Option<Error>,
+}
+
+/// A place in the order: what to wait for, until it is dropped.
+struct Turn {
+    id: u64,
+    after: Vec<Weak<Batch>>,
+    queue: Arc<Queue>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&self.queue.under_way).turns.retain(|other| other.id != self.id);
+    }
+}
+
+impl Turn {
+    async fn wait(&mut self) {
+        for batch in std::mem::take(&mut self.after) {
+            // One that has gone, or was given up by all its callers, is not waited for.
+            if let Some(batch) = batch.upgrade() {
+                batch.sent.clone().await;
+            }
+        }
+    }
+}
+
+impl Queue {
+    /// Takes a place in the order for a batch that nothing more joins.
+    fn close(self: &Arc<Self>, batch: &Arc<Batch>) {
+        let mut gathered = lock(&batch.content.gathered);
+        let touches = Footprint::of(gathered.commands.iter().flatten(), &self.hasher);
+        let mut order = lock(&self.under_way);
+        let after = order.turns.iter().filter(|other| other.touches.conflicts(&touches));
+        let after = after.map(|other| Weak::clone(&other.batch)).collect();
+        order.next_id += 1;
+        let id = order.next_id;
+        order.turns.push(UnderWay { id, touches, batch: Arc::downgrade(batch) });
+        drop(order);
+        gathered.turn = Some(Turn { id, after, queue: Arc::clone(self) });
+    }
+
+    fn close_open(self: &Arc<Self>, open: &mut Option<Arc<Batch>>) {
+        if let Some(batch) = open.take() {
+            self.close(&batch);
+        }
+    }
+
+    fn batch(self: &Arc<Self>, kind: Kind, commands: &[Command]) -> Arc<Batch> {
+        let commands = commands.iter().cloned().map(Some).collect();
+        let content = Arc::new(Content {
+            kind,
+            gathered: Mutex::new(Gathered { commands, ..Gathered::default() }),
+            answer: Mutex::default(),
+        });
+        let sent = Arc::clone(self).send_batch(Arc::clone(&content)).boxed().shared();
+        Arc::new(Batch { content, sent })
+    }
+
+    /// Puts a command into a batch, and gives its place there.
+    fn join(self: &Arc<Self>, command: Command) -> Place {
+        let size = command.len_bytes();
+        let mut open = lock(&self.open);
+        let is_full = open.as_ref().is_some_and(|batch| {
+            let gathered = lock(&batch.content.gathered);
+            gathered.commands.len() >= self.settings.commands
+                || gathered.bytes + size > self.settings.bytes
+        });
+        if is_full {
+            self.close_open(&mut open);
+        }
+        let batch = Arc::clone(open.get_or_insert_with(|| self.batch(Kind::Gathered, &[])));
+        let mut gathered = lock(&batch.content.gathered);
+        gathered.bytes += size;
+        gathered.commands.push(Some(command));
+        let at = gathered.commands.len() - 1;
+        drop(gathered);
+        Place { batch, at }
+    }
+
+    /// Sends commands by themselves, in their turn.
+    async fn by_themselves(self: &Arc<Self>, kind: Kind, commands: &[Command]) -> Result<Results> {
+        let batch = {
+            let mut open = lock(&self.open);
+            self.close_open(&mut open);
+            let batch = self.batch(kind, commands);
+            self.close(&batch);
+            batch
+        };
+        batch.sent.clone().await;
+        let answer = std::mem::take(&mut *lock(&batch.content.answer));
+        match answer.failure {
+            Some(error) => Err(error),
+            None => Ok(answer.replies.into_iter().flatten().collect()),
+        }
+    }
+
+    async fn send_batch(self: Arc<Self>, content: Arc<Content>) {
+        if content.kind == Kind::Gathered {
+            if !self.settings.delay.is_zero() {
+                platform::sleep(self.settings.delay).await;
+            }
+            // As long as others join, the moment is not over.
+            let mut joined = 0;
+            loop {
+                let count = lock(&content.gathered).commands.len();
+                if count == joined {
+                    break;
+                }
+                joined = count;
+                platform::yield_now().await;
+            }
+            let mut open = lock(&self.open);
+            if open.as_ref().is_some_and(|open| Arc::ptr_eq(&open.content, &content)) {
+                self.close_open(&mut open);
+            }
+        }
+        let Some(mut turn) = lock(&content.gathered).turn.take() else { return };
+        turn.wait().await;
+        let slots = std::mem::take(&mut lock(&content.gathered).commands);
+        let mut answer = Answer { replies: slots.iter().map(|_| None).collect(), failure: None };
+        let (places, commands): (Vec<usize>, Vec<Command>) =
+            slots.into_iter().enumerate().filter_map(|(at, slot)| Some((at, slot?))).unzip();
+        let replies = match (content.kind, &commands[..]) {
+            (_, []) => Ok(Vec::new()),
+            (Kind::Gathered | Kind::Alone, [command]) => Ok(vec![self.inner.send(command).await]),
+            (Kind::Transaction, commands) => self.inner.transaction(commands).await,
+            (_, commands) => self.inner.pipeline(commands).await,
+        };
+        match replies {
+            Ok(replies) => {
+                for (at, reply) in places.into_iter().zip(replies) {
+                    answer.replies[at] = Some(reply);
+                }
+            }
+            Err(error) => answer.failure = Some(error),
+        }
+        *lock(&content.answer) = answer;
+    }
+}
+
+/// A command's place in a batch. Dropped before the batch leaves, the command does not leave with it.
+struct Place {
+    batch: Arc<Batch>,
+    at: usize,
+}
+
+impl Place {
+    async fn reply(self) -> Result<Value> {
+        self.batch.sent.clone().await;
+        let mut answer = lock(&self.batch.content.answer);
+        if let Some(failure) = &answer.failure {
+            return Err(failure.clone());
+        }
+        answer.replies.get_mut(self.at).and_then(Option::take).unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::Protocol, "a batch came back without this command's reply"))
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(slot) = lock(&self.batch.content.gathered).commands.get_mut(self.at) {
+            *slot = None;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Gathering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gathering")
+            .field("settings", &self.queue.settings)
+            .field("inner", &self.queue.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transport for Gathering {
+    fn capabilities(&self) -> Capabilities {
+        self.queue.inner.capabilities()
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        let is_text = || command.args().all(|arg| std::str::from_utf8(arg).is_ok());
+        if !command.is_blocking() && (self.capabilities().binary_batches || is_text()) {
+            return Box::pin(async move { self.queue.join(command.clone()).reply().await });
+        }
+        Box::pin(async move {
+            let alone = std::slice::from_ref(command);
+            let mut replies = self.queue.by_themselves(Kind::Alone, alone).await?;
+            replies.pop().unwrap_or_else(|| {
+                Err(Error::new(ErrorKind::Protocol, "a command came back without its reply"))
+            })
+        })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(self.queue.by_themselves(Kind::Pipeline, commands))
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(self.queue.by_themselves(Kind::Transaction, commands))
+    }
+
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.queue.inner.subscribe(to)
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.queue.inner.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.queue.inner.set_sync_token(token);
+    }
+}

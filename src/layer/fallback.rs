@@ -1,0 +1,131 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Layer;
+use crate::command::{Command, Resend};
+use crate::platform::BoxFuture;
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use crate::{Error, ErrorKind, Outcome, Result, Value};
+
+/// Sends to another transport what the first one cannot be reached for, such as an embedded engine while Redis is away.
+///
+/// It takes over after a connection that could not be made and an open circuit; after a lost answer or a timeout only
+/// for commands that may be sent twice ([`Command::resend`]); never after an answer. What was written to the other
+/// transport stays there: it suits caches and limits that may start afresh, not data that has to last. One warning is
+/// logged when it begins and one line when it ends, not one for each call.
+///
+/// ```
+/// use edgecask::{layer::{CircuitBreaker, Fallback}, prelude::*, transport::memory::MemoryTransport};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// # #[cfg(feature = "rest")] {
+/// // Nobody listens there.
+/// let client = Client::rest("http://127.0.0.1:9", "token")?
+///     .layer(CircuitBreaker::default())
+///     .layer(Fallback::to(MemoryTransport::new()));
+/// client.set("k", "v").await?;
+/// assert_eq!(client.get::<String>("k").await?.as_deref(), Some("v"));
+/// # }
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Fallback {
+    other: Arc<dyn Transport>,
+}
+
+impl Fallback {
+    /// To this transport.
+    pub fn to(other: impl Transport) -> Self {
+        Self { other: Arc::new(other) }
+    }
+}
+
+impl Layer for Fallback {
+    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Arc::new(WithFallback { inner, other: self.other, away: AtomicBool::new(false) })
+    }
+}
+
+#[derive(Debug)]
+struct WithFallback {
+    inner: Arc<dyn Transport>,
+    other: Arc<dyn Transport>,
+    away: AtomicBool,
+}
+
+impl WithFallback {
+    async fn either<'a, T>(
+        &'a self,
+        commands: &'a [Command],
+        first: BoxFuture<'a, Result<T>>,
+        second: impl FnOnce() -> BoxFuture<'a, Result<T>> + Send + 'a,
+    ) -> Result<T> {
+        let error = match first.await {
+            Err(error) if is_away(&error, commands) => error,
+            result => {
+                if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the server is reached again: the fallback is over");
+                }
+                return result;
+            }
+        };
+        if !self.away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "the server is not reached: falling back");
+        }
+        second().await
+    }
+}
+
+/// Whether the other transport may take over.
+fn is_away(error: &Error, commands: &[Command]) -> bool {
+    let lost = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Disconnected)
+        || error.kind() == ErrorKind::Http && error.status().is_some_and(|status| status >= 500);
+    match error.outcome() {
+        Outcome::NotSent => matches!(error.kind(), ErrorKind::Connect | ErrorKind::CircuitOpen),
+        Outcome::Unknown => lost && commands.iter().all(|command| command.resend() == Resend::Safe),
+        Outcome::Refused | Outcome::Completed => false,
+    }
+}
+
+impl Transport for WithFallback {
+    /// What both can do.
+    fn capabilities(&self) -> Capabilities {
+        let (one, other) = (self.inner.capabilities(), self.other.capabilities());
+        Capabilities::new(one.backend)
+            .binary_batches(one.binary_batches && other.binary_batches)
+            .blocking(one.blocking && other.blocking)
+            .subscriptions(one.subscriptions)
+            .lua(one.lua && other.lua)
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        let commands = std::slice::from_ref(command);
+        Box::pin(self.either(commands, self.inner.send(command), || self.other.send(command)))
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        let first = self.inner.pipeline(commands);
+        Box::pin(self.either(commands, first, || self.other.pipeline(commands)))
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        let first = self.inner.transaction(commands);
+        Box::pin(self.either(commands, first, || self.other.transaction(commands)))
+    }
+
+    /// Subscriptions stay with the first transport: they reconnect by themselves.
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.inner.subscribe(to)
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.inner.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.inner.set_sync_token(token);
+    }
+}
