@@ -45,6 +45,8 @@ pub enum ErrorKind {
     Server,
     /// A transaction was discarded as a whole; none of its commands ran.
     Discarded,
+    /// Somebody else changed the value again and again; see [`Client::update`](crate::Client::update).
+    Conflict,
     /// The reply arrived, but is not of the Rust type that was asked for.
     Type,
     /// A value could not be turned into bytes, or stored bytes into a value.
@@ -70,6 +72,7 @@ impl ErrorKind {
             Self::Protocol => "unexpected answer",
             Self::Server => "server error",
             Self::Discarded => "transaction discarded",
+            Self::Conflict => "conflict",
             Self::Type => "unexpected type",
             Self::Codec => "codec error",
             Self::Store => "store error",
@@ -133,7 +136,8 @@ impl Error {
             ErrorKind::Unauthorized
             | ErrorKind::Throttled
             | ErrorKind::Server
-            | ErrorKind::Discarded => Outcome::Refused,
+            | ErrorKind::Discarded
+            | ErrorKind::Conflict => Outcome::Refused,
             ErrorKind::Type | ErrorKind::Codec => Outcome::Completed,
             ErrorKind::Timeout
             | ErrorKind::Disconnected

@@ -18,7 +18,7 @@ pub mod store;
 pub mod transport;
 mod value;
 
-pub use client::{Call, Client, Event, Pipeline, Replies, Slot, Subscriber, Transaction};
+pub use client::{Call, Change, Client, Event, Pipeline, Replies, Slot, Subscriber, Transaction};
 pub use command::{Command, Script};
 pub use error::{BoxError, Error, ErrorKind, Outcome, Result};
 pub use key::{Key, Keyspace, Pattern};
@@ -26,20 +26,29 @@ pub use value::{FromValue, Json, Pairs, Value};
 
 /// The Lua scripts that this crate itself uses, for servers that run them by their native twins.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
-    [&*cache::STORE_IF_LEASED].into_iter()
+    [&*cache::STORE_IF_LEASED, &*client::COMPARE_AND_SET, &*client::COMPARE_AND_DELETE].into_iter()
 }
 
 /// Everything that code which sends commands needs: `use edgecask::prelude::*;`.
 pub mod prelude {
     pub use crate::client::Client;
+    pub use crate::command::arrays::ArrayCommands;
+    pub use crate::command::bitmaps::BitmapCommands;
+    pub use crate::command::functions::FunctionCommands;
+    pub use crate::command::geo::GeoCommands;
     pub use crate::command::hashes::HashCommands;
+    pub use crate::command::hyperloglog::HyperLogLogCommands;
+    pub use crate::command::json::JsonCommands;
     pub use crate::command::keys::KeyCommands;
     pub use crate::command::lists::ListCommands;
     pub use crate::command::pubsub::PubSubCommands;
     pub use crate::command::scripting::ScriptingCommands;
+    pub use crate::command::search::SearchCommands;
     pub use crate::command::server::ServerCommands;
     pub use crate::command::sets::SetCommands;
     pub use crate::command::sorted_sets::SortedSetCommands;
+    pub use crate::command::streams::StreamCommands;
     pub use crate::command::strings::StringCommands;
-    pub use crate::command::{Command, Execute};
+    pub use crate::command::vectors::VectorCommands;
+    pub use crate::command::{Command, Execute, cmd};
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use edgecask::layer::{AutoPipeline, CircuitBreaker, Deadline, KeyPrefix, Observe, Retry};
 use edgecask::transport::memory::MemoryTransport;
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Client, Result};
 use edgecask_behaviour::{CASES, Scope};
 use edgecask_server::{Server, ServerOptions};
@@ -37,13 +38,20 @@ fn with_servers(arguments: &Arguments) -> Conclusion {
 
     let engine = MemoryTransport::new();
     let redis_url = redis.url();
-    let transports: [(&str, Connect); 6] = [
+    let resp3_url = redis.url();
+    let transports: [(&str, Connect); 7] = [
         ("layered", layered(rest(&over_redis))),
         ("prefixed", prefixed(rest(&over_redis))),
         ("memory", Arc::new(move || Ok(Client::new(engine.clone())))),
         ("rest_over_memory", rest(&over_memory)),
         ("rest_over_redis", rest(&over_redis)),
         ("tcp", Arc::new(move || Client::tcp(&redis_url))),
+        (
+            "tcp_resp3",
+            Arc::new(move || {
+                Ok(Client::new(TcpTransport::new(TcpOptions::new(&resp3_url).resp3(true))?))
+            }),
+        ),
     ];
     let conclusion = run(arguments, trials(&transports));
     runtime.block_on(async {
@@ -72,11 +80,12 @@ fn prefixed(connect: Connect) -> Connect {
 }
 
 /// For listing the trials' names without starting anything.
-fn unreachable_transports() -> [(&'static str, Connect); 6] {
-    ["layered", "prefixed", "memory", "rest_over_memory", "rest_over_redis", "tcp"].map(|name| {
-        let connect: Connect = Arc::new(|| Ok(Client::memory()));
-        (name, connect)
-    })
+fn unreachable_transports() -> [(&'static str, Connect); 7] {
+    ["layered", "prefixed", "memory", "rest_over_memory", "rest_over_redis", "tcp", "tcp_resp3"]
+        .map(|name| {
+            let connect: Connect = Arc::new(|| Ok(Client::memory()));
+            (name, connect)
+        })
 }
 
 /// What reaches beyond a prefix (RANDOMKEY, DBSIZE, commands that nobody knows), or shows it (MONITOR, the KEYS of a script).

@@ -63,7 +63,7 @@ fn is_about(left: Lifetime, seconds: u64) -> bool {
 pub(crate) async fn old_values_are_given(scope: Scope) {
     let (client, key) = (&scope.client, scope.key("k"));
     let options = SetOptions::new();
-    assert_eq!(client.set_get::<String>(&key, "1", options).await.unwrap(), None);
+    assert_eq!(client.set_get::<String>(&key, "1", options.clone()).await.unwrap(), None);
     assert_eq!(client.set_get::<u16>(&key, "2", options).await.unwrap(), Some(1));
     assert_eq!(client.getset::<u16>(&key, "3").await.unwrap(), Some(2));
     assert_eq!(client.getdel::<u16>(&key).await.unwrap(), Some(3));

@@ -194,7 +194,7 @@ impl Cache {
         let pipeline = self.client.pipeline();
         let mut slots = Vec::new();
         for (key, value) in entries {
-            slots.push(pipeline.set_with(key, encode(key, value)?, options));
+            slots.push(pipeline.set_with(key, encode(key, value)?, options.clone()));
         }
         let mut replies = self.counted(Access::Write, pipeline.exec().await)?;
         let results: Vec<Result<bool>> = slots.into_iter().map(|slot| replies.take(slot)).collect();

@@ -2,6 +2,7 @@
 
 mod batch;
 mod call;
+mod compare;
 mod subscriber;
 
 use std::fmt;
@@ -11,6 +12,8 @@ use bytes::Bytes;
 
 pub use batch::{Pipeline, Replies, Slot, Transaction};
 pub use call::Call;
+pub use compare::Change;
+pub(crate) use compare::{COMPARE_AND_DELETE, COMPARE_AND_SET};
 pub use subscriber::{Event, Subscriber};
 
 use crate::command::{Command, Execute, Script, ToArg};
@@ -38,12 +41,13 @@ use crate::{Error, ErrorKind, FromValue, Result, Value};
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
+    comparing: Arc<compare::Support>,
 }
 
 impl Client {
     /// A client over this transport, with no layer around it.
     pub fn new(transport: impl Transport) -> Self {
-        Self { transport: Arc::new(transport) }
+        Self { transport: Arc::new(transport), comparing: Arc::default() }
     }
 
     /// A client over a new, empty embedded engine.
@@ -62,7 +66,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL or the token cannot be used.
+    /// [`ErrorKind::Config`] if the URL or the token cannot be used.
     #[cfg(feature = "rest")]
     pub fn rest(url: &str, token: &str) -> Result<Self> {
         use crate::transport::rest::{RestOptions, RestTransport};
@@ -74,7 +78,7 @@ impl Client {
     /// the first command is sent.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL cannot be used.
+    /// [`ErrorKind::Config`] if the URL cannot be used.
     #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
     pub fn tcp(url: &str) -> Result<Self> {
         use crate::transport::tcp::{TcpOptions, TcpTransport};
@@ -85,7 +89,7 @@ impl Client {
     /// The same client with a layer around its transport. The layer that is added last sees a command first.
     #[must_use]
     pub fn layer(self, layer: impl Layer) -> Self {
-        Self { transport: layer.wrap(self.transport) }
+        Self { transport: layer.wrap(self.transport), comparing: self.comparing }
     }
 
     /// What the transport can do.
@@ -110,7 +114,7 @@ impl Client {
     /// Sends a command and gives the reply as it is: one round trip.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) before anything is sent, or the transport's.
+    /// [`ErrorKind::Unsupported`] before anything is sent, or the transport's.
     pub async fn send(&self, command: &Command) -> Result<Value> {
         self.capabilities().check(command)?;
         let reply = self.transport.send(command).await;
@@ -143,7 +147,7 @@ impl Client {
     /// Runs commands as a unit in one round trip, and gives the replies as they are.
     ///
     /// # Errors
-    /// As for [`Client::send_pipeline`], and [`ErrorKind::Discarded`](crate::ErrorKind::Discarded).
+    /// As for [`Client::send_pipeline`], and [`ErrorKind::Discarded`].
     pub async fn send_transaction(&self, commands: &[Command]) -> Result<Results> {
         self.check(commands)?;
         if commands.is_empty() {
@@ -198,7 +202,7 @@ impl Client {
     /// Over REST each channel is a request of its own that stays open; a Worker may have six of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where [`Capabilities::subscriptions`] is `false`, and
+    /// [`ErrorKind::Unsupported`] where [`Capabilities::subscriptions`] is `false`, and
     /// the transport's if the first attempt fails.
     pub async fn subscribe(
         &self,

@@ -2,9 +2,96 @@
 
 use std::collections::HashMap;
 
-use super::keys::{Cursor, Page, ScanOptions};
-use super::{Command, Execute, ToArg};
-use crate::{FromValue, Pairs};
+use super::keys::{Cursor, ExpireIf, Lifetime, Page, ScanOptions};
+use super::strings::{Expiry, GetEx};
+use super::{Arguments, Command, Execute, ToArg};
+use crate::{Error, ErrorKind, FromValue, Pairs, Result, Value};
+
+/// What HEXPIRE, HPERSIST and their kin did to a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FieldExpiry {
+    /// There is no such field, or no such key.
+    Missing,
+    /// It has no expiry that could be taken away.
+    Persistent,
+    /// The condition was not met.
+    NotChanged,
+    /// Its expiry was set or taken away.
+    Changed,
+    /// It was deleted, because the time has passed already.
+    Deleted,
+}
+
+impl FromValue for FieldExpiry {
+    fn from_value(value: Value) -> Result<Self> {
+        match i64::from_value(value)? {
+            -2 => Ok(Self::Missing),
+            -1 => Ok(Self::Persistent),
+            0 => Ok(Self::NotChanged),
+            1 => Ok(Self::Changed),
+            2 => Ok(Self::Deleted),
+            _ => Err(Error::new(ErrorKind::Type, "asked what became of a field's expiry")),
+        }
+    }
+}
+
+/// The options of HSETEX. By default the fields never expire, and are set whether they are there or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HSetExOptions {
+    expiry: Option<Expiry>,
+    keep_ttl: bool,
+    condition: Option<&'static str>,
+}
+
+impl HSetExOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The fields expire as given.
+    #[must_use]
+    pub fn expiry(mut self, expiry: Expiry) -> Self {
+        self.expiry = Some(expiry);
+        self
+    }
+
+    /// The fields keep their time to live (`KEEPTTL`).
+    #[must_use]
+    pub fn keep_ttl(mut self) -> Self {
+        self.keep_ttl = true;
+        self
+    }
+
+    /// Sets only if none of the fields is there (`FNX`).
+    #[must_use]
+    pub fn fnx(mut self) -> Self {
+        self.condition = Some("FNX");
+        self
+    }
+
+    /// Sets only if all of the fields are there (`FXX`).
+    #[must_use]
+    pub fn fxx(mut self) -> Self {
+        self.condition = Some("FXX");
+        self
+    }
+
+    fn append(self, command: Command) -> Command {
+        let command = self.condition.into_iter().fold(command, Command::arg);
+        let command = match self.expiry {
+            Some(expiry) => expiry.append(command),
+            None => command,
+        };
+        command.arg_if(self.keep_ttl, "KEEPTTL")
+    }
+}
+
+fn on_fields(command: Command, fields: impl IntoIterator<Item = impl ToArg>) -> Command {
+    command.arg("FIELDS").counted(fields)
+}
 
 /// The commands on hashes. Each is one command and one round trip.
 ///
@@ -38,6 +125,39 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HEXISTS").arg(key).arg(field))
     }
 
+    /// Lets fields expire in `seconds` if the condition is met. Redis HEXPIRE (7.4).
+    fn hexpire(
+        &self,
+        key: impl ToArg,
+        seconds: u64,
+        condition: ExpireIf,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<FieldExpiry>> {
+        let command = condition.append(Command::new("HEXPIRE").arg(key).arg(seconds));
+        self.execute(on_fields(command, fields))
+    }
+
+    /// Lets fields expire at a Unix time in seconds if the condition is met. Redis HEXPIREAT (7.4).
+    fn hexpireat(
+        &self,
+        key: impl ToArg,
+        at: u64,
+        condition: ExpireIf,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<FieldExpiry>> {
+        let command = condition.append(Command::new("HEXPIREAT").arg(key).arg(at));
+        self.execute(on_fields(command, fields))
+    }
+
+    /// The Unix times in seconds at which fields expire. Redis HEXPIRETIME (7.4).
+    fn hexpiretime(
+        &self,
+        key: impl ToArg,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Lifetime>> {
+        self.execute(on_fields(Command::new("HEXPIRETIME").arg(key), fields))
+    }
+
     /// The value of a field. Redis HGET.
     fn hget<R: FromValue>(&self, key: impl ToArg, field: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("HGET").arg(key).arg(field))
@@ -46,6 +166,26 @@ pub trait HashCommands: Execute {
     /// All fields and values; empty if the key is absent. Redis HGETALL.
     fn hgetall<V: FromValue>(&self, key: impl ToArg) -> Self::Reply<HashMap<String, V>> {
         self.execute(Command::new("HGETALL").arg(key))
+    }
+
+    /// Takes fields out: gives their values and deletes them. Redis HGETDEL (8.0).
+    fn hgetdel<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Option<R>>> {
+        self.execute(on_fields(Command::new("HGETDEL").arg(key), fields))
+    }
+
+    /// The values of fields, whose times to live are changed on the way. Redis HGETEX (8.0).
+    fn hgetex<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        change: GetEx,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Option<R>>> {
+        let command = change.append(Command::new("HGETEX").arg(key));
+        self.execute(on_fields(command, fields))
     }
 
     /// Adds to a field's counter. Redis HINCRBY.
@@ -86,6 +226,57 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HMSET").arg(key).pairs_from(pairs))
     }
 
+    /// Takes the expiry of fields away. Redis HPERSIST (7.4).
+    fn hpersist(
+        &self,
+        key: impl ToArg,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<FieldExpiry>> {
+        self.execute(on_fields(Command::new("HPERSIST").arg(key), fields))
+    }
+
+    /// Lets fields expire in `millis` milliseconds if the condition is met. Redis HPEXPIRE (7.4).
+    fn hpexpire(
+        &self,
+        key: impl ToArg,
+        millis: u64,
+        condition: ExpireIf,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<FieldExpiry>> {
+        let command = condition.append(Command::new("HPEXPIRE").arg(key).arg(millis));
+        self.execute(on_fields(command, fields))
+    }
+
+    /// Lets fields expire at a Unix time in milliseconds if the condition is met. Redis HPEXPIREAT (7.4).
+    fn hpexpireat(
+        &self,
+        key: impl ToArg,
+        at: u64,
+        condition: ExpireIf,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<FieldExpiry>> {
+        let command = condition.append(Command::new("HPEXPIREAT").arg(key).arg(at));
+        self.execute(on_fields(command, fields))
+    }
+
+    /// The Unix times in milliseconds at which fields expire. Redis HPEXPIRETIME (7.4).
+    fn hpexpiretime(
+        &self,
+        key: impl ToArg,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Lifetime>> {
+        self.execute(on_fields(Command::new("HPEXPIRETIME").arg(key), fields))
+    }
+
+    /// How many milliseconds fields have left. Redis HPTTL (7.4).
+    fn hpttl(
+        &self,
+        key: impl ToArg,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Lifetime>> {
+        self.execute(on_fields(Command::new("HPTTL").arg(key), fields))
+    }
+
     /// Any field, or `None` if the key is absent. Redis HRANDFIELD.
     fn hrandfield<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("HRANDFIELD").arg(key))
@@ -95,6 +286,15 @@ pub trait HashCommands: Execute {
     /// Redis HRANDFIELD.
     fn hrandfields<R: FromValue>(&self, key: impl ToArg, count: i64) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("HRANDFIELD").arg(key).arg(count))
+    }
+
+    /// Some fields with their values, as [`HashCommands::hrandfields`] chooses them. Redis HRANDFIELD `WITHVALUES`.
+    fn hrandfields_withvalues<V: FromValue>(
+        &self,
+        key: impl ToArg,
+        count: i64,
+    ) -> Self::Reply<Pairs<String, V>> {
+        self.execute(Command::new("HRANDFIELD").arg(key).arg(count).arg("WITHVALUES"))
     }
 
     /// One step through the fields and values. Redis HSCAN.
@@ -116,6 +316,22 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HSET").arg(key).pairs_from(pairs))
     }
 
+    /// Sets fields with a time to live as the options say; `false` if their condition was not met. Redis HSETEX (8.0).
+    fn hsetex(
+        &self,
+        key: impl ToArg,
+        options: HSetExOptions,
+        pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>,
+    ) -> Self::Reply<bool> {
+        let mut args = Arguments::default();
+        for (field, value) in pairs {
+            args.extend([field]);
+            args.extend([value]);
+        }
+        let command = options.append(Command::new("HSETEX").arg(key)).arg("FIELDS");
+        self.execute(command.arg(args.len() / 2).args_from(args.iter()))
+    }
+
     /// Sets a field if it is absent; tells whether it did. Redis HSETNX.
     fn hsetnx(&self, key: impl ToArg, field: impl ToArg, value: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("HSETNX").arg(key).arg(field).arg(value))
@@ -124,6 +340,15 @@ pub trait HashCommands: Execute {
     /// The length of a field's value in bytes. Redis HSTRLEN.
     fn hstrlen(&self, key: impl ToArg, field: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("HSTRLEN").arg(key).arg(field))
+    }
+
+    /// How many seconds fields have left. Redis HTTL (7.4).
+    fn httl(
+        &self,
+        key: impl ToArg,
+        fields: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Lifetime>> {
+        self.execute(on_fields(Command::new("HTTL").arg(key), fields))
     }
 
     /// All values. Redis HVALS.

@@ -1,5 +1,7 @@
 //! What is known of each command: whether it reads or writes, may be sent again, blocks, and where its keys stand.
 
+use std::time::Duration;
+
 use super::Command;
 use super::table::TABLE;
 
@@ -141,6 +143,26 @@ impl Command {
                     .any(|arg| arg.eq_ignore_ascii_case(b"BLOCK")))
     }
 
+    /// How long a command that waits for data may wait, as its arguments say; [`Duration::MAX`] if for ever.
+    pub fn blocks_for(&self) -> Option<Duration> {
+        if !self.is_blocking() {
+            return None;
+        }
+        let text = |at: usize| std::str::from_utf8(self.get(at)?).ok();
+        let last = self.args().len().checked_sub(1);
+        let seconds: Option<f64> = match self.name() {
+            "XREAD" | "XREADGROUP" => {
+                let at = self.args().position(|arg| arg.eq_ignore_ascii_case(b"BLOCK"));
+                at.and_then(|at| Some(text(at + 1)?.parse::<f64>().ok()? / 1000.0))
+            }
+            "BLMPOP" | "BZMPOP" => text(0).and_then(|text| text.parse().ok()),
+            _ => last.and_then(text).and_then(|text| text.parse().ok()),
+        };
+        // What cannot be read is refused by the server at once.
+        let seconds = seconds.filter(|seconds| *seconds > 0.0).unwrap_or(f64::INFINITY);
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+
     /// The positions of the keys among [`Command::args`], counted from 0.
     pub fn key_positions(&self) -> Vec<usize> {
         let count = self.args().len();
@@ -212,6 +234,21 @@ mod tests {
         assert_eq!(keys("SORT a BY w STORE d"), ["a", "d"]);
         assert_eq!(keys("PING"), Vec::<String>::new());
         assert_eq!(keys("GET"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn waiting_times_are_read_from_the_arguments() {
+        let blocks_for = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            Command::new(words.next().unwrap_or_default()).args_from(words).blocks_for()
+        };
+        let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
+        assert_eq!(blocks_for("BLPOP a b 1.5"), seconds(1.5));
+        assert_eq!(blocks_for("BLPOP a 0"), Some(Duration::MAX));
+        assert_eq!(blocks_for("BZMPOP 2 1 a MIN"), seconds(2.0));
+        assert_eq!(blocks_for("XREAD COUNT 1 BLOCK 250 STREAMS s $"), seconds(0.25));
+        assert_eq!(blocks_for("XREAD STREAMS s $"), None);
+        assert_eq!(blocks_for("LPOP a"), None);
     }
 
     #[test]

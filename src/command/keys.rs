@@ -47,7 +47,7 @@ pub enum ExpireIf {
 }
 
 impl ExpireIf {
-    fn append(self, command: Command) -> Command {
+    pub(super) fn append(self, command: Command) -> Command {
         match self {
             Self::Always => command,
             Self::Persistent => command.arg("NX"),
@@ -161,6 +161,105 @@ impl ScanOptions {
     }
 }
 
+/// The options of RESTORE. By default the key never expires and must be absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestoreOptions {
+    ttl_millis: u64,
+    replace: bool,
+}
+
+impl RestoreOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Expires in this many milliseconds.
+    #[must_use]
+    pub fn ttl_millis(mut self, millis: u64) -> Self {
+        self.ttl_millis = millis;
+        self
+    }
+
+    /// Takes the place of what is there.
+    #[must_use]
+    pub fn replace(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+}
+
+/// The options of SORT. By default elements are sorted as numbers, the least first.
+///
+/// ```
+/// use edgecask::command::keys::SortOptions;
+///
+/// let names_by_age = SortOptions::new().by("age_*").get("name_*").desc().limit(0, 10);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SortOptions {
+    by: Option<String>,
+    limit: Option<(u64, u64)>,
+    get: Vec<String>,
+    desc: bool,
+    alpha: bool,
+}
+
+impl SortOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// By the values of these keys, with the element for `*`; without a `*`, not at all.
+    #[must_use]
+    pub fn by(mut self, pattern: impl Into<String>) -> Self {
+        self.by = Some(pattern.into());
+        self
+    }
+
+    /// Skips `offset` elements and gives at most `count`.
+    #[must_use]
+    pub fn limit(mut self, offset: u64, count: u64) -> Self {
+        self.limit = Some((offset, count));
+        self
+    }
+
+    /// Gives the values of these keys in place of the elements; `#` is the element itself.
+    #[must_use]
+    pub fn get(mut self, pattern: impl Into<String>) -> Self {
+        self.get.push(pattern.into());
+        self
+    }
+
+    /// The greatest first.
+    #[must_use]
+    pub fn desc(mut self) -> Self {
+        self.desc = true;
+        self
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn alpha(mut self) -> Self {
+        self.alpha = true;
+        self
+    }
+
+    fn append(&self, command: Command) -> Command {
+        let mut command = command.option("BY", self.by.as_ref());
+        if let Some((offset, count)) = self.limit {
+            command = command.arg("LIMIT").arg(offset).arg(count);
+        }
+        for pattern in &self.get {
+            command = command.arg("GET").arg(pattern);
+        }
+        command.arg_if(self.desc, "DESC").arg_if(self.alpha, "ALPHA")
+    }
+}
+
 /// The commands on keys of any type. Each is one command and one round trip.
 ///
 /// ```
@@ -193,6 +292,11 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("DEL").args_from(keys))
     }
 
+    /// A value in a form for [`KeyCommands::restore`], of the same or a newer Redis. Redis DUMP.
+    fn dump(&self, key: impl ToArg) -> Self::Reply<Option<Vec<u8>>> {
+        self.execute(Command::new("DUMP").arg(key))
+    }
+
     /// How many of these keys are there; a key named twice counts twice. Redis EXISTS.
     fn exists(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("EXISTS").args_from(keys))
@@ -222,6 +326,31 @@ pub trait KeyCommands: Execute {
     /// else; [`KeyCommands::scan`] does not.
     fn keys<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("KEYS").arg(pattern))
+    }
+
+    /// How many bytes a key and its value take in memory. Redis MEMORY USAGE.
+    fn memory_usage(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
+        self.execute(Command::new("MEMORY").arg("USAGE").arg(key))
+    }
+
+    /// How a value is kept in memory, such as `listpack`. Redis OBJECT ENCODING.
+    fn object_encoding(&self, key: impl ToArg) -> Self::Reply<Option<String>> {
+        self.execute(Command::new("OBJECT").arg("ENCODING").arg(key))
+    }
+
+    /// How often a key is used, where the server counts it (an LFU policy). Redis OBJECT FREQ.
+    fn object_freq(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
+        self.execute(Command::new("OBJECT").arg("FREQ").arg(key))
+    }
+
+    /// For how many seconds a key was not used. Redis OBJECT IDLETIME.
+    fn object_idletime(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
+        self.execute(Command::new("OBJECT").arg("IDLETIME").arg(key))
+    }
+
+    /// How many references a value has. Redis OBJECT REFCOUNT.
+    fn object_refcount(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
+        self.execute(Command::new("OBJECT").arg("REFCOUNT").arg(key))
     }
 
     /// Takes away a key's expiry; `false` if it has none or is absent. Redis PERSIST.
@@ -264,6 +393,17 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("RENAMENX").arg(from).arg(to))
     }
 
+    /// Puts a value back that DUMP gave. Redis RESTORE.
+    fn restore(
+        &self,
+        key: impl ToArg,
+        dump: impl ToArg,
+        options: RestoreOptions,
+    ) -> Self::Reply<()> {
+        let command = Command::new("RESTORE").arg(key).arg(options.ttl_millis).arg(dump);
+        self.execute(command.arg_if(options.replace, "REPLACE"))
+    }
+
     /// One step through all keys. Begin with `Cursor::default()` and go on until the cursor is done. Keys that are
     /// there from beginning to end are found; one may come twice. Redis SCAN.
     fn scan<R: FromValue>(
@@ -272,6 +412,26 @@ pub trait KeyCommands: Execute {
         options: &ScanOptions,
     ) -> Self::Reply<Page<Vec<R>>> {
         self.execute(options.append(Command::new("SCAN").arg(cursor)))
+    }
+
+    /// The elements of a list, set or sorted set in order. Redis SORT.
+    fn sort<R: FromValue>(&self, key: impl ToArg, options: &SortOptions) -> Self::Reply<Vec<R>> {
+        self.execute(options.append(Command::new("SORT").arg(key)))
+    }
+
+    /// The same for replicas and read-only tokens. Redis SORT_RO.
+    fn sort_ro<R: FromValue>(&self, key: impl ToArg, options: &SortOptions) -> Self::Reply<Vec<R>> {
+        self.execute(options.append(Command::new("SORT_RO").arg(key)))
+    }
+
+    /// Stores the elements in order as a list under `to`, and gives its length. Redis SORT with `STORE`.
+    fn sort_store(
+        &self,
+        key: impl ToArg,
+        options: &SortOptions,
+        to: impl ToArg,
+    ) -> Self::Reply<u64> {
+        self.execute(options.append(Command::new("SORT").arg(key)).arg("STORE").arg(to))
     }
 
     /// Marks keys as used, and tells how many are there. Redis TOUCH.

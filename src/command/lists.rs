@@ -197,6 +197,39 @@ pub trait ListCommands: Execute {
     ) -> Self::Reply<u64> {
         self.execute(Command::new("RPUSHX").arg(key).args_from(elements))
     }
+
+    /// As [`ListCommands::lmove`], but waits for an element, so many seconds (0: for ever). Over TCP only.
+    /// Redis BLMOVE.
+    fn blmove<R: FromValue>(
+        &self,
+        from: impl ToArg,
+        to: impl ToArg,
+        from_end: End,
+        to_end: End,
+        seconds: f64,
+    ) -> Self::Reply<Option<R>> {
+        let command = Command::new("BLMOVE").arg(from).arg(to).arg(from_end).arg(to_end);
+        self.execute(command.arg(seconds))
+    }
+
+    /// Takes the first element of the first list that has one, and names the list; waits for one, so many seconds
+    /// (0: for ever). Over TCP only. Redis BLPOP.
+    fn blpop<R: FromValue>(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        seconds: f64,
+    ) -> Self::Reply<Option<(String, R)>> {
+        self.execute(Command::new("BLPOP").args_from(keys).arg(seconds))
+    }
+
+    /// The same with the last element. Over TCP only. Redis BRPOP.
+    fn brpop<R: FromValue>(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        seconds: f64,
+    ) -> Self::Reply<Option<(String, R)>> {
+        self.execute(Command::new("BRPOP").args_from(keys).arg(seconds))
+    }
 }
 
 impl<E: Execute + ?Sized> ListCommands for E {}

@@ -1,19 +1,35 @@
 //! Commands: a name and binary-safe arguments, what is known of each command, and the typed commands, one file a
 //! family.
+//!
+//! # Every command, and where it works
+//!
+//! A command that has no typed method is sent by [`cmd`]. "Embedded" is the engine in this process; "Upstash" means that
+//! no other server has it. Commands that need a newer server say so in their documentation.
+//!
+#![doc = include_str!("commands.md")]
 
 mod args;
+pub mod arrays;
+pub mod bitmaps;
 mod execute;
+pub mod functions;
+pub mod geo;
 pub mod hashes;
+pub mod hyperloglog;
 mod info;
+pub mod json;
 pub mod keys;
 pub mod lists;
 pub mod pubsub;
 pub mod scripting;
+pub mod search;
 pub mod server;
 pub mod sets;
 pub mod sorted_sets;
+pub mod streams;
 pub mod strings;
 mod table;
+pub mod vectors;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -75,6 +91,20 @@ impl Command {
             second.write_to(&mut self.args);
         }
         self
+    }
+
+    /// The number of items, then the items.
+    pub(crate) fn counted(self, items: impl IntoIterator<Item = impl ToArg>) -> Self {
+        let items = Arguments::new(items);
+        self.arg(items.len()).args_from(items.iter())
+    }
+
+    /// A word and its value, if there is one.
+    pub(crate) fn option(self, word: &'static str, value: Option<impl ToArg>) -> Self {
+        match value {
+            Some(value) => self.arg(word).arg(value),
+            None => self,
+        }
     }
 
     pub(crate) fn arg_if(self, yes: bool, arg: &'static str) -> Self {
@@ -139,6 +169,24 @@ impl PartialEq for Command {
 }
 
 impl Eq for Command {}
+
+/// A command of this name: short for [`Command::new`], as Redis users know it.
+///
+/// ```
+/// use edgecask::prelude::*;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// let length: u64 = client.execute(cmd("APPEND").arg("k").arg("abc")).await?;
+/// assert_eq!(length, 3);
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn cmd(name: impl Into<Cow<'static, str>>) -> Command {
+    Command::new(name)
+}
 
 /// A reply of a command that does nothing when a condition is not met: `OK` is `true`, nil is `false`.
 pub(crate) fn applied(value: Value) -> Result<bool> {

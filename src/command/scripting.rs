@@ -216,6 +216,11 @@ pub trait ScriptingCommands: Execute {
         self.execute(Command::new("SCRIPT").arg("FLUSH"))
     }
 
+    /// Ends the script that is running, if it has written nothing. Redis SCRIPT KILL.
+    fn script_kill(&self) -> Self::Reply<()> {
+        self.execute(Command::new("SCRIPT").arg("KILL"))
+    }
+
     /// Makes a script known without running it, and gives its sha. Redis SCRIPT LOAD.
     fn script_load(&self, source: impl ToArg) -> Self::Reply<String> {
         self.execute(Command::new("SCRIPT").arg("LOAD").arg(source))

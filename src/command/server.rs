@@ -1,5 +1,6 @@
 //! The server itself: is it there, what time is it, how many keys, delete them all.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Command, Execute, ToArg};
@@ -58,6 +59,95 @@ pub trait ServerCommands: Execute {
             Ok(Duration::from_secs(seconds) + Duration::from_micros(micros.into()))
         }
         self.execute_with(Command::new("TIME"), since_epoch)
+    }
+
+    /// What ACL categories there are. Redis ACL CAT.
+    fn acl_cat(&self) -> Self::Reply<Vec<String>> {
+        self.execute(Command::new("ACL").arg("CAT"))
+    }
+
+    /// Deletes users, and tells how many were there. Redis ACL DELUSER.
+    fn acl_deluser(&self, users: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
+        self.execute(Command::new("ACL").arg("DELUSER").args_from(users))
+    }
+
+    /// A password that nobody guesses. Redis ACL GENPASS.
+    fn acl_genpass(&self) -> Self::Reply<String> {
+        self.execute(Command::new("ACL").arg("GENPASS"))
+    }
+
+    /// The rules of a user, by name. Redis ACL GETUSER.
+    fn acl_getuser(&self, user: impl ToArg) -> Self::Reply<Option<BTreeMap<String, Value>>> {
+        self.execute(Command::new("ACL").arg("GETUSER").arg(user))
+    }
+
+    /// The rules of all users, a line each. Redis ACL LIST.
+    fn acl_list(&self) -> Self::Reply<Vec<String>> {
+        self.execute(Command::new("ACL").arg("LIST"))
+    }
+
+    /// A REST token with a user's rights. Upstash ACL RESTTOKEN.
+    fn acl_resttoken(&self, user: impl ToArg, password: impl ToArg) -> Self::Reply<String> {
+        self.execute(Command::new("ACL").arg("RESTTOKEN").arg(user).arg(password))
+    }
+
+    /// Makes a user, or changes its rules, such as `on`, `>password`, `~app:*`, `+@read`. Redis ACL SETUSER.
+    fn acl_setuser(
+        &self,
+        user: impl ToArg,
+        rules: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<()> {
+        self.execute(Command::new("ACL").arg("SETUSER").arg(user).args_from(rules))
+    }
+
+    /// The names of all users. Redis ACL USERS.
+    fn acl_users(&self) -> Self::Reply<Vec<String>> {
+        self.execute(Command::new("ACL").arg("USERS"))
+    }
+
+    /// The user of this connection or token. Redis ACL WHOAMI.
+    fn acl_whoami(&self) -> Self::Reply<String> {
+        self.execute(Command::new("ACL").arg("WHOAMI"))
+    }
+
+    /// Tells the server about the client: `LIB-NAME` or `LIB-VER`. Redis CLIENT SETINFO.
+    fn client_setinfo(&self, attribute: impl ToArg, value: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("CLIENT").arg("SETINFO").arg(attribute).arg(value))
+    }
+
+    /// How many commands the server has. Redis COMMAND COUNT.
+    fn command_count(&self) -> Self::Reply<u64> {
+        self.execute(Command::new("COMMAND").arg("COUNT"))
+    }
+
+    /// What is known of commands: name, arity, flags, places of keys and more; `None` for unknown ones.
+    /// Redis COMMAND INFO.
+    fn command_info(
+        &self,
+        names: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<Option<Vec<Value>>>> {
+        self.execute(Command::new("COMMAND").arg("INFO").args_from(names))
+    }
+
+    /// The settings whose names match a glob. Redis CONFIG GET.
+    fn config_get(&self, pattern: impl ToArg) -> Self::Reply<BTreeMap<String, String>> {
+        self.execute(Command::new("CONFIG").arg("GET").arg(pattern))
+    }
+
+    /// Begins the counts of INFO anew. Redis CONFIG RESETSTAT.
+    fn config_resetstat(&self) -> Self::Reply<()> {
+        self.execute(Command::new("CONFIG").arg("RESETSTAT"))
+    }
+
+    /// Changes a setting. Redis CONFIG SET.
+    fn config_set(&self, name: impl ToArg, value: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("CONFIG").arg("SET").arg(name).arg(value))
+    }
+
+    /// Waits until so many replicas have everything that this connection wrote, `millis` milliseconds at the most
+    /// (0: for ever), and tells how many have. Redis WAIT.
+    fn wait(&self, replicas: u64, millis: u64) -> Self::Reply<u64> {
+        self.execute(Command::new("WAIT").arg(replicas).arg(millis))
     }
 }
 

@@ -72,7 +72,7 @@ impl ZAddOptions {
         self
     }
 
-    fn append(self, command: Command) -> Command {
+    pub(super) fn append(self, command: Command) -> Command {
         [self.exists, self.compare, self.changed.then_some("CH")]
             .into_iter()
             .flatten()
@@ -485,6 +485,80 @@ pub trait SortedSetCommands: Execute {
     /// Stores what is in any of the sets under `to`, and gives its size. Redis ZUNIONSTORE.
     fn zunionstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZUNIONSTORE").arg(to)))
+    }
+
+    /// The members of a range by their bytes, where all scores are equal. Redis ZRANGEBYLEX, which
+    /// [`SortedSetCommands::zrange`] has replaced.
+    fn zrangebylex<M: FromValue, T: AsRef<[u8]>>(
+        &self,
+        key: impl ToArg,
+        members: impl RangeBounds<T>,
+    ) -> Self::Reply<Vec<M>> {
+        let (min, max) = lex_bounds(&members);
+        self.execute(Command::new("ZRANGEBYLEX").arg(key).arg(min).arg(max))
+    }
+
+    /// The members of a range of scores. Redis ZRANGEBYSCORE, which [`SortedSetCommands::zrange`] has replaced.
+    fn zrangebyscore<M: FromValue>(
+        &self,
+        key: impl ToArg,
+        scores: impl RangeBounds<f64>,
+    ) -> Self::Reply<Vec<M>> {
+        let (min, max) = score_bounds(&scores);
+        self.execute(Command::new("ZRANGEBYSCORE").arg(key).arg(min).arg(max))
+    }
+
+    /// The members of a range of ranks, from the highest score down. Redis ZREVRANGE, which
+    /// [`SortedSetCommands::zrange`] has replaced.
+    fn zrevrange<M: FromValue>(
+        &self,
+        key: impl ToArg,
+        start: i64,
+        stop: i64,
+    ) -> Self::Reply<Vec<M>> {
+        self.execute(Command::new("ZREVRANGE").arg(key).arg(start).arg(stop))
+    }
+
+    /// The members of a range by their bytes, the last first. Redis ZREVRANGEBYLEX, which
+    /// [`SortedSetCommands::zrange`] has replaced.
+    fn zrevrangebylex<M: FromValue, T: AsRef<[u8]>>(
+        &self,
+        key: impl ToArg,
+        members: impl RangeBounds<T>,
+    ) -> Self::Reply<Vec<M>> {
+        let (min, max) = lex_bounds(&members);
+        self.execute(Command::new("ZREVRANGEBYLEX").arg(key).arg(max).arg(min))
+    }
+
+    /// The members of a range of scores, the highest first. Redis ZREVRANGEBYSCORE, which
+    /// [`SortedSetCommands::zrange`] has replaced.
+    fn zrevrangebyscore<M: FromValue>(
+        &self,
+        key: impl ToArg,
+        scores: impl RangeBounds<f64>,
+    ) -> Self::Reply<Vec<M>> {
+        let (min, max) = score_bounds(&scores);
+        self.execute(Command::new("ZREVRANGEBYSCORE").arg(key).arg(max).arg(min))
+    }
+
+    /// As [`SortedSetCommands::zpopmin`], but waits for a member, so many seconds (0: for ever). Over TCP only.
+    /// Redis BZPOPMIN.
+    fn bzpopmin<M: FromValue>(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        seconds: f64,
+    ) -> Self::Reply<Option<(String, M, f64)>> {
+        self.execute(Command::new("BZPOPMIN").args_from(keys).arg(seconds))
+    }
+
+    /// As [`SortedSetCommands::zpopmax`], but waits for a member, so many seconds (0: for ever). Over TCP only.
+    /// Redis BZPOPMAX.
+    fn bzpopmax<M: FromValue>(
+        &self,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        seconds: f64,
+    ) -> Self::Reply<Option<(String, M, f64)>> {
+        self.execute(Command::new("BZPOPMAX").args_from(keys).arg(seconds))
     }
 }
 

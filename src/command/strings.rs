@@ -18,7 +18,7 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    fn append(self, command: Command) -> Command {
+    pub(super) fn append(self, command: Command) -> Command {
         match self {
             Self::Ex(seconds) => command.arg("EX").arg(seconds),
             Self::Px(millis) => command.arg("PX").arg(millis),
@@ -35,12 +35,44 @@ impl Expiry {
 ///
 /// let once_for_a_minute = SetOptions::new().nx().ex(60);
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetOptions {
     expiry: Option<Expiry>,
     keep_ttl: bool,
-    condition: Option<&'static str>,
+    condition: Option<Condition>,
+}
+
+/// What a stored value must be for SET or DELEX to change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueIs {
+    /// It equals this (`IFEQ`).
+    Equal(Vec<u8>),
+    /// It differs from this, or is absent (`IFNE`).
+    NotEqual(Vec<u8>),
+    /// Its DIGEST equals this (`IFDEQ`).
+    DigestEqual(String),
+    /// Its DIGEST differs from this, or it is absent (`IFDNE`).
+    DigestNotEqual(String),
+}
+
+impl ValueIs {
+    fn append(&self, command: Command) -> Command {
+        match self {
+            Self::Equal(value) => command.arg("IFEQ").arg(value),
+            Self::NotEqual(value) => command.arg("IFNE").arg(value),
+            Self::DigestEqual(digest) => command.arg("IFDEQ").arg(digest),
+            Self::DigestNotEqual(digest) => command.arg("IFDNE").arg(digest),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Condition {
+    Absent,
+    Present,
+    Value(ValueIs),
 }
 
 impl SetOptions {
@@ -80,14 +112,21 @@ impl SetOptions {
     /// Sets only if the key is absent.
     #[must_use]
     pub fn nx(mut self) -> Self {
-        self.condition = Some("NX");
+        self.condition = Some(Condition::Absent);
         self
     }
 
     /// Sets only if the key is there.
     #[must_use]
     pub fn xx(mut self) -> Self {
-        self.condition = Some("XX");
+        self.condition = Some(Condition::Present);
+        self
+    }
+
+    /// Sets only if the stored value is so (Redis 8.4, Upstash, the embedded engine).
+    #[must_use]
+    pub fn if_value(mut self, is: ValueIs) -> Self {
+        self.condition = Some(Condition::Value(is));
         self
     }
 
@@ -97,7 +136,9 @@ impl SetOptions {
         }
         command = command.arg_if(self.keep_ttl, "KEEPTTL");
         match self.condition {
-            Some(condition) => command.arg(condition),
+            Some(Condition::Absent) => command.arg("NX"),
+            Some(Condition::Present) => command.arg("XX"),
+            Some(Condition::Value(is)) => is.append(command),
             None => command,
         }
     }
@@ -111,6 +152,15 @@ pub enum GetEx {
     Expire(Expiry),
     /// Takes it away.
     Persist,
+}
+
+impl GetEx {
+    pub(super) fn append(self, command: Command) -> Command {
+        match self {
+            Self::Expire(expiry) => expiry.append(command),
+            Self::Persist => command.arg("PERSIST"),
+        }
+    }
 }
 
 /// The commands on strings. Each is one command and one round trip.
@@ -146,6 +196,16 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("DECRBY").arg(key).arg(by))
     }
 
+    /// Deletes a key if its value is so; tells whether it did. Redis DELEX (8.4), Upstash.
+    fn delex(&self, key: impl ToArg, is: &ValueIs) -> Self::Reply<bool> {
+        self.execute(is.append(Command::new("DELEX").arg(key)))
+    }
+
+    /// The XXH3 hash of a value in hexadecimal, for [`ValueIs::DigestEqual`]. Redis DIGEST (8.4), Upstash.
+    fn digest(&self, key: impl ToArg) -> Self::Reply<Option<String>> {
+        self.execute(Command::new("DIGEST").arg(key))
+    }
+
     /// The value of a key, or `None` if it is absent. Redis GET.
     fn get<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("GET").arg(key))
@@ -158,11 +218,7 @@ pub trait StringCommands: Execute {
 
     /// The value of a key, whose time to live is changed on the way. Redis GETEX.
     fn getex<R: FromValue>(&self, key: impl ToArg, change: GetEx) -> Self::Reply<Option<R>> {
-        let command = Command::new("GETEX").arg(key);
-        self.execute(match change {
-            GetEx::Expire(expiry) => expiry.append(command),
-            GetEx::Persist => command.arg("PERSIST"),
-        })
+        self.execute(change.append(Command::new("GETEX").arg(key)))
     }
 
     /// The bytes from `start` to `end`, both included; negative positions count from the end. Redis GETRANGE.
@@ -188,6 +244,11 @@ pub trait StringCommands: Execute {
     /// Adds `by` to a number. Redis INCRBYFLOAT.
     fn incrbyfloat(&self, key: impl ToArg, by: f64) -> Self::Reply<f64> {
         self.execute(Command::new("INCRBYFLOAT").arg(key).arg(by))
+    }
+
+    /// The longest text that two values have in common, letter by letter. Redis LCS.
+    fn lcs<R: FromValue>(&self, one: impl ToArg, other: impl ToArg) -> Self::Reply<R> {
+        self.execute(Command::new("LCS").arg(one).arg(other))
     }
 
     /// The values of many keys in one round trip, in the keys' order. Redis MGET.

@@ -10,7 +10,8 @@ use crate::{Error, ErrorKind, Result, Value};
 /// Ends every call that takes longer than a limit, and drops its request. Default: 5 seconds.
 ///
 /// The error is of kind [`ErrorKind::Timeout`], and its outcome is unknown: the server may have carried the command
-/// out. A subscription has to be set up within the limit, and may then last.
+/// out. A subscription has to be set up within the limit, and may then last; a command that waits for data, such as
+/// BLPOP, may take as much longer as it was told to wait.
 ///
 /// ```
 /// use edgecask::{Client, layer::Deadline};
@@ -50,7 +51,13 @@ struct WithDeadline {
 
 impl WithDeadline {
     fn limited<'a, T: 'a>(&self, call: BoxFuture<'a, Result<T>>) -> BoxFuture<'a, Result<T>> {
-        let limit = self.limit;
+        Self::limited_to(self.limit, call)
+    }
+
+    fn limited_to<'a, T: 'a>(
+        limit: Duration,
+        call: BoxFuture<'a, Result<T>>,
+    ) -> BoxFuture<'a, Result<T>> {
         Box::pin(async move {
             platform::timeout(limit, call).await.unwrap_or_else(|| {
                 Err(Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))
@@ -65,7 +72,12 @@ impl Transport for WithDeadline {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        self.limited(self.inner.send(command))
+        let call = self.inner.send(command);
+        match command.blocks_for() {
+            None => self.limited(call),
+            Some(Duration::MAX) => call,
+            Some(wait) => Self::limited_to(self.limit.saturating_add(wait), call),
+        }
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {

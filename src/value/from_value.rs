@@ -220,6 +220,7 @@ macro_rules! from_tuple {
 from_tuple!(2: A B);
 from_tuple!(3: A B C);
 from_tuple!(4: A B C D);
+from_tuple!(5: A B C D E);
 
 /// A value stored as JSON text: asks for parsing where nothing else does.
 ///

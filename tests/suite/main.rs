@@ -3,11 +3,14 @@
 
 mod auto_pipeline;
 mod coherence;
+mod command_docs;
 mod command_table;
+mod compare;
 mod consistency;
 mod decoder;
 mod degradation;
 mod engine;
+mod families;
 mod fault_plan;
 mod faults;
 mod formats;
@@ -19,3 +22,4 @@ mod scripts;
 mod subscriptions;
 mod tcp;
 mod tls;
+mod topologies;

@@ -10,7 +10,19 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     system_package(shell, "redis-server", "redis-server", &["redis-server"])?;
     system_package(shell, "chromium", "chromium", &["chromium", "google-chrome"])?;
+    redis8(shell);
     for_wasm(shell, tools)
+}
+
+/// A Redis 8 with JSON and Search, where Debian's packages can be had; elsewhere the few tests on it are left out.
+fn redis8(shell: &Shell) {
+    let Some(home) = std::env::home_dir() else { return };
+    let folder = home.join(".cache/edgecask/redis8");
+    let unpacked =
+        cmd!(shell, "bash xtask/redis8.sh {folder}").quiet().ignore_stdout().ignore_stderr();
+    if unpacked.run().is_err() {
+        println!("no Redis 8 with JSON here: its tests are left out");
+    }
 }
 
 /// What building for wasm32 needs.

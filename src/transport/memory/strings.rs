@@ -14,6 +14,8 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         let by = args.int(1)?.checked_neg();
         add(db, args.at(0)?, by.ok_or_else(|| Error::server("ERR decrement would overflow"))?)
     },
+    "DELEX" -2 delex,
+    "DIGEST" 2 |db, args| Ok(db.read::<Bytes>(args.at(0)?)?.map(|value| digest(value)).into()),
     "GET" 2 |db, args| get(db, args.at(0)?),
     "GETDEL" 2 |db, args| {
         let value = get(db, args.at(0)?)?;
@@ -194,12 +196,58 @@ fn getex(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     Ok(value)
 }
 
+/// The XXH3 hash of a value in hexadecimal.
+fn digest(value: &[u8]) -> Bytes {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(value)).into()
+}
+
+/// Whether the condition of SET or DELEX at this position is met; a value that is absent equals nothing.
+fn is_met(db: &Keyspace, args: Args<'_>, at: usize) -> Result<bool> {
+    let expected = args.at(at + 1)?;
+    let stored = db.read::<Bytes>(args.at(0)?)?;
+    let equal = |digests: bool| {
+        stored.is_some_and(|stored| match digests {
+            true => digest(stored).eq_ignore_ascii_case(expected),
+            false => stored == expected,
+        })
+    };
+    Ok(match args.word(at).as_str() {
+        "IFEQ" => equal(false),
+        "IFDEQ" => equal(true),
+        "IFNE" => !equal(false),
+        _ => !equal(true),
+    })
+}
+
+fn delex(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let key = args.at(0)?;
+    let met = match (args.len(), args.word(1).as_str()) {
+        (1, _) => true,
+        (3, "IFEQ" | "IFNE" | "IFDEQ" | "IFDNE") => is_met(db, args, 1)?,
+        _ => return Err(syntax()),
+    };
+    Ok((met && db.remove(key).is_some()).into())
+}
+
+#[derive(Clone, Copy)]
+enum Condition {
+    Absent,
+    Present,
+    /// Compares with the argument after this one.
+    At(usize),
+}
+
 fn set(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let (mut expiry, mut keep_ttl, mut condition, mut give_old) = (None, false, None, false);
     let mut at = 2;
     while at < args.len() {
         match args.word(at).as_str() {
-            word @ ("NX" | "XX") if condition.is_none() => condition = Some(word == "NX"),
+            "NX" if condition.is_none() => condition = Some(Condition::Absent),
+            "XX" if condition.is_none() => condition = Some(Condition::Present),
+            "IFEQ" | "IFNE" | "IFDEQ" | "IFDNE" if condition.is_none() => {
+                condition = Some(Condition::At(at));
+                at += 1;
+            }
             "GET" => give_old = true,
             "KEEPTTL" if expiry.is_none() => keep_ttl = true,
             "EX" | "PX" | "EXAT" | "PXAT" if expiry.is_none() && !keep_ttl => {
@@ -216,7 +264,13 @@ fn set(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     };
     let key = args.at(0)?;
     let old = if give_old { get(db, key)? } else { Value::Nil };
-    if condition.is_some_and(|must_be_absent| db.contains(key) == must_be_absent) {
+    let met = match condition {
+        None => true,
+        Some(Condition::Absent) => !db.contains(key),
+        Some(Condition::Present) => db.contains(key),
+        Some(Condition::At(at)) => is_met(db, args, at)?,
+    };
+    if !met {
         return Ok(old);
     }
     let kept = db.entry(key).and_then(|entry| entry.expires_at).filter(|_| keep_ttl);

@@ -1,16 +1,22 @@
-//! Redis over TCP: one multiplexed connection that comes back by itself, over the `redis` crate.
+//! Redis over TCP: one server, a cluster, or the primary that sentinels name, over the `redis` crate.
 
+mod cluster;
 mod convert;
+mod sentinel;
+mod server;
 
 use std::fmt;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::OnceCell;
 
+use self::cluster::Cluster;
 use self::convert::{error_from, line_from, message_from, packed, value_from};
+use self::sentinel::Sentinel;
+use self::server::{Server, own_connection};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::Command;
 use crate::platform::BoxFuture;
@@ -30,18 +36,56 @@ use crate::{Error, ErrorKind, Result, Value};
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct TcpOptions {
-    url: SecretString,
+    urls: Vec<SecretString>,
+    topology: Topology,
+    resp3: bool,
     username: Option<String>,
     password: Option<SecretString>,
     connect_timeout: Duration,
     root_certificate: Option<Vec<u8>>,
 }
 
+/// What stands behind the URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Topology {
+    Server,
+    Cluster,
+    /// Sentinels that watch the primary of this name.
+    Sentinel(String),
+}
+
 impl TcpOptions {
     /// A `redis://[user[:password]@]host[:port][/database]` URL, or `rediss://…` for TLS.
     pub fn new(url: impl Into<String>) -> Self {
+        Self::of(Topology::Server, [url])
+    }
+
+    /// A cluster, by the URLs of some of its nodes. Commands go to the nodes of their keys; a pipeline goes to all of its
+    /// nodes at once; the keys of a transaction or a script have to be of one slot (`{tag}`). SCAN visits all primaries.
+    pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::of(Topology::Cluster, urls)
+    }
+
+    /// The primary that some sentinels, given by their URLs, know by this name. User name, password and database are
+    /// those of the first URL, for the primary; the sentinels are asked without.
+    ///
+    /// ```
+    /// use edgecask::transport::tcp::TcpOptions;
+    ///
+    /// let options = TcpOptions::sentinel(["redis://10.0.0.1:26379", "redis://10.0.0.2:26379"], "mymaster");
+    /// ```
+    pub fn sentinel(
+        urls: impl IntoIterator<Item = impl Into<String>>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self::of(Topology::Sentinel(name.into()), urls)
+    }
+
+    fn of(topology: Topology, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
-            url: url.into().into(),
+            urls: urls.into_iter().map(|url| url.into().into()).collect(),
+            topology,
+            resp3: false,
             username: None,
             password: None,
             connect_timeout: Duration::from_secs(5),
@@ -60,6 +104,13 @@ impl TcpOptions {
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into().into());
+        self
+    }
+
+    /// Speaks RESP3, Redis 6's protocol. Replies are converted to the same values. Default: `false`.
+    #[must_use]
+    pub fn resp3(mut self, yes: bool) -> Self {
+        self.resp3 = yes;
         self
     }
 
@@ -87,50 +138,72 @@ impl fmt::Debug for TcpOptions {
 }
 
 /// The transport over TCP. It connects when the first command is sent, and again after the connection was lost; a
-/// command whose answer was lost is not sent again.
+/// command whose answer was lost is not sent again. A command that waits for data (BLPOP, …) has a connection of its own
+/// for as long as it waits.
 pub struct TcpTransport {
-    client: redis::Client,
-    config: ConnectionManagerConfig,
-    /// Made inside the runtime that sends the first command.
-    manager: OnceCell<ConnectionManager>,
+    link: Link,
+    connect_timeout: Duration,
+}
+
+enum Link {
+    Server(Server),
+    Cluster(Cluster),
+    Sentinel(Sentinel),
 }
 
 impl TcpTransport {
     /// A transport with these settings. Nothing is connected yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the URL cannot be used.
+    /// [`ErrorKind::Config`] if a URL cannot be used.
     pub fn new(options: TcpOptions) -> Result<Self> {
-        let url = options.url.expose_secret().trim();
-        // The crate's own message may quote the URL, and with it the password.
-        let bad_url = |_| {
-            Error::new(
-                ErrorKind::Config,
-                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database], or rediss://… for TLS",
-            )
+        let infos: Vec<_> =
+            options.urls.iter().map(|url| options.info(url)).collect::<Result<_>>()?;
+        let Some(first) = infos.first().cloned() else {
+            return Err(Error::new(ErrorKind::Config, "there is no URL of a Redis server"));
         };
-        let mut info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
-        let mut settings = info.redis_settings().clone();
-        if let Some(username) = &options.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &options.password {
-            settings = settings.set_password(password.expose_secret());
-        }
-        info = info.set_redis_settings(settings);
-        // A call fails when the connection does; the next call tries again. Deadlines are a layer's business.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_connection_timeout(Some(options.connect_timeout))
-            .set_response_timeout(None);
-        Ok(Self { client: open(info, options.root_certificate)?, config, manager: OnceCell::new() })
-    }
-
-    async fn connection(&self) -> Result<ConnectionManager> {
-        let connect = || async {
-            ConnectionManager::new_lazy_with_config(self.client.clone(), self.config.clone())
+        let connect_timeout = options.connect_timeout;
+        let link = match &options.topology {
+            Topology::Server => {
+                Link::Server(Server::new(open(first, options.root_certificate)?, connect_timeout))
+            }
+            Topology::Cluster => {
+                let settings = first.redis_settings();
+                let mut builder = redis::cluster::ClusterClient::builder(infos.clone())
+                    .retries(0)
+                    .connection_timeout(connect_timeout)
+                    .response_timeout(Duration::MAX)
+                    .overall_response_timeout(None)
+                    .use_protocol(settings.protocol());
+                if let Some(name) = settings.username() {
+                    builder = builder.username(name);
+                }
+                if let Some(password) = settings.password() {
+                    builder = builder.password(password);
+                }
+                let seeds = infos
+                    .into_iter()
+                    .map(|info| open(info, options.root_certificate.clone()))
+                    .collect::<Result<_>>()?;
+                if let Some(root_cert) = options.root_certificate {
+                    let root_cert = Some(root_cert);
+                    builder = builder.certs(redis::TlsCertificates { client_tls: None, root_cert });
+                }
+                Link::Cluster(Cluster::new(builder.build().map_err(bad_settings)?, seeds))
+            }
+            Topology::Sentinel(name) => {
+                let node = SentinelNodeConnectionInfo::default()
+                    .set_redis_connection_info(first.redis_settings().clone());
+                let bare = |info: redis::ConnectionInfo| {
+                    info.set_redis_settings(redis::RedisConnectionInfo::default())
+                };
+                let sentinels = infos.into_iter().map(bare).collect();
+                let master = SentinelServerType::Master;
+                let client = SentinelClient::build(sentinels, name, Some(node), master);
+                Link::Sentinel(Sentinel::new(client.map_err(bad_settings)?, connect_timeout))
+            }
         };
-        self.manager.get_or_try_init(connect).await.cloned().map_err(error_from)
+        Ok(Self { link, connect_timeout })
     }
 
     async fn send_all(
@@ -138,9 +211,20 @@ impl TcpTransport {
         pipeline: &redis::Pipeline,
         count: usize,
     ) -> Result<Vec<redis::Value>> {
-        let mut connection = self.connection().await?;
-        let replies =
-            connection.send_packed_commands(pipeline, 0, count).await.map_err(error_from)?;
+        let replies = match &self.link {
+            Link::Server(server) => {
+                let mut connection = server.connection().await?;
+                let replies = connection.req_packed_commands(pipeline, 0, count).await;
+                replies.map_err(error_from)
+            }
+            Link::Cluster(cluster) => cluster.transaction(pipeline, count).await,
+            Link::Sentinel(sentinel) => {
+                let call = async |mut connection: MultiplexedConnection| {
+                    connection.req_packed_commands(pipeline, 0, count).await
+                };
+                sentinel.call(call).await
+            }
+        }?;
         if replies.len() == count {
             return Ok(replies);
         }
@@ -148,6 +232,47 @@ impl TcpTransport {
             ErrorKind::Protocol,
             format!("{count} commands were sent, {} replies came back", replies.len()),
         ))
+    }
+
+    /// A client of one server, for what needs a connection of its own.
+    async fn one_server(&self) -> Result<redis::Client> {
+        match &self.link {
+            Link::Server(server) => Ok(server.client.clone()),
+            Link::Sentinel(sentinel) => sentinel.primary().await,
+            Link::Cluster(cluster) => {
+                for client in &cluster.seeds {
+                    if own_connection(client, self.connect_timeout).await.is_ok() {
+                        return Ok(client.clone());
+                    }
+                }
+                Err(Error::new(ErrorKind::Connect, "none of the given nodes is reached"))
+            }
+        }
+    }
+}
+
+impl TcpOptions {
+    fn info(&self, url: &SecretString) -> Result<redis::ConnectionInfo> {
+        // The crate's own message may quote the URL, and with it the password.
+        let bad_url = |_| {
+            Error::new(
+                ErrorKind::Config,
+                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database], or rediss://… for TLS",
+            )
+        };
+        let url = url.expose_secret().trim();
+        let info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
+        let mut settings = info.redis_settings().clone();
+        if let Some(username) = &self.username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password.expose_secret());
+        }
+        if self.resp3 {
+            settings = settings.set_protocol(redis::ProtocolVersion::RESP3);
+        }
+        Ok(info.set_redis_settings(settings))
     }
 }
 
@@ -168,35 +293,70 @@ fn open(info: redis::ConnectionInfo, root_certificate: Option<Vec<u8>>) -> Resul
     } else {
         redis::Client::open(info)
     };
-    client.map_err(|error| {
-        Error::new(ErrorKind::Config, "the settings of TLS cannot be used").with_source(error)
-    })
+    client.map_err(bad_settings)
+}
+
+fn bad_settings(error: redis::RedisError) -> Error {
+    Error::new(ErrorKind::Config, "these connection settings cannot be used").with_source(error)
 }
 
 impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpTransport")
-            .field("address", &self.client.get_connection_info().addr().to_string())
-            .finish_non_exhaustive()
+        let mut out = f.debug_struct("TcpTransport");
+        match &self.link {
+            Link::Server(server) => {
+                out.field("address", &server.client.get_connection_info().addr().to_string())
+            }
+            Link::Cluster(_) => out.field("topology", &"cluster"),
+            Link::Sentinel(_) => out.field("topology", &"sentinel"),
+        };
+        out.finish_non_exhaustive()
     }
 }
 
 impl Transport for TcpTransport {
     fn capabilities(&self) -> Capabilities {
-        // Not blocking: a command that waits would hold up everybody else on the one connection.
-        Capabilities::new(Backend::Redis).binary_batches(true).subscriptions(true).lua(true)
+        Capabilities::new(Backend::Redis)
+            .binary_batches(true)
+            .blocking(!matches!(self.link, Link::Cluster(_)))
+            .subscriptions(true)
+            .lua(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
-            let mut connection = self.connection().await?;
-            let reply = connection.send_packed_command(&packed(command)).await;
-            value_from(reply.map_err(error_from)?)
+            if command.is_blocking() {
+                let client = self.one_server().await?;
+                let mut connection = own_connection(&client, self.connect_timeout).await?;
+                let reply = connection.req_packed_command(&packed(command)).await;
+                return value_from(reply.map_err(error_from)?);
+            }
+            match &self.link {
+                Link::Server(server) => {
+                    let mut connection = server.connection().await?;
+                    let reply = connection.req_packed_command(&packed(command)).await;
+                    value_from(reply.map_err(error_from)?)
+                }
+                Link::Cluster(cluster) => cluster.send(command).await,
+                Link::Sentinel(sentinel) => {
+                    let cmd = packed(command);
+                    let call = async |mut connection: MultiplexedConnection| {
+                        connection.req_packed_command(&cmd).await
+                    };
+                    value_from(sentinel.call(call).await?)
+                }
+            }
         })
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         Box::pin(async move {
+            if let Some(waits) = commands.iter().find(|command| command.is_blocking()) {
+                return Err(waits_in_batch(waits));
+            }
+            if let Link::Cluster(cluster) = &self.link {
+                return cluster.pipeline(commands).await;
+            }
             let mut pipeline = redis::Pipeline::with_capacity(commands.len());
             for command in commands {
                 pipeline.add_command(packed(command));
@@ -233,11 +393,13 @@ impl Transport for TcpTransport {
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         Box::pin(async move {
             if *to == Subscription::Monitor {
-                let monitor = self.client.get_async_monitor().await.map_err(error_from)?;
+                let client = self.one_server().await?;
+                let monitor = client.get_async_monitor().await.map_err(error_from)?;
                 let lines = monitor.into_on_message::<redis::Value>().map(line_from);
                 return Ok(lines.boxed());
             }
-            let mut pubsub = self.client.get_async_pubsub().await.map_err(error_from)?;
+            let client = self.one_server().await?;
+            let mut pubsub = client.get_async_pubsub().await.map_err(error_from)?;
             match to {
                 Subscription::Channels(channels) => {
                     let names: Vec<&[u8]> = channels.iter().map(|name| &name[..]).collect();
@@ -253,4 +415,12 @@ impl Transport for TcpTransport {
             Ok(pubsub.into_on_message().map(|message| message_from(&message)).boxed())
         })
     }
+}
+
+fn waits_in_batch(command: &Command) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "a command that waits for data cannot be in a pipeline: it would hold up everybody else",
+    )
+    .with_command(|| command.label())
 }

@@ -1,0 +1,200 @@
+//! Compare and set: changes to a value that nobody else's change can slip under.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Client;
+use crate::command::strings::{SetOptions, StringCommands, ValueIs};
+use crate::command::{Arguments, Command, Script, ToArg};
+use crate::{Error, ErrorKind, Result, Value, platform};
+
+/// What [`Client::update`] makes of a value.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Sets it. An old value's time to live stays.
+    Set(Vec<u8>),
+    /// Deletes it.
+    Delete,
+    /// Leaves it as it is.
+    Keep,
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Set(value) => write!(f, "Set({} bytes)", value.len()),
+            Self::Delete => f.write_str("Delete"),
+            Self::Keep => f.write_str("Keep"),
+        }
+    }
+}
+
+impl<T: Into<Vec<u8>>> From<T> for Change {
+    fn from(value: T) -> Self {
+        Self::Set(value.into())
+    }
+}
+
+/// Whether the server is known to lack `SET … IFEQ` and DELEX, found out once.
+#[derive(Debug, Default)]
+pub(super) struct Support {
+    missing: AtomicBool,
+}
+
+/// For servers without `SET … IFEQ`.
+pub(crate) static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+         redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') return 1 end return 0",
+    )
+    .with_twin(|redis, keys, args| {
+        let (Some(key), [old, new, ..]) = (keys.first(), args) else {
+            return Ok(Value::Integer(0));
+        };
+        let same = redis.call(Command::new("GET").arg(key))?.as_bytes() == Some(old);
+        if same {
+            redis.call(Command::new("SET").arg(key).arg(new).arg("KEEPTTL"))?;
+        }
+        Ok(same.into())
+    })
+});
+
+/// For servers without DELEX.
+pub(crate) static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
+    )
+    .with_twin(|redis, keys, args| {
+        let (Some(key), [old, ..]) = (keys.first(), args) else { return Ok(Value::Integer(0)) };
+        if redis.call(Command::new("GET").arg(key))?.as_bytes() == Some(old) {
+            return redis.call(Command::new("DEL").arg(key));
+        }
+        Ok(Value::Integer(0))
+    })
+});
+
+impl Client {
+    /// Sets a string if it still equals `old` (`None`: if the key is absent), and tells whether it did. An old value's
+    /// time to live stays. One command: `SET … IFEQ` where the server has it, else a script.
+    ///
+    /// ```
+    /// use edgecask::prelude::*;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::memory();
+    /// assert!(client.compare_and_set("leader", None, "a").await?);
+    /// assert!(!client.compare_and_set("leader", Some(b"c"), "b").await?);
+    /// assert!(client.compare_and_set("leader", Some(b"a"), "b").await?);
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Client::send`]. If the outcome is unknown, the value may have been set.
+    pub async fn compare_and_set(
+        &self,
+        key: impl ToArg,
+        old: Option<&[u8]>,
+        new: impl ToArg,
+    ) -> Result<bool> {
+        let Some(old) = old else {
+            return self.set_with(key, new, SetOptions::new().nx()).await;
+        };
+        if !self.comparing.missing.load(Ordering::Relaxed) {
+            let options = SetOptions::new().keep_ttl().if_value(ValueIs::Equal(old.to_vec()));
+            match self.set_with(&key, &new, options).await {
+                Err(error) if self.lacks(&error) => {}
+                answer => return answer,
+            }
+        }
+        let mut args = Arguments::new([old]);
+        args.extend([new]);
+        self.run_script(&COMPARE_AND_SET, [key], args.iter()).await
+    }
+
+    /// Deletes a string if it still equals `old`, and tells whether it did. One command: DELEX where the server has
+    /// it, else a script.
+    ///
+    /// # Errors
+    /// As for [`Client::send`]. If the outcome is unknown, the value may have been deleted.
+    pub async fn compare_and_delete(&self, key: impl ToArg, old: &[u8]) -> Result<bool> {
+        if !self.comparing.missing.load(Ordering::Relaxed) {
+            match self.delex(&key, &ValueIs::Equal(old.to_vec())).await {
+                Err(error) if self.lacks(&error) => {}
+                answer => return answer,
+            }
+        }
+        self.run_script(&COMPARE_AND_DELETE, [key], [old]).await
+    }
+
+    fn lacks(&self, error: &Error) -> bool {
+        // Before 8.4, Redis finds the word out of place; others do not know DELEX.
+        let lacks = error.kind() == ErrorKind::Server
+            && ["syntax error", "unknown command"]
+                .iter()
+                .any(|text| error.message().contains(text));
+        if lacks {
+            self.comparing.missing.store(true, Ordering::Relaxed);
+        }
+        lacks
+    }
+
+    /// Changes a string by a function of its old value, and gives the new one. If somebody else changed it in between,
+    /// the function is called again with what they made of it, so that no change is lost; it should do nothing else.
+    ///
+    /// ```
+    /// use edgecask::{Change, prelude::*};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::memory();
+    /// let add = |name: &'static str| move |old: Option<&[u8]>| {
+    ///     let mut names: Vec<String> = old.and_then(|old| serde_json::from_slice(old).ok()).unwrap_or_default();
+    ///     names.push(name.to_owned());
+    ///     Change::from(serde_json::json!(names).to_string())
+    /// };
+    /// client.update("names", add("ada")).await?;
+    /// let names = client.update("names", add("bob")).await?;
+    /// assert_eq!(names.unwrap(), r#"["ada","bob"]"#);
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Two commands, and two more for each change of somebody else's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] after 32 tries, or as for [`Client::send`].
+    pub async fn update(
+        &self,
+        key: impl ToArg,
+        mut change: impl FnMut(Option<&[u8]>) -> Change,
+    ) -> Result<Option<Bytes>> {
+        const TRIES: u32 = 32;
+        const LONGEST: Duration = Duration::from_millis(20);
+        for _ in 0..TRIES {
+            let old: Option<Bytes> = self.get(&key).await?;
+            let (done, new) = match (change(old.as_deref()), &old) {
+                (Change::Keep, _) => return Ok(old),
+                (Change::Delete, None) => return Ok(None),
+                (Change::Delete, Some(old)) => (self.compare_and_delete(&key, old).await?, None),
+                (Change::Set(new), old) => {
+                    let done = self.compare_and_set(&key, old.as_deref(), &new).await?;
+                    (done, Some(Bytes::from(new)))
+                }
+            };
+            if done {
+                return Ok(new);
+            }
+            platform::sleep(LONGEST.mul_f64(platform::random_fraction())).await;
+        }
+        Err(Error::new(ErrorKind::Conflict, "somebody else changed the value each time")
+            .with_command(|| Command::new("SET").arg(&key).label()))
+    }
+}

@@ -1,0 +1,295 @@
+//! Upstash's arrays: sparse sequences whose elements are found by index.
+
+use std::collections::BTreeMap;
+
+use super::{Arguments, Command, Execute, ToArg};
+use crate::{FromValue, Value};
+
+/// Which elements ARGREP gives: those that match one of the predicates.
+///
+/// ```
+/// use edgecask::command::arrays::ArGrep;
+///
+/// let errors = ArGrep::new().glob("error:*").exact("fatal").nocase().limit(100);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArGrep {
+    predicates: Arguments,
+    all: bool,
+    nocase: bool,
+    limit: Option<u64>,
+}
+
+impl ArGrep {
+    /// No predicates yet; there must be one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn predicate(mut self, word: &str, value: impl ToArg) -> Self {
+        word.write_to(&mut self.predicates);
+        value.write_to(&mut self.predicates);
+        self
+    }
+
+    /// Elements that equal this.
+    #[must_use]
+    pub fn exact(self, value: impl ToArg) -> Self {
+        self.predicate("EXACT", value)
+    }
+
+    /// Elements that contain this.
+    #[must_use]
+    pub fn matching(self, text: impl ToArg) -> Self {
+        self.predicate("MATCH", text)
+    }
+
+    /// Elements that match this glob.
+    #[must_use]
+    pub fn glob(self, pattern: impl ToArg) -> Self {
+        self.predicate("GLOB", pattern)
+    }
+
+    /// Elements that match this regular expression.
+    #[must_use]
+    pub fn regex(self, pattern: impl ToArg) -> Self {
+        self.predicate("RE", pattern)
+    }
+
+    /// Elements must match all predicates (`AND`). Default: any (`OR`).
+    #[must_use]
+    pub fn all(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    /// Capitals do not matter.
+    #[must_use]
+    pub fn nocase(mut self) -> Self {
+        self.nocase = true;
+        self
+    }
+
+    /// So many at the most.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    fn append(&self, command: Command, with_values: bool) -> Command {
+        command
+            .args_from(self.predicates.iter())
+            .arg_if(self.all, "AND")
+            .arg_if(self.nocase, "NOCASE")
+            .arg_if(with_values, "WITHVALUES")
+            .option("LIMIT", self.limit)
+    }
+}
+
+/// What AROP makes of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ArOperation {
+    /// The sum of numbers.
+    Sum,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// All bits in common.
+    And,
+    /// All bits of any.
+    Or,
+    /// The bits of an odd number.
+    Xor,
+    /// How many elements are used.
+    Used,
+    /// How many elements equal this.
+    Match(String),
+}
+
+/// The commands on arrays, which Upstash alone has. Indexes are `u64`. Each is one command and one round trip.
+///
+/// ```no_run
+/// use edgecask::prelude::*;
+///
+/// # async fn readings(client: Client) -> edgecask::Result<()> {
+/// client.arset("readings", 7, ["20.5", "21.0"]).await?;
+/// let reading: Option<f64> = client.arget("readings", 8).await?;
+/// assert_eq!(reading, Some(21.0));
+/// # Ok(())
+/// # }
+/// ```
+pub trait ArrayCommands: Execute {
+    /// The number of elements that are there. Upstash ARCOUNT.
+    fn arcount(&self, key: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("ARCOUNT").arg(key))
+    }
+
+    /// Deletes elements, and tells how many were there. Upstash ARDEL.
+    fn ardel(&self, key: impl ToArg, indexes: impl IntoIterator<Item = u64>) -> Self::Reply<u64> {
+        self.execute(Command::new("ARDEL").arg(key).args_from(indexes))
+    }
+
+    /// Deletes ranges, both ends included, and tells how many elements were there. Upstash ARDELRANGE.
+    fn ardelrange(
+        &self,
+        key: impl ToArg,
+        ranges: impl IntoIterator<Item = (u64, u64)>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("ARDELRANGE").arg(key).pairs_from(ranges))
+    }
+
+    /// An element. Upstash ARGET.
+    fn arget<R: FromValue>(&self, key: impl ToArg, index: u64) -> Self::Reply<Option<R>> {
+        self.execute(Command::new("ARGET").arg(key).arg(index))
+    }
+
+    /// The elements of a range, both ends included, with `None` for gaps. Upstash ARGETRANGE.
+    fn argetrange<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        start: u64,
+        end: u64,
+    ) -> Self::Reply<Vec<Option<R>>> {
+        self.execute(Command::new("ARGETRANGE").arg(key).arg(start).arg(end))
+    }
+
+    /// The indexes of the elements of a range that match. Upstash ARGREP.
+    fn argrep(
+        &self,
+        key: impl ToArg,
+        start: u64,
+        end: u64,
+        grep: &ArGrep,
+    ) -> Self::Reply<Vec<u64>> {
+        let command = Command::new("ARGREP").arg(key).arg(start).arg(end);
+        self.execute(grep.append(command, false))
+    }
+
+    /// The same with the elements. Upstash ARGREP with `WITHVALUES`.
+    fn argrep_withvalues<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        start: u64,
+        end: u64,
+        grep: &ArGrep,
+    ) -> Self::Reply<Vec<(u64, R)>> {
+        let command = Command::new("ARGREP").arg(key).arg(start).arg(end);
+        self.execute(grep.append(command, true))
+    }
+
+    /// What the server says of an array, by name. Upstash ARINFO.
+    fn arinfo(&self, key: impl ToArg, full: bool) -> Self::Reply<BTreeMap<String, Value>> {
+        self.execute(Command::new("ARINFO").arg(key).arg_if(full, "FULL"))
+    }
+
+    /// Puts elements where the array goes on, and gives the last index. Upstash ARINSERT.
+    fn arinsert(
+        &self,
+        key: impl ToArg,
+        values: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("ARINSERT").arg(key).args_from(values))
+    }
+
+    /// The last elements that were inserted; with `rev`, the newest first. Upstash ARLASTITEMS.
+    fn arlastitems<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        count: u64,
+        rev: bool,
+    ) -> Self::Reply<Vec<Option<R>>> {
+        self.execute(Command::new("ARLASTITEMS").arg(key).arg(count).arg_if(rev, "REV"))
+    }
+
+    /// One more than the greatest index. Upstash ARLEN.
+    fn arlen(&self, key: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("ARLEN").arg(key))
+    }
+
+    /// Some elements, in the indexes' order. Upstash ARMGET.
+    fn armget<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        indexes: impl IntoIterator<Item = u64>,
+    ) -> Self::Reply<Vec<Option<R>>> {
+        self.execute(Command::new("ARMGET").arg(key).args_from(indexes))
+    }
+
+    /// Sets elements, and tells how many are new. Upstash ARMSET.
+    fn armset(
+        &self,
+        key: impl ToArg,
+        elements: impl IntoIterator<Item = (u64, impl ToArg)>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("ARMSET").arg(key).pairs_from(elements))
+    }
+
+    /// The index at which ARINSERT goes on. Upstash ARNEXT.
+    fn arnext(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
+        self.execute(Command::new("ARNEXT").arg(key))
+    }
+
+    /// What an operation makes of a range, both ends included; `None` if there is nothing in it that it can use.
+    /// Upstash AROP.
+    fn arop<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        start: u64,
+        end: u64,
+        operation: &ArOperation,
+    ) -> Self::Reply<Option<R>> {
+        let command = Command::new("AROP").arg(key).arg(start).arg(end);
+        self.execute(match operation {
+            ArOperation::Sum => command.arg("SUM"),
+            ArOperation::Min => command.arg("MIN"),
+            ArOperation::Max => command.arg("MAX"),
+            ArOperation::And => command.arg("AND"),
+            ArOperation::Or => command.arg("OR"),
+            ArOperation::Xor => command.arg("XOR"),
+            ArOperation::Used => command.arg("USED"),
+            ArOperation::Match(text) => command.arg("MATCH").arg(text),
+        })
+    }
+
+    /// Puts elements into an array of this size, over the oldest, and gives the last index. Upstash ARRING.
+    fn arring(
+        &self,
+        key: impl ToArg,
+        size: u64,
+        values: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("ARRING").arg(key).arg(size).args_from(values))
+    }
+
+    /// The elements of a range that are there, with their indexes, so many at the most. Upstash ARSCAN.
+    fn arscan<R: FromValue>(
+        &self,
+        key: impl ToArg,
+        start: u64,
+        end: u64,
+        limit: Option<u64>,
+    ) -> Self::Reply<Vec<(u64, R)>> {
+        let command = Command::new("ARSCAN").arg(key).arg(start).arg(end);
+        self.execute(command.option("LIMIT", limit))
+    }
+
+    /// Sets the index at which ARINSERT goes on; `false` if the key is absent. Upstash ARSEEK.
+    fn arseek(&self, key: impl ToArg, index: u64) -> Self::Reply<bool> {
+        self.execute(Command::new("ARSEEK").arg(key).arg(index))
+    }
+
+    /// Sets elements from an index on, and tells how many are new. Upstash ARSET.
+    fn arset(
+        &self,
+        key: impl ToArg,
+        index: u64,
+        values: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<u64> {
+        self.execute(Command::new("ARSET").arg(key).arg(index).args_from(values))
+    }
+}
+
+impl<E: Execute + ?Sized> ArrayCommands for E {}

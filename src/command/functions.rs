@@ -1,0 +1,89 @@
+//! Functions: libraries of Lua code that the server keeps (Redis 7).
+
+use std::collections::BTreeMap;
+
+use super::{Command, Execute, ToArg};
+use crate::{FromValue, Value};
+
+/// The commands on functions. Each is one command and one round trip. A [`Script`](super::Script) needs no loading.
+///
+/// ```no_run
+/// use edgecask::prelude::*;
+///
+/// # async fn functions(client: Client) -> edgecask::Result<()> {
+/// let code = "#!lua name=greetings\nredis.register_function('hello', function(keys, args) return 'hello ' .. args[1] end)";
+/// client.function_load(code, true).await?;
+/// let greeting: String = client.fcall("hello", [""; 0], ["ada"]).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait FunctionCommands: Execute {
+    /// Calls a function. Redis FCALL.
+    fn fcall<R: FromValue>(
+        &self,
+        name: impl ToArg,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<R> {
+        self.execute(Command::new("FCALL").arg(name).counted(keys).args_from(args))
+    }
+
+    /// Calls a function that only reads (flag `no-writes`). Redis FCALL_RO.
+    fn fcall_ro<R: FromValue>(
+        &self,
+        name: impl ToArg,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<R> {
+        self.execute(Command::new("FCALL_RO").arg(name).counted(keys).args_from(args))
+    }
+
+    /// Deletes a library. Redis FUNCTION DELETE.
+    fn function_delete(&self, library: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("FUNCTION").arg("DELETE").arg(library))
+    }
+
+    /// All libraries, in a form for [`FunctionCommands::function_restore`]. Redis FUNCTION DUMP.
+    fn function_dump(&self) -> Self::Reply<Vec<u8>> {
+        self.execute(Command::new("FUNCTION").arg("DUMP"))
+    }
+
+    /// Deletes all libraries. Redis FUNCTION FLUSH.
+    fn function_flush(&self) -> Self::Reply<()> {
+        self.execute(Command::new("FUNCTION").arg("FLUSH"))
+    }
+
+    /// Ends the function that is running, if it has written nothing. Redis FUNCTION KILL.
+    fn function_kill(&self) -> Self::Reply<()> {
+        self.execute(Command::new("FUNCTION").arg("KILL"))
+    }
+
+    /// The libraries whose names match a glob, each as a map with `library_name`, `engine`, `functions` and, if asked
+    /// for, `library_code`. Redis FUNCTION LIST.
+    fn function_list(
+        &self,
+        pattern: impl ToArg,
+        with_code: bool,
+    ) -> Self::Reply<Vec<BTreeMap<String, Value>>> {
+        let command = Command::new("FUNCTION").arg("LIST").arg("LIBRARYNAME").arg(pattern);
+        self.execute(command.arg_if(with_code, "WITHCODE"))
+    }
+
+    /// Loads a library, in the place of an old one if `replace` is set, and gives its name. Redis FUNCTION LOAD.
+    fn function_load(&self, code: impl ToArg, replace: bool) -> Self::Reply<String> {
+        let command = Command::new("FUNCTION").arg("LOAD").arg_if(replace, "REPLACE");
+        self.execute(command.arg(code))
+    }
+
+    /// Loads the libraries of a dump in the place of all that are there. Redis FUNCTION RESTORE.
+    fn function_restore(&self, dump: impl ToArg) -> Self::Reply<()> {
+        self.execute(Command::new("FUNCTION").arg("RESTORE").arg(dump).arg("FLUSH"))
+    }
+
+    /// What is running now, and how many libraries and functions there are. Redis FUNCTION STATS.
+    fn function_stats(&self) -> Self::Reply<BTreeMap<String, Value>> {
+        self.execute(Command::new("FUNCTION").arg("STATS"))
+    }
+}
+
+impl<E: Execute + ?Sized> FunctionCommands for E {}

@@ -1,0 +1,41 @@
+//! HyperLogLogs: how many different items there were, to within 0.81 %, in 12 KB.
+
+use super::{Command, Execute, ToArg};
+
+/// The commands on HyperLogLogs. Each is one command and one round trip.
+///
+/// ```no_run
+/// use edgecask::prelude::*;
+///
+/// # async fn visitors(client: Client) -> edgecask::Result<()> {
+/// client.pfadd("visitors:today", ["ada", "bob"]).await?;
+/// let different = client.pfcount(["visitors:today", "visitors:yesterday"]).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait HyperLogLogCommands: Execute {
+    /// Adds items; tells whether the count may have changed. Redis PFADD.
+    fn pfadd(
+        &self,
+        key: impl ToArg,
+        items: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<bool> {
+        self.execute(Command::new("PFADD").arg(key).args_from(items))
+    }
+
+    /// About how many different items were added to these keys together. Redis PFCOUNT.
+    fn pfcount(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
+        self.execute(Command::new("PFCOUNT").args_from(keys))
+    }
+
+    /// Adds everything that was added to `from` to `to` as well. Redis PFMERGE.
+    fn pfmerge(
+        &self,
+        to: impl ToArg,
+        from: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<()> {
+        self.execute(Command::new("PFMERGE").arg(to).args_from(from))
+    }
+}
+
+impl<E: Execute + ?Sized> HyperLogLogCommands for E {}

@@ -1,0 +1,203 @@
+//! A real cluster of three primaries, and a real failover by sentinels.
+
+use std::time::Duration;
+
+use edgecask::command::keys::{Cursor, ScanOptions};
+use edgecask::layer::Deadline;
+use edgecask::prelude::*;
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+use edgecask::{ErrorKind, Outcome, Value};
+use edgecask_behaviour::{CASES, Scope};
+use edgecask_tests::{RedisCluster, RedisServer, free_port};
+
+async fn cluster() -> (RedisCluster, Client) {
+    let cluster = RedisCluster::start().await;
+    let transport = TcpTransport::new(TcpOptions::cluster(cluster.urls())).unwrap();
+    (cluster, Client::new(transport).layer(Deadline::new(Duration::from_secs(20))))
+}
+
+#[tokio::test]
+async fn commands_find_the_nodes_of_their_keys() {
+    let (cluster, client) = cluster().await;
+    let keys: Vec<String> = (0..300).map(|number| format!("key:{number}")).collect();
+    let commands: Vec<_> = keys.iter().map(|key| cmd("SET").arg(key).arg(key)).collect();
+    assert!(client.send_pipeline(&commands).await.unwrap().iter().all(Result::is_ok));
+    for node in cluster.nodes() {
+        let here = node.client().dbsize().await.unwrap();
+        assert!((50..200).contains(&here), "{here} keys on one node");
+    }
+    assert_eq!(client.mget::<String>(&keys).await.unwrap().into_iter().flatten().count(), 300);
+
+    let (mut cursor, mut found) = (Cursor::default(), Vec::new());
+    loop {
+        let page = client
+            .scan::<String>(&cursor, &ScanOptions::new().pattern("key:*").count(50))
+            .await
+            .unwrap();
+        found.extend(page.items);
+        cursor = page.cursor;
+        if cursor.is_done() {
+            break;
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len(), 300, "SCAN visits every primary");
+    assert_eq!(client.del(&keys).await.unwrap(), 300);
+}
+
+#[tokio::test]
+async fn a_transaction_stays_in_one_slot() {
+    let (_cluster, client) = cluster().await;
+    let transaction = client.transaction();
+    let (one, two) = (transaction.incr("{tag}:a"), transaction.incr("{tag}:b"));
+    let mut replies = transaction.exec().await.unwrap();
+    assert_eq!((replies.take(one).unwrap(), replies.take(two).unwrap()), (1, 1));
+    let across = [cmd("INCR").arg("a"), cmd("INCR").arg("b")];
+    let error = client.send_transaction(&across).await.unwrap_err();
+    assert_ne!(error.outcome(), Outcome::Unknown, "{error}");
+    assert_eq!(client.exists(["a"]).await.unwrap(), 0);
+    let sum =
+        edgecask::Script::new("return redis.call('GET', KEYS[1]) + redis.call('GET', KEYS[2])");
+    assert_eq!(client.run_script::<i64>(&sum, ["{tag}:a", "{tag}:b"], [""; 0]).await.unwrap(), 2);
+    let mut messages = client.subscribe(["c"]).await.unwrap();
+    client.publish("c", "m").await.unwrap();
+    assert_eq!(messages.message().await.unwrap().payload, "m");
+}
+
+#[tokio::test]
+async fn a_slot_that_moves_is_followed() {
+    let (cluster, client) = cluster().await;
+    client.set("{moving}:k", "v").await.unwrap();
+    let nodes: Vec<Client> = cluster.nodes().iter().map(RedisServer::client).collect();
+    let run = async |client: &Client, words: &[&str]| {
+        client.execute::<Value>(cmd("CLUSTER").args_from(words)).await
+    };
+    let slot: u32 = client.execute(cmd("CLUSTER").arg("KEYSLOT").arg("moving")).await.unwrap();
+    let slot = slot.to_string();
+    let mut ids = Vec::new();
+    let mut from = 0;
+    for (at, node) in nodes.iter().enumerate() {
+        ids.push(node.execute::<String>(cmd("CLUSTER").arg("MYID")).await.unwrap());
+        if node.dbsize().await.unwrap() == 1 {
+            from = at;
+        }
+    }
+    let to = (from + 1) % 3;
+    run(&nodes[to], &["SETSLOT", &slot, "IMPORTING", &ids[from]]).await.unwrap();
+    run(&nodes[from], &["SETSLOT", &slot, "MIGRATING", &ids[to]]).await.unwrap();
+    // A key that is not there any more is asked for at the other node (ASK).
+    client.set("{moving}:new", "n").await.unwrap();
+    assert_eq!(nodes[to].dbsize().await.unwrap(), 1);
+    let port = cluster.nodes()[to].port().to_string();
+    let migrate = cmd("MIGRATE").args_from(["127.0.0.1", &port, "{moving}:k", "0", "5000"]);
+    nodes[from].execute::<Value>(migrate).await.unwrap();
+    for node in [&nodes[to], &nodes[from]] {
+        run(node, &["SETSLOT", &slot, "NODE", &ids[to]]).await.unwrap();
+    }
+    // The client still believes in the old node (MOVED).
+    for _ in 0..3 {
+        assert_eq!(client.get::<String>("{moving}:k").await.unwrap().as_deref(), Some("v"));
+        assert_eq!(client.get::<String>("{moving}:new").await.unwrap().as_deref(), Some("n"));
+    }
+}
+
+#[tokio::test]
+async fn the_behaviour_suite_runs_on_a_cluster() {
+    let (_cluster, client) = cluster().await;
+    // Several keys of one case lie on several nodes, which commands on several keys do not take.
+    let families = [
+        "strings::a",
+        "strings::counters",
+        "hashes",
+        "batches::a_pipeline",
+        "binary::bytes_survive",
+    ];
+    let mut ran = 0;
+    for case in
+        CASES.iter().filter(|case| families.iter().any(|name| case.name().starts_with(name)))
+    {
+        case.run(Scope::new(client.clone()).unwrap()).await;
+        ran += 1;
+    }
+    assert!(ran > 8, "{ran} cases");
+}
+
+#[tokio::test]
+async fn sentinels_name_the_new_primary() {
+    let primary = RedisServer::start();
+    let primary_port = primary.port().to_string();
+    let replica = RedisServer::with(["--replicaof", "127.0.0.1", &primary_port]);
+    let directory = tempfile::tempdir().unwrap();
+    let sentinels: Vec<(SentinelProcess, String)> = (0..3)
+        .map(|number| {
+            let port = free_port();
+            let path = directory.path().join(format!("sentinel-{number}.conf"));
+            let settings = format!(
+                "port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {primary_port} 2\n\
+                 sentinel down-after-milliseconds mymaster 300\nsentinel failover-timeout mymaster 2000\n"
+            );
+            std::fs::write(&path, settings).unwrap();
+            (SentinelProcess::start(&path), format!("redis://127.0.0.1:{port}"))
+        })
+        .collect();
+    let urls: Vec<&str> = sentinels.iter().map(|(_, url)| url.as_str()).collect();
+    // All know each other and the replica, so that they can agree on a failover.
+    for url in &urls {
+        let sentinel = Client::tcp(url).unwrap();
+        loop {
+            let asked = cmd("SENTINEL").arg("MASTER").arg("mymaster");
+            let known = sentinel.execute::<std::collections::BTreeMap<String, String>>(asked).await;
+            if known.is_ok_and(|known| {
+                known["num-other-sentinels"] == "2" && known["num-slaves"] == "1"
+            }) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let transport = TcpTransport::new(TcpOptions::sentinel(urls, "mymaster")).unwrap();
+    let client = Client::new(transport).layer(Deadline::new(Duration::from_millis(500)));
+    client.set("k", "v").await.unwrap();
+    while replica.client().get::<String>("k").await.ok().flatten().is_none() {
+        tokio::task::yield_now().await;
+    }
+    // It stands still, with its connections open, as when a host dies.
+    primary.pause();
+    let error = client.incr("n").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::Unknown));
+    // The sentinels agree on the replica, which becomes the primary; nobody tells the client to look again.
+    let value = loop {
+        match client.get::<String>("k").await {
+            Ok(value) => break value,
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout), "{error}");
+            }
+        }
+    };
+    assert_eq!(value.as_deref(), Some("v"));
+    client.set("k", "w").await.unwrap();
+    assert_eq!(replica.client().get::<String>("k").await.unwrap().as_deref(), Some("w"));
+}
+
+/// A real sentinel, stopped by pid when it is dropped.
+struct SentinelProcess(std::process::Child);
+
+impl SentinelProcess {
+    fn start(settings: &std::path::Path) -> Self {
+        let process = std::process::Command::new("redis-server")
+            .arg(settings)
+            .arg("--sentinel")
+            .stdout(std::process::Stdio::null())
+            .spawn();
+        Self(process.unwrap())
+    }
+}
+
+impl Drop for SentinelProcess {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
