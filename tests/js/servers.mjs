@@ -3,6 +3,8 @@ import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { arch, homedir } from "node:os";
 
 const SERVER = new URL("../../target/debug/edgecask-server", import.meta.url).pathname;
 
@@ -37,6 +39,19 @@ export async function startRedis(port) {
   port ??= await freePort();
   const args = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
   const { process } = await start("redis-server", args.map(String), /Ready to accept/);
+  return { url: `redis://127.0.0.1:${port}`, port, stop: () => stop(process) };
+}
+
+/** A Redis 8 with the JSON module, or `null` where the set-up could not install one. */
+export async function startRedis8() {
+  const root = `${homedir()}/.cache/edgecask/redis8`;
+  const libraries = `${root}/root/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
+  const loader = `${libraries}/ld-linux-x86-64.so.2`;
+  if (!existsSync(loader) || !existsSync(`${root}/modules/rejson.so`)) return null;
+  const port = await freePort();
+  const args = ["--library-path", libraries, "--argv0", "redis-server", `${root}/root/usr/bin/redis-server`];
+  args.push("--loadmodule", `${root}/modules/rejson.so`, "--port", port, "--bind", "127.0.0.1", "--save", "");
+  const { process } = await start(loader, args.map(String), /Ready to accept/);
   return { url: `redis://127.0.0.1:${port}`, port, stop: () => stop(process) };
 }
 
