@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use cpu_time::ProcessTime;
-use edgecask::Client;
+use edgecask::layer::AutoPipeline;
 use edgecask::prelude::*;
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use futures_util::future::try_join_all;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HyperClient;
@@ -28,6 +29,9 @@ pub(crate) struct Load {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Edgecask,
+    EdgecaskPipelining,
+    EdgecaskTcp,
+    Redis,
     Reqwest,
     Hyper,
 }
@@ -36,12 +40,28 @@ pub(crate) enum Kind {
 pub(crate) enum Operation {
     Get,
     Set,
+    /// 10,000 GETs at the same time.
+    Burst,
+    /// A pipeline of 1,000 commands.
+    Pipeline,
 }
 
+const BURST: usize = 10_000;
+const PIPELINE: usize = 1_000;
+
 impl Operation {
+    /// How many commands one repetition is.
+    fn weight(self) -> u64 {
+        match self {
+            Self::Get | Self::Set => 1,
+            Self::Burst => BURST as u64,
+            Self::Pipeline => PIPELINE as u64,
+        }
+    }
+
     fn body(self) -> &'static str {
         match self {
-            Self::Get => r#"["GET","bench"]"#,
+            Self::Get | Self::Burst | Self::Pipeline => r#"["GET","bench"]"#,
             Self::Set => r#"["SET","bench","a value of the length that sessions and flags have"]"#,
         }
     }
@@ -59,7 +79,17 @@ pub(crate) fn run(load: &Load) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         match load.client {
-            Kind::Edgecask => edgecask(load).await,
+            Kind::Edgecask => edgecask(load, Client::rest(&load.url, &load.token)?).await,
+            Kind::EdgecaskPipelining => {
+                let client = Client::rest(&load.url, &load.token)?;
+                edgecask(load, client.layer(AutoPipeline::new())).await
+            }
+            Kind::EdgecaskTcp => {
+                // The bare crate has no deadline either.
+                let transport = TcpTransport::new(TcpOptions::new(&load.url))?;
+                edgecask(load, Client::new(transport)).await
+            }
+            Kind::Redis => redis_bare(load).await,
             Kind::Reqwest => reqwest_bare(load).await,
             Kind::Hyper => hyper_bare(load).await,
         }
@@ -85,16 +115,15 @@ async fn repeat<F: Future<Output = Result<()>>>(
         }
         anyhow::Ok(requests)
     });
-    let requests = try_join_all(tasks).await?.into_iter().sum();
+    let requests: u64 = try_join_all(tasks).await?.into_iter().sum();
     Ok(Done {
-        requests,
+        requests: requests * load.operation.weight(),
         seconds: start.elapsed().as_secs_f64(),
         cpu_seconds: cpu.elapsed().as_secs_f64(),
     })
 }
 
-async fn edgecask(load: &Load) -> Result<Done> {
-    let client = Client::rest(&load.url, &load.token)?;
+async fn edgecask(load: &Load, client: Client) -> Result<Done> {
     match load.operation {
         Operation::Get => {
             repeat(load, || async {
@@ -107,7 +136,38 @@ async fn edgecask(load: &Load) -> Result<Done> {
             let value = "a value of the length that sessions and flags have";
             repeat(load, || async { Ok(client.set("bench", value).await?) }).await
         }
+        Operation::Burst => {
+            repeat(load, || async {
+                try_join_all((0..BURST).map(|_| client.get::<Bytes>("bench"))).await?;
+                Ok(())
+            })
+            .await
+        }
+        Operation::Pipeline => {
+            repeat(load, || async {
+                let pipeline = client.pipeline();
+                let slots: Vec<_> = (0..PIPELINE).map(|_| pipeline.get::<Bytes>("bench")).collect();
+                let mut replies = pipeline.exec().await?;
+                for slot in slots {
+                    replies.take(slot)?;
+                }
+                Ok(())
+            })
+            .await
+        }
     }
+}
+
+async fn redis_bare(load: &Load) -> Result<Done> {
+    let client = redis::Client::open(load.url.as_str())?;
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    repeat(load, || async {
+        let mut connection = connection.clone();
+        redis::cmd("GET").arg("bench").query_async::<Option<Vec<u8>>>(&mut connection).await?;
+        Ok(())
+    })
+    .await
 }
 
 async fn reqwest_bare(load: &Load) -> Result<Done> {

@@ -6,6 +6,7 @@
 
 mod cache;
 mod client;
+mod decode;
 mod report;
 mod size;
 mod throughput;
@@ -34,9 +35,11 @@ fn main() -> Result<()> {
     let root =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder of the checkout")?;
     let throughput = throughput::measure(root)?;
+    let duels = throughput::duels(root)?;
+    let decoded = decode::measure()?;
     let cache = cache::measure()?;
     let sizes = size::measure(root)?;
-    let text = report::write(&throughput, &cache, &sizes);
+    let text = report::write(&throughput, &duels, &decoded, &cache, &sizes);
     println!("{text}");
     std::fs::write(root.join("benches/README.md"), text)?;
     Ok(())

@@ -1,11 +1,18 @@
 use std::fmt::Write;
 
 use crate::cache::Hit;
+use crate::decode::Decoded;
 use crate::size::Size;
-use crate::throughput::{Measured, Rate};
+use crate::throughput::{Duel, Measured, Rate};
 
 /// The text of benches/README.md.
-pub(crate) fn write(throughput: &[Measured], hit: &Hit, sizes: &[Size]) -> String {
+pub(crate) fn write(
+    throughput: &[Measured],
+    duels: &[Duel],
+    decoded: &[Decoded],
+    hit: &Hit,
+    sizes: &[Size],
+) -> String {
     let mut text = String::from(
         "# Measurements\n\n\
          Written by `cargo xtask bench`. Ratios are medians of rounds in which all clients took turns; absolute figures \
@@ -26,7 +33,27 @@ pub(crate) fn write(throughput: &[Measured], hit: &Hit, sizes: &[Size]) -> Strin
     let _ = write!(
         text,
         "\n\"To bare\" is the throughput as a part of bare reqwest's, which posts the same bytes and looks at no answer.\n\n\
-         ## A cache hit on the embedded engine\n\n\
+         ## Beside one peer\n\n\
+         The same cores and rounds; the ratio is to the second of each pair.\n\n\
+         | what | client | commands/s | ratio | CPU µs |\n|---|---|---:|---:|---:|\n",
+    );
+    for duel in duels {
+        for (name, rate) in &duel.rows {
+            let _ = writeln!(text, "| {} | {name} | {} |", duel.what, cells(*rate));
+        }
+    }
+    text.push_str(
+        "\n## Reading a nested reply of one megabyte\n\n\
+         As Edgecask's reply value, the time as a ratio to `serde_json::Value` on the plain JSON.\n\n\
+         | form | bytes | ratio |\n|---|---:|---:|\n",
+    );
+    for decoded in decoded {
+        let Decoded { form, bytes, ratio } = decoded;
+        let _ = writeln!(text, "| {form} | {bytes} | {ratio:.2} |");
+    }
+    let _ = write!(
+        text,
+        "\n## A cache hit on the embedded engine\n\n\
          `Cache::get` of a policy of {} bytes among 10,000 keys: {:.0} ns, of which decoding its JSON alone takes {:.0} ns; \
          ratio {:.2}.\n\n\
          ## Sizes\n\n| what | bytes | gzip |\n|---|---:|---:|\n",

@@ -1,6 +1,7 @@
 //! GET and SET through REST, each client on one core, against the local server on the other.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -38,34 +39,50 @@ const CLIENTS: [(&str, &str); 5] = [
 const BARE: usize = 1;
 
 pub(crate) fn measure(root: &Path) -> Result<Vec<Measured>> {
-    let server = Server::start(root)?;
-    let mut rounds: Vec<[Vec<Done>; 2]> = CLIENTS.iter().map(|_| [vec![], vec![]]).collect();
-    for round in 0..ROUNDS {
-        for (operation, name) in ["get", "set"].into_iter().enumerate() {
-            for (client, (_, kind)) in CLIENTS.iter().enumerate() {
-                rounds[client][operation].push(server.load(root, kind, name)?);
-            }
-        }
-        println!("throughput: round {} of {ROUNDS}", round + 1);
-    }
-    let rate = |client: usize, operation: usize| {
-        let own = &rounds[client][operation];
-        let bare = &rounds[BARE][operation];
-        let per_second = |done: &Done| done.requests as f64 / done.seconds;
-        Rate {
-            per_second: median(own.iter().map(per_second)),
-            cpu_micros: median(
-                own.iter().map(|done| done.cpu_seconds * 1e6 / done.requests as f64),
-            ),
-            to_bare: median(
-                own.iter().zip(bare).map(|(own, bare)| per_second(own) / per_second(bare)),
-            ),
-        }
-    };
-    let measured = CLIENTS.iter().enumerate();
-    Ok(measured
-        .map(|(client, (name, _))| Measured { name, get: rate(client, 0), set: rate(client, 1) })
+    let server = Server::rest(root)?;
+    let mut gets = server.compare(root, &CLIENTS, BARE, "get", CONCURRENCY)?.into_iter();
+    let sets = server.compare(root, &CLIENTS, BARE, "set", CONCURRENCY)?;
+    let names = CLIENTS.iter().zip(sets);
+    Ok(names
+        .filter_map(|((name, _), set)| Some(Measured { name, get: gets.next()?, set }))
         .collect())
+}
+
+/// A comparison of two clients: what was done, who did it, and how fast.
+pub(crate) struct Duel {
+    pub(crate) what: &'static str,
+    pub(crate) rows: Vec<(&'static str, Rate)>,
+}
+
+/// What is compared with a single peer, the last of each.
+pub(crate) fn duels(root: &Path) -> Result<Vec<Duel>> {
+    const UPSTASH: (&str, &str) = ("@upstash/redis", "upstash-pipelining");
+    let rest = Server::rest(root)?;
+    let redis = Server::redis()?;
+    let duel = |server: &Server, what, operation, callers, clients: [(&'static str, &str); 2]| {
+        let rates = server.compare(root, &clients, 1, operation, callers)?;
+        let rows = clients.into_iter().zip(rates).map(|((name, _), rate)| (name, rate));
+        anyhow::Ok(Duel { what, rows: rows.collect() })
+    };
+    let ours = ("Edgecask, auto-pipelining", "edgecask-pipelining");
+    Ok(vec![
+        duel(&rest, "10,000 GETs at the same time, over and over", "burst", "1", [ours, UPSTASH])?,
+        duel(&rest, "GET by 64 callers, auto-pipelining", "get", CONCURRENCY, [ours, UPSTASH])?,
+        duel(
+            &rest,
+            "an explicit pipeline of 1,000 GETs",
+            "pipeline",
+            "1",
+            [("Edgecask", "edgecask"), UPSTASH],
+        )?,
+        duel(
+            &redis,
+            "GET over TCP by 64 callers, from a real redis-server",
+            "get",
+            CONCURRENCY,
+            [("Edgecask", "edgecask-tcp"), ("the redis crate", "redis")],
+        )?,
+    ])
 }
 
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -82,30 +99,70 @@ struct Server {
 impl Server {
     const TOKEN: &str = "token-of-the-bench";
 
-    fn start(root: &Path) -> Result<Self> {
-        let mut process = on_core(1, &root.join("target/release/edgecask-server"))
-            .args(["--port", "0", "--token", Self::TOKEN])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("edgecask-server is built")?;
-        let output = process.stdout.take().context("its output is piped")?;
-        let url = BufReader::new(output)
-            .lines()
-            .map_while(std::result::Result::ok)
-            .find_map(|line| line.strip_prefix("UPSTASH_REDIS_REST_URL=").map(str::to_owned))
-            .context("the server prints its URL")?;
-        Ok(Self { process, url })
+    fn rest(root: &Path) -> Result<Self> {
+        let mut command = on_core(1, &root.join("target/release/edgecask-server"));
+        command.args(["--port", "0", "--token", Self::TOKEN]);
+        let (process, line) = Self::start(command, "UPSTASH_REDIS_REST_URL=")?;
+        Ok(Self { process, url: line })
     }
 
-    fn load(&self, root: &Path, kind: &str, operation: &str) -> Result<Done> {
+    fn redis() -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = on_core(1, Path::new("redis-server"));
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        let (process, _) = Self::start(command, "Ready to accept")?;
+        Ok(Self { process, url: format!("redis://127.0.0.1:{port}") })
+    }
+
+    /// Starts a program, and waits for a line with this mark; gives what follows it.
+    fn start(mut command: Command, mark: &str) -> Result<(Child, String)> {
+        let mut process = command.stdout(Stdio::piped()).spawn().context("the server is there")?;
+        let output = process.stdout.take().context("its output is piped")?;
+        let mut lines = BufReader::new(output).lines().map_while(std::result::Result::ok);
+        let found = lines.find_map(|line| Some(line.split_once(mark)?.1.to_owned()));
+        // Its pipe must not fill up or break.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok((process, found.context("the server starts")?))
+    }
+
+    /// The medians of rounds in which all clients take turns; ratios are to one of them.
+    fn compare(
+        &self,
+        root: &Path,
+        clients: &[(&'static str, &str)],
+        bare: usize,
+        operation: &str,
+        callers: &str,
+    ) -> Result<Vec<Rate>> {
+        let mut rounds: Vec<Vec<Done>> = clients.iter().map(|_| Vec::new()).collect();
+        for _ in 0..ROUNDS {
+            for ((_, kind), rounds) in clients.iter().zip(&mut rounds) {
+                rounds.push(self.load(root, kind, operation, callers)?);
+            }
+        }
+        println!("{operation} by {callers}: done");
+        let per_second = |done: &Done| done.requests as f64 / done.seconds;
+        let rate = |own: &Vec<Done>| {
+            let pairs = own.iter().zip(&rounds[bare]);
+            let cpu = own.iter().map(|done| done.cpu_seconds * 1e6 / done.requests as f64);
+            Rate {
+                per_second: median(own.iter().map(per_second)),
+                cpu_micros: median(cpu),
+                to_bare: median(pairs.map(|(own, bare)| per_second(own) / per_second(bare))),
+            }
+        };
+        Ok(rounds.iter().map(rate).collect())
+    }
+
+    fn load(&self, root: &Path, kind: &str, operation: &str, callers: &str) -> Result<Done> {
         let mut command = if let Some(pipelining) = kind.strip_prefix("upstash") {
             let mut command = on_core(0, Path::new("node"));
             command.arg(root.join("benches/upstash.mjs")).args([operation, &self.url, Self::TOKEN]);
-            command.args([MILLIS, CONCURRENCY]).arg((!pipelining.is_empty()).to_string());
+            command.args([MILLIS, callers]).arg((!pipelining.is_empty()).to_string());
             command
         } else {
             let mut command = on_core(0, &std::env::current_exe()?);
-            command.args(["client", kind, operation, &self.url, Self::TOKEN, MILLIS, CONCURRENCY]);
+            command.args(["client", kind, operation, &self.url, Self::TOKEN, MILLIS, callers]);
             command
         };
         let output = command.stderr(Stdio::inherit()).output()?;
