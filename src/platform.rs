@@ -80,6 +80,9 @@ impl<T> std::ops::Deref for Local<T> {
     }
 }
 
+/// Whether callers may wait for each other's futures. In a Worker, a request that waits for another's hangs.
+pub const SHARES_FUTURES: bool = cfg!(not(target_arch = "wasm32"));
+
 /// Milliseconds since the Unix epoch by the wall clock. In a Worker it stands still between I/O.
 pub fn unix_millis() -> u64 {
     unix_micros() / 1000

@@ -2,6 +2,7 @@
 #![cfg(target_arch = "wasm32")]
 
 use edgecask::Client;
+use edgecask::layer::{AutoPipeline, CircuitBreaker, Deadline, Observe, RequestBudget, Retry};
 use edgecask_behaviour::{CASES, Scope};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
@@ -22,6 +23,21 @@ async fn the_embedded_engine() {
 async fn rest_through_fetch() {
     let (url, token) = (variable("EDGECASK_TEST_URL"), variable("EDGECASK_TEST_TOKEN"));
     run_all(Client::rest(&url, &token).unwrap()).await;
+}
+
+/// With every layer that changes how commands travel.
+#[wasm_bindgen_test]
+async fn rest_with_layers() {
+    let (url, token) = (variable("EDGECASK_TEST_URL"), variable("EDGECASK_TEST_TOKEN"));
+    let client = Client::rest(&url, &token)
+        .unwrap()
+        .layer(RequestBudget::new().requests(100_000))
+        .layer(CircuitBreaker::new())
+        .layer(AutoPipeline::new())
+        .layer(Retry::new())
+        .layer(Deadline::default())
+        .layer(Observe::new());
+    run_all(client).await;
 }
 
 /// A variable of Node's environment.

@@ -19,6 +19,63 @@ pub(crate) struct Decoded {
     pub(crate) form: &'static str,
     pub(crate) bytes: usize,
     pub(crate) ratio: f64,
+    /// Instructions per byte of the body, where valgrind is there to count them.
+    pub(crate) instructions: Option<f64>,
+}
+
+/// Reads one form so many times: what valgrind looks at.
+#[derive(clap::Args)]
+pub(crate) struct Repeat {
+    form: usize,
+    times: u32,
+}
+
+pub(crate) fn repeat(repeat: &Repeat) -> Result<()> {
+    let bodies = bodies();
+    let Some((_, encoding, body)) = bodies.get(repeat.form) else {
+        for _ in 0..repeat.times {
+            drop(std::hint::black_box(serde_json::from_slice::<serde_json::Value>(&bodies[0].2)?));
+        }
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let (transport, command) = (transport(*encoding, body)?, Command::new("EVAL"));
+    for _ in 0..repeat.times {
+        drop(std::hint::black_box(runtime.block_on(transport.send(&command))?));
+    }
+    Ok(())
+}
+
+/// Instructions per byte, as the difference between two numbers of repetitions.
+fn instructions(form: usize, bytes: usize) -> Option<f64> {
+    let count = |times: u32| {
+        let output = std::process::Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().ok()?)
+            .args(["decode", &form.to_string(), &times.to_string()])
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        let line = text.lines().find(|line| line.contains("Collected"))?;
+        line.rsplit(' ').next()?.parse::<f64>().ok()
+    };
+    Some((count(4)? - count(1)?) / 3.0 / bytes as f64)
+}
+
+type Body = (&'static str, Encoding, Bytes);
+
+fn bodies() -> [Body; 3] {
+    let reply = reply();
+    [
+        ("plain JSON", Encoding::Plain, json(&reply, false)),
+        ("base64 in JSON", Encoding::Base64, json(&reply, true)),
+        ("RESP2", Encoding::Resp2, resp2(&reply)),
+    ]
+}
+
+fn transport(encoding: Encoding, body: &Bytes) -> edgecask::Result<RestTransport> {
+    let options = RestOptions::new("http://localhost", "token").encoding(encoding);
+    RestTransport::new(options.http_client(Fixed(body.clone())))
 }
 
 /// Answers everything with one body.
@@ -34,20 +91,12 @@ impl HttpClient for Fixed {
 pub(crate) fn measure() -> Result<Vec<Decoded>> {
     const ROUNDS: usize = 15;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let reply = reply();
-    let bodies = [
-        ("plain JSON", Encoding::Plain, json(&reply, false)),
-        ("base64 in JSON", Encoding::Base64, json(&reply, true)),
-        ("RESP2", Encoding::Resp2, resp2(&reply)),
-    ];
+    let bodies = bodies();
     let peer = bodies[0].2.clone();
     let command = Command::new("EVAL");
     let transports: Vec<_> = bodies
         .iter()
-        .map(|(_, encoding, body)| {
-            let options = RestOptions::new("http://localhost", "token").encoding(*encoding);
-            RestTransport::new(options.http_client(Fixed(body.clone())))
-        })
+        .map(|(_, encoding, body)| transport(*encoding, body))
         .collect::<edgecask::Result<_>>()?;
     let mut ratios = vec![Vec::new(); bodies.len()];
     for _ in 0..ROUNDS {
@@ -64,14 +113,20 @@ pub(crate) fn measure() -> Result<Vec<Decoded>> {
             ratios.push(start.elapsed().as_secs_f64() / bare.as_secs_f64());
         }
     }
-    let measured = bodies.into_iter().zip(ratios);
-    Ok(measured
-        .map(|((form, _, body), ratios)| Decoded {
+    let peer = Decoded {
+        form: "plain JSON as serde_json::Value",
+        bytes: bodies[0].2.len(),
+        ratio: 1.0,
+        instructions: instructions(bodies.len(), bodies[0].2.len()),
+    };
+    let own =
+        bodies.iter().enumerate().zip(ratios).map(|((at, (form, _, body)), ratios)| Decoded {
             form,
             bytes: body.len(),
             ratio: median(ratios.into_iter()),
-        })
-        .collect())
+            instructions: instructions(at, body.len()),
+        });
+    Ok(own.chain([peer]).collect())
 }
 
 /// Entries of a stream: ids, and fields with their values.

@@ -26,11 +26,15 @@ struct Options {
 enum Part {
     /// One client of the throughput part; started by the harness
     Client(client::Load),
+    /// One form of the decoding part; started by the harness
+    Decode(decode::Repeat),
 }
 
 fn main() -> Result<()> {
-    if let Some(Part::Client(load)) = Options::parse().part {
-        return client::run(&load);
+    match Options::parse().part {
+        Some(Part::Client(load)) => return client::run(&load),
+        Some(Part::Decode(repeat)) => return decode::repeat(&repeat),
+        None => {}
     }
     let root =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder of the checkout")?;

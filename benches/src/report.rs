@@ -44,12 +44,15 @@ pub(crate) fn write(
     }
     text.push_str(
         "\n## Reading a nested reply of one megabyte\n\n\
-         As Edgecask's reply value, the time as a ratio to `serde_json::Value` on the plain JSON.\n\n\
-         | form | bytes | ratio |\n|---|---:|---:|\n",
+         As Edgecask's reply value: the time as a ratio to `serde_json::Value` on the plain JSON, and instructions per byte \
+         of the body (callgrind).\n\n\
+         | form | bytes | time | instructions per byte |\n|---|---:|---:|---:|\n",
     );
     for decoded in decoded {
-        let Decoded { form, bytes, ratio } = decoded;
-        let _ = writeln!(text, "| {form} | {bytes} | {ratio:.2} |");
+        let Decoded { form, bytes, ratio, instructions } = decoded;
+        let instructions =
+            instructions.map_or("not counted".to_owned(), |number| format!("{number:.1}"));
+        let _ = writeln!(text, "| {form} | {bytes} | {ratio:.2} | {instructions} |");
     }
     let _ = write!(
         text,

@@ -15,13 +15,10 @@ use crate::scripts::Scripts;
 
 pub(crate) struct Backend {
     primary: Client,
-    redis: Option<Redis>,
-    replica: Option<Replica>,
-}
-
-struct Redis {
-    url: String,
+    /// The URL of a real Redis.
+    redis: Option<String>,
     scripts: Scripts,
+    replica: Option<Replica>,
 }
 
 /// The primary's state some writes ago.
@@ -48,19 +45,18 @@ impl Backend {
             engine: engine.clone(),
             offset: AtomicU64::new(0),
         });
-        Self { primary: Client::new(engine), redis: None, replica }
+        Self { primary: Client::new(engine), redis: None, scripts: Scripts::default(), replica }
     }
 
     pub(crate) fn redis(url: &str) -> Result<Self, Error> {
         let primary = connect(TcpOptions::new(url))?;
-        let redis = Redis { url: url.to_owned(), scripts: Scripts::default() };
-        Ok(Self { primary, redis: Some(redis), replica: None })
+        let redis = Some(url.to_owned());
+        Ok(Self { primary, redis, scripts: Scripts::default(), replica: None })
     }
 
     /// A connection of an ACL user, if Redis accepts the password.
     pub(crate) async fn user(&self, name: &str, password: &str) -> Option<Client> {
-        let redis = self.redis.as_ref()?;
-        let options = TcpOptions::new(&redis.url).username(name).password(password);
+        let options = TcpOptions::new(self.redis.as_ref()?).username(name).password(password);
         let client = connect(options).ok()?;
         // A user who may not PING has given the right password all the same.
         match client.send(&Command::new("PING")).await {
@@ -93,7 +89,7 @@ impl Backend {
         want: Freshness,
     ) -> (Result<Value, Error>, u64) {
         let route = self.route(permission, std::slice::from_ref(command), want);
-        let translated = self.redis.as_ref().and_then(|redis| redis.scripts.translate(command));
+        let translated = self.scripts.translate(command);
         let result = match translated {
             Some(translated) => {
                 let result = route.client.send(&translated.command).await;
@@ -114,12 +110,10 @@ impl Backend {
         let route = self.route(permission, commands, want);
         let mut replies = Vec::new();
         let mut sent = std::borrow::Cow::Borrowed(commands);
-        if let Some(redis) = &self.redis {
-            for (at, command) in commands.iter().enumerate() {
-                if let Some(translated) = redis.scripts.translate(command) {
-                    sent.to_mut()[at] = translated.command;
-                    replies.extend(translated.reply.map(|reply| (at, reply)));
-                }
+        for (at, command) in commands.iter().enumerate() {
+            if let Some(translated) = self.scripts.translate(command) {
+                sent.to_mut()[at] = translated.command;
+                replies.extend(translated.reply.map(|reply| (at, reply)));
             }
         }
         let mut results = if atomic {

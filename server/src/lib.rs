@@ -46,7 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::{Error, ErrorKind};
+use edgecask::{Error, ErrorKind, Script};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -97,6 +97,9 @@ impl ServerOptions {
         let engine = MemoryTransport::new();
         for script in edgecask::scripts() {
             engine.register(script);
+            // As it arrives from a client that takes this for Upstash; see `scripts.rs`.
+            let sent = Script::new(format!("#!lua\n{}", script.source()));
+            engine.register(&script.twin().map_or(sent.clone(), |twin| sent.with_twin(twin)));
         }
         Self::new(Source::Memory(engine))
     }

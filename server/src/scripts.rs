@@ -1,5 +1,5 @@
-//! Upstash's own script flag. `#!lua flags=allow-key-locking` is unknown to Redis, so it is taken out on the way there,
-//! and the sha that the client knows is kept beside the one that Redis knows.
+//! Upstash's own script flag. `#!lua flags=allow-key-locking` is unknown to Redis and to the embedded engine, so it is
+//! taken out on the way there, and the sha that the client knows is kept beside the one that they know.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

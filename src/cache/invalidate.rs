@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::outage::Access;
 use super::{Cache, lease};
 use crate::command::keys::{Cursor, KeyCommands, ScanOptions};
+use crate::command::pubsub::PubSubCommands;
 use crate::{Pattern, Result};
 
 /// How many keys a step looks at, and at most unlinks: enough to make few round trips, too few to hold up a server.
@@ -38,7 +39,15 @@ impl Cache {
             self.unlink_matching(&pattern.companions(lease::ROLE)).await?;
             self.unlink_matching(pattern).await
         };
-        let count = self.counted(Access::Write, count.await)?;
+        let count = count.await;
+        // The first tier cannot be searched by pattern.
+        if let Some(l1) = &self.shared.l1 {
+            l1.clear();
+        }
+        let count = self.counted(Access::Write, count)?;
+        if let Some((channel, message)) = self.announcement_of_all() {
+            self.counted(Access::Write, self.client.publish(channel, message).await)?;
+        }
         self.shared.counters.deleted(count);
         Ok(count)
     }

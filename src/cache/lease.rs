@@ -5,10 +5,14 @@
 //! entry, or began a later load, in between.
 
 use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::Cache;
 use crate::command::strings::{SetOptions, StringCommands};
 use crate::command::{Command, Script};
+use crate::platform::Instant;
 use crate::{Key, Result, Value, platform};
 
 /// The role of a lease's key beside its entry's; see [`Key::companion`].
@@ -27,6 +31,7 @@ pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
          end\n\
          return 1",
     )
+    .key_locking()
     .with_twin(|redis, keys, args| {
         let ([entry, lease], [token, value, ttl]) = (keys, args) else {
             return Err(crate::Error::server("ERR this script takes 2 keys and 3 arguments"));
@@ -52,14 +57,50 @@ pub(super) struct Lease {
     token: String,
 }
 
+/// What waiting for a lease came to.
+pub(super) enum LeaseOrValue {
+    Lease(Lease),
+    /// Somebody else's load has stored a value.
+    Value(Bytes),
+}
+
 impl Cache {
+    /// Takes the lease of an entry that nobody is loading. If somebody is, waits a while for the value. One SET, and two
+    /// commands for each look at what became of the other load.
+    pub(super) async fn lease_or_value(&self, key: &Key) -> Result<LeaseOrValue> {
+        const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+        let lease = self.new_lease(key)?;
+        let start = Instant::now();
+        loop {
+            let options = self.lease_options().nx();
+            if self.client.set_with(&lease.key, &lease.token, options).await? {
+                return Ok(LeaseOrValue::Lease(lease));
+            }
+            if start.elapsed() >= self.options.lease_wait {
+                // Who holds it takes too long, or has gone: the load that begins last may store.
+                return self.take_lease(key).await.map(LeaseOrValue::Lease);
+            }
+            platform::sleep(BETWEEN_LOOKS.mul_f64(0.5 + platform::random_fraction() / 2.0)).await;
+            if let Some(value) = self.client.get(key).await? {
+                return Ok(LeaseOrValue::Value(value));
+            }
+        }
+    }
+
+    fn new_lease(&self, key: &Key) -> Result<Lease> {
+        let token = u128::from_le_bytes(platform::random()?);
+        Ok(Lease { key: lease_key(key), token: format!("{token:032x}") })
+    }
+
+    fn lease_options(&self) -> SetOptions {
+        let millis = self.options.lease.as_millis().clamp(1, u128::from(u32::MAX)) as u64;
+        SetOptions::new().px(millis)
+    }
+
     /// Takes the lease of an entry, also from somebody else who holds it: the load that began last may store. One SET.
     pub(super) async fn take_lease(&self, key: &Key) -> Result<Lease> {
-        let token = u128::from_le_bytes(platform::random()?);
-        let lease = Lease { key: lease_key(key), token: format!("{token:032x}") };
-        let millis = self.options.lease.as_millis().clamp(1, u128::from(u32::MAX)) as u64;
-        let options = SetOptions::new().px(millis);
-        self.client.set_with(&lease.key, &lease.token, options).await?;
+        let lease = self.new_lease(key)?;
+        self.client.set_with(&lease.key, &lease.token, self.lease_options()).await?;
         Ok(lease)
     }
 

@@ -1,7 +1,10 @@
 //! The cache: typed values under keys, with a time to live, loaded when they are missing.
 
+mod bus;
+mod flight;
 mod health;
 mod invalidate;
+mod l1;
 mod lease;
 mod load;
 mod outage;
@@ -16,7 +19,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use flight::Seat;
 pub use health::{Health, HealthBackend};
+pub use l1::L1Options;
 pub(crate) use lease::STORE_IF_LEASED;
 pub use load::Cached;
 pub(crate) use load::Lookup;
@@ -24,12 +29,15 @@ pub use stats::CacheStats;
 pub use tier::Tier;
 pub use ttl::Ttl;
 
+use self::flight::Flights;
+use self::l1::L1;
 use self::outage::{Access, Outage};
 use self::stats::Counters;
-use crate::client::Client;
+use crate::client::{Client, Pipeline, Slot};
 use crate::command::keys::KeyCommands;
+use crate::command::pubsub::PubSubCommands;
 use crate::command::strings::StringCommands;
-use crate::{Error, ErrorKind, Key, Result};
+use crate::{Error, ErrorKind, Key, Result, platform};
 
 /// The settings of a [`Cache`].
 ///
@@ -44,12 +52,23 @@ use crate::{Error, ErrorKind, Key, Result};
 pub struct CacheOptions {
     tier: Tier,
     lease: Duration,
+    lease_wait: Duration,
+    coalesce: bool,
+    l1: Option<L1Options>,
+    bus: Option<&'static str>,
 }
 
 impl CacheOptions {
     /// The defaults.
     pub fn new() -> Self {
-        Self { tier: Tier::default(), lease: Duration::from_secs(10) }
+        Self {
+            tier: Tier::default(),
+            lease: Duration::from_secs(10),
+            lease_wait: Duration::from_secs(1),
+            coalesce: platform::SHARES_FUTURES,
+            l1: None,
+            bus: None,
+        }
     }
 
     /// What happens when the cache is away while something is loaded through it. Default: [`Tier::Important`].
@@ -63,6 +82,38 @@ impl CacheOptions {
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// How long a miss waits for the value that another process is loading, before it loads on its own. Zero loads at
+    /// once. Default: 1 second.
+    #[must_use]
+    pub fn lease_wait(mut self, wait: Duration) -> Self {
+        self.lease_wait = wait;
+        self
+    }
+
+    /// Whether callers in this process who miss the same key wait for one load. Do not load a key inside of its own
+    /// load then. Default: `true` on native targets, `false` on wasm32: the requests of a Worker must not wait for each
+    /// other; set it there on a cache that one request made for itself.
+    #[must_use]
+    pub fn coalesce(mut self, yes: bool) -> Self {
+        self.coalesce = yes;
+        self
+    }
+
+    /// A first tier in this process's memory. Default: none.
+    #[must_use]
+    pub fn l1(mut self, l1: L1Options) -> Self {
+        self.l1 = Some(l1);
+        self
+    }
+
+    /// The channel on which invalidations are published for the first tiers of other processes; see
+    /// [`Cache::follow_invalidations`]. It costs a PUBLISH in the round trip of each write. Default: none.
+    #[must_use]
+    pub fn bus(mut self, channel: &'static str) -> Self {
+        self.bus = Some(channel);
         self
     }
 }
@@ -106,10 +157,14 @@ pub struct Cache {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     counters: Counters,
     outage: Outage,
+    flights: Flights,
+    l1: Option<L1>,
+    /// This cache's name on the bus.
+    sender: String,
 }
 
 impl Cache {
@@ -120,7 +175,14 @@ impl Cache {
 
     /// A cache over this client.
     pub fn with_options(client: Client, options: CacheOptions) -> Self {
-        Self { client, options, shared: Arc::default() }
+        let shared = Shared {
+            counters: Counters::default(),
+            outage: Outage::default(),
+            flights: Flights::default(),
+            l1: options.l1.map(L1::new),
+            sender: if options.bus.is_some() { bus::sender() } else { String::new() },
+        };
+        Self { client, options, shared: Arc::new(shared) }
     }
 
     /// The client that the cache uses.
@@ -133,38 +195,51 @@ impl Cache {
         self.options.tier
     }
 
-    /// The value of a key, or `None` if it is not cached. One GET.
+    /// The value of a key, or `None` if it is not cached. One GET, none if the first tier has it.
     ///
     /// # Errors
     /// The client's; [`ErrorKind::Codec`] if the stored text is not the JSON of a `T`.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
+        if let Some(value) = self.near(key) {
+            return Ok(Some(value));
+        }
+        let generation = self.generation();
         let bytes: Option<Bytes> = self.counted(Access::Read, self.client.get(key).await)?;
-        let value = bytes.map(|bytes| decode(key, &bytes)).transpose();
+        let value = bytes.as_ref().map(|bytes| decode(key, bytes)).transpose();
         let value = self.counted(Access::Read, value)?;
+        if let Some(bytes) = bytes {
+            self.keep_near(key, bytes, generation, None);
+        }
         self.count_reads(usize::from(value.is_some()), 1);
         Ok(value)
     }
 
-    /// The values of many keys in their order. One MGET.
+    /// The values of many keys in their order. One MGET of those that the first tier does not have.
     ///
     /// # Errors
     /// As for [`Cache::get`].
     pub async fn get_many<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<Option<T>>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+        let mut values: Vec<Option<T>> = keys.iter().map(|key| self.near(key)).collect();
+        let far: Vec<usize> = (0..keys.len()).filter(|at| values[*at].is_none()).collect();
+        if far.is_empty() {
+            return Ok(values);
         }
+        let generation = self.generation();
+        let asked = far.iter().map(|at| &keys[*at]);
         let stored: Vec<Option<Bytes>> =
-            self.counted(Access::Read, self.client.mget(keys).await)?;
-        let decode_one = |(bytes, key): (Option<Bytes>, &Key)| {
-            bytes.map(|bytes| decode(key, &bytes)).transpose()
-        };
-        let values = stored.into_iter().zip(keys).map(decode_one).collect();
-        let values: Vec<Option<T>> = self.counted(Access::Read, values)?;
-        self.count_reads(values.iter().flatten().count(), keys.len());
+            self.counted(Access::Read, self.client.mget(asked).await)?;
+        let mut hits = 0;
+        for (at, bytes) in far.iter().copied().zip(stored) {
+            let Some(bytes) = bytes else { continue };
+            values[at] = Some(self.counted(Access::Read, decode(&keys[at], &bytes))?);
+            self.keep_near(&keys[at], bytes, generation, None);
+            hits += 1;
+        }
+        self.count_reads(hits, far.len());
         Ok(values)
     }
 
-    /// Stores a value. One SET.
+    /// Stores a value. One SET, and a PUBLISH in the same round trip where there is a bus.
     ///
     /// # Errors
     /// The client's; [`ErrorKind::Codec`] if the value has no JSON form; [`ErrorKind::InvalidInput`] if the time to
@@ -175,28 +250,37 @@ impl Cache {
         value: &T,
         ttl: impl Into<Ttl>,
     ) -> Result<()> {
-        let (json, options) = (encode(key, value)?, ttl.into().set_options()?);
-        self.counted(Access::Write, self.client.set_with(key, json, options).await)?;
-        self.shared.counters.stored(1);
-        Ok(())
+        self.set_many([(key, value)], ttl).await
     }
 
     /// Stores many values with one time to live, in one round trip: a SET each, not as a unit.
     ///
     /// # Errors
     /// As for [`Cache::set`]; the first that failed. The others are stored.
-    pub async fn set_many<'a, T: Serialize + 'a>(
+    pub async fn set_many<'a, T: Serialize + ?Sized + 'a>(
         &self,
         entries: impl IntoIterator<Item = (&'a Key, &'a T)>,
         ttl: impl Into<Ttl>,
     ) -> Result<()> {
         let options = ttl.into().set_options()?;
         let pipeline = self.client.pipeline();
-        let mut slots = Vec::new();
+        let (mut slots, mut keys) = (Vec::new(), Vec::new());
         for (key, value) in entries {
             slots.push(pipeline.set_with(key, encode(key, value)?, options.clone()));
+            keys.push(key.clone());
         }
-        let mut replies = self.counted(Access::Write, pipeline.exec().await)?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let announced = self.announce(&pipeline, self.announcement(&keys));
+        self.forget_near(&keys);
+        let replies = pipeline.exec().await;
+        // Also after an error: nobody knows what was stored. And again, for what was read meanwhile.
+        self.forget_near(&keys);
+        let mut replies = self.counted(Access::Write, replies)?;
+        if let Some(announced) = announced {
+            self.counted(Access::Write, replies.take(announced))?;
+        }
         let results: Vec<Result<bool>> = slots.into_iter().map(|slot| replies.take(slot)).collect();
         self.shared.counters.stored(results.iter().filter(|result| result.is_ok()).count());
         results.into_iter().try_for_each(|result| self.counted(Access::Write, result).map(|_| ()))
@@ -223,9 +307,16 @@ impl Cache {
         // The leases go first: a load that finds its lease afterwards began after this.
         let leases = pipeline.unlink(keys.iter().map(lease::lease_key));
         let entries = pipeline.unlink(keys);
-        let mut replies = self.counted(Access::Write, pipeline.exec().await)?;
+        let announced = self.announce(&pipeline, self.announcement(keys));
+        self.forget_near(keys);
+        let replies = pipeline.exec().await;
+        self.forget_near(keys);
+        let mut replies = self.counted(Access::Write, replies)?;
         self.counted(Access::Write, replies.take(leases))?;
         let count = self.counted(Access::Write, replies.take(entries))?;
+        if let Some(announced) = announced {
+            self.counted(Access::Write, replies.take(announced))?;
+        }
         self.shared.counters.deleted(count);
         Ok(count)
     }
@@ -238,6 +329,42 @@ impl Cache {
     /// Sets the statistics back to zero.
     pub fn reset_stats(&self) {
         self.shared.counters.reset();
+    }
+
+    /// What the first tier has. A text of another form counts as nothing.
+    fn near<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
+        let value = decode(key, &self.shared.l1.as_ref()?.get(key)?).ok()?;
+        self.count_reads(1, 1);
+        self.shared.counters.l1_hit(1);
+        Some(value)
+    }
+
+    fn generation(&self) -> u64 {
+        self.shared.l1.as_ref().map_or(0, L1::generation)
+    }
+
+    fn keep_near(&self, key: &Key, value: Bytes, generation: u64, ttl: Option<Duration>) {
+        if let Some(l1) = &self.shared.l1 {
+            l1.put(key, value, generation, ttl);
+        }
+    }
+
+    /// Forgets in this process what is about to change, or has changed.
+    fn forget_near(&self, keys: &[Key]) {
+        for key in keys {
+            self.shared.flights.part(key);
+            if let Some(l1) = &self.shared.l1 {
+                l1.remove(key.as_str());
+            }
+        }
+    }
+
+    fn announce(
+        &self,
+        pipeline: &Pipeline,
+        message: Option<(&'static str, String)>,
+    ) -> Option<Slot<u64>> {
+        message.map(|(channel, message)| pipeline.publish(channel, message))
     }
 
     fn count_reads(&self, hits: usize, reads: usize) {

@@ -9,10 +9,14 @@ use serde::Serialize;
 pub struct CacheStats {
     /// Reads that found a value.
     pub hits: u64,
+    /// Those of them that the first tier answered, in this process's memory.
+    pub l1_hits: u64,
     /// Reads that found none.
     pub misses: u64,
     /// Times that a loader or backing store was asked.
     pub loads: u64,
+    /// Misses that another caller's load answered, of this process or another.
+    pub coalesced: u64,
     /// Values stored.
     pub stored: u64,
     /// Loaded values that were not stored, because the entry was invalidated while they were loaded.
@@ -51,12 +55,20 @@ macro_rules! counters {
         }
     };
 }
-counters!(hits, misses, loads, stored, refused, deleted, errors);
+counters!(hits, l1_hits, misses, loads, coalesced, stored, refused, deleted, errors);
 
 impl Counters {
     pub(super) fn read(&self, hits: usize, misses: usize) {
         self.hits.fetch_add(hits as u64, Ordering::Relaxed);
         self.misses.fetch_add(misses as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn l1_hit(&self, hits: usize) {
+        self.l1_hits.fetch_add(hits as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn coalesced(&self) {
+        self.coalesced.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn loaded(&self) {

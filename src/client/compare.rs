@@ -1,7 +1,6 @@
 //! Compare and set: changes to a value that nobody else's change can slip under.
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,18 +38,13 @@ impl<T: Into<Vec<u8>>> From<T> for Change {
     }
 }
 
-/// Whether the server is known to lack `SET … IFEQ` and DELEX, found out once.
-#[derive(Debug, Default)]
-pub(super) struct Support {
-    missing: AtomicBool,
-}
-
 /// For servers without `SET … IFEQ`.
 pub(crate) static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) == ARGV[1] then \
          redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') return 1 end return 0",
     )
+    .key_locking()
     .with_twin(|redis, keys, args| {
         let (Some(key), [old, new, ..]) = (keys.first(), args) else {
             return Ok(Value::Integer(0));
@@ -68,6 +62,7 @@ pub(crate) static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
     )
+    .key_locking()
     .with_twin(|redis, keys, args| {
         let (Some(key), [old, ..]) = (keys.first(), args) else { return Ok(Value::Integer(0)) };
         if redis.call(Command::new("GET").arg(key))?.as_bytes() == Some(old) {
@@ -106,10 +101,10 @@ impl Client {
         let Some(old) = old else {
             return self.set_with(key, new, SetOptions::new().nx()).await;
         };
-        if !self.comparing.missing.load(Ordering::Relaxed) {
+        if self.support.comparing() {
             let options = SetOptions::new().keep_ttl().if_value(ValueIs::Equal(old.to_vec()));
             match self.set_with(&key, &new, options).await {
-                Err(error) if self.lacks(&error) => {}
+                Err(error) if self.support.lacks_comparing(&error) => {}
                 answer => return answer,
             }
         }
@@ -124,25 +119,13 @@ impl Client {
     /// # Errors
     /// As for [`Client::send`]. If the outcome is unknown, the value may have been deleted.
     pub async fn compare_and_delete(&self, key: impl ToArg, old: &[u8]) -> Result<bool> {
-        if !self.comparing.missing.load(Ordering::Relaxed) {
+        if self.support.comparing() {
             match self.delex(&key, &ValueIs::Equal(old.to_vec())).await {
-                Err(error) if self.lacks(&error) => {}
+                Err(error) if self.support.lacks_comparing(&error) => {}
                 answer => return answer,
             }
         }
         self.run_script(&COMPARE_AND_DELETE, [key], [old]).await
-    }
-
-    fn lacks(&self, error: &Error) -> bool {
-        // Before 8.4, Redis finds the word out of place; others do not know DELEX.
-        let lacks = error.kind() == ErrorKind::Server
-            && ["syntax error", "unknown command"]
-                .iter()
-                .any(|text| error.message().contains(text));
-        if lacks {
-            self.comparing.missing.store(true, Ordering::Relaxed);
-        }
-        lacks
     }
 
     /// Changes a string by a function of its old value, and gives the new one. If somebody else changed it in between,

@@ -4,6 +4,7 @@ mod batch;
 mod call;
 mod compare;
 mod subscriber;
+mod support;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use compare::Change;
 pub(crate) use compare::{COMPARE_AND_DELETE, COMPARE_AND_SET};
 pub use subscriber::{Event, Subscriber};
 
+use self::support::Support;
 use crate::command::{Command, Execute, Script, ToArg};
 use crate::layer::Layer;
 use crate::transport::{Capabilities, Results, Subscription, Transport};
@@ -41,13 +43,13 @@ use crate::{Error, ErrorKind, FromValue, Result, Value};
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
-    comparing: Arc<compare::Support>,
+    support: Arc<Support>,
 }
 
 impl Client {
     /// A client over this transport, with no layer around it.
     pub fn new(transport: impl Transport) -> Self {
-        Self { transport: Arc::new(transport), comparing: Arc::default() }
+        Self { transport: Arc::new(transport), support: Arc::default() }
     }
 
     /// A client over a new, empty embedded engine.
@@ -89,7 +91,7 @@ impl Client {
     /// The same client with a layer around its transport. The layer that is added last sees a command first.
     #[must_use]
     pub fn layer(self, layer: impl Layer) -> Self {
-        Self { transport: layer.wrap(self.transport), comparing: self.comparing }
+        Self { transport: layer.wrap(self.transport), support: self.support }
     }
 
     /// What the transport can do.
@@ -172,14 +174,26 @@ impl Client {
         let (client, script) = (self.clone(), script.clone());
         let evalsha = script.evalsha(keys, args);
         let future = async move {
-            match client.send(&evalsha).await {
-                Err(error) if error.code() == Some("NOSCRIPT") => {
-                    client.send(&script.eval_instead(&evalsha)).await
+            let may_lock = client.capabilities().key_locking && client.support.key_locking();
+            if let Some(flagged) = script.flagged().filter(|_| may_lock) {
+                let reply = client.run(flagged, &flagged.evalsha_instead(&evalsha)).await;
+                match reply {
+                    Err(error) if client.support.lacks_key_locking(&error) => {}
+                    reply => return reply,
                 }
-                reply => reply,
             }
+            client.run(&script, &evalsha).await
         };
         Call::from_future(Box::pin(future), R::from_value)
+    }
+
+    async fn run(&self, script: &Script, evalsha: &Command) -> Result<Value> {
+        match self.send(evalsha).await {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                self.send(&script.eval_instead(evalsha)).await
+            }
+            reply => reply,
+        }
     }
 
     /// The messages of some channels, from now on. Redis SUBSCRIBE. The subscriber reconnects by itself and shows every

@@ -49,8 +49,14 @@ struct Inner {
     source: String,
     sha: OnceLock<String>,
     read_only: bool,
+    key_locking: bool,
+    /// The same script with Upstash's flag, made when it is first needed.
+    flagged: OnceLock<Script>,
     twin: Option<Twin>,
 }
+
+/// Upstash's own flag: the script locks its keys and not the whole database while it runs.
+const KEY_LOCKING: &str = "#!lua flags=allow-key-locking\n";
 
 impl Script {
     /// A script of this source. Without a twin it does not run on the embedded engine.
@@ -59,6 +65,8 @@ impl Script {
             source: source.into(),
             sha: OnceLock::new(),
             read_only: false,
+            key_locking: false,
+            flagged: OnceLock::new(),
             twin: None,
         }))
     }
@@ -75,11 +83,32 @@ impl Script {
         self.rebuilt(|inner| inner.read_only = true)
     }
 
+    /// Declares that the script touches no keys but its KEYS. On Upstash it then locks those alone while it runs
+    /// (`#!lua flags=allow-key-locking`), and not the whole database; elsewhere nothing changes. Not for a source that has
+    /// a `#!lua` line of its own.
+    #[must_use]
+    pub fn key_locking(self) -> Self {
+        self.rebuilt(|inner| inner.key_locking = true)
+    }
+
+    /// The form with Upstash's flag, if the script may have it.
+    pub(crate) fn flagged(&self) -> Option<&Self> {
+        let may = self.0.key_locking && !self.0.source.starts_with("#!");
+        may.then(|| {
+            self.0.flagged.get_or_init(|| {
+                let source = [KEY_LOCKING, &self.0.source].concat();
+                self.clone().rebuilt(|inner| inner.source = source)
+            })
+        })
+    }
+
     fn rebuilt(self, change: impl FnOnce(&mut Inner)) -> Self {
         let mut inner = Inner {
             source: self.0.source.clone(),
             sha: OnceLock::new(),
             read_only: self.0.read_only,
+            key_locking: self.0.key_locking,
+            flagged: OnceLock::new(),
             twin: self.0.twin,
         };
         change(&mut inner);
@@ -108,6 +137,14 @@ impl Script {
     ) -> Command {
         let name = if self.0.read_only { "EVALSHA_RO" } else { "EVALSHA" };
         self.command(name, self.sha(), keys, args)
+    }
+
+    /// The EVALSHA of this script with the keys and arguments of another's.
+    pub(crate) fn evalsha_instead(&self, evalsha: &Command) -> Command {
+        Command::new(if self.0.read_only { "EVALSHA_RO" } else { "EVALSHA" })
+            .arg(self.sha())
+            .args_from(evalsha.args().skip(1))
+            .with_twin(self.twin())
     }
 
     /// The EVAL that does the same as this EVALSHA.

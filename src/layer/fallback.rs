@@ -99,6 +99,7 @@ impl Transport for WithFallback {
             .blocking(one.blocking && other.blocking)
             .subscriptions(one.subscriptions)
             .lua(one.lua && other.lua)
+            .key_locking(one.key_locking && other.key_locking)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::{MemoryStore, Record, RecordId, Store};
-use crate::cache::{Cache, CacheOptions, CacheStats, Health, Lookup, Tier, Ttl};
+use crate::cache::{Cache, CacheOptions, CacheStats, Health, Lookup, Seat, Tier, Ttl};
 use crate::client::Client;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 use crate::{BoxError, Error, Key, Keyspace, Result};
@@ -182,8 +182,9 @@ impl<R: Record> CachingStore<R> {
         let Some(cache) = &self.cache else {
             return self.backing.get(id).await;
         };
+        let seat = cache.seat(&key);
         let found = cache.lookup(&key).await?;
-        self.resolve(cache, &key, id, found).await
+        self.resolve(cache, &key, id, seat, found).await
     }
 
     /// Many records in their ids' order. The cache is asked in one round trip, the backing store once for each that is
@@ -197,11 +198,13 @@ impl<R: Record> CachingStore<R> {
             let loads = ids.iter().map(|id| self.backing.get(id));
             return join_all(loads).await.into_iter().collect();
         };
+        let seats: Vec<_> = keys.iter().map(|key| cache.seat(key)).collect();
         let found = cache.lookup_many(&keys).await?;
         let resolved = found
             .into_iter()
+            .zip(seats)
             .zip(keys.iter().zip(ids))
-            .map(|(found, (key, id))| self.resolve(cache, key, id, found));
+            .map(|((found, seat), (key, id))| self.resolve(cache, key, id, seat, found));
         join_all(resolved).await.into_iter().collect()
     }
 
@@ -210,17 +213,14 @@ impl<R: Record> CachingStore<R> {
         cache: &Cache,
         key: &Key,
         id: &R::Id,
+        seat: Option<Seat<'_>>,
         found: Lookup<Option<R>>,
     ) -> Result<Option<R>> {
         let ttl_of = |record: &Option<R>| match record {
             Some(_) => Some(self.ttl),
             None => self.negative_ttl,
         };
-        match found {
-            Lookup::Found(record) => Ok(record),
-            Lookup::Missing => cache.fill(key, ttl_of, self.backing.get(id)).await,
-            Lookup::Unavailable => cache.load_without_cache(self.backing.get(id)).await,
-        }
+        cache.resolve(key, seat, found, ttl_of, self.backing.get(id)).await
     }
 
     /// Writes a record to the backing store, then deletes the cached one. Two commands, one round trip.

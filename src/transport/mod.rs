@@ -46,6 +46,9 @@ pub struct Capabilities {
     pub subscriptions: bool,
     /// Lua scripts. Where it is `false`, only scripts with a native twin run.
     pub lua: bool,
+    /// The server may be Upstash, whose scripts can lock single keys; see
+    /// [`Script::key_locking`](crate::Script::key_locking).
+    pub key_locking: bool,
 }
 
 /// The replies of a batch in the order of its commands; an item's error stands beside the others' results.
@@ -222,7 +225,14 @@ impl Capabilities {
     /// let capabilities = Capabilities::new(Backend::Redis).binary_batches(true).lua(true);
     /// ```
     pub fn new(backend: Backend) -> Self {
-        Self { backend, binary_batches: false, blocking: false, subscriptions: false, lua: false }
+        Self {
+            backend,
+            binary_batches: false,
+            blocking: false,
+            subscriptions: false,
+            lua: false,
+            key_locking: false,
+        }
     }
 
     /// Sets [`Capabilities::binary_batches`](#structfield.binary_batches).
@@ -250,6 +260,13 @@ impl Capabilities {
     #[must_use]
     pub fn lua(mut self, can: bool) -> Self {
         self.lua = can;
+        self
+    }
+
+    /// Sets [`Capabilities::key_locking`](#structfield.key_locking).
+    #[must_use]
+    pub fn key_locking(mut self, can: bool) -> Self {
+        self.key_locking = can;
         self
     }
 

@@ -19,6 +19,7 @@ mod rest_server;
 mod retry;
 mod revocation;
 mod scripts;
+mod stampede;
 mod subscriptions;
 mod tcp;
 mod tls;

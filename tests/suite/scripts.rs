@@ -1,7 +1,10 @@
 //! The scripts that Edgecask ships: the Lua on a real Redis and the twin on the engine do the same.
 
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::{Client, Value};
+use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use edgecask::{Client, Result, Script, Value};
+use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::RedisServer;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -83,5 +86,47 @@ fn twins_do_what_the_lua_does() {
         if let Err(error) = result {
             panic!("{script:?}: {error}");
         }
+    }
+}
+
+#[tokio::test]
+async fn scripts_lock_their_keys_on_upstash_and_run_elsewhere_all_the_same() {
+    let redis = RedisServer::start();
+    let script = Script::new("return redis.call('INCR', KEYS[1])").key_locking();
+    // The local server takes the flag as Upstash does; a proxy that hands it on to Redis is told apart once.
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
+    let rest = Client::rest(&server.url(), server.token()).unwrap();
+    let proxy = Client::new(Proxy(redis.client()));
+    for client in [rest, redis.client(), proxy] {
+        for count in 1..=3 {
+            client.del(["n"]).await.unwrap();
+            client.set("n", count - 1).await.unwrap();
+            assert_eq!(client.run_script::<i64>(&script, ["n"], [""; 0]).await.unwrap(), count);
+        }
+    }
+    let knows = redis.client().script_exists([script.sha()]).await.unwrap();
+    assert_eq!(knows, [true]);
+    server.stop().await;
+}
+
+/// REST in front of a plain Redis, without a thought for scripts.
+#[derive(Debug)]
+struct Proxy(Client);
+
+impl Transport for Proxy {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities().key_locking(true)
+    }
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(self.0.send(command))
+    }
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(self.0.send_pipeline(commands))
+    }
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(self.0.send_transaction(commands))
+    }
+    fn subscribe<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        Box::pin(async { Err(edgecask::Error::new(edgecask::ErrorKind::Unsupported, "")) })
     }
 }

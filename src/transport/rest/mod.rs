@@ -436,7 +436,10 @@ impl fmt::Debug for RestTransport {
 
 impl Transport for RestTransport {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Backend::Redis).lua(true).subscriptions(self.shared.http.can_stream())
+        Capabilities::new(Backend::Redis)
+            .lua(true)
+            .key_locking(true)
+            .subscriptions(self.shared.http.can_stream())
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {

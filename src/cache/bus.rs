@@ -1,0 +1,98 @@
+//! Invalidations by message: what one process deletes, the others forget in their first tier.
+
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+
+use super::Cache;
+use crate::{Error, ErrorKind, Event, Key, Result, platform};
+
+/// A message on the bus, as JSON: `{"v":1,"from":"…","keys":["…"]}`, or `"all":true` in place of keys.
+#[derive(Debug, Serialize, Deserialize)]
+struct Invalidation<'a> {
+    v: u32,
+    /// Who sent it: it has forgotten already.
+    from: std::borrow::Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<std::borrow::Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    all: bool,
+}
+
+const VERSION: u32 = 1;
+
+/// The name of one cache on the bus.
+pub(super) fn sender() -> String {
+    // Two caches without a name would only forget more than they have to.
+    platform::random().map_or(String::new(), |bytes| format!("{:016x}", u64::from_le_bytes(bytes)))
+}
+
+impl Cache {
+    /// What to tell the others about these keys; `None` if there is no bus.
+    pub(super) fn announcement(&self, keys: &[Key]) -> Option<(&'static str, String)> {
+        self.message(keys.iter().map(|key| key.as_str().into()).collect(), false)
+    }
+
+    /// What to tell the others when everything may have changed.
+    pub(super) fn announcement_of_all(&self) -> Option<(&'static str, String)> {
+        self.message(Vec::new(), true)
+    }
+
+    fn message<'a>(
+        &'a self,
+        keys: Vec<std::borrow::Cow<'a, str>>,
+        all: bool,
+    ) -> Option<(&'static str, String)> {
+        let channel = self.options.bus?;
+        let from = self.shared.sender.as_str().into();
+        let message = Invalidation { v: VERSION, from, keys, all };
+        Some((channel, serde_json::to_string(&message).ok()?))
+    }
+
+    /// Follows the invalidations of other processes on the [bus](super::CacheOptions::bus), and forgets in the first
+    /// tier what they delete. Let it run for as long as the process does: `tokio::spawn` it. While the connection is
+    /// lost, the first tier is emptied, and what is read then is stale for its time to live at the most.
+    ///
+    /// ```
+    /// use edgecask::{Client, cache::{Cache, CacheOptions, L1Options}};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let options = CacheOptions::new().l1(L1Options::new()).bus("app:invalidations");
+    /// let cache = Cache::with_options(Client::memory(), options);
+    /// let follower = cache.clone();
+    /// tokio::spawn(async move { follower.follow_invalidations().await });
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] without a bus or a first tier; what ends the subscription for good.
+    pub async fn follow_invalidations(&self) -> Result<()> {
+        let (Some(channel), Some(l1)) = (self.options.bus, &self.shared.l1) else {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "there is nothing to follow: set CacheOptions::bus and CacheOptions::l1",
+            ));
+        };
+        let mut events = self.client.subscribe([channel]).await?;
+        // What was read before the subscription stood may have been invalidated since.
+        l1.clear();
+        while let Some(event) = events.next().await {
+            match event? {
+                Event::Message(message) => {
+                    match serde_json::from_slice::<Invalidation<'_>>(&message.payload) {
+                        Ok(message) if message.from == self.shared.sender.as_str() => {}
+                        Ok(message) if message.v == VERSION && !message.all => {
+                            message.keys.iter().for_each(|key| l1.remove(key));
+                        }
+                        // A newer message, or a stranger's: forgetting too much is safe.
+                        _ => l1.clear(),
+                    }
+                }
+                Event::Lost(_) | Event::Resumed => l1.clear(),
+            }
+        }
+        Ok(())
+    }
+}

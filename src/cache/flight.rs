@@ -1,0 +1,95 @@
+//! One load of a key at a time in this process: whoever asks meanwhile gets its value.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::{Key, Result};
+
+/// The loads that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Flights(Mutex<HashMap<String, Arc<Flight>>>);
+
+/// A load, and those who wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    /// Counts joins and beginnings of loads.
+    clock: AtomicU64,
+    /// Held by who loads. Whoever gets it next finds what was loaded, or loads.
+    pub(super) landed: async_lock::Mutex<Option<Landed>>,
+}
+
+/// What a load came to.
+#[derive(Debug, Clone)]
+pub(super) struct Landed {
+    /// The stored form of the value.
+    pub(super) result: Result<Bytes>,
+    /// When the load began.
+    began: u64,
+    /// Whether it was stored: then nobody had invalidated the entry up to that moment.
+    stored: bool,
+}
+
+impl Landed {
+    pub(super) fn new(result: Result<Bytes>, began: u64, stored: bool) -> Self {
+        Self { result, began, stored }
+    }
+}
+
+/// A place among those who want one key.
+#[derive(Debug)]
+pub(crate) struct Seat<'a> {
+    flights: &'a Flights,
+    key: &'a Key,
+    pub(super) flight: Arc<Flight>,
+    joined: u64,
+}
+
+impl Flights {
+    pub(super) fn join<'a>(&'a self, key: &'a Key) -> Seat<'a> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let flight = match flights.get(key.as_str()) {
+            Some(flight) => Arc::clone(flight),
+            None => Arc::clone(flights.entry(key.as_str().to_owned()).or_default()),
+        };
+        drop(flights);
+        let joined = flight.clock.fetch_add(1, Ordering::SeqCst);
+        Seat { flights: self, key, flight, joined }
+    }
+
+    /// Whoever comes from now on does not get what is being loaded now.
+    pub(super) fn part(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key.as_str());
+    }
+}
+
+impl Seat<'_> {
+    /// A load begins.
+    pub(super) fn begin(&self) -> u64 {
+        self.flight.clock.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Whether what was loaded is new enough for this seat: no write that returned before it was taken may be missed.
+    pub(super) fn accepts(&self, landed: &Landed) -> bool {
+        landed.stored || landed.result.is_err() || landed.began > self.joined
+    }
+
+    /// The load is over: those who come from now on begin anew.
+    pub(super) fn land(&self) {
+        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if flights.get(self.key.as_str()).is_some_and(|now| Arc::ptr_eq(now, &self.flight)) {
+            flights.remove(self.key.as_str());
+        }
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        // The map and this seat: nobody else is left.
+        if Arc::strong_count(&self.flight) <= 2 {
+            self.land();
+        }
+    }
+}

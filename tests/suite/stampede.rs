@@ -1,0 +1,284 @@
+//! Many who miss the same key at the same time, in one process and in several, and the first tier.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use edgecask::cache::{Cache, CacheOptions, L1Options, Ttl};
+use edgecask::prelude::*;
+use edgecask::{ErrorKind, Key};
+use edgecask_tests::RedisServer;
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+
+fn key(name: &str) -> Key {
+    Key::verbatim(name).unwrap()
+}
+
+/// A loader that counts, and takes until it is told to end.
+#[derive(Default)]
+struct Source {
+    loads: AtomicUsize,
+    go_on: Notify,
+}
+
+impl Source {
+    async fn load(&self) -> Result<u64, std::io::Error> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.go_on.notified().await;
+        Ok(42)
+    }
+
+    fn count(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_callers_are_one_load() {
+    let redis = RedisServer::start();
+    for client in [Client::memory(), redis.client()] {
+        let (cache, source) = (Cache::new(client), Arc::new(Source::default()));
+        let calls: Vec<_> = (0..10_000)
+            .map(|_| {
+                let (cache, source) = (cache.clone(), Arc::clone(&source));
+                tokio::spawn(async move {
+                    cache.get_or_load(&key("k"), Ttl::seconds(60), || source.load()).await
+                })
+            })
+            .collect();
+        while source.count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        source.go_on.notify_one();
+        for value in join_all(calls).await {
+            assert_eq!(value.unwrap().unwrap(), 42);
+        }
+        let stats = cache.stats();
+        assert_eq!((source.count(), stats.loads, stats.stored), (1, 1, 1));
+        assert_eq!(stats.coalesced + stats.hits, 9_999);
+    }
+}
+
+#[tokio::test]
+async fn several_processes_are_one_load() {
+    let redis = RedisServer::start();
+    // A wait that no slow machine exceeds: here the other process always ends.
+    let options =
+        CacheOptions::new().lease_wait(Duration::from_secs(60)).lease(Duration::from_secs(60));
+    let source = Arc::new(Source::default());
+    let processes: Vec<Cache> =
+        (0..4).map(|_| Cache::with_options(redis.client(), options)).collect();
+    let calls: Vec<_> = processes
+        .iter()
+        .flat_map(|cache| {
+            (0..25).map(|_| {
+                let (cache, source) = (cache.clone(), Arc::clone(&source));
+                tokio::spawn(async move {
+                    cache.get_or_load(&key("k"), Ttl::seconds(60), || source.load()).await
+                })
+            })
+        })
+        .collect();
+    // Every process has found the key missing, and one of them loads.
+    while source.count() == 0 || processes.iter().any(|cache| cache.stats().misses == 0) {
+        tokio::task::yield_now().await;
+    }
+    source.go_on.notify_one();
+    for value in join_all(calls).await {
+        assert_eq!(value.unwrap().unwrap(), 42);
+    }
+    assert_eq!(source.count(), 1);
+}
+
+#[tokio::test]
+async fn a_process_that_died_is_not_waited_for_long() {
+    let redis = RedisServer::start();
+    let client = redis.client();
+    client.set("edgecask:lease:{k}", "somebody's").await.unwrap();
+    let options = CacheOptions::new().lease_wait(Duration::from_millis(100));
+    let cache = Cache::with_options(client, options);
+    let load = || async { Ok::<_, std::io::Error>(1) };
+    assert_eq!(cache.get_or_load(&key("k"), Ttl::seconds(60), load).await.unwrap(), 1);
+    assert_eq!(cache.stats().stored, 1, "its lease is taken over");
+}
+
+#[tokio::test]
+async fn who_leaves_hands_the_load_on_and_a_failure_is_everybodys() {
+    let (cache, source) = (Cache::new(Client::memory()), Arc::new(Source::default()));
+    let start = |source: &Arc<Source>| {
+        let (cache, source) = (cache.clone(), Arc::clone(source));
+        tokio::spawn(async move {
+            cache.get_or_load(&key("k"), Ttl::seconds(60), || source.load()).await
+        })
+    };
+    let (first, second) = (start(&source), start(&source));
+    while source.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    first.abort();
+    while source.count() == 1 {
+        tokio::task::yield_now().await;
+    }
+    source.go_on.notify_one();
+    assert_eq!(second.await.unwrap().unwrap(), 42);
+
+    let failing = Arc::new(AtomicUsize::new(0));
+    let calls = (0..10).map(|_| {
+        let (cache, failing) = (cache.clone(), Arc::clone(&failing));
+        tokio::spawn(async move {
+            let load = || async {
+                failing.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                Err::<u64, _>("the database is away")
+            };
+            cache.get_or_load(&key("other"), Ttl::seconds(60), load).await
+        })
+    });
+    for result in join_all(calls.collect::<Vec<_>>()).await {
+        assert_eq!(result.unwrap().unwrap_err().kind(), ErrorKind::Store);
+    }
+    assert_eq!(failing.load(Ordering::SeqCst), 1, "a database in trouble is not asked ten times");
+}
+
+#[tokio::test]
+async fn nobody_gets_what_was_loaded_before_a_write_that_he_knows_of() {
+    let redis = RedisServer::start();
+    for client in [Client::memory(), redis.client()] {
+        let (cache, other) = (Cache::new(client.clone()), Cache::new(client));
+        for invalidator in [&cache, &other] {
+            let source = Arc::new(Source::default());
+            let old = {
+                let (cache, source) = (cache.clone(), Arc::clone(&source));
+                tokio::spawn(async move {
+                    let load = || async move {
+                        source.load().await?;
+                        Ok::<_, std::io::Error>("old".to_owned())
+                    };
+                    cache.get_or_load::<String, _, _>(&key("k"), Ttl::seconds(60), load).await
+                })
+            };
+            while source.count() == 0 {
+                tokio::task::yield_now().await;
+            }
+            // Another process or this one writes, while the old value is on its way.
+            invalidator.delete(&key("k")).await.unwrap();
+            let new = {
+                let cache = cache.clone();
+                tokio::spawn(async move {
+                    let load = || async { Ok::<_, std::io::Error>("new".to_owned()) };
+                    cache.get_or_load::<String, _, _>(&key("k"), Ttl::seconds(60), load).await
+                })
+            };
+            tokio::task::yield_now().await;
+            source.go_on.notify_one();
+            assert_eq!(new.await.unwrap().unwrap(), "new");
+            assert_eq!(old.await.unwrap().unwrap(), "old");
+            assert_eq!(cache.get::<String>(&key("k")).await.unwrap().as_deref(), Some("new"));
+            cache.delete(&key("k")).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_tier_answers_without_redis_and_forgets_what_is_written() {
+    let redis = RedisServer::start();
+    let hour = Duration::from_secs(3600);
+    let options = CacheOptions::new().l1(L1Options::new().ttl(hour));
+    let cache = Cache::with_options(redis.client(), options);
+    let plain = Cache::new(redis.client());
+    cache.set(&key("a"), &1, Ttl::seconds(60)).await.unwrap();
+    assert_eq!(cache.get::<u64>(&key("a")).await.unwrap(), Some(1));
+    plain.set(&key("a"), &2, Ttl::seconds(60)).await.unwrap();
+    assert_eq!(cache.get::<u64>(&key("a")).await.unwrap(), Some(1), "from memory");
+    assert_eq!(cache.get_many::<u64>(&[key("a"), key("b")]).await.unwrap(), [Some(1), None]);
+    assert_eq!((cache.stats().hits, cache.stats().l1_hits, cache.stats().misses), (3, 2, 1));
+
+    cache.set(&key("a"), &3, Ttl::seconds(60)).await.unwrap();
+    assert_eq!(cache.get::<u64>(&key("a")).await.unwrap(), Some(3), "its own writes show at once");
+    cache.delete(&key("a")).await.unwrap();
+    assert_eq!(cache.get::<u64>(&key("a")).await.unwrap(), None);
+    let load = || async { Ok::<_, std::io::Error>(4) };
+    assert_eq!(cache.get_or_load(&key("a"), Ttl::seconds(60), load).await.unwrap(), 4);
+    plain.delete(&key("a")).await.unwrap();
+    let load = || async { Ok::<_, std::io::Error>(5) };
+    assert_eq!(
+        cache.get_or_load(&key("a"), Ttl::seconds(60), load).await.unwrap(),
+        4,
+        "from memory"
+    );
+    cache.delete_matching(&edgecask::Pattern::verbatim("a*").unwrap()).await.unwrap();
+    assert_eq!(cache.get::<u64>(&key("a")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_first_tier_keeps_its_limits() {
+    let l1 = L1Options::new().bytes(20_000).ttl(Duration::from_secs(3600));
+    let cache = Cache::with_options(Client::memory(), CacheOptions::new().l1(l1));
+    let text = "x".repeat(1000);
+    for number in 0..100 {
+        cache.set(&key(&format!("k{number}")), &text, Ttl::seconds(60)).await.unwrap();
+        cache.get::<String>(&key(&format!("k{number}"))).await.unwrap();
+    }
+    cache.reset_stats();
+    for number in 0..100 {
+        assert!(cache.get::<String>(&key(&format!("k{number}"))).await.unwrap().is_some());
+    }
+    assert!(cache.stats().l1_hits < 20, "{:?}", cache.stats());
+
+    // A value does not outlive its time to live there, nor the tier's.
+    let brief = L1Options::new().ttl(Duration::ZERO);
+    let cache = Cache::with_options(Client::memory(), CacheOptions::new().l1(brief));
+    cache.set(&key("k"), &1, Ttl::seconds(60)).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(cache.get::<u64>(&key("k")).await.unwrap(), Some(1));
+    }
+    assert_eq!(cache.stats().l1_hits, 0);
+}
+
+#[tokio::test]
+async fn others_forget_what_one_deletes() {
+    let redis = RedisServer::start();
+    let port = redis.port();
+    let options = CacheOptions::new()
+        .l1(L1Options::new().ttl(Duration::from_secs(3600)))
+        .bus("invalidations");
+    let [one, other] = [0; 2].map(|_| Cache::with_options(redis.client(), options));
+    let follower = other.clone();
+    let following = tokio::spawn(async move { follower.follow_invalidations().await });
+    let until_followed = async |client: Client| {
+        while client.pubsub_numsub::<String>(["invalidations"]).await.unwrap()[0].1 == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    until_followed(redis.client()).await;
+    let until = async |value: Option<u64>| {
+        while other.get::<u64>(&key("k")).await.unwrap() != value {
+            tokio::task::yield_now().await;
+        }
+    };
+    for number in 1..5 {
+        one.set(&key("k"), &number, Ttl::seconds(60)).await.unwrap();
+        until(Some(number)).await;
+    }
+    one.delete(&key("k")).await.unwrap();
+    until(None).await;
+    one.set(&key("k"), &7, Ttl::seconds(60)).await.unwrap();
+    until(Some(7)).await;
+    one.delete_matching(&edgecask::Pattern::verbatim("k*").unwrap()).await.unwrap();
+    until(None).await;
+
+    // What is missed while the connection is away is not believed afterwards.
+    one.set(&key("k"), &8, Ttl::seconds(60)).await.unwrap();
+    until(Some(8)).await;
+    drop(redis);
+    let redis = RedisServer::on_port(port);
+    until_followed(redis.client()).await;
+    while other.get::<u64>(&key("k")).await.ok() != Some(None) {
+        tokio::task::yield_now().await;
+    }
+    following.abort();
+
+    let lonely = Cache::new(Client::memory());
+    assert_eq!(lonely.follow_invalidations().await.unwrap_err().kind(), ErrorKind::Config);
+}
