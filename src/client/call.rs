@@ -1,7 +1,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,29 +13,24 @@ use crate::{Error, ErrorKind, Result, Value};
 /// request as far as the transport can.
 #[must_use = "nothing is sent until the call is awaited"]
 pub struct Call<R> {
-    reply: BoxFuture<'static, Result<Value>>,
-    /// For messages, where the call is one command.
-    command: Option<Arc<Command>>,
+    /// A command that nobody has asked for yet.
+    unsent: Option<(Client, Command)>,
+    reply: Option<BoxFuture<'static, Result<Value>>>,
     convert: fn(Value) -> Result<R>,
 }
 
 impl<R> Call<R> {
     pub(super) fn new(client: Client, command: Command, convert: fn(Value) -> Result<R>) -> Self {
-        let command = Arc::new(command);
-        let sent = Arc::clone(&command);
-        let reply = Box::pin(async move { client.send(&sent).await });
-        Self { reply, command: Some(command), convert }
+        Self { unsent: Some((client, command)), reply: None, convert }
     }
 
     pub(super) fn from_future(
         reply: BoxFuture<'static, Result<Value>>,
         convert: fn(Value) -> Result<R>,
     ) -> Self {
-        Self { reply, command: None, convert }
+        Self { unsent: None, reply: Some(reply), convert }
     }
-}
 
-impl<R> Call<R> {
     /// Ends this one call if it takes longer than `limit`, and drops its request.
     ///
     /// ```
@@ -55,17 +49,23 @@ impl<R> Call<R> {
     /// The error is then of kind [`ErrorKind::Timeout`], its outcome unknown: the server may have carried the command
     /// out.
     pub fn within(self, limit: Duration) -> Self {
-        let (reply, command) = (self.reply, self.command.clone());
-        let limited = async move {
+        async fn limited(
+            limit: Duration,
+            reply: impl Future<Output = Result<Value>> + Send,
+        ) -> Result<Value> {
             platform::timeout(limit, reply).await.unwrap_or_else(|| {
-                let error = Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}"));
-                Err(match command {
-                    Some(command) => error.with_command(|| command.label()),
-                    None => error,
-                })
+                Err(Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))
             })
+        }
+        let reply: Option<BoxFuture<'static, Result<Value>>> = match (self.unsent, self.reply) {
+            (Some((client, command)), _) => Some(Box::pin(async move {
+                let result = limited(limit, client.send(&command)).await;
+                result.map_err(|error| error.with_command(|| command.label()))
+            })),
+            (None, Some(reply)) => Some(Box::pin(limited(limit, reply))),
+            (None, None) => None,
         };
-        Self { reply: Box::pin(limited), ..self }
+        Self { unsent: None, reply, convert: self.convert }
     }
 }
 
@@ -73,8 +73,18 @@ impl<R> Future for Call<R> {
     type Output = Result<R>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = ready!(self.reply.as_mut().poll(context));
-        Poll::Ready(reply.and_then(self.convert))
+        let this = &mut *self;
+        if let Some((client, command)) = this.unsent.take() {
+            this.reply = Some(Box::pin(async move { client.send(&command).await }));
+        }
+        match &mut this.reply {
+            Some(reply) => {
+                let reply = ready!(reply.as_mut().poll(context));
+                Poll::Ready(reply.and_then(this.convert))
+            }
+            // A call is made with the one or the other.
+            None => Poll::Pending,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::key::{Key, Pattern};
 
@@ -17,8 +18,9 @@ use crate::key::{Key, Pattern};
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Arguments {
-    data: Vec<u8>,
-    ends: Vec<u32>,
+    // Most commands are short: they need no memory of their own.
+    data: SmallVec<[u8; 40]>,
+    ends: SmallVec<[u32; 6]>,
 }
 
 impl Arguments {

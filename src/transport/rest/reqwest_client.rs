@@ -1,6 +1,8 @@
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::http_client::{HttpClient, HttpRequest, HttpResponse, HttpStream};
 use crate::platform::BoxFuture;
@@ -12,7 +14,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// HTTP over reqwest: rustls, connections kept alive, HTTP/2 where the server offers it. It follows no redirects,
 /// lest the token travel to another host.
 #[derive(Debug, Clone)]
-pub struct ReqwestClient(reqwest::Client);
+pub struct ReqwestClient {
+    http: reqwest::Client,
+    /// The few URLs with their headers that most requests have, parsed once.
+    prepared: Arc<RwLock<Vec<Prepared>>>,
+}
+
+struct Prepared {
+    text: String,
+    shared: Arc<[(&'static str, String)]>,
+    url: reqwest::Url,
+    headers: HeaderMap,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
+}
 
 impl ReqwestClient {
     /// A client with a pool of its own.
@@ -25,7 +44,7 @@ impl ReqwestClient {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .build()
-            .map(Self)
+            .map(Self::with)
             .map_err(|error| {
                 Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(error)
             })
@@ -33,17 +52,57 @@ impl ReqwestClient {
 
     /// A client that the application configured itself: proxies, certificates, pool sizes.
     pub fn with(client: reqwest::Client) -> Self {
-        Self(client)
+        Self { http: client, prepared: Arc::default() }
     }
 }
 
 impl ReqwestClient {
     async fn send(&self, request: HttpRequest) -> Result<reqwest::Response> {
-        let call = request
-            .all_headers()
-            .fold(self.0.post(&request.url), |call, (name, value)| call.header(name, value));
-        call.body(request.body).send().await.map_err(classify)
+        let (url, mut headers) = self.prepared(&request)?;
+        if let Some((name, value)) = &request.header {
+            headers.insert(HeaderName::from_static(name), value.parse().map_err(unfit)?);
+        }
+        let mut call = reqwest::Request::new(reqwest::Method::POST, url);
+        *call.headers_mut() = headers;
+        *call.body_mut() = Some(request.body.into());
+        self.http.execute(call).await.map_err(classify)
     }
+
+    fn prepared(&self, request: &HttpRequest) -> Result<(reqwest::Url, HeaderMap)> {
+        /// URLs with values in them (binary commands) come in any number.
+        const MOST: usize = 8;
+        let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner);
+        let found = known.iter().find(|known| {
+            Arc::ptr_eq(&known.shared, &request.headers) && known.text == request.url
+        });
+        if let Some(found) = found {
+            return Ok((found.url.clone(), found.headers.clone()));
+        }
+        let is_full = known.len() >= MOST;
+        drop(known);
+        let url: reqwest::Url = request.url.parse().map_err(unfit)?;
+        let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
+        for (name, value) in request.headers.iter() {
+            let mut value: HeaderValue = value.parse().map_err(unfit)?;
+            value.set_sensitive(*name == "authorization");
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        if !is_full {
+            let prepared = Prepared {
+                text: request.url.clone(),
+                shared: Arc::clone(&request.headers),
+                url: url.clone(),
+                headers: headers.clone(),
+            };
+            self.prepared.write().unwrap_or_else(PoisonError::into_inner).push(prepared);
+        }
+        Ok((url, headers))
+    }
+}
+
+/// The error's own text may quote the URL or the header.
+fn unfit<E>(_: E) -> Error {
+    Error::new(ErrorKind::InvalidInput, "the request cannot be sent")
 }
 
 impl HttpClient for ReqwestClient {

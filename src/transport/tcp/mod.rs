@@ -2,8 +2,8 @@
 
 mod cluster;
 mod convert;
+mod kept;
 mod sentinel;
-mod server;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::cluster::Cluster;
 use self::convert::{error_from, line_from, message_from, packed, value_from};
+use self::kept::Kept;
 use self::sentinel::Sentinel;
-use self::server::{Server, own_connection};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::Command;
 use crate::platform::BoxFuture;
@@ -146,7 +146,7 @@ pub struct TcpTransport {
 }
 
 enum Link {
-    Server(Server),
+    Server { client: redis::Client, kept: Kept },
     Cluster(Cluster),
     Sentinel(Sentinel),
 }
@@ -165,7 +165,8 @@ impl TcpTransport {
         let connect_timeout = options.connect_timeout;
         let link = match &options.topology {
             Topology::Server => {
-                Link::Server(Server::new(open(first, options.root_certificate)?, connect_timeout))
+                let client = open(first, options.root_certificate)?;
+                Link::Server { client, kept: Kept::default() }
             }
             Topology::Cluster => {
                 let settings = first.redis_settings();
@@ -212,17 +213,12 @@ impl TcpTransport {
         count: usize,
     ) -> Result<Vec<redis::Value>> {
         let replies = match &self.link {
-            Link::Server(server) => {
-                let mut connection = server.connection().await?;
-                let replies = connection.req_packed_commands(pipeline, 0, count).await;
-                replies.map_err(error_from)
-            }
             Link::Cluster(cluster) => cluster.transaction(pipeline, count).await,
-            Link::Sentinel(sentinel) => {
+            _ => {
                 let call = async |mut connection: MultiplexedConnection| {
                     connection.req_packed_commands(pipeline, 0, count).await
                 };
-                sentinel.call(call).await
+                self.call(call).await
             }
         }?;
         if replies.len() == count {
@@ -234,14 +230,30 @@ impl TcpTransport {
         ))
     }
 
+    /// Makes a call to the one server that there is, or to the primary.
+    async fn call<T>(
+        &self,
+        call: impl AsyncFnOnce(MultiplexedConnection) -> redis::RedisResult<T>,
+    ) -> Result<T> {
+        match &self.link {
+            Link::Server { client, kept } => {
+                kept.call(async || kept::connect(client, self.connect_timeout).await, call).await
+            }
+            Link::Sentinel(sentinel) => sentinel.call(call).await,
+            Link::Cluster(_) => {
+                Err(Error::new(ErrorKind::Unsupported, "a cluster is no single server"))
+            }
+        }
+    }
+
     /// A client of one server, for what needs a connection of its own.
     async fn one_server(&self) -> Result<redis::Client> {
         match &self.link {
-            Link::Server(server) => Ok(server.client.clone()),
+            Link::Server { client, .. } => Ok(client.clone()),
             Link::Sentinel(sentinel) => sentinel.primary().await,
             Link::Cluster(cluster) => {
                 for client in &cluster.seeds {
-                    if own_connection(client, self.connect_timeout).await.is_ok() {
+                    if kept::connect(client, self.connect_timeout).await.is_ok() {
                         return Ok(client.clone());
                     }
                 }
@@ -304,8 +316,8 @@ impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TcpTransport");
         match &self.link {
-            Link::Server(server) => {
-                out.field("address", &server.client.get_connection_info().addr().to_string())
+            Link::Server { client, .. } => {
+                out.field("address", &client.get_connection_info().addr().to_string())
             }
             Link::Cluster(_) => out.field("topology", &"cluster"),
             Link::Sentinel(_) => out.field("topology", &"sentinel"),
@@ -327,25 +339,18 @@ impl Transport for TcpTransport {
         Box::pin(async move {
             if command.is_blocking() {
                 let client = self.one_server().await?;
-                let mut connection = own_connection(&client, self.connect_timeout).await?;
+                let mut connection = kept::connect(&client, self.connect_timeout).await?;
                 let reply = connection.req_packed_command(&packed(command)).await;
                 return value_from(reply.map_err(error_from)?);
             }
-            match &self.link {
-                Link::Server(server) => {
-                    let mut connection = server.connection().await?;
-                    let reply = connection.req_packed_command(&packed(command)).await;
-                    value_from(reply.map_err(error_from)?)
-                }
-                Link::Cluster(cluster) => cluster.send(command).await,
-                Link::Sentinel(sentinel) => {
-                    let cmd = packed(command);
-                    let call = async |mut connection: MultiplexedConnection| {
-                        connection.req_packed_command(&cmd).await
-                    };
-                    value_from(sentinel.call(call).await?)
-                }
+            if let Link::Cluster(cluster) = &self.link {
+                return cluster.send(command).await;
             }
+            let cmd = packed(command);
+            let call = async |mut connection: MultiplexedConnection| {
+                connection.req_packed_command(&cmd).await
+            };
+            value_from(self.call(call).await?)
         })
     }
 

@@ -5,16 +5,15 @@ use redis::aio::MultiplexedConnection;
 use redis::sentinel::SentinelClient;
 use tokio::sync::Mutex;
 
-use super::convert::error_from;
-use super::server::own_connection;
-use crate::{Error, Result};
+use super::kept::{self, Kept};
+use crate::{Error, ErrorKind, Result};
 
-/// The primary that some sentinels name. It is asked for again when the connection is lost, when a call was given up
-/// (by a deadline), and when it turns out to be a primary no more.
+/// The primary that some sentinels name. It is asked for again when the connection is lost, when a call was given up (by
+/// a deadline), and when it turns out to be a primary no more.
 pub(super) struct Sentinel {
     client: Mutex<SentinelClient>,
     connect_timeout: Duration,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    kept: Kept,
     /// A call was given up: the primary may stand still, with its connection open.
     suspect: AtomicBool,
 }
@@ -24,7 +23,7 @@ impl Sentinel {
         Self {
             client: Mutex::new(client),
             connect_timeout,
-            connection: Mutex::default(),
+            kept: Kept::default(),
             suspect: AtomicBool::new(false),
         }
     }
@@ -34,35 +33,21 @@ impl Sentinel {
         &self,
         call: impl AsyncFnOnce(MultiplexedConnection) -> redis::RedisResult<T>,
     ) -> Result<T> {
-        let connection = self.connection().await?;
-        let mut given_up = SuspectOnDrop { suspect: &self.suspect, armed: true };
-        let result = call(connection).await;
-        given_up.armed = false;
-        if let Err(error) = &result
-            && (error.is_unrecoverable_error() || error.code() == Some("READONLY"))
-        {
-            *self.connection.lock().await = None;
-        }
-        result.map_err(error_from)
-    }
-
-    async fn connection(&self) -> Result<MultiplexedConnection> {
-        let mut connection = self.connection.lock().await;
         if self.suspect.swap(false, Ordering::Relaxed) {
-            *connection = None;
+            self.kept.forget();
         }
-        if let Some(connection) = &*connection {
-            return Ok(connection.clone());
-        }
-        let new = own_connection(&self.primary().await?, self.connect_timeout).await?;
-        Ok(connection.insert(new).clone())
+        let mut given_up = SuspectOnDrop { suspect: &self.suspect, armed: true };
+        let connect = async || kept::connect(&self.primary().await?, self.connect_timeout).await;
+        let result = self.kept.call(connect, call).await;
+        given_up.armed = false;
+        result
     }
 
     /// The primary of this moment.
     pub(super) async fn primary(&self) -> Result<redis::Client> {
         self.client.lock().await.async_get_client().await.map_err(|error| {
             // Nothing was sent to the primary, whatever the sentinels said.
-            Error::new(crate::ErrorKind::Connect, "the sentinels name no primary that is reached")
+            Error::new(ErrorKind::Connect, "the sentinels name no primary that is reached")
                 .with_source(error)
         })
     }
