@@ -4,12 +4,13 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::convert;
+use super::subscriber::JsSubscriber;
 use crate::client::Client;
 use crate::command::keys::KeyCommands;
 use crate::command::server::ServerCommands;
 use crate::command::strings::{SetOptions, StringCommands};
 use crate::config::Config;
-use crate::layer::{CircuitBreaker, Deadline};
+use crate::layer::{AutoPipeline, CircuitBreaker, Deadline, Retry};
 use crate::transport::rest::{RestOptions, RestTransport};
 use crate::{Error, ErrorKind, Result};
 
@@ -115,6 +116,18 @@ impl JsClient {
         Ok(count as f64)
     }
 
+    /// The messages of some channels, from now on.
+    pub async fn subscribe(&self, channels: Vec<String>) -> Result<JsSubscriber, JsValue> {
+        let subscriber = self.0.subscribe(channels).await.map_err(convert::error)?;
+        Ok(JsSubscriber::new(subscriber))
+    }
+
+    /// The messages of all channels that match some globs, such as `news:*`.
+    pub async fn psubscribe(&self, patterns: Vec<String>) -> Result<JsSubscriber, JsValue> {
+        let subscriber = self.0.psubscribe(patterns).await.map_err(convert::error)?;
+        Ok(JsSubscriber::new(subscriber))
+    }
+
     /// Resolves if the server answers.
     pub async fn ping(&self) -> Result<(), JsValue> {
         self.0.ping().await.map_err(convert::error)
@@ -133,7 +146,15 @@ fn connect(options: &JsValue) -> Result<Client> {
     let transport = RestTransport::new(RestOptions::new(url, token).allow_http(allow_http))?;
     let limit = convert::positive(options, "timeoutMs", "timeoutMs is a whole number above 0")?;
     let deadline = limit.map(Duration::from_millis).map(Deadline::new).unwrap_or_default();
-    Ok(Client::new(transport).layer(deadline).layer(CircuitBreaker::default()))
+    let mut client = Client::new(transport).layer(deadline).layer(CircuitBreaker::default());
+    if convert::option(options, "autoPipelining").is_some_and(|yes| yes.is_truthy()) {
+        client = client.layer(AutoPipeline::new());
+    }
+    let attempts = convert::positive(options, "attempts", "attempts is a whole number above 0")?;
+    Ok(match attempts.and_then(|attempts| u32::try_from(attempts).ok()) {
+        None | Some(1) => client,
+        Some(attempts) => client.layer(Retry::new().attempts(attempts)),
+    })
 }
 
 fn set_options(options: &JsValue) -> Result<SetOptions> {

@@ -3,6 +3,7 @@
 mod client;
 mod convert;
 mod stores;
+mod subscriber;
 
 use wasm_bindgen::prelude::*;
 

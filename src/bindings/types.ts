@@ -11,8 +11,8 @@ export type Reply = null | number | bigint | string | Uint8Array | Reply[];
 export interface EdgecaskError extends Error {
   name: "EdgecaskError";
   kind:
-    | "Config" | "InvalidInput" | "Unsupported" | "Connect" | "CircuitOpen" | "Timeout" | "Disconnected" | "Unauthorized" | "Throttled"
-    | "Http" | "Protocol" | "Server" | "Discarded" | "Type" | "Codec" | "Store";
+    | "Config" | "InvalidInput" | "Unsupported" | "Connect" | "CircuitOpen" | "BudgetSpent" | "Timeout" | "Disconnected" | "Unauthorized" | "Throttled"
+    | "Http" | "Protocol" | "Server" | "Discarded" | "Conflict" | "Type" | "Codec" | "Store";
   /** Whether the command may have been carried out. */
   outcome: "NotSent" | "Refused" | "Unknown" | "Completed";
   /** The first word of a Redis error: "ERR", "WRONGTYPE", … */
@@ -30,7 +30,20 @@ export interface ClientOptions {
   timeoutMs?: number;
   /** Lets the token travel unencrypted to another host. Default: false. */
   allowHttp?: boolean;
+  /**
+   * Lets calls of the same moment share a round trip, in order. In a Worker, only for a client that one request made for
+   * itself: a request must not wait for another's. Default: false.
+   */
+  autoPipelining?: boolean;
+  /** How often a call is sent at the most, where sending it again is safe. Default: 1. */
+  attempts?: number;
 }
+
+/** What a subscriber tells. Between "lost" and "resumed", messages are missed. */
+export type SubscriberEvent =
+  | { type: "message"; channel: string | Uint8Array; pattern?: string | Uint8Array; payload: string | Uint8Array }
+  | { type: "lost"; error: EdgecaskError }
+  | { type: "resumed" };
 
 export interface SetOptions {
   /** Expires in so many seconds. */
@@ -80,8 +93,10 @@ export interface Health {
 
 export interface CacheStats {
   hits: number;
+  l1Hits: number;
   misses: number;
   loads: number;
+  coalesced: number;
   stored: number;
   refused: number;
   deleted: number;

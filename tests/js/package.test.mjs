@@ -67,6 +67,31 @@ for (const [name, start] of [
       assert.equal(await client.get("q"), null);
     });
 
+    it("listens to channels and patterns, and stops", async () => {
+      const [news, all] = [await client.subscribe(["news", "sport"]), await client.psubscribe(["n*"])];
+      assert.equal(await client.command(["PUBLISH", "news", "a,b\nc"]), 2);
+      const expected = { type: "message", channel: "news", payload: "a,b\nc" };
+      assert.deepEqual(await news.next(), expected);
+      assert.deepEqual(await all.next(), { ...expected, pattern: "n*" });
+      const waiting = news.next();
+      news.close();
+      assert.equal(await waiting, null);
+      assert.equal(await news.next(), null);
+      all.close();
+      assert.equal(await all.next(), null);
+    });
+
+    it("shares round trips and keeps the order, if asked to", async () => {
+      const sharing = new Client({ ...server, autoPipelining: true, attempts: 3 });
+      const calls = Array.from({ length: 100 }, () => sharing.command(["INCR", "shared"]));
+      assert.deepEqual(await Promise.all(calls), Array.from({ length: 100 }, (_, at) => at + 1));
+      const [, value, error] = await Promise.allSettled([
+        sharing.set("t", "x"), sharing.get("t"), sharing.command(["INCR", "t"]),
+      ]);
+      assert.equal(value.value, "x");
+      assert.equal(error.reason.code, "ERR");
+    });
+
     it("reads policies through, and invalidates on writing", async () => {
       const rows = new Map([["acme", { tenantId: "acme", defaultModel: "gpt-4o", ours: { kept: [1, true, null] } }]]);
       let reads = 0;

@@ -1,0 +1,76 @@
+use async_lock::Mutex;
+use futures_util::StreamExt;
+use futures_util::stream::{AbortHandle, Abortable};
+use js_sys::{Object, Reflect};
+use wasm_bindgen::prelude::*;
+
+use super::convert;
+use crate::client::{Event, Subscriber};
+use crate::{Result, Value};
+
+/// The messages of a subscription.
+#[wasm_bindgen(js_name = Subscriber)]
+#[derive(Debug)]
+pub struct JsSubscriber {
+    /// Gone when the subscription is over.
+    events: Mutex<Option<Abortable<Subscriber>>>,
+    abort: AbortHandle,
+}
+
+impl JsSubscriber {
+    pub(super) fn new(subscriber: Subscriber) -> Self {
+        let (abort, registration) = AbortHandle::new_pair();
+        Self { events: Mutex::new(Some(Abortable::new(subscriber, registration))), abort }
+    }
+}
+
+#[wasm_bindgen(js_class = Subscriber)]
+impl JsSubscriber {
+    /// What comes next; `null` when the subscription was closed.
+    #[wasm_bindgen(unchecked_return_type = "SubscriberEvent | null")]
+    pub async fn next(&self) -> Result<JsValue, JsValue> {
+        let mut events = self.events.lock().await;
+        let Some(open) = &mut *events else { return Ok(JsValue::NULL) };
+        match open.next().await {
+            Some(Ok(event)) => Ok(describe(event)),
+            Some(Err(error)) => Err(convert::error(error)),
+            None => {
+                *events = None;
+                Ok(JsValue::NULL)
+            }
+        }
+    }
+
+    /// Unsubscribes. A call of `next` that waits gets `null`.
+    pub fn close(&self) {
+        self.abort.abort();
+        // If it is held, whoever waits there drops it.
+        if let Some(mut events) = self.events.try_lock() {
+            *events = None;
+        }
+    }
+}
+
+fn describe(event: Event) -> JsValue {
+    let object = Object::new();
+    let set = |name: &str, value: JsValue| {
+        // Setting a property of a new object cannot fail.
+        let _ = Reflect::set(&object, &name.into(), &value);
+    };
+    match event {
+        Event::Message(message) => {
+            set("type", "message".into());
+            set("channel", convert::reply(Value::Bulk(message.channel)));
+            if let Some(pattern) = message.pattern {
+                set("pattern", convert::reply(Value::Bulk(pattern)));
+            }
+            set("payload", convert::reply(Value::Bulk(message.payload)));
+        }
+        Event::Lost(error) => {
+            set("type", "lost".into());
+            set("error", convert::error(error));
+        }
+        Event::Resumed => set("type", "resumed".into()),
+    }
+    object.into()
+}
