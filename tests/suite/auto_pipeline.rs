@@ -225,7 +225,7 @@ async fn who_leaves_takes_nothing_with_him() {
 
 #[tokio::test]
 async fn a_batch_can_wait_for_more() {
-    let delay = std::time::Duration::from_millis(20);
+    let delay = std::time::Duration::from_millis(500);
     let (client, trips) = watched(AutoPipeline::new().delay(delay), usize::MAX >> 4);
     let one = tokio::spawn(client.incr("n"));
     tokio::task::yield_now().await;

@@ -157,7 +157,7 @@ async fn sentinels_name_the_new_primary() {
         }
     }
     let transport = TcpTransport::new(TcpOptions::sentinel(urls, "mymaster")).unwrap();
-    let client = Client::new(transport).layer(Deadline::new(Duration::from_millis(500)));
+    let client = Client::new(transport).layer(Deadline::new(Duration::from_secs(2)));
     client.set("k", "v").await.unwrap();
     while replica.client().get::<String>("k").await.ok().flatten().is_none() {
         tokio::task::yield_now().await;
