@@ -31,7 +31,8 @@ impl Kept {
     ) -> Result<T> {
         let Numbered { number, connection } = match self.current() {
             Some(current) => current,
-            None => self.connect(connect).await?,
+            // Rare and large: in a box it does not weigh on every call.
+            None => Box::pin(self.connect(connect)).await?,
         };
         let result = call(connection).await;
         if let Err(error) = &result

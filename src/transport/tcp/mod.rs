@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -216,7 +216,7 @@ impl TcpTransport {
             Link::Cluster(cluster) => cluster.transaction(pipeline, count).await,
             _ => {
                 let call = async |mut connection: MultiplexedConnection| {
-                    connection.req_packed_commands(pipeline, 0, count).await
+                    connection.send_packed_commands(pipeline, 0, count).await
                 };
                 self.call(call).await
             }
@@ -244,6 +244,14 @@ impl TcpTransport {
                 Err(Error::new(ErrorKind::Unsupported, "a cluster is no single server"))
             }
         }
+    }
+
+    /// Sends a command that waits for data, on a connection of its own.
+    async fn wait_for(&self, command: &Command) -> Result<Value> {
+        let client = self.one_server().await?;
+        let mut connection = kept::connect(&client, self.connect_timeout).await?;
+        let reply = connection.send_packed_command(&packed(command)).await;
+        value_from(reply.map_err(error_from)?)
     }
 
     /// A client of one server, for what needs a connection of its own.
@@ -336,22 +344,27 @@ impl Transport for TcpTransport {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move {
-            if command.is_blocking() {
-                let client = self.one_server().await?;
-                let mut connection = kept::connect(&client, self.connect_timeout).await?;
-                let reply = connection.req_packed_command(&packed(command)).await;
-                return value_from(reply.map_err(error_from)?);
-            }
-            if let Link::Cluster(cluster) = &self.link {
-                return cluster.send(command).await;
-            }
-            let cmd = packed(command);
-            let call = async |mut connection: MultiplexedConnection| {
-                connection.req_packed_command(&cmd).await
-            };
-            value_from(self.call(call).await?)
-        })
+        if command.is_blocking() {
+            return Box::pin(self.wait_for(command));
+        }
+        match &self.link {
+            Link::Cluster(cluster) => Box::pin(cluster.send(command)),
+            Link::Server { client, kept } => Box::pin(async move {
+                let cmd = packed(command);
+                let connect = async || kept::connect(client, self.connect_timeout).await;
+                let call = async |mut connection: MultiplexedConnection| {
+                    connection.send_packed_command(&cmd).await
+                };
+                value_from(kept.call(connect, call).await?)
+            }),
+            Link::Sentinel(sentinel) => Box::pin(async move {
+                let cmd = packed(command);
+                let call = async |mut connection: MultiplexedConnection| {
+                    connection.send_packed_command(&cmd).await
+                };
+                value_from(sentinel.call(call).await?)
+            }),
+        }
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
