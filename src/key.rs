@@ -40,6 +40,21 @@ impl Keyspace {
         build(self.0.0.clone(), identifier)
     }
 
+    /// A keyspace inside of this one.
+    ///
+    /// ```
+    /// # use edgecask::Keyspace;
+    /// let acme = Keyspace::new(["prod", "acme"])?; // an environment and a tenant
+    /// assert_eq!(acme.join(["user"])?.key(["42"])?.as_str(), "prod:acme:user:42");
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Keyspace::new`].
+    pub fn join<P: AsRef<str>>(&self, parts: impl IntoIterator<Item = P>) -> Result<Self> {
+        build(self.0.0.clone(), parts).map(Self)
+    }
+
     /// The glob pattern that matches every key of this keyspace and no other key.
     ///
     /// ```
@@ -100,7 +115,7 @@ impl fmt::Display for Key {
 }
 
 /// A glob pattern over keys, in Redis's syntax (`*`, `?`, `[…]`, `\`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pattern(String);
 
 impl Pattern {

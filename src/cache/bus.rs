@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::Cache;
 use crate::{Error, ErrorKind, Event, Key, Result, platform};
 
-/// A message on the bus, as JSON: `{"v":1,"from":"…","keys":["…"]}`, or `"all":true` in place of keys.
+/// A message on the bus, as JSON: `{"v":1,"from":"…","keys":["…"]}`, `"tags":["…"]` or `"all":true`
+/// beside keys or in their place.
 #[derive(Debug, Serialize, Deserialize)]
 struct Invalidation<'a> {
     v: u32,
@@ -14,6 +15,8 @@ struct Invalidation<'a> {
     from: std::borrow::Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     keys: Vec<std::borrow::Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<std::borrow::Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     all: bool,
 }
@@ -29,22 +32,30 @@ pub(super) fn sender() -> String {
 impl Cache {
     /// What to tell the others about these keys; `None` if there is no bus.
     pub(super) fn announcement(&self, keys: &[Key]) -> Option<(&'static str, String)> {
-        self.message(keys.iter().map(|key| key.as_str().into()).collect(), false)
+        let keys = keys.iter().map(|key| key.as_str().into()).collect();
+        self.message(|message| message.keys = keys)
+    }
+
+    /// What to tell the others about these tags.
+    pub(super) fn announcement_of_tags(&self, tags: &[String]) -> Option<(&'static str, String)> {
+        let tags = tags.iter().map(|tag| tag.as_str().into()).collect();
+        self.message(|message| message.tags = tags)
     }
 
     /// What to tell the others when everything may have changed.
     pub(super) fn announcement_of_all(&self) -> Option<(&'static str, String)> {
-        self.message(Vec::new(), true)
+        self.message(|message| message.all = true)
     }
 
     fn message<'a>(
         &'a self,
-        keys: Vec<std::borrow::Cow<'a, str>>,
-        all: bool,
+        about: impl FnOnce(&mut Invalidation<'a>),
     ) -> Option<(&'static str, String)> {
-        let channel = self.options.bus?;
+        let channel = self.options().bus?;
         let from = self.shared.sender.as_str().into();
-        let message = Invalidation { v: VERSION, from, keys, all };
+        let mut message =
+            Invalidation { v: VERSION, from, keys: Vec::new(), tags: Vec::new(), all: false };
+        about(&mut message);
         Some((channel, serde_json::to_string(&message).ok()?))
     }
 
@@ -69,7 +80,7 @@ impl Cache {
     /// # Errors
     /// [`ErrorKind::Config`] without a bus or a first tier; what ends the subscription for good.
     pub async fn follow_invalidations(&self) -> Result<()> {
-        let (Some(channel), Some(l1)) = (self.options.bus, &self.shared.l1) else {
+        let (Some(channel), Some(l1)) = (self.options().bus, &self.shared.l1) else {
             return Err(Error::new(
                 ErrorKind::Config,
                 "there is nothing to follow: set CacheOptions::bus and CacheOptions::l1",
@@ -85,6 +96,11 @@ impl Cache {
                         Ok(message) if message.from == self.shared.sender.as_str() => {}
                         Ok(message) if message.v == VERSION && !message.all => {
                             message.keys.iter().for_each(|key| l1.remove(key));
+                            if !message.tags.is_empty() {
+                                let tags: Vec<String> =
+                                    message.tags.into_iter().map(Into::into).collect();
+                                l1.forget_tags(&tags);
+                            }
                         }
                         // A newer message, or a stranger's: forgetting too much is safe.
                         _ => l1.clear(),

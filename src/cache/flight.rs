@@ -28,12 +28,12 @@ pub(super) struct Landed {
     pub(super) result: Result<Bytes>,
     /// When the load began.
     began: u64,
-    /// Whether it was stored: then nobody had invalidated the entry up to that moment.
-    stored: bool,
+    /// When it was about to be stored, if it was: nobody had invalidated the entry up to that moment.
+    stored: Option<u64>,
 }
 
 impl Landed {
-    pub(super) fn new(result: Result<Bytes>, began: u64, stored: bool) -> Self {
+    pub(super) fn new(result: Result<Bytes>, began: u64, stored: Option<u64>) -> Self {
         Self { result, began, stored }
     }
 }
@@ -63,17 +63,23 @@ impl Flights {
     pub(super) fn part(&self, key: &Key) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key.as_str());
     }
+
+    /// Whoever comes from now on gets nothing of what is being loaded now.
+    pub(super) fn part_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 impl Seat<'_> {
-    /// A load begins.
-    pub(super) fn begin(&self) -> u64 {
+    /// A moment, after all those who have a seat by now have taken it.
+    pub(super) fn tick(&self) -> u64 {
         self.flight.clock.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Whether what was loaded is new enough for this seat: no write that returned before it was taken may be missed.
     pub(super) fn accepts(&self, landed: &Landed) -> bool {
-        landed.stored || landed.result.is_err() || landed.began > self.joined
+        let confirmed = landed.stored.is_some_and(|stored| stored > self.joined);
+        confirmed || landed.result.is_err() || landed.began > self.joined
     }
 
     /// The load is over: those who come from now on begin anew.

@@ -1,15 +1,17 @@
 //! The first tier: values in this process's memory, for a short time.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::RandomState;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
 
+use super::format::Entry;
 use crate::Key;
-use crate::platform::Instant;
+use crate::platform::{Instant, unix_millis};
 
 /// The settings of the first tier, in this process's memory, before Redis.
 ///
@@ -62,30 +64,48 @@ impl Default for L1Options {
     }
 }
 
+/// An entry, and until when it is served.
 #[derive(Clone)]
-struct Entry {
-    value: Bytes,
+struct Held {
+    entry: Arc<Entry>,
     expires_at: Instant,
+    /// The generation that it was read in.
+    generation: u64,
 }
 
 #[derive(Clone)]
 struct Weighter;
 
-impl quick_cache::Weighter<String, Entry> for Weighter {
-    fn weight(&self, key: &String, entry: &Entry) -> u64 {
-        // What the map itself takes for an entry, about.
-        const OVERHEAD: u64 = 96;
-        key.len() as u64 + entry.value.len() as u64 + OVERHEAD
+impl quick_cache::Weighter<String, Held> for Weighter {
+    fn weight(&self, key: &String, held: &Held) -> u64 {
+        // What the map itself and the entry take, about.
+        const OVERHEAD: u64 = 224;
+        const TAG: u64 = 96;
+        let tags = held
+            .entry
+            .tags
+            .iter()
+            .map(|(tag, version)| TAG + tag.len() as u64 + version.len() as u64);
+        OVERHEAD + key.len() as u64 + held.entry.payload.len() as u64 + tags.sum::<u64>()
     }
 }
 
-type Entries = QuickCache<String, Entry, Weighter, RandomState, DefaultLifecycle<String, Entry>>;
+type Entries = QuickCache<String, Held, Weighter, RandomState, DefaultLifecycle<String, Held>>;
 
 pub(super) struct L1 {
     entries: Entries,
     ttl: Duration,
     /// How often anything was invalidated: a value that was read before the last time is not kept.
     generation: AtomicU64,
+    tags: Mutex<HashMap<String, Forgotten>>,
+    any_tags: AtomicBool,
+}
+
+/// A tag that was invalidated while entries with it may be here.
+struct Forgotten {
+    /// Entries read before it do not count.
+    generation: u64,
+    at: Instant,
 }
 
 impl L1 {
@@ -101,16 +121,32 @@ impl L1 {
             ),
             ttl: options.ttl,
             generation: AtomicU64::new(0),
+            tags: Mutex::default(),
+            any_tags: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
-        let entry = self.entries.get(key.as_str())?;
-        if entry.expires_at > Instant::now() {
-            return Some(entry.value);
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+        let held = self.entries.get(key.as_str())?;
+        (held.expires_at > Instant::now() && self.counts(&held)).then_some(held.entry)
+    }
+
+    /// What was here last, even if it would have to be asked for again: for when nobody else has anything.
+    pub(super) fn last_resort(&self, key: &Key) -> Option<Arc<Entry>> {
+        let held = self.entries.get(key.as_str())?;
+        self.counts(&held).then_some(held.entry)
+    }
+
+    /// Whether no tag of an entry was invalidated since it was read.
+    fn counts(&self, held: &Held) -> bool {
+        if held.entry.tags.is_empty() || !self.any_tags.load(Ordering::SeqCst) {
+            return true;
         }
-        self.entries.remove(key.as_str());
-        None
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let newer = |tag: &String| {
+            tags.get(tag).is_some_and(|forgotten| forgotten.generation > held.generation)
+        };
+        !held.entry.tags.keys().any(newer)
     }
 
     /// The moment before a value is read from Redis.
@@ -118,13 +154,18 @@ impl L1 {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// Keeps a value that was read in this generation, for `ttl` at the most.
-    pub(super) fn put(&self, key: &Key, value: Bytes, generation: u64, ttl: Option<Duration>) {
-        let ttl = ttl.map_or(self.ttl, |ttl| ttl.min(self.ttl));
+    /// Keeps an entry that was read in this generation, for `ttl` at the most.
+    pub(super) fn put(&self, key: &Key, entry: Entry, generation: u64, ttl: Option<Duration>) {
+        let mut ttl = ttl.map_or(self.ttl, |ttl| ttl.min(self.ttl));
+        if let Some(until) = entry.fresh_until {
+            ttl = ttl.min(Duration::from_millis(until.saturating_sub(unix_millis())));
+        }
         if let Some(expires_at) = Instant::now().checked_add(ttl)
+            && !ttl.is_zero()
             && self.generation() == generation
         {
-            self.entries.insert(key.as_str().to_owned(), Entry { value, expires_at });
+            let held = Held { entry: Arc::new(entry), expires_at, generation };
+            self.entries.insert(key.as_str().to_owned(), held);
             // An invalidation in between may have come too early for this entry.
             if self.generation() != generation {
                 self.entries.remove(key.as_str());
@@ -135,6 +176,24 @@ impl L1 {
     pub(super) fn remove(&self, key: &str) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.entries.remove(key);
+    }
+
+    /// Forgets every entry that has one of these tags.
+    pub(super) fn forget_tags(&self, names: &[String]) {
+        const MANY: usize = 4096;
+        let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        if tags.len() >= MANY {
+            // Entries that old have expired here.
+            tags.retain(|_, forgotten| forgotten.at.elapsed() <= self.ttl);
+        }
+        if tags.len() >= MANY {
+            tags.clear();
+            self.entries.clear();
+        }
+        let at = Instant::now();
+        tags.extend(names.iter().map(|tag| (tag.clone(), Forgotten { generation, at })));
+        self.any_tags.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn clear(&self) {

@@ -7,12 +7,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Cache;
 use crate::command::strings::{SetOptions, StringCommands};
 use crate::command::{Command, Script};
-use crate::platform::Instant;
 use crate::{Key, Result, Value, platform};
 
 /// The role of a lease's key beside its entry's; see [`Key::companion`].
@@ -57,34 +54,19 @@ pub(super) struct Lease {
     token: String,
 }
 
-/// What waiting for a lease came to.
-pub(super) enum LeaseOrValue {
-    Lease(Lease),
-    /// Somebody else's load has stored a value.
-    Value(Bytes),
-}
-
 impl Cache {
-    /// Takes the lease of an entry that nobody is loading. If somebody is, waits a while for the value. One SET, and two
-    /// commands for each look at what became of the other load.
-    pub(super) async fn lease_or_value(&self, key: &Key) -> Result<LeaseOrValue> {
-        const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+    /// Takes the lease of an entry if nobody holds it. One SET.
+    pub(super) async fn try_lease(&self, key: &Key) -> Result<Option<Lease>> {
         let lease = self.new_lease(key)?;
-        let start = Instant::now();
-        loop {
-            let options = self.lease_options().nx();
-            if self.client.set_with(&lease.key, &lease.token, options).await? {
-                return Ok(LeaseOrValue::Lease(lease));
-            }
-            if start.elapsed() >= self.options.lease_wait {
-                // Who holds it takes too long, or has gone: the load that begins last may store.
-                return self.take_lease(key).await.map(LeaseOrValue::Lease);
-            }
-            platform::sleep(BETWEEN_LOOKS.mul_f64(0.5 + platform::random_fraction() / 2.0)).await;
-            if let Some(value) = self.client.get(key).await? {
-                return Ok(LeaseOrValue::Value(value));
-            }
-        }
+        let options = self.lease_options().nx();
+        let taken = self.client.set_with(&lease.key, &lease.token, options).await?;
+        Ok(taken.then_some(lease))
+    }
+
+    /// How long to wait before looking again for what another process is loading.
+    pub(super) async fn wait_for_lease() {
+        const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+        platform::sleep(BETWEEN_LOOKS.mul_f64(0.5 + platform::random_fraction() / 2.0)).await;
     }
 
     fn new_lease(&self, key: &Key) -> Result<Lease> {
@@ -93,7 +75,7 @@ impl Cache {
     }
 
     fn lease_options(&self) -> SetOptions {
-        let millis = self.options.lease.as_millis().clamp(1, u128::from(u32::MAX)) as u64;
+        let millis = self.options().lease.as_millis().clamp(1, u128::from(u32::MAX)) as u64;
         SetOptions::new().px(millis)
     }
 

@@ -2,17 +2,22 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::entry_options::Lifetime;
 use super::flight::{Landed, Seat};
-use super::lease::{Lease, LeaseOrValue};
+use super::format::Entry;
+use super::l1::L1;
+use super::lease::Lease;
+use super::load_options::Mode;
 use super::outage::Access;
-use super::{Cache, Tier, Ttl, decode, encode};
-use crate::command::strings::StringCommands;
-use crate::platform::{self, BoxFuture, MaybeSend, MaybeSync};
+use super::tags::Versions;
+use super::{Cache, EntryOptions, LoadOptions, Lookup};
+use crate::platform::{self, BoxFuture, Instant, MaybeSend, MaybeSync, unix_millis};
 use crate::{BoxError, Error, ErrorKind, Key, Result};
 
 /// What a value may be that is loaded through the cache.
@@ -22,52 +27,48 @@ impl<T: Serialize + DeserializeOwned + MaybeSend + MaybeSync> Cached for T {}
 /// What a load gave.
 struct Loaded<T> {
     value: T,
-    /// Its stored form, if it has one.
-    bytes: Option<Bytes>,
+    /// Its form in the codec, if it has one.
+    payload: Option<Bytes>,
+    /// It was stored, and nothing had invalidated it up to then.
     stored: bool,
 }
 
-/// What looking up an entry came to.
-pub(crate) enum Lookup<T> {
-    Found(T),
-    Missing,
-    /// The cache did not answer, and the tier forgives that.
-    Unavailable,
+/// The right to store what is loaded, and what to store it with.
+struct Permit {
+    lease: Lease,
+    tags: std::collections::BTreeMap<String, String>,
 }
 
-impl<T> Lookup<T> {
-    pub(crate) fn found(self) -> Option<T> {
-        match self {
-            Self::Found(value) => Some(value),
-            Self::Missing | Self::Unavailable => None,
-        }
-    }
-
-    fn is_found(&self) -> bool {
-        matches!(self, Self::Found(_))
-    }
+/// What to do about somebody else who is loading the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    WaitForThem,
+    LeaveItToThem,
 }
 
 impl Cache {
-    /// The value of a key; if it is not cached, what `load` gives, stored for `ttl`. A hit is one GET, or none if the
-    /// first tier has it; a miss costs two more commands, a SET and a script.
+    /// The value of a key; if it is not cached, what `load` gives, stored as the options say. A hit is one GET, or none
+    /// if the first tier has it; a miss costs two more commands, a SET and a script.
     ///
     /// Many who miss the same key at the same time share one load: in this process
     /// ([`coalesce`](super::CacheOptions::coalesce)), and across processes for as long as
-    /// [`lease_wait`](super::CacheOptions::lease_wait) says. Nobody gets a value whose load began before a write that
-    /// had returned when he asked.
+    /// [`lease_wait`](super::CacheOptions::lease_wait) says. Nobody gets a value whose load began before a write or an
+    /// invalidation that had returned when he asked.
     ///
-    /// A value whose entry was deleted while it was loaded is returned but not stored. A stored text that is not the
-    /// JSON of a `T` counts as missing. When the cache is away, the [tier](super::CacheOptions::tier) decides: by
-    /// default `load` is asked, and one warning is logged for the outage.
+    /// A value whose entry was invalidated while it was loaded is returned but not stored. What is stored but is no `T`
+    /// counts as missing. If the load fails, a value that is not yet stale for as long as
+    /// [`stale_if_error`](super::EntryOptions::stale_if_error) says is served. When Redis is away, the
+    /// [tier](super::CacheOptions::tier) decides: by default `load` is asked.
     ///
     /// # Errors
-    /// The loader's, as [`ErrorKind::Store`]; the cache's in the tier
-    /// [`Tier::Critical`]; [`ErrorKind::InvalidInput`] if the time to live is zero.
+    /// The loader's, as [`ErrorKind::Store`]; [`ErrorKind::Timeout`] after the
+    /// [`hard_timeout`](super::LoadOptions::hard_timeout); the client's in the tier
+    /// [`Tier::Critical`](super::Tier::Critical); [`ErrorKind::InvalidInput`] if the time to live is zero, or the cache is
+    /// [`Form::Plain`](super::Form::Plain) and the options ask for more.
     pub fn get_or_load<'a, T, E, F>(
         &'a self,
         key: &'a Key,
-        ttl: impl Into<Ttl>,
+        options: impl Into<LoadOptions>,
         load: impl FnOnce() -> F + MaybeSend + 'a,
     ) -> BoxFuture<'a, Result<T>>
     where
@@ -75,225 +76,370 @@ impl Cache {
         E: Into<BoxError>,
         F: Future<Output = Result<T, E>> + MaybeSend,
     {
-        let ttl = ttl.into();
+        let options = options.into();
         platform::send(async move {
-            ttl.millis()?;
             let load = async { load().await.map_err(Error::store) };
-            if let Some(value) = self.near(key) {
-                return Ok(value);
+            if options.mode == Mode::Bypass {
+                return self.load_without_cache(within(&options, load)).await;
             }
+            self.check_load(&options)?;
             // The seat is taken before the lookup, so that a load which lands in between counts for it.
             let seat = self.seat(key);
-            let found = self.lookup(key).await?;
-            self.resolve(key, seat, found, move |_| Some(ttl), load).await
+            let (found, versions) = self.find(key, &options).await?;
+            self.resolve(key, seat, found, versions, &options, load).await
         })
     }
 
     /// A seat for a load that may follow a lookup.
     pub(crate) fn seat<'a>(&'a self, key: &'a Key) -> Option<Seat<'a>> {
-        self.options.coalesce.then(|| self.shared.flights.join(key))
+        self.options().coalesce.then(|| self.shared.flights.join(key))
     }
 
-    /// What was looked up; if it is missing, what `load` gives, stored for as long as `ttl_of` says (`None`: not at all).
-    /// One load at a time in this process, and across processes as far as leases can tell.
+    pub(super) fn check_load(&self, options: &LoadOptions) -> Result<()> {
+        if let Some(Some(ttl)) = options.negative_ttl {
+            ttl.millis()?;
+        }
+        self.check(&options.entry)
+    }
+
+    /// What the first tier has, or else Redis.
+    pub(super) async fn find<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        options: &LoadOptions,
+    ) -> Result<(Lookup<T>, Versions)> {
+        if options.mode == Mode::Refresh {
+            return Ok((Lookup::Missing, Versions::new()));
+        }
+        if let Some(entry) = self.shared.l1.as_ref().and_then(|l1| l1.get(key))
+            && let found @ (Lookup::Found(_) | Lookup::Stale(..)) =
+                self.judge(key, &entry, options)?
+        {
+            self.count_reads(1, 1);
+            self.shared.counters.l1_hit(1);
+            return Ok((found, Versions::new()));
+        }
+        self.lookup(key, options).await
+    }
+
+    /// What was looked up; if it is missing, what `load` gives, stored as the options say. One load at a time in this
+    /// process, and across processes as far as leases can tell.
     pub(crate) async fn resolve<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
         seat: Option<Seat<'_>>,
         found: Lookup<T>,
-        ttl_of: impl Fn(&T) -> Option<Ttl>,
+        versions: Versions,
+        options: &LoadOptions,
         load: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let missing = match found {
+        let (stale, reachable) = match found {
             Lookup::Found(value) => return Ok(value),
-            Lookup::Missing => true,
-            Lookup::Unavailable => false,
+            Lookup::Stale(value, age) => (Some((value, age)), true),
+            Lookup::Missing => (None, true),
+            Lookup::Unavailable => (None, false),
         };
+        let permitted = stale.filter(|(_, age)| *age <= options.entry.stale_if_error);
+        let loaded = self
+            .load_shared(key, seat, reachable, versions, options, load, Others::WaitForThem)
+            .await;
+        match loaded {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(Error::new(ErrorKind::Conflict, "somebody else is loading the value")),
+            Err(error) => match permitted.map(|(value, _)| value) {
+                Some(value) => Ok(self.serve_stale(value, &error)),
+                None => match self.last_resort(key, options) {
+                    Some(value) => Ok(self.serve_stale(value, &error)),
+                    None => Err(error),
+                },
+            },
+        }
+    }
+
+    pub(super) fn serve_stale<T>(&self, value: T, error: &Error) -> T {
+        self.shared.counters.stale();
+        tracing::warn!(%error, "a value cannot be loaded anew: a stale one is served");
+        value
+    }
+
+    /// What the first tier had last, if it may still be served when a load fails.
+    fn last_resort<T: DeserializeOwned>(&self, key: &Key, options: &LoadOptions) -> Option<T> {
+        let permitted = options.entry.stale_if_error;
+        if permitted.is_zero() {
+            return None;
+        }
+        let entry = self.shared.l1.as_ref()?.last_resort(key)?;
+        let age = entry.stale_for(unix_millis()).unwrap_or_default();
+        (age <= permitted).then(|| entry.codec.decode(key, &entry.payload).ok()).flatten()
+    }
+
+    /// Loads a value together with those who want it now. `None`: it is left to others.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn load_shared<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        seat: Option<Seat<'_>>,
+        reachable: bool,
+        versions: Versions,
+        options: &LoadOptions,
+        load: impl Future<Output = Result<T>>,
+        others: Others,
+    ) -> Result<Option<T>> {
         let Some(seat) = seat else {
-            return self.load_once(key, missing, ttl_of, load).await.map(|loaded| loaded.value);
+            let loaded =
+                self.load_once(key, None, reachable, versions, options, load, others).await;
+            return Ok(loaded?.map(|loaded| loaded.value));
         };
         let flight = Arc::clone(&seat.flight);
-        let mut landed = flight.landed.lock().await;
-        if let Some(landed) = landed.as_ref().filter(|landed| seat.accepts(landed)) {
+        let mut landed = match others {
+            Others::WaitForThem => flight.landed.lock().await,
+            Others::LeaveItToThem => match flight.landed.try_lock() {
+                Some(landed) => landed,
+                None => return Ok(None),
+            },
+        };
+        if options.mode != Mode::Refresh
+            && let Some(landed) = landed.as_ref().filter(|landed| seat.accepts(landed))
+        {
             self.shared.counters.coalesced();
-            return landed.result.clone().and_then(|bytes| decode(key, &bytes));
+            let payload = landed.result.clone()?;
+            return self.options().format.codec.decode(key, &payload).map(Some);
         }
-        let began = seat.begin();
-        let loaded = self.load_once(key, missing, ttl_of, load).await;
+        let began = seat.tick();
+        let mut storing = None;
+        let tick = &mut || storing = Some(seat.tick());
+        let loaded =
+            self.load_once(key, Some(tick), reachable, versions, options, load, others).await;
         *landed = match &loaded {
-            Ok(Loaded { bytes: Some(bytes), stored, .. }) => {
-                Some(Landed::new(Ok(bytes.clone()), began, *stored))
+            Ok(Some(Loaded { payload: Some(payload), stored, .. })) => {
+                let stored = storing.filter(|_| *stored);
+                Some(Landed::new(Ok(payload.clone()), began, stored))
             }
             Ok(_) => None,
-            Err(error) => Some(Landed::new(Err(error.clone()), began, false)),
+            Err(error) => Some(Landed::new(Err(error.clone()), began, None)),
         };
         seat.land();
-        loaded.map(|loaded| loaded.value)
+        Ok(loaded?.map(|loaded| loaded.value))
     }
 
     /// Loads a value, unless another process is seen to do so and stores one in time.
+    #[allow(clippy::too_many_arguments)]
     async fn load_once<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
-        missing: bool,
-        ttl_of: impl Fn(&T) -> Option<Ttl>,
+        before_storing: Option<&mut (dyn FnMut() + Send)>,
+        reachable: bool,
+        versions: Versions,
+        options: &LoadOptions,
         load: impl Future<Output = Result<T>>,
-    ) -> Result<Loaded<T>> {
-        let generation = self.generation();
-        let lease = match missing {
-            true => self.forgiven(Access::Write, self.lease_or_value(key).await)?,
+        others: Others,
+    ) -> Result<Option<Loaded<T>>> {
+        let generation = self.shared.l1.as_ref().map_or(0, L1::generation);
+        let permit = match reachable {
+            true => match self.permit(key, versions, options, others).await? {
+                Permitted::Load(permit) => permit,
+                Permitted::LeaveIt => return Ok(None),
+                Permitted::Value(value, payload) => {
+                    self.shared.counters.coalesced();
+                    let payload = Some(payload);
+                    return Ok(Some(Loaded { value, payload, stored: false }));
+                }
+            },
             false => None,
         };
-        let lease = match lease {
-            Some(LeaseOrValue::Value(bytes)) => {
-                if let Some(value) = self.forgiven(Access::Read, decode(key, &bytes))? {
-                    self.shared.counters.coalesced();
-                    self.keep_near(key, bytes.clone(), generation, None);
-                    return Ok(Loaded { value, bytes: Some(bytes), stored: true });
-                }
-                None
-            }
-            Some(LeaseOrValue::Lease(lease)) => Some(lease),
-            None => None,
+        let began = Instant::now();
+        let value = self.load_without_cache(within(options, load)).await?;
+        let took = began.elapsed();
+        let codec = self.options().format.codec;
+        let encoded = codec.encode(key, &value).map(Bytes::from);
+        let Some(payload) = self.forgive_codec(encoded)? else {
+            return Ok(Some(Loaded { value, payload: None, stored: false }));
         };
-        self.shared.counters.loaded();
-        let value = load.await?;
-        let bytes = self.encoded(key, &value)?;
+        let how = self.how_to_store(options, &payload);
         let mut stored = false;
-        if let (Some(lease), Some(bytes), Some(ttl)) = (lease, &bytes, ttl_of(&value)) {
-            stored = self.store_loaded(key, &lease, bytes, ttl).await?;
-            if stored {
-                self.keep_near(key, bytes.clone(), generation, ttl.duration());
+        if let (Some(permit), Some(how)) = (permit, how) {
+            let Lifetime { fresh, kept } = how.lifetime()?;
+            let timed = !how.stale_for().is_zero() || options.early_refresh.is_some();
+            let fresh_until = fresh
+                .filter(|_| timed)
+                .map(|fresh| unix_millis().saturating_add(fresh.as_millis() as u64));
+            let entry = Entry {
+                fresh_until,
+                load_ms: options.early_refresh.map(|_| took.as_millis() as u64),
+                tags: permit.tags,
+                ..Entry::plain(codec, payload.clone())
+            };
+            if let Some(tick) = before_storing {
+                tick();
+            }
+            stored = self.store_loaded(key, &permit.lease, &entry, kept.millis()?).await?;
+            if stored && let Some(l1) = &self.shared.l1 {
+                l1.put(key, entry, generation, fresh);
             }
         }
-        Ok(Loaded { value, bytes, stored })
+        Ok(Some(Loaded { value, payload: Some(payload), stored }))
     }
 
-    /// Stores what was loaded, if its lease still holds.
-    async fn store_loaded(&self, key: &Key, lease: &Lease, bytes: &[u8], ttl: Ttl) -> Result<bool> {
-        let stored = self.store_leased(key, lease, bytes, ttl.millis()?).await;
-        Ok(match self.forgiven(Access::Write, stored)? {
-            Some(true) => {
-                self.shared.counters.stored(1);
-                true
+    /// How a loaded value is to be stored; `None`: not at all.
+    fn how_to_store(&self, options: &LoadOptions, payload: &Bytes) -> Option<EntryOptions> {
+        match options.negative_ttl {
+            Some(ttl) if self.options().format.codec.is_none(payload) => {
+                Some(options.entry.clone().with_ttl(ttl?))
             }
-            Some(false) => {
-                self.shared.counters.refused();
-                false
-            }
-            None => false,
-        })
-    }
-
-    /// Looks a value up.
-    pub(crate) async fn lookup<T: DeserializeOwned>(&self, key: &Key) -> Result<Lookup<T>> {
-        let found = self.peek(key).await?;
-        self.count_reads(usize::from(found.is_found()), 1);
-        Ok(found)
-    }
-
-    /// Looks a value up for a load that is under way, whose read has been counted.
-    pub(crate) async fn peek<T: DeserializeOwned>(&self, key: &Key) -> Result<Lookup<T>> {
-        let generation = self.generation();
-        let found: Option<Option<Bytes>> =
-            self.forgiven(Access::Read, self.client.get(key).await)?;
-        let looked = self.read(key, found.clone())?;
-        if let (Some(Some(bytes)), Lookup::Found(_)) = (found, &looked) {
-            self.keep_near(key, bytes, generation, None);
+            _ => Some(options.entry.clone()),
         }
-        Ok(looked)
     }
 
-    /// Looks many values up in one round trip.
-    pub(crate) async fn lookup_many<T: DeserializeOwned>(
-        &self,
-        keys: &[Key],
-    ) -> Result<Vec<Lookup<T>>> {
-        let found: Option<Vec<Option<Bytes>>> =
-            self.forgiven(Access::Read, self.client.mget(keys).await)?;
-        let found = match found {
-            Some(found) => found.into_iter().map(Some).collect(),
-            None => vec![None; keys.len()],
-        };
-        let found = found.into_iter().zip(keys).map(|(bytes, key)| self.read(key, bytes));
-        let found = found.collect::<Result<Vec<Lookup<T>>>>()?;
-        self.count_reads(found.iter().filter(|found| found.is_found()).count(), keys.len());
-        Ok(found)
-    }
-
-    /// Makes a value of what was found. A text of another form counts as missing, and is overwritten by the next load.
-    fn read<T: DeserializeOwned>(
+    /// The lease of an entry and the versions of its tags, or what somebody else has stored meanwhile.
+    async fn permit<T: DeserializeOwned>(
         &self,
         key: &Key,
-        found: Option<Option<Bytes>>,
-    ) -> Result<Lookup<T>> {
-        Ok(match found {
-            None => Lookup::Unavailable,
-            Some(None) => Lookup::Missing,
-            Some(Some(bytes)) => match self.forgiven(Access::Read, decode(key, &bytes))? {
-                Some(value) => Lookup::Found(value),
-                None => Lookup::Missing,
-            },
-        })
+        versions: Versions,
+        options: &LoadOptions,
+        others: Others,
+    ) -> Result<Permitted<T>> {
+        let lease = self.lease_or_value(key, options, others).await;
+        let lease = match self.forgive(Access::Write, self.counted(Access::Write, lease))? {
+            None => return Ok(Permitted::Load(None)),
+            Some(LeaseOr::Lease(lease)) => lease,
+            Some(LeaseOr::LeaveIt) => return Ok(Permitted::LeaveIt),
+            Some(LeaseOr::Value(value, payload)) => return Ok(Permitted::Value(value, payload)),
+        };
+        let tags = self.tags_of(&options.entry);
+        let tags = async {
+            let kept = options.entry.lifetime()?.kept;
+            self.versions_to_hold(&tags, &versions, kept).await
+        };
+        let tags = self.counted(Access::Write, tags.await);
+        let tags = self.forgive(Access::Write, tags)?;
+        Ok(Permitted::Load(tags.map(|tags| Permit { lease, tags })))
     }
 
-    /// Loads a value while the cache is away.
+    /// The lease of an entry. If somebody else has it, waits a while for his value. One SET, and two commands for each look at
+    /// what became of the other load.
+    async fn lease_or_value<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        options: &LoadOptions,
+        others: Others,
+    ) -> Result<LeaseOr<T>> {
+        if options.mode == Mode::Refresh {
+            return self.take_lease(key).await.map(LeaseOr::Lease);
+        }
+        let start = Instant::now();
+        loop {
+            if let Some(lease) = self.try_lease(key).await? {
+                return Ok(LeaseOr::Lease(lease));
+            }
+            if others == Others::LeaveItToThem {
+                return Ok(LeaseOr::LeaveIt);
+            }
+            if start.elapsed() >= self.options().lease_wait {
+                // Who holds it takes too long, or has gone: the load that begins last may store.
+                return self.take_lease(key).await.map(LeaseOr::Lease);
+            }
+            Self::wait_for_lease().await;
+            let tags = self.tags_of(&options.entry);
+            let (mut entries, _) = self.read(std::slice::from_ref(key), &tags).await?;
+            let entry = entries.pop().and_then(Result::ok).flatten();
+            if let Some(entry) = entry.filter(|entry| entry.stale_for(unix_millis()).is_none())
+                && let Some(value) = self.forgive_codec(entry.codec.decode(key, &entry.payload))?
+            {
+                return Ok(LeaseOr::Value(value, entry.payload));
+            }
+        }
+    }
+
+    /// Stores what was loaded, if its lease still holds; tells whether it did, and nobody had invalidated it.
+    async fn store_loaded(
+        &self,
+        key: &Key,
+        lease: &Lease,
+        entry: &Entry,
+        ttl_millis: u64,
+    ) -> Result<bool> {
+        let packed = self.packed(key, entry).await;
+        let Some(bytes) = self.forgive_codec(packed)? else {
+            return Ok(false);
+        };
+        let began = Instant::now();
+        let stored = self.store_leased(key, lease, &bytes, ttl_millis).await;
+        self.shared.counters.write_took(began.elapsed());
+        let stored = self.forgive(Access::Write, self.counted(Access::Write, stored))?;
+        match stored {
+            // What holds an old version is as good as not there.
+            Some(true) if entry.tags.is_empty() || self.still_holds(&entry.tags).await => {
+                self.shared.counters.stored(1);
+                Ok(true)
+            }
+            Some(_) => {
+                self.shared.counters.refused();
+                Ok(false)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Loads a value while the cache is away, or not meant.
     pub(crate) async fn load_without_cache<T>(
         &self,
         load: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        let began = Instant::now();
         self.shared.counters.loaded();
-        load.await
+        let loaded = load.await;
+        self.shared.counters.load_took(began.elapsed());
+        loaded
     }
 
-    /// Loads a value that is missing, and stores it for as long as `ttl_of` says; `None` is not stored.
-    pub(crate) async fn fill<T: Serialize>(
+    /// Loads a value that is missing, and stores it, also in the place of somebody else who is loading.
+    pub(crate) async fn fill<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
-        ttl_of: impl Fn(&T) -> Option<Ttl>,
+        options: &LoadOptions,
         load: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let lease = self.forgiven(Access::Write, self.take_lease(key).await)?;
-        self.shared.counters.loaded();
-        let value = load.await?;
-        let (Some(lease), Some(ttl)) = (lease, ttl_of(&value)) else {
-            return Ok(value);
-        };
-        if let Some(bytes) = self.encoded(key, &value)? {
-            self.store_loaded(key, &lease, &bytes, ttl).await?;
-        }
-        Ok(value)
+        let options = options.clone().refresh();
+        let others = Others::WaitForThem;
+        let loaded =
+            self.load_once(key, None, true, Versions::new(), &options, load, others).await?;
+        loaded
+            .map(|loaded| loaded.value)
+            .ok_or_else(|| Error::new(ErrorKind::Conflict, "somebody else is loading the value"))
     }
+}
 
-    /// The stored form of a loaded value. It says nothing about whether the cache is there.
-    fn encoded<T: Serialize>(&self, key: &Key, value: &T) -> Result<Option<Bytes>> {
-        let encoded = encode(key, value).inspect_err(|_| self.shared.counters.failed());
-        Ok(self.forgive(Access::Write, encoded)?.map(Bytes::from))
-    }
+enum Permitted<T> {
+    /// `None`: what is loaded cannot be stored.
+    Load(Option<Permit>),
+    Value(T, Bytes),
+    LeaveIt,
+}
 
-    /// Counts a failure, and forgives it where the tier allows that.
-    fn forgiven<T>(&self, access: Access, result: Result<T>) -> Result<Option<T>> {
-        self.forgive(access, self.counted(access, result))
-    }
+enum LeaseOr<T> {
+    Lease(Lease),
+    /// Somebody else's load has stored a value.
+    Value(T, Bytes),
+    LeaveIt,
+}
 
-    /// Deletes an entry; a failure is forgiven where the tier allows it.
-    pub(crate) async fn delete_forgiving(&self, key: &Key) -> Result<()> {
-        self.forgive(Access::Write, self.delete(key).await).map(|_| ())
+/// A load that is given up when it takes too long.
+pub(super) async fn within<T>(
+    options: &LoadOptions,
+    load: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    use futures_util::future::{Either, select};
+    let Some(limit) = options.hard_timeout else {
+        return load.await;
+    };
+    let load = std::pin::pin!(load);
+    match select(load, platform::sleep(limit)).await {
+        Either::Left((loaded, _)) => loaded,
+        Either::Right(_) => Err(too_long(limit)),
     }
+}
 
-    /// Turns a failure into `None` and a log line, where the tier allows it.
-    fn forgive<T>(&self, access: Access, result: Result<T>) -> Result<Option<T>> {
-        match result {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if self.options.tier == Tier::Critical => Err(error),
-            Err(error) if error.kind() == ErrorKind::Codec => {
-                tracing::warn!(%error, "a cached value is ignored");
-                Ok(None)
-            }
-            Err(error) => {
-                self.shared.outage.degraded(access, self.options.tier, &error);
-                Ok(None)
-            }
-        }
-    }
+fn too_long(limit: Duration) -> Error {
+    let text = format!("loading the value took longer than the hard timeout of {limit:?}");
+    Error::new(ErrorKind::Timeout, text)
 }

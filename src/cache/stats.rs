@@ -1,18 +1,27 @@
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::histogram::{AtomicHistogram, Histogram};
+
 /// What a cache has done. Counts only; nothing here names a key.
+///
+/// With the feature `metrics`, the counts also go to the `metrics` crate as they happen, as `edgecask_cache_{name}_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CacheStats {
-    /// Reads that found a value.
+    /// Reads that found a fresh value.
     pub hits: u64,
     /// Those of them that the first tier answered, in this process's memory.
     pub l1_hits: u64,
     /// Reads that found none.
     pub misses: u64,
+    /// Stale values served.
+    pub stale: u64,
+    /// Fresh values that were loaded anew before they expired.
+    pub early: u64,
     /// Times that a loader or backing store was asked.
     pub loads: u64,
     /// Misses that another caller's load answered, of this process or another.
@@ -23,8 +32,24 @@ pub struct CacheStats {
     pub refused: u64,
     /// Entries deleted.
     pub deleted: u64,
+    /// Tags invalidated.
+    pub invalidated_tags: u64,
     /// Commands or conversions that failed.
     pub errors: u64,
+    /// Bytes read from Redis, as stored.
+    pub bytes_read: u64,
+    /// What they came to, unpacked.
+    pub bytes_unpacked: u64,
+    /// Bytes of values to store, before they were packed.
+    pub bytes_to_store: u64,
+    /// What was sent to Redis of them.
+    pub bytes_written: u64,
+    /// How long reading from Redis took.
+    pub read_latency: Histogram,
+    /// How long storing took.
+    pub write_latency: Histogram,
+    /// How long loaders took.
+    pub load_latency: Histogram,
 }
 
 impl CacheStats {
@@ -35,59 +60,132 @@ impl CacheStats {
             reads => self.hits as f64 / reads as f64,
         }
     }
+
+    /// How much smaller what was stored is than the values, as their ratio: 5 is a fifth; 1 if nothing was stored.
+    pub fn compression_ratio(&self) -> f64 {
+        match self.bytes_written {
+            0 => 1.0,
+            written => self.bytes_to_store as f64 / written as f64,
+        }
+    }
 }
 
 macro_rules! counters {
-    ($($name:ident),+) => {
+    ($($name:ident),+; $($latency:ident),+) => {
         #[derive(Debug, Default)]
         pub(super) struct Counters {
-            $($name: AtomicU64),+
+            $($name: AtomicU64,)+
+            $($latency: AtomicHistogram),+
         }
 
         impl Counters {
             pub(super) fn snapshot(&self) -> CacheStats {
-                CacheStats { $($name: self.$name.load(Ordering::Relaxed)),+ }
+                CacheStats {
+                    $($name: self.$name.load(Ordering::Relaxed),)+
+                    $($latency: self.$latency.load(Ordering::Relaxed)),+
+                }
             }
 
             pub(super) fn reset(&self) {
                 $(self.$name.store(0, Ordering::Relaxed);)+
+                $(self.$latency.clear();)+
             }
         }
     };
 }
-counters!(hits, l1_hits, misses, loads, coalesced, stored, refused, deleted, errors);
+counters!(
+    hits, l1_hits, misses, stale, early, loads, coalesced, stored, refused, deleted, invalidated_tags,
+    errors, bytes_read, bytes_unpacked, bytes_to_store, bytes_written;
+    read_latency, write_latency, load_latency
+);
+
+/// Adds to a counter, and to the one of the `metrics` crate that has its name.
+macro_rules! add {
+    ($counters:ident.$name:ident, $count:expr) => {{
+        let count = $count as u64;
+        if count > 0 {
+            $counters.$name.fetch_add(count, Ordering::Relaxed);
+            #[cfg(feature = "metrics")]
+            metrics::counter!(concat!("edgecask_cache_", stringify!($name), "_total"))
+                .increment(count);
+        }
+    }};
+}
+
+macro_rules! took {
+    ($counters:ident.$name:ident, $duration:ident) => {{
+        $counters.$name.took($duration);
+        #[cfg(feature = "metrics")]
+        metrics::histogram!(concat!("edgecask_cache_", stringify!($name), "_seconds"))
+            .record($duration.as_secs_f64());
+    }};
+}
 
 impl Counters {
     pub(super) fn read(&self, hits: usize, misses: usize) {
-        self.hits.fetch_add(hits as u64, Ordering::Relaxed);
-        self.misses.fetch_add(misses as u64, Ordering::Relaxed);
+        add!(self.hits, hits);
+        add!(self.misses, misses);
     }
 
     pub(super) fn l1_hit(&self, hits: usize) {
-        self.l1_hits.fetch_add(hits as u64, Ordering::Relaxed);
+        add!(self.l1_hits, hits);
+    }
+
+    pub(super) fn stale(&self) {
+        add!(self.stale, 1);
+    }
+
+    pub(super) fn early(&self) {
+        add!(self.early, 1);
     }
 
     pub(super) fn coalesced(&self) {
-        self.coalesced.fetch_add(1, Ordering::Relaxed);
+        add!(self.coalesced, 1);
     }
 
     pub(super) fn loaded(&self) {
-        self.loads.fetch_add(1, Ordering::Relaxed);
+        add!(self.loads, 1);
     }
 
     pub(super) fn stored(&self, count: usize) {
-        self.stored.fetch_add(count as u64, Ordering::Relaxed);
+        add!(self.stored, count);
     }
 
     pub(super) fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        add!(self.refused, 1);
     }
 
     pub(super) fn deleted(&self, count: u64) {
-        self.deleted.fetch_add(count, Ordering::Relaxed);
+        add!(self.deleted, count);
+    }
+
+    pub(super) fn invalidated_tags(&self, count: usize) {
+        add!(self.invalidated_tags, count);
     }
 
     pub(super) fn failed(&self) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
+        add!(self.errors, 1);
+    }
+
+    pub(super) fn bytes_read(&self, stored: usize, unpacked: usize) {
+        add!(self.bytes_read, stored);
+        add!(self.bytes_unpacked, unpacked);
+    }
+
+    pub(super) fn bytes_written(&self, stored: usize, unpacked: usize) {
+        add!(self.bytes_written, stored);
+        add!(self.bytes_to_store, unpacked);
+    }
+
+    pub(super) fn read_took(&self, duration: Duration) {
+        took!(self.read_latency, duration);
+    }
+
+    pub(super) fn write_took(&self, duration: Duration) {
+        took!(self.write_latency, duration);
+    }
+
+    pub(super) fn load_took(&self, duration: Duration) {
+        took!(self.load_latency, duration);
     }
 }

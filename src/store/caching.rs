@@ -1,12 +1,15 @@
 //! The caching decorator: reads go through the cache, writes go to the backing store and invalidate.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
 use super::{MemoryStore, Record, RecordId, Store};
-use crate::cache::{Cache, CacheOptions, CacheStats, Health, Lookup, Seat, Tier, Ttl};
+use crate::cache::{
+    Cache, CacheOptions, CacheStats, Form, Health, LoadOptions, Lookup, Seat, Tier, Ttl,
+};
 use crate::client::Client;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 use crate::{BoxError, Error, Key, Keyspace, Result};
@@ -135,8 +138,7 @@ pub struct CachingStore<R: Record> {
     backing: Local<Arc<dyn DynStore<R>>>,
     cache: Option<Cache>,
     keyspace: Keyspace,
-    ttl: Ttl,
-    negative_ttl: Option<Ttl>,
+    options: LoadOptions,
 }
 
 impl<R: Record> CachingStore<R> {
@@ -153,15 +155,15 @@ impl<R: Record> CachingStore<R> {
         for ttl in [Some(config.ttl), negative_ttl].into_iter().flatten() {
             ttl.millis()?;
         }
-        let options = CacheOptions::new().tier(config.tier);
+        let options =
+            CacheOptions::new().tier(config.tier).form(Form::Plain).keyspace(keyspace.clone());
         Ok(Self {
             backing: config
                 .backing
                 .unwrap_or_else(|| Local::new(Arc::new(MemoryStore::<R>::new()))),
             cache: config.client.map(|client| Cache::with_options(client, options)),
             keyspace,
-            ttl: config.ttl,
-            negative_ttl,
+            options: LoadOptions::new(config.ttl).negative_ttl(negative_ttl),
         })
     }
 
@@ -183,7 +185,7 @@ impl<R: Record> CachingStore<R> {
             return self.backing.get(id).await;
         };
         let seat = cache.seat(&key);
-        let found = cache.lookup(&key).await?;
+        let (found, _) = cache.lookup(&key, &self.options).await?;
         self.resolve(cache, &key, id, seat, found).await
     }
 
@@ -199,7 +201,7 @@ impl<R: Record> CachingStore<R> {
             return join_all(loads).await.into_iter().collect();
         };
         let seats: Vec<_> = keys.iter().map(|key| cache.seat(key)).collect();
-        let found = cache.lookup_many(&keys).await?;
+        let (found, _) = cache.lookup_many(&keys, &self.options).await?;
         let resolved = found
             .into_iter()
             .zip(seats)
@@ -216,11 +218,8 @@ impl<R: Record> CachingStore<R> {
         seat: Option<Seat<'_>>,
         found: Lookup<Option<R>>,
     ) -> Result<Option<R>> {
-        let ttl_of = |record: &Option<R>| match record {
-            Some(_) => Some(self.ttl),
-            None => self.negative_ttl,
-        };
-        cache.resolve(key, seat, found, ttl_of, self.backing.get(id)).await
+        let load = self.backing.get(id);
+        cache.resolve(key, seat, found, BTreeMap::new(), &self.options, load).await
     }
 
     /// Writes a record to the backing store, then deletes the cached one. Two commands, one round trip.
@@ -255,7 +254,7 @@ impl<R: Record> CachingStore<R> {
     pub async fn invalidate(&self, id: &R::Id) -> Result<()> {
         let key = self.key(id)?;
         if let Some(cache) = &self.cache {
-            cache.delete_forgiving(&key).await?;
+            cache.delete(&key).await?;
         }
         Ok(())
     }
@@ -293,7 +292,7 @@ impl<R: Record> fmt::Debug for CachingStore<R> {
         f.debug_struct("CachingStore")
             .field("keyspace", &self.keyspace)
             .field("cache", &self.cache)
-            .field("ttl", &self.ttl)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

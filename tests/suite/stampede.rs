@@ -68,7 +68,7 @@ async fn several_processes_are_one_load() {
         CacheOptions::new().lease_wait(Duration::from_secs(60)).lease(Duration::from_secs(60));
     let source = Arc::new(Source::default());
     let processes: Vec<Cache> =
-        (0..4).map(|_| Cache::with_options(redis.client(), options)).collect();
+        (0..4).map(|_| Cache::with_options(redis.client(), options.clone())).collect();
     let calls: Vec<_> = processes
         .iter()
         .flat_map(|cache| {
@@ -243,7 +243,7 @@ async fn others_forget_what_one_deletes() {
     let options = CacheOptions::new()
         .l1(L1Options::new().ttl(Duration::from_secs(3600)))
         .bus("invalidations");
-    let [one, other] = [0; 2].map(|_| Cache::with_options(redis.client(), options));
+    let [one, other] = [0; 2].map(|_| Cache::with_options(redis.client(), options.clone()));
     let follower = other.clone();
     let following = tokio::spawn(async move { follower.follow_invalidations().await });
     let until_followed = async |client: Client| {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use self::answers::{Answer, Answers};
 use self::backend::DynAuthBackend;
 pub use self::backend::{AuthBackend, MemoryAuthBackend, Validation};
-use crate::cache::{Cache, CacheOptions, CacheStats, Health, Lookup, Tier, Ttl};
+use crate::cache::{Cache, CacheOptions, CacheStats, Form, Health, LoadOptions, Lookup, Tier, Ttl};
 use crate::client::Client;
 use crate::platform::{Local, unix_millis};
 use crate::{Error, ErrorKind, Key, Keyspace, Result};
@@ -95,6 +95,7 @@ pub struct AuthValidationCache {
     cache: Option<Cache>,
     keyspace: Keyspace,
     ttl: Ttl,
+    options: LoadOptions,
 }
 
 impl AuthValidationCache {
@@ -110,9 +111,9 @@ impl AuthValidationCache {
             return check.await;
         };
         let hash = self.hash(user_id, credential);
-        let has_answers = match cache.lookup::<Answers>(&key).await? {
+        let has_answers = match cache.lookup::<Answers>(&key, &self.options).await?.0 {
             Lookup::Unavailable => return cache.load_without_cache(check).await,
-            Lookup::Missing => false,
+            Lookup::Missing | Lookup::Stale(..) => false,
             Lookup::Found(answers) => match answers.find(&hash, unix_millis()) {
                 Some(validation) => return Ok(validation.clone()),
                 None => true,
@@ -123,7 +124,9 @@ impl AuthValidationCache {
             // The answers to other credentials are kept, as they are now that the lease is held: what was read before
             // may have been revoked since.
             let mut answers = match has_answers {
-                true => cache.peek::<Answers>(&key).await?.found().unwrap_or_default(),
+                true => {
+                    cache.peek::<Answers>(&key, &self.options).await?.found().unwrap_or_default()
+                }
                 false => Answers::default(),
             };
             let validation = check.await?;
@@ -134,7 +137,7 @@ impl AuthValidationCache {
             answers.add(Answer { credential_hash, expires_at, validation }, now);
             Ok(answers)
         };
-        let answers = cache.fill(&key, |_| Some(self.ttl), load).await?;
+        let answers = cache.fill(&key, &self.options, load).await?;
         answers
             .find(&hash, 0)
             .cloned()
@@ -152,7 +155,7 @@ impl AuthValidationCache {
         let revoked = self.backing.revoke(user_id).await;
         // Also after an error: nobody knows whether the revocation took place.
         if let Some(cache) = &self.cache {
-            cache.delete(&key).await?;
+            cache.delete_or_fail(&key).await?;
         }
         revoked
     }
@@ -227,12 +230,15 @@ impl fmt::Debug for AuthValidationCache {
 /// [`ErrorKind::InvalidInput`] if the time to live is zero.
 pub fn create_auth_validation_cache(config: AuthValidationConfig) -> Result<AuthValidationCache> {
     config.ttl.millis()?;
-    let options = CacheOptions::new().tier(config.tier);
+    let keyspace = Keyspace::new(["copilot", "auth", "validation"])?;
+    let options =
+        CacheOptions::new().tier(config.tier).form(Form::Plain).keyspace(keyspace.clone());
     Ok(AuthValidationCache {
         secret: config.secret,
         backing: config.backing.unwrap_or_else(|| Local::new(Arc::new(MemoryAuthBackend::new()))),
         cache: config.client.map(|client| Cache::with_options(client, options)),
-        keyspace: Keyspace::new(["copilot", "auth", "validation"])?,
+        keyspace,
         ttl: config.ttl,
+        options: config.ttl.into(),
     })
 }

@@ -3,11 +3,17 @@
 //! Every future that this crate returns is `Send` on every target. On wasm32, which has one thread, futures over
 //! JavaScript objects are wrapped here; no other room needs to know.
 
+#[cfg(feature = "gzip")]
+mod gzip;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 pub use web_time::Instant;
+
+#[cfg(feature = "gzip")]
+pub use self::gzip::{gunzip, gzip};
 
 /// A boxed future that is `Send` on every target.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -80,7 +86,8 @@ impl<T> std::ops::Deref for Local<T> {
     }
 }
 
-/// Whether callers may wait for each other's futures. In a Worker, a request that waits for another's hangs.
+/// Whether callers may wait for each other's futures, and work outlives the call that started it. In a Worker, a request
+/// that waits for another's hangs.
 pub const SHARES_FUTURES: bool = cfg!(not(target_arch = "wasm32"));
 
 /// Milliseconds since the Unix epoch by the wall clock. In a Worker it stands still between I/O.
@@ -104,13 +111,24 @@ pub fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
 }
 
 /// The future's output, or `None` if `limit` passes first; the future is dropped then, which cancels its request.
-pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T> + Send) -> Option<T> {
+pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T> + MaybeSend) -> Option<T> {
     use futures_util::future::{Either, select};
     let future = std::pin::pin!(future);
     match select(future, sleep(limit)).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(_) => None,
     }
+}
+
+/// Starts work that nobody waits for. On native targets nothing comes of it outside of a Tokio runtime; in a Worker it
+/// ends with the request, unless it is given to `wait_until` instead.
+pub fn spawn(future: BoxFuture<'static, ()>) {
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(future);
+    }
+    #[cfg(target_arch = "wasm32")]
+    wasm_bindgen_futures::spawn_local(future);
 }
 
 /// Lets everything else that is ready run once before it goes on.

@@ -1,0 +1,165 @@
+use std::time::Duration;
+
+#[cfg(feature = "encryption")]
+use super::SealingKeys;
+use super::format::Format;
+use super::{Codec, Compression, Form, L1Options, Tier};
+use crate::{Keyspace, platform};
+
+/// The settings of a [`Cache`](super::Cache).
+///
+/// | setting | default |
+/// |---|---|
+/// | [`tier`](Self::tier) | [`Tier::Important`] |
+/// | [`codec`](Self::codec) | [`Codec::Json`] |
+/// | [`form`](Self::form) | [`Form::Envelope`], where there is more to say than the plain value |
+/// | [`compression`](Self::compression) | gzip from 1 KB |
+/// | [`max_unpacked`](Self::max_unpacked) | 64 MB |
+/// | `seal`, with the feature `encryption` | not sealed |
+/// | [`lease`](Self::lease), [`lease_wait`](Self::lease_wait) | 10 s, 1 s |
+/// | [`coalesce`](Self::coalesce) | on native targets |
+/// | [`l1`](Self::l1) | none |
+/// | [`bus`](Self::bus) | none |
+/// | [`keyspace`](Self::keyspace), [`generation`](Self::generation) | none |
+///
+/// ```
+/// use edgecask::cache::{CacheOptions, Tier};
+/// use std::time::Duration;
+///
+/// let options = CacheOptions::new().tier(Tier::Critical).lease(Duration::from_secs(30));
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CacheOptions {
+    pub(super) tier: Tier,
+    pub(super) format: Format,
+    pub(super) lease: Duration,
+    pub(super) lease_wait: Duration,
+    pub(super) coalesce: bool,
+    pub(super) l1: Option<L1Options>,
+    pub(super) bus: Option<&'static str>,
+    pub(super) keyspace: Option<Keyspace>,
+    pub(super) generation: Option<String>,
+}
+
+impl CacheOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            tier: Tier::default(),
+            format: Format::new(),
+            lease: Duration::from_secs(10),
+            lease_wait: Duration::from_secs(1),
+            coalesce: platform::SHARES_FUTURES,
+            l1: None,
+            bus: None,
+            keyspace: None,
+            generation: None,
+        }
+    }
+
+    /// What happens when Redis is away. Default: [`Tier::Important`].
+    #[must_use]
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// How values become bytes. What is stored in an envelope says its own codec and is read by any. Default:
+    /// [`Codec::Json`].
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.format.codec = codec;
+        self
+    }
+
+    /// Whether values are always stored as they are. Default: [`Form::Envelope`].
+    #[must_use]
+    pub fn form(mut self, form: Form) -> Self {
+        self.format.form = form;
+        self
+    }
+
+    /// How large values are packed; `None`: never. Default: gzip from 1 KB, with the feature `gzip`.
+    #[must_use]
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.format.compression = compression.into();
+        self
+    }
+
+    /// How many bytes a packed value may come to; a larger one is an error, or loaded anew. Default: 64 MB.
+    #[must_use]
+    pub fn max_unpacked(mut self, bytes: usize) -> Self {
+        self.format.max_unpacked = bytes;
+        self
+    }
+
+    /// Seals values, and reads none that is not sealed. Default: not sealed.
+    #[cfg(feature = "encryption")]
+    #[must_use]
+    pub fn seal(mut self, keys: SealingKeys) -> Self {
+        self.format.sealing = Some(keys);
+        self
+    }
+
+    /// How long a load may take and still have its value stored. Default: 10 seconds.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long a miss waits for the value that another process is loading, before it loads on its own. Zero loads at
+    /// once. Default: 1 second.
+    #[must_use]
+    pub fn lease_wait(mut self, wait: Duration) -> Self {
+        self.lease_wait = wait;
+        self
+    }
+
+    /// Whether callers in this process who miss the same key wait for one load. Do not load a key inside of its own
+    /// load then. Default: `true` on native targets, `false` on wasm32: the requests of a Worker must not wait for each
+    /// other; set it there on a cache that one request made for itself.
+    #[must_use]
+    pub fn coalesce(mut self, yes: bool) -> Self {
+        self.coalesce = yes;
+        self
+    }
+
+    /// A first tier in this process's memory. Default: none.
+    #[must_use]
+    pub fn l1(mut self, l1: L1Options) -> Self {
+        self.l1 = Some(l1);
+        self
+    }
+
+    /// The channel on which invalidations are published for the first tiers of other processes; see
+    /// [`Cache::follow_invalidations`](super::Cache::follow_invalidations). It costs a PUBLISH in the round trip of each
+    /// write. Default: none.
+    #[must_use]
+    pub fn bus(mut self, channel: &'static str) -> Self {
+        self.bus = Some(channel);
+        self
+    }
+
+    /// The keyspace that all keys of this cache are in: what [`Cache::clear`](super::Cache::clear) empties. Default: none.
+    #[must_use]
+    pub fn keyspace(mut self, keyspace: Keyspace) -> Self {
+        self.keyspace = Some(keyspace);
+        self
+    }
+
+    /// A tag that every entry of this cache carries, so that [`Cache::clear`](super::Cache::clear) is one command
+    /// whatever the number of entries. It costs an MGET in the round trip of each read. Default: none.
+    #[must_use]
+    pub fn generation(mut self, tag: impl Into<String>) -> Self {
+        self.generation = Some(tag.into());
+        self
+    }
+}
+
+impl Default for CacheOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
