@@ -40,6 +40,11 @@ impl Keyspace {
         build(self.0.0.clone(), identifier)
     }
 
+    /// The text that its keys begin with, without the colon that follows.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
     /// A keyspace inside of this one.
     ///
     /// ```

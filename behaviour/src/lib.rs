@@ -24,6 +24,9 @@
 mod batches;
 mod binary;
 mod cache;
+mod cache_entries;
+mod cache_freshness;
+mod cache_tags;
 mod errors;
 mod hashes;
 mod keys;
@@ -120,6 +123,14 @@ cases! {
     errors: redis_errors_are_typed, what_cannot_be_served_fails_at_once;
     cache: values_are_typed, every_entry_expires, loading_once, an_invalidation_beats_a_load, patterns, many_entries,
         a_broken_entry_is_reloaded;
+    cache_entries: large_values_are_packed, bytes_and_text_stay_as_they_are, plain_is_strict,
+        redis_keeps_what_may_be_served_stale, that_there_is_none_has_its_own_time, a_namespace_holds_one_type,
+        warming_loads_what_is_used;
+    cache_freshness: a_stale_value_helps_when_a_load_fails, what_was_invalidated_is_not_served_stale,
+        a_stale_value_is_served_while_it_is_loaded_anew, the_background_is_the_callers_to_choose,
+        a_slow_load_is_left_or_given_up, values_are_loaded_early_by_chance, reading_past_the_cache;
+    cache_tags: a_tag_reaches_its_entries_only, a_load_that_a_tag_overtook_is_not_served,
+        forgetting_a_tags_version_is_safe, a_cache_is_cleared_at_once, the_first_tier_forgets_tags;
     stores: policies_are_read_through, writes_invalidate, conversation_settings_combine, validations_are_cached,
         credentials_stay_secret;
 }

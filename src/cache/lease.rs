@@ -63,6 +63,11 @@ impl Cache {
         Ok(taken.then_some(lease))
     }
 
+    /// Gives a lease back that nothing will be stored with. One command or script.
+    pub(super) async fn release(&self, lease: &Lease) -> Result<bool> {
+        self.client.compare_and_delete(&lease.key, lease.token.as_bytes()).await
+    }
+
     /// How long to wait before looking again for what another process is loading.
     pub(super) async fn wait_for_lease() {
         const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

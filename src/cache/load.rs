@@ -248,7 +248,16 @@ impl Cache {
             false => None,
         };
         let began = Instant::now();
-        let value = self.load_without_cache(within(options, load)).await?;
+        let value = match self.load_without_cache(within(options, load)).await {
+            Ok(value) => value,
+            Err(error) => {
+                // Nobody waits for what will not come. If this fails, the lease expires.
+                if let Some(permit) = permit {
+                    let _ = self.counted(Access::Write, self.release(&permit.lease).await);
+                }
+                return Err(error);
+            }
+        };
         let took = began.elapsed();
         let codec = self.options().format.codec;
         let encoded = codec.encode(key, &value).map(Bytes::from);

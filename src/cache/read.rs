@@ -276,7 +276,8 @@ impl Entry {
     /// For how long it has been stale; `None` if it is fresh.
     pub(super) fn stale_for(&self, now: u64) -> Option<Duration> {
         let fresh_until = self.fresh_until.filter(|until| *until <= now)?;
-        Some(Duration::from_millis(now - fresh_until))
+        // Never zero: that stands for a value that is about to be stale.
+        Some(Duration::from_millis(now - fresh_until + 1))
     }
 
     /// Whether this reader is the one to load a fresh entry anew (XFetch): the random number is exponential.

@@ -1,5 +1,5 @@
 use crate::command::keys::KeyCommands;
-use crate::command::sorted_sets::SortedSetCommands;
+use crate::command::sorted_sets::{SortedSetCommands, ZRange};
 use crate::platform::unix_millis;
 use crate::{Client, Key, Keyspace, Result};
 
@@ -88,7 +88,7 @@ impl Usage {
     async fn top(&self, key: &Key, count: u64) -> Result<Vec<String>> {
         match i64::try_from(count).unwrap_or(i64::MAX) {
             0 => Ok(Vec::new()),
-            count => self.client.zrevrange(key, 0, count - 1).await,
+            count => self.client.zrange(key, &ZRange::rank(0, count - 1).rev()).await,
         }
     }
 }

@@ -41,6 +41,7 @@ mod sides {
     use web_sys::{ReadableStream, ReadableStreamDefaultReader, ReadableWritablePair, Response};
 
     use super::{Result, failed, too_large};
+    use crate::platform::{BoxFuture, send};
 
     #[wasm_bindgen]
     extern "C" {
@@ -56,15 +57,19 @@ mod sides {
     }
 
     /// Packs bytes. The platform chooses the level.
-    pub async fn gzip(bytes: &[u8], _: u32) -> Result<Vec<u8>> {
-        let stream = CompressionStream::new("gzip").map_err(|_| failed())?;
-        through(bytes, &stream, usize::MAX).await
+    pub fn gzip(bytes: &[u8], _: u32) -> BoxFuture<'_, Result<Vec<u8>>> {
+        send(async move {
+            let stream = CompressionStream::new("gzip").map_err(|_| failed())?;
+            through(bytes, &stream, usize::MAX).await
+        })
     }
 
     /// Unpacks bytes that are no more than `limit`.
-    pub async fn gunzip(packed: &[u8], limit: usize) -> Result<Vec<u8>> {
-        let stream = DecompressionStream::new("gzip").map_err(|_| failed())?;
-        through(packed, &stream, limit).await
+    pub fn gunzip(packed: &[u8], limit: usize) -> BoxFuture<'_, Result<Vec<u8>>> {
+        send(async move {
+            let stream = DecompressionStream::new("gzip").map_err(|_| failed())?;
+            through(packed, &stream, limit).await
+        })
     }
 
     async fn through(bytes: &[u8], pair: &ReadableWritablePair, limit: usize) -> Result<Vec<u8>> {
