@@ -103,7 +103,7 @@ impl Cache {
     }
 
     /// What the first tier has, or else Redis.
-    pub(super) async fn find<T: DeserializeOwned>(
+    pub(crate) async fn find<T: DeserializeOwned>(
         &self,
         key: &Key,
         options: &LoadOptions,

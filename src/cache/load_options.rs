@@ -25,7 +25,7 @@ use super::{EntryOptions, Ttl};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    pub(super) entry: EntryOptions,
+    pub(crate) entry: EntryOptions,
     /// `Some(None)`: not stored.
     pub(super) negative_ttl: Option<Option<Ttl>>,
     pub(super) soft_timeout: Option<Duration>,

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::{MemoryStore, Record, RecordId, Store};
 use crate::cache::{
-    Cache, CacheOptions, CacheStats, Form, Health, LoadOptions, Lookup, Seat, Tier, Ttl,
+    Cache, CacheOptions, CacheStats, Form, Health, L1Options, LoadOptions, Lookup, Seat, Tier, Ttl,
 };
 use crate::client::Client;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
@@ -35,6 +35,22 @@ impl<R: Record, S: Store<R>> DynStore<R> for S {
     }
 }
 
+/// What a write does to the cached record, after it went to the backing store (the three patterns of multi-instance
+/// caching).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnWrite {
+    /// Deletes it; the next read loads the new one. Pattern 1, right for nearly all.
+    #[default]
+    Invalidate,
+    /// Stores the new one at once, so that the next read is a hit. Pattern 2. Of two writes at the same time, the cache may
+    /// keep the one that the backing store does not, for the time to live.
+    Update,
+    /// Deletes it, and tells the first tiers of other processes on this channel; see [`StoreConfig::l1`] and
+    /// [`CachingStore::follow_invalidations`]. Pattern 3.
+    Publish(&'static str),
+}
+
 /// What a caching store is made of.
 ///
 /// | setting | default |
@@ -44,6 +60,8 @@ impl<R: Record, S: Store<R>> DynStore<R> for S {
 /// | [`ttl`](Self::ttl) | 300 s |
 /// | [`negative_ttl`](Self::negative_ttl) | the component's |
 /// | [`tier`](Self::tier) | [`Tier::Important`] |
+/// | [`on_write`](Self::on_write) | [`OnWrite::Invalidate`] |
+/// | [`l1`](Self::l1) | none |
 ///
 /// ```
 /// use edgecask::{Client, cache::Ttl, store::{LlmPolicy, MemoryStore, StoreConfig}};
@@ -59,6 +77,8 @@ pub struct StoreConfig<R: Record> {
     ttl: Ttl,
     negative_ttl: Option<Option<Ttl>>,
     tier: Tier,
+    on_write: OnWrite,
+    l1: Option<L1Options>,
 }
 
 impl<R: Record> StoreConfig<R> {
@@ -70,6 +90,8 @@ impl<R: Record> StoreConfig<R> {
             ttl: Ttl::seconds(300),
             negative_ttl: None,
             tier: Tier::default(),
+            on_write: OnWrite::default(),
+            l1: None,
         }
     }
 
@@ -107,6 +129,21 @@ impl<R: Record> StoreConfig<R> {
         self.tier = tier;
         self
     }
+
+    /// What a write does to the cached record.
+    #[must_use]
+    pub fn on_write(mut self, what: OnWrite) -> Self {
+        self.on_write = what;
+        self
+    }
+
+    /// Keeps records in this process's memory as well, for a short time: another process's write shows here after that
+    /// time, or at once with [`OnWrite::Publish`].
+    #[must_use]
+    pub fn l1(mut self, l1: L1Options) -> Self {
+        self.l1 = Some(l1);
+        self
+    }
 }
 
 impl<R: Record> Default for StoreConfig<R> {
@@ -139,6 +176,7 @@ pub struct CachingStore<R: Record> {
     cache: Option<Cache>,
     keyspace: Keyspace,
     options: LoadOptions,
+    on_write: OnWrite,
 }
 
 impl<R: Record> CachingStore<R> {
@@ -155,8 +193,14 @@ impl<R: Record> CachingStore<R> {
         for ttl in [Some(config.ttl), negative_ttl].into_iter().flatten() {
             ttl.millis()?;
         }
-        let options =
+        let mut options =
             CacheOptions::new().tier(config.tier).form(Form::Plain).keyspace(keyspace.clone());
+        if let Some(l1) = config.l1 {
+            options = options.l1(l1);
+        }
+        if let OnWrite::Publish(channel) = config.on_write {
+            options = options.bus(channel);
+        }
         Ok(Self {
             backing: config
                 .backing
@@ -164,6 +208,7 @@ impl<R: Record> CachingStore<R> {
             cache: config.client.map(|client| Cache::with_options(client, options)),
             keyspace,
             options: LoadOptions::new(config.ttl).negative_ttl(negative_ttl),
+            on_write: config.on_write,
         })
     }
 
@@ -185,7 +230,7 @@ impl<R: Record> CachingStore<R> {
             return self.backing.get(id).await;
         };
         let seat = cache.seat(&key);
-        let (found, _) = cache.lookup(&key, &self.options).await?;
+        let (found, _) = cache.find(&key, &self.options).await?;
         self.resolve(cache, &key, id, seat, found).await
     }
 
@@ -222,7 +267,8 @@ impl<R: Record> CachingStore<R> {
         cache.resolve(key, seat, found, BTreeMap::new(), &self.options, load).await
     }
 
-    /// Writes a record to the backing store, then deletes the cached one. Two commands, one round trip.
+    /// Writes a record to the backing store, then deletes the cached one, or does what
+    /// [`on_write`](StoreConfig::on_write) says. Two commands, one round trip.
     ///
     /// # Errors
     /// The backing store's; the cache's in the tier [`Tier::Critical`], after the record was written.
@@ -230,6 +276,9 @@ impl<R: Record> CachingStore<R> {
         let id = record.id();
         self.key(&id)?;
         let written = self.backing.set(record).await;
+        if let (Ok(()), Some(cache), OnWrite::Update) = (&written, &self.cache, self.on_write) {
+            return cache.set(&self.key(&id)?, record, self.options.entry.clone()).await;
+        }
         // Also after an error: nobody knows whether the write took place.
         let invalidated = self.invalidate(&id).await;
         written.and(invalidated)
@@ -257,6 +306,21 @@ impl<R: Record> CachingStore<R> {
             cache.delete(&key).await?;
         }
         Ok(())
+    }
+
+    /// Follows what other processes write, with [`OnWrite::Publish`]; see
+    /// [`Cache::follow_invalidations`]. Let it run for as long as the process does: `tokio::spawn` it.
+    ///
+    /// # Errors
+    /// As for [`Cache::follow_invalidations`]; [`ErrorKind::Config`](crate::ErrorKind::Config) without a cache.
+    pub async fn follow_invalidations(&self) -> Result<()> {
+        match &self.cache {
+            Some(cache) => cache.follow_invalidations().await,
+            None => Err(Error::new(
+                crate::ErrorKind::Config,
+                "there is nothing to follow: set StoreConfig::client",
+            )),
+        }
     }
 
     /// Whether the cache answers. It does not fail: an error is what it reports.

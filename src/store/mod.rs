@@ -28,7 +28,7 @@ pub use auth_validation::{
     AuthBackend, AuthValidationCache, AuthValidationConfig, MemoryAuthBackend, Validation,
     create_auth_validation_cache,
 };
-pub use caching::{CachingStore, StoreConfig};
+pub use caching::{CachingStore, OnWrite, StoreConfig};
 pub use conversation_config::{
     ConversationConfig, ConversationConfigStore, ConversationScope,
     create_conversation_config_store,
