@@ -11,6 +11,8 @@ pub mod client;
 pub mod command;
 pub mod config;
 mod error;
+#[cfg(feature = "http-cache")]
+pub mod http_cache;
 mod key;
 pub mod layer;
 pub mod platform;

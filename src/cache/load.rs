@@ -34,7 +34,7 @@ struct Loaded<T> {
 }
 
 /// The right to store what is loaded, and what to store it with.
-struct Permit {
+pub(crate) struct Permit {
     lease: Lease,
     tags: std::collections::BTreeMap<String, String>,
 }
@@ -287,6 +287,59 @@ impl Cache {
             }
         }
         Ok(Some(Loaded { value, payload: Some(payload), stored }))
+    }
+
+    /// The right to store what is made of a request that begins now, also in the place of somebody else who has it. `None`:
+    /// Redis is away, and the tier forgives that.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn permit_to_store(
+        &self,
+        key: &Key,
+        entry: &EntryOptions,
+        versions: Versions,
+    ) -> Result<Option<Permit>> {
+        let options = LoadOptions::new(entry.clone()).refresh();
+        match self.permit::<()>(key, versions, &options, Others::WaitForThem).await? {
+            Permitted::Load(permit) => Ok(permit),
+            Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
+        }
+    }
+
+    /// As [`Cache::permit_to_store`], for one at a time.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn permit_to_refresh(
+        &self,
+        key: &Key,
+        entry: &EntryOptions,
+        versions: Versions,
+    ) -> Result<Option<Permit>> {
+        let options = LoadOptions::new(entry.clone());
+        match self.permit::<()>(key, versions, &options, Others::LeaveItToThem).await? {
+            Permitted::Load(permit) => Ok(permit),
+            Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
+        }
+    }
+
+    /// Stores a value, if nothing has invalidated it since the permit was given; tells whether it did.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn store_permitted<T: Serialize>(
+        &self,
+        key: &Key,
+        permit: Permit,
+        value: &T,
+        ttl: super::Ttl,
+    ) -> Result<bool> {
+        let codec = self.options().format.codec;
+        let payload = codec.encode(key, value)?;
+        let entry = Entry { tags: permit.tags, ..Entry::plain(codec, payload) };
+        self.store_loaded(key, &permit.lease, &entry, ttl.millis()?).await
+    }
+
+    /// Gives a permit back that nothing will be stored with.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn give_back(&self, permit: Permit) {
+        // If this fails, the lease expires.
+        let _ = self.counted(Access::Write, self.release(&permit.lease).await);
     }
 
     /// How a loaded value is to be stored; `None`: not at all.

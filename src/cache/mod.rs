@@ -53,12 +53,16 @@ pub use key_distribution::KeyDistribution;
 pub use l1::L1Options;
 pub(crate) use lease::STORE_IF_LEASED;
 pub use load::Cached;
+#[cfg(feature = "http-cache")]
+pub(crate) use load::Permit;
 pub use load_options::LoadOptions;
 pub use namespace::Namespace;
 pub use options::CacheOptions;
 pub(crate) use read::Lookup;
 pub use server_stats::ServerStats;
 pub use stats::CacheStats;
+#[cfg(feature = "http-cache")]
+pub(crate) use tags::Versions;
 pub use tier::Tier;
 pub use ttl::Ttl;
 pub use usage::Usage;
@@ -189,7 +193,7 @@ impl Cache {
     }
 
     /// Starts work that nobody waits for.
-    fn in_background(&self, work: BoxFuture<'static, ()>) {
+    pub(crate) fn in_background(&self, work: BoxFuture<'static, ()>) {
         match &self.wait_until {
             Some(hook) => hook(work),
             None => platform::spawn(work),

@@ -20,7 +20,7 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
 /// The versions of some tags; `None`: there is none.
-pub(super) type Versions = BTreeMap<String, Option<String>>;
+pub(crate) type Versions = BTreeMap<String, Option<String>>;
 
 fn key_of(tag: &str) -> Result<Key> {
     Keyspace::new(["edgecask", "tag"])?.key([tag])

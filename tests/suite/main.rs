@@ -15,6 +15,7 @@ mod fault_plan;
 mod faults;
 mod formats;
 mod histories;
+mod http_cache;
 mod layers;
 mod outage;
 mod rest_server;

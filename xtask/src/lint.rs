@@ -15,7 +15,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     setup::for_wasm(shell, tools)?;
     let wasm = tools.wasm_shell(shell)?;
     let target = ["--target", "wasm32-unknown-unknown"];
-    cmd!(wasm, "cargo clippy {target...} --package edgecask --features js,worker -- -D warnings")
+    cmd!(wasm, "cargo clippy {target...} --package edgecask --features js,worker,http-cache,encryption,msgpack,lz4 -- -D warnings")
         .run()?;
     cmd!(
         wasm,
@@ -25,10 +25,12 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     cmd!(wasm, "cargo clippy {target...} --package edgecask-worker-example --features behaviour -- -D warnings").run()?;
 
     // Each feature has to stand alone.
-    for features in ["", "rest", "memory", "tcp"] {
+    for features in
+        ["", "rest", "memory", "tcp", "gzip", "lz4", "msgpack", "encryption", "http-cache"]
+    {
         cmd!(shell, "cargo clippy --package edgecask --no-default-features --features {features} -- -D warnings").run()?;
     }
-    for features in ["", "rest", "memory", "worker", "js"] {
+    for features in ["", "rest", "memory", "worker", "js", "gzip", "http-cache"] {
         cmd!(wasm, "cargo clippy {target...} --package edgecask --no-default-features --features {features} -- -D warnings")
             .run()?;
     }
