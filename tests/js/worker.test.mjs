@@ -48,6 +48,23 @@ describe("the Worker", () => {
     assert.equal((await call("/policies/nobody")).status, 404);
   });
 
+  it("answers from the HTTP cache until a write", async () => {
+    const first = await call("/reports/sales");
+    assert.match(first.headers.get("cache-status"), /fwd=miss; stored/);
+    const body = await first.text();
+    const second = await call("/reports/sales");
+    assert.match(second.headers.get("cache-status"), /hit/);
+    assert.equal(await second.text(), body);
+    assert.ok(second.headers.has("age"));
+    const etag = second.headers.get("etag");
+    const known = await call("/reports/sales", { headers: { "if-none-match": etag } });
+    assert.equal(known.status, 304);
+    assert.equal((await call("/reports/sales", { method: "POST" })).status, 204);
+    const third = await call("/reports/sales");
+    assert.match(third.headers.get("cache-status"), /fwd=miss; stored/);
+    await third.text();
+  });
+
   it("writes and deletes, and the next read sees it", async () => {
     const body = JSON.stringify({ defaultModel: "small", region: "eu" });
     assert.equal((await call("/policies/new%20tenant", { method: "PUT", body })).status, 204);

@@ -5,6 +5,8 @@
 //! | `GET /policies/{tenant}` | reads a policy: from the cache, or from the backing store |
 //! | `PUT /policies/{tenant}` | writes one to the backing store, then invalidates |
 //! | `DELETE /policies/{tenant}` | deletes one, then invalidates |
+//! | `GET /reports/{name}` | makes a report, or answers from the HTTP cache |
+//! | `POST /reports/{name}` | says that it has changed, which invalidates it |
 //! | `GET /health` | whether the cache answers |
 //! | `GET /stats` | what the cache has done in this isolate |
 //!
@@ -14,6 +16,7 @@
 #[cfg(feature = "behaviour")]
 mod behaviour;
 mod policies;
+mod reports;
 
 use edgecask::store::LlmPolicyStore;
 use edgecask::{Error, ErrorKind, Result};
@@ -22,16 +25,18 @@ use worker::{Context, Env, Method, Request, Response, event};
 
 /// The Worker's entry.
 #[event(fetch)]
-async fn fetch(mut request: Request, env: Env, _: Context) -> worker::Result<Response> {
+async fn fetch(mut request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    if request.path().starts_with("/reports/") {
+        match reports::answer(&request, &env, context).await {
+            Ok(response) => return Ok(response),
+            Err(error) => return Answer::error(&error).into_response(),
+        }
+    }
     let answer = match route(&mut request, &env).await {
         Ok(answer) => answer,
         Err(error) => Answer::error(&error),
     };
-    let response = match &answer.body {
-        Some(body) => Response::from_json(body)?,
-        None => Response::empty()?,
-    };
-    Ok(response.with_status(answer.status))
+    answer.into_response()
 }
 
 /// A status and a JSON body.
@@ -41,6 +46,14 @@ struct Answer {
 }
 
 impl Answer {
+    fn into_response(self) -> worker::Result<Response> {
+        let response = match &self.body {
+            Some(body) => Response::from_json(body)?,
+            None => Response::empty()?,
+        };
+        Ok(response.with_status(self.status))
+    }
+
     fn json(body: impl Into<serde_json::Value>) -> Self {
         Self { status: 200, body: Some(body.into()) }
     }
