@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
+use crate::cache::Tier;
 use crate::command::Command;
 use crate::{BoxError, Error, ErrorKind, Result, Value};
 
@@ -109,6 +110,19 @@ pub(super) fn to_js<T: Serialize>(value: &T) -> Result<JsValue> {
 pub(super) fn from_js<T: DeserializeOwned>(value: JsValue, what: &'static str) -> Result<T> {
     // The message of serde names fields and may quote values.
     serde_wasm_bindgen::from_value(value).map_err(|_| invalid(what))
+}
+
+/// The property `tier`.
+pub(super) fn tier(options: &JsValue) -> Result<Option<Tier>> {
+    let Some(tier) = option(options, "tier") else {
+        return Ok(None);
+    };
+    Ok(Some(match tier.as_string().as_deref() {
+        Some("critical") => Tier::Critical,
+        Some("important") => Tier::Important,
+        Some("best-effort") => Tier::BestEffort,
+        _ => return Err(invalid("tier is \"critical\", \"important\" or \"best-effort\"")),
+    }))
 }
 
 /// A property of an options object; `undefined` and `null` count as not given.

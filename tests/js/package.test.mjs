@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { Client, LlmPolicyStore } from "../../pkg/node/edgecask.cjs";
+import { Cache, Client, LlmPolicyStore } from "../../pkg/node/edgecask.cjs";
 import { ask, startRedis, startServer } from "./servers.mjs";
 
 for (const [name, start] of [
@@ -209,6 +209,66 @@ it("is whole when it is packed and installed", async () => {
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+describe("the cache", () => {
+  it("loads once, packs, and forgets by tag", async () => {
+    const client = Client.memory();
+    const cache = new Cache(client, { coalesce: true });
+    let loads = 0;
+    const load = async () => ({ text: "x".repeat(5000), number: ++loads });
+    const options = { ttlSeconds: 60, tags: ["t"] };
+    const values = await Promise.all(Array.from({ length: 50 }, () => cache.getOrLoad("k", options, load)));
+    assert.deepEqual(new Set(values.map(({ number }) => number)), new Set([1]));
+    assert.match(await client.get("k"), /^edgecask\/1 \{"codec":"json","encoding":\["gzip","base64"\],"tags":/);
+    assert.equal((await cache.get("k")).text.length, 5000);
+    await cache.invalidateTags(["t"]);
+    assert.equal(await cache.get("k"), undefined);
+    assert.equal((await cache.getOrLoad("k", options, load)).number, 2);
+    assert.ok(cache.stats().bytesWritten < 1000 && cache.stats().loads === 2);
+    assert.match(cache.prometheus("js"), /edgecask_cache_loads_total\{cache="js"\} 2/);
+  });
+
+  it("tells null from nothing, and keeps plain JSON", async () => {
+    const client = Client.memory();
+    const cache = new Cache(client, { plain: true });
+    await cache.set("a", null, 60);
+    await cache.set("b", { deep: [1, "ä"] }, { ttlSeconds: "forever" });
+    assert.equal(await client.get("b"), '{"deep":[1,"ä"]}');
+    assert.deepEqual(await cache.getMany(["a", "b", "c"]), [null, { deep: [1, "ä"] }, undefined]);
+    assert.equal(await cache.delete(["a", "b", "c"]), 2);
+    await assert.rejects(cache.set("a", 1, 0), { kind: "InvalidInput" });
+    await assert.rejects(cache.set("a", undefined, 60), { kind: "InvalidInput" });
+    await assert.rejects(cache.set("a", 1, { ttlSeconds: 60, tags: ["t"] }), { kind: "InvalidInput" });
+  });
+
+  it("serves stale values while it loads anew", async () => {
+    const client = Client.memory();
+    const background = [];
+    const cache = new Cache(client).waitUntil((work) => background.push(work));
+    const stale = { ttlSeconds: 1, staleWhileRevalidateSeconds: 60, staleIfErrorSeconds: 60 };
+    await cache.set("k", "old", stale);
+    while ((await cache.get("k")) !== undefined) await new Promise((wake) => setTimeout(wake, 20));
+    assert.equal(await cache.getOrLoad("k", stale, () => "new"), "old");
+    await Promise.all(background);
+    assert.equal(background.length, 1);
+    assert.equal(await cache.get("k"), "new");
+    const failing = () => { throw new Error("away"); };
+    await assert.rejects(cache.getOrLoad("other", 60, failing), { kind: "Store", message: /away/ });
+    await assert.rejects(cache.getOrLoad("k", { ttlSeconds: 60, mode: "odd" }, failing), { kind: "InvalidInput" });
+    assert.equal(await cache.getOrLoad("k", { ttlSeconds: 60, mode: "refresh" }, () => "newer"), "newer");
+    assert.equal(await cache.get("k"), "newer");
+  });
+
+  it("is cleared", async () => {
+    const cache = new Cache(Client.memory(), { generation: "g", l1: { ttlMs: 60000 } });
+    await cache.set("k", 1, 60);
+    assert.equal(await cache.get("k"), 1);
+    await cache.clear();
+    assert.equal(await cache.get("k"), undefined);
+    await assert.rejects(new Cache(Client.memory()).clear(), { kind: "Config" });
+    assert.equal((await cache.health()).healthy, true);
+  });
 });
 
 it("works without a server", async () => {
