@@ -96,9 +96,9 @@ impl Config {
             connect_timeout: Duration::from_millis(
                 variables.number("REDIS_CONNECT_TIMEOUT", "milliseconds")?.unwrap_or(5000),
             ),
-            auth_ttl: variables.ttl("CACHE_TTL_AUTH_SECONDS")?,
-            policy_ttl: variables.ttl("CACHE_TTL_POLICY_SECONDS")?,
-            config_ttl: variables.ttl("CACHE_TTL_CONFIG_SECONDS")?,
+            auth_ttl: variables.ttl("AUTH")?,
+            policy_ttl: variables.ttl("POLICY")?,
+            config_ttl: variables.ttl("CONFIG")?,
         })
     }
 
@@ -183,8 +183,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         }
     }
 
-    fn ttl(&self, name: &'static str) -> Result<Ttl> {
-        Ok(Ttl::seconds(self.number(name, "seconds")?.unwrap_or(300)))
+    fn ttl(&self, name: &str) -> Result<Ttl> {
+        Ttl::from_variables(name, Ttl::seconds(300), |name| self.get(name))
     }
 
     fn backend(&self) -> Result<Backend> {

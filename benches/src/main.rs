@@ -28,23 +28,32 @@ enum Part {
     Client(client::Load),
     /// One form of the decoding part; started by the harness
     Decode(decode::Repeat),
+    /// The cache alone, printed
+    Cache,
 }
 
 fn main() -> Result<()> {
     match Options::parse().part {
         Some(Part::Client(load)) => return client::run(&load),
         Some(Part::Decode(repeat)) => return decode::repeat(&repeat),
+        Some(Part::Cache) => {
+            println!("{}", report::of_cache(&cache::measure(root()?)?));
+            return Ok(());
+        }
         None => {}
     }
-    let root =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder of the checkout")?;
+    let root = root()?;
     let throughput = throughput::measure(root)?;
     let duels = throughput::duels(root)?;
     let decoded = decode::measure()?;
-    let cache = cache::measure()?;
+    let cache = cache::measure(root)?;
     let sizes = size::measure(root)?;
     let text = report::write(&throughput, &duels, &decoded, &cache, &sizes);
     println!("{text}");
     std::fs::write(root.join("benches/README.md"), text)?;
     Ok(())
+}
+
+fn root() -> Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder of the checkout")
 }

@@ -91,7 +91,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-struct Server {
+pub(crate) struct Server {
     process: Child,
     url: String,
 }
@@ -106,12 +106,16 @@ impl Server {
         Ok(Self { process, url: line })
     }
 
-    fn redis() -> Result<Self> {
+    pub(crate) fn redis() -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = on_core(1, Path::new("redis-server"));
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         let (process, _) = Self::start(command, "Ready to accept")?;
         Ok(Self { process, url: format!("redis://127.0.0.1:{port}") })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Starts a program, and waits for a line with this mark; gives what follows it.

@@ -24,6 +24,37 @@ impl Ttl {
         Self(Some(Duration::from_secs(seconds)))
     }
 
+    /// What the variable `CACHE_TTL_{name}_SECONDS` says, or `default` if it is not set. Give it `std::env::var`, or a
+    /// Worker's bindings.
+    ///
+    /// ```
+    /// use edgecask::cache::Ttl;
+    ///
+    /// let ttl = Ttl::from_variables("PROFILE", Ttl::seconds(300), |name| std::env::var(name).ok())?;
+    /// assert_eq!(ttl, Ttl::seconds(300));
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the variable is not a whole number of seconds above 0.
+    pub fn from_variables(
+        name: &str,
+        default: Self,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        let variable = format!("CACHE_TTL_{name}_SECONDS");
+        let Some(text) = lookup(&variable).filter(|text| !text.trim().is_empty()) else {
+            return Ok(default);
+        };
+        match text.trim().parse() {
+            Ok(seconds @ 1..) => Ok(Self::seconds(seconds)),
+            _ => Err(Error::new(
+                ErrorKind::Config,
+                format!("{variable} must be a whole number of seconds above 0"),
+            )),
+        }
+    }
+
     /// The duration, or `None` for [`Ttl::FOREVER`].
     pub fn duration(&self) -> Option<Duration> {
         self.0
@@ -69,6 +100,9 @@ mod tests {
         assert_eq!(short.set_options().ok(), Some(SetOptions::new().px(1)));
         assert!(Ttl::from(Duration::MAX).millis().is_ok_and(|millis| millis < i64::MAX as u64));
         assert!(Ttl::seconds(0).set_options().is_err());
+        let of = |text: &str| Ttl::from_variables("X", Ttl::seconds(7), |_| Some(text.to_owned()));
+        assert_eq!((of("60").ok(), of(" ").ok()), (Some(Ttl::seconds(60)), Some(Ttl::seconds(7))));
+        assert!(of("0").is_err() && of("5m").is_err() && of("-1").is_err());
         assert_eq!(Ttl::FOREVER.set_options().ok(), Some(SetOptions::new()));
     }
 }

@@ -28,3 +28,4 @@ mod subscriptions;
 mod tcp;
 mod tls;
 mod topologies;
+mod write_patterns;

@@ -23,7 +23,7 @@ pub(crate) struct Hit {
 
 pub(crate) fn measure() -> Result<Hit> {
     let policies: Vec<LlmPolicy> =
-        serde_json::from_str(include_str!("../../examples/policies.json"))?;
+        serde_json::from_str(include_str!("../../../examples/policies.json"))?;
     let policy = policies.first().context("there are policies")?;
     let json = serde_json::to_vec(policy)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
