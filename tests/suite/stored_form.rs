@@ -1,9 +1,11 @@
 //! What other programs find in Redis, and what is done about what they leave there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edgecask::cache::{
-    Cache, CacheOptions, Codec, Compression, EntryOptions, SealingKeys, ServerStats,
+    Cache, CacheOptions, Codec, Compression, EntryOptions, SealingKeys, ServerStats, WarmOptions,
 };
 use edgecask::prelude::*;
 use edgecask::{BoxError, ErrorKind, Key};
@@ -165,4 +167,37 @@ async fn statistics_are_text_for_prometheus() {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(name.starts_with("edgecask_cache_") && value.parse::<f64>().is_ok(), "{line}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn warming_repeats_with_the_keys_of_the_moment() {
+    let cache = Cache::new(Client::memory());
+    let (loads, rounds) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let keys = || async {
+        let round = rounds.fetch_add(1, Ordering::SeqCst);
+        if round == 1 {
+            return Err(edgecask::Error::new(ErrorKind::Timeout, "nobody knows now"));
+        }
+        Ok((0..10).map(move |number| key(&format!("{round}:{number}"))))
+    };
+    let told = Arc::new(AtomicUsize::new(0));
+    let progress = Arc::clone(&told);
+    let options =
+        WarmOptions::new(MINUTE).per_second(100.0).concurrency(3).progress(move |warmed| {
+            progress.store(warmed.done, Ordering::SeqCst);
+        });
+    let load = |_| async {
+        loads.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, BoxError>(1_u64)
+    };
+    let enough = async {
+        while loads.load(Ordering::SeqCst) < 30 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        () = cache.warm_every::<u64, _, _, _, _>(MINUTE, keys, options, load) => {}
+        () = enough => {}
+    }
+    assert_eq!((told.load(Ordering::SeqCst), rounds.load(Ordering::SeqCst)), (10, 4));
 }

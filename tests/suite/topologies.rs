@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use edgecask::cache::{Cache, CacheOptions, EntryOptions, Tier};
 use edgecask::command::keys::{Cursor, ScanOptions};
 use edgecask::layer::Deadline;
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
-use edgecask::{ErrorKind, Outcome, Value};
+use edgecask::{ErrorKind, Key, Keyspace, Outcome, Value};
 use edgecask_behaviour::{CASES, Scope};
 use edgecask_tests::{RedisCluster, RedisServer, free_port};
 
@@ -199,5 +200,44 @@ impl Drop for SentinelProcess {
         // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_cache_works_on_a_cluster() {
+    let (_cluster, client) = cluster().await;
+    let space = Keyspace::new(["cluster"]).unwrap();
+    let minute = Duration::from_secs(60);
+    for options in [
+        CacheOptions::new().keyspace(space.clone()),
+        CacheOptions::new().keyspace(space.clone()).generation("of the cluster"),
+    ] {
+        let cache = Cache::with_options(client.clone(), options.tier(Tier::Critical));
+        let keys: Vec<Key> = (0..50).map(|n| space.key([format!("{n}")]).unwrap()).collect();
+        let tagged = EntryOptions::new(minute).tags(["even", "all"]);
+        let even = || keys.iter().step_by(2);
+        cache.set_many(even().map(|key| (key, &1)), tagged.clone()).await.unwrap();
+        for key in keys.iter().skip(1).step_by(2) {
+            let load = || async { Ok::<_, std::io::Error>(1) };
+            cache.get_or_load(key, EntryOptions::new(minute).tags(["all"]), load).await.unwrap();
+        }
+        let there = async || {
+            let found = cache.get_many::<i32>(&keys).await.unwrap();
+            found.into_iter().flatten().count()
+        };
+        assert_eq!(there().await, 50);
+        cache.invalidate_tags(["even"]).await.unwrap();
+        assert_eq!(there().await, 25);
+        assert_eq!(cache.delete_many(&keys[..10]).await.unwrap(), 10);
+        assert_eq!(there().await, 20);
+        let mut steps = 0;
+        let deleted =
+            cache.delete_matching_with(&space.pattern(), |progress| steps = progress.steps).await;
+        assert_eq!(deleted.unwrap(), 40, "those that a tag has invalidated, too");
+        assert!(steps >= 6, "two walks over three primaries");
+        cache.set_many(even().map(|key| (key, &1)), tagged).await.unwrap();
+        cache.clear().await.unwrap();
+        assert_eq!(there().await, 0);
+        cache.delete_many(&keys).await.unwrap();
     }
 }
