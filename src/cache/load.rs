@@ -12,9 +12,9 @@ use super::entry_options::Lifetime;
 use super::flight::{Landed, Seat};
 use super::format::Entry;
 use super::l1::L1;
-use super::lease::Lease;
 use super::load_options::Mode;
 use super::outage::Access;
+use super::permit::{Others, Permitted};
 use super::tags::Versions;
 use super::{Cache, EntryOptions, LoadOptions, Lookup};
 use crate::platform::{self, BoxFuture, Instant, MaybeSend, MaybeSync, unix_millis};
@@ -33,17 +33,14 @@ struct Loaded<T> {
     stored: bool,
 }
 
-/// The right to store what is loaded, and what to store it with.
-pub(crate) struct Permit {
-    lease: Lease,
-    tags: std::collections::BTreeMap<String, String>,
-}
-
-/// What to do about somebody else who is loading the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Others {
-    WaitForThem,
-    LeaveItToThem,
+/// What is known and wanted of a load.
+pub(super) struct Terms<'a> {
+    pub(super) options: &'a LoadOptions,
+    /// Those of the tags, as they were when the value was looked up.
+    pub(super) versions: Versions,
+    /// Redis answered then.
+    pub(super) reachable: bool,
+    pub(super) others: Others,
 }
 
 impl Cache {
@@ -140,9 +137,9 @@ impl Cache {
             Lookup::Unavailable => (None, false),
         };
         let permitted = stale.filter(|(_, age)| *age <= options.entry.stale_if_error);
-        let loaded = self
-            .load_shared(key, seat, reachable, versions, options, load, Others::WaitForThem)
-            .await;
+        let others = Others::WaitForThem;
+        let terms = Terms { options, versions, reachable, others };
+        let loaded = self.load_shared(key, seat, terms, load).await;
         match loaded {
             Ok(Some(value)) => Ok(value),
             Ok(None) => Err(Error::new(ErrorKind::Conflict, "somebody else is loading the value")),
@@ -174,31 +171,26 @@ impl Cache {
     }
 
     /// Loads a value together with those who want it now. `None`: it is left to others.
-    #[allow(clippy::too_many_arguments)]
     pub(super) async fn load_shared<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
         seat: Option<Seat<'_>>,
-        reachable: bool,
-        versions: Versions,
-        options: &LoadOptions,
+        terms: Terms<'_>,
         load: impl Future<Output = Result<T>>,
-        others: Others,
     ) -> Result<Option<T>> {
         let Some(seat) = seat else {
-            let loaded =
-                self.load_once(key, None, reachable, versions, options, load, others).await;
+            let loaded = self.load_once(key, None, terms, load).await;
             return Ok(loaded?.map(|loaded| loaded.value));
         };
         let flight = Arc::clone(&seat.flight);
-        let mut landed = match others {
+        let mut landed = match terms.others {
             Others::WaitForThem => flight.landed.lock().await,
             Others::LeaveItToThem => match flight.landed.try_lock() {
                 Some(landed) => landed,
                 None => return Ok(None),
             },
         };
-        if options.mode != Mode::Refresh
+        if terms.options.mode != Mode::Refresh
             && let Some(landed) = landed.as_ref().filter(|landed| seat.accepts(landed))
         {
             self.shared.counters.coalesced();
@@ -208,8 +200,7 @@ impl Cache {
         let began = seat.tick();
         let mut storing = None;
         let tick = &mut || storing = Some(seat.tick());
-        let loaded =
-            self.load_once(key, Some(tick), reachable, versions, options, load, others).await;
+        let loaded = self.load_once(key, Some(tick), terms, load).await;
         *landed = match &loaded {
             Ok(Some(Loaded { payload: Some(payload), stored, .. })) => {
                 let stored = storing.filter(|_| *stored);
@@ -223,17 +214,14 @@ impl Cache {
     }
 
     /// Loads a value, unless another process is seen to do so and stores one in time.
-    #[allow(clippy::too_many_arguments)]
     async fn load_once<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
         before_storing: Option<&mut (dyn FnMut() + Send)>,
-        reachable: bool,
-        versions: Versions,
-        options: &LoadOptions,
+        terms: Terms<'_>,
         load: impl Future<Output = Result<T>>,
-        others: Others,
     ) -> Result<Option<Loaded<T>>> {
+        let Terms { options, versions, reachable, others } = terms;
         let generation = self.shared.l1.as_ref().map_or(0, L1::generation);
         let permit = match reachable {
             true => match self.permit(key, versions, options, others).await? {
@@ -289,59 +277,6 @@ impl Cache {
         Ok(Some(Loaded { value, payload: Some(payload), stored }))
     }
 
-    /// The right to store what is made of a request that begins now, also in the place of somebody else who has it. `None`:
-    /// Redis is away, and the tier forgives that.
-    #[cfg(feature = "http-cache")]
-    pub(crate) async fn permit_to_store(
-        &self,
-        key: &Key,
-        entry: &EntryOptions,
-        versions: Versions,
-    ) -> Result<Option<Permit>> {
-        let options = LoadOptions::new(entry.clone()).refresh();
-        match self.permit::<()>(key, versions, &options, Others::WaitForThem).await? {
-            Permitted::Load(permit) => Ok(permit),
-            Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
-        }
-    }
-
-    /// As [`Cache::permit_to_store`], for one at a time.
-    #[cfg(feature = "http-cache")]
-    pub(crate) async fn permit_to_refresh(
-        &self,
-        key: &Key,
-        entry: &EntryOptions,
-        versions: Versions,
-    ) -> Result<Option<Permit>> {
-        let options = LoadOptions::new(entry.clone());
-        match self.permit::<()>(key, versions, &options, Others::LeaveItToThem).await? {
-            Permitted::Load(permit) => Ok(permit),
-            Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
-        }
-    }
-
-    /// Stores a value, if nothing has invalidated it since the permit was given; tells whether it did.
-    #[cfg(feature = "http-cache")]
-    pub(crate) async fn store_permitted<T: Serialize>(
-        &self,
-        key: &Key,
-        permit: Permit,
-        value: &T,
-        ttl: super::Ttl,
-    ) -> Result<bool> {
-        let codec = self.options().format.codec;
-        let payload = codec.encode(key, value)?;
-        let entry = Entry { tags: permit.tags, ..Entry::plain(codec, payload) };
-        self.store_loaded(key, &permit.lease, &entry, ttl.millis()?).await
-    }
-
-    /// Gives a permit back that nothing will be stored with.
-    #[cfg(feature = "http-cache")]
-    pub(crate) async fn give_back(&self, permit: Permit) {
-        // If this fails, the lease expires.
-        let _ = self.counted(Access::Write, self.release(&permit.lease).await);
-    }
-
     /// How a loaded value is to be stored; `None`: not at all.
     fn how_to_store(&self, options: &LoadOptions, payload: &Bytes) -> Option<EntryOptions> {
         match options.negative_ttl {
@@ -349,96 +284,6 @@ impl Cache {
                 Some(options.entry.clone().with_ttl(ttl?))
             }
             _ => Some(options.entry.clone()),
-        }
-    }
-
-    /// The lease of an entry and the versions of its tags, or what somebody else has stored meanwhile.
-    async fn permit<T: DeserializeOwned>(
-        &self,
-        key: &Key,
-        versions: Versions,
-        options: &LoadOptions,
-        others: Others,
-    ) -> Result<Permitted<T>> {
-        let lease = self.lease_or_value(key, options, others).await;
-        let lease = match self.forgive(Access::Write, self.counted(Access::Write, lease))? {
-            None => return Ok(Permitted::Load(None)),
-            Some(LeaseOr::Lease(lease)) => lease,
-            Some(LeaseOr::LeaveIt) => return Ok(Permitted::LeaveIt),
-            Some(LeaseOr::Value(value, payload)) => return Ok(Permitted::Value(value, payload)),
-        };
-        let tags = self.tags_of(&options.entry);
-        let tags = async {
-            let kept = options.entry.lifetime()?.kept;
-            self.versions_to_hold(&tags, &versions, kept).await
-        };
-        let tags = self.counted(Access::Write, tags.await);
-        let tags = self.forgive(Access::Write, tags)?;
-        Ok(Permitted::Load(tags.map(|tags| Permit { lease, tags })))
-    }
-
-    /// The lease of an entry. If somebody else has it, waits a while for his value. One SET, and two commands for each look at
-    /// what became of the other load.
-    async fn lease_or_value<T: DeserializeOwned>(
-        &self,
-        key: &Key,
-        options: &LoadOptions,
-        others: Others,
-    ) -> Result<LeaseOr<T>> {
-        if options.mode == Mode::Refresh {
-            return self.take_lease(key).await.map(LeaseOr::Lease);
-        }
-        let start = Instant::now();
-        loop {
-            if let Some(lease) = self.try_lease(key).await? {
-                return Ok(LeaseOr::Lease(lease));
-            }
-            if others == Others::LeaveItToThem {
-                return Ok(LeaseOr::LeaveIt);
-            }
-            if start.elapsed() >= self.options().lease_wait {
-                // Who holds it takes too long, or has gone: the load that begins last may store.
-                return self.take_lease(key).await.map(LeaseOr::Lease);
-            }
-            Self::wait_for_lease().await;
-            let tags = self.tags_of(&options.entry);
-            let (mut entries, _) = self.read(std::slice::from_ref(key), &tags).await?;
-            let entry = entries.pop().and_then(Result::ok).flatten();
-            if let Some(entry) = entry.filter(|entry| entry.stale_for(unix_millis()).is_none())
-                && let Some(value) = self.forgive_codec(entry.codec.decode(key, &entry.payload))?
-            {
-                return Ok(LeaseOr::Value(value, entry.payload));
-            }
-        }
-    }
-
-    /// Stores what was loaded, if its lease still holds; tells whether it did, and nobody had invalidated it.
-    async fn store_loaded(
-        &self,
-        key: &Key,
-        lease: &Lease,
-        entry: &Entry,
-        ttl_millis: u64,
-    ) -> Result<bool> {
-        let packed = self.packed(key, entry).await;
-        let Some(bytes) = self.forgive_codec(packed)? else {
-            return Ok(false);
-        };
-        let began = Instant::now();
-        let stored = self.store_leased(key, lease, &bytes, ttl_millis).await;
-        self.shared.counters.write_took(began.elapsed());
-        let stored = self.forgive(Access::Write, self.counted(Access::Write, stored))?;
-        match stored {
-            // What holds an old version is as good as not there.
-            Some(true) if entry.tags.is_empty() || self.still_holds(&entry.tags).await => {
-                self.shared.counters.stored(1);
-                Ok(true)
-            }
-            Some(_) => {
-                self.shared.counters.refused();
-                Ok(false)
-            }
-            None => Ok(false),
         }
     }
 
@@ -462,27 +307,13 @@ impl Cache {
         load: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let options = options.clone().refresh();
-        let others = Others::WaitForThem;
-        let loaded =
-            self.load_once(key, None, true, Versions::new(), &options, load, others).await?;
+        let (versions, others) = (Versions::new(), Others::WaitForThem);
+        let terms = Terms { options: &options, versions, reachable: true, others };
+        let loaded = self.load_once(key, None, terms, load).await?;
         loaded
             .map(|loaded| loaded.value)
             .ok_or_else(|| Error::new(ErrorKind::Conflict, "somebody else is loading the value"))
     }
-}
-
-enum Permitted<T> {
-    /// `None`: what is loaded cannot be stored.
-    Load(Option<Permit>),
-    Value(T, Bytes),
-    LeaveIt,
-}
-
-enum LeaseOr<T> {
-    Lease(Lease),
-    /// Somebody else's load has stored a value.
-    Value(T, Bytes),
-    LeaveIt,
 }
 
 /// A load that is given up when it takes too long.

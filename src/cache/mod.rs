@@ -25,6 +25,7 @@ mod load_options;
 mod namespace;
 mod options;
 mod outage;
+mod permit;
 mod prometheus;
 mod read;
 mod replay;
@@ -53,11 +54,11 @@ pub use key_distribution::KeyDistribution;
 pub use l1::L1Options;
 pub(crate) use lease::STORE_IF_LEASED;
 pub use load::Cached;
-#[cfg(feature = "http-cache")]
-pub(crate) use load::Permit;
 pub use load_options::LoadOptions;
 pub use namespace::Namespace;
 pub use options::CacheOptions;
+#[cfg(feature = "http-cache")]
+pub(crate) use permit::Permit;
 pub(crate) use read::Lookup;
 pub use server_stats::ServerStats;
 pub use stats::CacheStats;

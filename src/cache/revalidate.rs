@@ -4,8 +4,9 @@ use std::future::Future;
 
 use futures_util::future::{Either, select};
 
-use super::load::Others;
+use super::load::Terms;
 use super::load_options::Mode;
+use super::permit::Others;
 use super::tags::Versions;
 use super::{Cache, Cached, LoadOptions, Lookup};
 use crate::platform::{self, BoxFuture, MaybeSend};
@@ -80,7 +81,8 @@ impl Cache {
             let loading = platform::send(async move {
                 let seat = cache.seat(&key);
                 let others = Others::WaitForThem;
-                cache.load_shared(&key, seat, true, versions, &options, load, others).await
+                let terms = Terms { options: &options, versions, reachable: true, others };
+                cache.load_shared(&key, seat, terms, load).await
             });
             match select(loading, platform::sleep(soft)).await {
                 Either::Left((Ok(Some(new)), _)) => Ok(new),
@@ -108,7 +110,8 @@ impl Cache {
         platform::send(async move {
             let seat = self.seat(&key);
             let others = Others::LeaveItToThem;
-            report(self.load_shared(&key, seat, true, versions, &options, load, others).await);
+            let terms = Terms { options: &options, versions, reachable: true, others };
+            report(self.load_shared(&key, seat, terms, load).await);
         })
     }
 }

@@ -1,0 +1,192 @@
+//! The right to store what is loaded: a lease of the entry, and the versions of its tags from before the load.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+#[cfg(feature = "http-cache")]
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+#[cfg(feature = "http-cache")]
+use super::EntryOptions;
+use super::format::Entry;
+use super::lease::Lease;
+use super::load_options::Mode;
+use super::outage::Access;
+use super::tags::Versions;
+use super::{Cache, LoadOptions};
+use crate::platform::{Instant, unix_millis};
+use crate::{Key, Result};
+
+/// The right to store what is loaded, and what to store it with.
+pub(crate) struct Permit {
+    pub(super) lease: Lease,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// What to do about somebody else who is loading the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    WaitForThem,
+    LeaveItToThem,
+}
+
+/// What asking for the right to store came to.
+pub(super) enum Permitted<T> {
+    /// `None`: what is loaded cannot be stored.
+    Load(Option<Permit>),
+    Value(T, Bytes),
+    LeaveIt,
+}
+
+enum LeaseOr<T> {
+    Lease(Lease),
+    /// Somebody else's load has stored a value.
+    Value(T, Bytes),
+    LeaveIt,
+}
+
+impl Cache {
+    /// The lease of an entry and the versions of its tags, or what somebody else has stored meanwhile.
+    pub(super) async fn permit<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        versions: Versions,
+        options: &LoadOptions,
+        others: Others,
+    ) -> Result<Permitted<T>> {
+        let lease = self.lease_or_value(key, options, others).await;
+        let lease = match self.forgive(Access::Write, self.counted(Access::Write, lease))? {
+            None => return Ok(Permitted::Load(None)),
+            Some(LeaseOr::Lease(lease)) => lease,
+            Some(LeaseOr::LeaveIt) => return Ok(Permitted::LeaveIt),
+            Some(LeaseOr::Value(value, payload)) => return Ok(Permitted::Value(value, payload)),
+        };
+        let tags = self.tags_of(&options.entry);
+        let tags = async {
+            let kept = options.entry.lifetime()?.kept;
+            self.versions_to_hold(&tags, &versions, kept).await
+        };
+        let tags = self.counted(Access::Write, tags.await);
+        let tags = self.forgive(Access::Write, tags)?;
+        Ok(Permitted::Load(tags.map(|tags| Permit { lease, tags })))
+    }
+
+    /// The lease of an entry. If somebody else has it, waits a while for his value. One SET, and two commands for each look at
+    /// what became of the other load.
+    async fn lease_or_value<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        options: &LoadOptions,
+        others: Others,
+    ) -> Result<LeaseOr<T>> {
+        if options.mode == Mode::Refresh {
+            return self.take_lease(key).await.map(LeaseOr::Lease);
+        }
+        let start = Instant::now();
+        loop {
+            if let Some(lease) = self.try_lease(key).await? {
+                return Ok(LeaseOr::Lease(lease));
+            }
+            if others == Others::LeaveItToThem {
+                return Ok(LeaseOr::LeaveIt);
+            }
+            if start.elapsed() >= self.options().lease_wait {
+                // Who holds it takes too long, or has gone: the load that begins last may store.
+                return self.take_lease(key).await.map(LeaseOr::Lease);
+            }
+            Self::wait_for_lease().await;
+            let tags = self.tags_of(&options.entry);
+            let (mut entries, _) = self.read(std::slice::from_ref(key), &tags).await?;
+            let entry = entries.pop().and_then(Result::ok).flatten();
+            if let Some(entry) = entry.filter(|entry| entry.stale_for(unix_millis()).is_none())
+                && let Some(value) = self.forgive_codec(entry.codec.decode(key, &entry.payload))?
+            {
+                return Ok(LeaseOr::Value(value, entry.payload));
+            }
+        }
+    }
+
+    /// Stores what was loaded, if its lease still holds; tells whether it did, and nobody had invalidated it.
+    pub(super) async fn store_loaded(
+        &self,
+        key: &Key,
+        lease: &Lease,
+        entry: &Entry,
+        ttl_millis: u64,
+    ) -> Result<bool> {
+        let packed = self.packed(key, entry).await;
+        let Some(bytes) = self.forgive_codec(packed)? else {
+            return Ok(false);
+        };
+        let began = Instant::now();
+        let stored = self.store_leased(key, lease, &bytes, ttl_millis).await;
+        self.shared.counters.write_took(began.elapsed());
+        let stored = self.forgive(Access::Write, self.counted(Access::Write, stored))?;
+        match stored {
+            // What holds an old version is as good as not there.
+            Some(true) if entry.tags.is_empty() || self.still_holds(&entry.tags).await => {
+                self.shared.counters.stored(1);
+                Ok(true)
+            }
+            Some(_) => {
+                self.shared.counters.refused();
+                Ok(false)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// The right to store what is made of a request that begins now, also in the place of somebody else who has it. `None`:
+    /// Redis is away, and the tier forgives that.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn permit_to_store(
+        &self,
+        key: &Key,
+        entry: &EntryOptions,
+        versions: Versions,
+    ) -> Result<Option<Permit>> {
+        let options = LoadOptions::new(entry.clone()).refresh();
+        match self.permit::<()>(key, versions, &options, Others::WaitForThem).await? {
+            Permitted::Load(permit) => Ok(permit),
+            Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
+        }
+    }
+
+    /// As [`Cache::permit_to_store`], for one at a time.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn permit_to_refresh(
+        &self,
+        key: &Key,
+        entry: &EntryOptions,
+        versions: Versions,
+    ) -> Result<Option<Permit>> {
+        let options = LoadOptions::new(entry.clone());
+        match self.permit::<()>(key, versions, &options, Others::LeaveItToThem).await? {
+            Permitted::Load(permit) => Ok(permit),
+            Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
+        }
+    }
+
+    /// Stores a value, if nothing has invalidated it since the permit was given; tells whether it did.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn store_permitted<T: Serialize>(
+        &self,
+        key: &Key,
+        permit: Permit,
+        value: &T,
+        ttl: super::Ttl,
+    ) -> Result<bool> {
+        let codec = self.options().format.codec;
+        let payload = codec.encode(key, value)?;
+        let entry = Entry { tags: permit.tags, ..Entry::plain(codec, payload) };
+        self.store_loaded(key, &permit.lease, &entry, ttl.millis()?).await
+    }
+
+    /// Gives a permit back that nothing will be stored with.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn give_back(&self, permit: Permit) {
+        // If this fails, the lease expires.
+        let _ = self.counted(Access::Write, self.release(&permit.lease).await);
+    }
+}
