@@ -49,7 +49,12 @@ impl Cache {
     /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if what is stored is no `T`; the client's in the tier
     /// [`Tier::Critical`](super::Tier::Critical), in the others `None` is given while Redis is away.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
-        Ok(self.get_many(std::slice::from_ref(key)).await?.pop().flatten())
+        if let Some(value) = self.near(key) {
+            return Ok(Some(value));
+        }
+        // In a box, what is seldom needed does not weigh on every hit.
+        let mut found = Box::pin(self.get_far(std::slice::from_ref(key))).await?;
+        Ok(found.pop().flatten())
     }
 
     /// The values of many keys in their order. One MGET of those that the first tier does not have; one more if there are
@@ -64,20 +69,28 @@ impl Cache {
             return Ok(values);
         }
         let asked: Vec<Key> = far.iter().map(|at| keys[*at].clone()).collect();
-        let mut hits = 0;
-        if let Some((entries, _)) = self.read_forgiving(&asked, &[]).await? {
-            let now = unix_millis();
-            for (at, entry) in far.iter().copied().zip(entries) {
-                let entry = entry.inspect_err(|_| self.shared.counters.failed())?;
-                let Some(entry) = entry.filter(|entry| entry.stale_for(now).is_none()) else {
-                    continue;
-                };
-                let value = entry.codec.decode(&keys[at], &entry.payload);
-                values[at] = Some(value.inspect_err(|_| self.shared.counters.failed())?);
-                hits += 1;
-            }
+        for (at, found) in far.into_iter().zip(self.get_far(&asked).await?) {
+            values[at] = found;
         }
-        self.count_reads(hits, far.len());
+        Ok(values)
+    }
+
+    /// What Redis has.
+    async fn get_far<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<Option<T>>> {
+        let Some((entries, _)) = self.read_forgiving(keys, &[]).await? else {
+            self.count_reads(0, keys.len());
+            return Ok(keys.iter().map(|_| None).collect());
+        };
+        let now = unix_millis();
+        let mut values = Vec::with_capacity(keys.len());
+        for (key, entry) in keys.iter().zip(entries) {
+            let value = entry.and_then(|entry| {
+                let fresh = entry.filter(|entry| entry.stale_for(now).is_none());
+                fresh.map(|entry| entry.codec.decode(key, &entry.payload)).transpose()
+            });
+            values.push(value.inspect_err(|_| self.shared.counters.failed())?);
+        }
+        self.count_reads(values.iter().filter(|value| value.is_some()).count(), keys.len());
         Ok(values)
     }
 
