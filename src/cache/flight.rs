@@ -28,7 +28,8 @@ pub(super) struct Landed {
     pub(super) result: Result<Bytes>,
     /// When the load began.
     began: u64,
-    /// When it was about to be stored, if it was: nobody had invalidated the entry up to that moment.
+    /// When it was about to be stored, or read where another process had stored it: nobody had invalidated the entry up to
+    /// that moment.
     stored: Option<u64>,
 }
 

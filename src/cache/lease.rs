@@ -7,6 +7,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::Cache;
 use crate::command::strings::{SetOptions, StringCommands};
 use crate::command::{Command, Script};
@@ -61,6 +63,21 @@ impl Cache {
         let options = self.lease_options().nx();
         let taken = self.client.set_with(&lease.key, &lease.token, options).await?;
         Ok(taken.then_some(lease))
+    }
+
+    /// As [`Cache::try_lease`], and what stands in Redis then: another process may have stored it since it was looked up.
+    /// Two commands in one round trip.
+    pub(super) async fn try_lease_and_look(
+        &self,
+        key: &Key,
+    ) -> Result<(Option<Lease>, Option<Bytes>)> {
+        let lease = self.new_lease(key)?;
+        let pipeline = self.client.pipeline();
+        let taken = pipeline.set_with(&lease.key, &lease.token, self.lease_options().nx());
+        let stored = pipeline.get(key);
+        let mut replies = pipeline.exec().await?;
+        let taken = replies.take(taken)?;
+        Ok((taken.then_some(lease), replies.take(stored)?))
     }
 
     /// Gives a lease back that nothing will be stored with. One command or script.

@@ -14,7 +14,7 @@ use super::format::Entry;
 use super::l1::L1;
 use super::load_options::Mode;
 use super::outage::Access;
-use super::permit::{Others, Permitted};
+use super::permit::{Others, Permitted, Tick};
 use super::tags::Versions;
 use super::{Cache, EntryOptions, LoadOptions, Lookup};
 use crate::platform::{self, BoxFuture, Instant, MaybeSend, MaybeSync, unix_millis};
@@ -29,7 +29,7 @@ struct Loaded<T> {
     value: T,
     /// Its form in the codec, if it has one.
     payload: Option<Bytes>,
-    /// It was stored, and nothing had invalidated it up to then.
+    /// It stands in Redis, and nothing had invalidated it up to then.
     stored: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Terms<'a> {
 
 impl Cache {
     /// The value of a key; if it is not cached, what `load` gives, stored as the options say. A hit is one GET, or none
-    /// if the first tier has it; a miss costs two more commands, a SET and a script.
+    /// if the first tier has it; a miss costs three more commands in two round trips: a SET, a GET and a script.
     ///
     /// Many who miss the same key at the same time share one load: in this process
     /// ([`coalesce`](super::CacheOptions::coalesce)), and across processes for as long as
@@ -136,20 +136,24 @@ impl Cache {
             Lookup::Missing => (None, true),
             Lookup::Unavailable => (None, false),
         };
-        let permitted = stale.filter(|(_, age)| *age <= options.entry.stale_if_error);
-        let others = Others::WaitForThem;
+        // A value that is not stale yet is loaded anew by one at a time; the others take it as it is.
+        let others = match &stale {
+            Some((_, age)) if age.is_zero() => Others::LeaveItToThem,
+            _ => Others::WaitForThem,
+        };
         let terms = Terms { options, versions, reachable, others };
         let loaded = self.load_shared(key, seat, terms, load).await;
-        match loaded {
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(Error::new(ErrorKind::Conflict, "somebody else is loading the value")),
-            Err(error) => match permitted.map(|(value, _)| value) {
+        let permitted = stale.filter(|(_, age)| *age <= options.entry.stale_if_error);
+        match (loaded, permitted) {
+            (Ok(Some(value)), _) | (Ok(None), Some((value, _))) => Ok(value),
+            (Err(error), Some((value, _))) => Ok(self.serve_stale(value, &error)),
+            (Err(error), None) => match self.last_resort(key, options) {
                 Some(value) => Ok(self.serve_stale(value, &error)),
-                None => match self.last_resort(key, options) {
-                    Some(value) => Ok(self.serve_stale(value, &error)),
-                    None => Err(error),
-                },
+                None => Err(error),
             },
+            (Ok(None), None) => {
+                Err(Error::new(ErrorKind::Conflict, "somebody else is loading the value"))
+            }
         }
     }
 
@@ -179,7 +183,7 @@ impl Cache {
         load: impl Future<Output = Result<T>>,
     ) -> Result<Option<T>> {
         let Some(seat) = seat else {
-            let loaded = self.load_once(key, None, terms, load).await;
+            let loaded = self.load_once(key, &mut || {}, terms, load).await;
             return Ok(loaded?.map(|loaded| loaded.value));
         };
         let flight = Arc::clone(&seat.flight);
@@ -198,12 +202,12 @@ impl Cache {
             return self.options().format.codec.decode(key, &payload).map(Some);
         }
         let began = seat.tick();
-        let mut storing = None;
-        let tick = &mut || storing = Some(seat.tick());
-        let loaded = self.load_once(key, Some(tick), terms, load).await;
+        let mut confirmed = None;
+        let tick: Tick<'_> = &mut || confirmed = Some(seat.tick());
+        let loaded = self.load_once(key, tick, terms, load).await;
         *landed = match &loaded {
             Ok(Some(Loaded { payload: Some(payload), stored, .. })) => {
-                let stored = storing.filter(|_| *stored);
+                let stored = confirmed.filter(|_| *stored);
                 Some(Landed::new(Ok(payload.clone()), began, stored))
             }
             Ok(_) => None,
@@ -217,20 +221,19 @@ impl Cache {
     async fn load_once<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
-        before_storing: Option<&mut (dyn FnMut() + Send)>,
+        tick: Tick<'_>,
         terms: Terms<'_>,
         load: impl Future<Output = Result<T>>,
     ) -> Result<Option<Loaded<T>>> {
         let Terms { options, versions, reachable, others } = terms;
         let generation = self.shared.l1.as_ref().map_or(0, L1::generation);
         let permit = match reachable {
-            true => match self.permit(key, versions, options, others).await? {
+            true => match self.permit(key, versions, options, others, tick).await? {
                 Permitted::Load(permit) => permit,
                 Permitted::LeaveIt => return Ok(None),
                 Permitted::Value(value, payload) => {
                     self.shared.counters.coalesced();
-                    let payload = Some(payload);
-                    return Ok(Some(Loaded { value, payload, stored: false }));
+                    return Ok(Some(Loaded { value, payload, stored: true }));
                 }
             },
             false => None,
@@ -266,9 +269,7 @@ impl Cache {
                 tags: permit.tags,
                 ..Entry::plain(codec, payload.clone())
             };
-            if let Some(tick) = before_storing {
-                tick();
-            }
+            tick();
             stored = self.store_loaded(key, &permit.lease, &entry, kept.millis()?).await?;
             if stored && let Some(l1) = &self.shared.l1 {
                 l1.put(key, entry, generation, fresh);
@@ -309,7 +310,7 @@ impl Cache {
         let options = options.clone().refresh();
         let (versions, others) = (Versions::new(), Others::WaitForThem);
         let terms = Terms { options: &options, versions, reachable: true, others };
-        let loaded = self.load_once(key, None, terms, load).await?;
+        let loaded = self.load_once(key, &mut || {}, terms, load).await?;
         loaded
             .map(|loaded| loaded.value)
             .ok_or_else(|| Error::new(ErrorKind::Conflict, "somebody else is loading the value"))

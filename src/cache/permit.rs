@@ -31,18 +31,21 @@ pub(super) enum Others {
     LeaveItToThem,
 }
 
+/// Notes the moment: what is read or stored from now on has seen every invalidation up to it.
+pub(super) type Tick<'a> = &'a mut (dyn FnMut() + Send);
+
 /// What asking for the right to store came to.
 pub(super) enum Permitted<T> {
     /// `None`: what is loaded cannot be stored.
     Load(Option<Permit>),
-    Value(T, Bytes),
+    Value(T, Option<Bytes>),
     LeaveIt,
 }
 
 enum LeaseOr<T> {
     Lease(Lease),
     /// Somebody else's load has stored a value.
-    Value(T, Bytes),
+    Value(T, Option<Bytes>),
     LeaveIt,
 }
 
@@ -54,8 +57,9 @@ impl Cache {
         versions: Versions,
         options: &LoadOptions,
         others: Others,
+        tick: Tick<'_>,
     ) -> Result<Permitted<T>> {
-        let lease = self.lease_or_value(key, options, others).await;
+        let lease = self.lease_or_value(key, options, others, tick).await;
         let lease = match self.forgive(Access::Write, self.counted(Access::Write, lease))? {
             None => return Ok(Permitted::Load(None)),
             Some(LeaseOr::Lease(lease)) => lease,
@@ -72,39 +76,64 @@ impl Cache {
         Ok(Permitted::Load(tags.map(|tags| Permit { lease, tags })))
     }
 
-    /// The lease of an entry. If somebody else has it, waits a while for his value. One SET, and two commands for each look at
-    /// what became of the other load.
+    /// The lease of an entry, unless there is a fresh value by now. If somebody else has the lease, waits a while for their
+    /// value. Two commands for each look; `tick` is called before it.
     async fn lease_or_value<T: DeserializeOwned>(
         &self,
         key: &Key,
         options: &LoadOptions,
         others: Others,
+        tick: Tick<'_>,
     ) -> Result<LeaseOr<T>> {
         if options.mode == Mode::Refresh {
             return self.take_lease(key).await.map(LeaseOr::Lease);
         }
+        if others == Others::LeaveItToThem {
+            return Ok(self.try_lease(key).await?.map_or(LeaseOr::LeaveIt, LeaseOr::Lease));
+        }
+        let wait = self.options().lease_wait;
+        if wait.is_zero() {
+            return self.take_lease(key).await.map(LeaseOr::Lease);
+        }
         let start = Instant::now();
         loop {
-            if let Some(lease) = self.try_lease(key).await? {
+            tick();
+            let (lease, stored) = self.try_lease_and_look(key).await?;
+            let fresh = match stored {
+                Some(stored) => self.fresh(key, stored).await?,
+                None => None,
+            };
+            if let Some(entry) = fresh
+                && let Some(value) = self.forgive_codec(entry.codec.decode(key, &entry.payload))?
+            {
+                if let Some(lease) = lease {
+                    self.release(&lease).await?;
+                }
+                let own = entry.codec == self.options().format.codec;
+                return Ok(LeaseOr::Value(value, own.then_some(entry.payload)));
+            }
+            if let Some(lease) = lease {
                 return Ok(LeaseOr::Lease(lease));
             }
-            if others == Others::LeaveItToThem {
-                return Ok(LeaseOr::LeaveIt);
-            }
-            if start.elapsed() >= self.options().lease_wait {
+            if start.elapsed() >= wait {
                 // Who holds it takes too long, or has gone: the load that begins last may store.
                 return self.take_lease(key).await.map(LeaseOr::Lease);
             }
             Self::wait_for_lease().await;
-            let tags = self.tags_of(&options.entry);
-            let (mut entries, _) = self.read(std::slice::from_ref(key), &tags).await?;
-            let entry = entries.pop().and_then(Result::ok).flatten();
-            if let Some(entry) = entry.filter(|entry| entry.stale_for(unix_millis()).is_none())
-                && let Some(value) = self.forgive_codec(entry.codec.decode(key, &entry.payload))?
-            {
-                return Ok(LeaseOr::Value(value, entry.payload));
-            }
         }
+    }
+
+    /// The entry that is stored so, if it is fresh and none of its tags was invalidated.
+    async fn fresh(&self, key: &Key, stored: Bytes) -> Result<Option<Entry>> {
+        let Ok(entry) = self.unpacked(key, stored).await else {
+            return Ok(None);
+        };
+        if entry.stale_for(unix_millis()).is_some() {
+            return Ok(None);
+        }
+        let tags: Vec<String> = entry.tags.keys().cloned().collect();
+        let versions = self.versions(&tags).await?;
+        Ok(self.counts(&entry, &versions).then_some(entry))
     }
 
     /// Stores what was loaded, if its lease still holds; tells whether it did, and nobody had invalidated it.
@@ -147,7 +176,7 @@ impl Cache {
         versions: Versions,
     ) -> Result<Option<Permit>> {
         let options = LoadOptions::new(entry.clone()).refresh();
-        match self.permit::<()>(key, versions, &options, Others::WaitForThem).await? {
+        match self.permit::<()>(key, versions, &options, Others::WaitForThem, &mut || {}).await? {
             Permitted::Load(permit) => Ok(permit),
             Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
         }
@@ -162,7 +191,7 @@ impl Cache {
         versions: Versions,
     ) -> Result<Option<Permit>> {
         let options = LoadOptions::new(entry.clone());
-        match self.permit::<()>(key, versions, &options, Others::LeaveItToThem).await? {
+        match self.permit::<()>(key, versions, &options, Others::LeaveItToThem, &mut || {}).await? {
             Permitted::Load(permit) => Ok(permit),
             Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
         }

@@ -229,7 +229,7 @@ impl Cache {
     }
 
     /// Whether an entry's tags have not been invalidated.
-    fn counts(&self, entry: &Entry, versions: &Versions) -> bool {
+    pub(super) fn counts(&self, entry: &Entry, versions: &Versions) -> bool {
         let of_this_generation =
             self.options().generation.as_ref().is_none_or(|tag| entry.tags.contains_key(tag));
         of_this_generation && tags::holds(&entry.tags, versions)
@@ -255,7 +255,7 @@ impl Cache {
         Ok((stored, tags.into_iter().zip(replies.take(versions)?).collect()))
     }
 
-    async fn unpacked(&self, key: &Key, stored: Bytes) -> Result<Entry> {
+    pub(super) async fn unpacked(&self, key: &Key, stored: Bytes) -> Result<Entry> {
         let length = stored.len();
         let entry = self.options().format.unpack(key, stored).await?;
         self.shared.counters.bytes_read(length, entry.payload.len());

@@ -54,7 +54,7 @@ impl HttpCacheOptions {
     }
 
     /// How long a response is fresh that has neither `Cache-Control` nor `Expires`; it gets a `Cache-Control` that says
-    /// so.
+    /// so. A response to a request with a cookie does not, unless it is a [user](Self::user)'s own.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
@@ -84,7 +84,7 @@ impl HttpCacheOptions {
         self
     }
 
-    /// Who asks. A user's responses are his alone, and may be `private` ones or answers to his `Authorization`; those for
+    /// Who asks. A user's responses are theirs alone, and may be `private` ones or answers to their `Authorization`; those for
     /// nobody are for all who are nobody.
     #[must_use]
     pub fn user(

@@ -47,8 +47,11 @@ impl HttpCacheOptions {
         private: bool,
     ) -> Option<CachePolicy> {
         let headers = &mut response.headers;
-        let silent =
-            !headers.contains_key(header::CACHE_CONTROL) && !headers.contains_key(header::EXPIRES);
+        // What says nothing and is for somebody with a session may be for them alone.
+        let anybody = private || !request.headers.contains_key(header::COOKIE);
+        let silent = anybody
+            && !headers.contains_key(header::CACHE_CONTROL)
+            && !headers.contains_key(header::EXPIRES);
         if let Some(ttl) = self.ttl.filter(|_| silent && response.status.is_success()) {
             let scope = if private { "private, " } else { "" };
             let value = format!("{scope}max-age={}", ttl.as_secs());

@@ -183,6 +183,10 @@ async fn silence_is_given_a_time_to_live() {
     assert_eq!(first.header("cache-control"), "max-age=60");
     assert!(browser.get("/-/a").await.hit());
     assert!(!browser.get("/no-store/a").await.hit());
+    for _ in 0..2 {
+        let session = browser.send("GET", "/-/session", &[("cookie", "session=1")]).await;
+        assert!(!session.hit() && session.header("cache-control").is_empty());
+    }
     browser.app.answers_with(StatusCode::INTERNAL_SERVER_ERROR);
     browser.get("/-/failing").await;
     assert!(!browser.get("/-/failing").await.hit());

@@ -91,6 +91,65 @@ async fn several_processes_are_one_load() {
     assert_eq!(source.count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_that_has_just_ended_elsewhere_is_not_repeated() {
+    const KEYS: usize = 300;
+    let redis = RedisServer::start();
+    let options = CacheOptions::new().lease_wait(Duration::from_secs(60));
+    let loads = Arc::new(AtomicUsize::new(0));
+    let processes: Vec<Cache> =
+        (0..4).map(|_| Cache::with_options(redis.client(), options.clone())).collect();
+    let calls = processes.iter().map(|cache| {
+        let (cache, loads) = (cache.clone(), Arc::clone(&loads));
+        tokio::spawn(async move {
+            for number in 0..KEYS {
+                let load = || async {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    Ok::<_, std::io::Error>(number)
+                };
+                let key = key(&format!("k{number}"));
+                assert_eq!(cache.get_or_load(&key, Ttl::seconds(60), load).await.unwrap(), number);
+            }
+        })
+    });
+    for call in join_all(calls.collect::<Vec<_>>()).await {
+        call.unwrap();
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), KEYS, "one load a key over all processes");
+}
+
+#[tokio::test]
+async fn who_waits_for_another_process_shares_what_it_stored() {
+    let redis = RedisServer::start();
+    let options = CacheOptions::new().lease_wait(Duration::from_secs(60));
+    let cache = Cache::with_options(redis.client(), options);
+    let client = redis.client();
+    client.set("edgecask:lease:{k}", "another process's").await.unwrap();
+    let source = Arc::new(Source::default());
+    let start = || {
+        let (cache, source) = (cache.clone(), Arc::clone(&source));
+        tokio::spawn(async move {
+            cache.get_or_load(&key("k"), Ttl::seconds(60), || source.load()).await
+        })
+    };
+    let first = start();
+    while cache.stats().misses == 0 {
+        tokio::task::yield_now().await;
+    }
+    // These come while the first one waits already.
+    let others: Vec<_> = (0..20).map(|_| start()).collect();
+    while cache.stats().misses < 21 {
+        tokio::task::yield_now().await;
+    }
+    // The other process stores its value, and its lease is gone with that.
+    client.set("k", "42").await.unwrap();
+    client.del(["edgecask:lease:{k}"]).await.unwrap();
+    for value in join_all(others.into_iter().chain([first])).await {
+        assert_eq!(value.unwrap().unwrap(), 42);
+    }
+    assert_eq!(source.count(), 0, "nobody had to load");
+}
+
 #[tokio::test]
 async fn a_process_that_died_is_not_waited_for_long() {
     let redis = RedisServer::start();
