@@ -105,18 +105,44 @@ impl Cache {
         key: &Key,
         options: &LoadOptions,
     ) -> Result<(Lookup<T>, Versions)> {
+        let (mut found, versions) = self.find_many(std::slice::from_ref(key), options).await?;
+        Ok((found.pop().unwrap_or(Lookup::Missing), versions))
+    }
+
+    /// What the first tier has of many keys, or else Redis, in one round trip.
+    pub(crate) async fn find_many<T: DeserializeOwned>(
+        &self,
+        keys: &[Key],
+        options: &LoadOptions,
+    ) -> Result<(Vec<Lookup<T>>, Versions)> {
         if options.mode == Mode::Refresh {
-            return Ok((Lookup::Missing, Versions::new()));
+            return Ok((keys.iter().map(|_| Lookup::Missing).collect(), Versions::new()));
         }
-        if let Some(entry) = self.shared.l1.as_ref().and_then(|l1| l1.get(key))
-            && let found @ (Lookup::Found(_) | Lookup::Stale(..)) =
-                self.judge(key, &entry, options)?
-        {
-            self.count_reads(1, 1);
-            self.shared.counters.l1_hit(1);
+        let Some(l1) = &self.shared.l1 else {
+            return self.lookup_many(keys, options).await;
+        };
+        let mut found = Vec::with_capacity(keys.len());
+        let mut far = Vec::new();
+        for key in keys {
+            let near = match l1.get(key) {
+                Some(entry) => self.judge(key, &entry, options)?,
+                None => Lookup::Missing,
+            };
+            if matches!(near, Lookup::Missing) {
+                far.push(key.clone());
+            } else {
+                self.count_reads(1, 1);
+                self.shared.counters.l1_hit(1);
+            }
+            found.push(near);
+        }
+        if far.is_empty() {
             return Ok((found, Versions::new()));
         }
-        self.lookup(key, options).await
+        let (read, versions) = self.lookup_many(&far, options).await?;
+        let places = found.iter_mut().filter(|found| matches!(found, Lookup::Missing));
+        places.zip(read).for_each(|(place, read)| *place = read);
+        Ok((found, versions))
     }
 
     /// What was looked up; if it is missing, what `load` gives, stored as the options say. One load at a time in this

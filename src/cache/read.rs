@@ -115,7 +115,7 @@ impl Cache {
     }
 
     /// Looks many values up in Redis in one round trip, and counts that.
-    pub(crate) async fn lookup_many<T: DeserializeOwned>(
+    pub(super) async fn lookup_many<T: DeserializeOwned>(
         &self,
         keys: &[Key],
         options: &LoadOptions,

@@ -21,6 +21,7 @@
 //! | `ETag`? | a response without one gets one; `If-None-Match` is answered by 304 |
 //! | A write? | anything but GET, HEAD, OPTIONS and TRACE that succeeds invalidates its own URL for all users, and what the [options](HttpCacheOptions::invalidate_tags) say |
 //! | A client's `Cache-Control`? | honoured |
+//! | Many at once? | what is stale is refreshed by one request at a time; what is not stored is asked of the service by each |
 //! | How does one see it? | `Age`, and `Cache-Status` (RFC 9211) |
 //! | Redis is away? | the cache's [tier](crate::cache::Tier) decides; in [`Tier::Critical`](crate::cache::Tier::Critical) too the application answers, and errors are logged |
 

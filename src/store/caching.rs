@@ -246,7 +246,7 @@ impl<R: Record> CachingStore<R> {
             return join_all(loads).await.into_iter().collect();
         };
         let seats: Vec<_> = keys.iter().map(|key| cache.seat(key)).collect();
-        let (found, _) = cache.lookup_many(&keys, &self.options).await?;
+        let (found, _) = cache.find_many(&keys, &self.options).await?;
         let resolved = found
             .into_iter()
             .zip(seats)

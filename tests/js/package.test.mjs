@@ -229,6 +229,19 @@ describe("the cache", () => {
     assert.match(cache.prometheus("js"), /edgecask_cache_loads_total\{cache="js"\} 2/);
   });
 
+  it("stores what another program can read", async () => {
+    const { gunzipSync } = await import("node:zlib");
+    const client = Client.memory();
+    const value = { text: "ä".repeat(2000) };
+    await new Cache(client).set("k", value, { ttlSeconds: 60, tags: ["t"] });
+    const [, header, payload] = /^edgecask\/1 (.*)\n([^]*)$/.exec(await client.get("k"));
+    const { codec, encoding, tags } = JSON.parse(header);
+    const decode = { base64: (text) => Buffer.from(text.toString(), "base64"), gzip: gunzipSync };
+    const bytes = encoding.reduceRight((bytes, step) => decode[step](bytes), payload);
+    assert.deepEqual([codec, JSON.parse(bytes)], ["json", value]);
+    assert.equal(tags.t, await client.get("edgecask:tag:t"));
+  });
+
   it("tells null from nothing, and keeps plain JSON", async () => {
     const client = Client.memory();
     const cache = new Cache(client, { plain: true });

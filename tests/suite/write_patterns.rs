@@ -85,7 +85,9 @@ async fn a_message_makes_other_processes_forget() {
     let reads = database.reads.load(Ordering::SeqCst);
     other.get(&acme).await.unwrap();
     assert_eq!(database.reads.load(Ordering::SeqCst), reads);
-    assert!(other.stats().l1_hits > 0);
+    let hits = other.stats().l1_hits;
+    assert_eq!(other.get_many(&[acme.clone(), acme]).await.unwrap(), vec![Some(policy(3)); 2]);
+    assert_eq!(other.stats().l1_hits, hits + 2);
     following.abort();
 
     let deaf = store(&database, redis.client(), OnWrite::Invalidate, hour);
