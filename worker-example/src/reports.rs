@@ -70,7 +70,8 @@ fn to_http(request: &Request) -> Result<http::Request<Full<bytes::Bytes>>> {
     let unreadable = || Error::new(ErrorKind::InvalidInput, "the request is not one of HTTP");
     let mut http = http::Request::builder()
         .method(request.method().to_string().as_str())
-        .uri(request.url().map_err(|_| unreadable())?.as_str());
+        // Not parsed by the worker crate: that would bring the tables of international names with it.
+        .uri(request.inner().url());
     for (name, value) in request.headers() {
         http = http.header(name, value);
     }
