@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use edgecask::Client;
 use edgecask::layer::Deadline;
@@ -14,6 +14,55 @@ use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 pub struct RedisServer {
     process: Child,
     port: u16,
+    tls: Option<TlsIdentity>,
+}
+
+/// A certificate that stands for this host, signed by itself, and its key, in PEM files.
+#[derive(Debug, Clone)]
+pub struct TlsIdentity {
+    /// The certificate in PEM, which a client has to trust.
+    pub certificate: String,
+    folder: Arc<tempfile::TempDir>,
+}
+
+impl TlsIdentity {
+    /// A new one.
+    ///
+    /// # Panics
+    /// If there is no place for its files.
+    pub fn new() -> Self {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let identity = rcgen::generate_simple_self_signed(names).expect("good names");
+        let certificate = identity.cert.pem();
+        let folder = tempfile::tempdir().expect("a directory for the certificate");
+        for (name, pem) in
+            [("certificate.pem", &certificate), ("key.pem", &identity.signing_key.serialize_pem())]
+        {
+            std::fs::write(folder.path().join(name), pem).expect("the directory is ours");
+        }
+        Self { certificate, folder: Arc::new(folder) }
+    }
+
+    /// The settings of a Redis server or sentinel that speaks TLS alone on this port.
+    pub fn settings(&self, port: u16) -> Vec<(&'static str, String)> {
+        let file = |name| self.folder.path().join(name).to_string_lossy().into_owned();
+        vec![
+            ("port", "0".to_owned()),
+            ("tls-port", port.to_string()),
+            ("tls-auth-clients", "no".to_owned()),
+            ("tls-replication", "yes".to_owned()),
+            ("tls-cluster", "yes".to_owned()),
+            ("tls-cert-file", file("certificate.pem")),
+            ("tls-key-file", file("key.pem")),
+            ("tls-ca-cert-file", file("certificate.pem")),
+        ]
+    }
+}
+
+impl Default for TlsIdentity {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl RedisServer {
@@ -30,33 +79,9 @@ impl RedisServer {
     /// # Panics
     /// As for [`RedisServer::start`].
     pub fn on_port(port: u16) -> Self {
-        Self::with_arguments(port, ["--port", &port.to_string()])
-    }
-
-    /// Starts one that speaks TLS alone, with the certificate and key of these PEM files.
-    ///
-    /// # Panics
-    /// As for [`RedisServer::start`].
-    pub fn with_tls(certificate: &Path, key: &Path) -> Self {
-        let port = free_port();
-        let (certificate, key) = (certificate.to_string_lossy(), key.to_string_lossy());
-        Self::with_arguments(
-            port,
-            [
-                "--port",
-                "0",
-                "--tls-port",
-                &port.to_string(),
-                "--tls-auth-clients",
-                "no",
-                "--tls-cert-file",
-                &certificate,
-                "--tls-key-file",
-                &key,
-                "--tls-ca-cert-file",
-                &certificate,
-            ],
-        )
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string()]);
+        Self::run(command, port)
     }
 
     /// Starts one on a free port with these further arguments.
@@ -68,6 +93,25 @@ impl RedisServer {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string()]).args(arguments);
         Self::run(command, port)
+    }
+
+    /// Starts one that speaks TLS alone, with these further arguments.
+    ///
+    /// # Panics
+    /// As for [`RedisServer::start`].
+    pub fn with_tls<'a>(
+        identity: &TlsIdentity,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let port = free_port();
+        let mut command = Command::new("redis-server");
+        for (name, value) in identity.settings(port) {
+            command.arg(format!("--{name}")).arg(value);
+        }
+        command.args(arguments);
+        let mut server = Self::run(command, port);
+        server.tls = Some(identity.clone());
+        server
     }
 
     /// A Redis 8 with the JSON module, where `cargo xtask setup` could install one.
@@ -92,12 +136,6 @@ impl RedisServer {
         Some(Self::run(command, port))
     }
 
-    fn with_arguments<'a>(port: u16, arguments: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut command = Command::new("redis-server");
-        command.args(arguments);
-        Self::run(command, port)
-    }
-
     fn run(mut command: Command, port: u16) -> Self {
         let mut process = command
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
@@ -113,7 +151,7 @@ impl RedisServer {
         assert!(ready, "redis-server did not start on port {port}");
         // It writes little, but its pipe must not fill up.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, port }
+        Self { process, port, tls: None }
     }
 
     /// Lets it stand still, with its port and its connections open.
@@ -125,9 +163,10 @@ impl RedisServer {
         assert!(stopped.is_ok_and(|status| status.success()), "it is running");
     }
 
-    /// Its `redis://` URL.
+    /// Its URL.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// Its port.
@@ -140,7 +179,11 @@ impl RedisServer {
     /// # Panics
     /// Never: the URL is a good one.
     pub fn client(&self) -> Client {
-        let transport = TcpTransport::new(TcpOptions::new(self.url())).expect("a good URL");
+        let mut options = TcpOptions::new(self.url());
+        if let Some(identity) = &self.tls {
+            options = options.root_certificate(identity.certificate.as_str());
+        }
+        let transport = TcpTransport::new(options).expect("a good URL");
         Client::new(transport).layer(Deadline::default())
     }
 }
@@ -176,6 +219,18 @@ impl RedisCluster {
     /// # Panics
     /// If it does not start.
     pub async fn start() -> Self {
+        Self::of(|arguments| RedisServer::with(arguments)).await
+    }
+
+    /// Starts one that speaks TLS alone.
+    ///
+    /// # Panics
+    /// As for [`RedisCluster::start`].
+    pub async fn with_tls(identity: &TlsIdentity) -> Self {
+        Self::of(|arguments| RedisServer::with_tls(identity, arguments)).await
+    }
+
+    async fn of(node: impl Fn([&str; 8]) -> RedisServer) -> Self {
         use edgecask::prelude::*;
         const SLOTS: [(u32, u32); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
         let directory = tempfile::tempdir().expect("a directory for the nodes' files");
@@ -185,7 +240,7 @@ impl RedisCluster {
                 let file = format!("node-{number}.conf");
                 // The bus has a port of its own, by default 10000 above, which may be too high.
                 let bus = free_port().to_string();
-                RedisServer::with([
+                node([
                     "--cluster-enabled",
                     "yes",
                     "--cluster-config-file",

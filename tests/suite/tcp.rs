@@ -28,6 +28,34 @@ async fn a_client_may_be_made_before_its_server() {
     client.ping().await.unwrap();
 }
 
+/// A host that dies says nothing; only TCP's own questions find out.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_silent_connection_is_watched() {
+    const KEEPALIVE: &str = "02";
+    const SENDING: &str = "01";
+    let redis = RedisServer::start();
+    let client = redis.client();
+    client.ping().await.unwrap();
+    let _messages = client.subscribe(["a"]).await.unwrap();
+    // The fields: number, local address, remote address, state, queues, the timer that runs and when it ends, …
+    let remote = format!("0100007F:{:04X}", redis.port());
+    let timer = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        (fields[2] == remote).then(|| fields[5][..2].to_owned())
+    };
+    let timers = loop {
+        let connections = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let timers: Vec<String> = connections.lines().skip(1).filter_map(timer).collect();
+        // What was sent a moment ago has a timer of its own, until it is acknowledged.
+        if !timers.iter().any(|timer| timer == SENDING) {
+            break timers;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(timers, [KEEPALIVE; 2]);
+}
+
 #[tokio::test]
 async fn credentials_come_from_the_url_or_beside_it() {
     let redis = RedisServer::start();

@@ -6,7 +6,7 @@ use edgecask::prelude::*;
 use edgecask::transport::rest::{ReqwestClient, RestOptions, RestTransport};
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Client, ErrorKind, Outcome};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, TlsIdentity};
 use hyper::service::service_fn;
 use hyper::{Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -80,16 +80,10 @@ async fn a_certificate_that_nobody_signed_is_refused() {
 
 #[tokio::test]
 async fn tcp_speaks_tls_and_checks_certificates_too() {
-    let identity = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
-    std::fs::write(&certificate, identity.cert.pem()).unwrap();
-    std::fs::write(&key, identity.signing_key.serialize_pem()).unwrap();
-    let redis = RedisServer::with_tls(&certificate, &key);
-    let url = format!("rediss://localhost:{}", redis.port());
-
-    let options = TcpOptions::new(&url).root_certificate(identity.cert.pem());
-    let client = Client::new(TcpTransport::new(options).unwrap());
+    let identity = TlsIdentity::new();
+    let redis = RedisServer::with_tls(&identity, []);
+    let url = redis.url();
+    let client = redis.client();
     client.set("k", "v").await.unwrap();
     assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("v"));
 

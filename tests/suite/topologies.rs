@@ -9,7 +9,7 @@ use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{ErrorKind, Key, Keyspace, Outcome, Value};
 use edgecask_behaviour::{CASES, Scope};
-use edgecask_tests::{RedisCluster, RedisServer, free_port};
+use edgecask_tests::{RedisCluster, RedisServer, TlsIdentity, free_port};
 
 async fn cluster() -> (RedisCluster, Client) {
     let cluster = RedisCluster::start().await;
@@ -45,6 +45,23 @@ async fn commands_find_the_nodes_of_their_keys() {
     found.dedup();
     assert_eq!(found.len(), 300, "SCAN visits every primary");
     assert_eq!(client.del(&keys).await.unwrap(), 300);
+}
+
+#[tokio::test]
+async fn a_cluster_may_speak_tls() {
+    let identity = TlsIdentity::new();
+    let cluster = RedisCluster::with_tls(&identity).await;
+    let options = TcpOptions::cluster(cluster.urls());
+    let trusting = options.clone().root_certificate(identity.certificate.as_str());
+    let client = Client::new(TcpTransport::new(trusting).unwrap());
+    let keys: Vec<String> = (0..100).map(|number| format!("key:{number}")).collect();
+    let commands: Vec<_> = keys.iter().map(|key| cmd("SET").arg(key).arg(key)).collect();
+    assert!(client.send_pipeline(&commands).await.unwrap().iter().all(Result::is_ok));
+    for node in cluster.nodes() {
+        assert!(node.client().dbsize().await.unwrap() > 0);
+    }
+    let stranger = Client::new(TcpTransport::new(options).unwrap()).layer(Deadline::default());
+    assert_eq!(stranger.set("k", "v").await.unwrap_err().outcome(), Outcome::NotSent);
 }
 
 #[tokio::test]
@@ -179,6 +196,45 @@ async fn sentinels_name_the_new_primary() {
     assert_eq!(value.as_deref(), Some("v"));
     client.set("k", "w").await.unwrap();
     assert_eq!(replica.client().get::<String>("k").await.unwrap().as_deref(), Some("w"));
+}
+
+#[tokio::test]
+async fn sentinels_may_speak_tls_and_ask_for_passwords() {
+    let identity = TlsIdentity::new();
+    let primary = RedisServer::with_tls(&identity, ["--requirepass", "primary-secret"]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sentinel.conf");
+    let port = free_port();
+    let mut settings = format!(
+        "bind 127.0.0.1\nrequirepass sentinel-secret\n\
+         sentinel monitor mymaster 127.0.0.1 {} 1\nsentinel auth-pass mymaster primary-secret\n",
+        primary.port()
+    );
+    for (name, value) in identity.settings(port) {
+        settings += &format!("{name} {value}\n");
+    }
+    std::fs::write(&path, settings).unwrap();
+    let _sentinel = SentinelProcess::start(&path);
+
+    let options = TcpOptions::sentinel([format!("rediss://127.0.0.1:{port}")], "mymaster")
+        .root_certificate(identity.certificate.as_str())
+        .password("primary-secret");
+    let transport = |options| Client::new(TcpTransport::new(options).unwrap());
+    let client = transport(options.clone().sentinel_password("sentinel-secret"));
+    // It may not have started yet.
+    while let Err(error) = client.set("k", "v").await {
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    }
+    assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("v"));
+    for refused in [
+        options.clone(),
+        options.clone().sentinel_password("wrong"),
+        options.sentinel_password("sentinel-secret").password("wrong"),
+    ] {
+        let error = transport(refused).ping().await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::NotSent, "{error:?}");
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
 }
 
 /// A real sentinel, stopped by pid when it is dropped.

@@ -3,6 +3,7 @@
 mod cluster;
 mod convert;
 mod kept;
+mod options;
 mod sentinel;
 
 use std::fmt;
@@ -10,132 +11,17 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::aio::MultiplexedConnection;
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use secrecy::{ExposeSecret, SecretString};
 
 use self::cluster::Cluster;
 use self::convert::{error_from, line_from, message_from, packed, value_from};
 use self::kept::Kept;
+pub use self::options::TcpOptions;
+use self::options::Topology;
 use self::sentinel::Sentinel;
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::Command;
 use crate::platform::BoxFuture;
 use crate::{Error, ErrorKind, Result, Value};
-
-/// The settings of a [`TcpTransport`].
-///
-/// ```
-/// use edgecask::transport::tcp::TcpOptions;
-/// use std::time::Duration;
-///
-/// let options = TcpOptions::new("redis://127.0.0.1:6379/0")
-///     .password("secret")
-///     .connect_timeout(Duration::from_secs(2));
-/// assert!(!format!("{options:?}").contains("secret"));
-/// ```
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct TcpOptions {
-    urls: Vec<SecretString>,
-    topology: Topology,
-    resp3: bool,
-    username: Option<String>,
-    password: Option<SecretString>,
-    connect_timeout: Duration,
-    root_certificate: Option<Vec<u8>>,
-}
-
-/// What stands behind the URLs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Topology {
-    Server,
-    Cluster,
-    /// Sentinels that watch the primary of this name.
-    Sentinel(String),
-}
-
-impl TcpOptions {
-    /// A `redis://[user[:password]@]host[:port][/database]` URL, or `rediss://…` for TLS.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self::of(Topology::Server, [url])
-    }
-
-    /// A cluster, by the URLs of some of its nodes. Commands go to the nodes of their keys; a pipeline goes to all of its
-    /// nodes at once; the keys of a transaction or a script have to be of one slot (`{tag}`). SCAN visits all primaries.
-    pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self::of(Topology::Cluster, urls)
-    }
-
-    /// The primary that some sentinels, given by their URLs, know by this name. User name, password and database are
-    /// those of the first URL, for the primary; the sentinels are asked without.
-    ///
-    /// ```
-    /// use edgecask::transport::tcp::TcpOptions;
-    ///
-    /// let options = TcpOptions::sentinel(["redis://10.0.0.1:26379", "redis://10.0.0.2:26379"], "mymaster");
-    /// ```
-    pub fn sentinel(
-        urls: impl IntoIterator<Item = impl Into<String>>,
-        name: impl Into<String>,
-    ) -> Self {
-        Self::of(Topology::Sentinel(name.into()), urls)
-    }
-
-    fn of(topology: Topology, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self {
-            urls: urls.into_iter().map(|url| url.into().into()).collect(),
-            topology,
-            resp3: false,
-            username: None,
-            password: None,
-            connect_timeout: Duration::from_secs(5),
-            root_certificate: None,
-        }
-    }
-
-    /// The name of an ACL user, instead of the URL's. Default: the user `default`.
-    #[must_use]
-    pub fn username(mut self, username: impl Into<String>) -> Self {
-        self.username = Some(username.into());
-        self
-    }
-
-    /// The password, instead of the URL's.
-    #[must_use]
-    pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.password = Some(password.into().into());
-        self
-    }
-
-    /// Speaks RESP3, Redis 6's protocol. Replies are converted to the same values. Default: `false`.
-    #[must_use]
-    pub fn resp3(mut self, yes: bool) -> Self {
-        self.resp3 = yes;
-        self
-    }
-
-    /// How long making a connection may take. Default: 5 seconds.
-    #[must_use]
-    pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
-        self
-    }
-
-    /// The certificate, in PEM, of the authority that signed the server's. Default: those that the system trusts.
-    #[must_use]
-    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.root_certificate = Some(pem.into());
-        self
-    }
-}
-
-impl fmt::Debug for TcpOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpOptions")
-            .field("connect_timeout", &self.connect_timeout)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The transport over TCP. It connects when the first command is sent, and again after the connection was lost; a
 /// command whose answer was lost is not sent again. A command that waits for data (BLPOP, …) has a connection of its own
@@ -157,51 +43,14 @@ impl TcpTransport {
     /// # Errors
     /// [`ErrorKind::Config`] if a URL cannot be used.
     pub fn new(options: TcpOptions) -> Result<Self> {
-        let infos: Vec<_> =
-            options.urls.iter().map(|url| options.info(url)).collect::<Result<_>>()?;
-        let Some(first) = infos.first().cloned() else {
-            return Err(Error::new(ErrorKind::Config, "there is no URL of a Redis server"));
-        };
         let connect_timeout = options.connect_timeout;
         let link = match &options.topology {
-            Topology::Server => {
-                let client = open(first, options.root_certificate)?;
-                Link::Server { client, kept: Kept::default() }
-            }
+            Topology::Server => Link::Server { client: options.server()?, kept: Kept::default() },
             Topology::Cluster => {
-                let settings = first.redis_settings();
-                let mut builder = redis::cluster::ClusterClient::builder(infos.clone())
-                    .retries(0)
-                    .connection_timeout(connect_timeout)
-                    .response_timeout(Duration::MAX)
-                    .overall_response_timeout(None)
-                    .use_protocol(settings.protocol());
-                if let Some(name) = settings.username() {
-                    builder = builder.username(name);
-                }
-                if let Some(password) = settings.password() {
-                    builder = builder.password(password);
-                }
-                let seeds = infos
-                    .into_iter()
-                    .map(|info| open(info, options.root_certificate.clone()))
-                    .collect::<Result<_>>()?;
-                if let Some(root_cert) = options.root_certificate {
-                    let root_cert = Some(root_cert);
-                    builder = builder.certs(redis::TlsCertificates { client_tls: None, root_cert });
-                }
-                Link::Cluster(Cluster::new(builder.build().map_err(bad_settings)?, seeds))
+                Link::Cluster(Cluster::new(options.cluster_client()?, options.servers()?))
             }
             Topology::Sentinel(name) => {
-                let node = SentinelNodeConnectionInfo::default()
-                    .set_redis_connection_info(first.redis_settings().clone());
-                let bare = |info: redis::ConnectionInfo| {
-                    info.set_redis_settings(redis::RedisConnectionInfo::default())
-                };
-                let sentinels = infos.into_iter().map(bare).collect();
-                let master = SentinelServerType::Master;
-                let client = SentinelClient::build(sentinels, name, Some(node), master);
-                Link::Sentinel(Sentinel::new(client.map_err(bad_settings)?, connect_timeout))
+                Link::Sentinel(Sentinel::new(options.sentinel_client(name)?, connect_timeout))
             }
         };
         Ok(Self { link, connect_timeout })
@@ -269,55 +118,6 @@ impl TcpTransport {
             }
         }
     }
-}
-
-impl TcpOptions {
-    fn info(&self, url: &SecretString) -> Result<redis::ConnectionInfo> {
-        // The crate's own message may quote the URL, and with it the password.
-        let bad_url = |_| {
-            Error::new(
-                ErrorKind::Config,
-                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database], or rediss://… for TLS",
-            )
-        };
-        let url = url.expose_secret().trim();
-        let info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
-        let mut settings = info.redis_settings().clone();
-        if let Some(username) = &self.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password.expose_secret());
-        }
-        if self.resp3 {
-            settings = settings.set_protocol(redis::ProtocolVersion::RESP3);
-        }
-        Ok(info.set_redis_settings(settings))
-    }
-}
-
-/// Checks the settings; with TLS also the certificate.
-fn open(info: redis::ConnectionInfo, root_certificate: Option<Vec<u8>>) -> Result<redis::Client> {
-    let tls = matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. });
-    let client = if tls {
-        // Where an application brings several providers, rustls would panic for want of a choice. One that was installed
-        // before stays.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let pem = root_certificate.as_deref().map(String::from_utf8_lossy);
-        // What holds no certificate would only show when nothing can be connected to.
-        if pem.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
-            return Err(Error::new(ErrorKind::Config, "the root certificate is not in PEM"));
-        }
-        let certificates = redis::TlsCertificates { client_tls: None, root_cert: root_certificate };
-        redis::Client::build_with_tls(info, certificates)
-    } else {
-        redis::Client::open(info)
-    };
-    client.map_err(bad_settings)
-}
-
-fn bad_settings(error: redis::RedisError) -> Error {
-    Error::new(ErrorKind::Config, "these connection settings cannot be used").with_source(error)
 }
 
 impl fmt::Debug for TcpTransport {
