@@ -1,6 +1,9 @@
 //! Subscriptions over REST: events, gaps, refusals.
 
+use std::time::Duration;
+
 use edgecask::prelude::*;
+use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask::{Error, ErrorKind, Event, Subscriber};
 use edgecask_server::{Fault, Server, ServerOptions};
 use edgecask_tests::RedisServer;
@@ -26,6 +29,20 @@ async fn a_closed_stream_shows_as_a_gap_and_is_opened_again() {
     assert!(matches!(event(&mut news).await, Event::Resumed));
     assert_eq!(client.publish("news", "again").await.unwrap(), 1);
     assert_eq!(news.message().await.unwrap().payload, "again");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_is_opened_again() {
+    let server = Server::start(ServerOptions::memory()).await.unwrap();
+    // Shorter than the server's time between two comments.
+    let options =
+        RestOptions::new(server.url(), server.token()).idle_timeout(Duration::from_millis(50));
+    let client = Client::new(RestTransport::new(options).unwrap());
+    let mut news = client.subscribe(["news"]).await.unwrap();
+    let Event::Lost(error) = event(&mut news).await else { panic!("the gap does not show") };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(matches!(event(&mut news).await, Event::Resumed));
     server.stop().await;
 }
 

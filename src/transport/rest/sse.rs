@@ -1,5 +1,7 @@
 //! Subscriptions over server-sent events: one request that stays open for each channel or pattern.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -8,6 +10,7 @@ use sse_stream::SseByteStream;
 
 use super::encode::SEGMENT;
 use super::http_client::HttpStream;
+use crate::platform;
 use crate::transport::{Message, Messages, Subscription};
 use crate::{Error, ErrorKind, Result};
 
@@ -63,13 +66,17 @@ impl Topic {
 }
 
 /// The messages of all topics. They end together: a gap in one of them must show.
-pub(super) async fn messages<F>(topics: Vec<Topic>, open: impl Fn(Topic) -> F) -> Result<Messages>
+pub(super) async fn messages<F>(
+    topics: Vec<Topic>,
+    idle_timeout: Option<Duration>,
+    open: impl Fn(Topic) -> F,
+) -> Result<Messages>
 where
     F: Future<Output = Result<HttpStream>>,
 {
     let opened = topics.into_iter().map(|topic| {
         let answer = open(topic.clone());
-        async move { listening(topic, answer.await?).await }
+        async move { listening(topic, alive(answer.await?.body, idle_timeout)).await }
     });
     Ok(stream::select_all(try_join_all(opened).await?).boxed())
 }
@@ -77,9 +84,9 @@ where
 /// Waits for the first event, by which the server says that it listens.
 async fn listening(
     topic: Topic,
-    answer: HttpStream,
+    body: BoxStream<'static, Result<Bytes>>,
 ) -> Result<BoxStream<'static, Result<Message>>> {
-    let mut events = SseByteStream::new(answer.body).boxed();
+    let mut events = SseByteStream::new(body).boxed();
     let broken_off =
         || Error::new(ErrorKind::Disconnected, "the stream of events ended: the server closed it");
     let first = match events.next().await {
@@ -96,6 +103,25 @@ async fn listening(
     });
     let end = stream::once(async move { Err(broken_off()) });
     Ok(stream::iter(first).chain(rest).chain(end).boxed())
+}
+
+/// The pieces of a body, and an error once it has been silent for too long.
+fn alive(
+    body: BoxStream<'static, Result<Bytes>>,
+    idle_timeout: Option<Duration>,
+) -> BoxStream<'static, Result<Bytes>> {
+    let Some(limit) = idle_timeout else { return body };
+    let pieces = stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        match platform::timeout(limit, body.next()).await {
+            Some(piece) => Some((piece?, Some(body))),
+            None => {
+                let silent = format!("the stream of events was silent for {limit:?}");
+                Some((Err(Error::new(ErrorKind::Timeout, silent)), None))
+            }
+        }
+    });
+    pieces.boxed()
 }
 
 fn lost(error: sse_stream::Error) -> Error {
