@@ -3,16 +3,18 @@ use std::time::Duration;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
+use super::call::limited;
 use super::convert;
 use super::subscriber::JsSubscriber;
 use crate::client::Client;
+use crate::command::Script;
 use crate::command::keys::KeyCommands;
 use crate::command::server::ServerCommands;
 use crate::command::strings::{SetOptions, StringCommands};
 use crate::config::Config;
-use crate::layer::{AutoPipeline, CircuitBreaker, Deadline, Retry};
+use crate::layer::{AutoPipeline, CircuitBreaker, Deadline, KeyPrefix, RequestBudget, Retry};
 use crate::transport::rest::{RestOptions, RestTransport};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// A Redis client over the Upstash REST API, or over an embedded engine.
 #[wasm_bindgen(js_name = Client)]
@@ -52,10 +54,11 @@ impl JsClient {
     pub async fn command(
         &self,
         #[wasm_bindgen(unchecked_param_type = "Argument[]")] args: Array,
+        #[wasm_bindgen(unchecked_optional_param_type = "CallOptions")] options: JsValue,
     ) -> Result<JsValue, JsValue> {
         let client = self.0.clone();
-        let reply = async { client.send(&convert::command(&args)?).await };
-        reply.await.map(convert::reply).map_err(convert::error)
+        let command = convert::command(&args).map_err(convert::error)?;
+        limited(&options, async { client.send(&command).await }).await.map(convert::reply)
     }
 
     /// Sends commands in order in one round trip. A command's error stands in its place, and does not stop the others.
@@ -63,10 +66,11 @@ impl JsClient {
     pub async fn pipeline(
         &self,
         #[wasm_bindgen(unchecked_param_type = "Argument[][]")] commands: Array,
+        #[wasm_bindgen(unchecked_optional_param_type = "CallOptions")] options: JsValue,
     ) -> Result<JsValue, JsValue> {
         let client = self.0.clone();
-        let results = async { client.send_pipeline(&convert::commands(&commands)?).await };
-        results.await.map(replies).map_err(convert::error)
+        let commands = convert::commands(&commands).map_err(convert::error)?;
+        limited(&options, async { client.send_pipeline(&commands).await }).await.map(replies)
     }
 
     /// Runs commands as a unit (MULTI/EXEC) in one round trip.
@@ -74,10 +78,25 @@ impl JsClient {
     pub async fn transaction(
         &self,
         #[wasm_bindgen(unchecked_param_type = "Argument[][]")] commands: Array,
+        #[wasm_bindgen(unchecked_optional_param_type = "CallOptions")] options: JsValue,
     ) -> Result<JsValue, JsValue> {
         let client = self.0.clone();
-        let results = async { client.send_transaction(&convert::commands(&commands)?).await };
-        results.await.map(replies).map_err(convert::error)
+        let commands = convert::commands(&commands).map_err(convert::error)?;
+        limited(&options, async { client.send_transaction(&commands).await }).await.map(replies)
+    }
+
+    /// Runs a Lua script by its sha (EVALSHA), and sends its source where the server does not know it yet.
+    #[wasm_bindgen(unchecked_return_type = "Reply")]
+    pub async fn eval(
+        &self,
+        source: String,
+        keys: Vec<String>,
+        #[wasm_bindgen(unchecked_param_type = "Argument[]")] args: Array,
+        #[wasm_bindgen(unchecked_optional_param_type = "CallOptions")] options: JsValue,
+    ) -> Result<JsValue, JsValue> {
+        let args = convert::arguments(&args).map_err(convert::error)?;
+        let reply = self.0.run_script::<Value>(&Script::new(source), keys, args.args());
+        limited(&options, reply).await.map(convert::reply)
     }
 
     /// The text of a key, or `null` if it is absent. Nothing is parsed.
@@ -128,6 +147,24 @@ impl JsClient {
         Ok(JsSubscriber::new(subscriber))
     }
 
+    /// Every command that the server carries out from now on, as lines of text. For debugging: it shows values.
+    pub async fn monitor(&self) -> Result<JsSubscriber, JsValue> {
+        let subscriber = self.0.monitor().await.map_err(convert::error)?;
+        Ok(JsSubscriber::new(subscriber))
+    }
+
+    /// The token by which the reads of another client, in another request or service, see what this one wrote.
+    #[wasm_bindgen(js_name = syncToken, unchecked_return_type = "string | null")]
+    pub fn sync_token(&self) -> JsValue {
+        self.0.sync_token().map_or(JsValue::NULL, Into::into)
+    }
+
+    /// Lets reads see what another client wrote before it gave this token.
+    #[wasm_bindgen(js_name = setSyncToken)]
+    pub fn set_sync_token(&self, token: &str) {
+        self.0.set_sync_token(token);
+    }
+
     /// Resolves if the server answers.
     pub async fn ping(&self) -> Result<(), JsValue> {
         self.0.ping().await.map_err(convert::error)
@@ -142,18 +179,32 @@ fn connect(options: &JsValue) -> Result<Client> {
             "new Client({ url, token }) needs both, as strings; Client.memory() needs neither",
         ));
     };
-    let allow_http = convert::option(options, "allowHttp").is_some_and(|allow| allow.is_truthy());
-    let transport = RestTransport::new(RestOptions::new(url, token).allow_http(allow_http))?;
+    let flag = |name| convert::option(options, name).map(|value| value.is_truthy());
+    let mut rest = RestOptions::new(url, token)
+        .allow_http(flag("allowHttp").unwrap_or(false))
+        .read_your_writes(flag("readYourWrites").unwrap_or(true));
+    let message = "idleTimeoutMs is a whole number above 0";
+    if let Some(limit) = convert::positive(options, "idleTimeoutMs", message)? {
+        rest = rest.idle_timeout(Duration::from_millis(limit));
+    }
     let limit = convert::positive(options, "timeoutMs", "timeoutMs is a whole number above 0")?;
     let deadline = limit.map(Duration::from_millis).map(Deadline::new).unwrap_or_default();
-    let mut client = Client::new(transport).layer(deadline).layer(CircuitBreaker::default());
-    if convert::option(options, "autoPipelining").is_some_and(|yes| yes.is_truthy()) {
+    let mut client =
+        Client::new(RestTransport::new(rest)?).layer(deadline).layer(CircuitBreaker::default());
+    let message = "maxRequests is a whole number above 0";
+    if let Some(requests) = convert::positive(options, "maxRequests", message)? {
+        client = client.layer(RequestBudget::new().requests(requests));
+    }
+    if flag("autoPipelining").unwrap_or(false) {
         client = client.layer(AutoPipeline::new());
     }
     let attempts = convert::positive(options, "attempts", "attempts is a whole number above 0")?;
-    Ok(match attempts.and_then(|attempts| u32::try_from(attempts).ok()) {
-        None | Some(1) => client,
-        Some(attempts) => client.layer(Retry::new().attempts(attempts)),
+    if let Some(attempts @ 2..) = attempts.and_then(|attempts| u32::try_from(attempts).ok()) {
+        client = client.layer(Retry::new().attempts(attempts));
+    }
+    Ok(match text("keyPrefix") {
+        Some(prefix) => client.layer(KeyPrefix::new(prefix)),
+        None => client,
     })
 }
 

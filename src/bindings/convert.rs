@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::{BoxError, Error, ErrorKind, Result, Value};
 
 /// Integers beyond this are bigints in JavaScript.
-const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// `["SET", "k", 1]`.
 pub(super) fn command(args: &Array) -> Result<Command> {
@@ -18,6 +18,11 @@ pub(super) fn command(args: &Array) -> Result<Command> {
     let name = args.next().and_then(|name| name.as_string());
     let name = name.ok_or_else(|| invalid("a command begins with its name, a string"))?;
     args.try_fold(Command::new(name), argument)
+}
+
+/// `["value", 1]`, as the arguments of a command without a name of its own.
+pub(super) fn arguments(args: &Array) -> Result<Command> {
+    args.iter().try_fold(Command::new(""), argument)
 }
 
 fn argument(command: Command, arg: JsValue) -> Result<Command> {
@@ -56,7 +61,9 @@ pub(super) fn invalid(message: &'static str) -> Error {
 pub(super) fn reply(value: Value) -> JsValue {
     match value {
         Value::Nil => JsValue::NULL,
-        Value::Integer(number) if number.abs() <= MAX_SAFE_INTEGER => (number as f64).into(),
+        Value::Integer(number) if number.unsigned_abs() <= MAX_SAFE_INTEGER => {
+            (number as f64).into()
+        }
         Value::Integer(number) => BigInt::from(number).into(),
         Value::Simple(bytes) | Value::Bulk(bytes) => match std::str::from_utf8(&bytes) {
             Ok(text) => text.into(),

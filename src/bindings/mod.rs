@@ -1,6 +1,7 @@
 //! The JavaScript face: the npm package that wasm-pack builds from this crate.
 
 mod cache;
+mod call;
 mod client;
 mod convert;
 mod stores;

@@ -37,6 +37,23 @@ export interface ClientOptions {
   autoPipelining?: boolean;
   /** How often a call is sent at the most, where sending it again is safe. Default: 1. */
   attempts?: number;
+  /** Whether a read sees every write that this client was answered, whichever replica serves it. Default: true. */
+  readYourWrites?: boolean;
+  /** What stands before every key, such as "staging:". Default: nothing. */
+  keyPrefix?: string;
+  /** How many round trips there may be: a Worker's subrequests. For a client of one request. Default: no limit. */
+  maxRequests?: number;
+  /**
+   * How long the stream of a subscription may be silent, heartbeats aside, before it is opened again. Default: no limit.
+   */
+  idleTimeoutMs?: number;
+}
+
+export interface CallOptions {
+  /** Gives the call up, and aborts its request. The promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+  /** How long this call may take, if that is less than the client's own limit. */
+  timeoutMs?: number;
 }
 
 /** What a subscriber tells. Between "lost" and "resumed", messages are missed. */

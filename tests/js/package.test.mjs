@@ -1,6 +1,7 @@
 // The npm package in Node, against the local server: the main job from JavaScript.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -92,6 +93,23 @@ for (const [name, start] of [
       assert.equal(error.reason.code, "ERR");
     });
 
+    it("runs scripts by their sha", async () => {
+      const script = "return {KEYS[1], ARGV[1], redis.call('INCRBY', KEYS[1], ARGV[1])}";
+      if (!redis) return assert.rejects(client.eval(script, ["s"], [20]), /does not run Lua/);
+      for (const sum of [20, 40]) assert.deepEqual(await client.eval(script, ["s"], [20]), ["s", "20", sum]);
+      await assert.rejects(client.eval("return redis.call('NOSUCHCOMMAND')", [], []), { kind: "Server" });
+      await client.del(["s"]);
+    });
+
+    it("keeps to its prefix, and to its number of requests", async () => {
+      const tenant = new Client({ ...server, keyPrefix: "tenant:", maxRequests: 2 });
+      await tenant.set("k", "v");
+      assert.equal(await client.get("tenant:k"), "v");
+      assert.deepEqual(await tenant.command(["KEYS", "*"]), ["k"]);
+      await assert.rejects(tenant.get("k"), { kind: "BudgetSpent", outcome: "NotSent" });
+      await client.del(["tenant:k"]);
+    });
+
     it("reads policies through, and invalidates on writing", async () => {
       const rows = new Map([["acme", { tenantId: "acme", defaultModel: "gpt-4o", ours: { kept: [1, true, null] } }]]);
       let reads = 0;
@@ -179,15 +197,71 @@ describe("errors", () => {
     page.close();
   });
 
-  it("end a call that hangs", async () => {
-    const { createServer } = await import("node:net");
-    const sockets = new Set();
-    const hung = createServer((socket) => sockets.add(socket)).listen(0, "127.0.0.1");
-    await new Promise((ready) => hung.once("listening", ready));
-    const client = new Client({ url: `http://127.0.0.1:${hung.address().port}`, token: "t", timeoutMs: 200 });
-    await assert.rejects(client.ping(), { kind: "Timeout", outcome: "Unknown" });
-    for (const socket of sockets) socket.destroy();
+  it("end a call that hangs, and its request", async () => {
+    const { createServer } = await import("node:http");
+    const closed = [];
+    const hung = createServer((request) => closed.push(once(request.socket, "close"))).listen(0, "127.0.0.1");
+    await once(hung, "listening");
+    const client = (more) => new Client({ url: `http://127.0.0.1:${hung.address().port}`, token: "t", ...more });
+    await assert.rejects(client({ timeoutMs: 200 }).ping(), { kind: "Timeout", outcome: "Unknown" });
+    await assert.rejects(client().command(["PING"], { timeoutMs: 200 }), { kind: "Timeout" });
+    for (const call of [
+      (options) => client().command(["PING"], options),
+      (options) => client().pipeline([["PING"]], options),
+      (options) => client().transaction([["PING"]], options),
+      (options) => client({ autoPipelining: true }).eval("return 1", [], [], options),
+    ]) {
+      const controller = new AbortController();
+      const asked = once(hung, "request");
+      const answer = assert.rejects(call({ signal: controller.signal }), { name: "AbortError" });
+      await asked;
+      controller.abort();
+      await answer;
+    }
+    await Promise.all(closed);
+    assert.equal(closed.length, 6);
+    const reason = new Error("no longer wanted");
+    await assert.rejects(client().command(["PING"], { signal: AbortSignal.abort(reason) }), reason);
+    await assert.rejects(client().command(["PING"], { signal: "now" }), { kind: "InvalidInput" });
+    assert.equal(closed.length, 6);
     hung.close();
+  });
+});
+
+describe("reads and replicas", () => {
+  it("see what was written, here and with the token elsewhere", async () => {
+    const server = await startServer(null, "--replica-lag", "3600000");
+    const [writer, reader, careless] = [{}, {}, { readYourWrites: false }].map((more) => new Client({ ...server, ...more }));
+    assert.equal(writer.syncToken(), null);
+    await writer.set("k", "v");
+    assert.equal(await writer.get("k"), "v");
+    assert.equal(await careless.get("k"), null);
+    assert.equal(careless.syncToken(), null);
+    reader.setSyncToken(writer.syncToken());
+    assert.equal(await reader.get("k"), "v");
+    await server.stop();
+  });
+});
+
+describe("subscriptions", () => {
+  it("show what is silent for too long as a gap", async () => {
+    const server = await startServer();
+    const news = await new Client({ ...server, idleTimeoutMs: 50 }).subscribe(["news"]);
+    const { type, error } = await news.next();
+    assert.deepEqual([type, error.kind], ["lost", "Timeout"]);
+    assert.deepEqual(await news.next(), { type: "resumed" });
+    news.close();
+    await server.stop();
+  });
+
+  it("watch the commands of a server", async () => {
+    const server = await startServer();
+    const client = new Client(server);
+    const commands = await client.monitor();
+    await client.set("k", "v");
+    assert.match((await commands.next()).payload, /"SET" "k" "v"$/i);
+    commands.close();
+    await server.stop();
   });
 });
 

@@ -55,10 +55,10 @@ export async function startRedis8() {
   return { url: `redis://127.0.0.1:${port}`, port, stop: () => stop(process) };
 }
 
-/** The local REST server; over an embedded engine, or over the Redis at a URL. */
-export async function startServer(redisUrl) {
+/** The local REST server, with these further options; over an embedded engine, or over the Redis at a URL. */
+export async function startServer(redisUrl, ...options) {
   const token = "token-of-the-tests";
-  const args = ["--port", "0", "--token", token, ...(redisUrl ? ["--redis", redisUrl] : [])];
+  const args = ["--port", "0", "--token", token, ...(redisUrl ? ["--redis", redisUrl] : []), ...options];
   const { process, match } = await start(SERVER, args, /^UPSTASH_REDIS_REST_URL=(.*)/);
   return { url: match[1], token, stop: () => stop(process) };
 }

@@ -1,11 +1,16 @@
 // Checked by tsc, not run: the types that users of the npm package see.
-import { Client, LlmPolicyStore, type EdgecaskError, type LlmPolicy, type Reply } from "../../pkg/node/edgecask.cjs";
+import { Cache, Client, LlmPolicyStore, type EdgecaskError, type LlmPolicy, type Reply } from "../../pkg/node/edgecask.cjs";
 
 const client = new Client({ url: "https://example.upstash.io", token: "token", timeoutMs: 1000 });
 const text: Promise<string | null> = client.get("k");
 const reply: Promise<Reply> = client.command(["SET", "k", 1, 2n, true, new Uint8Array()]);
 const items: Promise<(Reply | EdgecaskError)[]> = client.pipeline([["GET", "k"], ["INCR", "n"]]);
 const set: Promise<boolean> = client.set("k", "v", { ex: 60, nx: true });
+const sum: Promise<Reply> = client.eval("return ARGV[1]", ["k"], [1], { signal: AbortSignal.timeout(100), timeoutMs: 50 });
+const token: string | null = client.syncToken();
+
+const cache = new Cache(client, { l1: { ttlMs: 1000 } });
+const loaded: Promise<unknown> = cache.getOrLoad("k", { ttlSeconds: 60, tags: ["t"] }, async () => ({ n: 1 }));
 
 const policies = new LlmPolicyStore(client, {
   backing: {
@@ -21,7 +26,9 @@ const hits: number = policies.stats().hits;
 
 // @ts-expect-error: a client needs a token
 new Client({ url: "https://example.upstash.io" });
+// @ts-expect-error: no such option
+client.command(["PING"], { timeout: 50 });
 // @ts-expect-error: no such tier
 new LlmPolicyStore(client, { tier: "unimportant" });
 
-export { hits, items, policy, reply, set, text };
+export { hits, items, loaded, policy, reply, set, sum, text, token };
