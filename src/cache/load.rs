@@ -74,7 +74,7 @@ impl Cache {
         F: Future<Output = Result<T, E>> + MaybeSend,
     {
         let options = options.into();
-        platform::send(async move {
+        platform::send(|| async move {
             let load = async { load().await.map_err(Error::store) };
             if options.mode == Mode::Bypass {
                 return self.load_without_cache(within(&options, load)).await;

@@ -54,7 +54,7 @@ impl Cache {
         F: Future<Output = Result<T, E>> + MaybeSend + 'static,
     {
         let options = options.into();
-        platform::send(async move {
+        platform::send(|| async move {
             if options.mode == Mode::Bypass {
                 return self.get_or_load(key, options, load).await;
             }
@@ -78,7 +78,7 @@ impl Cache {
                 return self.resolve(key, seat, found, versions, &options, load).await;
             };
             let (cache, key) = (self.clone(), key.clone());
-            let loading = platform::send(async move {
+            let loading = platform::send(|| async move {
                 let seat = cache.seat(&key);
                 let others = Others::WaitForThem;
                 let terms = Terms { options: &options, versions, reachable: true, others };
@@ -90,7 +90,7 @@ impl Cache {
                 Either::Left((Err(error), _)) => Ok(self.serve_stale(value, &error)),
                 Either::Right((_, loading)) => {
                     self.shared.counters.stale();
-                    self.in_background(platform::send(async {
+                    self.in_background(platform::send(|| async {
                         report(loading.await);
                     }));
                     Ok(value)
@@ -107,7 +107,7 @@ impl Cache {
         versions: Versions,
         load: impl Future<Output = Result<T>> + MaybeSend + 'static,
     ) -> BoxFuture<'static, ()> {
-        platform::send(async move {
+        platform::send(|| async move {
             let seat = self.seat(&key);
             let others = Others::LeaveItToThem;
             let terms = Terms { options: &options, versions, reachable: true, others };

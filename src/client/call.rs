@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Client;
 use crate::command::Command;
-use crate::platform::{self, BoxFuture};
+use crate::platform::{self, BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
 
 /// A command on its way: a future of its reply. Nothing is sent until it is polled, and dropping it cancels the
@@ -58,7 +58,7 @@ impl<R> Call<R> {
             })
         }
         let reply: Option<BoxFuture<'static, Result<Value>>> = match (self.unsent, self.reply) {
-            (Some((client, command)), _) => Some(Box::pin(async move {
+            (Some((client, command)), _) => Some(boxed(|| async move {
                 let result = limited(limit, client.send(&command)).await;
                 result.map_err(|error| error.with_command(|| command.label()))
             })),
@@ -75,7 +75,7 @@ impl<R> Future for Call<R> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some((client, command)) = this.unsent.take() {
-            this.reply = Some(Box::pin(async move { client.send(&command).await }));
+            this.reply = Some(boxed(|| async move { client.send(&command).await }));
         }
         match &mut this.reply {
             Some(reply) => {

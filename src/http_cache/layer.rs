@@ -63,7 +63,7 @@ where
         // The one that is ready does the work.
         let ready = std::mem::replace(&mut self.inner, spare);
         let exchange = self.exchange.clone();
-        platform::send(exchange.run(ready, request))
+        platform::send(|| exchange.run(ready, request))
     }
 }
 
@@ -103,7 +103,7 @@ impl Exchange {
             Verdict::ServeAndRefresh(served) => {
                 let (head, body) = *served;
                 let again = self.clone().refresh(service.clone(), copy_of(&client), place, found);
-                self.cache.in_background(platform::send(again));
+                self.cache.in_background(platform::send(|| again));
                 return Ok(answer(head, body, &client, "hit; detail=stale"));
             }
             Verdict::Ask(stored) => stored,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::Layer;
 use crate::command::Command;
-use crate::platform::{BoxFuture, Instant};
+use crate::platform::{BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -147,7 +147,7 @@ impl WithBreaker {
     }
 
     fn guarded<'a, T: 'a>(&'a self, call: BoxFuture<'a, Result<T>>) -> BoxFuture<'a, Result<T>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let probe = self.circuit().admit(&self.settings, Instant::now())?;
             let mut passage = Passage { breaker: self, probe, ending: Ending::Dropped };
             let result = call.await;

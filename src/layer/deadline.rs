@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::Layer;
 use crate::command::Command;
-use crate::platform::{self, BoxFuture};
+use crate::platform::{self, BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -58,7 +58,7 @@ impl WithDeadline {
         limit: Duration,
         call: BoxFuture<'a, Result<T>>,
     ) -> BoxFuture<'a, Result<T>> {
-        Box::pin(async move {
+        boxed(|| async move {
             platform::timeout(limit, call).await.unwrap_or_else(|| {
                 Err(Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))
             })

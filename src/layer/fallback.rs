@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Layer;
 use crate::command::{Command, Resend};
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
@@ -104,17 +104,17 @@ impl Transport for WithFallback {
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         let commands = std::slice::from_ref(command);
-        Box::pin(self.either(commands, self.inner.send(command), || self.other.send(command)))
+        boxed(|| self.either(commands, self.inner.send(command), || self.other.send(command)))
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         let first = self.inner.pipeline(commands);
-        Box::pin(self.either(commands, first, || self.other.pipeline(commands)))
+        boxed(|| self.either(commands, first, || self.other.pipeline(commands)))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         let first = self.inner.transaction(commands);
-        Box::pin(self.either(commands, first, || self.other.transaction(commands)))
+        boxed(|| self.either(commands, first, || self.other.transaction(commands)))
     }
 
     /// Subscriptions stay with the first transport: they reconnect by themselves.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Layer;
 use crate::command::{Access, Command, KeyPositions};
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -192,21 +192,21 @@ impl Transport for Prefixing {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let reply = self.inner.send(&self.prefix.prefixed(command)?).await?;
             Ok(self.prefix.stripped(command.name(), reply))
         })
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let results = self.inner.pipeline(&self.all(commands)?).await?;
             Ok(self.all_stripped(commands, results))
         })
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let results = self.inner.transaction(&self.all(commands)?).await?;
             Ok(self.all_stripped(commands, results))
         })

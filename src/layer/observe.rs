@@ -5,7 +5,7 @@ use tracing::Instrument;
 
 use super::Layer;
 use crate::command::Command;
-use crate::platform::{BoxFuture, Instant};
+use crate::platform::{BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, Result, Value};
 
@@ -152,19 +152,19 @@ impl Transport for Observing {
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         let commands = std::slice::from_ref(command);
         let call = self.inner.send(command);
-        Box::pin(self.spanned(command.name(), commands, call, |result, _| result.as_ref().err()))
+        boxed(|| self.spanned(command.name(), commands, call, |result, _| result.as_ref().err()))
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.spanned("PIPELINE", commands, self.inner.pipeline(commands), item_error))
+        boxed(|| self.spanned("PIPELINE", commands, self.inner.pipeline(commands), item_error))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.spanned("MULTI", commands, self.inner.transaction(commands), item_error))
+        boxed(|| self.spanned("MULTI", commands, self.inner.transaction(commands), item_error))
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        Box::pin(self.spanned("SUBSCRIBE", &[], self.inner.subscribe(to), |_, _| None))
+        boxed(|| self.spanned("SUBSCRIBE", &[], self.inner.subscribe(to), |_, _| None))
     }
 
     fn sync_token(&self) -> Option<String> {

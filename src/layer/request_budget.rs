@@ -5,7 +5,7 @@ use async_lock::Semaphore;
 
 use super::Layer;
 use crate::command::Command;
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -112,19 +112,19 @@ impl Transport for WithBudget {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(self.within(self.inner.send(command)))
+        boxed(|| self.within(self.inner.send(command)))
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.within(self.inner.pipeline(commands)))
+        boxed(|| self.within(self.inner.pipeline(commands)))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.within(self.inner.transaction(commands)))
+        boxed(|| self.within(self.inner.transaction(commands)))
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        Box::pin(async move {
+        boxed(|| async move {
             self.spend()?;
             self.inner.subscribe(to).await
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Layer;
 use crate::command::{Command, Resend};
-use crate::platform::{self, BoxFuture};
+use crate::platform::{self, BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
@@ -177,7 +177,7 @@ impl WithRetry {
         commands: &'a [Command],
         call: impl Fn() -> BoxFuture<'a, Result<T>> + Send + 'a,
     ) -> BoxFuture<'a, Result<T>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let mut attempt = 1;
             loop {
                 let error = match call().await {

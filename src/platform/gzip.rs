@@ -58,7 +58,7 @@ mod sides {
 
     /// Packs bytes. The platform chooses the level.
     pub fn gzip(bytes: &[u8], _: u32) -> BoxFuture<'_, Result<Vec<u8>>> {
-        send(async move {
+        send(|| async move {
             let stream = CompressionStream::new("gzip").map_err(|_| failed())?;
             through(bytes, &stream, usize::MAX).await
         })
@@ -66,7 +66,7 @@ mod sides {
 
     /// Unpacks bytes that are no more than `limit`.
     pub fn gunzip(packed: &[u8], limit: usize) -> BoxFuture<'_, Result<Vec<u8>>> {
-        send(async move {
+        send(|| async move {
             let stream = DecompressionStream::new("gzip").map_err(|_| failed())?;
             through(packed, &stream, limit).await
         })

@@ -40,16 +40,35 @@ pub trait MaybeSync {}
 #[cfg(target_arch = "wasm32")]
 impl<T: ?Sized> MaybeSync for T {}
 
-/// Makes a future `Send` where the target has one thread, and asks for `Send` where it has many.
-#[cfg(not(target_arch = "wasm32"))]
-pub fn send<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
-    Box::pin(future)
+/// A future that is made in its box. `Box::pin` makes it beside the box, and copies all of it: a large future has little
+/// in it at first, and its copy costs more than the box.
+#[inline]
+pub fn boxed<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
+where
+    F: Future + Send + 'a,
+{
+    let place = Box::<F>::new_uninit();
+    Box::into_pin(Box::write(place, make()) as Box<_>)
 }
 
-/// Makes a future `Send` where the target has one thread, and asks for `Send` where it has many.
+/// As [`boxed`]; makes the future `Send` where the target has one thread, and asks for `Send` where it has many.
+#[cfg(not(target_arch = "wasm32"))]
+#[inline]
+pub fn send<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
+where
+    F: Future + Send + 'a,
+{
+    boxed(make)
+}
+
+/// As [`boxed`]; makes the future `Send` where the target has one thread, and asks for `Send` where it has many.
 #[cfg(target_arch = "wasm32")]
-pub fn send<'a, T>(future: impl Future<Output = T> + 'a) -> BoxFuture<'a, T> {
-    Box::pin(send_wrapper::SendWrapper::new(future))
+#[inline]
+pub fn send<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
+where
+    F: Future + 'a,
+{
+    boxed(|| send_wrapper::SendWrapper::new(make()))
 }
 
 /// As [`send`], for a stream.
@@ -107,7 +126,7 @@ pub fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
     #[cfg(not(target_arch = "wasm32"))]
     return Box::pin(tokio::time::sleep(duration));
     #[cfg(target_arch = "wasm32")]
-    return send(gloo_timers::future::sleep(duration));
+    return send(|| gloo_timers::future::sleep(duration));
 }
 
 /// The future's output, or `None` if `limit` passes first; the future is dropped then, which cancels its request.

@@ -23,15 +23,15 @@ trait DynStore<R: Record>: MaybeSend + MaybeSync {
 
 impl<R: Record, S: Store<R>> DynStore<R> for S {
     fn get<'a>(&'a self, id: &'a R::Id) -> BoxFuture<'a, Result<Option<R>>> {
-        platform::send(async move { Store::get(self, id).await.map_err(Error::store) })
+        platform::send(|| async move { Store::get(self, id).await.map_err(Error::store) })
     }
 
     fn set<'a>(&'a self, record: &'a R) -> BoxFuture<'a, Result<()>> {
-        platform::send(async move { Store::set(self, record).await.map_err(Error::store) })
+        platform::send(|| async move { Store::set(self, record).await.map_err(Error::store) })
     }
 
     fn delete<'a>(&'a self, id: &'a R::Id) -> BoxFuture<'a, Result<bool>> {
-        platform::send(async move { Store::delete(self, id).await.map_err(Error::store) })
+        platform::send(|| async move { Store::delete(self, id).await.map_err(Error::store) })
     }
 }
 

@@ -11,7 +11,7 @@ use futures_util::future::Shared;
 use self::footprint::Footprint;
 use super::Layer;
 use crate::command::Command;
-use crate::platform::{self, BoxFuture};
+use crate::platform::{self, BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -359,9 +359,9 @@ impl Transport for Gathering {
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         let is_text = || command.args().all(|arg| std::str::from_utf8(arg).is_ok());
         if !command.is_blocking() && (self.capabilities().binary_batches || is_text()) {
-            return Box::pin(async move { self.queue.join(command.clone()).reply().await });
+            return boxed(|| async move { self.queue.join(command.clone()).reply().await });
         }
-        Box::pin(async move {
+        boxed(|| async move {
             let alone = std::slice::from_ref(command);
             let mut replies = self.queue.by_themselves(Kind::Alone, alone).await?;
             replies.pop().unwrap_or_else(|| {
@@ -371,11 +371,11 @@ impl Transport for Gathering {
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.queue.by_themselves(Kind::Pipeline, commands))
+        boxed(|| self.queue.by_themselves(Kind::Pipeline, commands))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.queue.by_themselves(Kind::Transaction, commands))
+        boxed(|| self.queue.by_themselves(Kind::Transaction, commands))
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {

@@ -81,13 +81,15 @@ impl<B: AuthBackend> DynAuthBackend for B {
         user: &'a str,
         credential: &'a str,
     ) -> BoxFuture<'a, Result<Validation>> {
-        platform::send(async move {
+        platform::send(|| async move {
             AuthBackend::validate(self, user, credential).await.map_err(Error::store)
         })
     }
 
     fn revoke<'a>(&'a self, user: &'a str) -> BoxFuture<'a, Result<()>> {
-        platform::send(async move { AuthBackend::revoke(self, user).await.map_err(Error::store) })
+        platform::send(
+            || async move { AuthBackend::revoke(self, user).await.map_err(Error::store) },
+        )
     }
 }
 

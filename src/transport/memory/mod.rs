@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::engine::Engine;
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
-use crate::platform::{BoxFuture, unix_millis};
+use crate::platform::{BoxFuture, boxed, unix_millis};
 use crate::{Result, Value};
 
 /// A handle on an embedded engine. Clones share the same data; the data is gone when the last one is dropped.
@@ -104,20 +104,20 @@ impl Transport for MemoryTransport {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move { self.lock().run(command, unix_millis()) })
+        boxed(|| async move { self.lock().run(command, unix_millis()) })
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move {
+        boxed(|| async move {
             Ok(commands.iter().map(|command| self.lock().run(command, unix_millis())).collect())
         })
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move { self.lock().run_all(commands, unix_millis()) })
+        boxed(|| async move { self.lock().run_all(commands, unix_millis()) })
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        Box::pin(async move { Ok(self.lock().listeners.subscribe(to)) })
+        boxed(|| async move { Ok(self.lock().listeners.subscribe(to)) })
     }
 }

@@ -31,7 +31,7 @@ impl FetchClient {
 
 impl HttpClient for FetchClient {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        platform::send(async move {
+        platform::send(|| async move {
             let abort = AbortOnDrop::new()?;
             let response = fetch(&request, &abort).await?;
             // A body that nobody reads holds one of a Worker's few connections, so it is always read.
@@ -49,7 +49,7 @@ impl HttpClient for FetchClient {
     }
 
     fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
-        platform::send(async move {
+        platform::send(|| async move {
             let abort = AbortOnDrop::new()?;
             let response = fetch(&request, &abort).await?;
             let reader = match response.body() {

@@ -35,7 +35,7 @@ use self::sse::Topic;
 use self::sync_token::{SyncTokens, Ticket};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Access, Command, Resend};
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
 /// The transport over the Upstash REST API. It holds settings and, on native targets, a pool of connections; in a
@@ -343,7 +343,7 @@ impl Transport for RestTransport {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let (path, body) = encode::single(command)?;
             let commands = std::slice::from_ref(command);
             let (response, format) = self.negotiated(&path, body, commands).await?;
@@ -352,7 +352,7 @@ impl Transport for RestTransport {
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let (first, mut rest) = commands.split_at(self.part(commands));
             let mut results = self.pipeline_part(first).await?;
             while !rest.is_empty() {
@@ -374,7 +374,7 @@ impl Transport for RestTransport {
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let body = encode::batch(commands)?;
             let format = self.json();
             let response = self.post("/multi-exec", body, format, true).await?;

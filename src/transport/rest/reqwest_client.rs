@@ -5,7 +5,7 @@ use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::http_client::{HttpClient, HttpRequest, HttpResponse, HttpStream};
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result};
 
 /// How long making a connection may take; the whole call is the business of [`Deadline`](crate::layer::Deadline).
@@ -107,7 +107,7 @@ fn unfit<E>(_: E) -> Error {
 
 impl HttpClient for ReqwestClient {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let mut response = self.send(request).await?;
             let status = response.status().as_u16();
             let headers = std::mem::take(response.headers_mut());
@@ -122,7 +122,7 @@ impl HttpClient for ReqwestClient {
     }
 
     fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let response = self.send(request).await?;
             let status = response.status().as_u16();
             let body = stream::try_unfold(response, |mut response| async move {

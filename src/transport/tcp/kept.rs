@@ -16,32 +16,37 @@ pub(super) struct Kept {
     connecting: Mutex<u64>,
 }
 
-#[derive(Clone)]
 struct Numbered {
     number: u64,
     connection: MultiplexedConnection,
 }
 
-impl Kept {
-    /// Makes a call on the connection. A call fails when the connection does; the next one connects again.
-    pub(super) async fn call<T>(
-        &self,
-        connect: impl AsyncFnOnce() -> Result<MultiplexedConnection>,
-        call: impl AsyncFnOnce(MultiplexedConnection) -> redis::RedisResult<T>,
-    ) -> Result<T> {
-        let Numbered { number, connection } = match self.current() {
-            Some(current) => current,
-            // Rare and large: in a box it does not weigh on every call.
-            None => Box::pin(self.connect(connect)).await?,
-        };
-        let result = call(connection).await;
+/// The connection, for one call.
+pub(super) struct Held<'a> {
+    pub(super) connection: MultiplexedConnection,
+    number: u64,
+    kept: &'a Kept,
+}
+
+impl Held<'_> {
+    /// The result of the call. It fails when the connection does; the next call connects again.
+    pub(super) fn settle<T>(&self, result: redis::RedisResult<T>) -> Result<T> {
         if let Err(error) = &result
             && (error.is_unrecoverable_error() || error.code() == Some("READONLY"))
         {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            current.take_if(|current| current.number == number);
+            let mut current = self.kept.current.write().unwrap_or_else(PoisonError::into_inner);
+            current.take_if(|current| current.number == self.number);
         }
         result.map_err(error_from)
+    }
+}
+
+impl Kept {
+    /// The connection, if there is one.
+    pub(super) fn current(&self) -> Option<Held<'_>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let Numbered { number, connection } = current.as_ref()?;
+        Some(Held { connection: connection.clone(), number: *number, kept: self })
     }
 
     /// Lets the next call connect again.
@@ -49,23 +54,20 @@ impl Kept {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn current(&self) -> Option<Numbered> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn connect(
+    /// A new connection, unless somebody else makes one meanwhile.
+    pub(super) async fn connect(
         &self,
         connect: impl AsyncFnOnce() -> Result<MultiplexedConnection>,
-    ) -> Result<Numbered> {
+    ) -> Result<Held<'_>> {
         let mut number = self.connecting.lock().await;
-        // Somebody else may have connected while this one waited.
         if let Some(current) = self.current() {
             return Ok(current);
         }
         *number += 1;
-        let new = Numbered { number: *number, connection: connect().await? };
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(new.clone());
-        Ok(new)
+        let (number, connection) = (*number, connect().await?);
+        let new = Numbered { number, connection: connection.clone() };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        Ok(Held { connection, number, kept: self })
     }
 }
 

@@ -10,17 +10,16 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::aio::MultiplexedConnection;
 
 use self::cluster::Cluster;
 use self::convert::{error_from, line_from, message_from, packed, value_from};
-use self::kept::Kept;
+use self::kept::{Held, Kept};
 pub use self::options::TcpOptions;
 use self::options::Topology;
 use self::sentinel::Sentinel;
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::Command;
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
 
 /// The transport over TCP. It connects when the first command is sent, and again after the connection was lost; a
@@ -63,11 +62,20 @@ impl TcpTransport {
     ) -> Result<Vec<redis::Value>> {
         let replies = match &self.link {
             Link::Cluster(cluster) => cluster.transaction(pipeline, count).await,
-            _ => {
-                let call = async |mut connection: MultiplexedConnection| {
-                    connection.send_packed_commands(pipeline, 0, count).await
+            Link::Server { client, kept } => {
+                let mut held = match kept.current() {
+                    Some(held) => held,
+                    None => self.connect(client, kept).await?,
                 };
-                self.call(call).await
+                let replies = held.connection.send_packed_commands(pipeline, 0, count).await;
+                held.settle(replies)
+            }
+            Link::Sentinel(sentinel) => {
+                let watch = sentinel.watch();
+                let mut held = sentinel.hold().await?;
+                let replies = held.connection.send_packed_commands(pipeline, 0, count).await;
+                watch.disarm();
+                held.settle(replies)
             }
         }?;
         if replies.len() == count {
@@ -79,20 +87,14 @@ impl TcpTransport {
         ))
     }
 
-    /// Makes a call to the one server that there is, or to the primary.
-    async fn call<T>(
+    /// The one connection, for a call. Making it is rare and large: in a box it does not weigh on every call.
+    fn connect<'a>(
         &self,
-        call: impl AsyncFnOnce(MultiplexedConnection) -> redis::RedisResult<T>,
-    ) -> Result<T> {
-        match &self.link {
-            Link::Server { client, kept } => {
-                kept.call(async || kept::connect(client, self.connect_timeout).await, call).await
-            }
-            Link::Sentinel(sentinel) => sentinel.call(call).await,
-            Link::Cluster(_) => {
-                Err(Error::new(ErrorKind::Unsupported, "a cluster is no single server"))
-            }
-        }
+        client: &'a redis::Client,
+        kept: &'a Kept,
+    ) -> BoxFuture<'a, Result<Held<'a>>> {
+        let timeout = self.connect_timeout;
+        boxed(move || kept.connect(async move || kept::connect(client, timeout).await))
     }
 
     /// Sends a command that waits for data, on a connection of its own.
@@ -145,30 +147,30 @@ impl Transport for TcpTransport {
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         if command.is_blocking() {
-            return Box::pin(self.wait_for(command));
+            return boxed(|| self.wait_for(command));
         }
         match &self.link {
-            Link::Cluster(cluster) => Box::pin(cluster.send(command)),
-            Link::Server { client, kept } => Box::pin(async move {
-                let cmd = packed(command);
-                let connect = async || kept::connect(client, self.connect_timeout).await;
-                let call = async |mut connection: MultiplexedConnection| {
-                    connection.send_packed_command(&cmd).await
+            Link::Cluster(cluster) => boxed(|| cluster.send(command)),
+            Link::Server { client, kept } => boxed(|| async move {
+                let mut held = match kept.current() {
+                    Some(held) => held,
+                    None => self.connect(client, kept).await?,
                 };
-                value_from(kept.call(connect, call).await?)
+                let reply = held.connection.send_packed_command(&packed(command)).await;
+                value_from(held.settle(reply)?)
             }),
-            Link::Sentinel(sentinel) => Box::pin(async move {
-                let cmd = packed(command);
-                let call = async |mut connection: MultiplexedConnection| {
-                    connection.send_packed_command(&cmd).await
-                };
-                value_from(sentinel.call(call).await?)
+            Link::Sentinel(sentinel) => boxed(|| async move {
+                let watch = sentinel.watch();
+                let mut held = sentinel.hold().await?;
+                let reply = held.connection.send_packed_command(&packed(command)).await;
+                watch.disarm();
+                value_from(held.settle(reply)?)
             }),
         }
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move {
+        boxed(|| async move {
             if let Some(waits) = commands.iter().find(|command| command.is_blocking()) {
                 return Err(waits_in_batch(waits));
             }
@@ -185,7 +187,7 @@ impl Transport for TcpTransport {
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move {
+        boxed(|| async move {
             let mut pipeline = redis::Pipeline::with_capacity(commands.len() + 2);
             pipeline.add_command(redis::cmd("MULTI"));
             for command in commands {
@@ -209,7 +211,7 @@ impl Transport for TcpTransport {
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        Box::pin(async move {
+        boxed(|| async move {
             if *to == Subscription::Monitor {
                 let client = self.one_server().await?;
                 let monitor = client.get_async_monitor().await.map_err(error_from)?;

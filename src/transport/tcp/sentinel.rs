@@ -1,11 +1,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::sentinel::SentinelClient;
 use tokio::sync::Mutex;
 
-use super::kept::{self, Kept};
+use super::kept::{self, Held, Kept};
 use crate::{Error, ErrorKind, Result};
 
 /// The primary that some sentinels name. It is asked for again when the connection is lost, when a call was given up (by
@@ -28,19 +27,21 @@ impl Sentinel {
         }
     }
 
-    /// Makes a call to the primary.
-    pub(super) async fn call<T>(
-        &self,
-        call: impl AsyncFnOnce(MultiplexedConnection) -> redis::RedisResult<T>,
-    ) -> Result<T> {
+    /// The connection to the primary.
+    pub(super) async fn hold(&self) -> Result<Held<'_>> {
         if self.suspect.swap(false, Ordering::Relaxed) {
             self.kept.forget();
         }
-        let mut given_up = SuspectOnDrop { suspect: &self.suspect, armed: true };
+        if let Some(held) = self.kept.current() {
+            return Ok(held);
+        }
         let connect = async || kept::connect(&self.primary().await?, self.connect_timeout).await;
-        let result = self.kept.call(connect, call).await;
-        given_up.armed = false;
-        result
+        Box::pin(self.kept.connect(connect)).await
+    }
+
+    /// Tells, unless it is disarmed, that a call was given up.
+    pub(super) fn watch(&self) -> SuspectOnDrop<'_> {
+        SuspectOnDrop { suspect: &self.suspect, armed: true }
     }
 
     /// The primary of this moment.
@@ -53,9 +54,15 @@ impl Sentinel {
     }
 }
 
-struct SuspectOnDrop<'a> {
+pub(super) struct SuspectOnDrop<'a> {
     suspect: &'a AtomicBool,
     armed: bool,
+}
+
+impl SuspectOnDrop<'_> {
+    pub(super) fn disarm(mut self) {
+        self.armed = false;
+    }
 }
 
 impl Drop for SuspectOnDrop<'_> {
