@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use quick_cache::DefaultHashBuilder;
 use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
 
 use super::format::Entry;
@@ -79,18 +80,16 @@ struct Weighter;
 impl quick_cache::Weighter<String, Held> for Weighter {
     fn weight(&self, key: &String, held: &Held) -> u64 {
         // What the map itself and the entry take, about.
-        const OVERHEAD: u64 = 224;
+        const OVERHEAD: u64 = 280;
         const TAG: u64 = 96;
-        let tags = held
-            .entry
-            .tags
-            .iter()
-            .map(|(tag, version)| TAG + tag.len() as u64 + version.len() as u64);
+        let tags = held.entry.tags.iter();
+        let tags = tags.map(|(tag, version)| TAG + tag.len() as u64 + version.len() as u64);
         OVERHEAD + key.len() as u64 + held.entry.payload.len() as u64 + tags.sum::<u64>()
     }
 }
 
-type Entries = QuickCache<String, Held, Weighter, RandomState, DefaultLifecycle<String, Held>>;
+type Entries =
+    QuickCache<String, Held, Weighter, DefaultHashBuilder, DefaultLifecycle<String, Held>>;
 
 pub(super) struct L1 {
     entries: Entries,
@@ -116,7 +115,7 @@ impl L1 {
                 items,
                 options.bytes,
                 Weighter,
-                RandomState::new(),
+                DefaultHashBuilder::default(),
                 DefaultLifecycle::default(),
             ),
             ttl: options.ttl,
@@ -155,7 +154,7 @@ impl L1 {
     }
 
     /// Keeps an entry that was read in this generation, for `ttl` at the most.
-    pub(super) fn put(&self, key: &Key, entry: Entry, generation: u64, ttl: Option<Duration>) {
+    pub(super) fn put(&self, key: &Key, entry: &Entry, generation: u64, ttl: Option<Duration>) {
         let mut ttl = ttl.map_or(self.ttl, |ttl| ttl.min(self.ttl));
         if let Some(until) = entry.fresh_until {
             ttl = ttl.min(Duration::from_millis(until.saturating_sub(unix_millis())));
@@ -164,7 +163,10 @@ impl L1 {
             && !ttl.is_zero()
             && self.generation() == generation
         {
-            let held = Held { entry: Arc::new(entry), expires_at, generation };
+            // A part of a larger answer would keep all of it.
+            let payload = Bytes::copy_from_slice(&entry.payload);
+            let entry = Arc::new(Entry { payload, ..entry.clone() });
+            let held = Held { entry, expires_at, generation };
             self.entries.insert(key.as_str().to_owned(), held);
             // An invalidation in between may have come too early for this entry.
             if self.generation() != generation {
@@ -208,5 +210,30 @@ impl fmt::Debug for L1 {
             .field("entries", &self.entries.len())
             .field("bytes", &self.entries.weight())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Codec;
+
+    #[test]
+    fn a_small_part_of_an_answer_does_not_keep_all_of_it() {
+        let answer = Arc::new([b'v'; 4096]);
+        let part = Bytes::from_owner(Answer(Arc::clone(&answer))).slice(..4);
+        let l1 = L1::new(L1Options::new());
+        let key = Key::verbatim("k").unwrap();
+        l1.put(&key, &Entry::plain(Codec::Raw, part), 0, None);
+        assert_eq!(l1.get(&key).unwrap().payload, "vvvv");
+        assert_eq!(Arc::strong_count(&answer), 1);
+    }
+
+    struct Answer(Arc<[u8; 4096]>);
+
+    impl AsRef<[u8]> for Answer {
+        fn as_ref(&self) -> &[u8] {
+            &*self.0
+        }
     }
 }

@@ -298,7 +298,7 @@ impl Cache {
             tick();
             stored = self.store_loaded(key, &permit.lease, &entry, kept.millis()?).await?;
             if stored && let Some(l1) = &self.shared.l1 {
-                l1.put(key, entry, generation, fresh);
+                l1.put(key, &entry, generation, fresh);
             }
         }
         Ok(Some(Loaded { value, payload: Some(payload), stored }))

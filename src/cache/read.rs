@@ -222,7 +222,7 @@ impl Cache {
             let Ok(found) = entry else { continue };
             found.take_if(|entry| !self.counts(entry, &versions));
             if let (Some(l1), Some(entry)) = (&self.shared.l1, found) {
-                l1.put(key, entry.clone(), generation, None);
+                l1.put(key, entry, generation, None);
             }
         }
         Ok((entries, versions))
