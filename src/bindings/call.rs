@@ -22,21 +22,45 @@ pub(super) async fn limited<T>(
             Err(Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))
         })
     };
-    let Some(signal) = convert::option(options, "signal") else {
-        return call.await.map_err(convert::error);
-    };
-    let signal: AbortSignal = signal
-        .dyn_into()
-        .map_err(|_| convert::error(convert::invalid("signal is an AbortSignal")))?;
+    match signal_of(options)? {
+        None => call.await.map_err(convert::error),
+        Some(signal) => match unless_aborted(&signal, call).await? {
+            Some(result) => result.map_err(convert::error),
+            None => Err(signal.reason()),
+        },
+    }
+}
+
+/// Something that goes on until its signal aborts, which is no error.
+pub(super) async fn until_aborted(
+    options: &JsValue,
+    work: impl Future<Output = Result<()>>,
+) -> Result<(), JsValue> {
+    match signal_of(options)? {
+        None => work.await.map_err(convert::error),
+        Some(signal) => {
+            let ended = unless_aborted(&signal, work).await?;
+            ended.unwrap_or(Ok(())).map_err(convert::error)
+        }
+    }
+}
+
+fn signal_of(options: &JsValue) -> Result<Option<AbortSignal>, JsValue> {
+    let signal = convert::option(options, "signal").map(JsValue::dyn_into).transpose();
+    signal.map_err(|_| convert::error(convert::invalid("signal is an AbortSignal")))
+}
+
+/// What a future gives; `None` if the signal aborts before.
+async fn unless_aborted<T>(
+    signal: &AbortSignal,
+    future: impl Future<Output = T>,
+) -> Result<Option<T>, JsValue> {
     if signal.aborted() {
-        return Err(signal.reason());
+        return Ok(None);
     }
     let (abort, registration) = AbortHandle::new_pair();
-    let _listening = Listener::new(&signal, abort)?;
-    match Abortable::new(call, registration).await {
-        Ok(result) => result.map_err(convert::error),
-        Err(_) => Err(signal.reason()),
-    }
+    let _listening = Listener::new(signal, abort)?;
+    Ok(Abortable::new(future, registration).await.ok())
 }
 
 /// Aborts a call when its signal does; it stops listening when it is dropped.

@@ -4,6 +4,7 @@ mod cache;
 mod call;
 mod client;
 mod convert;
+mod keyspace;
 mod stores;
 mod subscriber;
 

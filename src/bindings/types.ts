@@ -113,8 +113,15 @@ export interface CacheOptions {
   tier?: "critical" | "important" | "best-effort";
   /** Stores values as plain JSON always: no packing, no tags, nothing stale. Default: false. */
   plain?: boolean;
-  /** From how many bytes values are packed by gzip. Default: 1024. */
+  /** Whether large values are packed by gzip. Default: true. */
+  compress?: boolean;
+  /** From how many bytes they are. Default: 1024. */
   compressionThreshold?: number;
+  /**
+   * Seals values by XChaCha20-Poly1305, and reads none that is not sealed. The first key seals; the others open what was
+   * sealed with them. Each is 32 bytes. Default: not sealed.
+   */
+  sealingKeys?: { id: string; key: Uint8Array }[];
   /** A first tier in this process's memory. Default: none. */
   l1?: { /** Default: 5000. */ ttlMs?: number; /** Default: 16 MB. */ bytes?: number };
   /**
@@ -122,6 +129,12 @@ export interface CacheOptions {
    * Default: false.
    */
   coalesce?: boolean;
+  /** How long a load may take and still have its value stored. Default: 10000. */
+  leaseMs?: number;
+  /** How long a miss waits for the value that another process is loading. Default: 1000. */
+  leaseWaitMs?: number;
+  /** The channel that tells the first tiers of other processes what to forget; they call followInvalidations(). Default: none. */
+  bus?: string;
   /** A tag that every entry carries, so that clear() is one command. */
   generation?: string;
   /** The parts that all keys begin with, for clear() without a generation. */
@@ -150,6 +163,43 @@ export interface LoadOptions extends EntryOptions {
   earlyRefresh?: number;
   /** "refresh" loads and stores; "bypass" only loads. */
   mode?: "refresh" | "bypass";
+}
+
+export interface WarmOptions extends LoadOptions {
+  /** How many loads may be under way at a time. Default: 4. */
+  concurrency?: number;
+  /** How many loads may begin in a second. Default: no limit. */
+  perSecond?: number;
+  /** After how many failures in a row the rest is left. Default: 10. */
+  giveUpAfter?: number;
+  /** Is told after each key how far it has come. */
+  onProgress?: (warmed: Warmed) => void;
+}
+
+/** What warming has come to. */
+export interface Warmed {
+  done: number;
+  succeeded: number;
+  failed: number;
+  /** Too many loads failed in a row. */
+  givenUp: boolean;
+}
+
+/** How many keys of a sample are in which namespace. */
+export interface KeyDistribution {
+  sampled: number;
+  /** Whether those were all keys of the database. */
+  complete: boolean;
+  namespaces: Record<string, number>;
+}
+
+export interface ServerStats {
+  memoryUsed: number | null;
+  connectedClients: number | null;
+  totalCommandsProcessed: number | null;
+  keyspaceHits: number | null;
+  keyspaceMisses: number | null;
+  evictedKeys: number | null;
 }
 
 /** How long something took. */

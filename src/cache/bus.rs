@@ -31,27 +31,30 @@ pub(super) fn sender() -> String {
 
 impl Cache {
     /// What to tell the others about these keys; `None` if there is no bus.
-    pub(super) fn announcement(&self, keys: &[Key]) -> Option<(&'static str, String)> {
+    pub(super) fn announcement<'a>(&'a self, keys: &'a [Key]) -> Option<(&'a str, String)> {
         let keys = keys.iter().map(|key| key.as_str().into()).collect();
         self.message(|message| message.keys = keys)
     }
 
     /// What to tell the others about these tags.
-    pub(super) fn announcement_of_tags(&self, tags: &[String]) -> Option<(&'static str, String)> {
+    pub(super) fn announcement_of_tags<'a>(
+        &'a self,
+        tags: &'a [String],
+    ) -> Option<(&'a str, String)> {
         let tags = tags.iter().map(|tag| tag.as_str().into()).collect();
         self.message(|message| message.tags = tags)
     }
 
     /// What to tell the others when everything may have changed.
-    pub(super) fn announcement_of_all(&self) -> Option<(&'static str, String)> {
+    pub(super) fn announcement_of_all(&self) -> Option<(&str, String)> {
         self.message(|message| message.all = true)
     }
 
     fn message<'a>(
         &'a self,
         about: impl FnOnce(&mut Invalidation<'a>),
-    ) -> Option<(&'static str, String)> {
-        let channel = self.options().bus?;
+    ) -> Option<(&'a str, String)> {
+        let channel = self.options().bus.as_deref()?;
         let from = self.shared.sender.as_str().into();
         let mut message =
             Invalidation { v: VERSION, from, keys: Vec::new(), tags: Vec::new(), all: false };
@@ -80,7 +83,7 @@ impl Cache {
     /// # Errors
     /// [`ErrorKind::Config`] without a bus or a first tier; what ends the subscription for good.
     pub async fn follow_invalidations(&self) -> Result<()> {
-        let (Some(channel), Some(l1)) = (self.options().bus, &self.shared.l1) else {
+        let (Some(channel), Some(l1)) = (self.options().bus.clone(), &self.shared.l1) else {
             return Err(Error::new(
                 ErrorKind::Config,
                 "there is nothing to follow: set CacheOptions::bus and CacheOptions::l1",

@@ -1,11 +1,14 @@
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::Cache;
 use crate::Result;
 use crate::command::keys::{Cursor, KeyCommands, ScanOptions};
 
 /// How many keys of a sample are in which namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct KeyDistribution {
     /// How many keys were looked at.

@@ -37,7 +37,7 @@ pub struct CacheOptions {
     pub(super) lease_wait: Duration,
     pub(super) coalesce: bool,
     pub(super) l1: Option<L1Options>,
-    pub(super) bus: Option<&'static str>,
+    pub(super) bus: Option<String>,
     pub(super) keyspace: Option<Keyspace>,
     pub(super) generation: Option<String>,
 }
@@ -137,8 +137,8 @@ impl CacheOptions {
     /// [`Cache::follow_invalidations`](super::Cache::follow_invalidations). It costs a PUBLISH in the round trip of each
     /// write. Default: none.
     #[must_use]
-    pub fn bus(mut self, channel: &'static str) -> Self {
-        self.bus = Some(channel);
+    pub fn bus(mut self, channel: impl Into<String>) -> Self {
+        self.bus = Some(channel.into());
         self
     }
 

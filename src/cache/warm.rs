@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use serde::Serialize;
 
 use super::{Cache, Cached, LoadOptions};
 use crate::platform::{self, Instant, Local, MaybeSend, MaybeSync};
@@ -39,7 +40,8 @@ trait OnProgress: Fn(Warmed) + MaybeSend + MaybeSync {}
 impl<F: Fn(Warmed) + MaybeSend + MaybeSync> OnProgress for F {}
 
 /// What warming has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Warmed {
     /// How many keys are done, of whatever end.

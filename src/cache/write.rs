@@ -196,7 +196,7 @@ impl Cache {
     pub(super) fn announce(
         &self,
         pipeline: &Pipeline,
-        message: Option<(&'static str, String)>,
+        message: Option<(&str, String)>,
     ) -> Option<Slot<u64>> {
         message.map(|(channel, message)| pipeline.publish(channel, message))
     }

@@ -1,5 +1,6 @@
 //! The caching decorator: reads go through the cache, writes go to the backing store and invalidate.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl<R: Record, S: Store<R>> DynStore<R> for S {
 
 /// What a write does to the cached record, after it went to the backing store (the three patterns of multi-instance
 /// caching).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnWrite {
     /// Deletes it; the next read loads the new one. Pattern 1, right for nearly all.
@@ -48,7 +49,7 @@ pub enum OnWrite {
     Update,
     /// Deletes it, and tells the first tiers of other processes on this channel; see [`StoreConfig::l1`] and
     /// [`CachingStore::follow_invalidations`]. Pattern 3.
-    Publish(&'static str),
+    Publish(Cow<'static, str>),
 }
 
 /// What a caching store is made of.
@@ -198,8 +199,8 @@ impl<R: Record> CachingStore<R> {
         if let Some(l1) = config.l1 {
             options = options.l1(l1);
         }
-        if let OnWrite::Publish(channel) = config.on_write {
-            options = options.bus(channel);
+        if let OnWrite::Publish(channel) = &config.on_write {
+            options = options.bus(channel.as_ref());
         }
         Ok(Self {
             backing: config
@@ -276,7 +277,7 @@ impl<R: Record> CachingStore<R> {
         let id = record.id();
         self.key(&id)?;
         let written = self.backing.set(record).await;
-        if let (Ok(()), Some(cache), OnWrite::Update) = (&written, &self.cache, self.on_write) {
+        if let (Ok(()), Some(cache), OnWrite::Update) = (&written, &self.cache, &self.on_write) {
             return cache.set(&self.key(&id)?, record, self.options.entry.clone()).await;
         }
         // Also after an error: nobody knows whether the write took place.

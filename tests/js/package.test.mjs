@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { Cache, Client, LlmPolicyStore } from "../../pkg/node/edgecask.cjs";
+import { Cache, Client, Keyspace, LlmPolicyStore, Usage } from "../../pkg/node/edgecask.cjs";
 import { ask, startRedis, startServer } from "./servers.mjs";
 
 for (const [name, start] of [
@@ -99,6 +99,12 @@ for (const [name, start] of [
       for (const sum of [20, 40]) assert.deepEqual(await client.eval(script, ["s"], [20]), ["s", "20", sum]);
       await assert.rejects(client.eval("return redis.call('NOSUCHCOMMAND')", [], []), { kind: "Server" });
       await client.del(["s"]);
+    });
+
+    it("tells what the server says of itself", async () => {
+      const { totalCommandsProcessed, connectedClients } = await new Cache(client).serverStats();
+      if (redis) assert.ok(totalCommandsProcessed > 0 && connectedClients > 0);
+      else assert.deepEqual([totalCommandsProcessed, connectedClients], [null, null]);
     });
 
     it("keeps to its prefix, and to its number of requests", async () => {
@@ -345,6 +351,79 @@ describe("the cache", () => {
     await assert.rejects(cache.getOrLoad("k", { ttlSeconds: 60, mode: "odd" }, failing), { kind: "InvalidInput" });
     assert.equal(await cache.getOrLoad("k", { ttlSeconds: 60, mode: "refresh" }, () => "newer"), "newer");
     assert.equal(await cache.get("k"), "newer");
+  });
+
+  it("stores many at once, under keys that are built", async () => {
+    const cache = new Cache(Client.memory());
+    const users = new Keyspace(["prod", "acme"]).join(["user"]);
+    assert.equal(users.key("a:*"), "prod:acme:user:a%3A%2A");
+    assert.equal(users.key("1", "name"), "prod:acme:user:1:name");
+    assert.equal(users.pattern(), "prod:acme:user:*");
+    assert.throws(() => users.key(""), { kind: "InvalidInput" });
+    await cache.setMany({ [users.key("1")]: "Ada", [users.key("2")]: { name: "Grace" }, other: null }, 60);
+    assert.deepEqual(await cache.getMany([users.key("1"), users.key("2"), "other"]), ["Ada", { name: "Grace" }, null]);
+    const { complete, namespaces, sampled } = await cache.keyDistribution(2, 1000);
+    assert.deepEqual([complete, namespaces, sampled], [true, { "": 1, "prod:acme": 2 }, 3]);
+    assert.equal(await cache.deleteMatching(users.pattern()), 2);
+    await assert.rejects(cache.setMany({ k: () => 1 }, 60), { kind: "InvalidInput" });
+  });
+
+  it("seals what it stores, and keeps what is not to be packed", async () => {
+    const client = Client.memory();
+    const [first, second] = [1, 2].map((byte) => new Uint8Array(32).fill(byte));
+    const old = new Cache(client, { sealingKeys: [{ id: "old", key: first }] });
+    await old.set("k", "secret", 60);
+    assert.match(await client.get("k"), /^edgecask\/1 .*"key":"old"/);
+    assert.ok(!(await client.get("k")).includes("secret"));
+    const sealingKeys = [{ id: "new", key: second }, { id: "old", key: first }];
+    const rotated = new Cache(client, { sealingKeys });
+    assert.equal(await rotated.get("k"), "secret");
+    await rotated.set("k", "newer", 60);
+    await assert.rejects(old.get("k"), { kind: "Codec", message: /'new'/ });
+    await assert.rejects(new Cache(client).get("k"), { kind: "Codec" });
+    for (const wrong of ["x", [], [{ id: "a", key: new Uint8Array(31) }]]) {
+      assert.throws(() => new Cache(client, { sealingKeys: wrong }), { kind: "InvalidInput" });
+    }
+    await new Cache(client, { compress: false }).set("k", "x".repeat(5000), 60);
+    assert.equal((await client.get("k")).length, 5002);
+  });
+
+  it("follows what others invalidate", async () => {
+    const server = await startServer();
+    const options = { bus: "invalidations", l1: { ttlMs: 3600000 } };
+    const [here, there] = [1, 2].map(() => new Cache(new Client(server), options));
+    const controller = new AbortController();
+    const following = here.followInvalidations({ signal: controller.signal });
+    while ((await ask(server, "PUBSUB", "NUMSUB", "invalidations"))[1] === 0);
+    await there.set("k", 1, 60);
+    assert.equal(await here.get("k"), 1);
+    await there.set("k", 2, 60);
+    while ((await here.get("k")) === 1);
+    assert.equal(await here.get("k"), 2);
+    controller.abort();
+    await following;
+    await assert.rejects(new Cache(new Client(server)).followInvalidations(), { kind: "Config" });
+    await server.stop();
+  });
+
+  it("is warmed with what is used", async () => {
+    const client = Client.memory();
+    const [cache, users] = [new Cache(client), new Keyspace(["user"])];
+    const usage = new Usage(client, users, 10);
+    for (const id of ["ada", "grace", "ada"]) await usage.record(id);
+    assert.deepEqual(await usage.mostUsed(1), ["ada"]);
+    const keys = (await usage.mostRecent(10)).map((id) => users.key(id));
+    const progress = [];
+    const options = { ttlSeconds: 60, concurrency: 1, perSecond: 1000, onProgress: ({ done }) => progress.push(done) };
+    const warmed = await cache.warm(keys, options, async (key) => `the ${key}`);
+    assert.deepEqual(warmed, { done: 2, succeeded: 2, failed: 0, givenUp: false });
+    assert.deepEqual([progress, await cache.get("user:ada")], [[1, 2], "the user:ada"]);
+    const failing = await cache.warm(["a", "b", "c"], { ttlSeconds: 60, giveUpAfter: 2, concurrency: 1 }, () => {
+      throw new Error("away");
+    });
+    assert.deepEqual(failing, { done: 2, succeeded: 0, failed: 2, givenUp: true });
+    await usage.clear();
+    assert.deepEqual(await usage.mostUsed(1), []);
   });
 
   it("is cleared", async () => {

@@ -52,7 +52,7 @@ async fn an_update_makes_the_next_read_a_hit() {
     let acme = "acme".to_owned();
     for (on_write, reads) in [(OnWrite::Invalidate, 2), (OnWrite::Update, 1)] {
         let database = Database::default();
-        let policies = store(&database, redis.client(), on_write, Duration::ZERO);
+        let policies = store(&database, redis.client(), on_write.clone(), Duration::ZERO);
         assert_eq!(policies.get(&acme).await.unwrap(), Some(policy(0)));
         policies.set(&policy(1)).await.unwrap();
         assert_eq!(policies.get(&acme).await.unwrap(), Some(policy(1)));
@@ -68,8 +68,9 @@ async fn a_message_makes_other_processes_forget() {
     let redis = RedisServer::start();
     let (database, acme) = (Database::default(), "acme".to_owned());
     let hour = Duration::from_secs(3600);
-    let [one, other] = [0; 2]
-        .map(|_| store(&database, redis.client(), OnWrite::Publish("cache:invalidate"), hour));
+    let [one, other] = [0; 2].map(|_| {
+        store(&database, redis.client(), OnWrite::Publish("cache:invalidate".into()), hour)
+    });
     let follower = other.clone();
     let following = tokio::spawn(async move { follower.follow_invalidations().await });
     let watcher = redis.client();

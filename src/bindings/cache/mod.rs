@@ -1,16 +1,19 @@
-use std::time::Duration;
+//! The cache, in JavaScript.
 
-use js_sys::{Array, Function, JSON, Promise};
+mod options;
+mod warm;
+
+use js_sys::{Array, Function, JSON, Object, Promise};
 use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
+use self::options::{cache_options, entry_options, load_options};
+use super::call;
 use super::client::JsClient;
 use super::convert;
-use crate::cache::{
-    Cache, CacheOptions, Compression, EntryOptions, Form, L1Options, LoadOptions, Ttl,
-};
-use crate::{BoxError, Key, Keyspace, Pattern, Result};
+use crate::cache::{Cache, ServerStats};
+use crate::{BoxError, Key, Pattern, Result};
 
 /// A cache of JSON values: loaded when they are missing, by one caller at a time; stored packed, tagged, or to be served
 /// stale.
@@ -80,6 +83,26 @@ impl JsCache {
         set.await.map_err(convert::error)
     }
 
+    /// Stores the values of an object under its keys, in one round trip.
+    #[wasm_bindgen(js_name = setMany)]
+    pub async fn set_many(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Record<string, unknown>")] entries: Object,
+        #[wasm_bindgen(unchecked_param_type = "number | EntryOptions")] options: JsValue,
+    ) -> Result<(), JsValue> {
+        let set = async {
+            let entries = Object::entries(&entries).into_iter().map(|entry| {
+                let entry = Array::from(&entry);
+                let key = entry.get(0).as_string().unwrap_or_default();
+                Ok((Key::verbatim(key)?, json(&entry.get(1))?))
+            });
+            let entries = entries.collect::<Result<Vec<(Key, Json)>>>()?;
+            let entries = entries.iter().map(|(key, value)| (key, value));
+            self.0.set_many(entries, entry_options(&options)?).await
+        };
+        set.await.map_err(convert::error)
+    }
+
     /// The value of a key; if it is not cached, what `load` gives, which is stored. `options` is its time to live in
     /// seconds, or more than that.
     #[wasm_bindgen(js_name = getOrLoad, unchecked_return_type = "any")]
@@ -91,12 +114,7 @@ impl JsCache {
     ) -> Result<JsValue, JsValue> {
         let found = async {
             let (key, options) = (Key::verbatim(key)?, load_options(&options)?);
-            let load = || async move {
-                let thrown = |error: JsValue| convert::exception(&error);
-                let loading = load.call0(&JsValue::UNDEFINED).map_err(thrown)?;
-                let value = JsFuture::from(Promise::resolve(&loading)).await.map_err(thrown)?;
-                Ok::<_, BoxError>(json(&value)?)
-            };
+            let load = || async move { loaded(load.call0(&JsValue::UNDEFINED)).await };
             self.0.get_or_revalidate::<Json, _, _>(&key, options, load).await
         };
         parse(Some(found.await.map_err(convert::error)?))
@@ -127,6 +145,33 @@ impl JsCache {
         self.0.clear().await.map_err(convert::error)
     }
 
+    /// Follows what other processes invalidate, by the option `bus`, and forgets it in the first tier. It goes on until the
+    /// signal aborts; rejects with what ends the subscription for good.
+    #[wasm_bindgen(js_name = followInvalidations)]
+    pub async fn follow_invalidations(
+        &self,
+        #[wasm_bindgen(unchecked_optional_param_type = "{ signal?: AbortSignal }")]
+        options: JsValue,
+    ) -> Result<(), JsValue> {
+        let cache = self.0.clone();
+        call::until_aborted(&options, async { cache.follow_invalidations().await }).await
+    }
+
+    /// How the keys of the database are distributed over namespaces, which are the first `parts` of each key; of `sample`
+    /// keys.
+    #[wasm_bindgen(js_name = keyDistribution, unchecked_return_type = "KeyDistribution")]
+    pub async fn key_distribution(&self, parts: u32, sample: u32) -> Result<JsValue, JsValue> {
+        let found = self.0.key_distribution(parts as usize, u64::from(sample)).await;
+        found.and_then(|found| convert::to_js(&found)).map_err(convert::error)
+    }
+
+    /// What the server says of itself (INFO). What it does not say is `null`.
+    #[wasm_bindgen(js_name = serverStats, unchecked_return_type = "ServerStats")]
+    pub async fn server_stats(&self) -> Result<JsValue, JsValue> {
+        let stats = ServerStats::of(self.0.client()).await;
+        stats.and_then(|stats| convert::to_js(&stats)).map_err(convert::error)
+    }
+
     /// Whether the cache answers. Never rejects because of the cache.
     #[wasm_bindgen(unchecked_return_type = "Health")]
     pub async fn health(&self) -> Result<JsValue, JsValue> {
@@ -155,6 +200,14 @@ fn verbatim(keys: Vec<String>) -> Result<Vec<Key>> {
     keys.into_iter().map(Key::verbatim).collect()
 }
 
+/// What a loader gave, at once or as a promise.
+async fn loaded(given: Result<JsValue, JsValue>) -> Result<Json, BoxError> {
+    let thrown = |error: JsValue| convert::exception(&error);
+    let loading = given.map_err(thrown)?;
+    let value = JsFuture::from(Promise::resolve(&loading)).await.map_err(thrown)?;
+    Ok(json(&value)?)
+}
+
 fn json(value: &JsValue) -> Result<Json> {
     let none = || convert::invalid("a value is something that JSON can hold");
     let text = JSON::stringify(value).ok().and_then(|text| text.as_string()).ok_or_else(none)?;
@@ -163,110 +216,4 @@ fn json(value: &JsValue) -> Result<Json> {
 
 fn parse(found: Option<Json>) -> Result<JsValue, JsValue> {
     found.map_or(Ok(JsValue::UNDEFINED), |json| JSON::parse(json.get()))
-}
-
-fn texts(options: &JsValue, name: &str, message: &'static str) -> Result<Vec<String>> {
-    let Some(list) = convert::option(options, name) else {
-        return Ok(Vec::new());
-    };
-    let invalid = || convert::invalid(message);
-    let list = list.dyn_into::<Array>().map_err(|_| invalid())?;
-    list.iter().map(|text| text.as_string().ok_or_else(invalid)).collect()
-}
-
-fn cache_options(options: &JsValue) -> Result<CacheOptions> {
-    let mut cache = CacheOptions::new();
-    if let Some(tier) = convert::tier(options)? {
-        cache = cache.tier(tier);
-    }
-    if convert::option(options, "plain").is_some_and(|yes| yes.is_truthy()) {
-        cache = cache.form(Form::Plain);
-    }
-    if convert::option(options, "coalesce").is_some_and(|yes| yes.is_truthy()) {
-        cache = cache.coalesce(true);
-    }
-    if let Some(tag) = convert::option(options, "generation").and_then(|tag| tag.as_string()) {
-        cache = cache.generation(tag);
-    }
-    let parts = texts(options, "keyspace", "keyspace is a list of strings, its parts")?;
-    if !parts.is_empty() {
-        cache = cache.keyspace(Keyspace::new(parts)?);
-    }
-    let message = "compressionThreshold is a whole number above 0: bytes";
-    if let Some(threshold) = convert::positive(options, "compressionThreshold", message)? {
-        let threshold = usize::try_from(threshold).unwrap_or(usize::MAX);
-        cache = cache.compression(Compression::gzip().threshold(threshold));
-    }
-    if let Some(l1) = convert::option(options, "l1") {
-        let mut own = L1Options::new();
-        let message = "l1.ttlMs and l1.bytes are whole numbers above 0";
-        if let Some(millis) = convert::positive(&l1, "ttlMs", message)? {
-            own = own.ttl(Duration::from_millis(millis));
-        }
-        if let Some(bytes) = convert::positive(&l1, "bytes", message)? {
-            own = own.bytes(bytes);
-        }
-        cache = cache.l1(own);
-    }
-    Ok(cache)
-}
-
-const TTL: &str = "the time to live is a whole number of seconds above 0, or \"forever\"";
-
-fn ttl(value: &JsValue) -> Result<Ttl> {
-    if value.as_string().as_deref() == Some("forever") {
-        return Ok(Ttl::FOREVER);
-    }
-    match value.as_f64() {
-        Some(seconds) if seconds >= 1.0 && seconds.fract() == 0.0 => {
-            Ok(Ttl::seconds(seconds as u64))
-        }
-        _ => Err(convert::invalid(TTL)),
-    }
-}
-
-fn entry_options(options: &JsValue) -> Result<EntryOptions> {
-    if !options.is_object() {
-        return ttl(options).map(EntryOptions::new);
-    }
-    let seconds = convert::option(options, "ttlSeconds").ok_or_else(|| convert::invalid(TTL))?;
-    let mut entry = EntryOptions::new(ttl(&seconds)?);
-    if let Some(part) = convert::option(options, "jitter").and_then(|part| part.as_f64()) {
-        entry = entry.jitter(part);
-    }
-    entry = entry.tags(texts(options, "tags", "tags is a list of strings")?);
-    let message = "staleWhileRevalidateSeconds and staleIfErrorSeconds are whole numbers above 0";
-    if let Some(seconds) = convert::positive(options, "staleWhileRevalidateSeconds", message)? {
-        entry = entry.stale_while_revalidate(Duration::from_secs(seconds));
-    }
-    if let Some(seconds) = convert::positive(options, "staleIfErrorSeconds", message)? {
-        entry = entry.stale_if_error(Duration::from_secs(seconds));
-    }
-    Ok(entry)
-}
-
-fn load_options(options: &JsValue) -> Result<LoadOptions> {
-    let mut load = LoadOptions::new(entry_options(options)?);
-    if let Some(negative) = convert::option(options, "negativeTtlSeconds") {
-        load = load.negative_ttl(match negative.as_f64() {
-            Some(0.0) => None,
-            _ => Some(ttl(&negative)?),
-        });
-    }
-    let message = "softTimeoutMs and hardTimeoutMs are whole numbers above 0";
-    if let Some(millis) = convert::positive(options, "softTimeoutMs", message)? {
-        load = load.soft_timeout(Duration::from_millis(millis));
-    }
-    if let Some(millis) = convert::positive(options, "hardTimeoutMs", message)? {
-        load = load.hard_timeout(Duration::from_millis(millis));
-    }
-    if let Some(beta) = convert::option(options, "earlyRefresh").and_then(|beta| beta.as_f64()) {
-        load = load.early_refresh(beta);
-    }
-    match convert::option(options, "mode").and_then(|mode| mode.as_string()).as_deref() {
-        None => Ok(load),
-        Some("refresh") => Ok(load.refresh()),
-        Some("bypass") => Ok(load.bypass()),
-        Some(_) => Err(convert::invalid("mode is \"refresh\" or \"bypass\"")),
-    }
 }
