@@ -32,6 +32,7 @@ pub(super) async fn limited<T>(
 }
 
 /// Something that goes on until its signal aborts, which is no error.
+#[cfg(feature = "js-cache")]
 pub(super) async fn until_aborted(
     options: &JsValue,
     work: impl Future<Output = Result<()>>,

@@ -32,6 +32,7 @@ impl JsClient {
     }
 
     /// A client over a new, empty embedded engine.
+    #[cfg(feature = "memory")]
     pub fn memory() -> JsClient {
         Self(Client::memory())
     }

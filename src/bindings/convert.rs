@@ -1,13 +1,10 @@
 //! Between JavaScript's values and ours.
 
 use js_sys::{Array, BigInt, Reflect, Uint8Array};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
-use crate::cache::Tier;
 use crate::command::Command;
-use crate::{BoxError, Error, ErrorKind, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// Integers beyond this are bigints in JavaScript.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -97,39 +94,6 @@ pub(super) fn error(error: Error) -> JsValue {
         set("retryAfterMs", (wait.as_millis() as f64).into());
     }
     js.into()
-}
-
-/// A JavaScript exception as an error of a backing store.
-pub(super) fn exception(thrown: &JsValue) -> BoxError {
-    match thrown.dyn_ref::<js_sys::Error>() {
-        Some(error) => String::from(error.message()).into(),
-        None => "the backing store threw something that is not an Error".into(),
-    }
-}
-
-pub(super) fn to_js<T: Serialize>(value: &T) -> Result<JsValue> {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-    value
-        .serialize(&serializer)
-        .map_err(|_| Error::new(ErrorKind::Codec, "the value has no JavaScript form"))
-}
-
-pub(super) fn from_js<T: DeserializeOwned>(value: JsValue, what: &'static str) -> Result<T> {
-    // The message of serde names fields and may quote values.
-    serde_wasm_bindgen::from_value(value).map_err(|_| invalid(what))
-}
-
-/// The property `tier`.
-pub(super) fn tier(options: &JsValue) -> Result<Option<Tier>> {
-    let Some(tier) = option(options, "tier") else {
-        return Ok(None);
-    };
-    Ok(Some(match tier.as_string().as_deref() {
-        Some("critical") => Tier::Critical,
-        Some("important") => Tier::Important,
-        Some("best-effort") => Tier::BestEffort,
-        _ => return Err(invalid("tier is \"critical\", \"important\" or \"best-effort\"")),
-    }))
 }
 
 /// A property of an options object; `undefined` and `null` count as not given.

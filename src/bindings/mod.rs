@@ -1,10 +1,16 @@
-//! The JavaScript face: the npm package that wasm-pack builds from this crate.
+//! The JavaScript face: the npm package that wasm-pack builds from this crate. Of its two modules, the small one is the
+//! client of the REST API alone.
 
+#[cfg(feature = "js-cache")]
 mod cache;
 mod call;
 mod client;
 mod convert;
+#[cfg(feature = "js-cache")]
+mod json;
+#[cfg(feature = "js-cache")]
 mod keyspace;
+#[cfg(feature = "js-cache")]
 mod stores;
 mod subscriber;
 

@@ -2,8 +2,9 @@ use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+use super::cache::tier;
 use super::client::JsClient;
-use super::convert;
+use super::{convert, json};
 use crate::cache::Ttl;
 use crate::store::{LlmPolicy, LlmPolicyStore, Store, StoreConfig, create_llm_policy_store};
 use crate::{BoxError, Result};
@@ -31,7 +32,7 @@ impl JsLlmPolicyStore {
     pub async fn get(&self, tenant_id: String) -> Result<JsValue, JsValue> {
         let policy = async {
             match self.0.get(&tenant_id).await? {
-                Some(policy) => convert::to_js(&policy),
+                Some(policy) => json::to_js(&policy),
                 None => Ok(JsValue::NULL),
             }
         };
@@ -55,18 +56,18 @@ impl JsLlmPolicyStore {
     /// Whether the cache answers. Never rejects because of the cache.
     #[wasm_bindgen(unchecked_return_type = "Health")]
     pub async fn health(&self) -> Result<JsValue, JsValue> {
-        convert::to_js(&self.0.health().await).map_err(convert::error)
+        json::to_js(&self.0.health().await).map_err(convert::error)
     }
 
     /// What the cache has done.
     #[wasm_bindgen(unchecked_return_type = "CacheStats")]
     pub fn stats(&self) -> Result<JsValue, JsValue> {
-        convert::to_js(&self.0.stats()).map_err(convert::error)
+        json::to_js(&self.0.stats()).map_err(convert::error)
     }
 }
 
 fn policy_from(policy: JsValue) -> Result<LlmPolicy> {
-    convert::from_js(
+    json::from_js(
         policy,
         "a policy is an object with a tenantId; see the type LlmPolicy for its other fields",
     )
@@ -81,7 +82,7 @@ fn config(client: &JsClient, options: &JsValue) -> Result<StoreConfig<LlmPolicy>
     if let Some(seconds) = convert::positive(options, "ttlSeconds", message)? {
         config = config.ttl(Ttl::seconds(seconds));
     }
-    if let Some(tier) = convert::tier(options)? {
+    if let Some(tier) = tier(options)? {
         config = config.tier(tier);
     }
     Ok(config)
@@ -110,8 +111,8 @@ impl JsStore {
     /// Calls a method, and waits if it gives a promise.
     async fn call(&self, name: &str, argument: &JsValue) -> Result<JsValue, BoxError> {
         let method = self.method(name).ok_or("the backing store lost a method")?;
-        let returned = method.call1(&self.object, argument).map_err(|e| convert::exception(&e))?;
-        JsFuture::from(Promise::resolve(&returned)).await.map_err(|e| convert::exception(&e))
+        let returned = method.call1(&self.object, argument).map_err(|e| json::exception(&e))?;
+        JsFuture::from(Promise::resolve(&returned)).await.map_err(|e| json::exception(&e))
     }
 }
 
@@ -125,7 +126,7 @@ impl Store<LlmPolicy> for JsStore {
     }
 
     async fn set(&self, policy: &LlmPolicy) -> Result<(), BoxError> {
-        self.call("set", &convert::to_js(policy)?).await?;
+        self.call("set", &json::to_js(policy)?).await?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -271,6 +271,24 @@ describe("subscriptions", () => {
   });
 });
 
+it("has a small module with the client alone", async () => {
+  const small = await import("../../pkg/client/edgecask.js");
+  const wasm = (folder) => readFile(new URL(`../../pkg/${folder}/edgecask_bg.wasm`, import.meta.url));
+  await small.default({ module_or_path: await wasm("client") });
+  assert.deepEqual([small.Cache, small.LlmPolicyStore, small.Client.memory], [undefined, undefined, undefined]);
+  assert.ok((await wasm("client")).length < (await wasm("web")).length / 2);
+  assert.throws(() => small.Client.fromEnv({}), { kind: "Config" });
+  const server = await startServer();
+  const client = new small.Client(server);
+  await client.set("k", "v");
+  assert.deepEqual(await client.pipeline([["GET", "k"], ["STRLEN", "k"]]), ["v", 1]);
+  const news = await client.subscribe(["news"]);
+  await client.command(["PUBLISH", "news", "hello"]);
+  assert.equal((await news.next()).payload, "hello");
+  news.close();
+  await server.stop();
+});
+
 it("is whole when it is packed and installed", async () => {
   const folder = await mkdtemp(join(tmpdir(), "edgecask-"));
   const npm = (...args) => execFileSync("npm", args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
@@ -279,10 +297,12 @@ it("is whole when it is packed and installed", async () => {
     const [{ filename }] = JSON.parse(npm("pack", "--json", pkg));
     npm("install", "--offline", "--no-audit", "--no-fund", `./${filename}`);
     const script = `
+      import { access } from "node:fs/promises";
       import { Client, LlmPolicyStore } from "edgecask";
       const policies = new LlmPolicyStore(Client.memory());
       await policies.set({ tenantId: "acme" });
       console.log((await policies.get("acme")).tenantId, import.meta.resolve("edgecask/edgecask.wasm").endsWith(".wasm"));
+      for (const name of ["client", "client.wasm"]) await access(new URL(import.meta.resolve("edgecask/" + name)));
     `;
     const output = execFileSync("node", ["--input-type=module", "-e", script], { cwd: folder, encoding: "utf8" });
     assert.equal(output.trim(), "acme true");

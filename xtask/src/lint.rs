@@ -15,7 +15,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     setup::for_wasm(shell, tools)?;
     let wasm = tools.wasm_shell(shell)?;
     let target = ["--target", "wasm32-unknown-unknown"];
-    cmd!(wasm, "cargo clippy {target...} --package edgecask --features js,worker,http-cache,encryption,msgpack,lz4 -- -D warnings")
+    cmd!(wasm, "cargo clippy {target...} --package edgecask --features js-cache,worker,http-cache,encryption,msgpack,lz4 -- -D warnings")
         .run()?;
     cmd!(
         wasm,
@@ -30,7 +30,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     {
         cmd!(shell, "cargo clippy --package edgecask --no-default-features --features {features} -- -D warnings").run()?;
     }
-    for features in ["", "rest", "memory", "worker", "js", "gzip", "http-cache"] {
+    for features in ["", "rest", "memory", "worker", "js", "js-cache", "gzip", "http-cache"] {
         cmd!(wasm, "cargo clippy {target...} --package edgecask --no-default-features --features {features} -- -D warnings")
             .run()?;
     }

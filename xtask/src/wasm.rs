@@ -19,15 +19,18 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-sign-ext",
 ];
 
-/// The npm package: one wasm for Node, one for browsers, Workers and bundlers, behind one name.
+/// The npm package: one wasm for Node, one for browsers, Workers and bundlers, behind one name; and a small one for them
+/// with the client alone.
 pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
     let wasm = tools.wasm_shell(shell)?;
     let pack = tools.wasm_pack.path();
     let root = shell.current_dir();
-    for (target, folder) in [("nodejs", "node"), ("web", "web")] {
+    for (target, folder, features) in
+        [("nodejs", "node", "js-cache"), ("web", "web", "js-cache"), ("web", "client", "js")]
+    {
         let out = root.join("pkg").join(folder);
         cmd!(wasm, "{pack} build --profile wasm --no-opt --no-pack --target {target} --out-dir {out} --out-name edgecask")
-            .args(["--no-default-features", "--features", "js"])
+            .args(["--no-default-features", "--features", features])
             .run()?;
         let module = out.join("edgecask_bg.wasm");
         optimize(&wasm, &module)?;

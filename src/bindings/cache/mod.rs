@@ -8,12 +8,17 @@ use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
+pub(super) use self::options::tier;
 use self::options::{cache_options, entry_options, load_options};
 use super::call;
 use super::client::JsClient;
-use super::convert;
+use super::{convert, json};
 use crate::cache::{Cache, ServerStats};
 use crate::{BoxError, Key, Pattern, Result};
+
+/// The types that wasm-bindgen cannot derive.
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = include_str!("types.ts");
 
 /// A cache of JSON values: loaded when they are missing, by one caller at a time; stored packed, tagged, or to be served
 /// stale.
@@ -77,7 +82,7 @@ impl JsCache {
         #[wasm_bindgen(unchecked_param_type = "number | EntryOptions")] options: JsValue,
     ) -> Result<(), JsValue> {
         let set = async {
-            let (key, value) = (Key::verbatim(key)?, json(&value)?);
+            let (key, value) = (Key::verbatim(key)?, stringify(&value)?);
             self.0.set(&key, &value, entry_options(&options)?).await
         };
         set.await.map_err(convert::error)
@@ -94,7 +99,7 @@ impl JsCache {
             let entries = Object::entries(&entries).into_iter().map(|entry| {
                 let entry = Array::from(&entry);
                 let key = entry.get(0).as_string().unwrap_or_default();
-                Ok((Key::verbatim(key)?, json(&entry.get(1))?))
+                Ok((Key::verbatim(key)?, stringify(&entry.get(1))?))
             });
             let entries = entries.collect::<Result<Vec<(Key, Json)>>>()?;
             let entries = entries.iter().map(|(key, value)| (key, value));
@@ -162,26 +167,26 @@ impl JsCache {
     #[wasm_bindgen(js_name = keyDistribution, unchecked_return_type = "KeyDistribution")]
     pub async fn key_distribution(&self, parts: u32, sample: u32) -> Result<JsValue, JsValue> {
         let found = self.0.key_distribution(parts as usize, u64::from(sample)).await;
-        found.and_then(|found| convert::to_js(&found)).map_err(convert::error)
+        found.and_then(|found| json::to_js(&found)).map_err(convert::error)
     }
 
     /// What the server says of itself (INFO). What it does not say is `null`.
     #[wasm_bindgen(js_name = serverStats, unchecked_return_type = "ServerStats")]
     pub async fn server_stats(&self) -> Result<JsValue, JsValue> {
         let stats = ServerStats::of(self.0.client()).await;
-        stats.and_then(|stats| convert::to_js(&stats)).map_err(convert::error)
+        stats.and_then(|stats| json::to_js(&stats)).map_err(convert::error)
     }
 
     /// Whether the cache answers. Never rejects because of the cache.
     #[wasm_bindgen(unchecked_return_type = "Health")]
     pub async fn health(&self) -> Result<JsValue, JsValue> {
-        convert::to_js(&self.0.health().await).map_err(convert::error)
+        json::to_js(&self.0.health().await).map_err(convert::error)
     }
 
     /// What the cache has done.
     #[wasm_bindgen(unchecked_return_type = "CacheStats")]
     pub fn stats(&self) -> Result<JsValue, JsValue> {
-        convert::to_js(&self.0.stats()).map_err(convert::error)
+        json::to_js(&self.0.stats()).map_err(convert::error)
     }
 
     /// Sets the statistics back to zero.
@@ -202,13 +207,13 @@ fn verbatim(keys: Vec<String>) -> Result<Vec<Key>> {
 
 /// What a loader gave, at once or as a promise.
 async fn loaded(given: Result<JsValue, JsValue>) -> Result<Json, BoxError> {
-    let thrown = |error: JsValue| convert::exception(&error);
+    let thrown = |error: JsValue| json::exception(&error);
     let loading = given.map_err(thrown)?;
     let value = JsFuture::from(Promise::resolve(&loading)).await.map_err(thrown)?;
-    Ok(json(&value)?)
+    Ok(stringify(&value)?)
 }
 
-fn json(value: &JsValue) -> Result<Json> {
+fn stringify(value: &JsValue) -> Result<Json> {
     let none = || convert::invalid("a value is something that JSON can hold");
     let text = JSON::stringify(value).ok().and_then(|text| text.as_string()).ok_or_else(none)?;
     RawValue::from_string(text).map_err(|_| none())

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 
 use super::super::convert;
 use crate::cache::{
-    CacheOptions, Compression, EntryOptions, Form, L1Options, LoadOptions, SealingKeys, Ttl,
+    CacheOptions, Compression, EntryOptions, Form, L1Options, LoadOptions, SealingKeys, Tier, Ttl,
 };
 use crate::{Keyspace, Result};
 
@@ -18,9 +18,24 @@ fn texts(options: &JsValue, name: &str, message: &'static str) -> Result<Vec<Str
     list.iter().map(|text| text.as_string().ok_or_else(invalid)).collect()
 }
 
+/// The property `tier`.
+pub(in super::super) fn tier(options: &JsValue) -> Result<Option<Tier>> {
+    let Some(tier) = convert::option(options, "tier") else {
+        return Ok(None);
+    };
+    Ok(Some(match tier.as_string().as_deref() {
+        Some("critical") => Tier::Critical,
+        Some("important") => Tier::Important,
+        Some("best-effort") => Tier::BestEffort,
+        _ => {
+            return Err(convert::invalid("tier is \"critical\", \"important\" or \"best-effort\""));
+        }
+    }))
+}
+
 pub(super) fn cache_options(options: &JsValue) -> Result<CacheOptions> {
     let mut cache = CacheOptions::new();
-    if let Some(tier) = convert::tier(options)? {
+    if let Some(tier) = tier(options)? {
         cache = cache.tier(tier);
     }
     if convert::option(options, "plain").is_some_and(|yes| yes.is_truthy()) {

@@ -5,8 +5,8 @@ use super::options::load_options;
 use super::{JsCache, Json, loaded, verbatim};
 use crate::Result;
 use crate::bindings::client::JsClient;
-use crate::bindings::convert;
 use crate::bindings::keyspace::JsKeyspace;
+use crate::bindings::{convert, json};
 use crate::cache::{Usage, WarmOptions, Warmed};
 
 #[wasm_bindgen(js_class = Cache)]
@@ -26,7 +26,7 @@ impl JsCache {
                 let loading = load.call1(&JsValue::UNDEFINED, &key.as_str().into());
                 loaded(loading)
             };
-            convert::to_js(&self.0.warm::<Json, _, _>(keys, options, load).await)
+            json::to_js(&self.0.warm::<Json, _, _>(keys, options, load).await)
         };
         warmed.await.map_err(convert::error)
     }
@@ -52,8 +52,7 @@ fn warm_options(options: &JsValue) -> Result<WarmOptions> {
         let tell: Function =
             tell.dyn_into().map_err(|_| convert::invalid("onProgress is a function"))?;
         warm = warm.progress(move |warmed: Warmed| {
-            let told =
-                convert::to_js(&warmed).map(|warmed| tell.call1(&JsValue::UNDEFINED, &warmed));
+            let told = json::to_js(&warmed).map(|warmed| tell.call1(&JsValue::UNDEFINED, &warmed));
             if !matches!(told, Ok(Ok(_))) {
                 tracing::warn!("onProgress threw an exception");
             }
