@@ -139,6 +139,8 @@ impl Cache {
             let page = self.client.scan::<Bytes>(&cursor, &options).await?;
             for keys in page.items.chunks(BATCH as usize) {
                 count += self.client.unlink(keys).await?;
+                let names: Vec<_> = keys.iter().map(|key| String::from_utf8_lossy(key)).collect();
+                self.forget_at_edge(&names).await;
             }
             so_far.steps += 1;
             so_far.deleted += page.items.len() as u64;

@@ -7,10 +7,12 @@
 //! | invalidate | [`Cache::delete`], [`Cache::invalidate_tags`], [`Cache::delete_matching`], [`Cache::clear`] |
 //! | hold values of one type under one keyspace | [`Namespace`] |
 //! | keep values in this process as well | [`L1Options`], [`Cache::follow_invalidations`] |
+//! | keep values in a Worker's data center as well | [`CacheOptions::edge`], [`EdgeStore`] |
 //! | load before it is asked for | [`Cache::warm`], [`Usage`] |
 //! | watch | [`Cache::stats`], [`Cache::health`], [`ServerStats`], [`Cache::key_distribution`] |
 
 mod bus;
+mod edge;
 mod entry_options;
 mod flight;
 mod format;
@@ -37,11 +39,14 @@ mod tier;
 mod ttl;
 mod usage;
 mod warm;
+#[cfg(all(target_arch = "wasm32", feature = "rest"))]
+mod worker_cache;
 mod write;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use edge::EdgeStore;
 pub use entry_options::EntryOptions;
 pub(crate) use flight::Seat;
 #[cfg(feature = "encryption")]
@@ -68,11 +73,14 @@ pub use tier::Tier;
 pub use ttl::Ttl;
 pub use usage::Usage;
 pub use warm::{WarmOptions, Warmed};
+#[cfg(all(target_arch = "wasm32", feature = "rest"))]
+pub use worker_cache::WorkerCache;
 
 /// The formats of what a cache stores, for programs in other languages.
 #[doc = include_str!("format/README.md")]
 pub mod stored_form {}
 
+use self::edge::Edge;
 use self::flight::Flights;
 use self::l1::L1;
 use self::outage::Outage;
@@ -129,6 +137,7 @@ struct Shared {
     missed: Missed,
     flights: Flights,
     l1: Option<L1>,
+    edge: Option<Arc<Edge>>,
     /// This cache's name on the bus.
     sender: String,
 }
@@ -147,6 +156,7 @@ impl Cache {
             missed: Missed::default(),
             flights: Flights::default(),
             l1: options.l1.map(L1::new),
+            edge: options.edge.clone().map(|(store, ttl)| Arc::new(Edge::new(store, ttl))),
             sender: if options.bus.is_some() { bus::sender() } else { String::new() },
             options,
         };

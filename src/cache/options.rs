@@ -1,10 +1,12 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "encryption")]
 use super::SealingKeys;
 use super::format::Format;
-use super::{Codec, Compression, Form, L1Options, Tier};
-use crate::{Keyspace, platform};
+use super::{Codec, Compression, EdgeStore, Form, L1Options, Tier};
+use crate::Keyspace;
+use crate::platform::{self, Local};
 
 /// The settings of a [`Cache`](super::Cache).
 ///
@@ -19,6 +21,7 @@ use crate::{Keyspace, platform};
 /// | [`lease`](Self::lease), [`lease_wait`](Self::lease_wait) | 10 s, 1 s |
 /// | [`coalesce`](Self::coalesce) | on native targets |
 /// | [`l1`](Self::l1) | none |
+/// | [`edge`](Self::edge) | none |
 /// | [`bus`](Self::bus) | none |
 /// | [`keyspace`](Self::keyspace), [`generation`](Self::generation) | none |
 ///
@@ -37,6 +40,7 @@ pub struct CacheOptions {
     pub(super) lease_wait: Duration,
     pub(super) coalesce: bool,
     pub(super) l1: Option<L1Options>,
+    pub(super) edge: Option<(Local<Arc<dyn EdgeStore>>, Duration)>,
     pub(super) bus: Option<String>,
     pub(super) keyspace: Option<Keyspace>,
     pub(super) generation: Option<String>,
@@ -52,6 +56,7 @@ impl CacheOptions {
             lease_wait: Duration::from_secs(1),
             coalesce: platform::SHARES_FUTURES,
             l1: None,
+            edge: None,
             bus: None,
             keyspace: None,
             generation: None,
@@ -130,6 +135,16 @@ impl CacheOptions {
     #[must_use]
     pub fn l1(mut self, l1: L1Options) -> Self {
         self.l1 = Some(l1);
+        self
+    }
+
+    /// A tier between this process's memory and Redis that many processes near by share, such as a Worker's data center. A
+    /// value without tags is served from there without asking Redis, and so may be stale for `ttl` at the most, counted
+    /// from when it was read; what has tags costs an MGET of their versions, and is never older than their last
+    /// invalidation. What this process writes and deletes it forgets there at once. Default: none.
+    #[must_use]
+    pub fn edge(mut self, store: impl EdgeStore, ttl: Duration) -> Self {
+        self.edge = Some((Local::new(Arc::new(store)), ttl));
         self
     }
 

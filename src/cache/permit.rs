@@ -151,6 +151,7 @@ impl Cache {
         let began = Instant::now();
         let stored = self.store_leased(key, lease, &bytes, ttl_millis).await;
         self.shared.counters.write_took(began.elapsed());
+        self.forget_at_edge(std::slice::from_ref(key)).await;
         let stored = self.forgive(Access::Write, self.counted(Access::Write, stored))?;
         match stored {
             // What holds an old version is as good as not there.

@@ -46,6 +46,7 @@ impl CacheStats {
         for (counter, help, value) in [
             ("hits", "Reads that found a fresh value.", self.hits),
             ("l1_hits", "Reads that the first tier answered.", self.l1_hits),
+            ("edge_hits", "Reads that the store at the edge answered.", self.edge_hits),
             ("misses", "Reads that found nothing.", self.misses),
             ("stale", "Stale values served.", self.stale),
             ("early", "Fresh values loaded anew before they expired.", self.early),

@@ -39,7 +39,7 @@ impl<T> Lookup<T> {
 
 /// Entries as they were read: `Err` for one that cannot be understood, `None` for one that is not there or whose tags were
 /// invalidated.
-type Entries = Vec<Result<Option<Entry>>>;
+pub(super) type Entries = Vec<Result<Option<Entry>>>;
 
 impl Cache {
     /// The value of a key, or `None` if it is not cached or not fresh. One GET, none if the first tier has it; one MGET
@@ -186,6 +186,18 @@ impl Cache {
     /// Reads entries, and checks their tags. The versions of `tags` are read in the same round trip; what an entry holds
     /// beyond them costs one more.
     pub(super) async fn read(&self, keys: &[Key], tags: &[String]) -> Result<(Entries, Versions)> {
+        match &self.shared.edge {
+            Some(edge) => Box::pin(self.read_at_edge(edge, keys, tags)).await,
+            None => self.read_far(keys, tags).await,
+        }
+    }
+
+    pub(super) async fn read_far(
+        &self,
+        keys: &[Key],
+        tags: &[String],
+    ) -> Result<(Entries, Versions)> {
+        let edge_generation = self.shared.edge.as_ref().map_or(0, |edge| edge.generation());
         let generation = self.shared.l1.as_ref().map_or(0, L1::generation);
         let known: Vec<String> = match (&self.options().generation, tags) {
             (Some(tag), []) => vec![tag.clone()],
@@ -199,9 +211,9 @@ impl Cache {
         let (stored, mut versions) = self.counted(Access::Read, read)?;
         self.shared.counters.read_took(began.elapsed());
         let mut entries = Entries::with_capacity(stored.len());
-        for (key, stored) in keys.iter().zip(stored) {
+        for (key, stored) in keys.iter().zip(&stored) {
             entries.push(match stored {
-                Some(stored) => self.unpacked(key, stored).await.map(Some),
+                Some(stored) => self.unpacked(key, stored.clone()).await.map(Some),
                 None => Ok(None),
             });
         }
@@ -224,6 +236,14 @@ impl Cache {
             if let (Some(l1), Some(entry)) = (&self.shared.l1, found) {
                 l1.put(key, entry, generation, None);
             }
+        }
+        if let Some(edge) = &self.shared.edge {
+            let read =
+                keys.iter().zip(stored).zip(&entries).filter_map(|((key, stored), entry)| {
+                    let entry = entry.as_ref().ok()?.as_ref()?;
+                    Some((key.clone(), stored?, entry.fresh_until))
+                });
+            self.hold_at_edge(edge, edge_generation, read.collect());
         }
         Ok((entries, versions))
     }

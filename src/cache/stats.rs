@@ -16,6 +16,8 @@ pub struct CacheStats {
     pub hits: u64,
     /// Those of them that the first tier answered, in this process's memory.
     pub l1_hits: u64,
+    /// Those that the store at the [edge](super::CacheOptions::edge) answered.
+    pub edge_hits: u64,
     /// Reads that found none.
     pub misses: u64,
     /// Stale values served.
@@ -94,7 +96,7 @@ macro_rules! counters {
     };
 }
 counters!(
-    hits, l1_hits, misses, stale, early, loads, coalesced, stored, refused, deleted, invalidated_tags,
+    hits, l1_hits, edge_hits, misses, stale, early, loads, coalesced, stored, refused, deleted, invalidated_tags,
     errors, bytes_read, bytes_unpacked, bytes_to_store, bytes_written;
     read_latency, write_latency, load_latency
 );
@@ -129,6 +131,10 @@ impl Counters {
 
     pub(super) fn l1_hit(&self, hits: usize) {
         add!(self.l1_hits, hits);
+    }
+
+    pub(super) fn edge_hit(&self) {
+        add!(self.edge_hits, 1);
     }
 
     pub(super) fn stale(&self) {

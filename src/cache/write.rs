@@ -95,7 +95,9 @@ impl Cache {
         }
         let announced = self.announce(&pipeline, self.announcement(keys));
         let began = Instant::now();
-        let mut replies = pipeline.exec().await?;
+        let replies = pipeline.exec().await;
+        self.forget_at_edge(keys).await;
+        let mut replies = replies?;
         self.shared.counters.write_took(began.elapsed());
         replies.take(leases)?;
         announced.map_or(Ok(0), |slot| replies.take(slot))?;
@@ -153,7 +155,9 @@ impl Cache {
         let leases = pipeline.unlink(keys.iter().map(lease::lease_key));
         let entries = pipeline.unlink(keys);
         let announced = self.announce(&pipeline, self.announcement(keys));
-        let mut replies = pipeline.exec().await?;
+        let replies = pipeline.exec().await;
+        self.forget_at_edge(keys).await;
+        let mut replies = replies?;
         replies.take(leases)?;
         let count = replies.take(entries)?;
         announced.map_or(Ok(0), |slot| replies.take(slot))?;

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "gzip")]
 mod gzip;
+#[cfg(all(target_arch = "wasm32", feature = "rest"))]
+pub mod worker_cache;
 
 use std::future::Future;
 use std::pin::Pin;

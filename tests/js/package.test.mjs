@@ -453,6 +453,7 @@ describe("the cache", () => {
     await cache.clear();
     assert.equal(await cache.get("k"), undefined);
     await assert.rejects(new Cache(Client.memory()).clear(), { kind: "Config" });
+    assert.throws(() => new Cache(Client.memory(), { edge: {} }), { kind: "Config", message: /not a Cloudflare Worker/ });
     assert.equal((await cache.health()).healthy, true);
   });
 });

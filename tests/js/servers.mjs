@@ -58,7 +58,8 @@ export async function startRedis8() {
 /** The local REST server, with these further options; over an embedded engine, or over the Redis at a URL. */
 export async function startServer(redisUrl, ...options) {
   const token = "token-of-the-tests";
-  const args = ["--port", "0", "--token", token, ...(redisUrl ? ["--redis", redisUrl] : []), ...options];
+  const port = options.includes("--port") ? [] : ["--port", "0"];
+  const args = [...port, "--token", token, ...(redisUrl ? ["--redis", redisUrl] : []), ...options];
   const { process, match } = await start(SERVER, args, /^UPSTASH_REDIS_REST_URL=(.*)/);
   return { url: match[1], token, stop: () => stop(process) };
 }

@@ -1,5 +1,6 @@
 // The Worker of worker-example/ in the real workerd: the main job, and the behaviour suite inside it.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { createRequire } from "node:module";
 import { ask, startRedis, startServer } from "./servers.mjs";
@@ -94,6 +95,54 @@ describe("the Worker", () => {
     while (!(await json("/health")).healthy);
     await json("/policies/acme-corp");
     assert.equal(await ask(server, "EXISTS", "copilot:llm:policy:acme-corp"), 1);
+  });
+});
+
+describe("the npm package in a Worker", () => {
+  const source = `
+    import init, { Cache, Client } from "./edgecask.js";
+    import wasm from "./edgecask_bg.wasm";
+    let cache;
+    export default {
+      async fetch(request, { url, token }, context) {
+        await init({ module_or_path: wasm });
+        cache ??= new Cache(new Client({ url, token }), { edge: { ttlSeconds: 60 } });
+        const ours = cache.waitUntil((work) => context.waitUntil(work));
+        const key = new URL(request.url).pathname.slice(1);
+        if (request.method === "PUT") await ours.set(key, await request.text(), 60);
+        const value = (await ours.get(key)) ?? null;
+        return Response.json({ value, edgeHits: ours.stats().edgeHits });
+      },
+    };`;
+  const startPackage = async (bindings) => {
+    const file = (name) => readFile(new URL(`../../pkg/web/${name}`, import.meta.url));
+    return new Miniflare({
+      modules: [
+        { type: "ESModule", path: "index.js", contents: source },
+        { type: "ESModule", path: "edgecask.js", contents: await file("edgecask.js") },
+        { type: "CompiledWasm", path: "edgecask_bg.wasm", contents: await file("edgecask_bg.wasm") },
+      ],
+      compatibilityDate: "2026-04-01",
+      bindings,
+    });
+  };
+
+  it("keeps values in the data center's own cache, until it writes them", async () => {
+    let server = await startServer();
+    const { port } = new URL(server.url);
+    const worker = await startPackage({ url: server.url, token: server.token });
+    const ask = async (key, init) => (await worker.dispatchFetch(`http://worker/${key}`, init)).json();
+    assert.equal((await ask("k", { method: "PUT", body: "old" })).value, "old");
+    const { default: near } = await worker.getCaches();
+    const isHeld = async () => (await near.match("https://edgecask.invalid/k")) !== undefined;
+    while (!(await isHeld()));
+    await server.stop();
+    assert.deepEqual(await ask("k"), { value: "old", edgeHits: 1 });
+    server = await startServer(null, "--port", port);
+    assert.equal((await ask("k", { method: "PUT", body: "new" })).value, "new");
+    assert.equal((await ask("k")).value, "new");
+    await worker.dispose();
+    await server.stop();
   });
 });
 

@@ -9,6 +9,7 @@ mod compare;
 mod consistency;
 mod decoder;
 mod degradation;
+mod edge;
 mod engine;
 mod families;
 mod fault_plan;

@@ -3,8 +3,9 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use edgecask::cache::Cache;
+use edgecask::cache::{Cache, CacheOptions, WorkerCache};
 use edgecask::config::Config;
 use edgecask::http_cache::{HttpCache, HttpCacheOptions};
 use edgecask::{Error, ErrorKind, Keyspace, Result};
@@ -62,7 +63,9 @@ fn cache(env: &Env) -> Result<&'static Cache> {
     if let Some(cache) = CACHE.get() {
         return Ok(cache);
     }
-    let cache = Cache::new(Config::from_worker(env)?.client()?);
+    // The data center's own cache spares Redis the bodies; their tags are still asked of it.
+    let options = CacheOptions::new().edge(WorkerCache::open()?, Duration::from_secs(60));
+    let cache = Cache::with_options(Config::from_worker(env)?.client()?, options);
     Ok(CACHE.get_or_init(|| cache))
 }
 

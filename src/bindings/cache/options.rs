@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::super::convert;
 use crate::cache::{
     CacheOptions, Compression, EntryOptions, Form, L1Options, LoadOptions, SealingKeys, Tier, Ttl,
+    WorkerCache,
 };
 use crate::{Keyspace, Result};
 
@@ -78,6 +79,11 @@ pub(super) fn cache_options(options: &JsValue) -> Result<CacheOptions> {
     if let Some(threshold) = convert::positive(options, "compressionThreshold", message)? {
         let threshold = usize::try_from(threshold).unwrap_or(usize::MAX);
         cache = cache.compression(Compression::gzip().threshold(threshold));
+    }
+    if let Some(edge) = convert::option(options, "edge") {
+        let message = "edge.ttlSeconds is a whole number above 0";
+        let seconds = convert::positive(&edge, "ttlSeconds", message)?.unwrap_or(5);
+        cache = cache.edge(WorkerCache::open()?, Duration::from_secs(seconds));
     }
     if let Some(l1) = convert::option(options, "l1") {
         let mut own = L1Options::new();

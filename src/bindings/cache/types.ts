@@ -50,6 +50,11 @@ export interface CacheOptions {
   /** A first tier in this process's memory. Default: none. */
   l1?: { /** Default: 5000. */ ttlMs?: number; /** Default: 16 MB. */ bytes?: number };
   /**
+   * In a Worker, a tier in the data center's own cache (`caches.default`) before Redis. What has no tags may be stale for
+   * ttlSeconds; what has costs one command. Each call counts as a subrequest. Default: none.
+   */
+  edge?: { /** Default: 5. */ ttlSeconds?: number };
+  /**
    * Lets callers who miss the same key wait for one load. In a Worker, only for a cache that one request made for itself.
    * Default: false.
    */
@@ -136,6 +141,8 @@ export interface Histogram {
 export interface CacheStats {
   hits: number;
   l1Hits: number;
+  /** Those that the data center's cache answered. */
+  edgeHits: number;
   misses: number;
   /** Stale values served. */
   stale: number;

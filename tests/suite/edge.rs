@@ -1,0 +1,201 @@
+//! The tier between this process and Redis, over a store that several caches share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use edgecask::cache::{Cache, CacheOptions, EdgeStore, EntryOptions, LoadOptions, Ttl};
+use edgecask::platform::BoxFuture;
+use edgecask::{Error, ErrorKind, Key, Keyspace, Result};
+use edgecask_tests::RedisServer;
+use tokio::sync::{Notify, Semaphore};
+
+/// A store in memory, whose puts wait for a permit.
+#[derive(Debug, Clone)]
+struct Shelf {
+    held: Arc<Mutex<HashMap<String, (Bytes, Duration)>>>,
+    permits: Arc<Semaphore>,
+    /// The puts that have come.
+    arrived: Arc<Semaphore>,
+    changed: Arc<Notify>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        Self {
+            held: Arc::default(),
+            permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            arrived: Arc::new(Semaphore::new(0)),
+            changed: Arc::default(),
+            broken: Arc::default(),
+        }
+    }
+
+    fn ttl(&self, key: &Key) -> Option<Duration> {
+        self.held.lock().unwrap().get(key.as_str()).map(|(_, ttl)| *ttl)
+    }
+
+    async fn holds(&self, key: &Key) -> Duration {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(ttl) = self.ttl(key) {
+                return ttl;
+            }
+            changed.await;
+        }
+    }
+
+    fn answer<T>(&self, value: T) -> Result<T> {
+        match self.broken.load(Ordering::SeqCst) {
+            true => Err(Error::new(ErrorKind::Store, "the shelf is broken")),
+            false => Ok(value),
+        }
+    }
+}
+
+impl EdgeStore for Shelf {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>>> {
+        let held = self.held.lock().unwrap().get(key).map(|(stored, _)| stored.clone());
+        Box::pin(async { self.answer(held) })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, stored: Bytes, ttl: Duration) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.arrived.add_permits(1);
+            self.permits.acquire().await.unwrap().forget();
+            self.held.lock().unwrap().insert(key.to_owned(), (stored, ttl));
+            self.changed.notify_waiters();
+            self.answer(())
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.held.lock().unwrap().remove(key);
+        self.changed.notify_waiters();
+        Box::pin(async { self.answer(()) })
+    }
+}
+
+const TTL: Duration = Duration::from_secs(5);
+
+fn cache(redis: &RedisServer, shelf: &Shelf) -> Cache {
+    Cache::with_options(redis.client(), CacheOptions::new().edge(shelf.clone(), TTL))
+}
+
+fn key(name: &str) -> Key {
+    Keyspace::new(["edge"]).unwrap().key([name]).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_held_near_by_needs_no_redis() {
+    let (redis, shelf, k) = (RedisServer::start(), Shelf::new(), key("k"));
+    let [here, there] = [cache(&redis, &shelf), cache(&redis, &shelf)];
+    here.set(&k, "old", Ttl::seconds(60)).await.unwrap();
+    assert_eq!(here.get::<String>(&k).await.unwrap().as_deref(), Some("old"));
+    assert_eq!(shelf.holds(&k).await, TTL);
+
+    // A stranger to the shelf writes: what is held there may be served for its time to live, and no longer.
+    Cache::new(redis.client()).set(&k, "new", Ttl::seconds(60)).await.unwrap();
+    assert_eq!(there.get::<String>(&k).await.unwrap().as_deref(), Some("old"));
+    shelf.delete(k.as_str()).await.unwrap();
+    assert_eq!(there.get::<String>(&k).await.unwrap().as_deref(), Some("new"));
+    shelf.holds(&k).await;
+    drop(redis);
+    assert_eq!(there.get::<String>(&k).await.unwrap().as_deref(), Some("new"));
+    assert_eq!((there.stats().edge_hits, there.stats().hits), (2, 3));
+}
+
+#[tokio::test]
+async fn what_one_writes_all_who_share_it_see() {
+    let (redis, shelf, k) = (RedisServer::start(), Shelf::new(), key("k"));
+    let [here, there] = [cache(&redis, &shelf), cache(&redis, &shelf)];
+    let held = async |value: &str| {
+        assert_eq!(there.get::<String>(&k).await.unwrap().as_deref(), Some(value));
+        shelf.holds(&k).await;
+    };
+    here.set(&k, "1", Ttl::seconds(60)).await.unwrap();
+    held("1").await;
+    here.set(&k, "2", Ttl::seconds(60)).await.unwrap();
+    held("2").await;
+    let refresh = LoadOptions::new(Ttl::seconds(60)).refresh();
+    let load = async || Ok::<_, Error>("3".to_owned());
+    here.get_or_load(&k, refresh, load).await.unwrap();
+    held("3").await;
+    assert!(here.delete(&k).await.unwrap());
+    assert_eq!(there.get::<String>(&k).await.unwrap(), None);
+    here.set(&k, "4", Ttl::seconds(60)).await.unwrap();
+    held("4").await;
+    here.delete_matching(&Keyspace::new(["edge"]).unwrap().pattern()).await.unwrap();
+    assert_eq!(there.get::<String>(&k).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn tags_are_never_outdated() {
+    let (redis, shelf) = (RedisServer::start(), Shelf::new());
+    let (here, stranger) = (cache(&redis, &shelf), Cache::new(redis.client()));
+    let keys = [key("tagged"), key("plain"), key("absent")];
+    let tagged = EntryOptions::new(Ttl::seconds(60)).tags(["t"]);
+    stranger.set(&keys[0], "old", tagged.clone()).await.unwrap();
+    stranger.set(&keys[1], "plain", Ttl::seconds(60)).await.unwrap();
+    let values = async || here.get_many::<String>(&keys).await.unwrap();
+    let found = |tagged: Option<&str>| [tagged.map(str::to_owned), Some("plain".to_owned()), None];
+    assert_eq!(values().await, found(Some("old")));
+    shelf.holds(&keys[0]).await;
+    shelf.holds(&keys[1]).await;
+    assert_eq!(values().await, found(Some("old")));
+    assert_eq!(here.stats().edge_hits, 2);
+    stranger.invalidate_tags(["t"]).await.unwrap();
+    assert_eq!(values().await, found(None));
+    stranger.set(&keys[0], "new", tagged).await.unwrap();
+    assert_eq!(values().await, found(Some("new")));
+    let loaded = here.get_or_load(&keys[0], Ttl::seconds(60), async || Err::<String, _>("asked"));
+    assert_eq!(loaded.await.unwrap(), "new");
+}
+
+#[tokio::test]
+async fn nothing_stale_is_held() {
+    let (redis, shelf, k) = (RedisServer::start(), Shelf::new(), key("k"));
+    let cache = cache(&redis, &shelf);
+    let soon = EntryOptions::new(Ttl::seconds(2)).stale_if_error(Duration::from_secs(60));
+    cache.set(&k, "v", soon).await.unwrap();
+    cache.get::<String>(&k).await.unwrap();
+    let ttl = shelf.holds(&k).await;
+    assert!(ttl <= Duration::from_secs(2), "{ttl:?}");
+}
+
+#[tokio::test]
+async fn a_slow_put_does_not_bring_back_what_was_deleted() {
+    let (redis, shelf, k) = (RedisServer::start(), Shelf::new(), key("k"));
+    let cache = cache(&redis, &shelf);
+    cache.set(&k, "old", Ttl::seconds(60)).await.unwrap();
+    shelf.permits.forget_permits(Semaphore::MAX_PERMITS);
+    assert_eq!(cache.get::<String>(&k).await.unwrap().as_deref(), Some("old"));
+    // The value is on its way to the shelf.
+    shelf.arrived.acquire().await.unwrap().forget();
+    cache.delete(&k).await.unwrap();
+    let landed = shelf.changed.notified();
+    shelf.permits.add_permits(1);
+    landed.await;
+    // What follows waits for nothing: the other task has its turn.
+    tokio::task::yield_now().await;
+    assert_eq!(shelf.ttl(&k), None);
+    assert_eq!(cache.get::<String>(&k).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_done_without() {
+    let (redis, shelf, k) = (RedisServer::start(), Shelf::new(), key("k"));
+    shelf.broken.store(true, Ordering::SeqCst);
+    let cache = cache(&redis, &shelf);
+    for value in ["1", "2"] {
+        cache.set(&k, value, Ttl::seconds(60)).await.unwrap();
+        assert_eq!(cache.get::<String>(&k).await.unwrap().as_deref(), Some(value));
+    }
+    shelf.broken.store(false, Ordering::SeqCst);
+    // Somebody else's bytes are no entry; they are asked of Redis.
+    shelf.put(k.as_str(), "edgecask/9 {}\n".into(), TTL).await.unwrap();
+    assert_eq!(cache.get::<String>(&k).await.unwrap().as_deref(), Some("2"));
+}
