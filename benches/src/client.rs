@@ -159,7 +159,10 @@ async fn edgecask(load: &Load, client: Client) -> Result<Done> {
 }
 
 async fn redis_bare(load: &Load) -> Result<Done> {
-    let client = redis::Client::open(load.url.as_str())?;
+    // The socket as ours is: without Nagle's waiting for more to send.
+    let settings = redis::io::tcp::TcpSettings::default().set_nodelay(true);
+    let info = redis::IntoConnectionInfo::into_connection_info(load.url.as_str())?;
+    let client = redis::Client::open(info.set_tcp_settings(settings))?;
     let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
     let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
     repeat(load, || async {

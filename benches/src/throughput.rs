@@ -80,7 +80,7 @@ pub(crate) fn duels(root: &Path) -> Result<Vec<Duel>> {
             "GET over TCP by 64 callers, from a real redis-server",
             "get",
             CONCURRENCY,
-            [("Edgecask", "edgecask-tcp"), ("the redis crate", "redis")],
+            [("Edgecask", "edgecask-tcp"), ("the redis crate, TCP_NODELAY too", "redis")],
         )?,
     ])
 }
