@@ -20,7 +20,8 @@ use crate::{Key, Result};
 /// A store near by, for [`CacheOptions::edge`](super::CacheOptions::edge): in a Worker the data center's own,
 /// `WorkerCache`, else one of yours.
 ///
-/// It holds what stands in Redis, as it stands there, and may lose it at any time. An error counts as nothing found.
+/// It holds what stands in Redis, as it stands there, and may lose it at any time. An error counts as nothing found. On
+/// wasm32, [`platform::send`](crate::platform::send) makes such futures of those that JavaScript gives.
 ///
 /// ```
 /// use std::collections::HashMap;

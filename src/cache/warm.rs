@@ -73,7 +73,7 @@ impl WarmOptions {
         self
     }
 
-    /// How many loads may begin in a second.
+    /// How many loads may begin in a second. What is not above 0 sets no limit.
     #[must_use]
     pub fn per_second(mut self, loads: f64) -> Self {
         self.interval = Duration::try_from_secs_f64(1.0 / loads).unwrap_or_default();

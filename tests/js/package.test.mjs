@@ -353,6 +353,7 @@ describe("the cache", () => {
     await assert.rejects(cache.set("a", 1, 0), { kind: "InvalidInput" });
     await assert.rejects(cache.set("a", undefined, 60), { kind: "InvalidInput" });
     await assert.rejects(cache.set("a", 1, { ttlSeconds: 60, tags: ["t"] }), { kind: "InvalidInput" });
+    await assert.rejects(cache.set("a", 1, { ttlSeconds: 60, jitter: "1" }), { kind: "InvalidInput" });
   });
 
   it("serves stale values while it loads anew", async () => {
@@ -442,6 +443,7 @@ describe("the cache", () => {
       throw new Error("away");
     });
     assert.deepEqual(failing, { done: 2, succeeded: 0, failed: 2, givenUp: true });
+    await assert.rejects(cache.warm(keys, { ttlSeconds: 60, perSecond: 0 }, () => 1), { kind: "InvalidInput" });
     await usage.clear();
     assert.deepEqual(await usage.mostUsed(1), []);
   });

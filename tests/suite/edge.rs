@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edgecask::cache::{Cache, CacheOptions, EdgeStore, EntryOptions, LoadOptions, Ttl};
+use edgecask::cache::{Cache, CacheOptions, EdgeStore, EntryOptions, L1Options, LoadOptions, Ttl};
 use edgecask::platform::BoxFuture;
 use edgecask::{Error, ErrorKind, Key, Keyspace, Result};
 use edgecask_tests::RedisServer;
@@ -153,6 +153,26 @@ async fn tags_are_never_outdated() {
     assert_eq!(values().await, found(Some("new")));
     let loaded = here.get_or_load(&keys[0], Ttl::seconds(60), async || Err::<String, _>("asked"));
     assert_eq!(loaded.await.unwrap(), "new");
+}
+
+#[tokio::test]
+async fn a_generation_ends_at_once_everywhere() {
+    let (redis, shelf, k) = (RedisServer::start(), Shelf::new(), key("k"));
+    let options = CacheOptions::new().generation("all").keyspace(Keyspace::new(["edge"]).unwrap());
+    let stranger = Cache::with_options(redis.client(), options.clone());
+    let near = options.edge(shelf.clone(), TTL).l1(L1Options::new().ttl(Duration::from_millis(1)));
+    let here = Cache::with_options(redis.client(), near);
+    here.set(&k, "v", Ttl::seconds(60)).await.unwrap();
+    assert_eq!(here.get::<String>(&k).await.unwrap().as_deref(), Some("v"));
+    shelf.holds(&k).await;
+    // Until the first tier has forgotten it.
+    while here.stats().edge_hits == 0 {
+        assert_eq!(here.get::<String>(&k).await.unwrap().as_deref(), Some("v"));
+    }
+    stranger.clear().await.unwrap();
+    while here.get::<String>(&k).await.unwrap().is_some() {
+        assert_eq!(here.stats().edge_hits, 1);
+    }
 }
 
 #[tokio::test]

@@ -119,6 +119,15 @@ fn sealing_keys(options: &JsValue) -> Result<Option<SealingKeys>> {
     keys.map(Some).ok_or_else(invalid)
 }
 
+/// A property that is a number.
+pub(super) fn number(options: &JsValue, name: &str, message: &'static str) -> Result<Option<f64>> {
+    let number = convert::option(options, name).map(|value| value.as_f64());
+    match number {
+        Some(None) => Err(convert::invalid(message)),
+        number => Ok(number.flatten()),
+    }
+}
+
 const TTL: &str = "the time to live is a whole number of seconds above 0, or \"forever\"";
 
 fn ttl(value: &JsValue) -> Result<Ttl> {
@@ -139,7 +148,7 @@ pub(super) fn entry_options(options: &JsValue) -> Result<EntryOptions> {
     }
     let seconds = convert::option(options, "ttlSeconds").ok_or_else(|| convert::invalid(TTL))?;
     let mut entry = EntryOptions::new(ttl(&seconds)?);
-    if let Some(part) = convert::option(options, "jitter").and_then(|part| part.as_f64()) {
+    if let Some(part) = number(options, "jitter", "jitter is a number from 0 to 1")? {
         entry = entry.jitter(part);
     }
     entry = entry.tags(texts(options, "tags", "tags is a list of strings")?);
@@ -168,7 +177,7 @@ pub(super) fn load_options(options: &JsValue) -> Result<LoadOptions> {
     if let Some(millis) = convert::positive(options, "hardTimeoutMs", message)? {
         load = load.hard_timeout(Duration::from_millis(millis));
     }
-    if let Some(beta) = convert::option(options, "earlyRefresh").and_then(|beta| beta.as_f64()) {
+    if let Some(beta) = number(options, "earlyRefresh", "earlyRefresh is a number")? {
         load = load.early_refresh(beta);
     }
     match convert::option(options, "mode").and_then(|mode| mode.as_string()).as_deref() {

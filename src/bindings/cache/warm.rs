@@ -1,7 +1,7 @@
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
-use super::options::load_options;
+use super::options::{load_options, number};
 use super::{JsCache, Json, loaded, verbatim};
 use crate::Result;
 use crate::bindings::client::JsClient;
@@ -45,8 +45,11 @@ fn warm_options(options: &JsValue) -> Result<WarmOptions> {
     if let Some(failures) = count("giveUpAfter")? {
         warm = warm.give_up_after(failures);
     }
-    if let Some(loads) = convert::option(options, "perSecond").and_then(|loads| loads.as_f64()) {
-        warm = warm.per_second(loads);
+    let message = "perSecond is a number above 0";
+    match number(options, "perSecond", message)? {
+        None => {}
+        Some(loads) if loads > 0.0 => warm = warm.per_second(loads),
+        Some(_) => return Err(convert::invalid(message)),
     }
     if let Some(tell) = convert::option(options, "onProgress") {
         let tell: Function =
