@@ -138,7 +138,7 @@ impl L1 {
 
     /// Whether no tag of an entry was invalidated since it was read.
     fn counts(&self, held: &Held) -> bool {
-        if held.entry.tags.is_empty() || !self.any_tags.load(Ordering::SeqCst) {
+        if !self.any_tags.load(Ordering::SeqCst) || held.entry.tags.is_empty() {
             return true;
         }
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
