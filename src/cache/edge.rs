@@ -194,7 +194,7 @@ impl Cache {
                 Some(held) => self.options().format.unpack(key, held).await.ok(),
                 None => None,
             };
-            entries.push(entry.filter(|entry| entry.stale_for(unix_millis()).is_none()));
+            entries.push(entry.filter(|entry| entry.view().stale_for(unix_millis()).is_none()));
         }
         entries
     }

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use quick_cache::DefaultHashBuilder;
 use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
 
-use super::format::Entry;
+use super::format::{Codec, Entry, View};
 use crate::Key;
 use crate::platform::{Instant, unix_millis};
 
@@ -65,13 +64,45 @@ impl Default for L1Options {
     }
 }
 
-/// An entry, and until when it is served.
+/// An entry, and until when it is served. It is cloned for every hit.
 #[derive(Clone)]
-struct Held {
-    entry: Arc<Entry>,
+pub(super) struct Held {
+    codec: Codec,
+    payload: Arc<[u8]>,
+    /// Most entries have nothing of that.
+    more: Option<Arc<More>>,
     expires_at: Instant,
     /// The generation that it was read in.
     generation: u64,
+}
+
+struct More {
+    fresh_until: Option<u64>,
+    load_ms: Option<u64>,
+    tags: Vec<String>,
+}
+
+impl More {
+    fn of(entry: &Entry) -> Option<Arc<Self>> {
+        let Entry { fresh_until, load_ms, tags, .. } = entry;
+        let plain = fresh_until.is_none() && load_ms.is_none() && tags.is_empty();
+        let tags = tags.keys().cloned();
+        (!plain).then(|| {
+            Arc::new(Self { fresh_until: *fresh_until, load_ms: *load_ms, tags: tags.collect() })
+        })
+    }
+}
+
+impl Held {
+    pub(super) fn view(&self) -> View<'_> {
+        let more = self.more.as_ref();
+        View {
+            codec: self.codec,
+            payload: &self.payload,
+            fresh_until: more.and_then(|more| more.fresh_until),
+            load_ms: more.and_then(|more| more.load_ms),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -80,11 +111,13 @@ struct Weighter;
 impl quick_cache::Weighter<String, Held> for Weighter {
     fn weight(&self, key: &String, held: &Held) -> u64 {
         // What the map itself and the entry take, about.
-        const OVERHEAD: u64 = 280;
-        const TAG: u64 = 96;
-        let tags = held.entry.tags.iter();
-        let tags = tags.map(|(tag, version)| TAG + tag.len() as u64 + version.len() as u64);
-        OVERHEAD + key.len() as u64 + held.entry.payload.len() as u64 + tags.sum::<u64>()
+        const OVERHEAD: u64 = 200;
+        const MORE: u64 = 80;
+        const TAG: u64 = 40;
+        let more = held.more.as_ref().map_or(0, |more| {
+            MORE + more.tags.iter().map(|tag| TAG + tag.len() as u64).sum::<u64>()
+        });
+        OVERHEAD + key.len() as u64 + held.payload.len() as u64 + more
     }
 }
 
@@ -125,27 +158,27 @@ impl L1 {
         }
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+    pub(super) fn get(&self, key: &Key) -> Option<Held> {
         let held = self.entries.get(key.as_str())?;
-        (held.expires_at > Instant::now() && self.counts(&held)).then_some(held.entry)
+        (held.expires_at > Instant::now() && self.counts(&held)).then_some(held)
     }
 
     /// What was here last, even if it would have to be asked for again: for when nobody else has anything.
-    pub(super) fn last_resort(&self, key: &Key) -> Option<Arc<Entry>> {
+    pub(super) fn last_resort(&self, key: &Key) -> Option<Held> {
         let held = self.entries.get(key.as_str())?;
-        self.counts(&held).then_some(held.entry)
+        self.counts(&held).then_some(held)
     }
 
     /// Whether no tag of an entry was invalidated since it was read.
     fn counts(&self, held: &Held) -> bool {
-        if !self.any_tags.load(Ordering::SeqCst) || held.entry.tags.is_empty() {
+        let Some(more) = held.more.as_ref().filter(|_| self.any_tags.load(Ordering::SeqCst)) else {
             return true;
-        }
+        };
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let newer = |tag: &String| {
             tags.get(tag).is_some_and(|forgotten| forgotten.generation > held.generation)
         };
-        !held.entry.tags.keys().any(newer)
+        !more.tags.iter().any(newer)
     }
 
     /// The moment before a value is read from Redis.
@@ -163,10 +196,14 @@ impl L1 {
             && !ttl.is_zero()
             && self.generation() == generation
         {
-            // A part of a larger answer would keep all of it.
-            let payload = Bytes::copy_from_slice(&entry.payload);
-            let entry = Arc::new(Entry { payload, ..entry.clone() });
-            let held = Held { entry, expires_at, generation };
+            let held = Held {
+                codec: entry.codec,
+                // A copy: a part of a larger answer would keep all of it.
+                payload: Arc::from(&entry.payload[..]),
+                more: More::of(entry),
+                expires_at,
+                generation,
+            };
             self.entries.insert(key.as_str().to_owned(), held);
             // An invalidation in between may have come too early for this entry.
             if self.generation() != generation {
@@ -215,8 +252,9 @@ impl fmt::Debug for L1 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
-    use crate::cache::Codec;
 
     #[test]
     fn a_small_part_of_an_answer_does_not_keep_all_of_it() {
@@ -225,7 +263,7 @@ mod tests {
         let l1 = L1::new(L1Options::new());
         let key = Key::verbatim("k").unwrap();
         l1.put(&key, &Entry::plain(Codec::Raw, part), 0, None);
-        assert_eq!(l1.get(&key).unwrap().payload, "vvvv");
+        assert_eq!(l1.get(&key).unwrap().view().payload, b"vvvv");
         assert_eq!(Arc::strong_count(&answer), 1);
     }
 

@@ -125,7 +125,7 @@ impl Cache {
         let mut far = Vec::new();
         for key in keys {
             let near = match l1.get(key) {
-                Some(entry) => self.judge(key, &entry, options)?,
+                Some(held) => self.judge(key, held.view(), options)?,
                 None => Lookup::Missing,
             };
             if matches!(near, Lookup::Missing) {
@@ -195,9 +195,9 @@ impl Cache {
         if permitted.is_zero() {
             return None;
         }
-        let entry = self.shared.l1.as_ref()?.last_resort(key)?;
-        let age = entry.stale_for(unix_millis()).unwrap_or_default();
-        (age <= permitted).then(|| entry.codec.decode(key, &entry.payload).ok()).flatten()
+        let held = self.shared.l1.as_ref()?.last_resort(key)?;
+        let age = held.view().stale_for(unix_millis()).unwrap_or_default();
+        (age <= permitted).then(|| held.view().decode(key).ok()).flatten()
     }
 
     /// Loads a value together with those who want it now. `None`: it is left to others.

@@ -128,7 +128,7 @@ impl Cache {
         let Ok(entry) = self.unpacked(key, stored).await else {
             return Ok(None);
         };
-        if entry.stale_for(unix_millis()).is_some() {
+        if entry.view().stale_for(unix_millis()).is_some() {
             return Ok(None);
         }
         let tags: Vec<String> = entry.tags.keys().cloned().collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::format::Entry;
+use super::format::{Entry, View};
 use super::l1::L1;
 use super::outage::Access;
 use super::tags::{self, Versions};
@@ -85,8 +85,8 @@ impl Cache {
         let mut values = Vec::with_capacity(keys.len());
         for (key, entry) in keys.iter().zip(entries) {
             let value = entry.and_then(|entry| {
-                let fresh = entry.filter(|entry| entry.stale_for(now).is_none());
-                fresh.map(|entry| entry.codec.decode(key, &entry.payload)).transpose()
+                let fresh = entry.filter(|entry| entry.view().stale_for(now).is_none());
+                fresh.map(|entry| entry.view().decode(key)).transpose()
             });
             values.push(value.inspect_err(|_| self.shared.counters.failed())?);
         }
@@ -138,7 +138,7 @@ impl Cache {
         let judged = entries.into_iter().zip(keys).map(|(entry, key)| {
             // What cannot be understood counts as missing, and is overwritten by the next load.
             Ok(match self.forgive_codec(entry)?.flatten() {
-                Some(entry) => self.judge(key, &entry, options)?,
+                Some(entry) => self.judge(key, entry.view(), options)?,
                 None => Lookup::Missing,
             })
         });
@@ -149,7 +149,7 @@ impl Cache {
     pub(super) fn judge<T: DeserializeOwned>(
         &self,
         key: &Key,
-        entry: &Entry,
+        entry: View<'_>,
         options: &LoadOptions,
     ) -> Result<Lookup<T>> {
         let now = unix_millis();
@@ -157,7 +157,7 @@ impl Cache {
         if stale_for.is_some_and(|age| age > options.entry.stale_for()) {
             return Ok(Lookup::Missing);
         }
-        let Some(value) = self.forgive_codec(entry.codec.decode(key, &entry.payload))? else {
+        let Some(value) = self.forgive_codec(entry.decode(key))? else {
             return Ok(Lookup::Missing);
         };
         Ok(match stale_for {
@@ -284,8 +284,7 @@ impl Cache {
 
     /// What the first tier has. A value of another form counts as nothing.
     pub(super) fn near<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
-        let entry = self.shared.l1.as_ref()?.get(key)?;
-        let value = entry.codec.decode(key, &entry.payload).ok()?;
+        let value = self.shared.l1.as_ref()?.get(key)?.view().decode(key).ok()?;
         self.count_reads(1, 1);
         self.shared.counters.l1_hit(1);
         Some(value)
@@ -305,7 +304,7 @@ impl Cache {
     }
 }
 
-impl Entry {
+impl View<'_> {
     /// For how long it has been stale; `None` if it is fresh.
     pub(super) fn stale_for(&self, now: u64) -> Option<Duration> {
         let fresh_until = self.fresh_until.filter(|until| *until <= now)?;
@@ -322,5 +321,9 @@ impl Entry {
         let ahead =
             load_ms as f64 * beta * -platform::random_fraction().max(f64::MIN_POSITIVE).ln();
         now as f64 + ahead >= fresh_until as f64
+    }
+
+    pub(super) fn decode<T: DeserializeOwned>(&self, key: &Key) -> Result<T> {
+        self.codec.decode(key, self.payload)
     }
 }

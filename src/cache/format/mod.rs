@@ -58,7 +58,21 @@ pub(super) struct Entry {
     pub(super) tags: BTreeMap<String, String>,
 }
 
+/// What a reader looks at of an entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) codec: Codec,
+    pub(super) payload: &'a [u8],
+    pub(super) fresh_until: Option<u64>,
+    pub(super) load_ms: Option<u64>,
+}
+
 impl Entry {
+    pub(super) fn view(&self) -> View<'_> {
+        let Self { codec, payload, fresh_until, load_ms, tags: _ } = self;
+        View { codec: *codec, payload, fresh_until: *fresh_until, load_ms: *load_ms }
+    }
+
     pub(super) fn plain(codec: Codec, payload: impl Into<Bytes>) -> Self {
         let tags = BTreeMap::new();
         Self { codec, payload: payload.into(), fresh_until: None, load_ms: None, tags }
