@@ -270,6 +270,11 @@ impl Error {
         self
     }
 
+    /// A call took longer than it might.
+    pub(crate) fn timed_out(limit: Duration) -> Self {
+        Self::new(ErrorKind::Timeout, format!("no answer within {limit:?}"))
+    }
+
     /// Sets the underlying error. Its text must be free of values and secrets.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {

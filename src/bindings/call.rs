@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use super::convert;
-use crate::{Error, ErrorKind, Result, platform};
+use crate::{Error, Result, platform};
 
 /// A call within the limits of its `CallOptions`. When the signal aborts, the call is dropped, and with it its request;
 /// the promise is rejected with the signal's reason, as fetch does.
@@ -18,9 +18,7 @@ pub(super) async fn limited<T>(
     let limit = convert::positive(options, "timeoutMs", message).map_err(convert::error)?;
     let call = async {
         let Some(limit) = limit.map(Duration::from_millis) else { return call.await };
-        platform::timeout(limit, call).await.unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))
-        })
+        platform::timeout(limit, call).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
     };
     match signal_of(options)? {
         None => call.await.map_err(convert::error),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Client;
 use crate::command::Command;
 use crate::platform::{self, BoxFuture, boxed};
-use crate::{Error, ErrorKind, Result, Value};
+use crate::{Error, Result, Value};
 
 /// A command on its way: a future of its reply. Nothing is sent until it is polled, and dropping it cancels the
 /// request as far as the transport can.
@@ -46,16 +46,14 @@ impl<R> Call<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The error is then of kind [`ErrorKind::Timeout`], its outcome unknown: the server may have carried the command
-    /// out.
+    /// The error is then of kind [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), its outcome unknown: the server may
+    /// have carried the command out.
     pub fn within(self, limit: Duration) -> Self {
         async fn limited(
             limit: Duration,
             reply: impl Future<Output = Result<Value>> + Send,
         ) -> Result<Value> {
-            platform::timeout(limit, reply).await.unwrap_or_else(|| {
-                Err(Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))
-            })
+            platform::timeout(limit, reply).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
         }
         let reply: Option<BoxFuture<'static, Result<Value>>> = match (self.unsent, self.reply) {
             (Some((client, command)), _) => Some(boxed(|| async move {

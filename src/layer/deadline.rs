@@ -5,13 +5,13 @@ use super::Layer;
 use crate::command::Command;
 use crate::platform::{self, BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
-use crate::{Error, ErrorKind, Result, Value};
+use crate::{Error, Result, Value};
 
 /// Ends every call that takes longer than a limit, and drops its request. Default: 5 seconds.
 ///
-/// The error is of kind [`ErrorKind::Timeout`], and its outcome is unknown: the server may have carried the command
-/// out. A subscription has to be set up within the limit, and may then last; a command that waits for data, such as
-/// BLPOP, may take as much longer as it was told to wait.
+/// The error is of kind [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), and its outcome is unknown: the server may
+/// have carried the command out. A subscription has to be set up within the limit, and may then last; a command that
+/// waits for data, such as BLPOP, may take as much longer as it was told to wait.
 ///
 /// ```
 /// use edgecask::{Client, layer::Deadline};
@@ -59,9 +59,7 @@ impl WithDeadline {
         call: BoxFuture<'a, Result<T>>,
     ) -> BoxFuture<'a, Result<T>> {
         boxed(|| async move {
-            platform::timeout(limit, call).await.unwrap_or_else(|| {
-                Err(Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))
-            })
+            platform::timeout(limit, call).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
         })
     }
 }
