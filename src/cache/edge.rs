@@ -21,7 +21,7 @@ use crate::{Key, Result};
 /// `WorkerCache`, else one of yours.
 ///
 /// It holds what stands in Redis, as it stands there, and may lose it at any time. An error counts as nothing found. On
-/// wasm32, [`platform::send`](crate::platform::send) makes such futures of those that JavaScript gives.
+/// wasm32, [`platform::send`] makes such futures of those that JavaScript gives.
 ///
 /// ```
 /// use std::collections::HashMap;
