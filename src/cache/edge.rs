@@ -11,7 +11,6 @@ use futures_util::future::join_all;
 use super::Cache;
 use super::format::Entry;
 use super::l1::L1;
-use super::outage::Access;
 use super::read::Entries;
 use super::tags::Versions;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync, unix_millis};
@@ -139,13 +138,9 @@ impl Cache {
         let far: Vec<usize> = (0..keys.len()).filter(|at| held[*at].is_none()).collect();
         self.read_into(&mut entries, &mut versions, keys, &far, tags).await?;
 
-        let mut unknown: Vec<String> =
-            held.iter().flatten().flat_map(|entry| entry.tags.keys().cloned()).collect();
-        unknown.extend(self.options().generation.clone());
-        unknown.retain(|tag| !versions.contains_key(tag));
-        unknown.sort_unstable();
-        unknown.dedup();
-        versions.extend(self.counted(Access::Read, self.versions(&unknown).await)?);
+        let tags = held.iter().flatten().flat_map(|entry| entry.tags.keys());
+        self.learn_versions(tags.chain(&self.options().generation).collect(), &mut versions)
+            .await?;
         let mut outdated = Vec::new();
         for (at, entry) in held.into_iter().enumerate() {
             match entry {

@@ -217,19 +217,9 @@ impl Cache {
                 None => Ok(None),
             });
         }
-        let unknown = |versions: &Versions| -> Vec<String> {
-            let entries = entries.iter().filter_map(|entry| entry.as_ref().ok()?.as_ref());
-            let tags = entries.flat_map(|entry| entry.tags.keys());
-            let mut unknown: Vec<String> =
-                tags.filter(|tag| !versions.contains_key(*tag)).cloned().collect();
-            unknown.sort_unstable();
-            unknown.dedup();
-            unknown
-        };
-        let unknown = unknown(&versions);
-        if !unknown.is_empty() {
-            versions.extend(self.counted(Access::Read, self.versions(&unknown).await)?);
-        }
+        let found = entries.iter().filter_map(|entry| entry.as_ref().ok()?.as_ref());
+        let tags = found.flat_map(|entry| entry.tags.keys()).collect();
+        self.learn_versions(tags, &mut versions).await?;
         for (key, entry) in keys.iter().zip(&mut entries) {
             let Ok(found) = entry else { continue };
             found.take_if(|entry| !self.counts(entry, &versions));

@@ -117,6 +117,23 @@ impl Cache {
         Ok(tags.iter().cloned().zip(versions).collect())
     }
 
+    /// Reads the versions of those tags that are not known yet. One MGET; if all are known, Redis is not asked.
+    pub(super) async fn learn_versions(
+        &self,
+        tags: Vec<&String>,
+        versions: &mut Versions,
+    ) -> Result<()> {
+        let unknown = tags.into_iter().filter(|tag| !versions.contains_key(*tag)).cloned();
+        let mut unknown: Vec<String> = unknown.collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        versions.extend(self.counted(Access::Read, self.versions(&unknown).await)?);
+        Ok(())
+    }
+
     /// The versions that an entry is to hold which will be kept for `kept`. What is known already costs nothing; else
     /// one round trip: a SET for each tag that has no version, and an MGET.
     pub(super) async fn versions_to_hold(
