@@ -16,10 +16,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The lines that were logged in this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn start(&self) -> tracing::subscriber::DefaultGuard {
+    pub(crate) fn start(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_writer(self.clone())
             .with_max_level(tracing::Level::INFO)
@@ -28,7 +28,7 @@ impl Log {
         tracing::subscriber::set_default(subscriber)
     }
 
-    fn lines(&self, level: &str) -> usize {
+    pub(crate) fn lines(&self, level: &str) -> usize {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().filter(|line| line.contains(level)).count()
     }

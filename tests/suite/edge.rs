@@ -12,6 +12,8 @@ use edgecask::{Error, ErrorKind, Key, Keyspace, Result};
 use edgecask_tests::RedisServer;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::degradation::Log;
+
 /// A store in memory, whose puts wait for a permit.
 #[derive(Debug, Clone)]
 struct Shelf {
@@ -173,6 +175,23 @@ async fn a_generation_ends_at_once_everywhere() {
     while here.get::<String>(&k).await.unwrap().is_some() {
         assert_eq!(here.stats().edge_hits, 1);
     }
+}
+
+#[tokio::test]
+async fn a_hit_near_by_does_not_end_an_outage() {
+    let (redis, shelf, k) = (RedisServer::start(), Shelf::new(), key("k"));
+    let log = Log::default();
+    let _logging = log.start();
+    let cache = cache(&redis, &shelf);
+    cache.set(&k, "v", Ttl::seconds(60)).await.unwrap();
+    cache.get::<String>(&k).await.unwrap();
+    shelf.holds(&k).await;
+    drop(redis);
+    for _ in 0..3 {
+        assert_eq!(cache.get::<String>(&key("other")).await.unwrap(), None);
+        assert_eq!(cache.get::<String>(&k).await.unwrap().as_deref(), Some("v"));
+    }
+    assert_eq!((log.lines("WARN"), log.lines("the cache is back")), (1, 0));
 }
 
 #[tokio::test]
