@@ -21,6 +21,7 @@ pub mod json;
 pub mod keys;
 pub mod lists;
 pub mod pubsub;
+mod resend;
 pub mod scripting;
 pub mod search;
 pub mod server;
@@ -36,7 +37,9 @@ use std::fmt;
 
 pub use args::{Arguments, ToArg};
 pub use execute::Execute;
-pub use info::{Access, CommandInfo, KeyPositions, Resend};
+pub(crate) use info::Role;
+pub use info::{Access, CommandDocs, CommandInfo, Group, KeyPositions, Refusal, ReplyKeys};
+pub use resend::Resend;
 pub use scripting::{Script, ScriptContext, Twin};
 
 use crate::{Error, Result, Value};
@@ -125,7 +128,7 @@ impl Command {
     /// States whether this very command may be sent again after a lost answer, in place of what its row and its
     /// arguments say: an INCR whose double does no harm, or a SET that must not arrive late.
     ///
-    /// The statement also holds inside a batch (`Resend::of`): whoever makes it answers for what the other commands of
+    /// The statement also holds inside a batch ([`Resend::of`]): whoever makes it answers for what the other commands of
     /// the batch make of a second run.
     ///
     /// ```
@@ -169,8 +172,7 @@ impl Command {
     /// The name and the first key, for messages. Long keys are cut.
     pub fn label(&self) -> String {
         const LONGEST: usize = 200;
-        let key = self.key_positions().first().and_then(|at| self.get(*at));
-        match key {
+        match self.first_key() {
             Some(key) if key.len() > LONGEST => {
                 format!("{} {}…", self.name, key[..LONGEST].escape_ascii())
             }

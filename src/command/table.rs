@@ -1,335 +1,501 @@
-//! The table behind [`Command::info`](super::Command::info): one row a command, sorted by name.
+//! The table behind [`Command::info`](super::Command::info): one row a command or subcommand, sorted by name.
 //!
-//! Access and key positions are those that `COMMAND INFO` reports (a test compares them with a real server); whether a
-//! command may be sent again is our judgement.
+//! A row says what the command does to keys, where they stand, and whether it may be sent again; then, where it applies,
+//! which of its keys it writes, where its reply names keys, how it waits, why a shared connection refuses it, and whether
+//! it is free of everybody's keys. Its group, the version that brought it and a line of summary follow. Those are kept in
+//! a static of their own, so that they are linked only where somebody asks for them.
+//!
+//! Tests hold the rows against `COMMAND DOCS`, `COMMAND INFO` and `COMMAND GETKEYS` of real servers, and what may be sent
+//! again against two runs of each command.
 
-use super::info::Access::{self, Control, Read, Write};
-use super::info::CommandInfo;
-use super::info::KeyPositions::{self, At, Counted, Nowhere, Stored, Streams, WithStore};
-use super::info::Resend::{self, ReplyMayDiffer, Safe, Unsafe};
+use super::info::Access::{Control, Read, Write};
+use super::info::KeyPositions::{
+    At, Counted, CountedPairs, Migrate, Nowhere, Radius, Sort, Stored as StoredCounted, Streams,
+};
+use super::info::Refusal::{Connection, Replication, Replies, Server, Subscribe, Transaction};
+use super::info::ReplyKeys::{Every, First as FirstItem, Scan, Streams as PerStream, Whole};
+use super::info::Rule::{
+    BitField, Copy, Expire, GetEx, HSetEx, JsonClear, JsonDel, JsonMSet, JsonPath, JsonSet, LRem,
+    LTrim, Reads, ReplyMayDiffer, Restore, Safe, Set, Stores, Unsafe, ZAdd,
+};
+use super::info::Wait::{Block, MillisLast, SecondsFirst, SecondsLast};
+use super::info::Written::{First, Second, Stored};
+use super::info::{CommandDocs, CommandInfo, Group, row};
 
-const fn row(
-    name: &'static str,
-    access: Access,
-    resend: Resend,
-    keys: KeyPositions,
-) -> CommandInfo {
-    CommandInfo { name, access, resend, keys, blocking: false }
+macro_rules! commands {
+    ($($row:expr, $group:ident, $since:literal, $summary:literal;)+) => {
+        pub(super) static TABLE: [CommandInfo; [$($since),+].len()] = [$($row),+];
+        pub(super) static DOCS: [CommandDocs; TABLE.len()] =
+            [$(CommandDocs { group: Group::$group, since: $since, summary: $summary }),+];
+    };
 }
 
-const fn blocking(name: &'static str, keys: KeyPositions) -> CommandInfo {
-    CommandInfo { name, access: Write, resend: Unsafe, keys, blocking: true }
+commands! {
+    row("ACL", Write, Nowhere, Unsafe).container(), Server, "6.0.0", "A container for Access List Control commands.";
+    row("ACL CAT", Control, Nowhere, Reads).free(), Server, "6.0.0", "Lists the ACL categories, or the commands inside a category.";
+    row("ACL DELUSER", Control, Nowhere, ReplyMayDiffer), Server, "6.0.0", "Deletes ACL users, and terminates their connections.";
+    row("ACL DRYRUN", Control, Nowhere, Reads), Server, "7.0.0", "Simulates the execution of a command by a user, without executing the command.";
+    row("ACL GENPASS", Control, Nowhere, Reads).free(), Server, "6.0.0", "Generates a pseudorandom, secure password that can be used to identify ACL users.";
+    row("ACL GETUSER", Control, Nowhere, Reads), Server, "6.0.0", "Lists the ACL rules of a user.";
+    row("ACL HELP", Control, Nowhere, Reads).free(), Server, "6.0.0", "Returns helpful text about the different subcommands.";
+    row("ACL LIST", Control, Nowhere, Reads), Server, "6.0.0", "Dumps the effective rules in ACL file format.";
+    row("ACL LOAD", Control, Nowhere, Unsafe), Server, "6.0.0", "Reloads the rules from the configured ACL file.";
+    row("ACL LOG", Control, Nowhere, Unsafe), Server, "6.0.0", "Lists recent security events generated due to ACL rules.";
+    row("ACL RESTTOKEN", Control, Nowhere, Unsafe), Server, "Upstash", "Makes a REST token with the rights of a user.";
+    row("ACL SAVE", Control, Nowhere, Unsafe), Server, "6.0.0", "Saves the effective ACL rules in the configured ACL file.";
+    row("ACL SETUSER", Control, Nowhere, Unsafe), Server, "6.0.0", "Creates and modifies an ACL user and its rules.";
+    row("ACL USERS", Control, Nowhere, Reads), Server, "6.0.0", "Lists all ACL users.";
+    row("ACL WHOAMI", Control, Nowhere, Reads).free(), Server, "6.0.0", "Returns the authenticated username of the current connection.";
+    row("APPEND", Write, At(1, 1, 1), Unsafe), String, "2.0.0", "Appends a string to the value of a key. Creates the key if it doesn't exist.";
+    row("ARCOUNT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The number of elements that are there.";
+    row("ARDEL", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Deletes elements, and tells how many were there.";
+    row("ARDELRANGE", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Deletes ranges, both ends included, and tells how many elements were there.";
+    row("ARGET", Read, At(1, 1, 1), Reads), Array, "Upstash", "An element.";
+    row("ARGETRANGE", Read, At(1, 1, 1), Reads), Array, "Upstash", "The elements of a range, both ends included, with `None` for gaps.";
+    row("ARGREP", Read, At(1, 1, 1), Reads), Array, "Upstash", "The indexes of the elements of a range that match.";
+    row("ARINFO", Read, At(1, 1, 1), Reads), Array, "Upstash", "What the server says of an array, by name.";
+    row("ARINSERT", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Puts elements where the array goes on, and gives the last index.";
+    row("ARLASTITEMS", Read, At(1, 1, 1), Reads), Array, "Upstash", "The last elements that were inserted; with `rev`, the newest first.";
+    row("ARLEN", Read, At(1, 1, 1), Reads), Array, "Upstash", "One more than the greatest index.";
+    row("ARMGET", Read, At(1, 1, 1), Reads), Array, "Upstash", "Some elements, in the indexes' order.";
+    row("ARMSET", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Sets elements, and tells how many are new.";
+    row("ARNEXT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The index at which ARINSERT goes on.";
+    row("AROP", Read, At(1, 1, 1), Reads), Array, "Upstash", "What an operation makes of a range, both ends included; `None` if there is nothing in it that it can use.";
+    row("ARRING", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Puts elements into an array of this size, over the oldest, and gives the last index.";
+    row("ARSCAN", Read, At(1, 1, 1), Reads), Array, "Upstash", "The elements of a range that are there, with their indexes, so many at the most.";
+    row("ARSEEK", Write, At(1, 1, 1), Safe), Array, "Upstash", "Sets the index at which ARINSERT goes on; `false` if the key is absent.";
+    row("ARSET", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Sets elements from an index on, and tells how many are new.";
+    row("ASKING", Control, Nowhere, Unsafe).refused(Connection), Cluster, "3.0.0", "Signals that a cluster client is following an -ASK redirect.";
+    row("AUTH", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Authenticates the connection.";
+    row("BGREWRITEAOF", Control, Nowhere, Unsafe), Server, "1.0.0", "Asynchronously rewrites the append-only file to disk.";
+    row("BGSAVE", Control, Nowhere, Unsafe), Server, "1.0.0", "Asynchronously saves the database(s) to disk.";
+    row("BITCOUNT", Read, At(1, 1, 1), Reads), Bitmap, "2.6.0", "Counts the number of set bits (population counting) in a string.";
+    row("BITFIELD", Write, At(1, 1, 1), BitField), Bitmap, "3.2.0", "Performs arbitrary bitfield integer operations on strings.";
+    row("BITFIELD_RO", Read, At(1, 1, 1), Reads), Bitmap, "6.0.0", "Performs arbitrary read-only bitfield integer operations on strings.";
+    row("BITOP", Write, At(2, -1, 1), Stores).writes(First), Bitmap, "2.6.0", "Performs bitwise operations on multiple strings, and stores the result.";
+    row("BITPOS", Read, At(1, 1, 1), Reads), Bitmap, "2.8.7", "Finds the first set (1) or clear (0) bit in a string.";
+    row("BLMOVE", Write, At(1, 2, 1), Unsafe).waits(SecondsLast), List, "6.2.0", "Pops an element from a list, pushes it to another list and returns it. Blocks until an element is available otherwise. Deletes the list if the last element was moved.";
+    row("BLMPOP", Write, Counted(2), Unsafe).names(FirstItem).waits(SecondsFirst), List, "7.0.0", "Pops the first element from one of multiple lists. Blocks until an element is available otherwise. Deletes the list if the last element was popped.";
+    row("BLPOP", Write, At(1, -2, 1), Unsafe).names(FirstItem).waits(SecondsLast), List, "2.0.0", "Removes and returns the first element in a list. Blocks until an element is available otherwise. Deletes the list if the last element was popped.";
+    row("BRPOP", Write, At(1, -2, 1), Unsafe).names(FirstItem).waits(SecondsLast), List, "2.0.0", "Removes and returns the last element in a list. Blocks until an element is available otherwise. Deletes the list if the last element was popped.";
+    row("BRPOPLPUSH", Write, At(1, 2, 1), Unsafe).waits(SecondsLast), List, "2.2.0", "Pops an element from a list, pushes it to another list and returns it. Block until an element is available otherwise. Deletes the list if the last element was popped.";
+    row("BZMPOP", Write, Counted(2), Unsafe).names(FirstItem).waits(SecondsFirst), SortedSet, "7.0.0", "Removes and returns a member by score from one or more sorted sets. Blocks until a member is available otherwise. Deletes the sorted set if the last element was popped.";
+    row("BZPOPMAX", Write, At(1, -2, 1), Unsafe).names(FirstItem).waits(SecondsLast), SortedSet, "5.0.0", "Removes and returns the member with the highest score from one or more sorted sets. Blocks until a member available otherwise.  Deletes the sorted set if the last element was popped.";
+    row("BZPOPMIN", Write, At(1, -2, 1), Unsafe).names(FirstItem).waits(SecondsLast), SortedSet, "5.0.0", "Removes and returns the member with the lowest score from one or more sorted sets. Blocks until a member is available otherwise. Deletes the sorted set if the last element was popped.";
+    row("CLIENT", Write, Nowhere, Unsafe).container(), Connection, "2.4.0", "A container for client connection commands.";
+    row("CLIENT CACHING", Control, Nowhere, Unsafe).refused(Connection), Connection, "6.0.0", "Instructs the server whether to track the keys in the next request.";
+    row("CLIENT GETNAME", Control, Nowhere, Reads).free(), Connection, "2.6.9", "Returns the name of the connection.";
+    row("CLIENT GETREDIR", Control, Nowhere, Reads), Connection, "6.0.0", "Returns the client ID to which the connection's tracking notifications are redirected.";
+    row("CLIENT HELP", Control, Nowhere, Reads).free(), Connection, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("CLIENT ID", Control, Nowhere, Reads).free(), Connection, "5.0.0", "Returns the unique client ID of the connection.";
+    row("CLIENT INFO", Control, Nowhere, Reads), Connection, "6.2.0", "Returns information about the connection.";
+    row("CLIENT KILL", Control, Nowhere, Unsafe).refused(Server), Connection, "2.4.0", "Terminates open connections.";
+    row("CLIENT LIST", Control, Nowhere, Reads), Connection, "2.4.0", "Lists open connections.";
+    row("CLIENT NO-EVICT", Control, Nowhere, Unsafe).refused(Connection), Connection, "7.0.0", "Sets the client eviction mode of the connection.";
+    row("CLIENT NO-TOUCH", Control, Nowhere, Unsafe).refused(Connection), Connection, "7.2.0", "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.";
+    row("CLIENT PAUSE", Control, Nowhere, Unsafe).refused(Server), Connection, "3.0.0", "Suspends commands processing.";
+    row("CLIENT REPLY", Control, Nowhere, Unsafe).refused(Replies), Connection, "3.2.0", "Instructs the server whether to reply to commands.";
+    row("CLIENT SETINFO", Control, Nowhere, Safe).free(), Connection, "7.2.0", "Sets information specific to the client or connection.";
+    row("CLIENT SETNAME", Control, Nowhere, Unsafe).refused(Connection), Connection, "2.6.9", "Sets the connection name.";
+    row("CLIENT TRACKING", Control, Nowhere, Unsafe).refused(Connection), Connection, "6.0.0", "Controls server-assisted client-side caching for the connection.";
+    row("CLIENT TRACKINGINFO", Control, Nowhere, Reads), Connection, "6.2.0", "Returns information about server-assisted client-side caching for the connection.";
+    row("CLIENT UNBLOCK", Control, Nowhere, Unsafe).refused(Server), Connection, "5.0.0", "Unblocks a client blocked by a blocking command from a different connection.";
+    row("CLIENT UNPAUSE", Control, Nowhere, Unsafe).refused(Server), Connection, "6.2.0", "Resumes processing commands from paused clients.";
+    row("CLUSTER", Write, Nowhere, Unsafe).container(), Cluster, "3.0.0", "A container for Redis Cluster commands.";
+    row("CLUSTER ADDSLOTS", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Assigns new hash slots to a node.";
+    row("CLUSTER ADDSLOTSRANGE", Control, Nowhere, Unsafe), Cluster, "7.0.0", "Assigns new hash slot ranges to a node.";
+    row("CLUSTER BUMPEPOCH", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Advances the cluster config epoch.";
+    row("CLUSTER COUNT-FAILURE-REPORTS", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the number of active failure reports active for a node.";
+    row("CLUSTER COUNTKEYSINSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the number of keys in a hash slot.";
+    row("CLUSTER DELSLOTS", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Sets hash slots as unbound for a node.";
+    row("CLUSTER DELSLOTSRANGE", Control, Nowhere, Unsafe).refused(Server), Cluster, "7.0.0", "Sets hash slot ranges as unbound for a node.";
+    row("CLUSTER FAILOVER", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Forces a replica to perform a manual failover of its master.";
+    row("CLUSTER FLUSHSLOTS", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Deletes all slots information from a node.";
+    row("CLUSTER FORGET", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Removes a node from the nodes table.";
+    row("CLUSTER GETKEYSINSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the key names in a hash slot.";
+    row("CLUSTER HELP", Control, Nowhere, Reads).free(), Cluster, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("CLUSTER INFO", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns information about the state of a node.";
+    row("CLUSTER KEYSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the hash slot for a key.";
+    row("CLUSTER LINKS", Control, Nowhere, Reads), Cluster, "7.0.0", "Returns a list of all TCP links to and from peer nodes.";
+    row("CLUSTER MEET", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Forces a node to handshake with another node.";
+    row("CLUSTER MYID", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the ID of a node.";
+    row("CLUSTER MYSHARDID", Control, Nowhere, Reads), Cluster, "7.2.0", "Returns the shard ID of a node.";
+    row("CLUSTER NODES", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the cluster configuration for a node.";
+    row("CLUSTER REPLICAS", Control, Nowhere, Reads), Cluster, "5.0.0", "Lists the replica nodes of a master node.";
+    row("CLUSTER REPLICATE", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Configure a node as replica of a master node.";
+    row("CLUSTER RESET", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Resets a node.";
+    row("CLUSTER SAVECONFIG", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Forces a node to save the cluster configuration to disk.";
+    row("CLUSTER SET-CONFIG-EPOCH", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Sets the configuration epoch for a new node.";
+    row("CLUSTER SETSLOT", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Binds a hash slot to a node.";
+    row("CLUSTER SHARDS", Control, Nowhere, Reads), Cluster, "7.0.0", "Returns the mapping of cluster slots to shards.";
+    row("CLUSTER SLAVES", Control, Nowhere, Reads), Cluster, "3.0.0", "Lists the replica nodes of a master node.";
+    row("CLUSTER SLOT-STATS", Control, Nowhere, Reads), Cluster, "8.2.0", "Returns statistics of hash slots.";
+    row("CLUSTER SLOTS", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the mapping of cluster slots to nodes.";
+    row("COMMAND", Control, Nowhere, Reads).container().free(), Server, "2.8.13", "Returns detailed information about all commands.";
+    row("COMMAND COUNT", Control, Nowhere, Reads).free(), Server, "2.8.13", "Returns a count of commands.";
+    row("COMMAND DOCS", Control, Nowhere, Reads).free(), Server, "7.0.0", "Returns documentary information about one, multiple or all commands.";
+    row("COMMAND GETKEYS", Control, Nowhere, Reads).free(), Server, "2.8.13", "Extracts the key names from an arbitrary command.";
+    row("COMMAND GETKEYSANDFLAGS", Control, Nowhere, Reads).free(), Server, "7.0.0", "Extracts the key names and access flags for an arbitrary command.";
+    row("COMMAND HELP", Control, Nowhere, Reads).free(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("COMMAND INFO", Control, Nowhere, Reads).free(), Server, "2.8.13", "Returns information about one, multiple or all commands.";
+    row("COMMAND LIST", Control, Nowhere, Reads).free(), Server, "7.0.0", "Returns a list of command names.";
+    row("CONFIG", Write, Nowhere, Unsafe).container(), Server, "2.0.0", "A container for server configuration commands.";
+    row("CONFIG GET", Control, Nowhere, Reads), Server, "2.0.0", "Returns the effective values of configuration parameters.";
+    row("CONFIG HELP", Control, Nowhere, Reads).free(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("CONFIG RESETSTAT", Control, Nowhere, Safe), Server, "2.0.0", "Resets the server's statistics.";
+    row("CONFIG REWRITE", Control, Nowhere, Safe), Server, "2.8.0", "Persists the effective configuration to file.";
+    row("CONFIG SET", Control, Nowhere, Safe), Server, "2.0.0", "Sets configuration parameters in-flight.";
+    row("COPY", Write, At(1, 2, 1), Copy).writes(Second), Keys, "6.2.0", "Copies the value of a key to a new key.";
+    row("DBSIZE", Read, Nowhere, Reads), Server, "1.0.0", "Returns the number of keys in the database.";
+    row("DEBUG", Control, Nowhere, Unsafe).refused(Server), Server, "1.0.0", "A container for debugging commands.";
+    row("DECR", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.";
+    row("DECRBY", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.";
+    row("DEL", Write, At(1, -1, 1), ReplyMayDiffer), Keys, "1.0.0", "Deletes one or more keys.";
+    row("DELEX", Write, At(1, 1, 1), ReplyMayDiffer), String, "8.4.0", "Deletes a key if its value meets a condition.";
+    row("DIGEST", Read, At(1, 1, 1), Reads), String, "8.4.0", "Returns the XXH3 hash of a string value.";
+    row("DISCARD", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "2.0.0", "Discards a transaction.";
+    row("DUMP", Read, At(1, 1, 1), Reads), Keys, "2.6.0", "Returns a serialized representation of the value stored at a key.";
+    row("ECHO", Control, Nowhere, Reads).free(), Connection, "1.0.0", "Returns the given string.";
+    row("EVAL", Write, Counted(2), Unsafe), Scripting, "2.6.0", "Executes a server-side Lua script.";
+    row("EVALSHA", Write, Counted(2), Unsafe), Scripting, "2.6.0", "Executes a server-side Lua script by SHA1 digest.";
+    row("EVALSHA_RO", Read, Counted(2), Reads), Scripting, "7.0.0", "Executes a read-only server-side Lua script by SHA1 digest.";
+    row("EVAL_RO", Read, Counted(2), Reads), Scripting, "7.0.0", "Executes a read-only server-side Lua script.";
+    row("EXEC", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "1.2.0", "Executes all commands in a transaction.";
+    row("EXISTS", Read, At(1, -1, 1), Reads), Keys, "1.0.0", "Determines whether one or more keys exist.";
+    row("EXPIRE", Write, At(1, 1, 1), Expire), Keys, "1.0.0", "Sets the expiration time of a key in seconds.";
+    row("EXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "1.2.0", "Sets the expiration time of a key to a Unix timestamp.";
+    row("EXPIRETIME", Read, At(1, 1, 1), Reads), Keys, "7.0.0", "Returns the expiration time of a key as a Unix timestamp.";
+    row("FAILOVER", Control, Nowhere, Unsafe).refused(Server), Server, "6.2.0", "Starts a coordinated failover from a server to one of its replicas.";
+    row("FCALL", Write, Counted(2), Unsafe), Scripting, "7.0.0", "Invokes a function.";
+    row("FCALL_RO", Read, Counted(2), Reads), Scripting, "7.0.0", "Invokes a read-only function.";
+    row("FLUSHALL", Write, Nowhere, Safe), Server, "1.0.0", "Removes all keys from all databases.";
+    row("FLUSHDB", Write, Nowhere, Safe), Server, "1.0.0", "Remove all keys from the current database.";
+    row("FUNCTION", Write, Nowhere, Unsafe).container(), Scripting, "7.0.0", "A container for function commands.";
+    row("FUNCTION DELETE", Write, Nowhere, ReplyMayDiffer), Scripting, "7.0.0", "Deletes a library and its functions.";
+    row("FUNCTION DUMP", Control, Nowhere, Reads), Scripting, "7.0.0", "Dumps all libraries into a serialized binary payload.";
+    row("FUNCTION FLUSH", Write, Nowhere, Safe), Scripting, "7.0.0", "Deletes all libraries and functions.";
+    row("FUNCTION HELP", Control, Nowhere, Reads).free(), Scripting, "7.0.0", "Returns helpful text about the different subcommands.";
+    row("FUNCTION KILL", Control, Nowhere, Unsafe), Scripting, "7.0.0", "Terminates a function during execution.";
+    row("FUNCTION LIST", Control, Nowhere, Reads), Scripting, "7.0.0", "Returns information about all libraries.";
+    row("FUNCTION LOAD", Write, Nowhere, ReplyMayDiffer), Scripting, "7.0.0", "Creates a library.";
+    row("FUNCTION RESTORE", Write, Nowhere, Unsafe), Scripting, "7.0.0", "Restores all libraries from a payload.";
+    row("FUNCTION STATS", Control, Nowhere, Reads), Scripting, "7.0.0", "Returns information about a function during execution.";
+    row("GEOADD", Write, At(1, 1, 1), ReplyMayDiffer), Geo, "3.2.0", "Adds one or more members to a geospatial index. The key is created if it doesn't exist.";
+    row("GEODIST", Read, At(1, 1, 1), Reads), Geo, "3.2.0", "Returns the distance between two members of a geospatial index.";
+    row("GEOHASH", Read, At(1, 1, 1), Reads), Geo, "3.2.0", "Returns members from a geospatial index as geohash strings.";
+    row("GEOPOS", Read, At(1, 1, 1), Reads), Geo, "3.2.0", "Returns the longitude and latitude of members from a geospatial index.";
+    row("GEORADIUS", Write, Radius(6), Stores).writes(Stored), Geo, "3.2.0", "Queries a geospatial index for members within a distance from a coordinate, optionally stores the result.";
+    row("GEORADIUSBYMEMBER", Write, Radius(5), Stores).writes(Stored), Geo, "3.2.0", "Queries a geospatial index for members within a distance from a member, optionally stores the result.";
+    row("GEORADIUSBYMEMBER_RO", Read, At(1, 1, 1), Reads), Geo, "3.2.10", "Returns members from a geospatial index that are within a distance from a member.";
+    row("GEORADIUS_RO", Read, At(1, 1, 1), Reads), Geo, "3.2.10", "Returns members from a geospatial index that are within a distance from a coordinate.";
+    row("GEOSEARCH", Read, At(1, 1, 1), Reads), Geo, "6.2.0", "Queries a geospatial index for members inside an area of a box or a circle.";
+    row("GEOSEARCHSTORE", Write, At(1, 2, 1), Stores).writes(First), Geo, "6.2.0", "Queries a geospatial index for members inside an area of a box or a circle, optionally stores the result.";
+    row("GET", Read, At(1, 1, 1), Reads), String, "1.0.0", "Returns the string value of a key.";
+    row("GETBIT", Read, At(1, 1, 1), Reads), Bitmap, "2.2.0", "Returns a bit value by offset.";
+    row("GETDEL", Write, At(1, 1, 1), Unsafe), String, "6.2.0", "Returns the string value of a key after deleting the key.";
+    row("GETEX", Write, At(1, 1, 1), GetEx), String, "6.2.0", "Returns the string value of a key after setting its expiration time.";
+    row("GETRANGE", Read, At(1, 1, 1), Reads), String, "2.4.0", "Returns a substring of the string stored at a key.";
+    row("GETSET", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Returns the previous string value of a key after setting it to a new value.";
+    row("HDEL", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "2.0.0", "Deletes one or more fields and their values from a hash. Deletes the hash if no fields remain.";
+    row("HELLO", Control, Nowhere, Unsafe).refused(Connection), Connection, "6.0.0", "Handshakes with the Redis server.";
+    row("HEXISTS", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Determines whether a field exists in a hash.";
+    row("HEXPIRE", Write, At(1, 1, 1), Expire), Hash, "7.4.0", "Set expiry for hash field using relative time to expire (seconds).";
+    row("HEXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "7.4.0", "Set expiry for hash field using an absolute Unix timestamp (seconds).";
+    row("HEXPIRETIME", Read, At(1, 1, 1), Reads), Hash, "7.4.0", "Returns the expiration time of a hash field as a Unix timestamp, in seconds.";
+    row("HGET", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns the value of a field in a hash.";
+    row("HGETALL", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns all fields and values in a hash.";
+    row("HGETDEL", Write, At(1, 1, 1), Unsafe), Hash, "8.0.0", "Returns the value of a field and deletes it from the hash.";
+    row("HGETEX", Write, At(1, 1, 1), GetEx), Hash, "8.0.0", "Get the value of one or more fields of a given hash key, and optionally set their expiration.";
+    row("HINCRBY", Write, At(1, 1, 1), Unsafe), Hash, "2.0.0", "Increments the integer value of a field in a hash by a number. Uses 0 as initial value if the field doesn't exist.";
+    row("HINCRBYFLOAT", Write, At(1, 1, 1), Unsafe), Hash, "2.6.0", "Increments the floating point value of a field by a number. Uses 0 as initial value if the field doesn't exist.";
+    row("HKEYS", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns all fields in a hash.";
+    row("HLEN", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns the number of fields in a hash.";
+    row("HMGET", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns the values of all fields in a hash.";
+    row("HMSET", Write, At(1, 1, 1), Safe), Hash, "2.0.0", "Sets the values of multiple fields.";
+    row("HPERSIST", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "7.4.0", "Removes the expiration time for each specified field.";
+    row("HPEXPIRE", Write, At(1, 1, 1), Expire), Hash, "7.4.0", "Set expiry for hash field using relative time to expire (milliseconds).";
+    row("HPEXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "7.4.0", "Set expiry for hash field using an absolute Unix timestamp (milliseconds).";
+    row("HPEXPIRETIME", Read, At(1, 1, 1), Reads), Hash, "7.4.0", "Returns the expiration time of a hash field as a Unix timestamp, in msec.";
+    row("HPTTL", Read, At(1, 1, 1), Reads), Hash, "7.4.0", "Returns the TTL in milliseconds of a hash field.";
+    row("HRANDFIELD", Read, At(1, 1, 1), Reads), Hash, "6.2.0", "Returns one or more random fields from a hash.";
+    row("HSCAN", Read, At(1, 1, 1), Reads), Hash, "2.8.0", "Iterates over fields and values of a hash.";
+    row("HSET", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "2.0.0", "Creates or modifies the value of a field in a hash.";
+    row("HSETEX", Write, At(1, 1, 1), HSetEx), Hash, "8.0.0", "Set the value of one or more fields of a given hash key, and optionally set their expiration.";
+    row("HSETNX", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "2.0.0", "Sets the value of a field in a hash only when the field doesn't exist.";
+    row("HSTRLEN", Read, At(1, 1, 1), Reads), Hash, "3.2.0", "Returns the length of the value of a field.";
+    row("HTTL", Read, At(1, 1, 1), Reads), Hash, "7.4.0", "Returns the TTL in seconds of a hash field.";
+    row("HVALS", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns all values in a hash.";
+    row("INCR", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.";
+    row("INCRBY", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.";
+    row("INCRBYFLOAT", Write, At(1, 1, 1), Unsafe), String, "2.6.0", "Increment the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.";
+    row("INFO", Control, Nowhere, Reads).free(), Server, "1.0.0", "Returns information and statistics about the server.";
+    row("JSON.ARRAPPEND", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Appends values to the arrays at a path.";
+    row("JSON.ARRINDEX", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Finds a value in the arrays at a path.";
+    row("JSON.ARRINSERT", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Inserts values into the arrays at a path.";
+    row("JSON.ARRLEN", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the lengths of the arrays at a path.";
+    row("JSON.ARRPOP", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Removes and returns an element of the arrays at a path.";
+    row("JSON.ARRTRIM", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Trims the arrays at a path to a range.";
+    row("JSON.CLEAR", Write, At(1, 1, 1), JsonClear), Json, "JSON 2.0.0", "Empties containers and sets numbers to 0 at a path.";
+    row("JSON.DEBUG", Write, Nowhere, Unsafe).container(), Json, "JSON 1.0.0", "A container for debugging commands.";
+    row("JSON.DEBUG HELP", Control, Nowhere, Reads).free(), Json, "JSON 1.0.0", "Returns helpful text about the subcommands.";
+    row("JSON.DEBUG MEMORY", Read, At(2, 2, 1), Reads), Json, "JSON 1.0.0", "Returns the memory that the values at a path take.";
+    row("JSON.DEL", Write, At(1, 1, 1), JsonDel), Json, "JSON 1.0.0", "Deletes the values at a path.";
+    row("JSON.FORGET", Write, At(1, 1, 1), JsonDel), Json, "JSON 1.0.0", "Deletes the values at a path: another name of JSON.DEL.";
+    row("JSON.GET", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the values at one or more paths.";
+    row("JSON.MERGE", Write, At(1, 1, 1), JsonPath), Json, "JSON 2.6.0", "Merges a value into those at a path (RFC 7396).";
+    row("JSON.MGET", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the values at a path of many documents.";
+    row("JSON.MSET", Write, At(1, -1, 3), JsonMSet), Json, "JSON 2.6.0", "Sets values in many documents.";
+    row("JSON.NUMINCRBY", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Increments the numbers at a path.";
+    row("JSON.NUMMULTBY", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Multiplies the numbers at a path.";
+    row("JSON.NUMPOWBY", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Raises the numbers at a path to a power.";
+    row("JSON.OBJKEYS", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the names in the objects at a path.";
+    row("JSON.OBJLEN", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns how many names the objects at a path have.";
+    row("JSON.RESP", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the values at a path as RESP.";
+    row("JSON.SET", Write, At(1, 1, 1), JsonSet), Json, "JSON 1.0.0", "Sets the value at a path.";
+    row("JSON.STRAPPEND", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Appends to the strings at a path.";
+    row("JSON.STRLEN", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the lengths of the strings at a path.";
+    row("JSON.TOGGLE", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Negates the booleans at a path.";
+    row("JSON.TYPE", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the types of the values at a path.";
+    row("KEYS", Read, Nowhere, Reads).names(Every), Keys, "1.0.0", "Returns all key names that match a pattern.";
+    row("LASTSAVE", Control, Nowhere, Reads).free(), Server, "1.0.0", "Returns the Unix timestamp of the last successful save to disk.";
+    row("LATENCY", Write, Nowhere, Unsafe).container(), Server, "2.8.13", "A container for latency diagnostics commands.";
+    row("LATENCY DOCTOR", Control, Nowhere, Reads), Server, "2.8.13", "Returns a human-readable latency analysis report.";
+    row("LATENCY GRAPH", Control, Nowhere, Reads), Server, "2.8.13", "Returns a latency graph for an event.";
+    row("LATENCY HELP", Control, Nowhere, Reads).free(), Server, "2.8.13", "Returns helpful text about the different subcommands.";
+    row("LATENCY HISTOGRAM", Control, Nowhere, Reads), Server, "7.0.0", "Returns the cumulative distribution of latencies of a subset or all commands.";
+    row("LATENCY HISTORY", Control, Nowhere, Reads), Server, "2.8.13", "Returns timestamp-latency samples for an event.";
+    row("LATENCY LATEST", Control, Nowhere, Reads), Server, "2.8.13", "Returns the latest latency samples for all events.";
+    row("LATENCY RESET", Control, Nowhere, ReplyMayDiffer), Server, "2.8.13", "Resets the latency data for one or more events.";
+    row("LCS", Read, At(1, 2, 1), Reads), String, "7.0.0", "Finds the longest common substring.";
+    row("LINDEX", Read, At(1, 1, 1), Reads), List, "1.0.0", "Returns an element from a list by its index.";
+    row("LINSERT", Write, At(1, 1, 1), Unsafe), List, "2.2.0", "Inserts an element before or after another element in a list.";
+    row("LLEN", Read, At(1, 1, 1), Reads), List, "1.0.0", "Returns the length of a list.";
+    row("LMOVE", Write, At(1, 2, 1), Unsafe), List, "6.2.0", "Returns an element after popping it from one list and pushing it to another. Deletes the list if the last element was moved.";
+    row("LMPOP", Write, Counted(1), Unsafe).names(FirstItem), List, "7.0.0", "Returns multiple elements from a list after removing them. Deletes the list if the last element was popped.";
+    row("LOLWUT", Read, Nowhere, Reads), Server, "5.0.0", "Displays computer art and the Redis version.";
+    row("LPOP", Write, At(1, 1, 1), Unsafe), List, "1.0.0", "Returns the first elements in a list after removing it. Deletes the list if the last element was popped.";
+    row("LPOS", Read, At(1, 1, 1), Reads), List, "6.0.6", "Returns the index of matching elements in a list.";
+    row("LPUSH", Write, At(1, 1, 1), Unsafe), List, "1.0.0", "Prepends one or more elements to a list. Creates the key if it doesn't exist.";
+    row("LPUSHX", Write, At(1, 1, 1), Unsafe), List, "2.2.0", "Prepends one or more elements to a list only when the list exists.";
+    row("LRANGE", Read, At(1, 1, 1), Reads), List, "1.0.0", "Returns a range of elements from a list.";
+    row("LREM", Write, At(1, 1, 1), LRem), List, "1.0.0", "Removes elements from a list. Deletes the list if the last element was removed.";
+    row("LSET", Write, At(1, 1, 1), Safe), List, "1.0.0", "Sets the value of an element in a list by its index.";
+    row("LTRIM", Write, At(1, 1, 1), LTrim), List, "1.0.0", "Removes elements from both ends a list. Deletes the list if all elements were trimmed.";
+    row("MEMORY", Write, Nowhere, Unsafe).container(), Server, "4.0.0", "A container for memory diagnostics commands.";
+    row("MEMORY DOCTOR", Control, Nowhere, Reads), Server, "4.0.0", "Outputs a memory problems report.";
+    row("MEMORY HELP", Control, Nowhere, Reads).free(), Server, "4.0.0", "Returns helpful text about the different subcommands.";
+    row("MEMORY MALLOC-STATS", Control, Nowhere, Reads), Server, "4.0.0", "Returns the allocator statistics.";
+    row("MEMORY PURGE", Control, Nowhere, Safe), Server, "4.0.0", "Asks the allocator to release memory.";
+    row("MEMORY STATS", Control, Nowhere, Reads), Server, "4.0.0", "Returns details about memory usage.";
+    row("MEMORY USAGE", Read, At(2, 2, 1), Reads), Server, "4.0.0", "Estimates the memory usage of a key.";
+    row("MGET", Read, At(1, -1, 1), Reads), String, "1.0.0", "Atomically returns the string values of one or more keys.";
+    row("MIGRATE", Write, Migrate, Unsafe).elsewhere(), Keys, "2.6.0", "Atomically transfers a key from one Redis instance to another.";
+    row("MODULE", Write, Nowhere, Unsafe).container(), Server, "4.0.0", "A container for module commands.";
+    row("MODULE HELP", Control, Nowhere, Reads).free(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("MODULE LIST", Control, Nowhere, Reads), Server, "4.0.0", "Returns all loaded modules.";
+    row("MODULE LOAD", Control, Nowhere, Unsafe), Server, "4.0.0", "Loads a module.";
+    row("MODULE LOADEX", Control, Nowhere, Unsafe), Server, "7.0.0", "Loads a module using extended parameters.";
+    row("MODULE UNLOAD", Control, Nowhere, Unsafe), Server, "4.0.0", "Unloads a module.";
+    row("MONITOR", Control, Nowhere, Unsafe).refused(Subscribe), Server, "1.0.0", "Listens for all requests received by the server in real-time.";
+    row("MOVE", Write, At(1, 1, 1), Unsafe).elsewhere(), Keys, "1.0.0", "Moves a key to another database.";
+    row("MSET", Write, At(1, -1, 2), Safe), String, "1.0.1", "Atomically creates or modifies the string values of one or more keys.";
+    row("MSETEX", Write, CountedPairs(1), Unsafe), String, "8.4.0", "Sets many strings with one condition and expiry.";
+    row("MSETNX", Write, At(1, -1, 2), ReplyMayDiffer), String, "1.0.1", "Atomically modifies the string values of one or more keys only when all keys don't exist.";
+    row("MULTI", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "1.2.0", "Starts a transaction.";
+    row("OBJECT", Write, Nowhere, Unsafe).container(), Keys, "2.2.3", "A container for object introspection commands.";
+    row("OBJECT ENCODING", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the internal encoding of a Redis object.";
+    row("OBJECT FREQ", Read, At(2, 2, 1), Reads), Keys, "4.0.0", "Returns the logarithmic access frequency counter of a Redis object.";
+    row("OBJECT HELP", Control, Nowhere, Reads).free(), Keys, "6.2.0", "Returns helpful text about the different subcommands.";
+    row("OBJECT IDLETIME", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the time since the last access to a Redis object.";
+    row("OBJECT REFCOUNT", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the reference count of a value of a key.";
+    row("PERSIST", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "2.2.0", "Removes the expiration time of a key.";
+    row("PEXPIRE", Write, At(1, 1, 1), Expire), Keys, "2.6.0", "Sets the expiration time of a key in milliseconds.";
+    row("PEXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "2.6.0", "Sets the expiration time of a key to a Unix milliseconds timestamp.";
+    row("PEXPIRETIME", Read, At(1, 1, 1), Reads), Keys, "7.0.0", "Returns the expiration time of a key as a Unix milliseconds timestamp.";
+    row("PFADD", Write, At(1, 1, 1), ReplyMayDiffer), HyperLogLog, "2.8.9", "Adds elements to a HyperLogLog key. Creates the key if it doesn't exist.";
+    row("PFCOUNT", Read, At(1, -1, 1), Reads), HyperLogLog, "2.8.9", "Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).";
+    row("PFDEBUG", Write, At(2, 2, 1), Unsafe), HyperLogLog, "2.8.9", "Internal commands for debugging HyperLogLog values.";
+    row("PFMERGE", Write, At(1, -1, 1), Safe).writes(First), HyperLogLog, "2.8.9", "Merges one or more HyperLogLog values into a single key.";
+    row("PFSELFTEST", Control, Nowhere, Unsafe), HyperLogLog, "2.8.9", "An internal command for testing HyperLogLog values.";
+    row("PING", Control, Nowhere, Reads).free(), Connection, "1.0.0", "Returns the server's liveliness response.";
+    row("PSETEX", Write, At(1, 1, 1), Safe), String, "2.6.0", "Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.";
+    row("PSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Listens for messages published to channels that match one or more patterns.";
+    row("PSYNC", Control, Nowhere, Unsafe).refused(Replication), Server, "2.8.0", "An internal command used in replication.";
+    row("PTTL", Read, At(1, 1, 1), Reads), Keys, "2.6.0", "Returns the expiration time in milliseconds of a key.";
+    row("PUBLISH", Control, Nowhere, Unsafe).free(), PubSub, "2.0.0", "Posts a message to a channel.";
+    row("PUBSUB", Write, Nowhere, Unsafe).container(), PubSub, "2.8.0", "A container for Pub/Sub commands.";
+    row("PUBSUB CHANNELS", Control, Nowhere, Reads).free(), PubSub, "2.8.0", "Returns the active channels.";
+    row("PUBSUB HELP", Control, Nowhere, Reads).free(), PubSub, "6.2.0", "Returns helpful text about the different subcommands.";
+    row("PUBSUB NUMPAT", Control, Nowhere, Reads).free(), PubSub, "2.8.0", "Returns a count of unique pattern subscriptions.";
+    row("PUBSUB NUMSUB", Control, Nowhere, Reads).free(), PubSub, "2.8.0", "Returns a count of subscribers to channels.";
+    row("PUBSUB SHARDCHANNELS", Control, Nowhere, Reads).free(), PubSub, "7.0.0", "Returns the active shard channels.";
+    row("PUBSUB SHARDNUMSUB", Control, Nowhere, Reads).free(), PubSub, "7.0.0", "Returns the count of subscribers of shard channels.";
+    row("PUNSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Stops listening to messages published to channels that match one or more patterns.";
+    row("QUIT", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Closes the connection.";
+    row("RANDOMKEY", Read, Nowhere, Reads).names(Whole), Keys, "1.0.0", "Returns a random key name from the database.";
+    row("READONLY", Control, Nowhere, Unsafe).refused(Connection), Cluster, "3.0.0", "Enables read-only queries for a connection to a Redis Cluster replica node.";
+    row("READWRITE", Control, Nowhere, Unsafe).refused(Connection), Cluster, "3.0.0", "Enables read-write queries for a connection to a Reids Cluster replica node.";
+    row("RENAME", Write, At(1, 2, 1), Unsafe), Keys, "1.0.0", "Renames a key and overwrites the destination.";
+    row("RENAMENX", Write, At(1, 2, 1), Unsafe), Keys, "1.0.0", "Renames a key only when the target key name doesn't exist.";
+    row("REPLCONF", Control, Nowhere, Unsafe).refused(Replication), Server, "3.0.0", "An internal command for configuring the replication stream.";
+    row("REPLICAOF", Control, Nowhere, Unsafe).refused(Server), Server, "5.0.0", "Configures a server as replica of another, or promotes it to a master.";
+    row("RESET", Control, Nowhere, Unsafe).refused(Connection), Connection, "6.2.0", "Resets the connection.";
+    row("RESTORE", Write, At(1, 1, 1), Restore), Keys, "2.6.0", "Creates a key from the serialized representation of a value.";
+    row("RESTORE-ASKING", Write, At(1, 1, 1), Unsafe).refused(Replication), Server, "3.0.0", "An internal command for migrating keys in a cluster.";
+    row("ROLE", Control, Nowhere, Reads), Server, "2.8.12", "Returns the replication role.";
+    row("RPOP", Write, At(1, 1, 1), Unsafe), List, "1.0.0", "Returns and removes the last elements of a list. Deletes the list if the last element was popped.";
+    row("RPOPLPUSH", Write, At(1, 2, 1), Unsafe), List, "1.2.0", "Returns the last element of a list after removing and pushing it to another list. Deletes the list if the last element was popped.";
+    row("RPUSH", Write, At(1, 1, 1), Unsafe), List, "1.0.0", "Appends one or more elements to a list. Creates the key if it doesn't exist.";
+    row("RPUSHX", Write, At(1, 1, 1), Unsafe), List, "2.2.0", "Appends an element to a list only when the list exists.";
+    row("SADD", Write, At(1, 1, 1), ReplyMayDiffer), Set, "1.0.0", "Adds one or more members to a set. Creates the key if it doesn't exist.";
+    row("SAVE", Control, Nowhere, Unsafe), Server, "1.0.0", "Synchronously saves the database(s) to disk.";
+    row("SCAN", Read, Nowhere, Reads).names(Scan), Keys, "2.8.0", "Iterates over the key names in the database.";
+    row("SCARD", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Returns the number of members in a set.";
+    row("SCRIPT", Write, Nowhere, Unsafe).container(), Scripting, "2.6.0", "A container for Lua scripts management commands.";
+    row("SCRIPT DEBUG", Control, Nowhere, Unsafe).refused(Connection), Scripting, "3.2.0", "Sets the debug mode of server-side Lua scripts.";
+    row("SCRIPT EXISTS", Control, Nowhere, Reads).free(), Scripting, "2.6.0", "Determines whether server-side Lua scripts exist in the script cache.";
+    row("SCRIPT FLUSH", Control, Nowhere, Safe), Scripting, "2.6.0", "Removes all server-side Lua scripts from the script cache.";
+    row("SCRIPT HELP", Control, Nowhere, Reads).free(), Scripting, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("SCRIPT KILL", Control, Nowhere, Unsafe), Scripting, "2.6.0", "Terminates a server-side Lua script during execution.";
+    row("SCRIPT LOAD", Control, Nowhere, Safe).free(), Scripting, "2.6.0", "Loads a server-side Lua script to the script cache.";
+    row("SDIFF", Read, At(1, -1, 1), Reads), Set, "1.0.0", "Returns the difference of multiple sets.";
+    row("SDIFFSTORE", Write, At(1, -1, 1), Stores).writes(First), Set, "1.0.0", "Stores the difference of multiple sets in a key.";
+    row("SEARCH.AGGREGATE", Read, Nowhere, Reads), Search, "Upstash", "What aggregations make of everything that a filter matches: names and values in turn, nested.";
+    row("SEARCH.ALIASADD", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Gives an index another name.";
+    row("SEARCH.ALIASDEL", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Takes another name away.";
+    row("SEARCH.COUNT", Read, Nowhere, Reads), Search, "Upstash", "How many documents a filter matches.";
+    row("SEARCH.CREATE", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Makes an index.";
+    row("SEARCH.DESCRIBE", Read, Nowhere, Reads), Search, "Upstash", "What an index is made of, by name; `None` if there is none.";
+    row("SEARCH.DROP", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Deletes an index, not its documents.";
+    row("SEARCH.LISTALIASES", Read, Nowhere, Reads), Search, "Upstash", "All other names, and what they stand for.";
+    row("SEARCH.LISTINDEXES", Read, Nowhere, Reads), Search, "Upstash", "The names of all indexes.";
+    row("SEARCH.QUERY", Read, Nowhere, Reads), Search, "Upstash", "What a query finds.";
+    row("SEARCH.REINDEX", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Indexes everything anew.";
+    row("SEARCH.WAITINDEXING", Read, Nowhere, Reads), Search, "Upstash", "Waits until everything that was written is indexed.";
+    row("SELECT", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Changes the selected database.";
+    row("SET", Write, At(1, 1, 1), Set), String, "1.0.0", "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.";
+    row("SETBIT", Write, At(1, 1, 1), ReplyMayDiffer), Bitmap, "2.2.0", "Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist.";
+    row("SETEX", Write, At(1, 1, 1), Safe), String, "2.0.0", "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.";
+    row("SETNX", Write, At(1, 1, 1), ReplyMayDiffer), String, "1.0.0", "Set the string value of a key only when the key doesn't exist.";
+    row("SETRANGE", Write, At(1, 1, 1), Safe), String, "2.2.0", "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.";
+    row("SHUTDOWN", Control, Nowhere, Unsafe).refused(Server), Server, "1.0.0", "Synchronously saves the database(s) to disk and shuts down the Redis server.";
+    row("SINTER", Read, At(1, -1, 1), Reads), Set, "1.0.0", "Returns the intersect of multiple sets.";
+    row("SINTERCARD", Read, Counted(1), Reads), Set, "7.0.0", "Returns the number of members of the intersect of multiple sets.";
+    row("SINTERSTORE", Write, At(1, -1, 1), Stores).writes(First), Set, "1.0.0", "Stores the intersect of multiple sets in a key.";
+    row("SISMEMBER", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Determines whether a member belongs to a set.";
+    row("SLAVEOF", Control, Nowhere, Unsafe).refused(Server), Server, "1.0.0", "Sets a Redis server as a replica of another, or promotes it to being a master.";
+    row("SLOWLOG", Write, Nowhere, Unsafe).container(), Server, "2.2.12", "A container for slow log commands.";
+    row("SLOWLOG GET", Control, Nowhere, Reads), Server, "2.2.12", "Returns the slow log's entries.";
+    row("SLOWLOG HELP", Control, Nowhere, Reads).free(), Server, "6.2.0", "Show helpful text about the different subcommands.";
+    row("SLOWLOG LEN", Control, Nowhere, Reads), Server, "2.2.12", "Returns the number of entries in the slow log.";
+    row("SLOWLOG RESET", Control, Nowhere, Safe), Server, "2.2.12", "Clears all entries from the slow log.";
+    row("SMEMBERS", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Returns all members of a set.";
+    row("SMISMEMBER", Read, At(1, 1, 1), Reads), Set, "6.2.0", "Determines whether multiple members belong to a set.";
+    row("SMOVE", Write, At(1, 2, 1), ReplyMayDiffer), Set, "1.0.0", "Moves a member from one set to another.";
+    row("SORT", Write, Sort, Stores).writes(Stored), Keys, "1.0.0", "Sorts the elements in a list, a set, or a sorted set, optionally storing the result.";
+    row("SORT_RO", Read, Sort, Reads), Keys, "7.0.0", "Returns the sorted elements of a list, a set, or a sorted set.";
+    row("SPOP", Write, At(1, 1, 1), Unsafe), Set, "1.0.0", "Returns one or more random members from a set after removing them. Deletes the set if the last member was popped.";
+    row("SPUBLISH", Control, Nowhere, Unsafe).free(), PubSub, "7.0.0", "Post a message to a shard channel.";
+    row("SRANDMEMBER", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Get one or multiple random members from a set.";
+    row("SREM", Write, At(1, 1, 1), ReplyMayDiffer), Set, "1.0.0", "Removes one or more members from a set. Deletes the set if the last member was removed.";
+    row("SSCAN", Read, At(1, 1, 1), Reads), Set, "2.8.0", "Iterates over members of a set.";
+    row("SSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "7.0.0", "Listens for messages published to shard channels.";
+    row("STRLEN", Read, At(1, 1, 1), Reads), String, "2.2.0", "Returns the length of a string value.";
+    row("SUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Listens for messages published to channels.";
+    row("SUBSTR", Read, At(1, 1, 1), Reads), String, "1.0.0", "Returns a substring from a string value.";
+    row("SUNION", Read, At(1, -1, 1), Reads), Set, "1.0.0", "Returns the union of multiple sets.";
+    row("SUNIONSTORE", Write, At(1, -1, 1), Stores).writes(First), Set, "1.0.0", "Stores the union of multiple sets in a key.";
+    row("SUNSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "7.0.0", "Stops listening to messages posted to shard channels.";
+    row("SWAPDB", Write, Nowhere, Unsafe), Server, "4.0.0", "Swaps two Redis databases.";
+    row("SYNC", Control, Nowhere, Unsafe).refused(Replication), Server, "1.0.0", "An internal command used in replication.";
+    row("TIME", Control, Nowhere, Reads).free(), Server, "2.6.0", "Returns the server time.";
+    row("TOUCH", Read, At(1, -1, 1), Reads), Keys, "3.2.1", "Returns the number of existing keys out of those specified after updating the time they were last accessed.";
+    row("TTL", Read, At(1, 1, 1), Reads), Keys, "1.0.0", "Returns the expiration time in seconds of a key.";
+    row("TYPE", Read, At(1, 1, 1), Reads), Keys, "1.0.0", "Determines the type of value stored at a key.";
+    row("UNLINK", Write, At(1, -1, 1), ReplyMayDiffer), Keys, "4.0.0", "Asynchronously deletes one or more keys.";
+    row("UNSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Stops listening to messages posted to channels.";
+    row("UNWATCH", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "2.2.0", "Forgets about watched keys of a transaction.";
+    row("VADD", Write, At(1, 1, 1), Unsafe), VectorSet, "8.0.0", "Adds an element to a vector set, or updates its vector.";
+    row("VCARD", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns how many elements a vector set has.";
+    row("VDIM", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the dimension of the vectors of a vector set.";
+    row("VECTOR.ADD", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Adds a vector, or replaces the one with this id; tells whether it is new.";
+    row("VECTOR.COUNT", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The number of vectors.";
+    row("VECTOR.CREATE", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Makes an index; tells whether it is new. Without `exists_ok`, one that is there already is an error.";
+    row("VECTOR.DEL", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Deletes a vector; tells whether it was there.";
+    row("VECTOR.DROP", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Deletes an index; tells whether it was there.";
+    row("VECTOR.GET", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The values of a vector.";
+    row("VECTOR.INFO", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The dimension and the metric of an index.";
+    row("VECTOR.QUERY", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The `top_k` vectors that are nearest, with their scores.";
+    row("VEMB", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the vector of an element.";
+    row("VGETATTR", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the attributes of an element.";
+    row("VINFO", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns what a vector set is made of.";
+    row("VISMEMBER", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Determines whether an element belongs to a vector set.";
+    row("VLINKS", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the neighbours of an element.";
+    row("VRANDMEMBER", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns random elements of a vector set.";
+    row("VRANGE", Read, At(1, 1, 1), Reads), VectorSet, "8.4.0", "Returns elements of a vector set in the order of their bytes.";
+    row("VREM", Write, At(1, 1, 1), ReplyMayDiffer), VectorSet, "8.0.0", "Removes an element from a vector set.";
+    row("VSETATTR", Write, At(1, 1, 1), Safe), VectorSet, "8.0.0", "Sets the attributes of an element.";
+    row("VSIM", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the elements that are most similar to a vector or an element.";
+    row("WAIT", Control, Nowhere, Reads).waits(MillisLast).free(), Keys, "3.0.0", "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.";
+    row("WAITAOF", Control, Nowhere, Reads).waits(MillisLast).free(), Keys, "7.2.0", "Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas.";
+    row("WATCH", Control, At(1, -1, 1), Unsafe).refused(Transaction), Transaction, "2.2.0", "Monitors changes to keys to determine the execution of a transaction.";
+    row("XACK", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "5.0.0", "Returns the number of messages that were successfully acknowledged by the consumer group member of a stream.";
+    row("XACKDEL", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "8.2.0", "Acknowledges entries and deletes them as a policy says.";
+    row("XADD", Write, At(1, 1, 1), Unsafe), Stream, "5.0.0", "Appends a new message to a stream. Creates the key if it doesn't exist.";
+    row("XAUTOCLAIM", Write, At(1, 1, 1), Unsafe), Stream, "6.2.0", "Changes, or acquires, ownership of messages in a consumer group, as if the messages were delivered to as consumer group member.";
+    row("XCLAIM", Write, At(1, 1, 1), Unsafe), Stream, "5.0.0", "Changes, or acquires, ownership of a message in a consumer group, as if the message was delivered a consumer group member.";
+    row("XDEL", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "5.0.0", "Returns the number of messages after removing them from a stream.";
+    row("XDELEX", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "8.2.0", "Deletes entries as a policy says.";
+    row("XGROUP", Write, Nowhere, Unsafe).container(), Stream, "5.0.0", "A container for consumer groups commands.";
+    row("XGROUP CREATE", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "5.0.0", "Creates a consumer group.";
+    row("XGROUP CREATECONSUMER", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "6.2.0", "Creates a consumer in a consumer group.";
+    row("XGROUP DELCONSUMER", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "5.0.0", "Deletes a consumer from a consumer group.";
+    row("XGROUP DESTROY", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "5.0.0", "Destroys a consumer group.";
+    row("XGROUP HELP", Control, Nowhere, Reads).free(), Stream, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("XGROUP SETID", Write, At(2, 2, 1), Safe), Stream, "5.0.0", "Sets the last-delivered ID of a consumer group.";
+    row("XINFO", Write, Nowhere, Unsafe).container(), Stream, "5.0.0", "A container for stream introspection commands.";
+    row("XINFO CONSUMERS", Read, At(2, 2, 1), Reads), Stream, "5.0.0", "Returns a list of the consumers in a consumer group.";
+    row("XINFO GROUPS", Read, At(2, 2, 1), Reads), Stream, "5.0.0", "Returns a list of the consumer groups of a stream.";
+    row("XINFO HELP", Control, Nowhere, Reads).free(), Stream, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("XINFO STREAM", Read, At(2, 2, 1), Reads), Stream, "5.0.0", "Returns information about a stream.";
+    row("XLEN", Read, At(1, 1, 1), Reads), Stream, "5.0.0", "Return the number of messages in a stream.";
+    row("XPENDING", Read, At(1, 1, 1), Reads), Stream, "5.0.0", "Returns the information and entries from a stream consumer group's pending entries list.";
+    row("XRANGE", Read, At(1, 1, 1), Reads), Stream, "5.0.0", "Returns the messages from a stream within a range of IDs.";
+    row("XREAD", Read, Streams, Reads).names(PerStream).waits(Block), Stream, "5.0.0", "Returns messages from multiple streams with IDs greater than the ones requested. Blocks until a message is available otherwise.";
+    row("XREADGROUP", Write, Streams, Unsafe).names(PerStream).waits(Block), Stream, "5.0.0", "Returns new or historical messages from a stream for a consumer in a group. Blocks until a message is available otherwise.";
+    row("XREVRANGE", Read, At(1, 1, 1), Reads), Stream, "5.0.0", "Returns the messages from a stream within a range of IDs in reverse order.";
+    row("XSETID", Write, At(1, 1, 1), Unsafe), Stream, "5.0.0", "An internal command for replicating stream values.";
+    row("XTRIM", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "5.0.0", "Deletes messages from the beginning of a stream.";
+    row("ZADD", Write, At(1, 1, 1), ZAdd), SortedSet, "1.2.0", "Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist.";
+    row("ZCARD", Read, At(1, 1, 1), Reads), SortedSet, "1.2.0", "Returns the number of members in a sorted set.";
+    row("ZCOUNT", Read, At(1, 1, 1), Reads), SortedSet, "2.0.0", "Returns the count of members in a sorted set that have scores within a range.";
+    row("ZDIFF", Read, Counted(1), Reads), SortedSet, "6.2.0", "Returns the difference between multiple sorted sets.";
+    row("ZDIFFSTORE", Write, StoredCounted, Stores).writes(First), SortedSet, "6.2.0", "Stores the difference of multiple sorted sets in a key.";
+    row("ZINCRBY", Write, At(1, 1, 1), Unsafe), SortedSet, "1.2.0", "Increments the score of a member in a sorted set.";
+    row("ZINTER", Read, Counted(1), Reads), SortedSet, "6.2.0", "Returns the intersect of multiple sorted sets.";
+    row("ZINTERCARD", Read, Counted(1), Reads), SortedSet, "7.0.0", "Returns the number of members of the intersect of multiple sorted sets.";
+    row("ZINTERSTORE", Write, StoredCounted, Stores).writes(First), SortedSet, "2.0.0", "Stores the intersect of multiple sorted sets in a key.";
+    row("ZLEXCOUNT", Read, At(1, 1, 1), Reads), SortedSet, "2.8.9", "Returns the number of members in a sorted set within a lexicographical range.";
+    row("ZMPOP", Write, Counted(1), Unsafe).names(FirstItem), SortedSet, "7.0.0", "Returns the highest- or lowest-scoring members from one or more sorted sets after removing them. Deletes the sorted set if the last member was popped.";
+    row("ZMSCORE", Read, At(1, 1, 1), Reads), SortedSet, "6.2.0", "Returns the score of one or more members in a sorted set.";
+    row("ZPOPMAX", Write, At(1, 1, 1), Unsafe), SortedSet, "5.0.0", "Returns the highest-scoring members from a sorted set after removing them. Deletes the sorted set if the last member was popped.";
+    row("ZPOPMIN", Write, At(1, 1, 1), Unsafe), SortedSet, "5.0.0", "Returns the lowest-scoring members from a sorted set after removing them. Deletes the sorted set if the last member was popped.";
+    row("ZRANDMEMBER", Read, At(1, 1, 1), Reads), SortedSet, "6.2.0", "Returns one or more random members from a sorted set.";
+    row("ZRANGE", Read, At(1, 1, 1), Reads), SortedSet, "1.2.0", "Returns members in a sorted set within a range of indexes.";
+    row("ZRANGEBYLEX", Read, At(1, 1, 1), Reads), SortedSet, "2.8.9", "Returns members in a sorted set within a lexicographical range.";
+    row("ZRANGEBYSCORE", Read, At(1, 1, 1), Reads), SortedSet, "1.0.5", "Returns members in a sorted set within a range of scores.";
+    row("ZRANGESTORE", Write, At(1, 2, 1), Stores).writes(First), SortedSet, "6.2.0", "Stores a range of members from sorted set in a key.";
+    row("ZRANK", Read, At(1, 1, 1), Reads), SortedSet, "2.0.0", "Returns the index of a member in a sorted set ordered by ascending scores.";
+    row("ZREM", Write, At(1, 1, 1), ReplyMayDiffer), SortedSet, "1.2.0", "Removes one or more members from a sorted set. Deletes the sorted set if all members were removed.";
+    row("ZREMRANGEBYLEX", Write, At(1, 1, 1), ReplyMayDiffer), SortedSet, "2.8.9", "Removes members in a sorted set within a lexicographical range. Deletes the sorted set if all members were removed.";
+    row("ZREMRANGEBYRANK", Write, At(1, 1, 1), Unsafe), SortedSet, "2.0.0", "Removes members in a sorted set within a range of indexes. Deletes the sorted set if all members were removed.";
+    row("ZREMRANGEBYSCORE", Write, At(1, 1, 1), ReplyMayDiffer), SortedSet, "1.2.0", "Removes members in a sorted set within a range of scores. Deletes the sorted set if all members were removed.";
+    row("ZREVRANGE", Read, At(1, 1, 1), Reads), SortedSet, "1.2.0", "Returns members in a sorted set within a range of indexes in reverse order.";
+    row("ZREVRANGEBYLEX", Read, At(1, 1, 1), Reads), SortedSet, "2.8.9", "Returns members in a sorted set within a lexicographical range in reverse order.";
+    row("ZREVRANGEBYSCORE", Read, At(1, 1, 1), Reads), SortedSet, "2.2.0", "Returns members in a sorted set within a range of scores in reverse order.";
+    row("ZREVRANK", Read, At(1, 1, 1), Reads), SortedSet, "2.0.0", "Returns the index of a member in a sorted set ordered by descending scores.";
+    row("ZSCAN", Read, At(1, 1, 1), Reads), SortedSet, "2.8.0", "Iterates over members and scores of a sorted set.";
+    row("ZSCORE", Read, At(1, 1, 1), Reads), SortedSet, "1.2.0", "Returns the score of a member in a sorted set.";
+    row("ZUNION", Read, Counted(1), Reads), SortedSet, "6.2.0", "Returns the union of multiple sorted sets.";
+    row("ZUNIONSTORE", Write, StoredCounted, Stores).writes(First), SortedSet, "2.0.0", "Stores the union of multiple sorted sets in a key.";
 }
-
-#[rustfmt::skip]
-pub(super) static TABLE: &[CommandInfo] = &[
-    row("ACL", Control, Unsafe, Nowhere),
-    row("ACL CAT", Control, Safe, Nowhere),
-    row("ACL GENPASS", Control, Safe, Nowhere),
-    row("ACL GETUSER", Control, Safe, Nowhere),
-    row("ACL LIST", Control, Safe, Nowhere),
-    row("ACL LOG", Control, Safe, Nowhere),
-    row("ACL USERS", Control, Safe, Nowhere),
-    row("ACL WHOAMI", Control, Safe, Nowhere),
-    row("APPEND", Write, Unsafe, At(1, 1, 1)),
-    row("ARCOUNT", Read, Safe, At(1, 1, 1)),
-    row("ARDEL", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("ARDELRANGE", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("ARGET", Read, Safe, At(1, 1, 1)),
-    row("ARGETRANGE", Read, Safe, At(1, 1, 1)),
-    row("ARGREP", Read, Safe, At(1, 1, 1)),
-    row("ARINFO", Read, Safe, At(1, 1, 1)),
-    row("ARINSERT", Write, Unsafe, At(1, 1, 1)),
-    row("ARLASTITEMS", Read, Safe, At(1, 1, 1)),
-    row("ARLEN", Read, Safe, At(1, 1, 1)),
-    row("ARMGET", Read, Safe, At(1, 1, 1)),
-    row("ARMSET", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("ARNEXT", Read, Safe, At(1, 1, 1)),
-    row("AROP", Read, Safe, At(1, 1, 1)),
-    row("ARRING", Write, Unsafe, At(1, 1, 1)),
-    row("ARSCAN", Read, Safe, At(1, 1, 1)),
-    row("ARSEEK", Write, Safe, At(1, 1, 1)),
-    row("ARSET", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("BITCOUNT", Read, Safe, At(1, 1, 1)),
-    row("BITFIELD", Write, Unsafe, At(1, 1, 1)),
-    row("BITFIELD_RO", Read, Safe, At(1, 1, 1)),
-    row("BITOP", Write, Safe, At(2, -1, 1)),
-    row("BITPOS", Read, Safe, At(1, 1, 1)),
-    blocking("BLMOVE", At(1, 2, 1)),
-    blocking("BLMPOP", Counted(2)),
-    blocking("BLPOP", At(1, -2, 1)),
-    blocking("BRPOP", At(1, -2, 1)),
-    blocking("BRPOPLPUSH", At(1, 2, 1)),
-    blocking("BZMPOP", Counted(2)),
-    blocking("BZPOPMAX", At(1, -2, 1)),
-    blocking("BZPOPMIN", At(1, -2, 1)),
-    row("CLIENT", Control, Unsafe, Nowhere),
-    row("CLUSTER", Control, Unsafe, Nowhere),
-    row("COMMAND", Control, Safe, Nowhere),
-    row("CONFIG", Control, Unsafe, Nowhere),
-    row("CONFIG GET", Control, Safe, Nowhere),
-    row("CONFIG SET", Control, Safe, Nowhere),
-    row("COPY", Write, ReplyMayDiffer, At(1, 2, 1)),
-    row("DBSIZE", Read, Safe, Nowhere),
-    row("DECR", Write, Unsafe, At(1, 1, 1)),
-    row("DECRBY", Write, Unsafe, At(1, 1, 1)),
-    row("DEL", Write, ReplyMayDiffer, At(1, -1, 1)),
-    row("DELEX", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("DIGEST", Read, Safe, At(1, 1, 1)),
-    row("DISCARD", Control, Unsafe, Nowhere),
-    row("DUMP", Read, Safe, At(1, 1, 1)),
-    row("ECHO", Control, Safe, Nowhere),
-    row("EVAL", Write, Unsafe, Counted(2)),
-    row("EVALSHA", Write, Unsafe, Counted(2)),
-    row("EVALSHA_RO", Read, Safe, Counted(2)),
-    row("EVAL_RO", Read, Safe, Counted(2)),
-    row("EXEC", Control, Unsafe, Nowhere),
-    row("EXISTS", Read, Safe, At(1, -1, 1)),
-    row("EXPIRE", Write, Safe, At(1, 1, 1)),
-    row("EXPIREAT", Write, Safe, At(1, 1, 1)),
-    row("EXPIRETIME", Read, Safe, At(1, 1, 1)),
-    row("FCALL", Write, Unsafe, Counted(2)),
-    row("FCALL_RO", Read, Safe, Counted(2)),
-    row("FLUSHALL", Write, Safe, Nowhere),
-    row("FLUSHDB", Write, Safe, Nowhere),
-    row("FUNCTION", Control, Unsafe, Nowhere),
-    row("FUNCTION DELETE", Write, ReplyMayDiffer, Nowhere),
-    row("FUNCTION DUMP", Control, Safe, Nowhere),
-    row("FUNCTION FLUSH", Write, Safe, Nowhere),
-    row("FUNCTION LIST", Control, Safe, Nowhere),
-    row("FUNCTION LOAD", Write, ReplyMayDiffer, Nowhere),
-    row("FUNCTION RESTORE", Write, ReplyMayDiffer, Nowhere),
-    row("FUNCTION STATS", Control, Safe, Nowhere),
-    row("GEOADD", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("GEODIST", Read, Safe, At(1, 1, 1)),
-    row("GEOHASH", Read, Safe, At(1, 1, 1)),
-    row("GEOPOS", Read, Safe, At(1, 1, 1)),
-    row("GEORADIUS", Write, Unsafe, WithStore),
-    row("GEORADIUSBYMEMBER", Write, Unsafe, WithStore),
-    row("GEORADIUSBYMEMBER_RO", Read, Safe, At(1, 1, 1)),
-    row("GEORADIUS_RO", Read, Safe, At(1, 1, 1)),
-    row("GEOSEARCH", Read, Safe, At(1, 1, 1)),
-    row("GEOSEARCHSTORE", Write, Safe, At(1, 2, 1)),
-    row("GET", Read, Safe, At(1, 1, 1)),
-    row("GETBIT", Read, Safe, At(1, 1, 1)),
-    row("GETDEL", Write, Unsafe, At(1, 1, 1)),
-    row("GETEX", Write, Unsafe, At(1, 1, 1)),
-    row("GETRANGE", Read, Safe, At(1, 1, 1)),
-    row("GETSET", Write, Unsafe, At(1, 1, 1)),
-    row("HDEL", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("HEXISTS", Read, Safe, At(1, 1, 1)),
-    row("HEXPIRE", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("HEXPIREAT", Write, Safe, At(1, 1, 1)),
-    row("HEXPIRETIME", Read, Safe, At(1, 1, 1)),
-    row("HGET", Read, Safe, At(1, 1, 1)),
-    row("HGETALL", Read, Safe, At(1, 1, 1)),
-    row("HGETDEL", Write, Unsafe, At(1, 1, 1)),
-    row("HGETEX", Write, Safe, At(1, 1, 1)),
-    row("HINCRBY", Write, Unsafe, At(1, 1, 1)),
-    row("HINCRBYFLOAT", Write, Unsafe, At(1, 1, 1)),
-    row("HKEYS", Read, Safe, At(1, 1, 1)),
-    row("HLEN", Read, Safe, At(1, 1, 1)),
-    row("HMGET", Read, Safe, At(1, 1, 1)),
-    row("HMSET", Write, Safe, At(1, 1, 1)),
-    row("HPERSIST", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("HPEXPIRE", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("HPEXPIREAT", Write, Safe, At(1, 1, 1)),
-    row("HPEXPIRETIME", Read, Safe, At(1, 1, 1)),
-    row("HPTTL", Read, Safe, At(1, 1, 1)),
-    row("HRANDFIELD", Read, Safe, At(1, 1, 1)),
-    row("HSCAN", Read, Safe, At(1, 1, 1)),
-    row("HSET", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("HSETEX", Write, Safe, At(1, 1, 1)),
-    row("HSETNX", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("HSTRLEN", Read, Safe, At(1, 1, 1)),
-    row("HTTL", Read, Safe, At(1, 1, 1)),
-    row("HVALS", Read, Safe, At(1, 1, 1)),
-    row("INCR", Write, Unsafe, At(1, 1, 1)),
-    row("INCRBY", Write, Unsafe, At(1, 1, 1)),
-    row("INCRBYFLOAT", Write, Unsafe, At(1, 1, 1)),
-    row("INFO", Control, Safe, Nowhere),
-    row("JSON.ARRAPPEND", Write, Unsafe, At(1, 1, 1)),
-    row("JSON.ARRINDEX", Read, Safe, At(1, 1, 1)),
-    row("JSON.ARRINSERT", Write, Unsafe, At(1, 1, 1)),
-    row("JSON.ARRLEN", Read, Safe, At(1, 1, 1)),
-    row("JSON.ARRPOP", Write, Unsafe, At(1, 1, 1)),
-    row("JSON.ARRTRIM", Write, Unsafe, At(1, 1, 1)),
-    row("JSON.CLEAR", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("JSON.DEBUG", Read, Safe, At(2, 2, 1)),
-    row("JSON.DEL", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("JSON.FORGET", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("JSON.GET", Read, Safe, At(1, 1, 1)),
-    row("JSON.MERGE", Write, Safe, At(1, 1, 1)),
-    row("JSON.MGET", Read, Safe, At(1, -2, 1)),
-    row("JSON.MSET", Write, Safe, At(1, -1, 3)),
-    row("JSON.NUMINCRBY", Write, Unsafe, At(1, 1, 1)),
-    row("JSON.NUMMULTBY", Write, Unsafe, At(1, 1, 1)),
-    row("JSON.OBJKEYS", Read, Safe, At(1, 1, 1)),
-    row("JSON.OBJLEN", Read, Safe, At(1, 1, 1)),
-    row("JSON.RESP", Read, Safe, At(1, 1, 1)),
-    row("JSON.SET", Write, Safe, At(1, 1, 1)),
-    row("JSON.STRAPPEND", Write, Unsafe, At(1, 1, 1)),
-    row("JSON.STRLEN", Read, Safe, At(1, 1, 1)),
-    row("JSON.TOGGLE", Write, Unsafe, At(1, 1, 1)),
-    row("JSON.TYPE", Read, Safe, At(1, 1, 1)),
-    row("KEYS", Read, Safe, Nowhere),
-    row("LCS", Read, Safe, At(1, 2, 1)),
-    row("LINDEX", Read, Safe, At(1, 1, 1)),
-    row("LINSERT", Write, Unsafe, At(1, 1, 1)),
-    row("LLEN", Read, Safe, At(1, 1, 1)),
-    row("LMOVE", Write, Unsafe, At(1, 2, 1)),
-    row("LMPOP", Write, Unsafe, Counted(1)),
-    row("LPOP", Write, Unsafe, At(1, 1, 1)),
-    row("LPOS", Read, Safe, At(1, 1, 1)),
-    row("LPUSH", Write, Unsafe, At(1, 1, 1)),
-    row("LPUSHX", Write, Unsafe, At(1, 1, 1)),
-    row("LRANGE", Read, Safe, At(1, 1, 1)),
-    row("LREM", Write, Unsafe, At(1, 1, 1)),
-    row("LSET", Write, Safe, At(1, 1, 1)),
-    row("LTRIM", Write, Safe, At(1, 1, 1)),
-    row("MEMORY", Control, Safe, Nowhere),
-    row("MEMORY USAGE", Read, Safe, At(2, 2, 1)),
-    row("MGET", Read, Safe, At(1, -1, 1)),
-    row("MONITOR", Control, Unsafe, Nowhere),
-    row("MOVE", Write, Unsafe, At(1, 1, 1)),
-    row("MSET", Write, Safe, At(1, -1, 2)),
-    row("MSETNX", Write, ReplyMayDiffer, At(1, -1, 2)),
-    row("MULTI", Control, Unsafe, Nowhere),
-    row("OBJECT", Read, Safe, At(2, 2, 1)),
-    row("PERSIST", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("PEXPIRE", Write, Safe, At(1, 1, 1)),
-    row("PEXPIREAT", Write, Safe, At(1, 1, 1)),
-    row("PEXPIRETIME", Read, Safe, At(1, 1, 1)),
-    row("PFADD", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("PFCOUNT", Read, Safe, At(1, -1, 1)),
-    row("PFMERGE", Write, Safe, At(1, -1, 1)),
-    row("PING", Control, Safe, Nowhere),
-    row("PSETEX", Write, Safe, At(1, 1, 1)),
-    row("PSUBSCRIBE", Control, Unsafe, Nowhere),
-    row("PTTL", Read, Safe, At(1, 1, 1)),
-    row("PUBLISH", Control, Unsafe, Nowhere),
-    row("PUBSUB", Control, Safe, Nowhere),
-    row("PUNSUBSCRIBE", Control, Unsafe, Nowhere),
-    row("RANDOMKEY", Read, Safe, Nowhere),
-    row("RENAME", Write, Unsafe, At(1, 2, 1)),
-    row("RENAMENX", Write, Unsafe, At(1, 2, 1)),
-    row("RESTORE", Write, Unsafe, At(1, 1, 1)),
-    row("RPOP", Write, Unsafe, At(1, 1, 1)),
-    row("RPOPLPUSH", Write, Unsafe, At(1, 2, 1)),
-    row("RPUSH", Write, Unsafe, At(1, 1, 1)),
-    row("RPUSHX", Write, Unsafe, At(1, 1, 1)),
-    row("SADD", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("SCAN", Read, Safe, Nowhere),
-    row("SCARD", Read, Safe, At(1, 1, 1)),
-    row("SCRIPT", Control, Unsafe, Nowhere),
-    row("SCRIPT EXISTS", Control, Safe, Nowhere),
-    row("SCRIPT FLUSH", Control, Safe, Nowhere),
-    row("SCRIPT LOAD", Control, Safe, Nowhere),
-    row("SDIFF", Read, Safe, At(1, -1, 1)),
-    row("SDIFFSTORE", Write, Safe, At(1, -1, 1)),
-    row("SEARCH.AGGREGATE", Read, Safe, Nowhere),
-    row("SEARCH.ALIASADD", Write, ReplyMayDiffer, Nowhere),
-    row("SEARCH.ALIASDEL", Write, ReplyMayDiffer, Nowhere),
-    row("SEARCH.COUNT", Read, Safe, Nowhere),
-    row("SEARCH.CREATE", Write, ReplyMayDiffer, Nowhere),
-    row("SEARCH.DESCRIBE", Read, Safe, Nowhere),
-    row("SEARCH.DROP", Write, ReplyMayDiffer, Nowhere),
-    row("SEARCH.LISTALIASES", Read, Safe, Nowhere),
-    row("SEARCH.LISTINDEXES", Read, Safe, Nowhere),
-    row("SEARCH.QUERY", Read, Safe, Nowhere),
-    row("SEARCH.REINDEX", Write, ReplyMayDiffer, Nowhere),
-    row("SEARCH.WAITINDEXING", Read, Safe, Nowhere),
-    row("SELECT", Control, Safe, Nowhere),
-    row("SET", Write, Safe, At(1, 1, 1)),
-    row("SETBIT", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("SETEX", Write, Safe, At(1, 1, 1)),
-    row("SETNX", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("SETRANGE", Write, Safe, At(1, 1, 1)),
-    row("SINTER", Read, Safe, At(1, -1, 1)),
-    row("SINTERCARD", Read, Safe, Counted(1)),
-    row("SINTERSTORE", Write, Safe, At(1, -1, 1)),
-    row("SISMEMBER", Read, Safe, At(1, 1, 1)),
-    row("SLOWLOG", Control, Safe, Nowhere),
-    row("SMEMBERS", Read, Safe, At(1, 1, 1)),
-    row("SMISMEMBER", Read, Safe, At(1, 1, 1)),
-    row("SMOVE", Write, ReplyMayDiffer, At(1, 2, 1)),
-    row("SORT", Write, Unsafe, WithStore),
-    row("SORT_RO", Read, Safe, At(1, 1, 1)),
-    row("SPOP", Write, Unsafe, At(1, 1, 1)),
-    row("SPUBLISH", Control, Unsafe, At(1, 1, 1)),
-    row("SRANDMEMBER", Read, Safe, At(1, 1, 1)),
-    row("SREM", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("SSCAN", Read, Safe, At(1, 1, 1)),
-    row("STRLEN", Read, Safe, At(1, 1, 1)),
-    row("SUBSCRIBE", Control, Unsafe, Nowhere),
-    row("SUBSTR", Read, Safe, At(1, 1, 1)),
-    row("SUNION", Read, Safe, At(1, -1, 1)),
-    row("SUNIONSTORE", Write, Safe, At(1, -1, 1)),
-    row("TIME", Control, Safe, Nowhere),
-    row("TOUCH", Read, Safe, At(1, -1, 1)),
-    row("TTL", Read, Safe, At(1, 1, 1)),
-    row("TYPE", Read, Safe, At(1, 1, 1)),
-    row("UNLINK", Write, ReplyMayDiffer, At(1, -1, 1)),
-    row("UNSUBSCRIBE", Control, Unsafe, Nowhere),
-    row("UNWATCH", Control, Unsafe, Nowhere),
-    row("VECTOR.ADD", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("VECTOR.COUNT", Read, Safe, At(1, 1, 1)),
-    row("VECTOR.CREATE", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("VECTOR.DEL", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("VECTOR.DROP", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("VECTOR.GET", Read, Safe, At(1, 1, 1)),
-    row("VECTOR.INFO", Read, Safe, At(1, 1, 1)),
-    row("VECTOR.QUERY", Read, Safe, At(1, 1, 1)),
-    row("WAIT", Control, Safe, Nowhere),
-    row("WAITAOF", Control, Safe, Nowhere),
-    row("WATCH", Control, Unsafe, At(1, -1, 1)),
-    row("XACK", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("XACKDEL", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("XADD", Write, Unsafe, At(1, 1, 1)),
-    row("XAUTOCLAIM", Write, Unsafe, At(1, 1, 1)),
-    row("XCLAIM", Write, Unsafe, At(1, 1, 1)),
-    row("XDEL", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("XDELEX", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("XGROUP", Write, Unsafe, At(2, 2, 1)),
-    row("XINFO", Read, Safe, At(2, 2, 1)),
-    row("XLEN", Read, Safe, At(1, 1, 1)),
-    row("XPENDING", Read, Safe, At(1, 1, 1)),
-    row("XRANGE", Read, Safe, At(1, 1, 1)),
-    row("XREAD", Read, Safe, Streams),
-    row("XREADGROUP", Write, Unsafe, Streams),
-    row("XREVRANGE", Read, Safe, At(1, 1, 1)),
-    row("XSETID", Write, Unsafe, At(1, 1, 1)),
-    row("XTRIM", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("ZADD", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("ZCARD", Read, Safe, At(1, 1, 1)),
-    row("ZCOUNT", Read, Safe, At(1, 1, 1)),
-    row("ZDIFF", Read, Safe, Counted(1)),
-    row("ZDIFFSTORE", Write, Safe, Stored),
-    row("ZINCRBY", Write, Unsafe, At(1, 1, 1)),
-    row("ZINTER", Read, Safe, Counted(1)),
-    row("ZINTERCARD", Read, Safe, Counted(1)),
-    row("ZINTERSTORE", Write, Safe, Stored),
-    row("ZLEXCOUNT", Read, Safe, At(1, 1, 1)),
-    row("ZMPOP", Write, Unsafe, Counted(1)),
-    row("ZMSCORE", Read, Safe, At(1, 1, 1)),
-    row("ZPOPMAX", Write, Unsafe, At(1, 1, 1)),
-    row("ZPOPMIN", Write, Unsafe, At(1, 1, 1)),
-    row("ZRANDMEMBER", Read, Safe, At(1, 1, 1)),
-    row("ZRANGE", Read, Safe, At(1, 1, 1)),
-    row("ZRANGEBYLEX", Read, Safe, At(1, 1, 1)),
-    row("ZRANGEBYSCORE", Read, Safe, At(1, 1, 1)),
-    row("ZRANGESTORE", Write, Safe, At(1, 2, 1)),
-    row("ZRANK", Read, Safe, At(1, 1, 1)),
-    row("ZREM", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("ZREMRANGEBYLEX", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("ZREMRANGEBYRANK", Write, Unsafe, At(1, 1, 1)),
-    row("ZREMRANGEBYSCORE", Write, ReplyMayDiffer, At(1, 1, 1)),
-    row("ZREVRANGE", Read, Safe, At(1, 1, 1)),
-    row("ZREVRANGEBYLEX", Read, Safe, At(1, 1, 1)),
-    row("ZREVRANGEBYSCORE", Read, Safe, At(1, 1, 1)),
-    row("ZREVRANK", Read, Safe, At(1, 1, 1)),
-    row("ZSCAN", Read, Safe, At(1, 1, 1)),
-    row("ZSCORE", Read, Safe, At(1, 1, 1)),
-    row("ZUNION", Read, Safe, Counted(1)),
-    row("ZUNIONSTORE", Write, Safe, Stored),
-];

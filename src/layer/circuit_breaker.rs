@@ -183,6 +183,7 @@ impl Drop for Passage<'_> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for WithBreaker {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()

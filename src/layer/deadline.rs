@@ -64,6 +64,7 @@ impl WithDeadline {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for WithDeadline {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()

@@ -85,11 +85,12 @@ fn is_away(error: &Error, commands: &[Command]) -> bool {
         || error.kind() == ErrorKind::Http && error.status().is_some_and(|status| status >= 500);
     match error.outcome() {
         Outcome::NotSent => matches!(error.kind(), ErrorKind::Connect | ErrorKind::CircuitOpen),
-        Outcome::Unknown => lost && commands.iter().all(|command| command.resend() == Resend::Safe),
+        Outcome::Unknown => lost && Resend::of(commands) == Resend::Safe,
         Outcome::Refused | Outcome::Completed => false,
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for WithFallback {
     /// What both can do.
     fn capabilities(&self) -> Capabilities {

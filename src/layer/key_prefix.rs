@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Layer;
-use crate::command::{Access, Arguments, Command, KeyPositions};
+use crate::command::{Access, Arguments, Command, KeyPositions, ReplyKeys, Role};
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
@@ -11,9 +11,17 @@ use crate::{Error, ErrorKind, Result, Value};
 /// Puts a prefix before every key, and takes it off again where replies name keys: a tenant's or an environment's own
 /// keyspace.
 ///
-/// Patterns of KEYS and SCAN match below the prefix only. A command that would reach beyond it fails at once and is not
-/// sent: FLUSHALL, RANDOMKEY, and commands whose keys are not known. A Lua script gets its KEYS with the prefix, and
-/// should name no others. Channels have no prefix: they are not keys.
+/// Patterns of KEYS and SCAN match below the prefix only. A command that would reach beyond it fails at once with
+/// [`ErrorKind::Unsupported`] and is not sent:
+///
+/// * commands whose keys or options are not known;
+/// * what reaches keys that it does not name: FLUSHALL, RANDOMKEY, DBSIZE, `SEARCH.QUERY`;
+/// * what takes keys elsewhere: MOVE, MIGRATE, COPY with `DB`;
+/// * what shows or changes the server that tenants share: CONFIG, most of ACL, `CLIENT LIST`, SLOWLOG, MONITOR, FUNCTION,
+///   `SCRIPT FLUSH`. INFO passes: it shows no keys and no values.
+///
+/// A Lua script or function gets its KEYS with the prefix, and should name no others: nothing holds it back. Channels have
+/// no prefix, those of SPUBLISH included: they are not keys, and all tenants share them.
 ///
 /// ```
 /// use edgecask::{layer::KeyPrefix, prelude::*, transport::memory::MemoryTransport};
@@ -34,6 +42,9 @@ use crate::{Error, ErrorKind, Result, Value};
 pub struct KeyPrefix {
     prefix: Bytes,
 }
+
+const UNKNOWN_OPTION: &str =
+    "behind a key prefix, a command can be sent only if all its options are known, and complete";
 
 impl KeyPrefix {
     /// This prefix, as it is: end it with a `:`.
@@ -57,25 +68,67 @@ impl KeyPrefix {
         [&escaped, pattern].concat()
     }
 
+    /// Why a command may not be sent behind a prefix.
+    fn refusal(&self, command: &Command) -> Option<&'static str> {
+        let info = command.info();
+        if let Some(refusal) = info.refused {
+            return Some(refusal.instead());
+        }
+        if command.is_unknown_subcommand() || info.name.is_empty() {
+            return Some("behind a key prefix, only commands whose keys are known can be sent");
+        }
+        if info.reaches_elsewhere() {
+            return Some(
+                "this command takes keys to another database or server, where the prefix does not hold",
+            );
+        }
+        if info.keys != KeyPositions::Nowhere || info.is_free() {
+            return None;
+        }
+        match (info.reply_keys, info.access) {
+            (ReplyKeys::Every | ReplyKeys::Scan, _) => None,
+            (_, Access::Control) => Some(
+                "this command shows or changes the whole server, which others behind other prefixes share",
+            ),
+            _ => Some(
+                "this command reaches keys that it does not name, which may be behind other prefixes",
+            ),
+        }
+    }
+
     /// The command as it is sent.
     fn prefixed(&self, command: &Command) -> Result<Command> {
-        match command.name() {
-            "KEYS" => {
+        let refused = |why: &'static str| {
+            Error::new(ErrorKind::Unsupported, why).with_command(|| command.label())
+        };
+        if let Some(why) = self.refusal(command) {
+            return Err(refused(why));
+        }
+        match command.info().reply_keys {
+            ReplyKeys::Every => {
                 return Ok(self.replaced(command, |at, arg| (at == 0).then(|| self.pattern(arg))));
             }
-            "SCAN" => return Ok(self.scan(command)),
-            "SORT" | "SORT_RO" => return Ok(self.sort(command)),
+            ReplyKeys::Scan => return self.scan(command).ok_or_else(|| refused(UNKNOWN_OPTION)),
             _ => {}
         }
-        let info = command.info();
-        if info.keys == KeyPositions::Nowhere && info.access != Access::Control {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "behind a key prefix, only commands whose keys are known can be sent",
-            )
-            .with_command(|| command.label()));
+        let (mut keys, mut has_pattern) = (Vec::new(), false);
+        let mut known = command.each_key(|at, role| match (role, command.get(at)) {
+            // It stands for the element itself.
+            (Role::Pattern, Some(b"#")) => {}
+            (role, _) => {
+                has_pattern |= role == Role::Pattern;
+                keys.push(at);
+            }
+        });
+        if command.name() == "COPY" {
+            known &= command.options(2, &[("REPLACE", 0)], |_, _| {});
         }
-        let keys = command.key_positions();
+        if !known {
+            return Err(refused(UNKNOWN_OPTION));
+        }
+        if has_pattern && self.prefix.contains(&b'*') {
+            return Err(refused("patterns of SORT cannot stand behind a prefix that holds a `*`"));
+        }
         Ok(self.replaced(command, |at, arg| keys.contains(&at).then(|| self.key(arg))))
     }
 
@@ -94,52 +147,48 @@ impl KeyPrefix {
         command.with_args(args)
     }
 
-    fn scan(&self, command: &Command) -> Command {
-        let given = command.args().skip(1).position(|arg| arg.eq_ignore_ascii_case(b"MATCH"));
-        match given {
-            Some(before) => {
-                self.replaced(command, |at, arg| (at == before + 2).then(|| self.pattern(arg)))
+    /// SCAN whose patterns, all of them, match below the prefix; `None` if an option is not known.
+    fn scan(&self, command: &Command) -> Option<Command> {
+        let mut patterns = Vec::new();
+        let options = &[("MATCH", 1), ("COUNT", 1), ("TYPE", 1)];
+        let known = command.options(1, options, |word, at| {
+            if word == "MATCH" {
+                patterns.push(at);
             }
-            None => command.clone().arg("MATCH").arg(self.pattern(b"*")),
+        });
+        // An option without its value would take the one that is added here.
+        let complete = command.args().len() % 2 == 1;
+        if !known || !complete {
+            return None;
         }
-    }
-
-    /// The key, and what BY, GET and STORE name; `GET #` is no key.
-    fn sort(&self, command: &Command) -> Command {
-        self.replaced(command, |at, arg| {
-            let before = at.checked_sub(1).and_then(|at| command.get(at)).unwrap_or_default();
-            let names = ["BY", "GET", "STORE"];
-            let named =
-                at > 1 && names.iter().any(|word| before.eq_ignore_ascii_case(word.as_bytes()));
-            (at == 0 || named && arg != b"#").then(|| self.key(arg))
-        })
+        if patterns.is_empty() {
+            return Some(command.clone().arg("MATCH").arg(self.pattern(b"*")));
+        }
+        Some(self.replaced(command, |at, arg| patterns.contains(&at).then(|| self.pattern(arg))))
     }
 
     /// The reply without the prefix, where it names keys.
-    fn stripped(&self, name: &str, reply: Value) -> Value {
-        match (name, reply) {
-            ("KEYS", Value::Array(keys)) => Value::Array(self.strip_all(keys)),
-            ("SCAN", Value::Array(mut parts)) => {
+    fn stripped(&self, keys: ReplyKeys, reply: Value) -> Value {
+        match (keys, reply) {
+            (ReplyKeys::Whole, key) => self.strip(key),
+            (ReplyKeys::Every, Value::Array(keys)) => Value::Array(self.strip_all(keys)),
+            (ReplyKeys::Scan, Value::Array(mut parts)) => {
                 if let Some(Value::Array(keys)) = parts.get_mut(1) {
                     *keys = self.strip_all(std::mem::take(keys));
                 }
                 Value::Array(parts)
             }
-            (
-                "LMPOP" | "ZMPOP" | "BLMPOP" | "BZMPOP" | "BLPOP" | "BRPOP" | "BZPOPMIN"
-                | "BZPOPMAX",
-                Value::Array(mut parts),
-            ) => {
+            (ReplyKeys::First, Value::Array(mut parts)) => {
                 if let Some(key) = parts.first_mut() {
                     *key = self.strip(std::mem::take(key));
                 }
                 Value::Array(parts)
             }
-            ("XREAD" | "XREADGROUP", Value::Array(streams)) => {
-                let strip = |stream| self.stripped("LMPOP", stream);
+            (ReplyKeys::Streams, Value::Array(streams)) => {
+                let strip = |stream| self.stripped(ReplyKeys::First, stream);
                 Value::Array(streams.into_iter().map(strip).collect())
             }
-            ("XREAD" | "XREADGROUP", Value::Map(streams)) => Value::Map(
+            (ReplyKeys::Streams, Value::Map(streams)) => Value::Map(
                 streams.into_iter().map(|(key, entries)| (self.strip(key), entries)).collect(),
             ),
             (_, reply) => reply,
@@ -181,12 +230,13 @@ impl Prefixing {
         let pairs = results.into_iter().zip(commands);
         pairs
             .map(|(result, command)| {
-                result.map(|reply| self.prefix.stripped(command.name(), reply))
+                result.map(|reply| self.prefix.stripped(command.info().reply_keys, reply))
             })
             .collect()
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for Prefixing {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
@@ -195,7 +245,7 @@ impl Transport for Prefixing {
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         boxed(|| async move {
             let reply = self.inner.send(&self.prefix.prefixed(command)?).await?;
-            Ok(self.prefix.stripped(command.name(), reply))
+            Ok(self.prefix.stripped(command.info().reply_keys, reply))
         })
     }
 
@@ -214,6 +264,12 @@ impl Transport for Prefixing {
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        if *to == Subscription::Monitor {
+            return boxed(|| async {
+                let why = "MONITOR shows the commands of others, behind other prefixes too";
+                Err(Error::new(ErrorKind::Unsupported, why))
+            });
+        }
         self.inner.subscribe(to)
     }
 
@@ -254,10 +310,37 @@ mod tests {
             ("KEYS a*", r"KEYS t\*:a*"),
             ("SCAN 0", r"SCAN 0 MATCH t\*:*"),
             ("SCAN 0 COUNT 5 MATCH a", r"SCAN 0 COUNT 5 MATCH t\*:a"),
+            ("SCAN 0 MATCH x MATCH *", r"SCAN 0 MATCH t\*:x MATCH t\*:*"),
+            ("SCAN 0 MATCH", "Unsupported"),
+            ("SCAN 0 NEW MATCH", "Unsupported"),
+            ("SORT l STORE #", "SORT t*:l STORE t*:#"),
+            ("SORT l GET # STORE d", "SORT t*:l GET # STORE t*:d"),
+            ("SORT l BY w_*", "Unsupported"),
+            ("SORT l NEW x STORE d", "Unsupported"),
             (
-                "SORT a BY w_* GET # GET o_* STORE d",
-                "SORT t*:a BY t*:w_* GET # GET t*:o_* STORE t*:d",
+                "GEORADIUS store 0 0 1 m STORE a STORE b",
+                "GEORADIUS t*:store 0 0 1 m STORE t*:a STORE t*:b",
             ),
+            (
+                "GEORADIUSBYMEMBER a store 1 m ASC STOREDIST store",
+                "GEORADIUSBYMEMBER t*:a store 1 m ASC STOREDIST t*:store",
+            ),
+            ("XREADGROUP GROUP STREAMS c STREAMS s >", "XREADGROUP GROUP STREAMS c STREAMS t*:s >"),
+            ("COPY a b REPLACE", "COPY t*:a t*:b REPLACE"),
+            ("COPY a b REPLACE DB 1", "Unsupported"),
+            ("MOVE a 1", "Unsupported"),
+            ("MIGRATE h 1 a 0 1", "Unsupported"),
+            ("CONFIG GET *", "Unsupported"),
+            ("CONFIG", "Unsupported"),
+            ("ACL LIST", "Unsupported"),
+            ("CLIENT LIST", "Unsupported"),
+            ("SLOWLOG GET", "Unsupported"),
+            ("SCRIPT FLUSH", "Unsupported"),
+            ("SCRIPT LOAD x", "SCRIPT LOAD x"),
+            ("FUNCTION LIST", "Unsupported"),
+            ("OBJECT NEW a", "Unsupported"),
+            ("OBJECT encoding a", "OBJECT encoding t*:a"),
+            ("SPUBLISH c m", "SPUBLISH c m"),
             ("PING", "PING "),
             ("PUBLISH c m", "PUBLISH c m"),
             ("FLUSHALL", "Unsupported"),
@@ -274,11 +357,13 @@ mod tests {
         let prefix = KeyPrefix::new("t:");
         let array =
             |items: &[&'static str]| Value::Array(items.iter().map(|i| Value::bulk(*i)).collect());
-        assert_eq!(prefix.stripped("KEYS", array(&["t:a", "x"])), array(&["a", "x"]));
-        assert_eq!(prefix.stripped("GET", Value::bulk("t:a")), Value::bulk("t:a"));
+        let every = prefix.stripped(ReplyKeys::Every, array(&["t:a", "x"]));
+        assert_eq!(every, array(&["a", "x"]));
+        let value = || Value::bulk("t:a");
+        assert_eq!(prefix.stripped(ReplyKeys::Nowhere, value()), value());
         let popped = |key| Value::Array(vec![Value::bulk(key), array(&["t:member"])]);
-        assert_eq!(prefix.stripped("LMPOP", popped("t:a")), popped("a"));
+        assert_eq!(prefix.stripped(ReplyKeys::First, popped("t:a")), popped("a"));
         let read = |key| Value::Array(vec![popped(key)]);
-        assert_eq!(prefix.stripped("XREAD", read("t:a")), read("a"));
+        assert_eq!(prefix.stripped(ReplyKeys::Streams, read("t:a")), read("a"));
     }
 }

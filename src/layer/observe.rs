@@ -144,6 +144,7 @@ fn item_error(results: &Result<Results>, at: usize) -> Option<&Error> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for Observing {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()

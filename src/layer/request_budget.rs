@@ -106,6 +106,7 @@ impl WithBudget {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for WithBudget {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()

@@ -17,8 +17,9 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 /// | the answer was lost: timeout, broken connection, an error page in place of a reply | commands that may be sent twice |
 /// | anything else | nothing |
 ///
-/// Whether a command may be sent twice is known of each command ([`Command::resend`]); a batch may if all of its commands
-/// may. Waits grow exponentially with full jitter, so that many clients do not come back at the same moment. A budget
+/// Whether a command may be sent twice is known of each command and its arguments ([`Command::resend`]); a batch may if all
+/// of its commands may, and none touches a key that another writes ([`Resend::of`]). Otherwise the error's outcome is
+/// [`Outcome::Unknown`], and nothing is sent again. Waits grow exponentially with full jitter, so that many clients do not come back at the same moment. A budget
 /// shared by all calls of the client keeps retries from multiplying the load on a server that is in trouble.
 ///
 /// | setting | default |
@@ -187,7 +188,7 @@ impl WithRetry {
                     }
                     Err(error) => error,
                 };
-                let resend = commands.iter().map(Command::resend).max().unwrap_or(Resend::Safe);
+                let resend = Resend::of(commands);
                 let wait = self.policy.wait(&error, resend, attempt, platform::random_fraction());
                 match wait.filter(|_| self.budget.take(&error)) {
                     Some(wait) => {
@@ -202,6 +203,7 @@ impl WithRetry {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for WithRetry {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()

@@ -139,6 +139,8 @@ pub type Messages = BoxStream<'static, Result<Message>>;
 ///     commands: Arc<AtomicU64>,
 /// }
 ///
+/// // A layer that forgets to pass a call on takes something away from those inside: let clippy find it.
+/// #[deny(clippy::missing_trait_methods)]
 /// impl Transport for Counting {
 ///     fn capabilities(&self) -> Capabilities {
 ///         self.inner.capabilities()
@@ -206,14 +208,11 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// The token by which another client's reads see what this one wrote. A layer asks its inner transport; `None`
     /// where every read sees every write anyway, or nothing was sent yet.
-    fn sync_token(&self) -> Option<String> {
-        None
-    }
+    fn sync_token(&self) -> Option<String>;
 
-    /// Lets reads see what another client wrote, by its token. A layer tells its inner transport.
-    fn set_sync_token(&self, token: &str) {
-        let _ = token;
-    }
+    /// Lets reads see what another client wrote, by its token. A layer tells its inner transport; where every read sees
+    /// every write anyway, there is nothing to do.
+    fn set_sync_token(&self, token: &str);
 }
 
 impl Capabilities {
@@ -270,42 +269,29 @@ impl Capabilities {
         self
     }
 
-    /// Refuses a command that the transport cannot serve.
+    /// Refuses a command that the transport cannot serve: one that waits where nothing may wait, and one that would disturb
+    /// the others on a shared connection, such as `CLIENT REPLY`, SELECT or SHUTDOWN. A subcommand that the table of
+    /// commands does not hold is refused too; a command that it does not hold is not, and counts as a write.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`], with what to do instead.
     pub fn check(&self, command: &Command) -> Result<()> {
-        if !self.blocking && command.is_blocking() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "this transport cannot wait for data: poll with the command's plain form, or use TCP",
-            )
-            .with_command(|| command.label()));
+        let refused = |why: &'static str| {
+            Err(Error::new(ErrorKind::Unsupported, why).with_command(|| command.label()))
+        };
+        if let Some(refusal) = command.info().refused {
+            return refused(refusal.instead());
         }
-        if matches!(
-            command.name(),
-            "MULTI"
-                | "EXEC"
-                | "DISCARD"
-                | "WATCH"
-                | "UNWATCH"
-                | "SUBSCRIBE"
-                | "PSUBSCRIBE"
-                | "UNSUBSCRIBE"
-                | "PUNSUBSCRIBE"
-                | "MONITOR"
-                | "SELECT"
-                | "RESET"
-                | "QUIT"
-                | "HELLO"
-                | "AUTH"
-        ) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "this command changes the state of a connection, and connections are shared: use transaction(), \
-                 subscribe() or the connection's settings",
-            )
-            .with_command(|| command.label()));
+        if command.is_unknown_subcommand() {
+            return refused(
+                "this subcommand is not known, so it may change the state of a connection that others share: send it by \
+                 redis-cli",
+            );
+        }
+        if !self.blocking && command.is_blocking() {
+            return refused(
+                "this transport cannot wait for data or replicas: poll with the command's plain form, or use TCP",
+            );
         }
         Ok(())
     }

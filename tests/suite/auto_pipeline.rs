@@ -67,6 +67,14 @@ impl Transport for Line {
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         self.inner.subscribe(to)
     }
+
+    fn sync_token(&self) -> Option<String> {
+        self.inner.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.inner.set_sync_token(token);
+    }
 }
 
 struct Watch(Arc<Trips>);

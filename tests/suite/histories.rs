@@ -200,6 +200,14 @@ impl Transport for WithoutTheCheck {
     fn subscribe<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         Box::pin(async { Err(edgecask::Error::new(edgecask::ErrorKind::Unsupported, "not here")) })
     }
+
+    fn sync_token(&self) -> Option<String> {
+        self.0.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.0.set_sync_token(token);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,6 +48,14 @@ impl Transport for RevokingFirst {
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         self.inner.subscribe(to)
     }
+
+    fn sync_token(&self) -> Option<String> {
+        self.inner.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.inner.set_sync_token(token);
+    }
 }
 
 struct Arming(Arc<AtomicBool>);

@@ -129,4 +129,12 @@ impl Transport for Proxy {
     fn subscribe<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         Box::pin(async { Err(edgecask::Error::new(edgecask::ErrorKind::Unsupported, "")) })
     }
+
+    fn sync_token(&self) -> Option<String> {
+        self.0.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.0.set_sync_token(token);
+    }
 }

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::command::{Access, Command};
+use crate::command::{Access, Command, KeyPositions, Role};
 
 /// The keys that commands touch, as hashes: a false match only costs a wait.
 #[derive(Default)]
@@ -21,14 +21,29 @@ impl Footprint {
         let mut touches = Self::default();
         for command in commands {
             let info = command.info();
-            let writes = info.access == Access::Write;
-            let keys = command.key_positions();
-            if keys.is_empty() && info.access != Access::Control {
+            if info.keys == KeyPositions::Nowhere && info.access != Access::Control {
                 touches.reads_any = true;
-                touches.writes_any |= writes;
+                touches.writes_any |= info.access == Access::Write;
+                continue;
             }
-            let hashes = keys.into_iter().filter_map(|at| Some(hasher.hash_one(command.get(at)?)));
-            if writes { touches.writes.extend(hashes) } else { touches.reads.extend(hashes) }
+            let mut named = false;
+            let known = command.each_key(|at, role| {
+                let Some(key) = command.get(at) else { return };
+                named = true;
+                match role {
+                    Role::Read => touches.reads.insert(hasher.hash_one(key)),
+                    Role::Write => touches.writes.insert(hasher.hash_one(key)),
+                    Role::Pattern => {
+                        touches.reads_any = true;
+                        true
+                    }
+                };
+            });
+            // A script without keys, or an option that is not known.
+            if !known || !named && info.access != Access::Control {
+                touches.reads_any = true;
+                touches.writes_any |= info.access == Access::Write;
+            }
         }
         touches
     }
@@ -75,6 +90,20 @@ mod tests {
             ("EVAL x 0", "GET a", true),
             ("NOSUCHCOMMAND a", "GET b", true),
             ("PING", "SET a 1", false),
+            ("COPY a b", "GET a", false),
+            ("COPY a b", "GET b", true),
+            ("ZUNIONSTORE d 1 a", "ZSCORE a m", false),
+            ("ZUNIONSTORE d 1 a", "ZSCORE d m", true),
+            ("GEORADIUS store 0 0 1 m STORE d", "GET d", true),
+            ("GEORADIUS store 0 0 1 m COUNT 1 STORE c STORE d", "GET c", true),
+            ("GEORADIUS a 0 0 1 m NEW STORE d", "GET b", true),
+            ("SORT a", "GET b", false),
+            ("SORT a BY w_*", "SET w_1 2", true),
+            ("SORT get STORE get", "GET get", true),
+            ("OBJECT ENCODING a", "SET a 1", true),
+            ("OBJECT NEW a", "SET b 1", true),
+            ("XREADGROUP GROUP STREAMS c STREAMS s >", "XADD s * f v", true),
+            ("SPUBLISH a m", "SET a 1", false),
         ] {
             assert_eq!(touches(one).conflicts(&touches(other)), conflicts, "{one}, {other}");
             assert_eq!(touches(other).conflicts(&touches(one)), conflicts, "{other}, {one}");

@@ -351,6 +351,7 @@ impl fmt::Debug for Gathering {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for Gathering {
     fn capabilities(&self) -> Capabilities {
         self.queue.inner.capabilities()

@@ -120,4 +120,10 @@ impl Transport for MemoryTransport {
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         boxed(|| async move { Ok(self.lock().listeners.subscribe(to)) })
     }
+
+    fn sync_token(&self) -> Option<String> {
+        None
+    }
+
+    fn set_sync_token(&self, _token: &str) {}
 }

@@ -235,6 +235,12 @@ impl Transport for TcpTransport {
             Ok(pubsub.into_on_message().map(|message| message_from(&message)).boxed())
         })
     }
+
+    fn sync_token(&self) -> Option<String> {
+        None
+    }
+
+    fn set_sync_token(&self, _token: &str) {}
 }
 
 fn waits_in_batch(command: &Command) -> Error {

@@ -1,0 +1,308 @@
+//! Whether a command may be sent a second time when the first answer was lost: by its row, its arguments, and its
+//! neighbours in a batch.
+//!
+//! A test runs every command of the table once and twice on a real server, and compares what it finds with what stands
+//! here. In doubt the answer is no.
+
+use std::collections::HashMap;
+
+use super::Command;
+use super::info::{Access, KeyPositions, REST, Reach, Role, Rule};
+
+/// Whether a command may be sent a second time when the first answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Resend {
+    /// Yes: the same state and the same reply.
+    Safe,
+    /// The same state, but the reply may differ: a second DEL answers 0, a second XGROUP CREATE is an error.
+    ReplyMayDiffer,
+    /// No: a second INCR counts twice. Commands that are not in the table belong here.
+    Unsafe,
+}
+
+/// Whether a command may be sent again, and whether it changes anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Reads,
+    Writes(Resend),
+}
+
+const SAFE: Verdict = Verdict::Writes(Resend::Safe);
+const REPLY_MAY_DIFFER: Verdict = Verdict::Writes(Resend::ReplyMayDiffer);
+const UNSAFE: Verdict = Verdict::Writes(Resend::Unsafe);
+
+impl Verdict {
+    fn resend(self) -> Resend {
+        match self {
+            Self::Reads => Resend::Safe,
+            Self::Writes(resend) => resend,
+        }
+    }
+}
+
+impl Resend {
+    /// Whether commands that went as one batch may be sent again, all of them.
+    ///
+    /// Commands that are safe alone are not always safe together: of `GET k` and `SET k new`, the second run of GET
+    /// answers `new`. So a batch is safe if it only reads, or if each command is safe and no command touches a key that
+    /// another one writes. A command with [`Command::with_resend`] is what its caller stated, and is not compared with the
+    /// others. Costs no round trip.
+    ///
+    /// ```
+    /// use edgecask::command::{Resend, cmd};
+    ///
+    /// let range = || cmd("LRANGE").arg("q").arg(0).arg(1);
+    /// let set = |key| cmd("SET").arg(key).arg("v");
+    /// assert_eq!(Resend::of(&[range(), set("k")]), Resend::Safe);
+    /// assert_eq!(Resend::of(&[range(), set("q")]), Resend::Unsafe);
+    /// ```
+    pub fn of(commands: &[Command]) -> Self {
+        let worst = commands.iter().map(Command::resend).max().unwrap_or(Self::Safe);
+        if worst == Self::Unsafe || commands.len() < 2 {
+            return worst;
+        }
+        let judged = || commands.iter().enumerate().filter(|(_, command)| command.stated.is_none());
+        if judged().all(|(_, command)| command.verdict() == Verdict::Reads) {
+            return worst;
+        }
+        let (mut touched, mut written) = (HashMap::new(), Vec::new());
+        for (number, command) in judged() {
+            let info = command.info();
+            let changes = command.verdict() != Verdict::Reads;
+            let mut patterns = false;
+            let known = command.each_key(|at, role| {
+                let Some(key) = command.get(at) else { return };
+                patterns |= role == Role::Pattern;
+                let by = touched.entry(key).or_insert(Some(number));
+                if *by != Some(number) {
+                    *by = None;
+                }
+                if changes && role == Role::Write {
+                    written.push(key);
+                }
+            });
+            let unnamed = info.keys == KeyPositions::Nowhere
+                && (changes || info.access != Access::Control && info.reach != Reach::Free)
+                || runs_code(command);
+            if unnamed || patterns || !known {
+                return Self::Unsafe;
+            }
+        }
+        // A key that several commands touch belongs to none.
+        let shared = written.iter().any(|key| touched.get(key) == Some(&None));
+        if shared { Self::Unsafe } else { worst }
+    }
+}
+
+/// Whether the command runs a script or a function, which may read keys that it does not name.
+fn runs_code(command: &Command) -> bool {
+    matches!(command.info().keys, KeyPositions::Counted(2)) && command.info().access == Access::Read
+}
+
+impl Command {
+    /// Whether this very command, with its arguments, may be sent again after a lost answer. For several together, ask
+    /// [`Resend::of`].
+    ///
+    /// ```
+    /// use edgecask::command::{Command, Resend};
+    ///
+    /// assert_eq!(Command::new("SET").arg("k").arg("v").resend(), Resend::Safe);
+    /// assert_eq!(Command::new("SET").arg("k").arg("v").arg("NX").resend(), Resend::Unsafe);
+    /// ```
+    pub fn resend(&self) -> Resend {
+        self.stated.unwrap_or_else(|| self.verdict().resend())
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self.info().rule {
+            Rule::Reads => Verdict::Reads,
+            Rule::Safe => SAFE,
+            Rule::ReplyMayDiffer => REPLY_MAY_DIFFER,
+            Rule::Unsafe => UNSAFE,
+            Rule::BitField => self.bitfield(),
+            Rule::Copy => self.with_options(
+                2,
+                &[("DB", 1, None), ("REPLACE", 0, Some(SAFE))],
+                REPLY_MAY_DIFFER,
+            ),
+            // A time in the past deletes, and then there is nothing to delete; a condition may be met once only.
+            Rule::Expire => match self.integer(1) {
+                Some(1..) if self.args().len() == 2 || self.word(2) == Some("FIELDS") => SAFE,
+                _ => REPLY_MAY_DIFFER,
+            },
+            Rule::GetEx => self.getex(),
+            Rule::HSetEx => self.hsetex(),
+            Rule::LRem if self.integer(1) == Some(0) => REPLY_MAY_DIFFER,
+            Rule::LRem => UNSAFE,
+            // Only what keeps the ends from which it counts finds nothing more to cut.
+            Rule::LTrim => match (self.integer(1), self.integer(2)) {
+                (Some(0), Some(0..)) | (Some(..=0), Some(-1)) => SAFE,
+                _ => UNSAFE,
+            },
+            Rule::Restore => self.with_options(
+                3,
+                &[("REPLACE", 0, Some(SAFE)), ("IDLETIME", 1, None), ("FREQ", 1, None)],
+                UNSAFE,
+            ),
+            // The condition may be met the first time only, and GET answers with what was there before.
+            Rule::Set => self.with_options(
+                2,
+                &[
+                    ("EX", 1, None),
+                    ("PX", 1, None),
+                    ("EXAT", 1, None),
+                    ("PXAT", 1, None),
+                    ("KEEPTTL", 0, None),
+                ],
+                SAFE,
+            ),
+            Rule::Stores => self.stores(),
+            Rule::ZAdd => self.zadd(),
+            Rule::JsonSet if self.args().len() == 3 && self.is_plain_path(1) => SAFE,
+            Rule::JsonPath
+                if self.args().len() == 3 && self.is_plain_path(1) && !self.holds_null(2) =>
+            {
+                SAFE
+            }
+            Rule::JsonMSet => self.json_mset(),
+            Rule::JsonClear if self.args().len() < 2 || self.is_plain_path(1) => REPLY_MAY_DIFFER,
+            Rule::JsonDel if self.args().len() < 2 || self.is_path_of_names(1) => REPLY_MAY_DIFFER,
+            Rule::JsonSet | Rule::JsonPath | Rule::JsonClear | Rule::JsonDel => UNSAFE,
+        }
+    }
+
+    /// What options make of it: `start`, unless one of them says otherwise. Unknown ones make it unsafe.
+    fn with_options(
+        &self,
+        from: usize,
+        known: &[(&'static str, usize, Option<Verdict>)],
+        start: Verdict,
+    ) -> Verdict {
+        let mut verdict = start;
+        let mut at = from;
+        while let Some(arg) = self.get(at) {
+            let found = known.iter().find(|(word, ..)| arg.eq_ignore_ascii_case(word.as_bytes()));
+            let Some((_, takes, says)) = found else { return UNSAFE };
+            verdict = says.unwrap_or(verdict);
+            at += 1 + takes;
+        }
+        verdict
+    }
+
+    fn integer(&self, at: usize) -> Option<i64> {
+        std::str::from_utf8(self.get(at)?).ok()?.parse().ok()
+    }
+
+    /// The argument in capitals, if it is one of the words that are asked for.
+    fn word(&self, at: usize) -> Option<&'static str> {
+        let arg = self.get(at)?;
+        ["FIELDS", "INCR", "NX", "XX", "GT", "LT", "CH"]
+            .into_iter()
+            .find(|word| arg.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    fn bitfield(&self) -> Verdict {
+        let mut verdict = Verdict::Reads;
+        let operations = &[("GET", 2), ("SET", 3), ("INCRBY", 3), ("OVERFLOW", 1)];
+        let known = self.options(1, operations, |word, _| match word {
+            "SET" if verdict != UNSAFE => verdict = REPLY_MAY_DIFFER,
+            "INCRBY" => verdict = UNSAFE,
+            _ => {}
+        });
+        if known { verdict } else { UNSAFE }
+    }
+
+    /// GETEX and HGETEX: a Unix time may be past, and then the second run finds nothing.
+    fn getex(&self) -> Verdict {
+        let mut verdict = Verdict::Reads;
+        let options =
+            &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("PERSIST", 0), ("FIELDS", REST)];
+        let known = self.options(1, options, |word, _| match word {
+            "EXAT" | "PXAT" => verdict = UNSAFE,
+            "EX" | "PX" | "PERSIST" if verdict == Verdict::Reads => verdict = SAFE,
+            _ => {}
+        });
+        // An option after FIELDS would be hidden among the fields.
+        let hidden = self
+            .args()
+            .skip(1)
+            .any(|arg| arg.eq_ignore_ascii_case(b"EXAT") || arg.eq_ignore_ascii_case(b"PXAT"));
+        match known && !hidden {
+            true => verdict,
+            false => UNSAFE,
+        }
+    }
+
+    fn hsetex(&self) -> Verdict {
+        let mut verdict = SAFE;
+        let options =
+            &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0), ("FIELDS", REST)];
+        let known = self.options(1, options, |word, at| match word {
+            "EXAT" | "PXAT" => verdict = REPLY_MAY_DIFFER,
+            // Options may also follow the fields.
+            "FIELDS" => {
+                let fields = self.integer(at).and_then(|fields| usize::try_from(fields).ok());
+                let end = fields.and_then(|fields| fields.checked_mul(2)?.checked_add(at + 1));
+                if end != Some(self.args().len()) {
+                    verdict = UNSAFE;
+                }
+            }
+            _ => {}
+        });
+        if known { verdict } else { UNSAFE }
+    }
+
+    fn stores(&self) -> Verdict {
+        let (mut read, mut written, mut patterns) = (Vec::new(), Vec::new(), false);
+        let known = self.each_key(|at, role| match role {
+            Role::Read => read.push(self.get(at)),
+            Role::Write => written.push(self.get(at)),
+            Role::Pattern => patterns = true,
+        });
+        match written.is_empty() {
+            _ if !known => UNSAFE,
+            true => Verdict::Reads,
+            false if patterns || written.iter().any(|key| read.contains(key)) => UNSAFE,
+            false => SAFE,
+        }
+    }
+
+    fn zadd(&self) -> Verdict {
+        let mut options = (1..self.args().len()).map_while(|at| self.word(at));
+        if options.any(|word| word == "INCR") { UNSAFE } else { REPLY_MAY_DIFFER }
+    }
+
+    /// Sets one after the other; the same key twice may depend on the order.
+    fn json_mset(&self) -> Verdict {
+        let keys = || self.args().step_by(3);
+        let distinct =
+            keys().enumerate().all(|(at, key)| keys().take(at).all(|other| other != key));
+        let plain = (1..self.args().len()).step_by(3).all(|at| self.is_plain_path(at));
+        if distinct && plain { SAFE } else { UNSAFE }
+    }
+
+    /// Whether a JSON path names one place, whatever the document holds: no wildcard, filter, slice or descent.
+    fn is_plain_path(&self, at: usize) -> bool {
+        self.get(at).is_some_and(|path| {
+            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"$._-[]\"'".contains(byte);
+            path.iter().all(plain) && !path.windows(2).any(|pair| pair == b"..")
+        })
+    }
+
+    /// Whether a JSON path names one place by names alone: after a deletion, the next element has an index.
+    fn is_path_of_names(&self, at: usize) -> bool {
+        self.is_plain_path(at)
+            && self.get(at).is_some_and(|path| {
+                !path.contains(&b'[')
+                    && !path.split(|byte| *byte == b'.').any(|name| {
+                        name.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
+                    })
+            })
+    }
+
+    /// A `null` in a merge deletes what is there, and is stored where nothing is.
+    fn holds_null(&self, at: usize) -> bool {
+        self.get(at).is_some_and(|json| json.windows(4).any(|word| word == b"null"))
+    }
+}
