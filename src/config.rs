@@ -11,8 +11,10 @@
 //! | `CACHE_TTL_AUTH_SECONDS`, `CACHE_TTL_POLICY_SECONDS`, `CACHE_TTL_CONFIG_SECONDS` | how long the three components cache; 300 |
 //!
 //! The first of `REDIS_URL`, `UPSTASH_REDIS_REST_URL` and `KV_REST_API_URL` that is set counts. If none is, the embedded
-//! engine is used. A variable that is set to nothing counts as not set.
+//! engine is used. A variable that is set to nothing counts as not set; one that is not UTF-8 is an error.
 
+use std::cell::RefCell;
+use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
@@ -72,7 +74,24 @@ impl Config {
     /// # Errors
     /// [`ErrorKind::Config`], which says what variable to set.
     pub fn from_env() -> Result<Self> {
-        Self::from_variables(|name| std::env::var(name).ok())
+        Self::from_os(|name| std::env::var_os(name))
+    }
+
+    /// A variable that is set and cannot be read must not count as not set: the application would run on the embedded
+    /// engine, or with a default.
+    fn from_os(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+        let unreadable = RefCell::new(None);
+        let config = Self::from_variables(|name| match lookup(name)?.into_string() {
+            Ok(value) => Some(value),
+            Err(_) => {
+                unreadable.borrow_mut().get_or_insert_with(|| name.to_owned());
+                None
+            }
+        });
+        match unreadable.into_inner() {
+            Some(name) => wrong(format!("{name} is not UTF-8: set it to text")),
+            None => config,
+        }
     }
 
     /// The configuration that a Worker's variables and secrets give.
@@ -405,5 +424,27 @@ mod tests {
         assert!(holds_password("redis://:p@h"));
         assert!(!holds_password("redis://h:6379/0"));
         assert!(!holds_password("redis://user@h:6379"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_not_utf8_is_an_error() {
+        use std::os::unix::ffi::OsStringExt as _;
+        for name in [
+            "REDIS_URL",
+            "CACHE_PROVIDER",
+            "UPSTASH_REDIS_REST_TOKEN",
+            "REDIS_CONNECT_TIMEOUT",
+            "CACHE_TTL_AUTH_SECONDS",
+        ] {
+            let lookup =
+                |asked: &str| (asked == name).then(|| OsString::from_vec(vec![b'x', 0xff]));
+            let error = Config::from_os(lookup).map(|config| config.provider());
+            let error = error.map_err(|error| error.to_string());
+            assert_eq!(
+                error,
+                Err(format!("bad configuration: {name} is not UTF-8: set it to text"))
+            );
+        }
     }
 }

@@ -116,6 +116,8 @@ struct Inner {
     kind: ErrorKind,
     outcome: Outcome,
     message: Cow<'static, str>,
+    /// Where the server's own words begin in the message.
+    quoted_from: Option<usize>,
     code: Option<Box<str>>,
     command: Option<Box<str>>,
     status: Option<u16>,
@@ -149,6 +151,7 @@ impl Error {
             kind,
             outcome,
             message: message.into(),
+            quoted_from: None,
             code: None,
             command: None,
             status: None,
@@ -183,9 +186,79 @@ impl Error {
             }
             _ => (None, ErrorKind::Server),
         };
-        let mut error = Self::new(kind, reply.to_owned());
-        error.0.code = code.map(Into::into);
+        Self::quoting(kind, String::new(), reply).with_code(code)
+    }
+
+    /// An error whose message ends in words of the server.
+    pub(crate) fn quoting(kind: ErrorKind, own: String, quoted: &str) -> Self {
+        /// What a server says has no bound of its own.
+        const LONGEST: usize = 500;
+        let start = own.len();
+        let cut = quoted.char_indices().nth(LONGEST).map(|(at, _)| &quoted[..at]);
+        let message = match cut {
+            Some(cut) => [&own, cut, "…"].concat(),
+            None => own + quoted,
+        };
+        let mut error = Self::new(kind, message);
+        error.0.quoted_from = Some(start);
         error
+    }
+
+    /// An error of another kind in the same words of the server.
+    #[cfg(feature = "rest")]
+    pub(crate) fn into_kind(self, kind: ErrorKind) -> Self {
+        let mut error = Self::new(kind, "");
+        error.0.message = self.0.message;
+        error.0.quoted_from = self.0.quoted_from;
+        error
+    }
+
+    fn with_code(mut self, code: Option<&str>) -> Self {
+        /// No code of Redis is half as long.
+        const LONGEST: usize = 40;
+        self.0.code = code.filter(|code| code.len() <= LONGEST).map(Into::into);
+        self
+    }
+
+    /// The same error without these arguments of the command in what the server said: each word of at least 3 bytes that is
+    /// part of an argument, or that an argument is part of, becomes `…`. The words of Redis's own messages stay, and
+    /// so does what this crate says itself. A transport calls it with all arguments of the command whose reply this is.
+    ///
+    /// ```
+    /// use edgecask::Error;
+    ///
+    /// let error = Error::server("ERR Error in ACL SETUSER modifier '<hunter2': Syntax error");
+    /// let error = error.redacted([b"bob".as_slice(), b"<hunter2"]);
+    /// assert_eq!(error.message(), "ERR Error in ACL SETUSER modifier '…': Syntax error");
+    /// ```
+    #[must_use]
+    pub fn redacted<'a>(mut self, args: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let inner_error = |source: &Arc<dyn std::error::Error + Send + Sync>| {
+            source.downcast_ref::<Self>().is_some_and(|error| error.0.quoted_from.is_some())
+        };
+        let has_inner = self.0.source.as_ref().is_some_and(inner_error);
+        if self.0.quoted_from.is_none() && !has_inner {
+            return self;
+        }
+        let args: Vec<&[u8]> =
+            args.into_iter().filter(|arg| arg.len() >= SHORTEST_SECRET).collect();
+        if let Some(source) =
+            self.0.source.as_ref().and_then(|source| source.downcast_ref::<Self>())
+        {
+            self.0.source = Some(Arc::new(source.clone().redacted(args.iter().copied())));
+        }
+        if let Some(start) = self.0.quoted_from {
+            let (own, quoted) = self.0.message.split_at(start);
+            let code = self.0.code.as_deref().filter(|code| {
+                let is_argument = |arg: &&[u8]| arg.starts_with(code.as_bytes());
+                is_common(code) || !args.iter().any(is_argument)
+            });
+            let clean = without(&args, quoted, code);
+            let message = [own, &clean].concat();
+            self.0.code = code.map(Into::into);
+            self.0.message = message.into();
+        }
+        self
     }
 
     /// A transaction that was discarded because of this error: the same text and code.
@@ -283,6 +356,82 @@ impl Error {
     }
 }
 
+/// Shorter ones would make messages unreadable, and are no secrets.
+const SHORTEST_SECRET: usize = 3;
+
+/// What a server said, without these arguments. Its code, which it begins with, stays.
+fn without(args: &[&[u8]], quoted: &str, code: Option<&str>) -> String {
+    let is_word = |c: char| !c.is_whitespace() && !"'\"`,;()[]{}".contains(c);
+    let mut clean = String::with_capacity(quoted.len());
+    let mut rest = quoted;
+    if let Some(tail) = code.and_then(|code| rest.strip_prefix(code)) {
+        clean.push_str(&rest[..rest.len() - tail.len()]);
+        rest = tail;
+    }
+    while let Some(first) = rest.chars().next() {
+        let is_inside = |c: char| is_word(c) == is_word(first);
+        let end = rest.find(|c| !is_inside(c)).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(end);
+        let core = word.trim_matches(['.', ':', '!', '?']);
+        if is_word(first) && is_secret(args, core) {
+            clean.push_str(&word.replace(core, "…"));
+        } else {
+            clean.push_str(word);
+        }
+        rest = tail;
+    }
+    clean
+}
+
+fn is_secret(args: &[&[u8]], word: &str) -> bool {
+    /// What is escaped cannot be compared, and is nothing that a server says of itself.
+    const LONGEST_ESCAPED: usize = 8;
+    if word.len() < SHORTEST_SECRET || is_common(word) {
+        return false;
+    }
+    let is_escaped = word.contains(['\\', '%']) && word.len() > LONGEST_ESCAPED;
+    let forms = [word.to_owned(), word.to_lowercase(), word.to_uppercase()];
+    let is_in = |arg: &&[u8]| {
+        let Ok(arg) = std::str::from_utf8(arg) else {
+            let held = |form: &String| arg.windows(form.len()).any(|part| part == form.as_bytes());
+            return forms.iter().any(held);
+        };
+        forms.iter().any(|form| arg.contains(form.as_str()))
+            || (!is_common(arg) && forms.iter().any(|form| form.contains(arg)))
+    };
+    is_escaped || args.iter().any(is_in)
+}
+
+/// Whether Redis or Upstash use this word in messages of their own.
+fn is_common(word: &str) -> bool {
+    const WORDS: &str = "a able about access acl active after again against aggregate allowed already an and any are arg argument \
+     arguments arity array as at attempt attempted auth authentication available bad be because been before being bit \
+     bitfield bitop body both broken bulk bus busy busygroup but by bytes call called can can't cannot capacity case \
+     change channel channels client cluster clusterdown code command commands compatible compiling concurrent config \
+     configuration connect connection connections consistent consumer consumers contain contains count create \
+     crossslot cursor daily data dataset db decrement denied different disabled discard discarded distance does \
+     doesn't don't down during element elements enough equal err error errors eval event exceeded exceeds exec \
+     execabort executed executing execution exist exists expected expire expired expiry failed failover few field \
+     fields find first flag flags float for format found from function functions generic geo get given global greater \
+     group has hash have help hold holding id ids if in increment index infinity inprog input instance integer \
+     internal invalid is it item its json keep key keys kind large larger last latitude length less library limit \
+     link list loading longitude lower master masterdown match max maximum maxmemory may member members memory min \
+     minimum misconf missing mode module monthly more must name nan negative new no noauth nogroup noperm noreplicas \
+     noscript not notbusy number numeric numkeys object of offset on one only oom operation operations option options \
+     or order out over overflow pair pairs parameter parameters parse password path pattern pending permission \
+     permissions persist persistence pipeline please position positive previous produce protocol pubsub query queued \
+     quota range rdb read readonly redis refused replica replicas reply request requests required requires response \
+     result resulting right run running same score script scripts see server set sha1 shutdown single size slot \
+     smaller snapshot sort source specified stale start state status stop storage stored stream string strings \
+     subcommand supported syntax target temporarily that the there this time timed timeout to token too top \
+     transaction try tryagain trying type unable unbalanced unblocked unexpected unit unkillable unknown unlink \
+     unsupported use used user user_script username username-password uses using valid value values version wait was \
+     weight weights were when where which while will with without would write writes wrong wrongpass wrongtype yes \
+     you zero zset";
+    let word = word.to_ascii_lowercase();
+    WORDS.split(' ').any(|common| common == word)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(command) = &self.0.command {
@@ -348,5 +497,53 @@ mod tests {
             Error::server("NOAUTH Authentication required.").kind(),
             ErrorKind::Unauthorized
         );
+    }
+
+    #[test]
+    fn no_argument_is_in_what_a_server_says() {
+        let shown = |reply: &str, args: &[&[u8]]| {
+            let error = Error::server(reply).redacted(args.iter().copied());
+            (error.message().to_owned(), error.code().map(str::to_owned))
+        };
+        for (reply, args, expected) in [
+            ("ERR bad modifier '<pw1': x", &[b"<pw1".as_slice()][..], "ERR bad modifier '…': x"),
+            ("ERR near 'tok' in line 1", &[b"return tok en", b"1"], "ERR near '…' in line 1"),
+            ("ERR Unsupported option SECRET", &[b"secret"], "ERR Unsupported option …"),
+            ("ERR my long secret", &[b"my long secret"], "ERR my … …"),
+            ("ERR [\"SET\",\"a-secret\"]", &[b"a-secret"], "ERR [\"SET\",\"…\"]"),
+            ("ERR pre-secret-post", &[b"secret"], "ERR …"),
+            ("ERR /SET/%73%65%63ret", &[b"secret"], "ERR …"),
+            ("ERR syntax error", &[b"a syntax error", b"error"], "ERR syntax error"),
+            (
+                "ERR wrong number of arguments for 'get' command",
+                &[b"k"],
+                "ERR wrong number of arguments for 'get' command",
+            ),
+            ("ERR \u{fc}ber geheim.", &[b"\xff geheim"], "ERR \u{fc}ber …."),
+        ] {
+            assert_eq!(
+                shown(reply, args),
+                (expected.to_owned(), Some("ERR".to_owned())),
+                "{reply}"
+            );
+        }
+        assert_eq!(shown("SECRET is said", &[b"SECRET is said"]), ("… is …".to_owned(), None));
+        assert_eq!(shown("LIMIT reached", &[b"key"]).1.as_deref(), Some("LIMIT"));
+        let wrong_type = "WRONGTYPE Operation against a key holding the wrong kind of value";
+        assert_eq!(shown(wrong_type, &[b"WRONGTYPE key of value"]).0, wrong_type);
+    }
+
+    #[test]
+    fn a_discarded_transaction_hides_arguments_at_every_depth() {
+        let error = Error::server("EXECABORT because of 'secret'").into_discarded();
+        let error = error.redacted([b"secret".as_slice()]);
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+
+    #[test]
+    fn a_message_has_a_bound() {
+        let error = Error::server(&"ü".repeat(100_000));
+        assert_eq!(error.message().chars().count(), 501);
+        assert_eq!(Error::server(&"A".repeat(100_000)).code(), None);
     }
 }

@@ -188,14 +188,14 @@ fn connect(options: &JsValue) -> Result<Client> {
     if let Some(limit) = convert::positive(options, "idleTimeoutMs", message)? {
         rest = rest.idle_timeout(Duration::from_millis(limit));
     }
+    let message = "maxRequests is a whole number above 0";
+    if let Some(requests) = convert::positive(options, "maxRequests", message)? {
+        rest = rest.http_layer(RequestBudget::new().requests(requests));
+    }
     let limit = convert::positive(options, "timeoutMs", "timeoutMs is a whole number above 0")?;
     let deadline = limit.map(Duration::from_millis).map(Deadline::new).unwrap_or_default();
     let mut client =
         Client::new(RestTransport::new(rest)?).layer(deadline).layer(CircuitBreaker::default());
-    let message = "maxRequests is a whole number above 0";
-    if let Some(requests) = convert::positive(options, "maxRequests", message)? {
-        client = client.layer(RequestBudget::new().requests(requests));
-    }
     if flag("autoPipelining").unwrap_or(false) {
         client = client.layer(AutoPipeline::new());
     }

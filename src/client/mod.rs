@@ -20,7 +20,7 @@ pub use subscriber::{Event, Subscriber};
 use self::support::Support;
 use crate::command::{Command, Execute, Script, ToArg};
 use crate::layer::Layer;
-use crate::transport::{Capabilities, Results, Subscription, Transport};
+use crate::transport::{Capabilities, Results, Subscription, Transport, in_parts, redacted};
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
 /// A client of Redis, whichever way it is reached. Clones share the transport.
@@ -120,7 +120,7 @@ impl Client {
     pub async fn send(&self, command: &Command) -> Result<Value> {
         self.capabilities().check(command)?;
         let reply = self.transport.send(command).await;
-        reply.map_err(|error| error.with_command(|| command.label()))
+        reply.map_err(|error| error.redacted(command.args()).with_command(|| command.label()))
     }
 
     /// A queue of commands that go in one round trip, in order but not as a unit.
@@ -135,15 +135,18 @@ impl Client {
 
     /// Sends commands in order in one round trip, and gives the replies as they are.
     ///
+    /// A pipeline that is longer than [`Capabilities::pipeline_commands`] or [`Capabilities::pipeline_bytes`] goes in
+    /// several round trips, one after the other. Every layer sees each of them as a call of its own: it has its own
+    /// deadline and its own retries. When one is lost, its items have that error, the items before it their replies, and
+    /// those after it were not sent ([`Outcome::NotSent`](crate::Outcome::NotSent)).
+    ///
     /// # Errors
-    /// As for [`Client::send`], if the batch as a whole failed.
+    /// As for [`Client::send`], if the first round trip failed.
     pub async fn send_pipeline(&self, commands: &[Command]) -> Result<Results> {
         self.check(commands)?;
-        if commands.is_empty() {
-            return Ok(Vec::new());
-        }
-        let results = self.transport.pipeline(commands).await?;
-        Ok(named(commands, results))
+        let send = |part| self.transport.pipeline(part);
+        let results = in_parts(self.capabilities(), commands, send).await;
+        Ok(named(commands, redacted(commands, results)?))
     }
 
     /// Runs commands as a unit in one round trip, and gives the replies as they are.
@@ -155,8 +158,8 @@ impl Client {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let results = self.transport.transaction(commands).await?;
-        Ok(named(commands, results))
+        let results = self.transport.transaction(commands).await;
+        Ok(named(commands, redacted(commands, results)?))
     }
 
     fn check(&self, commands: &[Command]) -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
-use crate::platform;
+use crate::platform::{self, Instant};
 use crate::transport::{Message, Messages, Subscription, Transport};
 use crate::{Error, ErrorKind, Result};
 
@@ -25,7 +25,8 @@ pub enum Event {
 
 /// The messages of a subscription, from [`Client::subscribe`](crate::Client::subscribe), as a stream of [`Event`]s.
 ///
-/// It reconnects by itself, with waits that grow from 100 ms to 10 s with full jitter, and shows where messages may be
+/// It reconnects by itself, with waits that grow from 100 ms to 10 s with full jitter until a connection has brought a
+/// message or lasted for a minute, and shows where messages may be
 /// missing: it never ends silently. Only an error that no reconnecting can mend, such as a token that is refused, is
 /// the last item.
 ///
@@ -56,7 +57,8 @@ pub struct Subscriber {
 impl Subscriber {
     pub(super) async fn start(transport: Arc<dyn Transport>, to: Subscription) -> Result<Self> {
         let messages = transport.subscribe(&to).await?;
-        let link = Link { transport, to, state: State::Listening(messages) };
+        let state = State::Listening { messages, attempts: 0, since: Instant::now() };
+        let link = Link { transport, to, state };
         Ok(Self { events: stream::unfold(link, Link::next).boxed() })
     }
 
@@ -100,8 +102,15 @@ struct Link {
 }
 
 enum State {
-    Listening(Messages),
-    Lost { attempts: u32 },
+    /// After so many attempts, of which none has proved itself yet.
+    Listening {
+        messages: Messages,
+        attempts: u32,
+        since: Instant,
+    },
+    Lost {
+        attempts: u32,
+    },
     Over,
 }
 
@@ -109,13 +118,18 @@ impl Link {
     async fn next(mut self) -> Option<(Result<Event>, Self)> {
         loop {
             match &mut self.state {
-                State::Listening(messages) => {
+                State::Listening { messages, attempts, since } => {
                     let error = match messages.next().await {
-                        Some(Ok(message)) => return Some((Ok(Event::Message(message)), self)),
+                        Some(Ok(message)) => {
+                            *attempts = 0;
+                            return Some((Ok(Event::Message(message)), self));
+                        }
                         Some(Err(error)) => error,
                         None => Error::new(ErrorKind::Disconnected, "the subscription broke off"),
                     };
-                    self.state = State::Lost { attempts: 0 };
+                    // A server that greets and closes again is not there.
+                    let attempts = if since.elapsed() >= PROVEN { 0 } else { *attempts };
+                    self.state = State::Lost { attempts };
                     return Some((Ok(Event::Lost(error)), self));
                 }
                 State::Lost { attempts } => {
@@ -123,7 +137,8 @@ impl Link {
                     *attempts = attempts.saturating_add(1);
                     match self.transport.subscribe(&self.to).await {
                         Ok(messages) => {
-                            self.state = State::Listening(messages);
+                            let (attempts, since) = (*attempts, Instant::now());
+                            self.state = State::Listening { messages, attempts, since };
                             return Some((Ok(Event::Resumed), self));
                         }
                         Err(error) if is_final(&error) => {
@@ -138,6 +153,9 @@ impl Link {
         }
     }
 }
+
+/// A connection that has brought a message, or lasted for so long, is a good one: after it, waits begin anew.
+const PROVEN: Duration = Duration::from_secs(60);
 
 /// How long to wait before trying again after so many failures.
 fn wait(attempts: u32, random: f64) -> Duration {
@@ -163,11 +181,68 @@ fn is_final(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Value;
+    use crate::command::Command;
+    use crate::platform::BoxFuture;
+    use crate::transport::{Backend, Capabilities, Results};
 
     #[test]
     fn waits_grow_to_ten_seconds() {
         let millis = |attempts| wait(attempts, 1.0).as_millis();
         assert_eq!([millis(0), millis(1), millis(6), millis(99)], [100, 200, 6400, 10_000]);
         assert_eq!(wait(99, 0.0), Duration::ZERO);
+    }
+
+    /// A server that greets, sends as many messages as it may, and closes.
+    #[derive(Debug)]
+    struct Closing {
+        messages: usize,
+    }
+
+    impl Transport for Closing {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::new(Backend::Redis).subscriptions(true)
+        }
+        fn send<'a>(&'a self, _: &'a Command) -> BoxFuture<'a, Result<Value>> {
+            Box::pin(async { Ok(Value::Nil) })
+        }
+        fn pipeline<'a>(&'a self, _: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+        fn transaction<'a>(&'a self, _: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+        fn subscribe<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+            let message = || Ok(Message::new("c", "m"));
+            let messages = stream::repeat_with(message).take(self.messages).boxed();
+            Box::pin(async { Ok(messages) })
+        }
+        fn sync_token(&self) -> Option<String> {
+            None
+        }
+        fn set_sync_token(&self, _: &str) {}
+    }
+
+    /// How long, by a clock that only waits move, it takes until such a server was asked so often.
+    async fn waited(messages: usize, times: usize) -> Duration {
+        let start = tokio::time::Instant::now();
+        let to = Subscription::channels(["c"]);
+        let subscriber = Subscriber::start(Arc::new(Closing { messages }), to).await;
+        let events = subscriber.map(|subscriber| subscriber.events).ok();
+        let resumed = events.into_iter().map(|events| {
+            let resumed =
+                |event: &Result<Event>| std::future::ready(matches!(event, Ok(Event::Resumed)));
+            events.filter(resumed).take(times).count()
+        });
+        futures_util::future::join_all(resumed).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_greets_and_closes_is_asked_less_and_less() {
+        // The waits are random, and their sum is above that of 40 first ones but once in 10^20 runs.
+        let most = Duration::from_millis(100) * 40;
+        assert!(waited(0, 40).await > most);
+        assert!(waited(1, 40).await <= most + Duration::from_millis(40));
     }
 }

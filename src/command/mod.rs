@@ -163,6 +163,11 @@ impl Command {
         self.name.len() + self.args.len_bytes()
     }
 
+    /// About how many bytes it takes in a request of many commands.
+    pub(crate) fn len_in_batch(&self) -> usize {
+        self.len_bytes() + 3 * self.args().len() + 16
+    }
+
     /// What a transport without Lua runs in place of this command's script, if the command came from a [`Script`] with
     /// such a twin.
     pub fn twin(&self) -> Option<Twin> {

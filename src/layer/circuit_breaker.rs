@@ -146,17 +146,40 @@ impl WithBreaker {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn guarded<'a, T: 'a>(&'a self, call: BoxFuture<'a, Result<T>>) -> BoxFuture<'a, Result<T>> {
+    fn guarded<'a, T: Answer + 'a>(
+        &'a self,
+        call: BoxFuture<'a, Result<T>>,
+    ) -> BoxFuture<'a, Result<T>> {
         boxed(|| async move {
             let probe = self.circuit().admit(&self.settings, Instant::now())?;
             let mut passage = Passage { breaker: self, probe, ending: Ending::Dropped };
             let result = call.await;
             passage.ending = match &result {
                 Err(error) if is_failure(error) => Ending::Failed,
+                Ok(answer) if answer.has_failed() => Ending::Failed,
                 _ => Ending::Answered,
             };
             result
         })
+    }
+}
+
+/// What a call gives.
+trait Answer {
+    /// Whether the server was lost in the midst of it.
+    fn has_failed(&self) -> bool {
+        false
+    }
+}
+
+impl Answer for Value {}
+
+impl Answer for Messages {}
+
+/// A long batch may go in several parts, of which one was lost.
+impl Answer for Results {
+    fn has_failed(&self) -> bool {
+        self.iter().any(|item| item.as_ref().is_err_and(|error| is_failure(error)))
     }
 }
 

@@ -101,6 +101,10 @@ impl Transport for WithFallback {
             .subscriptions(one.subscriptions)
             .lua(one.lua && other.lua)
             .key_locking(one.key_locking && other.key_locking)
+            .pipeline_limits(
+                one.pipeline_commands.min(other.pipeline_commands),
+                one.pipeline_bytes.min(other.pipeline_bytes),
+            )
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {

@@ -5,7 +5,7 @@
 //!
 //! | layer | what it does |
 //! |---|---|
-//! | [`RequestBudget`] | keeps a Worker's limits on subrequests and connections |
+//! | [`RequestBudget`] | keeps a Worker's limits on subrequests and connections; over REST as a layer of the HTTP client |
 //! | [`Deadline`] | limits each attempt |
 //! | [`CircuitBreaker`] | stops asking a server that does not answer |
 //! | [`AutoPipeline`] | lets commands of the same moment share a round trip |
@@ -32,7 +32,7 @@ pub use deadline::Deadline;
 pub use fallback::Fallback;
 pub use key_prefix::KeyPrefix;
 pub use observe::{Observe, Observed};
-pub use request_budget::RequestBudget;
+pub use request_budget::{RequestBudget, Subrequests};
 pub use retry::Retry;
 
 use crate::transport::Transport;

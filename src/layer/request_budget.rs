@@ -6,6 +6,8 @@ use async_lock::Semaphore;
 use super::Layer;
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
+#[cfg(feature = "rest")]
+use crate::transport::rest::{HttpClient, HttpLayer, HttpRequest, HttpResponse, HttpStream};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -15,8 +17,16 @@ use crate::{Error, ErrorKind, Result, Value};
 /// hold 6 connections at a time. A call beyond the first limit fails at once with [`ErrorKind::BudgetSpent`], instead
 /// of with the platform's own error in the midst of something; a call beyond the second waits for its turn.
 ///
-/// Each round trip counts, each retry too, if this layer is inside of [`Retry`](super::Retry). A subscription counts as
-/// one, and holds no connection of this budget.
+/// Over REST it belongs around the HTTP client
+/// ([`RestOptions::http_layer`](crate::transport::rest::RestOptions::http_layer) or
+/// [`RestTransport::http_layer`](crate::transport::rest::RestTransport::http_layer)): there each HTTP request counts, those of
+/// retries and of long pipelines, and those that the transport makes for itself. As a [layer](super::Layer) of a
+/// client it counts round trips as this layer sees them: retries only if it is inside of [`Retry`](super::Retry), and
+/// neither the requests that a transport makes for itself nor those of the parts into which a transport splits a batch.
+/// A subscription counts as one for each channel over HTTP, as one in all otherwise, and holds no connection of this
+/// budget.
+///
+/// What else makes subrequests, such as the Worker's own cache, can share the budget by its [`Subrequests`].
 ///
 /// | setting | default |
 /// |---|---|
@@ -62,6 +72,15 @@ impl RequestBudget {
         self.connections = connections.max(1);
         self
     }
+
+    /// Begins to count.
+    #[must_use]
+    pub fn start(self) -> Subrequests {
+        Subrequests(Arc::new(Counted {
+            left: AtomicU64::new(self.requests),
+            connections: Semaphore::new(self.connections),
+        }))
+    }
 }
 
 impl Default for RequestBudget {
@@ -70,27 +89,39 @@ impl Default for RequestBudget {
     }
 }
 
-impl Layer for RequestBudget {
-    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(WithBudget {
-            left: AtomicU64::new(self.requests),
-            connections: Semaphore::new(self.connections),
-            inner,
-        })
-    }
-}
+/// A [`RequestBudget`] that counts. Clones share the count; it is a layer of clients and of HTTP clients.
+///
+/// ```
+/// use edgecask::{ErrorKind, layer::RequestBudget};
+///
+/// let subrequests = RequestBudget::new().requests(1).start();
+/// subrequests.charge()?; // A subrequest of the application's own.
+/// assert_eq!(subrequests.left(), 0);
+/// assert_eq!(subrequests.charge().unwrap_err().kind(), ErrorKind::BudgetSpent);
+/// # Ok::<(), edgecask::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Subrequests(Arc<Counted>);
 
 #[derive(Debug)]
-struct WithBudget {
+struct Counted {
     left: AtomicU64,
     connections: Semaphore,
-    inner: Arc<dyn Transport>,
 }
 
-impl WithBudget {
-    fn spend(&self) -> Result<()> {
+impl Subrequests {
+    /// How many there may still be.
+    pub fn left(&self) -> u64 {
+        self.0.left.load(Ordering::Relaxed)
+    }
+
+    /// Counts one that is about to be made.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BudgetSpent`] if there may be no more.
+    pub fn charge(&self) -> Result<()> {
         let spend = |left: u64| left.checked_sub(1);
-        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend) {
+        match self.0.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend) {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::new(
                 ErrorKind::BudgetSpent,
@@ -99,34 +130,89 @@ impl WithBudget {
         }
     }
 
-    async fn within<'a, T>(&'a self, call: BoxFuture<'a, Result<T>>) -> Result<T> {
-        let _connection = self.connections.acquire().await;
-        self.spend()?;
-        call.await
+    /// Makes one, once a connection is free.
+    ///
+    /// # Errors
+    /// As for [`Subrequests::charge`], or the subrequest's own.
+    pub async fn within<T>(&self, subrequest: impl Future<Output = Result<T>>) -> Result<T> {
+        let _connection = self.0.connections.acquire().await;
+        self.charge()?;
+        subrequest.await
+    }
+}
+
+impl Layer for RequestBudget {
+    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Layer::wrap(self.start(), inner)
+    }
+}
+
+impl Layer for Subrequests {
+    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Arc::new(WithBudget { subrequests: self, inner })
+    }
+}
+
+/// Each transport that the settings are given to has a budget of its own.
+#[cfg(feature = "rest")]
+impl HttpLayer for RequestBudget {
+    fn wrap(&self, inner: Arc<dyn HttpClient>) -> Arc<dyn HttpClient> {
+        HttpLayer::wrap(&self.start(), inner)
+    }
+}
+
+#[cfg(feature = "rest")]
+impl HttpLayer for Subrequests {
+    fn wrap(&self, inner: Arc<dyn HttpClient>) -> Arc<dyn HttpClient> {
+        Arc::new(WithBudget { subrequests: self.clone(), inner })
+    }
+}
+
+#[derive(Debug)]
+struct WithBudget<T: ?Sized> {
+    subrequests: Subrequests,
+    inner: Arc<T>,
+}
+
+#[cfg(feature = "rest")]
+impl HttpClient for WithBudget<dyn HttpClient> {
+    fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        boxed(|| self.subrequests.within(self.inner.post(request)))
+    }
+
+    fn can_stream(&self) -> bool {
+        self.inner.can_stream()
+    }
+
+    fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
+        boxed(|| async move {
+            self.subrequests.charge()?;
+            self.inner.open(request).await
+        })
     }
 }
 
 #[deny(clippy::missing_trait_methods)]
-impl Transport for WithBudget {
+impl Transport for WithBudget<dyn Transport> {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        boxed(|| self.within(self.inner.send(command)))
+        boxed(|| self.subrequests.within(self.inner.send(command)))
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        boxed(|| self.within(self.inner.pipeline(commands)))
+        boxed(|| self.subrequests.within(self.inner.pipeline(commands)))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        boxed(|| self.within(self.inner.transaction(commands)))
+        boxed(|| self.subrequests.within(self.inner.transaction(commands)))
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         boxed(|| async move {
-            self.spend()?;
+            self.subrequests.charge()?;
             self.inner.subscribe(to).await
         })
     }

@@ -94,7 +94,11 @@ impl Retry {
         const THROTTLED_BASE: Duration = Duration::from_secs(1);
         let throttled = error.kind() == ErrorKind::Throttled;
         let safe = match error.outcome() {
-            Outcome::NotSent => error.kind() == ErrorKind::Connect,
+            // What was lost before it was this command's turn, in a batch that went in parts, was not sent either.
+            Outcome::NotSent => matches!(
+                error.kind(),
+                ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Disconnected | ErrorKind::Http
+            ),
             Outcome::Refused => throttled,
             Outcome::Unknown => {
                 let transient = matches!(
@@ -203,6 +207,10 @@ impl WithRetry {
     }
 }
 
+fn is_unsent(item: &Result<Value>) -> bool {
+    item.as_ref().is_err_and(|error| error.outcome() == Outcome::NotSent)
+}
+
 #[deny(clippy::missing_trait_methods)]
 impl Transport for WithRetry {
     fn capabilities(&self) -> Capabilities {
@@ -214,7 +222,32 @@ impl Transport for WithRetry {
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.repeated(commands, move || self.inner.pipeline(commands))
+        boxed(|| async move {
+            let mut results =
+                self.repeated(commands, move || self.inner.pipeline(commands)).await?;
+            // Where a batch went in parts and one was lost, those after it were not sent: their turn is now.
+            let mut attempt = 1;
+            loop {
+                let unsent = results.iter().rev().take_while(|item| is_unsent(item)).count();
+                let at = results.len().min(commands.len()).saturating_sub(unsent);
+                let Some(Err(error)) = results.get(at) else { return Ok(results) };
+                let random = platform::random_fraction();
+                let wait = self.policy.wait(error, Resend::Unsafe, attempt, random);
+                let Some(wait) = wait.filter(|_| self.budget.take(error)) else {
+                    return Ok(results);
+                };
+                platform::sleep(wait).await;
+                let again = self.inner.pipeline(&commands[at..]).await;
+                results.truncate(at);
+                match again {
+                    Ok(more) => results.extend(more),
+                    Err(error) => {
+                        results.extend(commands[at..].iter().map(|_| Err(error.clone())));
+                    }
+                }
+                attempt += 1;
+            }
+        })
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {

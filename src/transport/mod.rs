@@ -20,7 +20,7 @@ use futures_util::stream::BoxStream;
 
 use crate::command::Command;
 use crate::platform::BoxFuture;
-use crate::{Error, ErrorKind, Result, Value};
+use crate::{Error, ErrorKind, Outcome, Result, Value};
 
 /// What stands at the other end, as health checks name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +49,11 @@ pub struct Capabilities {
     /// The server may be Upstash, whose scripts can lock single keys; see
     /// [`Script::key_locking`](crate::Script::key_locking).
     pub key_locking: bool,
+    /// The most commands that one round trip of a pipeline may have. The client sends a longer one in several round
+    /// trips.
+    pub pipeline_commands: usize,
+    /// The most bytes that one round trip of a pipeline may have, about.
+    pub pipeline_bytes: usize,
 }
 
 /// The replies of a batch in the order of its commands; an item's error stands beside the others' results.
@@ -231,6 +236,8 @@ impl Capabilities {
             subscriptions: false,
             lua: false,
             key_locking: false,
+            pipeline_commands: usize::MAX,
+            pipeline_bytes: usize::MAX,
         }
     }
 
@@ -269,6 +276,25 @@ impl Capabilities {
         self
     }
 
+    /// Sets [`Capabilities::pipeline_commands`](#structfield.pipeline_commands), at least 1, and
+    /// [`Capabilities::pipeline_bytes`](#structfield.pipeline_bytes). Default: no limit.
+    #[must_use]
+    pub fn pipeline_limits(mut self, commands: usize, bytes: usize) -> Self {
+        self.pipeline_commands = commands.max(1);
+        self.pipeline_bytes = bytes;
+        self
+    }
+
+    /// How many of these commands go in the first round trip of a pipeline; a command that is too long goes alone.
+    fn first_part(&self, commands: &[Command]) -> usize {
+        let mut bytes = 0_usize;
+        let fits = commands.iter().take(self.pipeline_commands).take_while(|command| {
+            bytes = bytes.saturating_add(command.len_in_batch());
+            bytes <= self.pipeline_bytes
+        });
+        fits.count().max(1).min(commands.len())
+    }
+
     /// Refuses a command that the transport cannot serve: one that waits where nothing may wait, and one that would disturb
     /// the others on a shared connection, such as `CLIENT REPLY`, SELECT or SHUTDOWN. A subcommand that the table of
     /// commands does not hold is refused too; a command that it does not hold is not, and counts as a write.
@@ -295,4 +321,63 @@ impl Capabilities {
         }
         Ok(())
     }
+}
+
+/// Sends a pipeline in as many parts as these capabilities ask for, one after the other. When a part is lost, those after
+/// it are not sent, and each item tells what became of it; if it is the first part, the call as a whole fails.
+pub(crate) async fn in_parts<'a, F>(
+    capabilities: Capabilities,
+    commands: &'a [Command],
+    send: impl Fn(&'a [Command]) -> F,
+) -> Result<Results>
+where
+    F: Future<Output = Result<Results>>,
+{
+    let (mut part, mut rest) = commands.split_at(capabilities.first_part(commands));
+    if part.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !rest.is_empty() && !capabilities.binary_batches {
+        // Found out before the first part is sent.
+        let is_text = |arg| std::str::from_utf8(arg).is_ok();
+        if let Some(command) = commands.iter().find(|command| !command.args().all(is_text)) {
+            return Err(not_utf8(command));
+        }
+    }
+    let mut results = send(part).await?;
+    while !rest.is_empty() {
+        (part, rest) = rest.split_at(capabilities.first_part(rest));
+        match send(part).await {
+            Ok(more) => results.extend(more),
+            Err(error) => {
+                results.extend(part.iter().map(|_| Err(error.clone())));
+                let unsent = error.with_outcome(Outcome::NotSent);
+                results.extend(rest.iter().map(|_| Err(unsent.clone())));
+                break;
+            }
+        }
+    }
+    Ok(results)
+}
+
+pub(crate) fn not_utf8(command: &Command) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "over REST, arguments inside pipelines and transactions must be UTF-8: send this command on its own, or store its \
+         bytes as text (base64)",
+    )
+    .with_command(|| command.label())
+}
+
+/// The results of a batch, with no argument of its commands in any error. Every transport calls it on what its server
+/// answered; see [`Error::redacted`].
+pub(crate) fn redacted(commands: &[Command], results: Result<Results>) -> Result<Results> {
+    let results =
+        results.map_err(|error| error.redacted(commands.iter().flat_map(Command::args)))?;
+    let mut commands = commands.iter();
+    let item = |result: Result<Value>| match (result, commands.next()) {
+        (Err(error), Some(command)) => Err(error.redacted(command.args())),
+        (result, _) => result,
+    };
+    Ok(results.into_iter().map(item).collect())
 }

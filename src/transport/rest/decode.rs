@@ -1,5 +1,6 @@
 //! HTTP answers as replies: RESP2, JSON with or without base64, errors at any status, and what is none of these.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::HttpResponse;
+use super::http_client::is_success;
 use super::resp2::{self, Malformed};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
@@ -20,23 +22,62 @@ pub(super) enum Strings {
     Plain,
 }
 
+/// How much an answer may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Values in all.
+    pub(super) values: usize,
+    /// Arrays inside of each other.
+    pub(super) depth: usize,
+}
+
+impl Limits {
+    /// What is read by recursion must not exhaust the stack; `serde_json` allows 128 levels, the envelope's included.
+    pub(super) const DEEPEST: usize = 120;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { values: 500_000, depth: Self::DEEPEST }
+    }
+}
+
 pub(super) struct Decoder<'a> {
     strings: Strings,
     token: &'a str,
+    limits: Limits,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(strings: Strings, token: &'a str) -> Self {
-        Self { strings, token }
+    pub(super) fn new(strings: Strings, token: &'a str, limits: Limits) -> Self {
+        Self { strings, token, limits }
+    }
+
+    fn room(&self) -> Room {
+        Room { values: Cell::new(self.limits.values), exceeded: Cell::new(false) }
+    }
+
+    fn json<'b>(&self, room: &'b Room) -> Json<'b> {
+        Json { strings: self.strings, depth: self.limits.depth, room }
+    }
+
+    fn too_much(&self, response: &HttpResponse) -> Error {
+        let Limits { values, depth } = self.limits;
+        let message = format!(
+            "the answer has more than {values} values, or arrays nested deeper than {depth}: ask for less at a time, or \
+             raise RestOptions::max_values or max_depth"
+        );
+        protocol(message, response)
     }
 
     /// The answer to one command.
     pub(super) fn single(&self, response: &HttpResponse) -> Result<Value> {
         let envelope = if resp2::is_resp2(&response.body) {
-            let reply = resp2::one(&response.body);
+            let reply = resp2::one(&response.body, self.limits);
             Envelope::from(reply.map_err(|malformed| self.not_resp2(malformed, response))?)
         } else {
-            self.parse(response, EnvelopeSeed(self.strings))?
+            let room = self.room();
+            self.parse(response, &room, EnvelopeSeed(self.json(&room)))?
         };
         self.open(envelope, response)
     }
@@ -45,17 +86,18 @@ impl<'a> Decoder<'a> {
     pub(super) fn batch(&self, response: &HttpResponse, count: usize) -> Result<Results> {
         if resp2::is_resp2(&response.body) {
             if !is_success(response.status) {
-                let one = resp2::one(&response.body).ok();
+                let one = resp2::one(&response.body, self.limits).ok();
                 let error = one.and_then(Result::err);
                 return Err(error.map_or_else(
                     || self.failure(response),
                     |error| self.classify(error, response),
                 ));
             }
-            return resp2::many(&response.body, count)
+            return resp2::many(&response.body, count, self.limits)
                 .map_err(|malformed| self.not_resp2(malformed, response));
         }
-        match self.parse(response, AnswerSeed(self.strings))? {
+        let room = self.room();
+        match self.parse(response, &room, AnswerSeed(self.json(&room)))? {
             Answer::One(envelope) => match self.open(envelope, response) {
                 Err(error) => Err(error),
                 Ok(_) => Err(protocol("the answer to a batch is not an array", response)),
@@ -83,6 +125,7 @@ impl<'a> Decoder<'a> {
     fn parse<'b, T>(
         &self,
         response: &'b HttpResponse,
+        room: &Room,
         seed: impl DeserializeSeed<'b, Value = T>,
     ) -> Result<T> {
         let mut json = serde_json::Deserializer::from_slice(&response.body);
@@ -90,19 +133,13 @@ impl<'a> Decoder<'a> {
         parsed.map_err(|error| {
             if !is_success(response.status) {
                 self.failure(response)
+            } else if room.exceeded.get() {
+                self.too_much(response)
             } else if error.is_eof() && !response.body.is_empty() {
                 broken_off(response)
             } else {
-                // serde_json's own message may quote a value, so ours says where, and shows the beginning only.
-                protocol(
-                    format!(
-                        "the answer is not a reply (column {} of {} bytes): {}",
-                        error.column(),
-                        response.body.len(),
-                        self.snippet(&response.body)
-                    ),
-                    response,
-                )
+                // serde_json's own message may quote a value, so ours says where.
+                self.no_reply(&format!("column {}", error.column()), response)
             }
         })
     }
@@ -111,15 +148,22 @@ impl<'a> Decoder<'a> {
         match malformed {
             _ if !is_success(response.status) => self.failure(response),
             Malformed::Incomplete => broken_off(response),
-            Malformed::At(at) => protocol(
-                format!(
-                    "the answer is not a reply (byte {at} of {}): {}",
-                    response.body.len(),
-                    self.snippet(&response.body)
-                ),
-                response,
-            ),
+            Malformed::TooMuch => self.too_much(response),
+            Malformed::At(at) => self.no_reply(&format!("byte {at}"), response),
         }
+    }
+
+    /// An answer of success that is no reply. What begins as one may hold a value further on, and is not shown.
+    fn no_reply(&self, place: &str, response: &HttpResponse) -> Error {
+        let body = &response.body;
+        let message = format!("the answer is not a reply ({place} of {} bytes)", body.len());
+        let error = match body.trim_ascii_start().first() {
+            Some(b'{' | b'[' | b'"' | b'+' | b'-' | b':' | b'$' | b'*') => {
+                Error::new(ErrorKind::Protocol, message)
+            }
+            _ => Error::quoting(ErrorKind::Protocol, message + ": ", &self.snippet(body)),
+        };
+        error.with_status(response.status)
     }
 
     /// The result of an envelope. An error field counts at every status, a result only at a successful one.
@@ -134,14 +178,13 @@ impl<'a> Decoder<'a> {
 
     /// A Redis error, seen in the light of the HTTP status.
     fn classify(&self, error: Error, response: &HttpResponse) -> Error {
-        let text = || error.message().to_owned();
         let error = match response.status {
             401 | 403 if error.kind() != ErrorKind::Unauthorized => {
-                Error::new(ErrorKind::Unauthorized, text())
+                error.into_kind(ErrorKind::Unauthorized)
             }
-            429 => Error::new(ErrorKind::Throttled, text()),
+            429 => error.into_kind(ErrorKind::Throttled),
             // A server that fails says nothing reliable about the command.
-            500.. => Error::new(ErrorKind::Http, text()),
+            500.. => error.into_kind(ErrorKind::Http),
             _ => error,
         };
         error.with_status(response.status).with_retry_after(retry_after(response))
@@ -152,19 +195,18 @@ impl<'a> Decoder<'a> {
         let status = response.status;
         let snippet = self.snippet(&response.body);
         let (kind, message) = match status {
-            401 | 403 => (
-                ErrorKind::Unauthorized,
-                format!("the server refused the token (HTTP {status}): {snippet}"),
-            ),
-            429 => (ErrorKind::Throttled, format!("too many requests (HTTP 429): {snippet}")),
+            401 | 403 => {
+                (ErrorKind::Unauthorized, format!("the server refused the token (HTTP {status}): "))
+            }
+            429 => (ErrorKind::Throttled, "too many requests (HTTP 429): ".to_owned()),
             _ => (
                 ErrorKind::Http,
-                format!(
-                    "HTTP {status}, and no reply in it; is this the URL of a REST server? {snippet}"
-                ),
+                format!("HTTP {status}, and no reply in it; is this the URL of a REST server? "),
             ),
         };
-        Error::new(kind, message).with_status(status).with_retry_after(retry_after(response))
+        Error::quoting(kind, message, &snippet)
+            .with_status(status)
+            .with_retry_after(retry_after(response))
     }
 
     /// The beginning of a body that is not a reply, without control characters and without the token.
@@ -181,10 +223,6 @@ impl<'a> Decoder<'a> {
         }
         format!("{clean:?}")
     }
-}
-
-fn is_success(status: u16) -> bool {
-    (200..300).contains(&status)
 }
 
 fn protocol(message: impl Into<std::borrow::Cow<'static, str>>, response: &HttpResponse) -> Error {
@@ -204,6 +242,40 @@ fn empty(response: &HttpResponse) -> Error {
 fn retry_after(response: &HttpResponse) -> Option<Duration> {
     let seconds = response.header("retry-after")?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// What is left of the values that an answer may hold.
+struct Room {
+    values: Cell<usize>,
+    exceeded: Cell<bool>,
+}
+
+/// How to read JSON, at any depth.
+#[derive(Clone, Copy)]
+struct Json<'a> {
+    strings: Strings,
+    /// Arrays that may still be inside.
+    depth: usize,
+    room: &'a Room,
+}
+
+impl Json<'_> {
+    fn exceeded<E: serde::de::Error>(self) -> E {
+        self.room.exceeded.set(true);
+        E::custom("too much")
+    }
+
+    /// Counts a value.
+    fn count<E: serde::de::Error>(self) -> Result<(), E> {
+        let left = self.room.values.get().checked_sub(1).ok_or_else(|| self.exceeded())?;
+        self.room.values.set(left);
+        Ok(())
+    }
+
+    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
+        let depth = self.depth.checked_sub(1).ok_or_else(|| self.exceeded())?;
+        Ok(Self { depth, ..self })
+    }
 }
 
 /// `{"result": …}` or `{"error": …}`.
@@ -237,9 +309,9 @@ enum Answer {
     Many(Vec<Envelope>),
 }
 
-struct AnswerSeed(Strings);
+struct AnswerSeed<'a>(Json<'a>);
 
-impl<'de> DeserializeSeed<'de> for AnswerSeed {
+impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
     type Value = Answer;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Answer, D::Error> {
@@ -247,7 +319,7 @@ impl<'de> DeserializeSeed<'de> for AnswerSeed {
     }
 }
 
-impl<'de> Visitor<'de> for AnswerSeed {
+impl<'de> Visitor<'de> for AnswerSeed<'_> {
     type Value = Answer;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -261,6 +333,8 @@ impl<'de> Visitor<'de> for AnswerSeed {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Answer, A::Error> {
         let mut envelopes = Vec::new();
         while let Some(envelope) = items.next_element_seed(EnvelopeSeed(self.0))? {
+            // One may be empty, and takes as much room as a value.
+            self.0.count()?;
             envelopes.push(envelope);
         }
         Ok(Answer::Many(envelopes))
@@ -268,9 +342,9 @@ impl<'de> Visitor<'de> for AnswerSeed {
 }
 
 #[derive(Clone, Copy)]
-struct EnvelopeSeed(Strings);
+struct EnvelopeSeed<'a>(Json<'a>);
 
-impl<'de> DeserializeSeed<'de> for EnvelopeSeed {
+impl<'de> DeserializeSeed<'de> for EnvelopeSeed<'_> {
     type Value = Envelope;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Envelope, D::Error> {
@@ -278,7 +352,7 @@ impl<'de> DeserializeSeed<'de> for EnvelopeSeed {
     }
 }
 
-impl<'de> Visitor<'de> for EnvelopeSeed {
+impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
     type Value = Envelope;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -305,17 +379,18 @@ impl<'de> Visitor<'de> for EnvelopeSeed {
 
 /// A reply at any depth.
 #[derive(Clone, Copy)]
-struct ValueSeed(Strings);
+struct ValueSeed<'a>(Json<'a>);
 
-impl<'de> DeserializeSeed<'de> for ValueSeed {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+        self.0.count()?;
         json.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for ValueSeed {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -343,7 +418,7 @@ impl<'de> Visitor<'de> for ValueSeed {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
-        match self.0 {
+        match self.0.strings {
             Strings::Plain => Ok(Value::bulk(Bytes::copy_from_slice(text.as_bytes()))),
             // The one string that is not encoded; it cannot be base64, whose length is a multiple of four.
             Strings::Base64 if text == "OK" => Ok(Value::OK),
@@ -354,17 +429,20 @@ impl<'de> Visitor<'de> for ValueSeed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let inner = Self(self.0.inside()?);
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(self)? {
+        while let Some(value) = items.next_element_seed(inner)? {
             values.push(value);
         }
         Ok(Value::Array(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let inner = Self(self.0.inside()?);
         let mut pairs = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
-            pairs.push((Value::bulk(name), map.next_value_seed(self)?));
+            self.0.count()?;
+            pairs.push((Value::bulk(name), map.next_value_seed(inner)?));
         }
         Ok(Value::Map(pairs))
     }
@@ -383,7 +461,7 @@ mod tests {
     }
 
     fn single(strings: Strings, status: u16, body: &str) -> Result<Value> {
-        Decoder::new(strings, "s3cret-token").single(&response(status, body))
+        Decoder::new(strings, "s3cret-token", Limits::default()).single(&response(status, body))
     }
 
     fn error(status: u16, body: &str) -> Error {
@@ -462,7 +540,7 @@ mod tests {
 
     #[test]
     fn a_batch_keeps_errors_in_their_place() -> Result<()> {
-        let decoder = Decoder::new(Strings::Base64, "token");
+        let decoder = Decoder::new(Strings::Base64, "token", Limits::default());
         let body = r#"[{"result":"OK"},{"error":"ERR no"},{"result":null}]"#;
         let results = decoder.batch(&response(200, body), 3)?;
         assert_eq!(results[0].clone()?, Value::OK);
@@ -482,10 +560,34 @@ mod tests {
         assert_eq!(error(401, "-WRONGPASS no\r\n").kind(), ErrorKind::Unauthorized);
         assert_eq!(error(200, "$5\r\nab").kind(), ErrorKind::Disconnected);
         assert_eq!(error(502, "$5\r\nab").kind(), ErrorKind::Http);
-        let decoder = Decoder::new(Strings::Base64, "token");
+        let decoder = Decoder::new(Strings::Base64, "token", Limits::default());
         let refused = decoder.batch(&response(400, "-NOPERM no\r\n"), 2);
         assert_eq!(refused.err().and_then(|error| error.status()), Some(400));
         Ok(())
+    }
+
+    #[test]
+    fn values_and_depth_are_counted() {
+        let limits = Limits { values: 3, depth: 2 };
+        let decoder = Decoder::new(Strings::Plain, "token", limits);
+        let kind =
+            |body: &str| decoder.single(&response(200, body)).err().map(|error| error.kind());
+        let too_much = Some(ErrorKind::Protocol);
+        for (body, expected) in [
+            (r#"{"result":[1,2]}"#, None),
+            (r#"{"result":[1,2,3]}"#, too_much),
+            (r#"{"result":{"a":1}}"#, None),
+            (r#"{"result":{"a":1,"b":2}}"#, too_much),
+            (r#"{"result":[[1]]}"#, None),
+            (r#"{"result":[[[]]]}"#, too_much),
+            ("*2\r\n:1\r\n:1\r\n", None),
+            ("*3\r\n:1\r\n:1\r\n:1\r\n", too_much),
+            ("*1\r\n*1\r\n*0\r\n", too_much),
+        ] {
+            assert_eq!(kind(body), expected, "{body}");
+        }
+        let batch = decoder.batch(&response(200, "[{},{},{},{}]"), 4).err();
+        assert!(batch.is_some_and(|error| error.message().contains("max_values")));
     }
 
     #[test]

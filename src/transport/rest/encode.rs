@@ -4,6 +4,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::command::Command;
+use crate::transport::not_utf8;
 use crate::{Error, ErrorKind, Result};
 
 /// What stays as it is in a path segment or a query: RFC 3986's unreserved characters.
@@ -23,27 +24,15 @@ pub(super) fn single(command: &Command) -> Result<(String, Bytes)> {
     }
 }
 
-/// About how many bytes a command takes in a batch.
-pub(super) fn size_in_batch(command: &Command) -> usize {
-    command.len_bytes() + 3 * command.args().len() + 16
-}
-
 /// Commands in a batch: a JSON array of arrays.
 pub(super) fn batch(commands: &[Command]) -> Result<Bytes> {
-    let mut body = Vec::with_capacity(commands.iter().map(size_in_batch).sum());
+    let mut body = Vec::with_capacity(commands.iter().map(Command::len_in_batch).sum());
     body.push(b'[');
     for command in commands {
         if body.len() > 1 {
             body.push(b',');
         }
-        write_json(command, &mut body).map_err(|NotUtf8| {
-            Error::new(
-                ErrorKind::Unsupported,
-                "over REST, arguments inside pipelines and transactions must be UTF-8: send this command on its own, or \
-                 store its bytes as text (base64)",
-            )
-            .with_command(|| command.label())
-        })?;
+        write_json(command, &mut body).map_err(|NotUtf8| not_utf8(command))?;
     }
     body.push(b']');
     Ok(body.into())
@@ -67,45 +56,86 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// `POST /SET/key?EX=60` with the value as body: what stands before the binary argument goes into the path, what
-/// follows it must be pairs and goes into the query. Where that does not fit, everything goes into the path.
+/// `POST /SET/key?EX=60` with the value as body: what stands before the body's argument goes into the path, what
+/// follows it goes into the query in pairs.
+///
+/// Between here and the server, URL parsers and proxies may change a URL: they resolve the segments `.` and `..`,
+/// escaped ones too, and merge empty ones. A changed path is another command. So an argument that is not safe in its
+/// place is carried elsewhere: the body may be any argument that is not empty. Where no choice fits, nothing is sent.
 fn binary(command: &Command) -> Result<(String, Bytes)> {
-    let args: Vec<&[u8]> = command.args().collect();
-    let body_at = args.iter().rposition(|arg| std::str::from_utf8(arg).is_err());
-    let mut path = format!("/{}", percent_encode(command.name().as_bytes(), SEGMENT));
-    let mut body = Bytes::new();
-    let after = match body_at {
-        Some(at) if (args.len() - at - 1).is_multiple_of(2) => {
-            body = Bytes::copy_from_slice(args[at]);
-            push_segments(&mut path, &args[..at]);
-            &args[at + 1..]
-        }
-        _ => {
-            push_segments(&mut path, &args);
-            &[]
-        }
+    let refuse = |why: &'static str| {
+        Err(Error::new(ErrorKind::Unsupported, why).with_command(|| command.label()))
     };
-    for (number, pair) in after.chunks_exact(2).enumerate() {
+    if !is_command_name(command.name()) {
+        return refuse("over REST, the name of a command with binary arguments must be a word");
+    }
+    let args: Vec<&[u8]> = command.args().collect();
+    let escaped: Vec<usize> = args.iter().map(|arg| escaped_len(arg) + 1).collect();
+    let whole = command.name().len() + 1 + escaped.iter().sum::<usize>();
+    let last = args.len().saturating_sub(1);
+    // The body may be at the latest what cannot be in the path, and at the earliest what is followed by good pairs.
+    let latest = args.iter().position(|arg| !fits_path(arg)).unwrap_or(last);
+    let pairs = args.rchunks_exact(2).take_while(|pair| fits_query(pair)).count();
+    let fits = |at: &usize| !args[*at].is_empty() && (last - at) / 2 <= pairs;
+    let fitting = || {
+        (0..args.len())
+            .take(latest + 1)
+            .rev()
+            .filter(|at| (last - at).is_multiple_of(2))
+            .filter(fits)
+    };
+    if fitting().next().is_none() {
+        return refuse(
+            "over REST, bytes that are not UTF-8 go by a URL, and a URL carries neither the arguments \".\", \"..\" and \
+             \"\" before them nor single, empty or \"_token\" options after them: encode the bytes as text (base64), or \
+             use TCP",
+        );
+    }
+    let short = |at: &usize| whole - escaped[*at] <= MAX_PATH_BYTES;
+    // Bytes belong into the body first of all: only there they are not escaped.
+    let best = |at: &usize| (std::str::from_utf8(args[*at]).is_err(), args[*at].len());
+    let Some(body_at) = fitting().filter(short).rev().max_by_key(best) else {
+        return refuse(
+            "over REST, only one argument of a command may be long and not UTF-8, and options after it must come in \
+             pairs: encode the bytes as text (base64), or use TCP",
+        );
+    };
+    let mut path = format!("/{}", percent_encode(command.name().as_bytes(), SEGMENT));
+    for arg in &args[..body_at] {
+        path.push('/');
+        path.extend(percent_encode(arg, SEGMENT));
+    }
+    for (number, pair) in args[body_at + 1..].chunks_exact(2).enumerate() {
         path.push(if number == 0 { '?' } else { '&' });
         path.extend(percent_encode(pair[0], SEGMENT));
         path.push('=');
         path.extend(percent_encode(pair[1], SEGMENT));
     }
-    if path.len() > MAX_PATH_BYTES {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "over REST, only one argument of a command may be long and not UTF-8, and options after it must come in pairs",
-        )
-        .with_command(|| command.label()));
-    }
-    Ok((path, body))
+    Ok((path, Bytes::copy_from_slice(args[body_at])))
 }
 
-fn push_segments(path: &mut String, args: &[&[u8]]) {
-    for arg in args {
-        path.push('/');
-        path.extend(percent_encode(arg, SEGMENT));
-    }
+fn escaped_len(arg: &[u8]) -> usize {
+    percent_encode(arg, SEGMENT).map(str::len).sum()
+}
+
+/// Whether a name is a plain word that is none of the API's own paths.
+fn is_command_name(name: &str) -> bool {
+    const PATHS: [&str; 5] = ["PIPELINE", "MULTI-EXEC", "SUBSCRIBE", "PSUBSCRIBE", "MONITOR"];
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    name.bytes().any(|byte| byte.is_ascii_alphanumeric())
+        && name.bytes().all(is_word)
+        && !PATHS.contains(&name)
+}
+
+/// Whether a path segment reaches the server as it is.
+pub(super) fn fits_path(arg: &[u8]) -> bool {
+    !matches!(arg, b"" | b"." | b"..")
+}
+
+/// Whether an option and its value reach the server as they are. A server takes `_token` for its own, and may take an
+/// option with an empty value for a word that stands alone.
+fn fits_query(pair: &[&[u8]]) -> bool {
+    pair.iter().all(|part| !part.is_empty()) && !pair[0].eq_ignore_ascii_case(b"_token")
 }
 
 #[cfg(test)]
@@ -133,7 +163,39 @@ mod tests {
         let command = Command::new("HSET").arg("h").arg(vec![0xfe]).arg(vec![0xff]);
         assert_eq!(encoded(command), ("/HSET/h/%FE".to_owned(), vec![0xff]));
         let command = Command::new("SET").arg("k").arg(vec![0xff]).arg("NX");
-        assert_eq!(encoded(command), ("/SET/k/%FF/NX".to_owned(), vec![]));
+        assert_eq!(encoded(command), ("/SET/k/%FF".to_owned(), b"NX".to_vec()));
+    }
+
+    #[test]
+    fn what_is_long_is_the_body() {
+        let long = "x".repeat(100_000);
+        let command = Command::new("HSET").arg("h").arg("f").arg(long.as_str()).arg("g");
+        let (path, body) = encoded(command.arg(vec![0xff]));
+        assert_eq!((path.as_str(), body.len()), ("/HSET/h/f?g=%FF", long.len()));
+        let both = Command::new("MSET").arg("a").arg(long.as_str()).arg("b").arg(vec![0xff; 9000]);
+        assert!(single(&both).is_err());
+        let many = Command::new("RPUSH").arg("l").args_from(vec![vec![0xff]; 100_000]);
+        assert!(single(&many).is_err(), "in linear time");
+    }
+
+    #[test]
+    fn what_a_url_parser_would_change_is_not_in_the_path() {
+        let dots = Command::new("HSET").arg("..").arg("EVAL").arg("x").arg("0").arg(vec![0xff]);
+        assert_eq!(encoded(dots), ("/HSET?EVAL=x&0=%FF".to_owned(), b"..".to_vec()));
+        let token = Command::new("HSET").arg("h").arg("f").arg(vec![0xff]).arg("_token").arg("v");
+        assert_eq!(encoded(token), ("/HSET/h/f/%FF/_token".to_owned(), b"v".to_vec()));
+        for args in [
+            &[b".".as_slice(), b"\xff"][..],
+            &[b"", b"\xff"],
+            &[b"l", b"", b"\xff"],
+            &[b"l", b"..", b"_token", b"\xff"],
+        ] {
+            let error = single(&Command::new("RPUSH").args_from(args.iter().copied())).err();
+            assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Unsupported), "{args:?}");
+        }
+        for name in ["..", ".", "", "A/B", "PIPELINE", "multi-exec", "A?B", "Ä"] {
+            assert!(single(&Command::new(name).arg(vec![0xff])).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -13,6 +13,15 @@ impl Endpoint {
     pub(super) fn parse(url: &str, allow_http: bool) -> Result<Self> {
         let bad = |why: &'static str| Error::new(ErrorKind::Config, why);
         let base = url.trim().trim_end_matches('/');
+        // A URL parser drops a fragment, resolves dots and turns `\` into `/`: the requests would go elsewhere.
+        if base.contains('#') {
+            return Err(bad("the REST URL holds a fragment (#): take it away"));
+        }
+        if base.contains('\\') || base.split('/').any(is_dots) {
+            return Err(bad(
+                "the path of the REST URL holds dot segments or backslashes: write it out",
+            ));
+        }
         let uri: http::Uri = base
             .parse()
             .map_err(|_| bad("the REST URL is not a URL; it looks like https://….upstash.io"))?;
@@ -20,6 +29,11 @@ impl Endpoint {
             .host()
             .filter(|host| !host.is_empty())
             .ok_or_else(|| bad("the REST URL has no host; it looks like https://….upstash.io"))?;
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let port = authority.rsplit('@').next().and_then(|place| place.strip_prefix(host));
+        if port.is_some_and(|port| !port.is_empty()) && uri.port_u16().is_none() {
+            return Err(bad("the port of the REST URL is not a number from 0 to 65535"));
+        }
         match uri.scheme_str() {
             Some("https") => {}
             Some("http") if allow_http || is_loopback(host) => {}
@@ -30,7 +44,7 @@ impl Endpoint {
             }
             _ => return Err(bad("the REST URL must begin with https://")),
         }
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        if authority.contains('@') {
             return Err(bad(
                 "the REST URL holds a user name or password: give the token on its own",
             ));
@@ -52,7 +66,14 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a segment of a path is one that URL parsers resolve.
+fn is_dots(segment: &str) -> bool {
+    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+    plain == "." || plain == ".."
+}
+
+/// Whether a host, as it is in a URL, is this one.
+pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
@@ -71,6 +92,8 @@ mod tests {
             parse(" https://a.upstash.io// ")?.join("/pipeline"),
             "https://a.upstash.io/pipeline"
         );
+        assert_eq!(parse("https://a.io:8080")?.join("/"), "https://a.io:8080/");
+        assert_eq!(parse("https://[::1]:1/..a/b.")?.join("/"), "https://[::1]:1/..a/b./");
         assert_eq!(parse("https://a.io/prefix/")?.join("/"), "https://a.io/prefix/");
         Ok(())
     }
@@ -94,6 +117,16 @@ mod tests {
             "https://",
             "https://u:secret@h",
             "https://h?_token=secret",
+            "https://h:secret",
+            "https://h:",
+            "https://h:70000",
+            "https://[::1]:secret",
+            "https://h/#secret",
+            "https://h#secret",
+            "https://h/secret/..",
+            "https://h/./secret",
+            "https://h/%2E./secret",
+            "https://h/a\\secret",
         ] {
             let error = parse(url).err().unwrap_or_default();
             assert!(

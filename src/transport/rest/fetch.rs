@@ -4,10 +4,11 @@ use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, ReadableStreamDefaultReader, RequestInit, RequestRedirect, Response,
+    AbortController, Headers, ReadableStream, ReadableStreamDefaultReader, RequestInit,
+    RequestRedirect, Response,
 };
 
-use super::http_client::{HttpClient, HttpRequest, HttpResponse, HttpStream};
+use super::http_client::{Collected, HttpClient, HttpRequest, HttpResponse, HttpStream};
 use crate::platform::{self, BoxFuture};
 use crate::{Error, ErrorKind, Result};
 
@@ -34,13 +35,31 @@ impl HttpClient for FetchClient {
         platform::send(|| async move {
             let abort = AbortOnDrop::new()?;
             let response = fetch(&request, &abort).await?;
-            // A body that nobody reads holds one of a Worker's few connections, so it is always read.
-            let body =
-                JsFuture::from(response.array_buffer().map_err(lost)?).await.map_err(lost)?;
-            abort.disarm();
             let headers = response.headers();
             let header = |name| headers.get(name).ok().flatten();
-            Ok(HttpResponse::new(response.status(), header, Uint8Array::new(&body).to_vec()))
+            let length = length(&headers);
+            let status = response.status();
+            // A body that nobody reads holds one of a Worker's few connections: it is read to its end, or aborted.
+            let mut body = Collected::new(status, request.max_response_bytes, length)?;
+            if length.is_some_and(|length| length <= body.room() as u64) {
+                let whole = JsFuture::from(response.array_buffer().map_err(lost)?).await;
+                body.push(Uint8Array::new(&whole.map_err(lost)?).to_vec().into())?;
+                abort.disarm();
+            } else if let Some(stream) = response.body() {
+                let reader = reader(stream)?;
+                loop {
+                    let Some(piece) = piece(&reader).await? else {
+                        abort.disarm();
+                        break;
+                    };
+                    if !body.push(piece)? {
+                        break;
+                    }
+                }
+            } else {
+                abort.disarm();
+            }
+            Ok(HttpResponse::new(status, header, body.finish()))
         })
     }
 
@@ -52,24 +71,38 @@ impl HttpClient for FetchClient {
         platform::send(|| async move {
             let abort = AbortOnDrop::new()?;
             let response = fetch(&request, &abort).await?;
-            let reader = match response.body() {
-                Some(body) => body.get_reader().dyn_into::<ReadableStreamDefaultReader>(),
-                None => Err(JsValue::UNDEFINED.into()),
-            };
-            let reader = reader.map_err(|error| lost(error.into()))?;
+            let reader = reader(response.body().ok_or_else(|| lost(JsValue::UNDEFINED))?)?;
             // The fetch goes on until the stream is dropped.
             let body = stream::try_unfold((reader, abort), |(reader, abort)| async move {
-                let piece = JsFuture::from(reader.read()).await.map_err(lost)?;
-                let field = |name: &str| js_sys::Reflect::get(&piece, &name.into()).map_err(lost);
-                if field("done")?.is_truthy() {
-                    return Ok(None);
-                }
-                let bytes = Uint8Array::new(&field("value")?).to_vec();
-                Ok(Some((Bytes::from(bytes), (reader, abort))))
+                Ok(piece(&reader).await?.map(|piece| (piece, (reader, abort))))
             });
             Ok(HttpStream::new(response.status(), platform::send_stream(body)))
         })
     }
+}
+
+/// How long a body is. One that is packed is longer than its header says.
+fn length(headers: &Headers) -> Option<u64> {
+    let header = |name| headers.get(name).ok().flatten();
+    match header("content-encoding") {
+        None => header("content-length")?.parse().ok(),
+        Some(_) => None,
+    }
+}
+
+fn reader(body: ReadableStream) -> Result<ReadableStreamDefaultReader> {
+    let reader = body.get_reader().dyn_into::<ReadableStreamDefaultReader>();
+    reader.map_err(|error| lost(error.into()))
+}
+
+/// The next piece of a body; `None` at its end.
+async fn piece(reader: &ReadableStreamDefaultReader) -> Result<Option<Bytes>> {
+    let piece = JsFuture::from(reader.read()).await.map_err(lost)?;
+    let field = |name: &str| js_sys::Reflect::get(&piece, &name.into()).map_err(lost);
+    if field("done")?.is_truthy() {
+        return Ok(None);
+    }
+    Ok(Some(Uint8Array::new(&field("value")?).to_vec().into()))
 }
 
 async fn fetch(request: &HttpRequest, abort: &AbortOnDrop) -> Result<Response> {

@@ -22,21 +22,24 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::decode::{Decoder, Strings};
+use self::decode::{Decoder, Limits, Strings};
 use self::endpoint::Endpoint;
 #[cfg(target_arch = "wasm32")]
 pub use self::fetch::FetchClient;
-pub use self::http_client::{HttpClient, HttpRequest, HttpResponse, HttpStream};
+use self::http_client::{Collected, too_long};
+pub use self::http_client::{HttpClient, HttpLayer, HttpRequest, HttpResponse, HttpStream};
 use self::negotiate::Negotiation;
 pub use self::options::{Encoding, RestOptions};
 #[cfg(not(target_arch = "wasm32"))]
 pub use self::reqwest_client::ReqwestClient;
 use self::sse::Topic;
 use self::sync_token::{SyncTokens, Ticket};
-use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
+use super::{
+    Backend, Capabilities, Messages, Results, Subscription, Transport, in_parts, redacted,
+};
 use crate::command::{Access, Command, Resend};
 use crate::platform::{BoxFuture, boxed};
-use crate::{Error, ErrorKind, Outcome, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// The transport over the Upstash REST API. It holds settings and, on native targets, a pool of connections; in a
 /// Worker it holds no I/O object, so that requests may share it.
@@ -45,6 +48,7 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 #[derive(Clone)]
 pub struct RestTransport {
     shared: Arc<Shared>,
+    http: Arc<dyn HttpClient>,
     sync: Option<Arc<SyncTokens>>,
 }
 
@@ -55,10 +59,12 @@ struct Shared {
     encoding: Encoding,
     pipeline_commands: usize,
     pipeline_bytes: usize,
+    max_response_bytes: usize,
+    max_event_bytes: usize,
+    limits: Limits,
     idle_timeout: Option<Duration>,
     headers: Headers,
     negotiation: Negotiation,
-    http: Arc<dyn HttpClient>,
 }
 
 /// The headers for each way to write replies.
@@ -118,7 +124,9 @@ impl RestTransport {
             Some(http) => http,
             None => default_http_client()?,
         };
+        let http = options.http_layers.iter().fold(http, |inner, layer| layer.wrap(inner));
         Ok(Self {
+            http,
             shared: Arc::new(Shared {
                 endpoint,
                 headers: Headers::new(token),
@@ -126,9 +134,11 @@ impl RestTransport {
                 encoding: options.encoding,
                 pipeline_commands: options.pipeline_commands,
                 pipeline_bytes: options.pipeline_bytes,
+                max_response_bytes: options.max_response_bytes,
+                max_event_bytes: options.max_event_bytes,
+                limits: options.limits,
                 idle_timeout: options.idle_timeout,
                 negotiation: Negotiation::default(),
-                http,
             }),
             sync: options.read_your_writes.then(Arc::default),
         })
@@ -139,7 +149,28 @@ impl RestTransport {
     #[must_use]
     pub fn session(&self) -> Self {
         let sync = self.sync.as_ref().map(|_| Arc::default());
-        Self { shared: Arc::clone(&self.shared), sync }
+        Self { sync, ..self.clone() }
+    }
+
+    /// The same transport with a layer around its HTTP client. Give each request that a Worker handles a budget of its
+    /// own:
+    ///
+    /// ```
+    /// use edgecask::Client;
+    /// use edgecask::layer::RequestBudget;
+    /// use edgecask::transport::rest::{RestOptions, RestTransport};
+    ///
+    /// // Once.
+    /// let shared = RestTransport::new(RestOptions::new("https://example.upstash.io", "token"))?;
+    /// // For each request.
+    /// let budget = RequestBudget::new().requests(50).start();
+    /// let client = Client::new(shared.session().http_layer(budget.clone()));
+    /// assert_eq!(budget.left(), 50);
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn http_layer(&self, layer: impl HttpLayer) -> Self {
+        Self { http: layer.wrap(Arc::clone(&self.http)), ..self.clone() }
     }
 
     async fn post(
@@ -162,8 +193,13 @@ impl RestTransport {
                 .as_ref()
                 .map(|ticket| (SYNC_TOKEN, ticket.carried.clone().unwrap_or_default())),
             body,
+            max_response_bytes: self.shared.max_response_bytes,
         };
-        let response = self.shared.http.post(request).await?;
+        let response = self.http.post(request).await?;
+        // An HTTP client of the user's own may have read more.
+        if response.body.len() > self.shared.max_response_bytes {
+            return Err(too_long(response.status, self.shared.max_response_bytes));
+        }
         if let (Some(sync), Some(ticket)) = (&self.sync, ticket)
             && let Some(token) = response.header(SYNC_TOKEN).filter(|token| !token.is_empty())
         {
@@ -190,7 +226,7 @@ impl RestTransport {
             // Errors may come as JSON even so, and are never encoded.
             Format::Resp2 => Strings::Plain,
         };
-        Decoder::new(strings, self.shared.token.expose_secret())
+        Decoder::new(strings, self.shared.token.expose_secret(), self.shared.limits)
     }
 
     /// The format for JSON, where RESP2 is not to be had.
@@ -273,39 +309,44 @@ impl RestTransport {
     async fn pipeline_part(&self, commands: &[Command]) -> Result<Results> {
         let body = encode::batch(commands)?;
         let (response, format) = self.negotiated("/pipeline", body, commands).await?;
-        self.decoder(format).batch(&response, commands.len())
+        self.redacted(commands, self.decoder(format).batch(&response, commands.len()))
     }
 
-    /// The length of the first request of a pipeline.
-    fn part(&self, commands: &[Command]) -> usize {
-        let mut bytes = 0;
-        let fits = commands.iter().take(self.shared.pipeline_commands).take_while(|command| {
-            bytes += encode::size_in_batch(command);
-            bytes <= self.shared.pipeline_bytes
-        });
-        fits.count().max(1)
+    fn without_token(&self, error: Error) -> Error {
+        error.redacted([self.shared.token.expose_secret().as_bytes()])
+    }
+
+    fn redacted(&self, commands: &[Command], results: Result<Results>) -> Result<Results> {
+        let clean = |error| self.without_token(error);
+        let results = redacted(commands, results).map_err(clean)?;
+        Ok(results.into_iter().map(|result| result.map_err(clean)).collect())
     }
 
     async fn open(&self, topic: Topic) -> Result<HttpStream> {
         let request = HttpRequest {
-            url: self.shared.endpoint.join(&topic.path()),
+            url: self.shared.endpoint.join(&topic.path()?),
             headers: Arc::clone(&self.shared.headers.events),
             header: None,
             body: Bytes::new(),
+            max_response_bytes: self.shared.max_response_bytes,
         };
-        let mut answer = self.shared.http.open(request).await?;
+        let mut answer = self.http.open(request).await?;
         if answer.status == 200 {
             return Ok(answer);
         }
-        let mut body = Vec::new();
+        let mut body = Collected::new(answer.status, self.shared.max_response_bytes, None)?;
         while let Some(piece) = answer.body.next().await {
-            body.extend_from_slice(&piece?);
+            if !body.push(piece?)? {
+                break;
+            }
         }
-        let response = HttpResponse::new(answer.status, |_| None, body);
+        let response = HttpResponse::new(answer.status, |_| None, body.finish());
         let refused = self.decoder(Format::Json(Strings::Plain)).single(&response);
-        Err(refused.err().unwrap_or_else(|| {
+        let refused = refused.err().unwrap_or_else(|| {
             Error::new(ErrorKind::Protocol, "the answer is not a stream of events")
-        }))
+        });
+        let name = topic.name().map(|name| &name[..]);
+        Err(self.without_token(refused.redacted(name)))
     }
 }
 
@@ -339,7 +380,8 @@ impl Transport for RestTransport {
         Capabilities::new(Backend::Redis)
             .lua(true)
             .key_locking(true)
-            .subscriptions(self.shared.http.can_stream())
+            .subscriptions(self.http.can_stream())
+            .pipeline_limits(self.shared.pipeline_commands, self.shared.pipeline_bytes)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
@@ -347,43 +389,32 @@ impl Transport for RestTransport {
             let (path, body) = encode::single(command)?;
             let commands = std::slice::from_ref(command);
             let (response, format) = self.negotiated(&path, body, commands).await?;
-            self.decoder(format).single(&response)
+            let reply = self.decoder(format).single(&response);
+            reply.map_err(|error| self.without_token(error.redacted(command.args())))
         })
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        boxed(|| async move {
-            let (first, mut rest) = commands.split_at(self.part(commands));
-            let mut results = self.pipeline_part(first).await?;
-            while !rest.is_empty() {
-                let (part, after) = rest.split_at(self.part(rest));
-                rest = after;
-                match self.pipeline_part(part).await {
-                    Ok(more) => results.extend(more),
-                    // What was answered before is known; what would have come after was not sent.
-                    Err(error) => {
-                        results.extend(part.iter().map(|_| Err(error.clone())));
-                        let unsent = error.with_outcome(Outcome::NotSent);
-                        results.extend(rest.iter().map(|_| Err(unsent.clone())));
-                        break;
-                    }
-                }
-            }
-            Ok(results)
-        })
+        boxed(|| in_parts(self.capabilities(), commands, |part| self.pipeline_part(part)))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
+            if commands.is_empty() {
+                return Ok(Vec::new());
+            }
             let body = encode::batch(commands)?;
             let format = self.json();
             let response = self.post("/multi-exec", body, format, true).await?;
-            self.decoder(format).transaction(&response, commands.len())
+            let results = self.decoder(format).transaction(&response, commands.len());
+            self.redacted(commands, results)
         })
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        Box::pin(sse::messages(Topic::all(to), self.shared.idle_timeout, |topic| self.open(topic)))
+        let Shared { idle_timeout, max_event_bytes, .. } = *self.shared;
+        let open = |topic| self.open(topic);
+        Box::pin(sse::messages(Topic::all(to), idle_timeout, max_event_bytes, open))
     }
 
     fn sync_token(&self) -> Option<String> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::HttpClient;
+use super::decode::Limits;
+use super::{HttpClient, HttpLayer};
 
 /// How the server writes replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -42,8 +43,12 @@ pub struct RestOptions {
     pub(super) read_your_writes: bool,
     pub(super) pipeline_commands: usize,
     pub(super) pipeline_bytes: usize,
+    pub(super) max_response_bytes: usize,
+    pub(super) max_event_bytes: usize,
+    pub(super) limits: Limits,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) http: Option<Arc<dyn HttpClient>>,
+    pub(super) http_layers: Vec<Arc<dyn HttpLayer>>,
 }
 
 impl RestOptions {
@@ -57,8 +62,12 @@ impl RestOptions {
             read_your_writes: true,
             pipeline_commands: 1000,
             pipeline_bytes: 8 * 1024 * 1024,
+            max_response_bytes: 32 * 1024 * 1024,
+            max_event_bytes: 16 * 1024 * 1024,
+            limits: Limits::default(),
             idle_timeout: None,
             http: None,
+            http_layers: Vec::new(),
         }
     }
 
@@ -92,6 +101,50 @@ impl RestOptions {
     pub fn pipeline_limits(mut self, commands: usize, bytes: usize) -> Self {
         self.pipeline_commands = commands.max(1);
         self.pipeline_bytes = bytes;
+        self
+    }
+
+    /// The most bytes that an answer may have; a longer one is an error of kind
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol), and no more of it is read. Of an answer without success no
+    /// more than 64 KiB are read. A record of Upstash may have 100 MB and more: raise this to read such.
+    /// Default: 32 MiB.
+    #[must_use]
+    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.max_response_bytes = bytes;
+        self
+    }
+
+    /// The most bytes that a message of a subscription may have, as the server writes it. A longer one ends the stream
+    /// of the subscription, as a lost connection does. Default: 16 MiB; Upstash takes messages of 10 MB.
+    #[must_use]
+    pub fn max_event_bytes(mut self, bytes: usize) -> Self {
+        self.max_event_bytes = bytes;
+        self
+    }
+
+    /// The most values that an answer may hold, those of all commands and those inside of arrays counted together. Each
+    /// takes about 50 bytes of memory, while it may be sent in 2. An answer with more is an error of kind
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol). Default: 500,000.
+    #[must_use]
+    pub fn max_values(mut self, values: usize) -> Self {
+        self.limits.values = values;
+        self
+    }
+
+    /// How deep arrays may be nested in a reply, at most 120. A deeper one is an error of kind
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol). Default: 120; no command of Redis nests deeper than a handful,
+    /// but scripts may.
+    #[must_use]
+    pub fn max_depth(mut self, depth: usize) -> Self {
+        self.limits.depth = depth.min(Limits::DEEPEST);
+        self
+    }
+
+    /// Puts a layer around the HTTP client, such as a [`RequestBudget`](crate::layer::RequestBudget). The layer that is
+    /// added last sees a request first.
+    #[must_use]
+    pub fn http_layer(mut self, layer: impl HttpLayer) -> Self {
+        self.http_layers.push(Arc::new(layer));
         self
     }
 

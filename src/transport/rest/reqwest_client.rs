@@ -1,10 +1,11 @@
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::http_client::{HttpClient, HttpRequest, HttpResponse, HttpStream};
+use super::endpoint::is_loopback;
+use super::http_client::{Collected, HttpClient, HttpRequest, HttpResponse, HttpStream};
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result};
 
@@ -12,10 +13,13 @@ use crate::{Error, ErrorKind, Result};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// HTTP over reqwest: rustls, connections kept alive, HTTP/2 where the server offers it. It follows no redirects,
-/// lest the token travel to another host.
+/// lest the token travel to another host. It goes by the proxies that the environment names (`https_proxy` and the
+/// like), but never to this host by a proxy, which would read the token.
 #[derive(Debug, Clone)]
 pub struct ReqwestClient {
     http: reqwest::Client,
+    /// Without proxies, for this host; made when it is needed. `None` if the application configured its client itself.
+    direct: Option<Arc<OnceLock<reqwest::Client>>>,
     /// The few URLs with their headers that most requests have, parsed once.
     prepared: Arc<RwLock<Vec<Prepared>>>,
 }
@@ -39,21 +43,27 @@ impl ReqwestClient {
     /// # Errors
     /// [`ErrorKind::Config`] if TLS cannot be set up on this system.
     pub fn new() -> Result<Self> {
-        reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .build()
-            .map(Self::with)
-            .map_err(|error| {
-                Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(error)
-            })
+        let http = build(builder())?;
+        Ok(Self { direct: Some(Arc::default()), ..Self::with(http) })
     }
 
     /// A client that the application configured itself: proxies, certificates, pool sizes.
     pub fn with(client: reqwest::Client) -> Self {
-        Self { http: client, prepared: Arc::default() }
+        Self { http: client, direct: None, prepared: Arc::default() }
     }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    builder.build().map_err(|error| {
+        Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(error)
+    })
 }
 
 impl ReqwestClient {
@@ -65,7 +75,20 @@ impl ReqwestClient {
         let mut call = reqwest::Request::new(reqwest::Method::POST, url);
         *call.headers_mut() = headers;
         *call.body_mut() = Some(request.body.into());
-        self.http.execute(call).await.map_err(classify)
+        self.client_for(call.url())?.execute(call).await.map_err(classify)
+    }
+
+    fn client_for(&self, url: &reqwest::Url) -> Result<&reqwest::Client> {
+        match &self.direct {
+            Some(direct) if url.host_str().is_some_and(is_loopback) => {
+                if let Some(client) = direct.get() {
+                    return Ok(client);
+                }
+                let client = build(builder().no_proxy())?;
+                Ok(direct.get_or_init(|| client))
+            }
+            _ => Ok(&self.http),
+        }
     }
 
     fn prepared(&self, request: &HttpRequest) -> Result<(reqwest::Url, HeaderMap)> {
@@ -81,6 +104,12 @@ impl ReqwestClient {
         let is_full = known.len() >= MOST;
         drop(known);
         let url: reqwest::Url = request.url.parse().map_err(unfit)?;
+        // A URL that the parser changed may be another command.
+        let parsed =
+            [url.path(), url.query().map_or("", |_| "?"), url.query().unwrap_or("")].concat();
+        if !request.url.ends_with(&parsed) {
+            return Err(unfit(()));
+        }
         let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
         for (name, value) in request.headers.iter() {
             let mut value: HeaderValue = value.parse().map_err(unfit)?;
@@ -108,12 +137,18 @@ fn unfit<E>(_: E) -> Error {
 impl HttpClient for ReqwestClient {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         boxed(|| async move {
+            let most = request.max_response_bytes;
             let mut response = self.send(request).await?;
             let status = response.status().as_u16();
             let headers = std::mem::take(response.headers_mut());
-            let body = response.bytes().await.map_err(classify)?;
+            let mut body = Collected::new(status, most, response.content_length())?;
+            while let Some(piece) = response.chunk().await.map_err(classify)? {
+                if !body.push(piece)? {
+                    break;
+                }
+            }
             let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
-            Ok(HttpResponse::new(status, header, body))
+            Ok(HttpResponse::new(status, header, body.finish()))
         })
     }
 

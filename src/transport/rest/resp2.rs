@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::decode::Limits;
 use crate::{Error, Result, Value};
 
 /// Why a body is not RESP2.
@@ -11,6 +12,8 @@ pub(super) enum Malformed {
     Incomplete,
     /// The byte at this place cannot stand there.
     At(usize),
+    /// It holds more values than it may, or deeper arrays.
+    TooMuch,
 }
 
 /// Whether a body is RESP2 rather than JSON or a page: their first bytes differ.
@@ -19,8 +22,8 @@ pub(super) fn is_resp2(body: &[u8]) -> bool {
 }
 
 /// A body of one reply.
-pub(super) fn one(body: &Bytes) -> Result<Result<Value>, Malformed> {
-    let mut reader = Reader { body, at: 0 };
+pub(super) fn one(body: &Bytes, limits: Limits) -> Result<Result<Value>, Malformed> {
+    let mut reader = Reader { body, at: 0, limits };
     let reply = reader.reply(0)?;
     reader.end()?;
     Ok(reply)
@@ -28,11 +31,15 @@ pub(super) fn one(body: &Bytes) -> Result<Result<Value>, Malformed> {
 
 /// A body of the replies to `count` commands. The documentation does not say how they are put together, so both forms
 /// that make sense are read: one reply after the other, and one array of them all.
-pub(super) fn many(body: &Bytes, count: usize) -> Result<Vec<Result<Value>>, Malformed> {
-    let mut reader = Reader { body, at: 0 };
+pub(super) fn many(
+    body: &Bytes,
+    count: usize,
+    limits: Limits,
+) -> Result<Vec<Result<Value>>, Malformed> {
+    let mut reader = Reader { body, at: 0, limits };
     let in_a_row = reader.replies(count, 0).and_then(|replies| reader.end().map(|()| replies));
     in_a_row.or_else(|malformed| {
-        let mut reader = Reader { body, at: 0 };
+        let mut reader = Reader { body, at: 0, limits };
         match reader.line() {
             Ok((b'*', length)) if parse(length) == Some(count as i64) => {
                 let replies = reader.replies(count, 0)?;
@@ -44,18 +51,20 @@ pub(super) fn many(body: &Bytes, count: usize) -> Result<Vec<Result<Value>>, Mal
     })
 }
 
-/// Deeper nesting than any command gives; a body from outside must not exhaust the stack.
-const DEEPEST: usize = 128;
-
 struct Reader<'a> {
     body: &'a Bytes,
     at: usize,
+    /// What is left of the values.
+    limits: Limits,
 }
 
 impl<'a> Reader<'a> {
     fn replies(&mut self, count: usize, depth: usize) -> Result<Vec<Result<Value>>, Malformed> {
-        // Each takes three bytes at the least, so a false count reserves no more than the body holds.
-        let mut replies = Vec::with_capacity(count.min((self.body.len() - self.at) / 3));
+        /// A count may be false, and stands in many arrays inside of each other.
+        const RESERVED: usize = 1024;
+        // Each takes three bytes at the least.
+        let possible = self.limits.values.min((self.body.len() - self.at) / 3);
+        let mut replies = Vec::with_capacity(count.min(possible).min(RESERVED));
         for _ in 0..count {
             replies.push(self.reply(depth)?);
         }
@@ -65,6 +74,7 @@ impl<'a> Reader<'a> {
     fn reply(&mut self, depth: usize) -> Result<Result<Value>, Malformed> {
         let start = self.at;
         let malformed = Malformed::At(start);
+        self.limits.values = self.limits.values.checked_sub(1).ok_or(Malformed::TooMuch)?;
         let (kind, content) = self.line()?;
         match kind {
             b'+' => Ok(Ok(Value::Simple(self.body.slice_ref(content)))),
@@ -92,7 +102,7 @@ impl<'a> Reader<'a> {
             },
             b'*' => match parse(content).ok_or(malformed)? {
                 -1 => Ok(Ok(Value::Nil)),
-                _ if depth >= DEEPEST => Err(malformed),
+                _ if depth >= self.limits.depth => Err(Malformed::TooMuch),
                 count => {
                     let count = usize::try_from(count).map_err(|_| malformed)?;
                     let items = self.replies(count, depth + 1)?;
@@ -131,7 +141,7 @@ mod tests {
     use super::*;
 
     fn read(body: &'static str) -> Result<Result<Value>, Malformed> {
-        one(&Bytes::from_static(body.as_bytes()))
+        one(&Bytes::from_static(body.as_bytes()), Limits::default())
     }
 
     #[test]
@@ -159,17 +169,29 @@ mod tests {
             assert!(matches!(read(body), Err(Malformed::At(_))), "{body:?}");
         }
         let deep = Bytes::from("*1\r\n".repeat(100_000));
-        assert!(matches!(one(&deep), Err(Malformed::At(_))));
+        assert_eq!(one(&deep, Limits::default()).err(), Some(Malformed::TooMuch));
         assert!(read("*9999999999\r\n").is_err());
+    }
+
+    #[test]
+    fn values_are_counted_and_false_counts_reserve_little() {
+        let limits = Limits { values: 5, ..Limits::default() };
+        let four = Bytes::from_static(b"*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n");
+        assert!(one(&four, limits).is_ok());
+        let two = Bytes::from([&four[..], &four[..]].concat());
+        assert_eq!(many(&two, 2, limits).err(), Some(Malformed::TooMuch));
+        let false_counts = Bytes::from("*1000000\r\n".repeat(500_000));
+        assert_eq!(one(&false_counts, Limits::default()).err(), Some(Malformed::TooMuch));
     }
 
     #[test]
     fn a_batch_comes_in_a_row_or_as_an_array() {
         for body in [":1\r\n-ERR no\r\n", "*2\r\n:1\r\n-ERR no\r\n"] {
-            let replies = many(&Bytes::from_static(body.as_bytes()), 2).unwrap_or_default();
+            let body = &Bytes::from_static(body.as_bytes());
+            let replies = many(body, 2, Limits::default()).unwrap_or_default();
             assert_eq!(replies.len(), 2, "{body:?}");
             assert!(replies[0].is_ok() && replies[1].is_err(), "{body:?}");
         }
-        assert!(many(&Bytes::from_static(b":1\r\n"), 2).is_err());
+        assert!(many(&Bytes::from_static(b":1\r\n"), 2, Limits::default()).is_err());
     }
 }

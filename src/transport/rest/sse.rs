@@ -8,7 +8,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use percent_encoding::percent_encode;
 use sse_stream::SseByteStream;
 
-use super::encode::SEGMENT;
+use super::encode::{SEGMENT, fits_path};
 use super::http_client::HttpStream;
 use crate::platform;
 use crate::transport::{Message, Messages, Subscription};
@@ -31,12 +31,27 @@ impl Topic {
         }
     }
 
-    pub(super) fn path(&self) -> String {
+    pub(super) fn name(&self) -> Option<&Bytes> {
         match self {
-            Self::Channel(name) => format!("/subscribe/{}", percent_encode(name, SEGMENT)),
-            Self::Pattern(name) => format!("/psubscribe/{}", percent_encode(name, SEGMENT)),
-            Self::Monitor => "/monitor".to_owned(),
+            Self::Channel(name) | Self::Pattern(name) => Some(name),
+            Self::Monitor => None,
         }
+    }
+
+    pub(super) fn path(&self) -> Result<String> {
+        let (endpoint, name) = match self {
+            Self::Channel(name) => ("/subscribe/", name),
+            Self::Pattern(name) => ("/psubscribe/", name),
+            Self::Monitor => return Ok("/monitor".to_owned()),
+        };
+        if !fits_path(name) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "over REST, a channel or a pattern goes by a URL, and a URL does not carry the names \".\", \"..\" and \"\": \
+                 take another name, or use TCP",
+            ));
+        }
+        Ok([endpoint, &percent_encode(name, SEGMENT).to_string()].concat())
     }
 
     /// The message of an event, if it is one. Fields are joined by commas that names may hold too, so what is known of
@@ -69,6 +84,7 @@ impl Topic {
 pub(super) async fn messages<F>(
     topics: Vec<Topic>,
     idle_timeout: Option<Duration>,
+    most: usize,
     open: impl Fn(Topic) -> F,
 ) -> Result<Messages>
 where
@@ -76,7 +92,10 @@ where
 {
     let opened = topics.into_iter().map(|topic| {
         let answer = open(topic.clone());
-        async move { listening(topic, alive(answer.await?.body, idle_timeout)).await }
+        async move {
+            let body = bounded(answer.await?.body, most);
+            listening(topic, alive(body, idle_timeout)).await
+        }
     });
     Ok(stream::select_all(try_join_all(opened).await?).boxed())
 }
@@ -103,6 +122,74 @@ async fn listening(
     });
     let end = stream::once(async move { Err(broken_off()) });
     Ok(stream::iter(first).chain(rest).chain(end).boxed())
+}
+
+/// How much of an event has come that has not ended yet.
+#[derive(Default)]
+struct Open {
+    /// Of its lines, comments aside, which nobody keeps.
+    event: usize,
+    /// Of the line that has not ended yet.
+    line: usize,
+    is_comment: bool,
+    /// A `\n` would belong to the `\r` before it.
+    after_return: bool,
+}
+
+impl Open {
+    /// Takes a piece in; `false` if a line or an event has become longer than `most`.
+    fn take(&mut self, piece: &[u8], most: usize) -> bool {
+        for line in piece.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            if std::mem::replace(&mut self.after_return, line.ends_with(b"\r")) && line == b"\n" {
+                continue;
+            }
+            let (content, ends) = match line.split_last() {
+                Some((b'\n' | b'\r', content)) => (content, true),
+                _ => (line, false),
+            };
+            if self.line == 0 {
+                self.is_comment = content.first() == Some(&b':');
+            }
+            self.line += content.len();
+            if !self.is_comment {
+                self.event += content.len();
+            }
+            if self.line.max(self.event) > most {
+                return false;
+            }
+            if ends {
+                if self.line == 0 {
+                    // An empty line ends an event.
+                    self.event = 0;
+                }
+                self.line = 0;
+            }
+        }
+        true
+    }
+}
+
+/// The pieces of a body, and an error once an event in it is longer than `most` bytes.
+fn bounded(
+    body: BoxStream<'static, Result<Bytes>>,
+    most: usize,
+) -> BoxStream<'static, Result<Bytes>> {
+    let pieces = stream::unfold(
+        (Some(body), Open::default()),
+        move |(body, mut open)| async move {
+            let mut body = body?;
+            match body.next().await? {
+                Ok(piece) if !open.take(&piece, most) => {
+                    let message = format!(
+                        "an event has more than {most} bytes: publish less at a time, or raise RestOptions::max_event_bytes"
+                    );
+                    Some((Err(Error::new(ErrorKind::Protocol, message)), (None, open)))
+                }
+                piece => Some((piece, (Some(body), open))),
+            }
+        },
+    );
+    pieces.boxed()
 }
 
 /// The pieces of a body, and an error once it has been silent for too long.
@@ -146,6 +233,35 @@ mod tests {
         let message = topic.message("pmessage,n,*,n,today,x,y");
         assert_eq!(message, Some(Message::new("n,today", "x,y").matching("n,*")));
         assert_eq!(Topic::Monitor.message("\"OK\""), None);
-        assert_eq!(Topic::Channel("a/b ?".into()).path(), "/subscribe/a%2Fb%20%3F");
+        let path = Topic::Channel("a/b ?".into()).path();
+        assert_eq!(path.ok().as_deref(), Some("/subscribe/a%2Fb%20%3F"));
+    }
+
+    #[test]
+    fn a_name_that_a_url_parser_would_change_is_refused() {
+        for name in ["", ".", ".."] {
+            for topic in [Topic::Channel(name.into()), Topic::Pattern(name.into())] {
+                let error = topic.path().err().map(|error| error.kind());
+                assert_eq!(error, Some(ErrorKind::Unsupported), "{topic:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_and_events_have_a_limit() {
+        let fits = |pieces: &[&str]| {
+            let mut open = Open::default();
+            pieces.iter().all(|piece| open.take(piece.as_bytes(), 10))
+        };
+        for end in ["\n", "\r", "\r\n"] {
+            let line = format!("data:67890{end}");
+            assert!(fits(&[&line, end, &line, end]), "{end:?}");
+            assert!(!fits(&[&line, &line]), "an event of many lines, {end:?}");
+            assert!(fits(&[":567890", "\n", &line]), "comments are not kept, {end:?}");
+        }
+        assert!(fits(&["data:67890\r", "\n\r\n", "data:67890"]));
+        assert!(!fits(&["data:67890\r", "\n", "data:67890"]));
+        assert!(!fits(&["data:6789", "01"]), "a line without end");
+        assert!(!fits(&[":", "234567890", "1"]), "a comment without end");
     }
 }

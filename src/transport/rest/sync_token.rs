@@ -33,6 +33,22 @@ pub(super) struct Ticket {
     writes: bool,
 }
 
+/// The longest token that is carried. Servers refuse requests whose headers are longer than some 8 KB.
+const LONGEST: usize = 4096;
+
+/// The most tokens that are kept. Two say already that they have to be joined, and each later one began after the ones
+/// that are dropped had arrived, or stands beside them.
+const MOST: usize = 16;
+
+/// Whether every request can carry this token.
+fn fits(token: &str) -> bool {
+    let fits = token.len() <= LONGEST && token.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !fits {
+        tracing::warn!(bytes = token.len(), "a sync token that no header carries is dropped");
+    }
+    fits
+}
+
 impl SyncTokens {
     fn lock(&self) -> MutexGuard<'_, Tokens> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -53,6 +69,9 @@ impl SyncTokens {
 
     /// The answer has come, with this token.
     pub(super) fn finish(&self, ticket: &Ticket, token: &str) {
+        if !fits(token) {
+            return;
+        }
         let mut tokens = self.lock();
         tokens.clock += 1;
         let token = Token { text: token.to_owned(), arrived: tokens.clock };
@@ -60,6 +79,9 @@ impl SyncTokens {
         if ticket.writes {
             tokens.newest.retain(|old| old.arrived > ticket.began && Some(&old.text) != carried);
             tokens.newest.push(token);
+            if tokens.newest.len() > MOST {
+                tokens.newest.remove(0);
+            }
         } else if let Some(old) = tokens.newest.iter_mut().find(|old| Some(&old.text) == carried) {
             *old = token;
         } else if tokens.newest.is_empty() {
@@ -74,6 +96,9 @@ impl SyncTokens {
 
     /// Goes on from a token of another client. What this client knew before is forgotten.
     pub(super) fn import(&self, token: &str) {
+        if !fits(token) {
+            return;
+        }
         let mut tokens = self.lock();
         tokens.clock += 1;
         let token = Token { text: token.to_owned(), arrived: tokens.clock };
@@ -127,5 +152,30 @@ mod tests {
         let tokens = SyncTokens::default();
         tokens.import("theirs");
         assert_eq!(tokens.begin(false).carried.as_deref(), Some("theirs"));
+    }
+
+    #[test]
+    fn a_token_that_no_header_carries_is_dropped() {
+        let tokens = SyncTokens::default();
+        tokens.import("good");
+        for bad in ["x".repeat(LONGEST + 1), "a\r\nb: c".to_owned(), "ü".to_owned()] {
+            tokens.import(&bad);
+            for writes in [true, false] {
+                let ticket = tokens.begin(writes);
+                tokens.finish(&ticket, &bad);
+            }
+            assert_eq!(tokens.export().as_deref(), Some("good"));
+        }
+    }
+
+    #[test]
+    fn few_tokens_are_kept_and_they_stay_split() {
+        let tokens = SyncTokens::default();
+        let writes: Vec<Ticket> = (0..1000).map(|_| tokens.begin(true)).collect();
+        for (number, write) in writes.iter().enumerate() {
+            tokens.finish(write, &number.to_string());
+        }
+        assert_eq!(tokens.lock().newest.len(), MOST);
+        assert!(tokens.is_split());
     }
 }
