@@ -113,10 +113,13 @@ pub(super) fn io_error_from(error: &io::Error) -> Option<Error> {
         ));
     }
     cause.downcast_ref::<Unreadable>().map(|unreadable| {
-        Error::new(ErrorKind::Protocol, match unreadable {
-            Unreadable::TooLarge => "a reply is too large: see TcpOptions::max_reply_bytes",
-            Unreadable::Malformed => "Redis answered something that is not of its protocol",
-        })
+        Error::new(
+            ErrorKind::Protocol,
+            match unreadable {
+                Unreadable::TooLarge => "a reply is too large: see TcpOptions::max_reply_bytes",
+                Unreadable::Malformed => "Redis answered something that is not of its protocol",
+            },
+        )
     })
 }
 

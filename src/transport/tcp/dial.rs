@@ -81,8 +81,7 @@ impl Dialer {
     ) -> Result<PubSub> {
         self.in_time(async {
             let wire = self.open(info).await?;
-            let mut subscription =
-                PubSub::new(&NOTHING_TO_SAY, wire).await.map_err(error_from)?;
+            let mut subscription = PubSub::new(&NOTHING_TO_SAY, wire).await.map_err(error_from)?;
             set_up(&mut subscription).await.map_err(error_from)?;
             Ok(subscription)
         })

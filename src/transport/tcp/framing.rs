@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn what_is_not_resp_is_refused() {
-        for line in [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"$x\r\n", b"*99999999999999999999\r\n"] {
+        for line in [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"$x\r\n", b"*99999999999999999999\r\n"]
+        {
             assert_eq!(Framing::new(1000).take(line), Err(Unreadable::Malformed));
         }
     }
