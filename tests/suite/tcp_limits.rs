@@ -7,7 +7,9 @@ use std::time::Duration;
 use edgecask::layer::Deadline;
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
-use edgecask::{ErrorKind, Outcome};
+use edgecask::{ErrorKind, Event, Outcome};
+use edgecask_tests::RedisServer;
+use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -132,4 +134,34 @@ async fn what_a_server_says_of_a_password_or_a_reply_is_not_repeated() {
         assert!(!told.contains("hunter2"), "{told}");
     }
     assert_eq!(at.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn a_reader_that_is_too_slow_costs_bounded_memory_and_sees_the_gap() {
+    let redis = RedisServer::start();
+    let publisher = redis.client();
+    let limit = "pubsub 2097152 2097152 1";
+    publisher.config_set("client-output-buffer-limit", limit).await.unwrap();
+    let client = client(TcpOptions::new(redis.url()).max_reply_bytes(ROOM));
+    let mut messages = client.subscribe(["news", "more"]).await.unwrap();
+    let payload = "x".repeat(64 << 10);
+    // A reader that keeps up misses nothing, however much it is.
+    for _ in 0..2 * ROOM / payload.len() {
+        assert_eq!(publisher.publish("news", &payload).await.unwrap(), 1);
+        assert_eq!(messages.message().await.unwrap().payload, payload);
+    }
+    let mut published = 0;
+    while publisher.publish("news", &payload).await.unwrap() == 1 {
+        published += payload.len();
+        assert!(published < 10 * ON_THE_WAY, "all of it is kept here");
+    }
+    let mut read = 0;
+    loop {
+        match messages.next().await.unwrap().unwrap() {
+            Event::Message(message) => read += message.payload.len(),
+            Event::Lost(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(read >= ROOM / 2 && read <= published, "{read} of {published}");
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::{Either, select, select_ok};
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::io::tcp::TcpSettings;
@@ -16,8 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::convert::{error_from, io_error_from};
-use super::wire::{Stream, Watch, Wire};
+use super::convert::{error_from, io_error_from, message_from};
+use super::wire::{Backlog, Stream, Watch, Wire};
+use crate::transport::Messages;
 use crate::{Error, ErrorKind, Outcome, Result};
 
 /// For connections on a stream whose server knows who is there.
@@ -73,19 +75,27 @@ impl Dialer {
         Ok(Connection { commands, watch, driver: tokio::spawn(driver) })
     }
 
-    /// A connection for subscriptions. `set_up` subscribes to something.
+    /// A connection for this many channels or patterns, to which `set_up` subscribes.
     pub(super) async fn subscribed(
         &self,
         info: &ConnectionInfo,
+        count: usize,
         set_up: impl AsyncFnOnce(&mut PubSub) -> redis::RedisResult<()>,
-    ) -> Result<PubSub> {
-        self.in_time(async {
-            let wire = self.open(info).await?;
+    ) -> Result<Messages> {
+        let backlog = Arc::new(Backlog::new(self.max_reply_bytes));
+        let wire = self.in_time(self.open(info)).await?.with_backlog(Arc::clone(&backlog));
+        let subscription = self.in_time(async {
             let mut subscription = PubSub::new(&NOTHING_TO_SAY, wire).await.map_err(error_from)?;
             set_up(&mut subscription).await.map_err(error_from)?;
             Ok(subscription)
-        })
-        .await
+        });
+        let messages = subscription.await?.into_on_message();
+        backlog.skip(count);
+        let taken = move |message: redis::Msg| {
+            backlog.take(message.get_channel_name().len() + message.get_payload_bytes().len());
+            message_from(&message)
+        };
+        Ok(messages.map(taken).boxed())
     }
 
     /// Ends what takes longer than making a connection may.

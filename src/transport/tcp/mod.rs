@@ -14,10 +14,11 @@ use std::fmt;
 
 use futures_util::{StreamExt, stream};
 use redis::ConnectionInfo;
+use redis::aio::PubSub;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use self::cluster::Cluster;
-use self::convert::{error_from, message_from, packed, value_from};
+use self::convert::{error_from, packed, value_from};
 use self::dial::{Connection, Dialer};
 use self::kept::{Held, Kept};
 pub use self::options::TcpOptions;
@@ -331,22 +332,19 @@ impl Transport for TcpTransport {
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         boxed(|| async move {
             let info = self.subscribed_server().await?;
-            let subscription = match to {
-                Subscription::Monitor => return self.monitor(&info).await,
+            match to {
+                Subscription::Monitor => self.monitor(&info).await,
                 Subscription::Channels(names) => {
                     let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
-                    let set_up =
-                        async |pubsub: &mut redis::aio::PubSub| pubsub.subscribe(names).await;
-                    self.dialer.subscribed(&info, set_up).await?
+                    let set_up = async |pubsub: &mut PubSub| pubsub.subscribe(&names).await;
+                    self.dialer.subscribed(&info, names.len(), set_up).await
                 }
                 Subscription::Patterns(names) => {
                     let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
-                    let set_up =
-                        async |pubsub: &mut redis::aio::PubSub| pubsub.psubscribe(names).await;
-                    self.dialer.subscribed(&info, set_up).await?
+                    let set_up = async |pubsub: &mut PubSub| pubsub.psubscribe(&names).await;
+                    self.dialer.subscribed(&info, names.len(), set_up).await
                 }
-            };
-            Ok(subscription.into_on_message().map(|message| message_from(&message)).boxed())
+            }
         })
     }
 

@@ -166,7 +166,10 @@ impl TcpOptions {
 
     /// How large one reply may be: its bytes, and 64 more for each element of an array or map. A larger one is an error of
     /// kind [`ErrorKind::Protocol`], and the connection is replaced: what is on its way cannot be skipped. Default: 64 MiB.
-    /// Not for a cluster.
+    /// For the commands of a cluster there is no limit.
+    ///
+    /// As much is received of a subscription before its reader takes it. Then the server keeps the messages, as far as its
+    /// `client-output-buffer-limit` lets it, and closes the connection, which shows as a gap.
     #[must_use]
     pub fn max_reply_bytes(mut self, limit: usize) -> Self {
         self.max_reply_bytes = limit;
