@@ -146,6 +146,23 @@ pub trait ServerCommands: Execute {
 
     /// Waits until so many replicas have everything that this connection wrote, `millis` milliseconds at the most
     /// (0: for ever), and tells how many have. Redis WAIT.
+    ///
+    /// Connections are shared, so this belongs behind the writes in one pipeline, which then has a connection of its own;
+    /// by itself it is refused. The client's deadline has to be longer than `millis`. Over TCP, on one server:
+    ///
+    /// ```no_run
+    /// use edgecask::prelude::*;
+    ///
+    /// # async fn example(client: Client) -> edgecask::Result<()> {
+    /// let pipeline = client.pipeline();
+    /// let set = pipeline.set("k", "v");
+    /// let replicas = pipeline.wait(1, 500);
+    /// let mut replies = pipeline.exec().await?;
+    /// replies.take(set)?;
+    /// println!("{} replicas have it", replies.take(replicas)?);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn wait(&self, replicas: u64, millis: u64) -> Self::Reply<u64> {
         self.execute(Command::new("WAIT").arg(replicas).arg(millis))
     }

@@ -27,6 +27,8 @@ mod stampede;
 mod stored_form;
 mod subscriptions;
 mod tcp;
+mod tcp_connections;
+mod tcp_limits;
 mod tls;
 mod topologies;
 mod write_patterns;

@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, FromValue, Result, Value};
 pub(super) struct Cluster {
     client: ClusterClient,
     /// For subscriptions, which any node serves.
-    pub(super) seeds: Vec<redis::Client>,
+    pub(super) seeds: Vec<redis::ConnectionInfo>,
     connection: OnceCell<ClusterConnection>,
 }
 
@@ -26,7 +26,7 @@ const MOST_REDIRECTIONS: usize = 8;
 const SLOT_IS_MOVING: Duration = Duration::from_millis(20);
 
 impl Cluster {
-    pub(super) fn new(client: ClusterClient, seeds: Vec<redis::Client>) -> Self {
+    pub(super) fn new(client: ClusterClient, seeds: Vec<redis::ConnectionInfo>) -> Self {
         Self { client, seeds, connection: OnceCell::new() }
     }
 

@@ -1,9 +1,11 @@
 //! Between this crate's words and those of the `redis` crate.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::framing::Unreadable;
 use crate::command::Command;
 use crate::transport::Message;
 use crate::{Error, ErrorKind, FromValue, Outcome, Result, Value};
@@ -63,10 +65,6 @@ pub(super) fn message_from(message: &redis::Msg) -> Result<Message> {
     }
 }
 
-pub(super) fn line_from(line: redis::Value) -> Result<Message> {
-    Ok(Message::new(Bytes::new(), Bytes::from_value(value_from(line)?)?))
-}
-
 fn server_error(code: &str, detail: Option<&str>) -> Error {
     match detail {
         Some(detail) => Error::server(&format!("{code} {detail}")),
@@ -82,28 +80,52 @@ pub(super) fn error_from(error: redis::RedisError) -> Error {
     if let Some(code) = error.code() {
         return server_error(code, error.detail());
     }
+    if let Some(known) = io_cause(&error).and_then(io_error_from) {
+        return known;
+    }
     let (kind, message) = if error.is_connection_refusal() {
         (ErrorKind::Connect, "no connection to Redis")
-    } else if is_certificate_error(&error) {
-        (ErrorKind::Connect, "the certificate of Redis is not trusted")
     } else if error.is_timeout() {
         (ErrorKind::Timeout, "Redis did not answer in time")
     } else if error.is_io_error() {
         (ErrorKind::Disconnected, "the connection to Redis was lost")
     } else if error.kind() == redis::ErrorKind::InvalidClientConfig {
-        (ErrorKind::Config, "these connection settings do not go together")
+        // What the crate says of it may quote a URL.
+        return Error::new(ErrorKind::Config, "these connection settings do not go together");
     } else {
-        (ErrorKind::Protocol, "Redis answered something that is not of its protocol")
+        // What the crate says of it quotes what was received.
+        return Error::new(
+            ErrorKind::Protocol,
+            "Redis answered something that is not of its protocol",
+        );
     };
     Error::new(kind, message).with_source(error)
 }
 
-/// Whether the handshake of TLS failed, so that nothing was sent.
-fn is_certificate_error(error: &redis::RedisError) -> bool {
+/// What an I/O error means, if it is one of ours or of TLS.
+pub(super) fn io_error_from(error: &io::Error) -> Option<Error> {
+    let cause = error.get_ref()?;
+    if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref::<rustls::Error>() {
+        // The handshake failed, so that nothing was sent.
+        return Some(Error::new(
+            ErrorKind::Connect,
+            "the certificate of Redis is not trusted: see TcpOptions::root_certificate",
+        ));
+    }
+    cause.downcast_ref::<Unreadable>().map(|unreadable| {
+        Error::new(
+            ErrorKind::Protocol,
+            match unreadable {
+                Unreadable::TooLarge => "a reply is too large: see TcpOptions::max_reply_bytes",
+                Unreadable::Malformed => "Redis answered something that is not of its protocol",
+            },
+        )
+    })
+}
+
+fn io_cause(error: &redis::RedisError) -> Option<&io::Error> {
     type Shared = Arc<dyn std::error::Error + Send + Sync>;
-    // The crate shares its causes, so the cause is inside an `Arc`, and the cause of TLS inside an I/O error.
+    // The crate shares its causes, so the cause is inside an `Arc`.
     std::error::Error::source(error)
-        .and_then(|cause| cause.downcast_ref::<Shared>()?.downcast_ref::<std::io::Error>())
-        .and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>())
-        .is_some_and(|tls| matches!(tls, rustls::Error::InvalidCertificate(_)))
+        .and_then(|cause| cause.downcast_ref::<Shared>()?.downcast_ref::<io::Error>())
 }

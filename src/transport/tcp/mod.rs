@@ -2,38 +2,72 @@
 
 mod cluster;
 mod convert;
+mod dial;
+mod framing;
 mod kept;
 mod options;
+mod own;
 mod sentinel;
+mod wire;
 
 use std::fmt;
-use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
+use redis::ConnectionInfo;
+use redis::aio::PubSub;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use self::cluster::Cluster;
-use self::convert::{error_from, line_from, message_from, packed, value_from};
+use self::convert::{error_from, packed, value_from};
+use self::dial::{Connection, Dialer};
 use self::kept::{Held, Kept};
 pub use self::options::TcpOptions;
 use self::options::Topology;
-use self::sentinel::Sentinel;
-use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
+use self::own::{Own, Pool};
+use self::sentinel::Sentinels;
+use self::wire::Wire;
+use super::{Backend, Capabilities, Message, Messages, Results, Subscription, Transport};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
 
-/// The transport over TCP. It connects when the first command is sent, and again after the connection was lost; a
-/// command whose answer was lost is not sent again. A command that waits for data (BLPOP, …) has a connection of its own
-/// for as long as it waits.
+/// The transport over TCP. It connects when the first command is sent; a command whose answer was lost is not sent again.
+///
+/// Calls share one connection, which is made again when it was lost, and when replies stay away after a call was given up
+/// (see [`TcpOptions::hung_after`]): a connection that was cut without a word, and a server that is busy with a script that
+/// never ends, cost the calls that are under way their time, and no others. What is sent on a new connection to such a
+/// server is refused at once with the code `BUSY`.
+///
+/// These have connections of their own:
+/// - A command that waits for data (BLPOP, XREAD with BLOCK, …), from a pool; see [`TcpOptions::waiting_connections`].
+///   Dropping its future closes the connection, so that the server hands nothing to a caller who is gone. What the server
+///   had sent by then is lost.
+/// - A pipeline with WAIT or WAITAOF in it, from the same pool: these count for the writes of their own connection, so that
+///   they belong behind the writes in one pipeline. A deadline of such a call has to be longer than they may wait. By
+///   themselves they are refused.
+/// - SCRIPT KILL, FUNCTION KILL and FUNCTION STATS, which the shared connection could not carry when they are needed: a
+///   connection for each call.
+/// - A subscription.
 pub struct TcpTransport {
+    dialer: Dialer,
     link: Link,
-    connect_timeout: Duration,
 }
 
 enum Link {
-    Server { client: redis::Client, kept: Kept },
+    One(Box<One>),
     Cluster(Cluster),
-    Sentinel(Sentinel),
+}
+
+/// One server, or the primary that sentinels name.
+struct One {
+    target: Target,
+    shared: Kept,
+    waiting: Pool,
+}
+
+enum Target {
+    Server(ConnectionInfo),
+    Sentinels(Sentinels),
 }
 
 impl TcpTransport {
@@ -42,42 +76,92 @@ impl TcpTransport {
     /// # Errors
     /// [`ErrorKind::Config`] if a URL cannot be used.
     pub fn new(options: TcpOptions) -> Result<Self> {
-        let connect_timeout = options.connect_timeout;
+        let one = |target| {
+            let waiting = Pool::new(options.waiting_connections);
+            Link::One(Box::new(One { target, shared: Kept::default(), waiting }))
+        };
         let link = match &options.topology {
-            Topology::Server => Link::Server { client: options.server()?, kept: Kept::default() },
+            Topology::Server => one(Target::Server(options.first()?)),
+            Topology::Sentinel(name) => one(Target::Sentinels(options.sentinels(name)?)),
             Topology::Cluster => {
-                Link::Cluster(Cluster::new(options.cluster_client()?, options.servers()?))
-            }
-            Topology::Sentinel(name) => {
-                Link::Sentinel(Sentinel::new(options.sentinel_client(name)?, connect_timeout))
+                Link::Cluster(Cluster::new(options.cluster_client()?, options.infos()?))
             }
         };
-        Ok(Self { link, connect_timeout })
+        Ok(Self { dialer: options.dialer()?, link })
+    }
+
+    /// The shared connection, for a call. Making it is rare and large: in a box it does not weigh on every call.
+    async fn hold<'a>(&'a self, one: &'a One) -> Result<Held<'a>> {
+        match one.shared.current() {
+            Some(held) => Ok(held),
+            None => boxed(|| one.shared.connect(async || self.connect(one).await)).await,
+        }
+    }
+
+    async fn connect(&self, one: &One) -> Result<Connection> {
+        match &one.target {
+            Target::Server(info) => self.dialer.connect(info).await,
+            Target::Sentinels(sentinels) => Ok(sentinels.connect(&self.dialer).await?.1),
+        }
+    }
+
+    /// A connection for one call that may take long.
+    async fn own<'a>(&'a self, one: &'a One) -> Result<Own<'a>> {
+        one.waiting.take(self.dialer.connect_timeout, self.connect(one)).await
+    }
+
+    /// Sends a command that waits for data, on a connection of its own.
+    async fn wait_for(&self, one: &One, command: &Command) -> Result<Value> {
+        let own = self.own(one).await?;
+        let reply = own.connection.send(&packed(command)).await.map_err(error_from);
+        let result = reply.and_then(value_from);
+        self.note_role(one, &result);
+        if result.is_ok() {
+            own.give_back();
+        }
+        result
+    }
+
+    /// Sends a command that has to arrive although the server is busy, on a connection of its own.
+    async fn rescue(&self, one: &One, command: &Command) -> Result<Value> {
+        let info = self.server(one).await?;
+        // A busy server lets nobody choose a database.
+        let settings = info.redis_settings().clone().set_db(0);
+        let connection = self.dialer.connect(&info.set_redis_settings(settings)).await?;
+        value_from(connection.send(&packed(command)).await.map_err(error_from)?)
+    }
+
+    /// How the server of this moment is reached.
+    async fn server(&self, one: &One) -> Result<ConnectionInfo> {
+        match &one.target {
+            Target::Server(info) => Ok(info.clone()),
+            Target::Sentinels(sentinels) => Ok(sentinels.connect(&self.dialer).await?.0),
+        }
+    }
+
+    /// Looks for another primary if this one is a replica now.
+    fn note_role<T>(&self, one: &One, result: &Result<T>) {
+        if matches!(result, Err(error) if error.code() == Some("READONLY")) {
+            one.shared.forget_all();
+            one.waiting.clear();
+        }
     }
 
     async fn send_all(
         &self,
+        one: &One,
         pipeline: &redis::Pipeline,
         count: usize,
+        alone: bool,
     ) -> Result<Vec<redis::Value>> {
-        let replies = match &self.link {
-            Link::Cluster(cluster) => cluster.transaction(pipeline, count).await,
-            Link::Server { client, kept } => {
-                let mut held = match kept.current() {
-                    Some(held) => held,
-                    None => self.connect(client, kept).await?,
-                };
-                let replies = held.connection.send_packed_commands(pipeline, 0, count).await;
-                held.settle(replies)
-            }
-            Link::Sentinel(sentinel) => {
-                let watch = sentinel.watch();
-                let mut held = sentinel.hold().await?;
-                let replies = held.connection.send_packed_commands(pipeline, 0, count).await;
-                watch.disarm();
-                held.settle(replies)
-            }
-        }?;
+        let replies = if alone {
+            let own = self.own(one).await?;
+            let replies = own.connection.send_all(pipeline, count).await.map_err(error_from)?;
+            own.give_back();
+            replies
+        } else {
+            self.hold(one).await?.send_all(pipeline, count).await?
+        };
         if replies.len() == count {
             return Ok(replies);
         }
@@ -87,50 +171,73 @@ impl TcpTransport {
         ))
     }
 
-    /// The one connection, for a call. Making it is rare and large: in a box it does not weigh on every call.
-    fn connect<'a>(
-        &self,
-        client: &'a redis::Client,
-        kept: &'a Kept,
-    ) -> BoxFuture<'a, Result<Held<'a>>> {
-        let timeout = self.connect_timeout;
-        boxed(move || kept.connect(async move || kept::connect(client, timeout).await))
-    }
-
-    /// Sends a command that waits for data, on a connection of its own.
-    async fn wait_for(&self, command: &Command) -> Result<Value> {
-        let client = self.one_server().await?;
-        let mut connection = kept::connect(&client, self.connect_timeout).await?;
-        let reply = connection.send_packed_command(&packed(command)).await;
-        value_from(reply.map_err(error_from)?)
-    }
-
-    /// A client of one server, for what needs a connection of its own.
-    async fn one_server(&self) -> Result<redis::Client> {
+    /// A server for a subscription.
+    async fn subscribed_server(&self) -> Result<ConnectionInfo> {
         match &self.link {
-            Link::Server { client, .. } => Ok(client.clone()),
-            Link::Sentinel(sentinel) => sentinel.primary().await,
+            Link::One(one) => self.server(one).await,
             Link::Cluster(cluster) => {
-                for client in &cluster.seeds {
-                    if kept::connect(client, self.connect_timeout).await.is_ok() {
-                        return Ok(client.clone());
+                for info in &cluster.seeds {
+                    if self.dialer.connect(info).await.is_ok() {
+                        return Ok(info.clone());
                     }
                 }
                 Err(Error::new(ErrorKind::Connect, "none of the given nodes is reached"))
             }
         }
     }
+
+    /// Every command that the server carries out, as a line of text.
+    async fn monitor(&self, info: &ConnectionInfo) -> Result<Messages> {
+        let mut wire = BufReader::new(self.dialer.in_time(self.dialer.open(info)).await?);
+        let first = self.dialer.in_time(async {
+            let monitor = redis::cmd("MONITOR").get_packed_command();
+            wire.write_all(&monitor).await.map_err(|error| error_from(error.into()))?;
+            next_line(&mut wire).await
+        });
+        match first.await? {
+            Some(line) if line.starts_with(b"-") => {
+                return Err(Error::server(&String::from_utf8_lossy(&line[1..])));
+            }
+            Some(_) => {}
+            None => return Err(Error::new(ErrorKind::Disconnected, "the connection was closed")),
+        }
+        let lines = stream::unfold(Some(wire), async |wire| {
+            let mut wire = wire?;
+            match next_line(&mut wire).await {
+                Ok(line) => {
+                    let line = bytes::Bytes::from(line?).slice(1..);
+                    Some((Ok(Message::new(bytes::Bytes::new(), line)), Some(wire)))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Ok(lines.boxed())
+    }
+}
+
+/// The next line with its type, without its end; `None` if there are no more. The stream bounds its length.
+async fn next_line(wire: &mut BufReader<Wire>) -> Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    wire.read_until(b'\n', &mut line).await.map_err(|error| error_from(error.into()))?;
+    if !line.ends_with(b"\r\n") {
+        return Ok(None);
+    }
+    line.truncate(line.len() - 2);
+    if line.is_empty() {
+        return Err(Error::new(ErrorKind::Protocol, "a reply without a type"));
+    }
+    Ok(Some(line))
 }
 
 impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TcpTransport");
         match &self.link {
-            Link::Server { client, .. } => {
-                out.field("address", &client.get_connection_info().addr().to_string())
-            }
             Link::Cluster(_) => out.field("topology", &"cluster"),
-            Link::Sentinel(_) => out.field("topology", &"sentinel"),
+            Link::One(one) => match &one.target {
+                Target::Server(info) => out.field("address", &info.addr().to_string()),
+                Target::Sentinels(_) => out.field("topology", &"sentinel"),
+            },
         };
         out.finish_non_exhaustive()
     }
@@ -140,49 +247,54 @@ impl Transport for TcpTransport {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(Backend::Redis)
             .binary_batches(true)
-            .blocking(!matches!(self.link, Link::Cluster(_)))
+            .blocking(matches!(self.link, Link::One(_)))
             .subscriptions(true)
             .lua(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        let one = match &self.link {
+            Link::Cluster(cluster) => return boxed(|| cluster.send(command)),
+            Link::One(one) => one,
+        };
+        if waits_for_others(command) {
+            return boxed(|| std::future::ready(Err(counts_for_nothing(command))));
+        }
         if command.is_blocking() {
-            return boxed(|| self.wait_for(command));
+            return boxed(|| self.wait_for(one, command));
         }
-        match &self.link {
-            Link::Cluster(cluster) => boxed(|| cluster.send(command)),
-            Link::Server { client, kept } => boxed(|| async move {
-                let mut held = match kept.current() {
-                    Some(held) => held,
-                    None => self.connect(client, kept).await?,
-                };
-                let reply = held.connection.send_packed_command(&packed(command)).await;
-                value_from(held.settle(reply)?)
-            }),
-            Link::Sentinel(sentinel) => boxed(|| async move {
-                let watch = sentinel.watch();
-                let mut held = sentinel.hold().await?;
-                let reply = held.connection.send_packed_command(&packed(command)).await;
-                watch.disarm();
-                value_from(held.settle(reply)?)
-            }),
+        if serves_when_busy(command) {
+            return boxed(|| self.rescue(one, command));
         }
+        boxed(|| async move {
+            let reply = self.hold(one).await?.send(&packed(command)).await;
+            let result = reply.and_then(value_from);
+            self.note_role(one, &result);
+            result
+        })
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
-            if let Some(waits) = commands.iter().find(|command| command.is_blocking()) {
+            let waits = |command: &&Command| command.is_blocking() && !waits_for_others(command);
+            if let Some(waits) = commands.iter().find(waits) {
                 return Err(waits_in_batch(waits));
             }
-            if let Link::Cluster(cluster) = &self.link {
-                return cluster.pipeline(commands).await;
-            }
+            let one = match &self.link {
+                Link::Cluster(cluster) => return cluster.pipeline(commands).await,
+                Link::One(one) => one,
+            };
             let mut pipeline = redis::Pipeline::with_capacity(commands.len());
             for command in commands {
                 pipeline.add_command(packed(command));
             }
-            let replies = self.send_all(&pipeline, commands.len()).await?;
-            Ok(replies.into_iter().map(value_from).collect())
+            let alone = commands.iter().any(waits_for_others);
+            let replies = self.send_all(one, &pipeline, commands.len(), alone).await?;
+            let results: Results = replies.into_iter().map(value_from).collect();
+            for result in &results {
+                self.note_role(one, result);
+            }
+            Ok(results)
         })
     }
 
@@ -194,9 +306,16 @@ impl Transport for TcpTransport {
                 pipeline.add_command(packed(command));
             }
             pipeline.add_command(redis::cmd("EXEC"));
-            let mut replies = self.send_all(&pipeline, commands.len() + 2).await?;
+            let count = commands.len() + 2;
+            let mut replies = match &self.link {
+                Link::Cluster(cluster) => cluster.transaction(&pipeline, count).await?,
+                Link::One(one) => self.send_all(one, &pipeline, count, false).await?,
+            };
             let exec = replies.pop().unwrap_or_default();
             let refusal = replies.into_iter().find_map(|reply| value_from(reply).err());
+            if let (Link::One(one), Some(refusal)) = (&self.link, &refusal) {
+                self.note_role(one, &Err::<(), _>(refusal.clone()));
+            }
             match (exec, refusal) {
                 (redis::Value::Array(items), None) if items.len() == commands.len() => {
                     Ok(items.into_iter().map(value_from).collect())
@@ -212,27 +331,20 @@ impl Transport for TcpTransport {
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         boxed(|| async move {
-            if *to == Subscription::Monitor {
-                let client = self.one_server().await?;
-                let monitor = client.get_async_monitor().await.map_err(error_from)?;
-                let lines = monitor.into_on_message::<redis::Value>().map(line_from);
-                return Ok(lines.boxed());
-            }
-            let client = self.one_server().await?;
-            let mut pubsub = client.get_async_pubsub().await.map_err(error_from)?;
+            let info = self.subscribed_server().await?;
             match to {
-                Subscription::Channels(channels) => {
-                    let names: Vec<&[u8]> = channels.iter().map(|name| &name[..]).collect();
-                    pubsub.subscribe(names).await
+                Subscription::Monitor => self.monitor(&info).await,
+                Subscription::Channels(names) => {
+                    let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
+                    let set_up = async |pubsub: &mut PubSub| pubsub.subscribe(&names).await;
+                    self.dialer.subscribed(&info, names.len(), set_up).await
                 }
-                Subscription::Patterns(patterns) => {
-                    let names: Vec<&[u8]> = patterns.iter().map(|name| &name[..]).collect();
-                    pubsub.psubscribe(names).await
+                Subscription::Patterns(names) => {
+                    let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
+                    let set_up = async |pubsub: &mut PubSub| pubsub.psubscribe(&names).await;
+                    self.dialer.subscribed(&info, names.len(), set_up).await
                 }
-                Subscription::Monitor => Ok(()),
             }
-            .map_err(error_from)?;
-            Ok(pubsub.into_on_message().map(|message| message_from(&message)).boxed())
         })
     }
 
@@ -241,6 +353,33 @@ impl Transport for TcpTransport {
     }
 
     fn set_sync_token(&self, _token: &str) {}
+}
+
+/// Whether a command waits for replicas or the disk, and counts for the writes of its own connection.
+fn waits_for_others(command: &Command) -> bool {
+    command.name().starts_with("WAIT") && matches!(command.name(), "WAIT" | "WAITAOF")
+}
+
+/// Whether a command is of use to a server that is busy with a script.
+fn serves_when_busy(command: &Command) -> bool {
+    let first = |words: &[&str]| {
+        let first = command.get(0).unwrap_or_default();
+        words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    match command.name() {
+        "SCRIPT" => first(&["KILL"]),
+        "FUNCTION" => first(&["KILL", "STATS"]),
+        _ => false,
+    }
+}
+
+fn counts_for_nothing(command: &Command) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "this command counts for the writes of its own connection, and connections are shared: put it behind the writes \
+         in one pipeline",
+    )
+    .with_command(|| command.label())
 }
 
 fn waits_in_batch(command: &Command) -> Error {

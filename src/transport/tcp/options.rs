@@ -1,13 +1,19 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::cluster::ClusterClient;
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{ConnectionAddr, ConnectionInfo, TlsCertificates};
+use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo, TlsCertificates};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
+use tokio_rustls::TlsConnector;
 
+use super::dial::Dialer;
+use super::sentinel::Sentinels;
 use crate::{Error, ErrorKind, Result};
 
 /// How many questions of a keepalive go unanswered before the connection is lost.
@@ -36,6 +42,9 @@ pub struct TcpOptions {
     sentinel_password: Option<SecretString>,
     pub(super) connect_timeout: Duration,
     keepalive: Duration,
+    hung_after: Duration,
+    max_reply_bytes: usize,
+    pub(super) waiting_connections: usize,
     root_certificate: Option<Vec<u8>>,
 }
 
@@ -87,6 +96,9 @@ impl TcpOptions {
             sentinel_password: None,
             connect_timeout: Duration::from_secs(5),
             keepalive: Duration::from_secs(15),
+            hung_after: Duration::from_secs(2),
+            max_reply_bytes: 64 << 20,
+            waiting_connections: 32,
             root_certificate: None,
         }
     }
@@ -142,6 +154,37 @@ impl TcpOptions {
         self
     }
 
+    /// How long replies may stay away, after a call was given up by its deadline or its caller, before the shared
+    /// connection counts as hung. The next call then has a new one: the old one may be cut somewhere on its way, or its
+    /// server is busy with a command that never ends. Calls that still wait for the old one go on waiting, and any reply
+    /// shows that a connection lives. Default: 2 seconds.
+    #[must_use]
+    pub fn hung_after(mut self, silence: Duration) -> Self {
+        self.hung_after = silence;
+        self
+    }
+
+    /// How large one reply may be: its bytes, and 64 more for each element of an array or map. A larger one is an error of
+    /// kind [`ErrorKind::Protocol`], and the connection is replaced: what is on its way cannot be skipped. Default: 64 MiB.
+    /// For the commands of a cluster there is no limit.
+    ///
+    /// As much is received of a subscription before its reader takes it. Then the server keeps the messages, as far as its
+    /// `client-output-buffer-limit` lets it, and closes the connection, which shows as a gap.
+    #[must_use]
+    pub fn max_reply_bytes(mut self, limit: usize) -> Self {
+        self.max_reply_bytes = limit;
+        self
+    }
+
+    /// How many connections there may be for commands that wait (BLPOP, XREAD with BLOCK, WAIT in a pipeline, …), each of
+    /// which has one for itself. A call beyond that waits for one of them as long as [`connect_timeout`](Self::connect_timeout)
+    /// says, and fails then. They are kept for 30 seconds for the next such command. Default: 32.
+    #[must_use]
+    pub fn waiting_connections(mut self, most: usize) -> Self {
+        self.waiting_connections = most.max(1);
+        self
+    }
+
     /// The certificate, in PEM, of the authority that signed the server's. Default: those that the system trusts.
     #[must_use]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -152,14 +195,14 @@ impl TcpOptions {
 
 /// What the `redis` crate makes of the settings.
 impl TcpOptions {
-    /// A client of the first server.
-    pub(super) fn server(&self) -> Result<redis::Client> {
-        self.open(self.first()?)
-    }
-
-    /// A client of each server that is given.
-    pub(super) fn servers(&self) -> Result<Vec<redis::Client>> {
-        self.infos()?.into_iter().map(|info| self.open(info)).collect()
+    pub(super) fn dialer(&self) -> Result<Dialer> {
+        let tls = self.infos()?.iter().any(is_tls);
+        Ok(Dialer {
+            tls: tls.then(|| self.tls()).transpose()?,
+            connect_timeout: self.connect_timeout,
+            hung_after: self.hung_after,
+            max_reply_bytes: self.max_reply_bytes,
+        })
     }
 
     pub(super) fn cluster_client(&self) -> Result<ClusterClient> {
@@ -184,46 +227,30 @@ impl TcpOptions {
         builder.build().map_err(bad_settings)
     }
 
-    pub(super) fn sentinel_client(&self, name: &str) -> Result<SentinelClient> {
-        let first = self.first()?;
-        let addresses: Vec<ConnectionAddr> =
-            self.infos()?.iter().map(|info| info.addr().clone()).collect();
-        let mut builder = SentinelClientBuilder::new(addresses, name, SentinelServerType::Master)
-            .map_err(bad_settings)?
-            .set_client_to_redis_db(first.redis_settings().db())
-            .set_client_to_redis_protocol(first.redis_settings().protocol())
-            .set_client_to_redis_tcp_settings(self.tcp_settings())
-            .set_client_to_sentinel_tcp_settings(self.tcp_settings());
-        if is_tls(&first) {
-            let certificates = self.certificates()?;
-            builder = builder
-                .set_client_to_redis_tls_mode(redis::TlsMode::Secure)
-                .set_client_to_redis_certificates(certificates.clone())
-                .set_client_to_sentinel_certificates(certificates);
-        }
-        if let Some(name) = first.redis_settings().username() {
-            builder = builder.set_client_to_redis_username(name);
-        }
-        if let Some(password) = first.redis_settings().password() {
-            builder = builder.set_client_to_redis_password(password);
-        }
+    pub(super) fn sentinels(&self, name: &str) -> Result<Sentinels> {
+        let mut settings = RedisConnectionInfo::default();
         if let Some(name) = &self.sentinel_username {
-            builder = builder.set_client_to_sentinel_username(name);
+            settings = settings.set_username(name);
         }
         if let Some(password) = &self.sentinel_password {
-            builder = builder.set_client_to_sentinel_password(password.expose_secret());
+            settings = settings.set_password(password.expose_secret());
         }
-        builder.build().map_err(bad_settings)
+        let sentinel = |info: ConnectionInfo| info.set_redis_settings(settings.clone());
+        Ok(Sentinels {
+            sentinels: self.infos()?.into_iter().map(sentinel).collect(),
+            name: name.to_owned(),
+            primary: self.first()?,
+        })
     }
 
-    fn first(&self) -> Result<ConnectionInfo> {
+    pub(super) fn first(&self) -> Result<ConnectionInfo> {
         match self.urls.first() {
             Some(url) => self.info(url),
             None => Err(Error::new(ErrorKind::Config, "there is no URL of a Redis server")),
         }
     }
 
-    fn infos(&self) -> Result<Vec<ConnectionInfo>> {
+    pub(super) fn infos(&self) -> Result<Vec<ConnectionInfo>> {
         self.urls.iter().map(|url| self.info(url)).collect()
     }
 
@@ -237,7 +264,13 @@ impl TcpOptions {
         };
         let url = url.expose_secret().trim();
         let info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
-        if is_tls(&info) {
+        if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
+            if *insecure {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "#insecure is not supported: trust the server's certificate by root_certificate",
+                ));
+            }
             // Where an application brings several providers, rustls would panic for want of a choice. One that was
             // installed before stays.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -255,20 +288,35 @@ impl TcpOptions {
         Ok(info.set_redis_settings(settings).set_tcp_settings(self.tcp_settings()))
     }
 
-    fn open(&self, info: ConnectionInfo) -> Result<redis::Client> {
-        let client = if is_tls(&info) {
-            redis::Client::build_with_tls(info, self.certificates()?)
-        } else {
-            redis::Client::open(info)
-        };
-        client.map_err(bad_settings)
+    fn tls(&self) -> Result<TlsConnector> {
+        let mut trusted = RootCertStore::empty();
+        match &self.root_certificate {
+            Some(pem) => {
+                for certificate in CertificateDer::pem_slice_iter(pem) {
+                    let added = certificate.map(|certificate| trusted.add(certificate));
+                    if !matches!(added, Ok(Ok(()))) {
+                        return Err(bad_certificate());
+                    }
+                }
+                if trusted.is_empty() {
+                    return Err(bad_certificate());
+                }
+            }
+            // Where some of the system's cannot be read, the others will do.
+            None => {
+                trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+        }
+        let config = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+        Ok(TlsConnector::from(Arc::new(config)))
     }
 
+    /// The certificates of a cluster's connections.
     fn certificates(&self) -> Result<TlsCertificates> {
         let pem = self.root_certificate.as_deref().map(String::from_utf8_lossy);
         // What holds no certificate would only show when nothing can be connected to.
         if pem.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
-            return Err(Error::new(ErrorKind::Config, "the root certificate is not in PEM"));
+            return Err(bad_certificate());
         }
         Ok(TlsCertificates { client_tls: None, root_cert: self.root_certificate.clone() })
     }
@@ -290,14 +338,22 @@ fn is_tls(info: &ConnectionInfo) -> bool {
     matches!(info.addr(), ConnectionAddr::TcpTls { .. })
 }
 
-fn bad_settings(error: redis::RedisError) -> Error {
-    Error::new(ErrorKind::Config, "these connection settings cannot be used").with_source(error)
+/// What the crate says of them may quote a URL, and with it the password.
+fn bad_settings(_: redis::RedisError) -> Error {
+    Error::new(ErrorKind::Config, "these connection settings cannot be used")
+}
+
+fn bad_certificate() -> Error {
+    Error::new(ErrorKind::Config, "the root certificate is not in PEM, or not a certificate")
 }
 
 impl fmt::Debug for TcpOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpOptions")
             .field("connect_timeout", &self.connect_timeout)
+            .field("hung_after", &self.hung_after)
+            .field("max_reply_bytes", &self.max_reply_bytes)
+            .field("waiting_connections", &self.waiting_connections)
             .finish_non_exhaustive()
     }
 }

@@ -1,74 +1,84 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use redis::{ConnectionAddr, ConnectionInfo};
 
-use redis::sentinel::SentinelClient;
-use tokio::sync::Mutex;
+use super::convert::value_from;
+use super::dial::{Connection, Dialer};
+use crate::platform::{BoxFuture, boxed};
+use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-use super::kept::{self, Held, Kept};
-use crate::{Error, ErrorKind, Result};
-
-/// The primary that some sentinels name. It is asked for again when the connection is lost, when a call was given up (by
-/// a deadline), and when it turns out to be a primary no more.
-pub(super) struct Sentinel {
-    client: Mutex<SentinelClient>,
-    connect_timeout: Duration,
-    kept: Kept,
-    /// A call was given up: the primary may stand still, with its connection open.
-    suspect: AtomicBool,
+/// Sentinels that know a primary by its name.
+pub(super) struct Sentinels {
+    pub(super) sentinels: Vec<ConnectionInfo>,
+    pub(super) name: String,
+    /// How the primary is reached; its address is the sentinels' to say.
+    pub(super) primary: ConnectionInfo,
 }
 
-impl Sentinel {
-    pub(super) fn new(client: SentinelClient, connect_timeout: Duration) -> Self {
-        Self {
-            client: Mutex::new(client),
-            connect_timeout,
-            kept: Kept::default(),
-            suspect: AtomicBool::new(false),
+/// What came of a step on the way to the primary.
+enum Step {
+    Named(Result<ConnectionAddr>),
+    Reached(Result<(ConnectionInfo, Connection)>),
+}
+
+impl Sentinels {
+    /// A connection to the primary of this moment, and how it was made. All sentinels are asked at once, since some may
+    /// be hung or know an old primary only, and the first server that says of itself that it is a primary is taken.
+    pub(super) async fn connect(&self, dialer: &Dialer) -> Result<(ConnectionInfo, Connection)> {
+        let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self
+            .sentinels
+            .iter()
+            .map(|sentinel| boxed(|| async { Step::Named(self.ask(dialer, sentinel).await) }))
+            .collect();
+        let mut named = Vec::new();
+        let mut last = Error::new(ErrorKind::Config, "there is no URL of a sentinel");
+        while let Some(step) = steps.next().await {
+            match step {
+                Step::Named(Ok(address)) if !named.contains(&address) => {
+                    named.push(address.clone());
+                    let info = self.primary.clone().set_addr(address);
+                    steps.push(boxed(|| async { Step::Reached(reach(dialer, info).await) }));
+                }
+                Step::Named(Ok(_)) => {}
+                Step::Reached(Ok(reached)) => return Ok(reached),
+                Step::Named(Err(error)) | Step::Reached(Err(error)) => last = error,
+            }
         }
+        // Nothing was sent to the primary, whatever the sentinels said.
+        Err(Error::new(ErrorKind::Connect, "the sentinels name no primary that is reached")
+            .with_source(last))
     }
 
-    /// The connection to the primary.
-    pub(super) async fn hold(&self) -> Result<Held<'_>> {
-        if self.suspect.swap(false, Ordering::Relaxed) {
-            self.kept.forget();
-        }
-        if let Some(held) = self.kept.current() {
-            return Ok(held);
-        }
-        let connect = async || kept::connect(&self.primary().await?, self.connect_timeout).await;
-        Box::pin(self.kept.connect(connect)).await
-    }
-
-    /// Tells, unless it is disarmed, that a call was given up.
-    pub(super) fn watch(&self) -> SuspectOnDrop<'_> {
-        SuspectOnDrop { suspect: &self.suspect, armed: true }
-    }
-
-    /// The primary of this moment.
-    pub(super) async fn primary(&self) -> Result<redis::Client> {
-        self.client.lock().await.async_get_client().await.map_err(|error| {
-            // Nothing was sent to the primary, whatever the sentinels said.
-            Error::new(ErrorKind::Connect, "the sentinels name no primary that is reached")
-                .with_source(error)
+    async fn ask(&self, dialer: &Dialer, sentinel: &ConnectionInfo) -> Result<ConnectionAddr> {
+        let sentinel = dialer.connect(sentinel).await?;
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
+        let answer = dialer.in_time(ask(&sentinel, &question)).await?;
+        let Some((host, port)) = Option::<(String, u16)>::from_value(answer)? else {
+            return Err(Error::new(ErrorKind::Config, "a sentinel knows no primary of this name"));
+        };
+        Ok(match self.primary.addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            },
+            _ => ConnectionAddr::Tcp(host, port),
         })
     }
 }
 
-pub(super) struct SuspectOnDrop<'a> {
-    suspect: &'a AtomicBool,
-    armed: bool,
+async fn reach(dialer: &Dialer, info: ConnectionInfo) -> Result<(ConnectionInfo, Connection)> {
+    let connection = dialer.connect(&info).await?;
+    let role = dialer.in_time(ask(&connection, &redis::cmd("ROLE"))).await?;
+    let role = Vec::<Value>::from_value(role)?.into_iter().next().unwrap_or_default();
+    if String::from_value(role)? == "master" {
+        return Ok((info, connection));
+    }
+    Err(Error::new(ErrorKind::Connect, "the server that a sentinel names is a primary no more"))
 }
 
-impl SuspectOnDrop<'_> {
-    pub(super) fn disarm(mut self) {
-        self.armed = false;
-    }
-}
-
-impl Drop for SuspectOnDrop<'_> {
-    fn drop(&mut self) {
-        if self.armed {
-            self.suspect.store(true, Ordering::Relaxed);
-        }
-    }
+async fn ask(connection: &Connection, question: &redis::Cmd) -> Result<Value> {
+    value_from(connection.send(question).await.map_err(super::convert::error_from)?)
 }

@@ -1,0 +1,289 @@
+//! Making connections.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select, select_ok};
+use redis::aio::{MultiplexedConnection, PubSub};
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::SockRef;
+use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::convert::{error_from, io_error_from, message_from};
+use super::wire::{Backlog, Stream, Watch, Wire};
+use crate::transport::Messages;
+use crate::{Error, ErrorKind, Outcome, Result};
+
+/// For connections on a stream whose server knows who is there.
+static NOTHING_TO_SAY: LazyLock<RedisConnectionInfo> =
+    LazyLock::new(|| RedisConnectionInfo::default().set_skip_set_lib_name());
+
+/// Makes connections, all with the same settings.
+pub(super) struct Dialer {
+    pub(super) tls: Option<TlsConnector>,
+    pub(super) connect_timeout: Duration,
+    pub(super) hung_after: Duration,
+    pub(super) max_reply_bytes: usize,
+}
+
+/// A connection that is ready for commands. It is closed when it is dropped.
+pub(super) struct Connection {
+    commands: MultiplexedConnection,
+    pub(super) watch: Arc<Watch>,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Connection {
+    /// Whether it has been lost.
+    pub(super) fn is_closed(&self) -> bool {
+        self.driver.is_finished()
+    }
+
+    pub(super) async fn send(&self, command: &redis::Cmd) -> redis::RedisResult<redis::Value> {
+        self.commands.clone().send_packed_command(command).await
+    }
+
+    pub(super) async fn send_all(
+        &self,
+        pipeline: &redis::Pipeline,
+        count: usize,
+    ) -> redis::RedisResult<Vec<redis::Value>> {
+        self.commands.clone().send_packed_commands(pipeline, 0, count).await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Dialer {
+    /// A connection for commands.
+    pub(super) async fn connect(&self, info: &ConnectionInfo) -> Result<Connection> {
+        let wire = self.in_time(self.open(info)).await?;
+        let watch = Arc::clone(wire.watch());
+        let (commands, driver) = multiplexed(wire).await?;
+        Ok(Connection { commands, watch, driver: tokio::spawn(driver) })
+    }
+
+    /// A connection for this many channels or patterns, to which `set_up` subscribes.
+    pub(super) async fn subscribed(
+        &self,
+        info: &ConnectionInfo,
+        count: usize,
+        set_up: impl AsyncFnOnce(&mut PubSub) -> redis::RedisResult<()>,
+    ) -> Result<Messages> {
+        let backlog = Arc::new(Backlog::new(self.max_reply_bytes));
+        let wire = self.in_time(self.open(info)).await?.with_backlog(Arc::clone(&backlog));
+        let subscription = self.in_time(async {
+            let mut subscription = PubSub::new(&NOTHING_TO_SAY, wire).await.map_err(error_from)?;
+            set_up(&mut subscription).await.map_err(error_from)?;
+            Ok(subscription)
+        });
+        let messages = subscription.await?.into_on_message();
+        backlog.skip(count);
+        let taken = move |message: redis::Msg| {
+            backlog.take(message.get_channel_name().len() + message.get_payload_bytes().len());
+            message_from(&message)
+        };
+        Ok(messages.map(taken).boxed())
+    }
+
+    /// Ends what takes longer than making a connection may.
+    pub(super) async fn in_time<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::time::timeout(self.connect_timeout, step).await.unwrap_or_else(|_| {
+            let message = format!("no connection to Redis within {:?}", self.connect_timeout);
+            Err(Error::new(ErrorKind::Connect, message))
+        })
+    }
+
+    /// A stream whose server knows who is there.
+    pub(super) async fn open(&self, info: &ConnectionInfo) -> Result<Wire> {
+        let stream = self.stream(info).await.map_err(|error| match io_error_from(&error) {
+            Some(known) => known,
+            None => Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error),
+        })?;
+        let watch = Arc::new(Watch::new(self.hung_after));
+        introduce(Wire::new(stream, self.max_reply_bytes, watch), info.redis_settings()).await
+    }
+
+    async fn stream(&self, info: &ConnectionInfo) -> io::Result<Box<dyn Stream>> {
+        match info.addr() {
+            ConnectionAddr::Tcp(host, port) => {
+                Ok(Box::new(tcp(host, *port, info.tcp_settings()).await?))
+            }
+            ConnectionAddr::TcpTls { host, port, .. } => {
+                let Some(tls) = &self.tls else {
+                    return Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is not set up"));
+                };
+                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                let stream = tcp(host, *port, info.tcp_settings()).await?;
+                Ok(Box::new(tls.connect(name, stream).await?))
+            }
+            #[cfg(unix)]
+            ConnectionAddr::Unix(path) => {
+                Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
+            }
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "an address of another system")),
+        }
+    }
+}
+
+async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStream> {
+    // A host of several addresses may not be reached at each of them.
+    let attempts: Vec<_> = tokio::net::lookup_host((host, port))
+        .await?
+        .map(|address| Box::pin(TcpStream::connect(address)))
+        .collect();
+    if attempts.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
+    }
+    let (stream, _) = select_ok(attempts).await?;
+    stream.set_nodelay(settings.nodelay())?;
+    let socket = SockRef::from(&stream);
+    if let Some(keepalive) = settings.keepalive() {
+        socket.set_tcp_keepalive(keepalive)?;
+    }
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    socket.set_tcp_user_timeout(settings.user_timeout())?;
+    Ok(stream)
+}
+
+/// A connection on a stream as it is: nothing is sent.
+async fn multiplexed<S>(stream: S) -> Result<(MultiplexedConnection, impl Future<Output = ()>)>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    // Deadlines are a layer's business, and who is there was said before.
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    MultiplexedConnection::new_with_config(&NOTHING_TO_SAY, stream, config)
+        .await
+        .map_err(error_from)
+}
+
+/// Says who is there: user, protocol, database and the name of this library, in one round trip.
+async fn introduce(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
+    let user = settings.username().filter(|name| !name.is_empty() && *name != "default");
+    let resp3 = settings.protocol().supports_resp3();
+    let mut pipeline = redis::Pipeline::new();
+    if resp3 {
+        pipeline.cmd("HELLO").arg(3);
+        if let Some(password) = settings.password() {
+            pipeline.arg("AUTH").arg(user.unwrap_or("default")).arg(password);
+        }
+    } else if let Some(password) = settings.password() {
+        pipeline.cmd("AUTH").arg(user).arg(password);
+    }
+    if settings.db() != 0 {
+        pipeline.cmd("SELECT").arg(settings.db());
+    }
+    let essential = pipeline.len();
+    // Servers before 7.2 refuse these, which does not matter.
+    pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg("edgecask");
+    pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
+
+    let lent = Lent(Arc::new(Mutex::new(Some(wire))));
+    let (mut connection, driver) = multiplexed(lent.clone()).await?;
+    let replies = {
+        let sent = std::pin::pin!(connection.send_packed_commands(&pipeline, 0, pipeline.len()));
+        match select(sent, std::pin::pin!(driver)).await {
+            Either::Left((replies, _)) => replies,
+            // The driver ends with the connection, and leaves an error behind.
+            Either::Right(((), sent)) => sent.await,
+        }
+    };
+    let replies = replies.map_err(|error| {
+        let error = error_from(error).with_outcome(Outcome::NotSent);
+        match error.kind() {
+            ErrorKind::Disconnected | ErrorKind::Timeout => {
+                Error::new(ErrorKind::Connect, "the connection to Redis was lost while it was made")
+                    .with_source(error)
+            }
+            _ => error,
+        }
+    })?;
+    for reply in replies.iter().take(essential) {
+        if let redis::Value::ServerError(error) = reply {
+            return Err(refused(error.code(), error.details(), settings));
+        }
+    }
+    let wire = lent.lock().take();
+    wire.ok_or_else(|| Error::new(ErrorKind::Connect, "the connection to Redis was lost"))
+}
+
+/// Why a server lets nobody in. What it says may repeat the password, so that only its code is told.
+fn refused(code: &str, detail: Option<&str>, settings: &RedisConnectionInfo) -> Error {
+    let is_code = code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let code = if is_code && settings.password() != Some(code) { code } else { "ERR" };
+    let error = match code {
+        "ERR" if detail.is_some_and(|detail| detail.contains("max number of clients")) => {
+            Error::new(ErrorKind::Connect, "Redis has no room for another client")
+        }
+        "WRONGPASS" | "NOAUTH" | "NOPERM" => {
+            Error::new(ErrorKind::Unauthorized, "Redis refused the user name or password")
+        }
+        "ERR" | "NOPROTO" => Error::new(
+            ErrorKind::Unauthorized,
+            "Redis refused the connection's user, password, database or protocol",
+        ),
+        code => Error::server(&format!("{code} Redis lets no connection in")),
+    };
+    error.with_outcome(Outcome::NotSent)
+}
+
+/// A stream that is lent to a connection, and wanted back.
+#[derive(Clone)]
+struct Lent(Arc<Mutex<Option<Wire>>>);
+
+impl Lent {
+    fn lock(&self) -> MutexGuard<'_, Option<Wire>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut Wire>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut *self.lock() {
+            Some(wire) => poll(Pin::new(wire)),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncRead for Lent {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.with(|wire| wire.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Lent {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|wire| wire.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|wire| wire.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|wire| wire.poll_shutdown(context))
+    }
+}

@@ -1,0 +1,265 @@
+//! The stream under a connection: it bounds what is received, and knows when replies stay away.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::framing::Framing;
+
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// What is known of a connection's health, by its stream and by its callers.
+#[derive(Debug)]
+pub(super) struct Watch {
+    made: Instant,
+    hung_after: Duration,
+    /// Replies that are due: commands that were written, less replies that came.
+    due: AtomicU64,
+    /// When the last reply came, in microseconds since the connection was made.
+    last_reply: AtomicU64,
+    /// Since when no reply came, though a caller has given up waiting; [`ANSWERED`] if there is no such caller.
+    silent_since: AtomicU64,
+    waiting: AtomicUsize,
+}
+
+const ANSWERED: u64 = u64::MAX;
+
+impl Watch {
+    pub(super) fn new(hung_after: Duration) -> Self {
+        Self {
+            made: Instant::now(),
+            hung_after,
+            due: AtomicU64::new(0),
+            last_reply: AtomicU64::new(0),
+            silent_since: AtomicU64::new(ANSWERED),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.made.elapsed().as_micros() as u64
+    }
+
+    /// A call begins; its end needs to know when.
+    pub(super) fn begin(&self) -> u64 {
+        self.waiting.fetch_add(1, Relaxed);
+        self.now()
+    }
+
+    /// The call has its reply, or an error.
+    pub(super) fn end(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// The call's future was dropped before its reply came.
+    pub(super) fn give_up(&self, began: u64) {
+        let since = began.max(self.last_reply.load(Relaxed));
+        self.silent_since.fetch_min(since, Relaxed);
+        self.end();
+    }
+
+    /// Whether replies have stayed away for so long that the connection is of no use: it may be cut somewhere without a
+    /// word, or the server is busy with something that nobody waits for any more.
+    pub(super) fn is_hung(&self) -> bool {
+        let since = self.silent_since.load(Relaxed);
+        since != ANSWERED
+            && self.due.load(Relaxed) > 0
+            && self.now().saturating_sub(since) >= self.hung_after.as_micros() as u64
+    }
+
+    fn replied(&self) {
+        self.last_reply.store(self.now(), Relaxed);
+        self.silent_since.store(ANSWERED, Relaxed);
+    }
+}
+
+/// What was received of a subscription and not taken by its reader. Beyond a limit nothing is read, so that the server
+/// notices a reader that is too slow.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    limit: usize,
+    bytes: AtomicUsize,
+    messages: AtomicUsize,
+    taken: AtomicWaker,
+}
+
+impl Backlog {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            bytes: AtomicUsize::new(0),
+            messages: AtomicUsize::new(0),
+            taken: AtomicWaker::new(),
+        }
+    }
+
+    /// So many messages were not for the reader.
+    pub(super) fn skip(&self, messages: usize) {
+        for _ in 0..messages {
+            self.take(0);
+        }
+    }
+
+    /// The reader takes a message of so many bytes.
+    pub(super) fn take(&self, bytes: usize) {
+        let less = |by: usize| move |now: usize| Some(now.saturating_sub(by));
+        let bytes = if self.messages.fetch_update(Relaxed, Relaxed, less(1)) == Ok(1) {
+            // Bytes around messages are not counted one by one.
+            usize::MAX
+        } else {
+            bytes
+        };
+        // The closures always give a number.
+        let _ = self.bytes.fetch_update(Relaxed, Relaxed, less(bytes));
+        self.taken.wake();
+    }
+
+    fn receive(&self, bytes: usize, messages: usize) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.messages.fetch_add(messages, Relaxed);
+    }
+
+    fn is_full(&self) -> bool {
+        self.messages.load(Relaxed) > 0 && self.bytes.load(Relaxed) >= self.limit
+    }
+
+    fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
+        if self.is_full() {
+            self.taken.register(context.waker());
+            if self.is_full() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A stream of commands and replies. It is read no further when a reply grows beyond the limit, or when it goes on after
+/// everybody has given up.
+pub(super) struct Wire {
+    stream: Box<dyn Stream>,
+    commands: Framing,
+    replies: Framing,
+    watch: Arc<Watch>,
+    backlog: Option<Arc<Backlog>>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Box<dyn Stream>, max_reply_bytes: usize, watch: Arc<Watch>) -> Self {
+        Self {
+            stream,
+            commands: Framing::new(usize::MAX),
+            replies: Framing::new(max_reply_bytes),
+            watch,
+            backlog: None,
+        }
+    }
+
+    /// From here on, what is received is for a reader that may be slow.
+    pub(super) fn with_backlog(mut self, backlog: Arc<Backlog>) -> Self {
+        self.backlog = Some(backlog);
+        self
+    }
+
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
+    fn count_due(&self) {
+        let due = self.commands.begun().saturating_sub(self.replies.ended());
+        self.watch.due.store(due, Relaxed);
+    }
+
+    fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let before = self.replies.ended();
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        self.replies.take(bytes).map_err(invalid)?;
+        if let Some(backlog) = &self.backlog {
+            backlog.receive(bytes.len(), (self.replies.ended() - before) as usize);
+        }
+        if self.replies.ended() > before {
+            self.count_due();
+            self.watch.replied();
+        } else if self.watch.waiting.load(Relaxed) == 0 && self.watch.is_hung() {
+            let unwanted = "a reply went on after everybody had given up";
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, unwanted));
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(backlog) = &self.backlog {
+            ready!(backlog.poll_room(context));
+        }
+        let filled = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        Poll::Ready(self.received(&buffer.filled()[filled..]))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        // What this crate writes is RESP.
+        let _ = self.commands.take(&bytes[..written]);
+        self.count_due();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(hung_after: Duration) -> Watch {
+        let watch = Watch::new(hung_after);
+        watch.due.store(1, Relaxed);
+        watch
+    }
+
+    #[test]
+    fn only_a_call_that_was_given_up_makes_silence_suspect() {
+        let watch = watch(Duration::ZERO);
+        let began = watch.begin();
+        assert!(!watch.is_hung(), "it is still waited for");
+        watch.give_up(began);
+        assert!(watch.is_hung());
+        watch.replied();
+        assert!(!watch.is_hung(), "a reply shows that it lives");
+        watch.give_up(watch.begin());
+        watch.due.store(0, Relaxed);
+        assert!(!watch.is_hung(), "nothing is due");
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_early_is_no_sign_yet() {
+        let watch = watch(Duration::from_secs(3600));
+        watch.give_up(watch.begin());
+        assert!(!watch.is_hung());
+    }
+}

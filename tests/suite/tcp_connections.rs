@@ -1,0 +1,292 @@
+//! Whose connection a call has over TCP: one that hangs is replaced, what waits has its own, and nobody reads what belongs
+//! to another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use edgecask::command::CommandInfo;
+use edgecask::layer::{CircuitBreaker, Deadline};
+use edgecask::prelude::*;
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+use edgecask::{ErrorKind, Outcome, Value};
+use edgecask_tests::RedisServer;
+use futures_util::future::join_all;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Stands between a client and a server, and can let its connections hang while it serves new ones.
+struct Proxy {
+    port: u16,
+    accepted: Arc<AtomicUsize>,
+    silence: watch::Sender<()>,
+}
+
+impl Proxy {
+    async fn to(redis: &RedisServer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (silence, _) = watch::channel(());
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (count, server, silenced) = (Arc::clone(&accepted), redis.port(), silence.clone());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut silenced = silenced.subscribe();
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                    let served = async {
+                        // Either side may be over.
+                        let _ = copy_bidirectional(&mut client, &mut server).await;
+                    };
+                    tokio::select! {
+                        () = served => {}
+                        _ = silenced.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { port, accepted, silence }
+    }
+
+    /// Whoever is connected now hears nothing any more.
+    fn fall_silent(&self) {
+        self.silence.send(()).unwrap();
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    fn options(&self) -> TcpOptions {
+        TcpOptions::new(format!("redis://127.0.0.1:{}", self.port))
+            .hung_after(Duration::from_millis(100))
+    }
+}
+
+fn client(options: TcpOptions) -> Client {
+    Client::new(TcpTransport::new(options).unwrap())
+}
+
+async fn info(client: &Client, field: &str) -> String {
+    let text = client.info("clients").await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap().to_owned()
+}
+
+/// Until as many clients wait for data.
+async fn blocked(client: &Client, clients: &str) {
+    while info(client, "blocked_clients").await != clients {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hung_connection_is_replaced_after_a_call_was_given_up() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::to(&redis).await;
+    let client = client(proxy.options()).layer(Deadline::new(Duration::from_millis(300)));
+    let commands = [cmd("GET").arg("k")];
+    client.ping().await.unwrap();
+    for connections in 2..5 {
+        proxy.fall_silent();
+        let error = match connections {
+            2 => client.send(&commands[0]).await.unwrap_err(),
+            3 => client.send_pipeline(&commands).await.unwrap_err(),
+            _ => client.send_transaction(&commands).await.unwrap_err(),
+        };
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        client.ping().await.unwrap();
+        assert_eq!(proxy.accepted(), connections);
+    }
+}
+
+#[tokio::test]
+async fn a_breaker_probes_a_new_connection() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::to(&redis).await;
+    let client = client(proxy.options())
+        .layer(Deadline::new(Duration::from_millis(50)))
+        .layer(CircuitBreaker::new().failures(1).open_for(Duration::from_millis(150)));
+    client.ping().await.unwrap();
+    proxy.fall_silent();
+    assert_eq!(client.ping().await.unwrap_err().kind(), ErrorKind::Timeout);
+    while let Err(error) = client.ping().await {
+        assert_eq!(error.kind(), ErrorKind::CircuitOpen, "the probe failed: {error}");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(proxy.accepted(), 2);
+}
+
+#[tokio::test]
+async fn calls_that_are_dropped_leave_a_healthy_connection_alone() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::to(&redis).await;
+    let client = client(proxy.options().hung_after(Duration::from_millis(20)));
+    client.ping().await.unwrap();
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_millis(200) {
+        let calls = (0..10).map(|_| tokio::time::timeout(Duration::ZERO, client.ping()));
+        join_all(calls).await;
+        client.ping().await.unwrap();
+    }
+    assert_eq!(proxy.accepted(), 1);
+}
+
+#[tokio::test]
+async fn what_waits_holds_up_nobody_and_comes_back_to_its_connection() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::to(&redis).await;
+    let client = client(proxy.options());
+    for _ in 0..3 {
+        let waits = client.blpop::<String>(["list"], 0.0);
+        let pushes = async {
+            blocked(&client, "1").await;
+            client.rpush("list", ["element"]).await.unwrap();
+        };
+        let (popped, ()) = tokio::join!(waits, pushes);
+        assert_eq!(popped.unwrap().unwrap().1, "element");
+    }
+    assert_eq!(proxy.accepted(), 2, "the shared connection, and one that waits");
+}
+
+#[tokio::test]
+async fn nothing_is_handed_to_a_caller_who_is_gone() {
+    let redis = RedisServer::start();
+    let (client, other) = (client(TcpOptions::new(redis.url())), redis.client());
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.blpop::<String>(["list"], 0.0).await }
+    });
+    blocked(&other, "1").await;
+    waiting.abort();
+    blocked(&other, "0").await;
+    other.rpush("list", ["element"]).await.unwrap();
+    assert_eq!(client.llen("list").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn connections_that_wait_are_bounded() {
+    let redis = RedisServer::start();
+    let options = TcpOptions::new(redis.url())
+        .waiting_connections(1)
+        .connect_timeout(Duration::from_millis(100));
+    let client = client(options);
+    let waits = client.blpop::<String>(["list"], 0.0);
+    let refused = async {
+        blocked(&client, "1").await;
+        let error = client.blpop::<String>(["other"], 0.0).await.unwrap_err();
+        client.rpush("list", ["element"]).await.unwrap();
+        error
+    };
+    let (popped, error) = tokio::join!(waits, refused);
+    assert!(popped.unwrap().is_some());
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotSent));
+    assert!(error.message().contains("waiting_connections"), "{error}");
+}
+
+#[tokio::test]
+async fn wait_counts_for_the_writes_of_its_pipeline() {
+    let redis = RedisServer::start();
+    let replica = RedisServer::with(["--replicaof", "127.0.0.1", &redis.port().to_string()]);
+    let client = client(TcpOptions::new(redis.url()));
+    let error = client.wait(1, 0).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("pipeline"), "{error}");
+
+    let pipeline = client.pipeline();
+    let (set, replicas) = (pipeline.set("k", "v"), pipeline.wait(1, 0));
+    let mut replies = pipeline.exec().await.unwrap();
+    replies.take(set).unwrap();
+    assert_eq!(replies.take(replicas).unwrap(), 1);
+    assert_eq!(replica.client().get::<String>("k").await.unwrap().as_deref(), Some("v"));
+
+    // There will never be a second replica.
+    let pipeline = client.pipeline();
+    let _ = (pipeline.set("k", "w"), pipeline.wait(2, 0));
+    let waits = tokio::spawn(pipeline.exec());
+    blocked(&client, "1").await;
+    assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("w"));
+    waits.abort();
+    blocked(&client, "0").await;
+}
+
+#[tokio::test]
+async fn a_script_that_never_ends_can_be_killed_and_others_are_told() {
+    for database in [0, 3] {
+        let redis = RedisServer::with(["--busy-reply-threshold", "20"]);
+        let options = TcpOptions::new(format!("{}/{database}", redis.url()))
+            .hung_after(Duration::from_millis(100));
+        let client = client(options).layer(Deadline::new(Duration::from_millis(300)));
+        client.ping().await.unwrap();
+        let endless = cmd("EVAL").arg("while true do end").arg(0);
+        assert_eq!(client.send(&endless).await.unwrap_err().kind(), ErrorKind::Timeout);
+        let busy = client.get::<String>("k").await.unwrap_err();
+        assert_eq!(busy.code(), Some("BUSY"), "{busy}");
+        assert_ne!(busy.outcome(), Outcome::Unknown);
+        client.execute::<()>(cmd("SCRIPT").arg("KILL")).await.unwrap();
+        while client.ping().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A script that holds the connection that everybody shares: it is killed although the same client sends the kill.
+#[tokio::test]
+async fn a_kill_does_not_stand_behind_what_it_kills() {
+    let redis = RedisServer::with(["--busy-reply-threshold", "20"]);
+    let client = client(TcpOptions::new(redis.url()).hung_after(Duration::from_secs(3600)));
+    client.ping().await.unwrap();
+    let endless = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(&cmd("EVAL").arg("while true do end").arg(0)).await }
+    });
+    while let Err(error) = client.execute::<()>(cmd("SCRIPT").arg("KILL")).await {
+        assert!(matches!(error.code(), Some("NOTBUSY" | "BUSY")), "{error}");
+    }
+    assert!(endless.await.unwrap().is_err());
+    client.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_command_lets_one_caller_read_what_belongs_to_another() {
+    const READERS: usize = 50;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_string_lossy().into_owned();
+    for resp3 in [false, true] {
+        let redis = RedisServer::with(["--dir", &path]);
+        let client = client(TcpOptions::new(redis.url()).resp3(resp3));
+        let keys: Vec<String> = (0..READERS).map(|number| format!("key:{number}")).collect();
+        let mut sent = 0;
+        for info in CommandInfo::all() {
+            for arguments in [&[][..], &["x"], &["x", "0"], &["ON"], &["0", "x", "1", "*"]] {
+                let mut words = info.name.split(' ').map(str::to_owned);
+                let command =
+                    Command::new(words.next().unwrap()).args_from(words).args_from(arguments);
+                if client.capabilities().check(&command).is_err()
+                    || matches!(info.name, "REPLICAOF" | "SLAVEOF" | "SHUTDOWN" | "FAILOVER")
+                {
+                    continue;
+                }
+                sent += 1;
+                // FLUSHALL is among them.
+                client.mset(keys.iter().map(|key| (key, key))).await.unwrap();
+                let odd = async {
+                    // Some of them wait for data that never comes.
+                    let _ = tokio::time::timeout(Duration::from_millis(20), client.send(&command))
+                        .await;
+                };
+                let reads = join_all(keys.iter().map(|key| client.get::<String>(key)));
+                let (reads, ()) = tokio::join!(reads, odd);
+                for (key, read) in keys.iter().zip(reads) {
+                    let read = read.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+                    assert!(read.is_none_or(|read| read == *key), "{command:?} {arguments:?}");
+                }
+                let last: Value = client.execute(cmd("ECHO").arg("last")).await.unwrap();
+                assert_eq!(last, Value::bulk("last"), "after {command:?} {arguments:?}");
+            }
+        }
+        assert!(sent > 500, "{sent} commands were sent");
+    }
+}
