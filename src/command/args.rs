@@ -106,6 +106,7 @@ impl fmt::Debug for Arguments {
 /// | `f64`, `f32` | the shortest decimal text that reads back as the same number, `inf`, `-inf` |
 /// | `bool` | `1` or `0` |
 /// | `char` | its UTF-8 |
+/// | `Uuid`, with the feature `uuid` | lower case, with hyphens |
 /// | `&T`, `Box<T>`, `Rc<T>`, `Arc<T>`, `Cow<T>` | as `T` |
 ///
 /// Three types are left out on purpose:
@@ -184,6 +185,9 @@ macro_rules! display_arg {
     )+};
 }
 display_arg!(i8, i16, i32, i64, i128, isize, u16, u32, u64, u128, usize, f32, f64, char);
+
+#[cfg(feature = "uuid")]
+display_arg!(uuid::Uuid);
 
 impl ToArg for bool {
     fn write_to(&self, args: &mut Arguments) {

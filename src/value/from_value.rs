@@ -21,6 +21,7 @@ use crate::{Error, ErrorKind, Result};
 /// | `Option<T>` | nil, or what `T` reads |
 /// | `Vec<T>`, `VecDeque<T>`, sets, arrays `[T; N]`, tuples up to twelve | an array or a set; a map as the flat array that RESP2 has for it |
 /// | maps, [`Pairs`], `Vec<(K, V)>` | a map, a flat array, or an array of pairs |
+/// | `Uuid`, with the feature `uuid` | its text |
 /// | [`Json<T>`](Json) | JSON text |
 /// | [`Value`] | anything, as it came |
 /// | `()` | anything but nil |
@@ -142,6 +143,17 @@ from_owned!(
     Box<[u8]>: Vec<u8>,
     Arc<[u8]>: Vec<u8>
 );
+
+/// Text in any of the forms that the `uuid` crate reads.
+#[cfg(feature = "uuid")]
+impl FromValue for uuid::Uuid {
+    fn from_value(value: Value) -> Result<Self> {
+        match value.as_bytes().map(Self::try_parse_ascii) {
+            Some(Ok(id)) => Ok(id),
+            _ => mismatch("a UUID", &value),
+        }
+    }
+}
 
 /// The decimal text of a reply.
 fn number_text(value: &Value) -> Option<&str> {
@@ -456,6 +468,15 @@ mod tests {
             Value::Array(vec![map(), Value::Nil]),
             &(Some(Pairs(vec![('a', 1.5_f32)])), None::<u8>),
         );
+        Ok(())
+    }
+
+    #[cfg(feature = "uuid")]
+    #[test]
+    fn a_uuid_is_read_from_its_text() -> Result<()> {
+        let id = uuid::Uuid::from_u128(7);
+        assert_eq!(uuid::Uuid::from_value(Value::bulk(id.to_string()))?, id);
+        assert!(uuid::Uuid::from_value(Value::bulk("seven")).is_err());
         Ok(())
     }
 
