@@ -47,6 +47,8 @@ pub enum ErrorKind {
     Discarded,
     /// Somebody else changed the value again and again; see [`Client::update`](crate::Client::update).
     Conflict,
+    /// There is no such value, and the caller asked for one; see [`Call::required`](crate::Call::required).
+    NotFound,
     /// The reply arrived, but is not of the Rust type that was asked for.
     Type,
     /// A value could not be turned into bytes, or stored bytes into a value.
@@ -73,6 +75,7 @@ impl ErrorKind {
             Self::Server => "server error",
             Self::Discarded => "transaction discarded",
             Self::Conflict => "conflict",
+            Self::NotFound => "not found",
             Self::Type => "unexpected type",
             Self::Codec => "codec error",
             Self::Store => "store error",
@@ -140,7 +143,7 @@ impl Error {
             | ErrorKind::Server
             | ErrorKind::Discarded
             | ErrorKind::Conflict => Outcome::Refused,
-            ErrorKind::Type | ErrorKind::Codec => Outcome::Completed,
+            ErrorKind::NotFound | ErrorKind::Type | ErrorKind::Codec => Outcome::Completed,
             ErrorKind::Timeout
             | ErrorKind::Disconnected
             | ErrorKind::Http

@@ -1,6 +1,9 @@
 //! Keys are built, not formatted: `copilot:{domain}:{entity}:{identifier}` with every part escaped.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -12,37 +15,79 @@ const MAX_KEY_BYTES: usize = 32 * 1024;
 /// ```
 /// use edgecask::Keyspace;
 ///
-/// let policies = Keyspace::new(["copilot", "llm", "policy"])?;
-/// assert_eq!(policies.key(["acme"])?.as_str(), "copilot:llm:policy:acme");
+/// const POLICIES: Keyspace = Keyspace::literal("copilot:llm:policy");
+/// assert_eq!(POLICIES.key("acme")?.as_str(), "copilot:llm:policy:acme");
+///
+/// // An identifier may have several parts, and numbers among them.
+/// assert_eq!(POLICIES.key(42)?.as_str(), "copilot:llm:policy:42");
+/// assert_eq!(POLICIES.key(("acme", 42))?.as_str(), "copilot:llm:policy:acme:42");
 ///
 /// // No tenant can name another tenant's key or widen a pattern.
-/// assert_eq!(policies.key(["a:*"])?.as_str(), "copilot:llm:policy:a%3A%2A");
-/// assert!(policies.key([""]).is_err());
+/// assert_eq!(POLICIES.key("a:*")?.as_str(), "copilot:llm:policy:a%3A%2A");
+/// assert!(POLICIES.key("").is_err());
+///
+/// // A keyspace whose parts are known only at run time:
+/// assert_eq!(Keyspace::new(["copilot", "llm", "policy"])?, POLICIES);
 /// # Ok::<(), edgecask::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Keyspace(Key);
+pub struct Keyspace(Cow<'static, str>);
 
 impl Keyspace {
     /// A keyspace of these parts, joined by colons.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if there is no part, a part is empty, or the whole is over 32 KB.
-    pub fn new<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> Result<Self> {
-        build(String::new(), parts).map(Self)
+    pub fn new(parts: impl KeyParts) -> Result<Self> {
+        Ok(Self(build("", parts)?.0.into()))
     }
 
-    /// The key of an identifier (of one or more parts) in this keyspace.
+    /// A keyspace that is written out, its parts joined by colons. In a constant, a text that is not one does not
+    /// compile:
+    ///
+    /// ```compile_fail
+    /// # use edgecask::Keyspace;
+    /// const TENANTS: Keyspace = Keyspace::literal("app:*"); // a pattern is no keyspace
+    /// ```
+    ///
+    /// # Panics
+    /// Outside of a constant, if a part is empty or holds what [`Keyspace::new`] would escape: `*`, `?`, `[`, `\`, `{`,
+    /// `}`, `%`, or a control character. For a text that is not a literal, use [`Keyspace::new`].
+    pub const fn literal(text: &'static str) -> Self {
+        assert!(text.len() < MAX_KEY_BYTES, "a keyspace has less than 32 KB");
+        let bytes = text.as_bytes();
+        let mut before = b':';
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            assert!(byte != b':' || before != b':', "a part of a keyspace is not empty");
+            assert!(
+                !matches!(byte, b'*' | b'?' | b'[' | b'\\' | b'{' | b'}' | b'%'),
+                "a keyspace holds no glob, brace, backslash or percent sign"
+            );
+            // The characters from U+0080 to U+009F are control characters too.
+            assert!(
+                !byte.is_ascii_control() && !(before == 0xc2 && byte < 0xa0),
+                "a keyspace holds no control character"
+            );
+            before = byte;
+            at += 1;
+        }
+        assert!(before != b':', "a part of a keyspace is not empty");
+        Self(Cow::Borrowed(text))
+    }
+
+    /// The key of an identifier, of one or more parts, in this keyspace. It makes one allocation.
     ///
     /// # Errors
     /// As for [`Keyspace::new`].
-    pub fn key<P: AsRef<str>>(&self, identifier: impl IntoIterator<Item = P>) -> Result<Key> {
-        build(self.0.0.clone(), identifier)
+    pub fn key(&self, identifier: impl KeyParts) -> Result<Key> {
+        build(&self.0, identifier)
     }
 
     /// The text that its keys begin with, without the colon that follows.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0
     }
 
     /// A keyspace inside of this one.
@@ -50,14 +95,14 @@ impl Keyspace {
     /// ```
     /// # use edgecask::Keyspace;
     /// let acme = Keyspace::new(["prod", "acme"])?; // an environment and a tenant
-    /// assert_eq!(acme.join(["user"])?.key(["42"])?.as_str(), "prod:acme:user:42");
+    /// assert_eq!(acme.join("user")?.key(42)?.as_str(), "prod:acme:user:42");
     /// # Ok::<(), edgecask::Error>(())
     /// ```
     ///
     /// # Errors
     /// As for [`Keyspace::new`].
-    pub fn join<P: AsRef<str>>(&self, parts: impl IntoIterator<Item = P>) -> Result<Self> {
-        build(self.0.0.clone(), parts).map(Self)
+    pub fn join(&self, parts: impl KeyParts) -> Result<Self> {
+        Ok(Self(build(&self.0, parts)?.0.into()))
     }
 
     /// The glob pattern that matches every key of this keyspace and no other key.
@@ -68,7 +113,7 @@ impl Keyspace {
     /// # Ok::<(), edgecask::Error>(())
     /// ```
     pub fn pattern(&self) -> Pattern {
-        Pattern(format!("{}:*", escape_glob(&self.0.0)))
+        Pattern(format!("{}:*", escape_glob(&self.0)))
     }
 }
 
@@ -143,31 +188,239 @@ impl Pattern {
     }
 }
 
-fn build<P: AsRef<str>>(mut key: String, parts: impl IntoIterator<Item = P>) -> Result<Key> {
-    for part in parts {
-        let part = part.as_ref();
-        if part.is_empty() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("a part of a key is empty (after '{key}')"),
-            ));
+/// One part of a key: text, a number, or a type of one's own.
+///
+/// Whatever a part writes is escaped, so it stays one part. Parts are told apart by their text: `42` and `"42"` name the
+/// same key. What can be displayed is a part by `format_args!`:
+///
+/// ```
+/// use edgecask::Keyspace;
+/// use std::net::Ipv6Addr;
+///
+/// const HOSTS: Keyspace = Keyspace::literal("app:host");
+/// assert_eq!(HOSTS.key(format_args!("{}", Ipv6Addr::LOCALHOST))?.as_str(), "app:host:%3A%3A1");
+/// # Ok::<(), edgecask::Error>(())
+/// ```
+///
+/// A type of one's own:
+///
+/// ```
+/// use edgecask::{KeyPart, Keyspace};
+/// use std::fmt;
+///
+/// struct UserId(u64);
+///
+/// impl KeyPart for UserId {
+///     fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+///         write!(out, "u{}", self.0)
+///     }
+/// }
+///
+/// const USERS: Keyspace = Keyspace::literal("app:user");
+/// assert_eq!(USERS.key((UserId(7), "profile"))?.as_str(), "app:user:u7:profile");
+/// # Ok::<(), edgecask::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a part of a key",
+    note = "what can be displayed is one by `format_args!(\"{{value}}\")`; for a type of your own, implement `KeyPart`"
+)]
+pub trait KeyPart {
+    /// Writes the part's text, not escaped.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result;
+}
+
+macro_rules! text_part {
+    ($($kind:ty),+) => {$(
+        impl KeyPart for $kind {
+            fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+                out.write_str(self)
+            }
         }
-        if !key.is_empty() {
-            key.push(':');
+    )+};
+}
+text_part!(str, String);
+
+macro_rules! display_part {
+    ($($kind:ty),+) => {$(
+        impl KeyPart for $kind {
+            fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+                write!(out, "{self}")
+            }
         }
-        escape_part(part, &mut key);
+    )+};
+}
+display_part!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, char, bool);
+display_part!(Key, fmt::Arguments<'_>);
+#[cfg(feature = "uuid")]
+display_part!(uuid::Uuid);
+
+macro_rules! pointer_part {
+    ($($pointer:ty),+) => {$(
+        impl<T: KeyPart + ?Sized> KeyPart for $pointer {
+            fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+                (**self).write_part(out)
+            }
+        }
+    )+};
+}
+pointer_part!(&T, Box<T>, Rc<T>, Arc<T>);
+
+impl<T: KeyPart + ToOwned + ?Sized> KeyPart for Cow<'_, T> {
+    fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        (**self).write_part(out)
     }
-    checked(key)
+}
+
+/// What a key is made of: one [`KeyPart`], a tuple of up to six, or an array, a slice or a `Vec` of them.
+///
+/// An identifier of one's own, with several parts:
+///
+/// ```
+/// use edgecask::{KeyParts, KeyWriter, Keyspace, Result};
+///
+/// struct Document<'a> {
+///     tenant: &'a str,
+///     number: u64,
+/// }
+///
+/// impl KeyParts for Document<'_> {
+///     fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
+///         key.part(self.tenant)?;
+///         key.part(self.number)
+///     }
+/// }
+///
+/// const DOCUMENTS: Keyspace = Keyspace::literal("app:document");
+/// let key = DOCUMENTS.key(Document { tenant: "acme", number: 7 })?;
+/// assert_eq!(key.as_str(), "app:document:acme:7");
+/// # Ok::<(), edgecask::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name a key",
+    note = "give a part such as `\"acme\"` or `42`, a tuple such as `(\"acme\", 42)`, or an array, slice or `Vec` of parts"
+)]
+pub trait KeyParts {
+    /// Writes the parts in order.
+    ///
+    /// # Errors
+    /// Those of [`KeyWriter::part`].
+    fn write_parts(self, key: &mut KeyWriter) -> Result<()>;
+}
+
+impl<T: KeyPart> KeyParts for T {
+    fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
+        key.part(self)
+    }
+}
+
+macro_rules! list_parts {
+    ($([$($generics:tt)+] $list:ty),+ $(,)?) => {$(
+        impl<$($generics)+> KeyParts for $list {
+            fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
+                self.into_iter().try_for_each(|part| key.part(part))
+            }
+        }
+    )+};
+}
+list_parts! {
+    [P: KeyPart, const N: usize] [P; N],
+    [P: KeyPart, const N: usize] &[P; N],
+    [P: KeyPart] &[P],
+    [P: KeyPart] Vec<P>,
+    [P: KeyPart] &Vec<P>,
+}
+
+macro_rules! tuple_parts {
+    ($($($part:ident)+;)+) => {$(
+        impl<$($part: KeyPart),+> KeyParts for ($($part,)+) {
+            #[allow(non_snake_case, reason = "the parts are named as their types are")]
+            fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
+                let ($($part,)+) = self;
+                $(key.part($part)?;)+
+                Ok(())
+            }
+        }
+    )+};
+}
+tuple_parts! {
+    A;
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+}
+
+/// Texts as parts, from wherever they are iterated.
+pub(crate) struct TextParts<I>(pub(crate) I);
+
+impl<I: IntoIterator<Item: AsRef<str>>> KeyParts for TextParts<I> {
+    fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
+        self.0.into_iter().try_for_each(|part| key.part(part.as_ref()))
+    }
+}
+
+/// A key that is being written, part by part; see [`KeyParts`].
+#[derive(Debug)]
+pub struct KeyWriter {
+    key: String,
+}
+
+impl KeyWriter {
+    /// Appends a part, with what has a meaning in keys and patterns escaped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the part is empty, or its `Display` fails.
+    pub fn part(&mut self, part: impl KeyPart) -> Result<()> {
+        if !self.key.is_empty() {
+            self.key.push(':');
+        }
+        let before = self.key.len();
+        if part.write_part(&mut Escaped(&mut self.key)).is_err() {
+            return invalid("a part of a key cannot be displayed");
+        }
+        if self.key.len() == before {
+            let before = self.key.trim_end_matches(':');
+            return invalid(format!("a part of a key is empty (after '{before}')"));
+        }
+        Ok(())
+    }
+}
+
+/// Escapes what is written to it.
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape_part(text, self.0);
+        Ok(())
+    }
+}
+
+fn build(prefix: &str, parts: impl KeyParts) -> Result<Key> {
+    let mut key = String::with_capacity(prefix.len() + 40);
+    key.push_str(prefix);
+    let mut writer = KeyWriter { key };
+    parts.write_parts(&mut writer)?;
+    // Without a part it would be the key of no entry, and outside of its keyspace's pattern.
+    if writer.key.len() == prefix.len() {
+        return invalid("a key needs at least one part");
+    }
+    checked(writer.key)
+}
+
+fn invalid<T>(message: impl Into<Cow<'static, str>>) -> Result<T> {
+    Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
 fn checked(key: String) -> Result<Key> {
     match key.len() {
-        0 => Err(Error::new(ErrorKind::InvalidInput, "the key is empty")),
+        0 => invalid("the key is empty"),
         1..=MAX_KEY_BYTES => Ok(Key(key)),
-        length => Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("the key is {length} bytes long, the limit is {MAX_KEY_BYTES}"),
-        )),
+        length => invalid(format!("the key is {length} bytes long, the limit is {MAX_KEY_BYTES}")),
     }
 }
 
@@ -211,6 +464,61 @@ mod tests {
         assert_ne!(space.key(["a", "b"])?, space.key(["a:b"])?);
         assert_ne!(space.key(["a%3Ab"])?, space.key(["a:b"])?);
         assert_eq!(space.key(["\u{85}\n"])?.as_str(), "s:%C2%85%0A");
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_has_at_least_one_part() -> Result<()> {
+        let space = Keyspace::literal("s");
+        assert!(space.key([""; 0]).is_err());
+        assert!(space.join(Vec::<String>::new()).is_err());
+        assert!(Keyspace::new([""; 0]).is_err());
+        let error = space.key(("a", "")).map_err(|error| error.to_string());
+        assert_eq!(error, Err("invalid input: a part of a key is empty (after 's:a')".to_owned()));
+        assert!(space.key(format_args!("")).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_and_texts_of_every_owner_are_parts() -> Result<()> {
+        const SPACE: Keyspace = Keyspace::literal("app:user");
+        let shared: Arc<str> = "a".into();
+        for key in [
+            SPACE.key(("a", 42_u8))?,
+            SPACE.key((&shared, -42_i128))?,
+            SPACE.key(["a", "42"])?,
+            SPACE.key(&["a".to_owned(), "42".to_owned()])?,
+            SPACE.key(&vec![Cow::Borrowed("a"), Cow::Owned("42".to_owned())][..])?,
+            SPACE.join(Box::<str>::from("a"))?.key(&42)?,
+        ] {
+            assert_eq!(key.as_str().replace('-', ""), "app:user:a:42");
+        }
+        assert_eq!(SPACE.key(('ß', true, "x", 1, 2, 3))?.as_str(), "app:user:ß:true:x:1:2:3");
+        Ok(())
+    }
+
+    #[cfg(feature = "uuid")]
+    #[test]
+    fn a_uuid_is_a_part() -> Result<()> {
+        let id = uuid::Uuid::from_u128(7);
+        let key = Keyspace::literal("app:order").key(id)?;
+        assert_eq!(key.as_str(), "app:order:00000000-0000-0000-0000-000000000007");
+        Ok(())
+    }
+
+    #[test]
+    fn a_literal_is_what_new_makes_of_its_parts() -> Result<()> {
+        for parts in [&["a"][..], &["app", "user"], &["é\u{a0}", "x-y_z.0"]] {
+            let text: &'static str = parts.join(":").leak();
+            assert_eq!(Keyspace::literal(text), Keyspace::new(parts)?);
+        }
+        let wrong = [
+            "", ":", "a:", ":a", "a::b", "a*", "a?", "[a", "a\\", "{a}", "a%3A", "a\n", "a\u{7f}",
+            "a\u{85}",
+        ];
+        for text in wrong {
+            assert!(std::panic::catch_unwind(|| Keyspace::literal(text)).is_err(), "{text:?}");
+        }
         Ok(())
     }
 

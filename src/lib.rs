@@ -20,10 +20,13 @@ pub mod store;
 pub mod transport;
 mod value;
 
-pub use client::{Call, Change, Client, Event, Pipeline, Replies, Slot, Subscriber, Transaction};
+pub use client::{
+    Batch, Call, Change, Client, ClientBuilder, Event, Pipeline, Replies, Required, Slot, Slots,
+    Subscriber, Transaction,
+};
 pub use command::{Command, Script};
 pub use error::{BoxError, Error, ErrorKind, Outcome, Result};
-pub use key::{Key, Keyspace, Pattern};
+pub use key::{Key, KeyPart, KeyParts, KeyWriter, Keyspace, Pattern};
 pub use value::{FromValue, Json, Pairs, Value};
 
 /// The Lua scripts that this crate itself uses, for servers that run them by their native twins.

@@ -67,10 +67,7 @@ pub(super) fn reply(value: Value) -> JsValue {
             Err(_) => Uint8Array::from(&bytes[..]).into(),
         },
         Value::Array(items) => items.into_iter().map(reply).collect::<Array>().into(),
-        Value::Map(pairs) => {
-            let items = pairs.into_iter().flat_map(|(key, value)| [reply(key), reply(value)]);
-            items.collect::<Array>().into()
-        }
+        other => reply(other.into_resp2()),
     }
 }
 

@@ -3,6 +3,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 
 use super::{Cache, Cached, LoadOptions};
+use crate::key::TextParts;
 use crate::platform::{BoxFuture, MaybeSend};
 use crate::{BoxError, Key, Keyspace, Result};
 
@@ -53,7 +54,7 @@ impl<T: Cached> Namespace<T> {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a part is empty or the key too long; so for the
     /// other methods.
     pub fn key<P: AsRef<str>>(&self, id: impl IntoIterator<Item = P>) -> Result<Key> {
-        self.keyspace.key(id)
+        self.keyspace.key(TextParts(id))
     }
 
     /// The options that values are stored with.

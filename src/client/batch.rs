@@ -80,6 +80,7 @@ macro_rules! queue {
                 let results = client.$send(&commands).await?;
                 Ok(Replies {
                     queue,
+                    commands,
                     results: results.into_iter().map(Some).collect(),
                 })
             }
@@ -159,6 +160,7 @@ queue! {
 #[derive(Debug)]
 pub struct Replies {
     queue: u64,
+    commands: Vec<Command>,
     results: Vec<Option<Result<Value>>>,
 }
 
@@ -167,12 +169,19 @@ impl Replies {
     ///
     /// # Errors
     /// The command's own error, [`ErrorKind::Type`] if the reply is of another type, or [`ErrorKind::InvalidInput`] if
-    /// the slot is of another queue.
+    /// the slot is of another queue. The first two name the command.
     pub fn take<R>(&mut self, slot: Slot<R>) -> Result<R> {
         let own = slot.queue == self.queue;
         let result = self.results.get_mut(slot.at).filter(|_| own).and_then(Option::take);
         let missing = || Error::new(ErrorKind::InvalidInput, "this slot is of another pipeline");
-        result.ok_or_else(missing)?.and_then(slot.convert)
+        let reply = result.ok_or_else(missing)?.and_then(slot.convert);
+        reply.map_err(|error| error.with_command(|| self.commands[slot.at].label()))
+    }
+
+    /// The error of the first command that failed.
+    pub(super) fn first_error(&mut self) -> Option<Error> {
+        let failed = self.results.iter_mut().find(|result| matches!(result, Some(Err(_))))?;
+        failed.take()?.err()
     }
 
     /// How many replies there are, taken ones included.

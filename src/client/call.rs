@@ -5,30 +5,76 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::Client;
-use crate::command::Command;
+use crate::command::{Command, Script};
 use crate::platform::{self, BoxFuture, boxed};
-use crate::{Error, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// A command on its way: a future of its reply. Nothing is sent until it is polled, and dropping it cancels the
-/// request as far as the transport can.
+/// request as far as the transport can. Every error names the command.
 #[must_use = "nothing is sent until the call is awaited"]
 pub struct Call<R> {
     /// A command that nobody has asked for yet.
-    unsent: Option<(Client, Command)>,
-    reply: Option<BoxFuture<'static, Result<Value>>>,
+    unsent: Option<Unsent>,
+    reply: Option<BoxFuture<'static, Sent>>,
     convert: fn(Value) -> Result<R>,
+}
+
+struct Unsent {
+    client: Client,
+    command: Command,
+    /// The script that the command runs.
+    script: Option<Script>,
+    limit: Option<Duration>,
+}
+
+/// A reply, and the command that it answers.
+type Sent = (Result<Value>, Option<Command>);
+
+impl Unsent {
+    fn send(self) -> BoxFuture<'static, Sent> {
+        let Self { client, command, script, limit } = self;
+        match (script, limit) {
+            (None, None) => boxed(|| async move { (client.send(&command).await, Some(command)) }),
+            (None, Some(limit)) => {
+                boxed(
+                    || async move { (limited(limit, client.send(&command)).await, Some(command)) },
+                )
+            }
+            (Some(script), None) => {
+                boxed(
+                    || async move { (client.send_script(&script, &command).await, Some(command)) },
+                )
+            }
+            (Some(script), Some(limit)) => boxed(|| async move {
+                (limited(limit, client.send_script(&script, &command)).await, Some(command))
+            }),
+        }
+    }
+}
+
+async fn limited(
+    limit: Duration,
+    reply: impl Future<Output = Result<Value>> + Send,
+) -> Result<Value> {
+    platform::timeout(limit, reply).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
 }
 
 impl<R> Call<R> {
     pub(super) fn new(client: Client, command: Command, convert: fn(Value) -> Result<R>) -> Self {
-        Self { unsent: Some((client, command)), reply: None, convert }
+        Self::unsent(Unsent { client, command, script: None, limit: None }, convert)
     }
 
-    pub(super) fn from_future(
-        reply: BoxFuture<'static, Result<Value>>,
+    pub(super) fn of_script(
+        client: Client,
+        script: Script,
+        command: Command,
         convert: fn(Value) -> Result<R>,
     ) -> Self {
-        Self { unsent: None, reply: Some(reply), convert }
+        Self::unsent(Unsent { client, command, script: Some(script), limit: None }, convert)
+    }
+
+    fn unsent(unsent: Unsent, convert: fn(Value) -> Result<R>) -> Self {
+        Self { unsent: Some(unsent), reply: None, convert }
     }
 
     /// Ends this one call if it takes longer than `limit`, and drops its request.
@@ -48,46 +94,110 @@ impl<R> Call<R> {
     ///
     /// The error is then of kind [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), its outcome unknown: the server may
     /// have carried the command out.
-    pub fn within(self, limit: Duration) -> Self {
-        async fn limited(
-            limit: Duration,
-            reply: impl Future<Output = Result<Value>> + Send,
-        ) -> Result<Value> {
-            platform::timeout(limit, reply).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
+    pub fn within(mut self, limit: Duration) -> Self {
+        if let Some(unsent) = &mut self.unsent {
+            unsent.limit = Some(unsent.limit.map_or(limit, |other| other.min(limit)));
+        } else if let Some(reply) = self.reply.take() {
+            self.reply = Some(within(limit, reply));
         }
-        let reply: Option<BoxFuture<'static, Result<Value>>> = match (self.unsent, self.reply) {
-            (Some((client, command)), _) => Some(boxed(|| async move {
-                let result = limited(limit, client.send(&command)).await;
-                result.map_err(|error| error.with_command(|| command.label()))
-            })),
-            (None, Some(reply)) => Some(Box::pin(limited(limit, reply))),
-            (None, None) => None,
-        };
-        Self { unsent: None, reply, convert: self.convert }
+        self
     }
+
+    fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Sent> {
+        if let Some(unsent) = self.unsent.take() {
+            self.reply = Some(unsent.send());
+        }
+        match &mut self.reply {
+            Some(reply) => reply.as_mut().poll(context),
+            // A call is made with the one or the other.
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_reply<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        convert: impl FnOnce(Result<R>) -> Result<T>,
+    ) -> Poll<Result<T>> {
+        let (reply, command) = ready!(self.poll_sent(context));
+        let reply = convert(reply.and_then(self.convert));
+        Poll::Ready(match (reply, command) {
+            (Err(error), Some(command)) => Err(error.with_command(|| command.label())),
+            (reply, _) => reply,
+        })
+    }
+}
+
+/// Ends a call that has a future already.
+fn within(limit: Duration, reply: BoxFuture<'static, Sent>) -> BoxFuture<'static, Sent> {
+    boxed(|| async move {
+        let timed_out = || (Err(Error::timed_out(limit)), None);
+        platform::timeout(limit, reply).await.unwrap_or_else(timed_out)
+    })
 }
 
 impl<R> Future for Call<R> {
     type Output = Result<R>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Some((client, command)) = this.unsent.take() {
-            this.reply = Some(boxed(|| async move { client.send(&command).await }));
-        }
-        match &mut this.reply {
-            Some(reply) => {
-                let reply = ready!(reply.as_mut().poll(context));
-                Poll::Ready(reply.and_then(this.convert))
-            }
-            // A call is made with the one or the other.
-            None => Poll::Pending,
-        }
+        self.poll_reply(context, |reply| reply)
     }
 }
 
 impl<R> fmt::Debug for Call<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").finish_non_exhaustive()
+    }
+}
+
+/// A [`Call`] whose reply has to be there; see [`Call::required`].
+#[must_use = "nothing is sent until the call is awaited"]
+pub struct Required<T>(Call<Option<T>>);
+
+impl<T> Call<Option<T>> {
+    /// The same call, for which an absent value is an error of kind [`ErrorKind::NotFound`].
+    ///
+    /// ```
+    /// use edgecask::{ErrorKind, prelude::*};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::memory();
+    /// let error = client.get::<String>("user:1").required().await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// assert_eq!(error.to_string(), "GET user:1: not found: there is no such value");
+    ///
+    /// client.set("user:1", "Ada").await?;
+    /// assert_eq!(client.get::<String>("user:1").required().await?, "Ada");
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn required(self) -> Required<T> {
+        Required(self)
+    }
+}
+
+impl<T> Required<T> {
+    /// As [`Call::within`].
+    pub fn within(self, limit: Duration) -> Self {
+        Self(self.0.within(limit))
+    }
+}
+
+impl<T> Future for Required<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_reply(context, |reply| {
+            let absent = || Error::new(ErrorKind::NotFound, "there is no such value");
+            reply?.ok_or_else(absent)
+        })
+    }
+}
+
+impl<T> fmt::Debug for Required<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Required").finish_non_exhaustive()
     }
 }

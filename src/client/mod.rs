@@ -1,8 +1,10 @@
 //! The client: a cheap-to-clone handle that carries every typed command over any transport.
 
 mod batch;
+mod builder;
 mod call;
 mod compare;
+mod pipelined;
 mod subscriber;
 mod support;
 
@@ -12,9 +14,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use batch::{Pipeline, Replies, Slot, Transaction};
-pub use call::Call;
+pub use builder::ClientBuilder;
+pub use call::{Call, Required};
 pub use compare::Change;
 pub(crate) use compare::{COMPARE_AND_DELETE, COMPARE_AND_SET};
+pub use pipelined::{Batch, Slots};
 pub use subscriber::{Event, Subscriber};
 
 use self::support::Support;
@@ -174,20 +178,20 @@ impl Client {
         keys: impl IntoIterator<Item = impl ToArg>,
         args: impl IntoIterator<Item = impl ToArg>,
     ) -> Call<R> {
-        let (client, script) = (self.clone(), script.clone());
         let evalsha = script.evalsha(keys, args);
-        let future = async move {
-            let may_lock = client.capabilities().key_locking && client.support.key_locking();
-            if let Some(flagged) = script.flagged().filter(|_| may_lock) {
-                let reply = client.run(flagged, &flagged.evalsha_instead(&evalsha)).await;
-                match reply {
-                    Err(error) if client.support.lacks_key_locking(&error) => {}
-                    reply => return reply,
-                }
+        Call::of_script(self.clone(), script.clone(), evalsha, R::from_value)
+    }
+
+    async fn send_script(&self, script: &Script, evalsha: &Command) -> Result<Value> {
+        let may_lock = self.capabilities().key_locking && self.support.key_locking();
+        if let Some(flagged) = script.flagged().filter(|_| may_lock) {
+            let reply = self.run(flagged, &flagged.evalsha_instead(evalsha)).await;
+            match reply {
+                Err(error) if self.support.lacks_key_locking(&error) => {}
+                reply => return reply,
             }
-            client.run(&script, &evalsha).await
-        };
-        Call::from_future(Box::pin(future), R::from_value)
+        }
+        self.run(script, evalsha).await
     }
 
     async fn run(&self, script: &Script, evalsha: &Command) -> Result<Value> {

@@ -1,7 +1,10 @@
 //! How Rust values become arguments: bytes, as Redis takes them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -95,12 +98,52 @@ impl fmt::Debug for Arguments {
 }
 
 /// One argument of a command. Arguments are binary-safe; numbers are written in decimal.
+///
+/// | type | argument |
+/// |---|---|
+/// | text, bytes, [`Key`], [`Pattern`] | the bytes, as they are |
+/// | integers from `i8` to `u128` | decimal text |
+/// | `f64`, `f32` | the shortest decimal text that reads back as the same number, `inf`, `-inf` |
+/// | `bool` | `1` or `0` |
+/// | `char` | its UTF-8 |
+/// | `Uuid`, with the feature `uuid` | lower case, with hyphens |
+/// | `&T`, `Box<T>`, `Rc<T>`, `Arc<T>`, `Cow<T>` | as `T` |
+///
+/// Three types are left out on purpose:
+/// - `Option`: an absent argument would move all later ones by one place. Where an argument may be left out, give the
+///   option to [`Command::args_from`](super::Command::args_from), which takes it as a list of none or one.
+/// - `Duration`: its unit depends on the command. The typed commands and their options say which they take.
+/// - `u8`: byte strings such as `b"key"` would be taken for lists of numbers. Widen it: `u16::from(byte)`.
+///
+/// ```
+/// use edgecask::command::cmd;
+///
+/// let condition = Some("NX");
+/// let command = cmd("SET").arg("flag").arg(true).args_from(condition);
+/// assert_eq!(command.args().collect::<Vec<_>>(), [&b"flag"[..], b"1", b"NX"]);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an argument of a command",
+    note = "an `Option` goes to `Command::args_from`, a `u8` is widened by `u16::from`, and a `Duration` is given in the \
+            unit that the command takes"
+)]
 pub trait ToArg {
     /// Appends this argument.
     fn write_to(&self, args: &mut Arguments);
 }
 
-impl<T: ToArg + ?Sized> ToArg for &T {
+macro_rules! pointer_arg {
+    ($($pointer:ty),+) => {$(
+        impl<T: ToArg + ?Sized> ToArg for $pointer {
+            fn write_to(&self, args: &mut Arguments) {
+                (**self).write_to(args);
+            }
+        }
+    )+};
+}
+pointer_arg!(&T, Box<T>, Rc<T>, Arc<T>);
+
+impl<T: ToArg + ToOwned + ?Sized> ToArg for Cow<'_, T> {
     fn write_to(&self, args: &mut Arguments) {
         (**self).write_to(args);
     }
@@ -119,17 +162,11 @@ macro_rules! bytes_arg {
 bytes_arg! {
     str: |text| text.as_bytes(),
     String: |text| text.as_bytes(),
-        [u8]: |bytes| bytes,
+    [u8]: |bytes| bytes,
     Vec<u8>: |bytes| bytes,
     Bytes: |bytes| bytes,
     Key: |key| key.as_str().as_bytes(),
     Pattern: |pattern| pattern.as_str().as_bytes(),
-}
-
-impl ToArg for std::borrow::Cow<'_, str> {
-    fn write_to(&self, args: &mut Arguments) {
-        args.push_bytes(self.as_bytes());
-    }
 }
 
 impl<const N: usize> ToArg for [u8; N] {
@@ -147,11 +184,53 @@ macro_rules! display_arg {
         }
     )+};
 }
-display_arg!(i16, i32, i64, u16, u32, u64, usize, isize);
+display_arg!(i8, i16, i32, i64, i128, isize, u16, u32, u64, u128, usize, f32, f64, char);
 
-/// Written as Redis reads it: the shortest form that reads back as the same number, `inf` and `-inf`.
-impl ToArg for f64 {
+#[cfg(feature = "uuid")]
+display_arg!(uuid::Uuid);
+
+impl ToArg for bool {
     fn write_to(&self, args: &mut Arguments) {
-        args.push_display(self);
+        args.push_bytes(if *self { b"1" } else { b"0" });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_is_written_as_redis_reads_it() {
+        let mut arguments = Arguments::default();
+        let values: [&dyn ToArg; 12] = [
+            &i8::MIN,
+            &i128::MIN,
+            &u128::MAX,
+            &0.1_f32,
+            &f64::NEG_INFINITY,
+            &true,
+            &false,
+            &'ß',
+            &Arc::<str>::from("shared"),
+            &Rc::<[u8]>::from(&b"\xff"[..]),
+            &Box::<str>::from("boxed"),
+            &Cow::Borrowed(&b"bytes"[..]),
+        ];
+        values.iter().for_each(|value| value.write_to(&mut arguments));
+        let expected: [&[u8]; 12] = [
+            b"-128",
+            b"-170141183460469231731687303715884105728",
+            b"340282366920938463463374607431768211455",
+            b"0.1",
+            b"-inf",
+            b"1",
+            b"0",
+            "ß".as_bytes(),
+            b"shared",
+            b"\xff",
+            b"boxed",
+            b"bytes",
+        ];
+        assert_eq!(arguments.iter().collect::<Vec<_>>(), expected);
     }
 }

@@ -1,16 +1,34 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::Value;
+use super::{Value, double_text};
 use crate::{Error, ErrorKind, Result};
 
 /// A Rust type that a reply can become.
 ///
+/// | type | reply |
+/// |---|---|
+/// | integers | an integer, or its decimal text; what does not fit is an error |
+/// | `f64`, `f32` | a number, or its decimal text, as the nearest number; an integer has to be exact, and a finite number stays finite |
+/// | `bool` | a boolean, or 0 or 1 as an integer or as text |
+/// | `String`, `Box<str>`, `Arc<str>`, `Rc<str>`, `char` | UTF-8 text, or a number as decimal text |
+/// | [`Bytes`], `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>` | any string, or a number as decimal text |
+/// | `Option<T>` | nil, or what `T` reads |
+/// | `Vec<T>`, `VecDeque<T>`, sets, arrays `[T; N]`, tuples up to twelve | an array or a set; a map as the flat array that RESP2 has for it |
+/// | maps, [`Pairs`], `Vec<(K, V)>` | a map, a flat array, or an array of pairs |
+/// | `Uuid`, with the feature `uuid` | its text |
+/// | [`Json<T>`](Json) | JSON text |
+/// | [`Value`] | anything, as it came |
+/// | `()` | anything but nil |
+///
 /// The rules are strict: nil becomes `None` and nothing else, a number is parsed only where a number type asks for
-/// it, and no text is ever read as JSON unless [`Json`] asks for it.
+/// it, and no text is ever read as JSON unless [`Json`] asks for it. A type reads the same from RESP2, RESP3 and REST,
+/// [`Value`] excepted.
 ///
 /// ```
 /// use edgecask::{FromValue, Value};
@@ -27,6 +45,12 @@ pub trait FromValue: Sized {
     /// # Errors
     /// [`ErrorKind::Type`] if the reply is of another shape.
     fn from_value(value: Value) -> Result<Self>;
+
+    /// Converts a reply of many. Bytes and pairs have forms of their own for it.
+    #[doc(hidden)]
+    fn many_from_value(value: Value) -> Result<Vec<Self>> {
+        items(value)?.into_iter().map(Self::from_value).collect()
+    }
 }
 
 fn mismatch<T>(wanted: &'static str, got: &Value) -> Result<T> {
@@ -49,13 +73,18 @@ impl FromValue for () {
     }
 }
 
-/// The integers 0 and 1, as EXISTS-like commands answer.
+/// A boolean, or 0 or 1: EXISTS-like commands answer the integers, and a `bool` argument is stored as the text.
 impl FromValue for bool {
     fn from_value(value: Value) -> Result<Self> {
         match value {
+            Value::Boolean(yes) => Ok(yes),
             Value::Integer(0) => Ok(false),
             Value::Integer(1) => Ok(true),
-            other => mismatch("0 or 1", &other),
+            other => match other.as_bytes() {
+                Some(b"0") => Ok(false),
+                Some(b"1") => Ok(true),
+                _ => mismatch("0 or 1", &other),
+            },
         }
     }
 }
@@ -63,22 +92,21 @@ impl FromValue for bool {
 impl FromValue for Bytes {
     fn from_value(value: Value) -> Result<Self> {
         match value {
-            Value::Simple(bytes) | Value::Bulk(bytes) => Ok(bytes),
+            Value::Simple(bytes)
+            | Value::Bulk(bytes)
+            | Value::BigNumber(bytes)
+            | Value::Verbatim { text: bytes, .. } => Ok(bytes),
             Value::Integer(number) => Ok(number.to_string().into()),
+            Value::Boolean(yes) => Ok(Self::from_static(if yes { b"1" } else { b"0" })),
+            Value::Double(number) => Ok(double_text(number).into()),
             other => mismatch("bytes", &other),
         }
     }
 }
 
-impl FromValue for Vec<u8> {
-    fn from_value(value: Value) -> Result<Self> {
-        Bytes::from_value(value).map(Into::into)
-    }
-}
-
 impl FromValue for String {
     fn from_value(value: Value) -> Result<Self> {
-        Self::from_utf8(Vec::from_value(value)?).map_err(|_| {
+        Self::from_utf8(Bytes::from_value(value)?.into()).map_err(|_| {
             Error::new(
                 ErrorKind::Type,
                 "asked for text, the reply is not UTF-8: ask for Bytes instead",
@@ -87,43 +115,128 @@ impl FromValue for String {
     }
 }
 
-/// Numbers come as integer replies or as decimal text; what does not fit is an error, never rounded.
-macro_rules! from_number {
-    ($wanted:literal: $($number:ty),+) => {$(
+/// A text of one character.
+impl FromValue for char {
+    fn from_value(value: Value) -> Result<Self> {
+        let text = value.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let mut characters = text.unwrap_or_default().chars();
+        match (characters.next(), characters.next()) {
+            (Some(character), None) => Ok(character),
+            _ => mismatch("one character", &value),
+        }
+    }
+}
+
+macro_rules! from_owned {
+    ($($kind:ty: $owned:ty),+) => {$(
+        impl FromValue for $kind {
+            fn from_value(value: Value) -> Result<Self> {
+                <$owned>::from_value(value).map(Into::into)
+            }
+        }
+    )+};
+}
+from_owned!(
+    Box<str>: String,
+    Arc<str>: String,
+    Rc<str>: String,
+    Box<[u8]>: Vec<u8>,
+    Arc<[u8]>: Vec<u8>
+);
+
+/// Text in any of the forms that the `uuid` crate reads.
+#[cfg(feature = "uuid")]
+impl FromValue for uuid::Uuid {
+    fn from_value(value: Value) -> Result<Self> {
+        match value.as_bytes().map(Self::try_parse_ascii) {
+            Some(Ok(id)) => Ok(id),
+            _ => mismatch("a UUID", &value),
+        }
+    }
+}
+
+/// The decimal text of a reply.
+fn number_text(value: &Value) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()?).ok()
+}
+
+/// The integer that a double stands for exactly.
+fn whole(number: f64) -> Option<i128> {
+    // Beyond, one double stands for many integers, and its text does not say which.
+    const MOST: f64 = (1_u64 << 53) as f64;
+    (number.fract() == 0.0 && number.abs() <= MOST).then_some(number as i128)
+}
+
+/// Integers come as integer replies or as decimal text; what does not fit is an error, never rounded.
+macro_rules! integer_from_value {
+    ($number:ty) => {
+        fn from_value(value: Value) -> Result<Self> {
+            let parsed = match &value {
+                Value::Integer(number) => Self::try_from(*number).ok(),
+                Value::Boolean(yes) => Some(Self::from(*yes)),
+                Value::Double(number) => {
+                    whole(*number).and_then(|number| Self::try_from(number).ok())
+                }
+                text => number_text(text).and_then(|text| text.parse().ok()),
+            };
+            match parsed {
+                Some(number) => Ok(number),
+                None => mismatch(concat!("an integer that fits ", stringify!($number)), &value),
+            }
+        }
+    };
+}
+macro_rules! from_integer {
+    ($($number:ty),+) => {$(
+        impl FromValue for $number {
+            integer_from_value!($number);
+        }
+    )+};
+}
+from_integer!(i8, i16, i32, i64, i128, isize, u16, u32, u64, u128, usize);
+
+/// A single `u8` is a number; many are the bytes of a string.
+impl FromValue for u8 {
+    integer_from_value!(u8);
+
+    fn many_from_value(value: Value) -> Result<Vec<Self>> {
+        Bytes::from_value(value).map(Into::into)
+    }
+}
+
+/// Decimal text becomes the nearest number. An integer that the type cannot hold exactly is an error, and so is a finite
+/// number beyond its range.
+macro_rules! from_float {
+    ($($number:ty),+) => {$(
         impl FromValue for $number {
             fn from_value(value: Value) -> Result<Self> {
-                let parsed = match &value {
-                    Value::Integer(number) => number.to_string().parse().ok(),
-                    Value::Simple(text) | Value::Bulk(text) => {
-                        std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
+                fn exact(number: i128) -> Option<$number> {
+                    let nearest = number as $number;
+                    (nearest as i128 == number).then_some(nearest)
+                }
+                fn parse(text: &str) -> Option<$number> {
+                    if let Ok(number) = text.parse() {
+                        return exact(number);
                     }
-                    _ => None,
+                    let number: $number = text.parse().ok()?;
+                    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
+                    (number.is_finite() || !digits).then_some(number)
+                }
+                let number = match &value {
+                    Value::Integer(number) => exact((*number).into()),
+                    Value::Boolean(yes) => Some((*yes).into()),
+                    Value::Double(number) => parse(&double_text(*number)),
+                    text => number_text(text).and_then(parse),
                 };
-                match parsed {
+                match number {
                     Some(number) => Ok(number),
-                    None => mismatch(concat!($wanted, " that fits ", stringify!($number)), &value),
+                    None => mismatch(concat!("a number that fits ", stringify!($number)), &value),
                 }
             }
         }
     )+};
 }
-from_number!("an integer": i16, i32, u16, u32, u64, usize, i128, u128);
-from_number!("a number": f64);
-
-impl FromValue for i64 {
-    fn from_value(value: Value) -> Result<Self> {
-        match &value {
-            Value::Integer(number) => Ok(*number),
-            Value::Simple(text) | Value::Bulk(text) => {
-                match std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()) {
-                    Some(number) => Ok(number),
-                    None => mismatch("an integer that fits i64", &value),
-                }
-            }
-            _ => mismatch("an integer that fits i64", &value),
-        }
-    }
-}
+from_float!(f32, f64);
 
 impl<T: FromValue> FromValue for Option<T> {
     fn from_value(value: Value) -> Result<Self> {
@@ -134,28 +247,47 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-fn items<T: FromValue, C: FromIterator<T>>(value: Value) -> Result<C> {
+/// The items of an array, of a set, or of a map as RESP2 would send it.
+fn items(value: Value) -> Result<Vec<Value>> {
     match value {
-        Value::Array(items) => items.into_iter().map(T::from_value).collect(),
+        Value::Array(items) | Value::Set(items) | Value::Push(items) => Ok(items),
+        Value::Map(pairs) => Ok(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect()),
         other => mismatch("an array", &other),
     }
 }
 
 impl<T: FromValue> FromValue for Vec<T> {
     fn from_value(value: Value) -> Result<Self> {
-        items(value)
+        T::many_from_value(value)
+    }
+}
+
+impl<T: FromValue> FromValue for VecDeque<T> {
+    fn from_value(value: Value) -> Result<Self> {
+        T::many_from_value(value).map(Into::into)
+    }
+}
+
+/// As many items as the array has.
+impl<T: FromValue, const N: usize> FromValue for [T; N] {
+    fn from_value(value: Value) -> Result<Self> {
+        let items = T::many_from_value(value)?;
+        items.try_into().map_err(|items: Vec<T>| {
+            let got = items.len();
+            Error::new(ErrorKind::Type, format!("asked for {N} items, the reply has {got}"))
+        })
     }
 }
 
 impl<T: FromValue + Eq + Hash, S: BuildHasher + Default> FromValue for HashSet<T, S> {
     fn from_value(value: Value) -> Result<Self> {
-        items(value)
+        Ok(T::many_from_value(value)?.into_iter().collect())
     }
 }
 
 impl<T: FromValue + Ord> FromValue for BTreeSet<T> {
     fn from_value(value: Value) -> Result<Self> {
-        items(value)
+        Ok(T::many_from_value(value)?.into_iter().collect())
     }
 }
 
@@ -166,25 +298,7 @@ pub struct Pairs<K, V>(pub Vec<(K, V)>);
 
 impl<K: FromValue, V: FromValue> FromValue for Pairs<K, V> {
     fn from_value(value: Value) -> Result<Self> {
-        fn convert<K: FromValue, V: FromValue>((key, value): (Value, Value)) -> Result<(K, V)> {
-            Ok((K::from_value(key)?, V::from_value(value)?))
-        }
-        let pairs = match value {
-            Value::Map(pairs) => pairs.into_iter().map(convert).collect::<Result<_>>()?,
-            Value::Array(items) if matches!(items.first(), Some(Value::Array(_))) => {
-                items.into_iter().map(<(K, V)>::from_value).collect::<Result<_>>()?
-            }
-            Value::Array(items) if items.len() % 2 == 0 => {
-                let mut items = items.into_iter();
-                let mut pairs = Vec::with_capacity(items.len() / 2);
-                while let (Some(key), Some(value)) = (items.next(), items.next()) {
-                    pairs.push(convert((key, value))?);
-                }
-                pairs
-            }
-            other => return mismatch("pairs", &other),
-        };
-        Ok(Self(pairs))
+        pairs(value).map(Self)
     }
 }
 
@@ -202,25 +316,68 @@ impl<K: FromValue + Ord, V: FromValue> FromValue for BTreeMap<K, V> {
     }
 }
 
-macro_rules! from_tuple {
+fn pairs<K: FromValue, V: FromValue>(value: Value) -> Result<Vec<(K, V)>> {
+    let convert = |(key, value)| Ok((K::from_value(key)?, V::from_value(value)?));
+    match value {
+        Value::Map(pairs) => pairs.into_iter().map(convert).collect(),
+        Value::Array(items) if matches!(items.first(), Some(Value::Array(_))) => {
+            items.into_iter().map(FromValue::from_value).collect()
+        }
+        Value::Array(items) if items.len() % 2 == 0 => {
+            let mut items = items.into_iter();
+            let mut pairs = Vec::with_capacity(items.len() / 2);
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                pairs.push(convert((key, value))?);
+            }
+            Ok(pairs)
+        }
+        other => mismatch("pairs", &other),
+    }
+}
+
+macro_rules! tuple_from_value {
     ($count:literal: $($item:ident)+) => {
-        impl<$($item: FromValue),+> FromValue for ($($item,)+) {
-            fn from_value(value: Value) -> Result<Self> {
-                match value {
-                    Value::Array(items) if items.len() == $count => {
-                        let mut items = items.into_iter();
-                        Ok(($($item::from_value(items.next().unwrap_or_default())?,)+))
-                    }
-                    other => mismatch(concat!("an array of ", $count), &other),
+        fn from_value(value: Value) -> Result<Self> {
+            match value {
+                Value::Array(items) if items.len() == $count => {
+                    let mut items = items.into_iter();
+                    Ok(($($item::from_value(items.next().unwrap_or_default())?,)+))
                 }
+                other => mismatch(concat!("an array of ", $count), &other),
             }
         }
     };
 }
-from_tuple!(2: A B);
-from_tuple!(3: A B C);
-from_tuple!(4: A B C D);
-from_tuple!(5: A B C D E);
+
+/// Many pairs come as a flat array, as an array of pairs or as a map.
+impl<A: FromValue, B: FromValue> FromValue for (A, B) {
+    tuple_from_value!(2: A B);
+
+    fn many_from_value(value: Value) -> Result<Vec<Self>> {
+        pairs(value)
+    }
+}
+
+macro_rules! from_tuple {
+    ($($count:literal: $($item:ident)+;)+) => {$(
+        impl<$($item: FromValue),+> FromValue for ($($item,)+) {
+            tuple_from_value!($count: $($item)+);
+        }
+    )+};
+}
+from_tuple! {
+    1: A;
+    3: A B C;
+    4: A B C D;
+    5: A B C D E;
+    6: A B C D E F;
+    7: A B C D E F G;
+    8: A B C D E F G H;
+    9: A B C D E F G H I;
+    10: A B C D E F G H I J;
+    11: A B C D E F G H I J K;
+    12: A B C D E F G H I J K L;
+}
 
 /// A value stored as JSON text: asks for parsing where nothing else does.
 ///
@@ -277,6 +434,90 @@ mod tests {
             assert_eq!(pairs, [("a".to_owned(), 1.5)]);
         }
         assert!(Pairs::<String, String>::from_value(Value::Array(vec![Value::Nil])).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn every_type_reads_the_same_from_both_protocols() -> Result<()> {
+        fn same<T: FromValue + PartialEq + std::fmt::Debug>(value: Value, expected: &T) {
+            let resp2 = T::from_value(value.clone().into_resp2());
+            assert_eq!(resp2.as_ref().ok(), Some(expected), "RESP2: {resp2:?}");
+            let resp3 = T::from_value(value);
+            assert_eq!(resp3.as_ref().ok(), Some(expected), "RESP3: {resp3:?}");
+        }
+        let texts = |items: &[&'static str]| items.iter().map(|item| Value::bulk(*item)).collect();
+        same(Value::Double(0.1), &0.1_f64);
+        same(Value::Double(0.1), &0.1_f32);
+        same(Value::Double(f64::NEG_INFINITY), &f64::NEG_INFINITY);
+        same(Value::Double(3.0), &3_u8);
+        same(Value::Double(-0.5), &"-0.5".to_owned());
+        same(Value::Boolean(true), &true);
+        same(Value::Boolean(true), &1_i64);
+        same(Value::BigNumber("18446744073709551616".into()), &(1_u128 << 64));
+        same(Value::Verbatim { format: *b"txt", text: "a".into() }, &"a".to_owned());
+        same(Value::Verbatim { format: *b"txt", text: "a".into() }, &'a');
+        same(Value::Set(texts(&["a", "b"])), &["a".to_owned(), "b".to_owned()]);
+        same(Value::Set(texts(&["b", "a"])), &BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+        same(Value::Push(texts(&["invalidate"])), &VecDeque::from(["invalidate".to_owned()]));
+        let map = || Value::Map(vec![(Value::bulk("a"), Value::Double(1.5))]);
+        same(map(), &vec![("a".to_owned(), 1.5)]);
+        same(map(), &BTreeMap::from([("a".to_owned(), 1.5)]));
+        same(map(), &HashMap::<_, _>::from([("a".to_owned(), 1.5)]));
+        same(map(), &vec!["a".to_owned(), "1.5".to_owned()]);
+        same(
+            Value::Array(vec![map(), Value::Nil]),
+            &(Some(Pairs(vec![('a', 1.5_f32)])), None::<u8>),
+        );
+        Ok(())
+    }
+
+    #[cfg(feature = "uuid")]
+    #[test]
+    fn a_uuid_is_read_from_its_text() -> Result<()> {
+        let id = uuid::Uuid::from_u128(7);
+        assert_eq!(uuid::Uuid::from_value(Value::bulk(id.to_string()))?, id);
+        assert!(uuid::Uuid::from_value(Value::bulk("seven")).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_rounded_or_guessed() {
+        fn refused<T: FromValue>(values: impl IntoIterator<Item = Value>) {
+            for value in values {
+                let text = format!("{value:?}");
+                assert!(T::from_value(value).is_err(), "{text} as {}", std::any::type_name::<T>());
+            }
+        }
+        refused::<i64>([Value::Double(0.5), Value::Double(1e300), Value::Double(f64::NAN)]);
+        refused::<i128>([Value::Double(1e18)]);
+        refused::<u8>([Value::Integer(256), Value::bulk("-1"), Value::bulk("1.0")]);
+        refused::<f64>([
+            Value::Integer(i64::MAX),
+            Value::bulk("9007199254740993"),
+            Value::bulk("1e999"),
+        ]);
+        refused::<f32>([Value::Integer(16_777_217), Value::bulk("1e39"), Value::Double(1e39)]);
+        refused::<bool>([Value::bulk("true"), Value::OK, Value::Integer(2), Value::Double(1.0)]);
+        refused::<char>([
+            Value::bulk(""),
+            Value::bulk("ab"),
+            Value::bulk(&b"\xff"[..]),
+            Value::Nil,
+        ]);
+        refused::<[u8; 2]>([Value::bulk("abc")]);
+        refused::<Vec<u8>>([Value::Array(vec![Value::Integer(1)])]);
+        refused::<(u8,)>([Value::Array(vec![])]);
+    }
+
+    #[test]
+    fn bytes_are_one_string_and_a_byte_is_a_number() -> Result<()> {
+        assert_eq!(Vec::<u8>::from_value(Value::bulk("7"))?, b"7");
+        assert_eq!(<[u8; 1]>::from_value(Value::bulk("7"))?, *b"7");
+        assert_eq!(u8::from_value(Value::bulk("7"))?, 7);
+        assert_eq!(Arc::<[u8]>::from_value(Value::bulk(&b"\xff"[..]))?[..], *b"\xff");
+        assert_eq!(&*Rc::<str>::from_value(Value::bulk("text"))?, "text");
+        assert_eq!(f64::from_value(Value::bulk("inf"))?, f64::INFINITY);
+        assert!(f64::from_value(Value::Double(f64::NAN))?.is_nan());
         Ok(())
     }
 

@@ -10,8 +10,11 @@ pub use from_value::{FromValue, Json, Pairs};
 
 /// A reply of Redis. Strings are bytes: nothing is parsed until the caller's type asks for it.
 ///
+/// The types after [`Value::Array`] exist in RESP3 only. RESP2 and the REST API send [`Value::into_resp2`] of them.
+/// [`FromValue`] reads both forms as the same Rust value, so code that asks for Rust types need not know the protocol.
+///
 /// `Debug` shows the shape and the lengths, not the content, so that a log line leaks no value.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Value {
     /// Absent: a nil bulk string or array. Never confused with a stored `"null"`.
@@ -25,8 +28,25 @@ pub enum Value {
     Bulk(Bytes),
     /// An array, possibly nested.
     Array(Vec<Value>),
-    /// A map, where the server sends one instead of a flat array.
+    /// A map, where the server sends one instead of a flat array. The order is the server's.
     Map(Vec<(Value, Value)>),
+    /// A set, where the server sends one instead of an array. The order is the server's.
+    Set(Vec<Value>),
+    /// A floating-point number, where the server sends one instead of its decimal text.
+    Double(f64),
+    /// A boolean, where the server sends one instead of the integer 0 or 1.
+    Boolean(bool),
+    /// The decimal text of an integer that does not fit [`Value::Integer`].
+    BigNumber(Bytes),
+    /// Text with its format: `txt` for plain text, `mkd` for Markdown.
+    Verbatim {
+        /// The format's three letters.
+        format: [u8; 3],
+        /// The text.
+        text: Bytes,
+    },
+    /// A message that answers no command, such as an invalidation. The first item names its kind.
+    Push(Vec<Value>),
 }
 
 impl Value {
@@ -38,11 +58,40 @@ impl Value {
         Self::Bulk(bytes.into())
     }
 
-    /// The bytes of a status or bulk string.
+    /// The bytes of a status, a bulk string, a big number or a verbatim text.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Simple(bytes) | Self::Bulk(bytes) => Some(bytes),
+            Self::Simple(bytes)
+            | Self::Bulk(bytes)
+            | Self::BigNumber(bytes)
+            | Self::Verbatim { text: bytes, .. } => Some(bytes),
             _ => None,
+        }
+    }
+
+    /// The same reply in the types that RESP2 has. A map becomes a flat array, a set and a push an array, a boolean 0 or
+    /// 1, and a double, a big number and a verbatim text a bulk string.
+    ///
+    /// ```
+    /// use edgecask::Value;
+    ///
+    /// let map = Value::Map(vec![(Value::bulk("score"), Value::Double(1.5))]);
+    /// assert_eq!(map.into_resp2(), Value::Array(vec![Value::bulk("score"), Value::bulk("1.5")]));
+    /// ```
+    #[must_use]
+    pub fn into_resp2(self) -> Self {
+        match self {
+            Self::Array(items) | Self::Set(items) | Self::Push(items) => {
+                Self::Array(items.into_iter().map(Self::into_resp2).collect())
+            }
+            Self::Map(pairs) => {
+                let items = pairs.into_iter().flat_map(|(key, value)| [key, value]);
+                Self::Array(items.map(Self::into_resp2).collect())
+            }
+            Self::Double(number) => Self::bulk(double_text(number)),
+            Self::Boolean(yes) => Self::Integer(yes.into()),
+            Self::BigNumber(text) | Self::Verbatim { text, .. } => Self::Bulk(text),
+            Self::Nil | Self::Integer(_) | Self::Simple(_) | Self::Bulk(_) => self,
         }
     }
 
@@ -59,6 +108,12 @@ impl Value {
             Self::Bulk(_) => "a string",
             Self::Array(_) => "an array",
             Self::Map(_) => "a map",
+            Self::Set(_) => "a set",
+            Self::Double(_) => "a double",
+            Self::Boolean(_) => "a boolean",
+            Self::BigNumber(_) => "a big number",
+            Self::Verbatim { .. } => "a verbatim text",
+            Self::Push(_) => "a push",
         }
     }
 }
@@ -71,9 +126,23 @@ impl fmt::Debug for Value {
             Self::Simple(status) => write!(f, "Simple({})", String::from_utf8_lossy(status)),
             Self::Bulk(bytes) => write!(f, "Bulk({} bytes)", bytes.len()),
             Self::Array(items) => f.debug_list().entries(items).finish(),
+            Self::Set(items) => f.debug_set().entries(items).finish(),
+            Self::Double(_) => f.write_str("Double"),
+            Self::Boolean(_) => f.write_str("Boolean"),
+            Self::BigNumber(_) => f.write_str("BigNumber"),
+            Self::Verbatim { text, .. } => write!(f, "Verbatim({} bytes)", text.len()),
+            Self::Push(items) => {
+                f.write_str("Push")?;
+                f.debug_list().entries(items).finish()
+            }
             Self::Map(pairs) => f.debug_map().entries(pairs.iter().map(|(k, v)| (k, v))).finish(),
         }
     }
+}
+
+/// The shortest decimal text that reads back as the same number, with Redis's names for what is not finite.
+fn double_text(number: f64) -> String {
+    if number.is_nan() { "nan".to_owned() } else { number.to_string() }
 }
 
 impl From<i64> for Value {

@@ -27,7 +27,8 @@ pub(super) fn value_from(value: redis::Value) -> Result<Value> {
         redis::Value::BulkString(bytes) => Value::bulk(bytes),
         redis::Value::SimpleString(status) => Value::Simple(status.into()),
         redis::Value::Okay => Value::OK,
-        redis::Value::Array(items) | redis::Value::Set(items) => Value::Array(list(items)?),
+        redis::Value::Array(items) => Value::Array(list(items)?),
+        redis::Value::Set(items) => Value::Set(list(items)?),
         redis::Value::Map(pairs) => Value::Map(
             pairs
                 .into_iter()
@@ -35,11 +36,18 @@ pub(super) fn value_from(value: redis::Value) -> Result<Value> {
                 .collect::<Result<_>>()?,
         ),
         redis::Value::Attribute { data, .. } => value_from(*data)?,
-        redis::Value::Double(number) => Value::bulk(number.to_string()),
-        redis::Value::Boolean(yes) => yes.into(),
-        redis::Value::VerbatimString { text, .. } => Value::bulk(text),
-        redis::Value::BigNumber(digits) => Value::bulk(Bytes::from(digits)),
-        redis::Value::Push { data, .. } => Value::Array(list(data)?),
+        redis::Value::Double(number) => Value::Double(number),
+        redis::Value::Boolean(yes) => Value::Boolean(yes),
+        redis::Value::VerbatimString { format, text } => {
+            let format = format.to_string().into_bytes().try_into().unwrap_or(*b"txt");
+            Value::Verbatim { format, text: text.into() }
+        }
+        redis::Value::BigNumber(digits) => Value::BigNumber(digits.into()),
+        redis::Value::Push { kind, data } => {
+            let mut items = list(data)?;
+            items.insert(0, Value::bulk(kind.to_string()));
+            Value::Push(items)
+        }
         redis::Value::ServerError(error) => {
             return Err(server_error(error.code(), error.details()));
         }

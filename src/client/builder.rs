@@ -1,0 +1,548 @@
+//! From a URL to a client, with its layers in the right order.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Client;
+use crate::layer::{
+    AutoPipeline, CircuitBreaker, Deadline, Fallback, KeyPrefix, Layer, Observe, RequestBudget,
+    Retry,
+};
+use crate::transport::{Backend, Transport};
+use crate::{Error, ErrorKind, Result};
+
+/// Makes a [`Client`] from a URL or a transport, and puts its layers in the right order, in whatever order they are
+/// named.
+///
+/// ```
+/// use edgecask::{Client, layer::{CircuitBreaker, Retry}};
+/// use std::time::Duration;
+///
+/// let client = Client::builder()
+///     .url("memory:")
+///     .retry(Retry::new())
+///     .circuit_breaker(CircuitBreaker::new())
+///     .deadline(Duration::from_secs(30))
+///     .key_prefix("staging:")
+///     .build()?;
+/// # Ok::<(), edgecask::Error>(())
+/// ```
+///
+/// # The order
+///
+/// A command passes the layers from the top of this table to its bottom; its reply comes back the other way.
+///
+/// | slot | default | why there |
+/// |---|---|---|
+/// | [`layer`](Self::layer) | none | a layer of one's own sees each call as it was made |
+/// | [`observe`](Self::observe) | none | counts each call once, with its retries |
+/// | [`key_prefix`](Self::key_prefix) | none | all that follow see the keys that are sent |
+/// | [`total_deadline`](Self::total_deadline) | none | limits the call with its retries and waits |
+/// | [`fallback`](Self::fallback) | none | takes over after the last attempt |
+/// | [`retry`](Self::retry) | none | sends single commands again, not the batches that they shared |
+/// | [`auto_pipeline`](Self::auto_pipeline) | none | a batch counts as one round trip for all that follow |
+/// | [`circuit_breaker`](Self::circuit_breaker) | none | sees each attempt, and that it took too long |
+/// | [`deadline`](Self::deadline) | 5 s; none for the embedded engine | limits each attempt |
+/// | [`request_budget`](Self::request_budget) | none | counts what is really sent |
+/// | [`transport_layer`](Self::transport_layer) | none | a layer of one's own sees each round trip |
+///
+/// `Debug` shows neither the URL nor the token.
+#[must_use = "a builder makes nothing until it is built"]
+#[derive(Default)]
+pub struct ClientBuilder {
+    url: Option<String>,
+    token: Option<String>,
+    allow_http: bool,
+    transport: Option<Arc<dyn Transport>>,
+    transport_layers: Vec<OwnLayer>,
+    request_budget: Option<RequestBudget>,
+    /// `None`: nothing was said.
+    deadline: Option<Option<Duration>>,
+    circuit_breaker: Option<CircuitBreaker>,
+    auto_pipeline: Option<AutoPipeline>,
+    retry: Option<Retry>,
+    fallback: Option<Fallback>,
+    total_deadline: Option<Duration>,
+    key_prefix: Option<KeyPrefix>,
+    observe: Option<Observe>,
+    layers: Vec<OwnLayer>,
+}
+
+/// A layer of the user's own that waits to be wrapped around what is inside of it.
+type OwnLayer = Box<dyn FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send>;
+
+fn own(layer: impl Layer + Send + 'static) -> OwnLayer {
+    Box::new(|inner| layer.wrap(inner))
+}
+
+impl ClientBuilder {
+    /// Where commands go; see [`Client::open`] for the forms of a URL.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// The token of a REST URL, or the password of a `redis://` URL, where the URL does not hold it.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Lets the token travel unencrypted, by an `http://` URL to a host other than this one. Default: `false`.
+    pub fn allow_http(mut self, allow: bool) -> Self {
+        self.allow_http = allow;
+        self
+    }
+
+    /// A transport that is made already, instead of a URL: one with further settings, or a transport of one's own.
+    ///
+    /// ```
+    /// use edgecask::{Client, transport::memory::MemoryTransport};
+    ///
+    /// let client = Client::builder().transport(MemoryTransport::new()).build()?;
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// How long each round trip may take, or `None` for no limit. Default: 5 seconds, and no limit for the embedded
+    /// engine. A command that waits for data, such as BLPOP, may take as much longer as it was told to wait.
+    pub fn deadline(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.deadline = Some(limit.into());
+        self
+    }
+
+    /// How long a whole call may take, with its retries and the waits between them. Default: no limit, which leaves as
+    /// many deadlines as there are attempts.
+    pub fn total_deadline(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.total_deadline = limit.into();
+        self
+    }
+
+    /// Sends again what failed, where that is safe.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Stops asking a server that does not answer.
+    pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
+        self.circuit_breaker = Some(breaker);
+        self
+    }
+
+    /// Lets commands of the same moment share a round trip.
+    pub fn auto_pipeline(mut self, settings: AutoPipeline) -> Self {
+        self.auto_pipeline = Some(settings);
+        self
+    }
+
+    /// Asks another transport while this one is away.
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = Some(fallback);
+        self
+    }
+
+    /// Puts this before every key; see [`KeyPrefix`].
+    pub fn key_prefix(mut self, prefix: impl Into<Bytes>) -> Self {
+        self.key_prefix = Some(KeyPrefix::new(prefix));
+        self
+    }
+
+    /// Keeps a Worker's limits on subrequests and connections.
+    pub fn request_budget(mut self, budget: RequestBudget) -> Self {
+        self.request_budget = Some(budget);
+        self
+    }
+
+    /// Shows calls to `tracing`, and to a function that counts.
+    pub fn observe(mut self, observe: Observe) -> Self {
+        self.observe = Some(observe);
+        self
+    }
+
+    /// Adds a layer of one's own around all others. The one that is added last sees a command first.
+    pub fn layer(mut self, layer: impl Layer + Send + 'static) -> Self {
+        self.layers.push(own(layer));
+        self
+    }
+
+    /// Adds a layer of one's own next to the transport, where it sees each round trip. The one that is added last sees
+    /// a command first.
+    pub fn transport_layer(mut self, layer: impl Layer + Send + 'static) -> Self {
+        self.transport_layers.push(own(layer));
+        self
+    }
+
+    /// The client. Nothing is sent, and nothing connected to, until the first command.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], which says what to do, if there is neither a URL nor a transport, or both; if the URL cannot
+    /// be used, its token is missing or given twice, or this build is without the feature that it needs.
+    pub fn build(self) -> Result<Client> {
+        let transport = match (self.transport, self.url, self.token) {
+            (Some(transport), None, None) => transport,
+            (None, Some(url), token) => open(url.trim(), token, self.allow_http)?,
+            (Some(_), None, Some(_)) => {
+                return wrong("a token is given beside a transport: give it to the transport");
+            }
+            (Some(_), Some(_), _) => {
+                return wrong("both a URL and a transport are given: take one of them away");
+            }
+            (None, None, _) => return wrong("there is no URL: call url(…), or transport(…)"),
+        };
+        let default = match transport.capabilities().backend {
+            Backend::InMemory => None,
+            Backend::Redis => Some(Deadline::default()),
+        };
+        let deadline = match self.deadline {
+            None => default,
+            Some(limit) => limit.map(Deadline::new),
+        };
+        let transport = wrap_own(transport, self.transport_layers);
+        let transport = wrap(transport, self.request_budget);
+        let transport = wrap(transport, deadline);
+        let transport = wrap(transport, self.circuit_breaker);
+        let transport = wrap(transport, self.auto_pipeline);
+        let transport = wrap(transport, self.retry);
+        let transport = wrap(transport, self.fallback);
+        let transport = wrap(transport, self.total_deadline.map(Deadline::new));
+        let transport = wrap(transport, self.key_prefix);
+        let transport = wrap(transport, self.observe);
+        let transport = wrap_own(transport, self.layers);
+        Ok(Client { transport, support: Arc::default() })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("transport", &self.transport)
+            .field("request_budget", &self.request_budget)
+            .field("deadline", &self.deadline)
+            .field("circuit_breaker", &self.circuit_breaker)
+            .field("auto_pipeline", &self.auto_pipeline)
+            .field("retry", &self.retry)
+            .field("fallback", &self.fallback)
+            .field("total_deadline", &self.total_deadline)
+            .field("key_prefix", &self.key_prefix)
+            .field("observe", &self.observe)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client of what this URL names, with the default [`Deadline`] where that is remote.
+    ///
+    /// | URL | reaches | feature |
+    /// |---|---|---|
+    /// | `https://:token@host` | the REST API | `rest` |
+    /// | `redis://[user[:password]@]host[:port][/database]` | a Redis by TCP | `tcp`, on native targets |
+    /// | `rediss://…` | the same, by TLS | `tcp`, on native targets |
+    /// | `memory:` | a new, empty embedded engine | `memory` |
+    ///
+    /// In a REST URL, what is not a letter or digit of a token is written in percent encoding, as in every URL; a token
+    /// beside the URL ([`ClientBuilder::token`]) is written as it is. `http://` is for this host only, unless
+    /// [`ClientBuilder::allow_http`] says otherwise.
+    ///
+    /// ```
+    /// use edgecask::{Client, prelude::*};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::open("memory:")?;
+    /// client.set("greeting", "hello").await?;
+    /// # #[cfg(feature = "rest")] {
+    /// let rest = Client::open("https://:token@example.upstash.io")?;
+    /// let same = Client::builder().url("https://example.upstash.io").token("token").build()?;
+    /// # }
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`ClientBuilder::build`].
+    pub fn open(url: &str) -> Result<Self> {
+        Self::builder().url(url).build()
+    }
+
+    /// A builder of a client, for what a URL does not say.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+}
+
+fn wrap(inner: Arc<dyn Transport>, layer: Option<impl Layer>) -> Arc<dyn Transport> {
+    match layer {
+        Some(layer) => layer.wrap(inner),
+        None => inner,
+    }
+}
+
+fn wrap_own(inner: Arc<dyn Transport>, layers: Vec<OwnLayer>) -> Arc<dyn Transport> {
+    layers.into_iter().fold(inner, |inner, wrap| wrap(inner))
+}
+
+fn wrong<T>(message: &'static str) -> Result<T> {
+    Err(Error::new(ErrorKind::Config, message))
+}
+
+/// The transport of a URL. No message repeats the URL, because it may hold the token.
+fn open(url: &str, token: Option<String>, allow_http: bool) -> Result<Arc<dyn Transport>> {
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return wrong("the URL does not begin with https://, redis://, rediss:// or memory:");
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "https" | "http" => rest_transport(url, token, allow_http),
+        "redis" | "rediss" => tcp_transport(url, token),
+        "memory" if !rest.trim_matches('/').is_empty() => {
+            wrong("the embedded engine has no address: the URL is memory: and nothing more")
+        }
+        "memory" if token.is_some() => {
+            wrong("the embedded engine takes no token: take the token away")
+        }
+        "memory" => memory_transport(),
+        _ => wrong("the URL does not begin with https://, redis://, rediss:// or memory:"),
+    }
+}
+
+/// A URL without the user name and password that it holds, and what those are, still in percent encoding.
+#[cfg(any(feature = "rest", all(feature = "tcp", not(target_arch = "wasm32"))))]
+fn without_credentials(url: &str) -> (String, Option<(&str, &str)>) {
+    let Some((scheme, rest)) = url.split_once("://") else { return (url.to_owned(), None) };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        None => (url.to_owned(), None),
+        Some((credentials, host)) => {
+            let credentials = credentials.split_once(':').unwrap_or((credentials, ""));
+            (format!("{scheme}://{host}{path}"), Some(credentials))
+        }
+    }
+}
+
+#[cfg(feature = "rest")]
+fn rest_transport(
+    url: &str,
+    token: Option<String>,
+    allow_http: bool,
+) -> Result<Arc<dyn Transport>> {
+    use crate::transport::rest::{RestOptions, RestTransport};
+    let (base, credentials) = without_credentials(url);
+    let token = match (credentials, token) {
+        (None, Some(token)) => token,
+        (Some(_), Some(_)) => {
+            return wrong("the URL holds a token, and another is given: take one of them away");
+        }
+        (None, None) => {
+            return wrong(
+                "the REST URL is without a token: call token(…), or write https://:token@host",
+            );
+        }
+        (Some((_, token)), None) if !token.is_empty() => {
+            match percent_encoding::percent_decode_str(token).decode_utf8() {
+                Ok(token) => token.into_owned(),
+                Err(_) => return wrong("the token in the URL is not UTF-8 in percent encoding"),
+            }
+        }
+        (Some(_), None) => {
+            return wrong("the token stands after a colon in the URL: https://:token@host");
+        }
+    };
+    let options = RestOptions::new(base, token).allow_http(allow_http);
+    Ok(Arc::new(RestTransport::new(options)?))
+}
+
+#[cfg(not(feature = "rest"))]
+fn rest_transport(_: &str, _: Option<String>, _: bool) -> Result<Arc<dyn Transport>> {
+    wrong("the URL is one of the REST API, and this build is without the feature rest: turn it on")
+}
+
+#[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
+fn tcp_transport(url: &str, token: Option<String>) -> Result<Arc<dyn Transport>> {
+    use crate::transport::tcp::{TcpOptions, TcpTransport};
+    let mut options = TcpOptions::new(url);
+    if let Some(password) = token {
+        if without_credentials(url).1.is_some_and(|(_, password)| !password.is_empty()) {
+            return wrong("the URL holds a password, and a token is given: take one of them away");
+        }
+        options = options.password(password);
+    }
+    Ok(Arc::new(TcpTransport::new(options)?))
+}
+
+#[cfg(not(all(feature = "tcp", not(target_arch = "wasm32"))))]
+fn tcp_transport(_: &str, _: Option<String>) -> Result<Arc<dyn Transport>> {
+    wrong(
+        "the URL is a redis:// URL, and this build does not speak TCP: turn on the feature tcp on a native target, or \
+         give the https:// URL of a REST API",
+    )
+}
+
+#[cfg(feature = "memory")]
+fn memory_transport() -> Result<Arc<dyn Transport>> {
+    Ok(Arc::new(crate::transport::memory::MemoryTransport::new()))
+}
+
+#[cfg(not(feature = "memory"))]
+fn memory_transport() -> Result<Arc<dyn Transport>> {
+    wrong("the URL is memory:, and this build is without the feature memory: turn it on")
+}
+
+#[cfg(all(test, feature = "memory", feature = "rest"))]
+mod tests {
+    use super::*;
+
+    fn error_of(builder: ClientBuilder) -> String {
+        let shown = format!("{builder:?}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+        match builder.build() {
+            Ok(client) => format!("{client:?}"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Config);
+                format!("{error} {error:?}")
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_what_to_do() {
+        let url = |url: &str| Client::builder().url(url);
+        let cases = [
+            (Client::builder(), "call url(…), or transport(…)"),
+            (url("memory:").transport(engine()), "take one of them away"),
+            (Client::builder().transport(engine()).token("s3cret"), "give it to the transport"),
+            (url("https://h"), "call token(…), or write https://:token@host"),
+            (url("https://s3cret@h"), "after a colon"),
+            (url("https://:s3cret@h").token("s3cret"), "take one of them away"),
+            (url("https://:s3cret%ff@h"), "not UTF-8"),
+            (url("https://h?token=s3cret").token("s3cret"), "holds a query"),
+            (url("http://:s3cret@h"), "use https://"),
+            (url("memory:s3cret"), "memory: and nothing more"),
+            (url("memory:").token("s3cret"), "takes no token"),
+            (url("ftp://:s3cret@h"), "https://, redis://, rediss:// or memory:"),
+            (url(""), "https://, redis://, rediss:// or memory:"),
+            #[cfg(not(feature = "tcp"))]
+            (url("redis://:s3cret@h"), "turn on the feature tcp"),
+            #[cfg(feature = "tcp")]
+            (url("redis://:s3cret@h").token("s3cret"), "take one of them away"),
+            #[cfg(feature = "tcp")]
+            (url("redis://:s3cret@h:port"), "redis://[user[:password]@]host"),
+        ];
+        for (builder, expected) in cases {
+            let error = error_of(builder);
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_opened_shows_no_secret() {
+        let url = |url: &str| Client::builder().url(url);
+        let builders = [
+            url("memory:"),
+            url("MEMORY://"),
+            url(" https://:s3cret%3A@h/path "),
+            url("HTTPS://default:s3cret@h"),
+            url("https://h").token("s3cret"),
+            url("http://:s3cret@127.0.0.1:1"),
+            url("http://h").token("s3cret").allow_http(true),
+            #[cfg(feature = "tcp")]
+            url("rediss://:s3cret@h:1/0"),
+            #[cfg(feature = "tcp")]
+            url("redis://h").token("s3cret"),
+        ];
+        for builder in builders {
+            let shown = error_of(builder);
+            assert!(shown.starts_with("Client") && !shown.contains("s3cret"), "{shown}");
+        }
+    }
+
+    fn engine() -> crate::transport::memory::MemoryTransport {
+        crate::transport::memory::MemoryTransport::new()
+    }
+
+    /// A layer that shows its name.
+    #[derive(Debug, Clone, Copy)]
+    struct Own(&'static str);
+
+    impl Layer for Own {
+        fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+            // A key prefix is the one layer whose settings are any text.
+            KeyPrefix::new(self.0).wrap(inner)
+        }
+    }
+
+    #[test]
+    fn layers_stack_in_one_order_however_they_are_named() -> Result<()> {
+        let slots: [fn(ClientBuilder) -> ClientBuilder; 11] = [
+            |builder| builder.layer(Own("outermost")),
+            |builder| builder.observe(Observe::new()),
+            |builder| builder.key_prefix("staging"),
+            |builder| builder.total_deadline(Duration::from_secs(77)),
+            |builder| builder.fallback(Fallback::to(engine())),
+            |builder| builder.retry(Retry::new()),
+            |builder| builder.auto_pipeline(AutoPipeline::new()),
+            |builder| builder.circuit_breaker(CircuitBreaker::new()),
+            |builder| builder.deadline(Duration::from_secs(11)),
+            |builder| builder.request_budget(RequestBudget::new()),
+            |builder| builder.transport_layer(Own("innermost")),
+        ];
+        let mut seen = None;
+        for first in 0..slots.len() {
+            for backwards in [false, true] {
+                let mut order: Vec<_> = (0..slots.len()).collect();
+                order.rotate_left(first);
+                if backwards {
+                    order.reverse();
+                }
+                let builder = Client::builder().transport(engine());
+                let builder = order.into_iter().fold(builder, |builder, at| slots[at](builder));
+                let stack = names(&format!("{:?}", builder.build()?));
+                assert_eq!(seen.get_or_insert_with(|| stack.clone()), &stack);
+            }
+        }
+        let stack = seen.unwrap_or_default();
+        assert_eq!(stack, STACK);
+        Ok(())
+    }
+
+    /// What names each layer in the output of `Debug`, from the outside to the inside.
+    const STACK: [&str; 12] = [
+        "outermost",
+        "Observing",
+        "staging",
+        "77s",
+        "WithFallback",
+        "WithRetry",
+        "Gathering",
+        "WithBreaker",
+        "11s",
+        "WithBudget",
+        "innermost",
+        "MemoryTransport",
+    ];
+
+    /// Those of the names that are found, in the order in which they are.
+    fn names(shown: &str) -> Vec<&'static str> {
+        let found = STACK.into_iter().filter_map(|name| Some((shown.find(name)?, name)));
+        let mut found: Vec<_> = found.collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, name)| name).collect()
+    }
+
+    #[test]
+    fn the_deadline_is_for_what_is_remote_and_can_be_removed() -> Result<()> {
+        let shown = |builder: ClientBuilder| Ok(format!("{:?}", builder.build()?));
+        let remote = || Client::builder().url("https://:t@h");
+        assert!(shown(remote())?.contains("limit: 5s"));
+        assert!(shown(remote().deadline(Duration::from_secs(30)))?.contains("limit: 30s"));
+        assert!(!shown(remote().deadline(None))?.contains("limit"));
+        assert!(!shown(Client::builder().url("memory:"))?.contains("limit"));
+        Ok(())
+    }
+}
