@@ -1,27 +1,42 @@
 //! Who may do what: the standard token everything, the read-only token commands that read, and the tokens of ACL users
 //! what Redis lets those do.
+//!
+//! As with Redis's own category `@read`, scripts and functions do not belong to what only reads, also those that are sent
+//! by EVAL_RO: inside, they may call KEYS and its like.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use edgecask::command::Access;
-use edgecask::{Client, Command};
+use edgecask::{Client, Command, Error};
+
+use crate::random_token;
 
 /// The tokens, kept as hashes: comparing those takes the same time whatever they hold.
 pub(crate) struct Tokens {
     standard: blake3::Hash,
     read_only: Option<blake3::Hash>,
-    /// Those that ACL RESTTOKEN gave out, each with a connection of its user's.
-    users: Mutex<HashMap<blake3::Hash, Client>>,
+    /// Those that ACL RESTTOKEN gave out.
+    users: Mutex<Users>,
 }
+
+#[derive(Default)]
+struct Users {
+    by_token: HashMap<blake3::Hash, Permission>,
+    /// The token of a user with a password: who asks again gets the same one.
+    given: HashMap<blake3::Hash, String>,
+}
+
+/// Each token holds a connection to Redis.
+const MOST_USERS: usize = 1000;
 
 /// What a token allows.
 #[derive(Debug, Clone)]
 pub(crate) enum Permission {
     Everything,
     ReadOnly,
-    /// What Redis allows this user, by whose connection commands go.
-    User(Client),
+    /// What Redis allows the user of this name, by whose connection commands go.
+    User(String, Client),
 }
 
 impl Tokens {
@@ -38,12 +53,28 @@ impl Tokens {
             return Some(Permission::ReadOnly);
         }
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        users.get(&hash).cloned().map(Permission::User)
+        users.by_token.get(&hash).cloned()
     }
 
-    pub(crate) fn add_user(&self, token: &str, client: Client) {
+    /// The token of a user, whose password was accepted on this connection.
+    pub(crate) fn add_user(
+        &self,
+        name: &str,
+        password: &str,
+        client: Client,
+    ) -> Result<String, Error> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        users.insert(hash(token), client);
+        let login = hash(&format!("{}:{name}{password}", name.len()));
+        if let Some(token) = users.given.get(&login) {
+            return Ok(token.clone());
+        }
+        if users.given.len() >= MOST_USERS {
+            return Err(Error::server("ERR too many tokens were given out: restart the server"));
+        }
+        let token = random_token()?;
+        users.by_token.insert(hash(&token), Permission::User(name.to_owned(), client));
+        users.given.insert(login, token.clone());
+        Ok(token)
     }
 }
 
@@ -56,7 +87,11 @@ impl Permission {
     pub(crate) fn refuse(&self, command: &Command) -> Option<String> {
         let info = command.info();
         // Like Upstash, a read-only token may not walk through all keys.
-        let reads = info.access == Access::Read && !matches!(command.name(), "SCAN" | "KEYS");
+        let reads = info.access == Access::Read
+            && !matches!(
+                command.name(),
+                "SCAN" | "KEYS" | "EVAL_RO" | "EVALSHA_RO" | "FCALL_RO" | "SORT_RO"
+            );
         let harmless = matches!(command.name(), "PING" | "ECHO" | "DBSIZE" | "TIME" | "INFO");
         (matches!(self, Self::ReadOnly) && !reads && !harmless)
             .then(|| no_permission(command.name()))
@@ -68,7 +103,7 @@ impl Permission {
     }
 }
 
-fn no_permission(name: &str) -> String {
+pub(crate) fn no_permission(name: &str) -> String {
     format!(
         "NOPERM this user has no permissions to run the '{}' command or its subcommand",
         name.to_ascii_lowercase()
@@ -92,6 +127,10 @@ mod tests {
             ("SET", true),
             ("EVAL", true),
             ("KEYS", true),
+            ("EVAL_RO", true),
+            ("EVALSHA_RO", true),
+            ("FCALL_RO", true),
+            ("SORT_RO", true),
             ("NEW", true),
         ] {
             assert_eq!(

@@ -5,18 +5,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use edgecask::command::Access;
 use edgecask::layer::Deadline;
+use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Client, Command, Error, Value};
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::access::Permission;
+use crate::access::{Permission, no_permission};
 use crate::scripts::Scripts;
 
 pub(crate) struct Backend {
     primary: Client,
+    engine: Option<MemoryTransport>,
     /// The URL of a real Redis.
-    redis: Option<String>,
+    redis: Option<SecretString>,
     scripts: Scripts,
     replica: Option<Replica>,
 }
@@ -45,18 +48,61 @@ impl Backend {
             engine: engine.clone(),
             offset: AtomicU64::new(0),
         });
-        Self { primary: Client::new(engine), redis: None, scripts: Scripts::default(), replica }
+        let primary = Client::new(engine.clone());
+        Self { primary, engine: Some(engine), redis: None, scripts: Scripts::default(), replica }
     }
 
-    pub(crate) fn redis(url: &str) -> Result<Self, Error> {
-        let primary = connect(TcpOptions::new(url))?;
-        let redis = Some(url.to_owned());
-        Ok(Self { primary, redis, scripts: Scripts::default(), replica: None })
+    pub(crate) fn redis(url: SecretString) -> Result<Self, Error> {
+        let primary = connect(TcpOptions::new(url.expose_secret()))?;
+        let redis = Some(url);
+        Ok(Self { primary, engine: None, redis, scripts: Scripts::default(), replica: None })
+    }
+
+    /// Refuses a command that the REST API does not serve: one that waits for data, or changes a connection's state, or a
+    /// script that the embedded engine cannot run.
+    pub(crate) fn check(&self, command: &Command) -> Result<(), Error> {
+        self.primary.capabilities().blocking(false).check(command)?;
+        self.engine.as_ref().map_or(Ok(()), |engine| engine.check(command))
+    }
+
+    /// Asks Redis whether whoever has this permission may run a command.
+    pub(crate) async fn allows(
+        &self,
+        permission: &Permission,
+        command: &Command,
+    ) -> Result<(), Error> {
+        if self.engine.is_some() {
+            return Ok(());
+        }
+        let refusal = || Error::server(&no_permission(command.name()));
+        let name = match permission {
+            Permission::User(name, _) => name.clone(),
+            Permission::ReadOnly => return Err(refusal()),
+            Permission::Everything => match self.primary.acl_whoami().await {
+                Ok(name) => name,
+                // A Redis without users has nobody to refuse.
+                Err(error) if error.code() == Some("ERR") => return Ok(()),
+                Err(error) => return Err(error),
+            },
+        };
+        let dry_run = Command::new("ACL").arg("DRYRUN").arg(name).arg(command.name());
+        match self.primary.send(&dry_run.args_from(command.args())).await {
+            Ok(Value::Simple(_)) => Ok(()),
+            Ok(_) => Err(refusal()),
+            // Before Redis 7 nobody can tell; the server's own user is taken for one who may do everything.
+            Err(error) if error.code() == Some("ERR") => match permission {
+                Permission::Everything => Ok(()),
+                _ => Err(refusal()),
+            },
+            Err(error) if error.code() == Some("NOPERM") => Err(refusal()),
+            Err(error) => Err(error),
+        }
     }
 
     /// A connection of an ACL user, if Redis accepts the password.
     pub(crate) async fn user(&self, name: &str, password: &str) -> Option<Client> {
-        let options = TcpOptions::new(self.redis.as_ref()?).username(name).password(password);
+        let options =
+            TcpOptions::new(self.redis.as_ref()?.expose_secret()).username(name).password(password);
         let client = connect(options).ok()?;
         // A user who may not PING has given the right password all the same.
         match client.send(&Command::new("PING")).await {
@@ -67,7 +113,7 @@ impl Backend {
 
     /// By whom a request is served, and the sync token's offset of its answer.
     fn route(&self, permission: &Permission, commands: &[Command], want: Freshness) -> Route<'_> {
-        if let Permission::User(client) = permission {
+        if let Permission::User(_, client) = permission {
             return Route { client: client.clone(), replica: None, writes: true, copied: 0 };
         }
         let reads = commands.iter().all(|command| command.info().access == Access::Read);
@@ -134,7 +180,7 @@ impl Backend {
     /// The client that listens for a request.
     pub(crate) fn listener(&self, permission: &Permission) -> Client {
         match permission {
-            Permission::User(client) => client.clone(),
+            Permission::User(_, client) => client.clone(),
             Permission::Everything | Permission::ReadOnly => self.primary.clone(),
         }
     }

@@ -1,11 +1,15 @@
 //! Subscriptions as streams of server-sent events.
+//!
+//! An event is text without carriage returns, and its fields are joined by commas that nothing escapes. A PUBLISH of what
+//! no event can carry is refused. What is published by another way all the same, by a script or over TCP, ends the
+//! stream: its client sees a gap, not a message that nobody has sent.
 
 use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use edgecask::transport::{Message, Subscription};
-use edgecask::{Client, Error, Event, Subscriber};
+use edgecask::{Client, Command, Error, Event, Subscriber};
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
@@ -55,8 +59,8 @@ impl State {
         }
         tokio::select! {
             event = self.subscriber.next() => match event? {
-                Ok(Event::Message(message)) => Some(frame_of(&message)),
-                // The client is to see the gap: only a new request may go on.
+                Ok(Event::Message(message)) => frame_of(&message),
+                // The client is to see the gap, as after a message that is not carried: only a new request may go on.
                 _ => None,
             },
             () = told_to_stop(&mut self.closing) => None,
@@ -78,22 +82,43 @@ fn greetings(to: &Subscription) -> Vec<Bytes> {
     numbered.map(greeting).collect()
 }
 
-fn frame_of(message: &Message) -> Bytes {
-    match &message.pattern {
-        Some(pattern) => frame(
-            &[b"pmessage,", &pattern[..], b",", &message.channel, b",", &message.payload].concat(),
-        ),
-        None if message.channel.is_empty() => frame(&message.payload),
-        None => frame(&[b"message,", &message.channel[..], b",", &message.payload].concat()),
-    }
+/// Why a message cannot be published through this server, if it cannot.
+pub(crate) fn refuse_to_publish(command: &Command) -> Option<String> {
+    let publishes = matches!(command.name(), "PUBLISH" | "SPUBLISH");
+    (publishes && !command.args().all(is_carried)).then(|| {
+        "ERR server-sent events carry UTF-8 text without carriage returns: encode the message, as base64 or JSON".to_owned()
+    })
+}
+
+fn is_carried(text: &[u8]) -> bool {
+    !text.contains(&b'\r') && std::str::from_utf8(text).is_ok()
+}
+
+/// A message as an event; `None` if an event cannot carry it.
+fn frame_of(message: &Message) -> Option<Bytes> {
+    let Message { channel, pattern, payload, .. } = message;
+    let event = match pattern {
+        Some(pattern) => {
+            // A client finds the end of the channel at the first comma after what the pattern says of it.
+            let literal = pattern.iter().take_while(|byte| !b"*?[\\".contains(byte)).count();
+            if channel.iter().skip(literal).any(|byte| *byte == b',') {
+                return None;
+            }
+            [b"pmessage,", &pattern[..], b",", channel, b",", payload].concat()
+        }
+        // A line of MONITOR.
+        None if channel.is_empty() => payload.to_vec(),
+        None => [b"message,", &channel[..], b",", payload].concat(),
+    };
+    is_carried(&event).then(|| frame(&event))
 }
 
 /// One event: a `data:` line for each line of the text, as the format wants it.
 fn frame(content: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(content.len() + 8);
-    for line in String::from_utf8_lossy(content).split('\n') {
+    for line in content.split(|byte| *byte == b'\n') {
         out.extend_from_slice(b"data: ");
-        out.extend_from_slice(line.as_bytes());
+        out.extend_from_slice(line);
         out.push(b'\n');
     }
     out.push(b'\n');
@@ -108,6 +133,21 @@ mod tests {
     fn each_line_is_a_line_of_data() {
         assert_eq!(frame(b"message,c,a\n\nb"), "data: message,c,a\ndata: \ndata: b\n\n");
         let message = Message::new("news,1", "x").matching("news,*");
-        assert_eq!(frame_of(&message), "data: pmessage,news,*,news,1,x\n\n");
+        assert_eq!(frame_of(&message), Some("data: pmessage,news,*,news,1,x\n\n".into()));
+    }
+
+    #[test]
+    fn what_would_be_another_message_is_none() {
+        for message in [
+            Message::new("c", "a\rdata: message,c,forged"),
+            Message::new("c", &b"\xff"[..]),
+            Message::new("a,b", "x").matching("*"),
+        ] {
+            assert_eq!(frame_of(&message), None);
+        }
+        let publish = |payload: &[u8]| Command::new("PUBLISH").arg("c").arg(payload);
+        assert!(refuse_to_publish(&publish(b"a\r\nb")).is_some());
+        assert!(refuse_to_publish(&publish(b"\xff")).is_some());
+        assert!(refuse_to_publish(&publish("a\nü".as_bytes())).is_none());
     }
 }

@@ -14,12 +14,12 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
-use crate::access::{Permission, Tokens};
+use crate::access::{Permission, Tokens, no_permission};
 use crate::backend::{Backend, Freshness};
 use crate::faults::{Fault, FaultPlan};
 use crate::limits::Meter;
 use crate::reply::{self, Format};
-use crate::{events, random_token, request};
+use crate::{events, request};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -163,10 +163,22 @@ fn admit<T>(service: &Service, request: &Request<T>) -> Result<Permission, Refus
         return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "ERR method not allowed".to_owned()));
     }
     let query = request.uri().query().unwrap_or("");
-    let token = bearer(request.headers()).map(str::to_owned).or_else(|| request::token_in(query));
-    token.and_then(|token| service.tokens.permission(&token)).ok_or_else(|| {
-        Refusal(StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token".to_owned())
-    })
+    let unknown =
+        || Refusal(StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token".to_owned());
+    let permission = |token: &str| service.tokens.permission(token).ok_or_else(unknown);
+    let mut bearers = request.headers().get_all(header::AUTHORIZATION).iter();
+    match (bearers.next(), bearers.next()) {
+        (None, _) => permission(&request::token_in(query).map_err(bad)?.ok_or_else(unknown)?),
+        (Some(only), None) => {
+            let permission = permission(bearer(only).ok_or_else(unknown)?)?;
+            // As a second token it would be dropped, though it may be meant as an argument.
+            if request::has_token(query) {
+                return Err(bad(request::ambiguous_token()));
+            }
+            Ok(permission)
+        }
+        (Some(_), Some(_)) => Err(bad("ERR more than one Authorization header".to_owned())),
+    }
 }
 
 async fn listen(
@@ -179,15 +191,20 @@ async fn listen(
     if !accepts.is_some_and(|accepts| accepts.contains("text/event-stream")) {
         return Err(bad("ERR this needs the header Accept: text/event-stream".to_owned()));
     }
+    request::no_arguments_in(request.uri().query().unwrap_or("")).map_err(bad)?;
     let (word, to) = request::subscription(request.uri().path()).map_err(bad)?;
     if let Some(refusal) = permission.refuse_to_listen(word) {
         return Err(bad(refusal));
+    }
+    if word == "MONITOR" {
+        let monitor = Command::new("MONITOR");
+        service.backend.allows(&permission, &monitor).await.map_err(|error| refusal_of(&error))?;
     }
     let client = service.backend.listener(&permission);
     let closing = service.closing.clone();
     let body = events::stream(&client, to, closing, fault == Some(Fault::CloseStream))
         .await
-        .map_err(|error| Refusal(status_of(&error), reply::error_text(&error)))?;
+        .map_err(|error| refusal_of(&error))?;
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -207,27 +224,38 @@ async fn answer(
         offset: head.headers.get(SYNC_TOKEN).and_then(offset_in).unwrap_or(0),
         stale: fault == Some(Fault::StaleReplica),
     };
-    let body = match Limited::new(body, service.meter.limits.request_bytes).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
+    let limits = service.meter.limits;
+    let body = Limited::new(body, limits.request_bytes).collect();
+    let body = match tokio::time::timeout(limits.body_time, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return Err(bad("ERR max request size exceeded".to_owned()));
         }
-        Err(_) => return Err(bad("ERR the request broke off".to_owned())),
+        Ok(Err(_)) => return Err(bad("ERR the request broke off".to_owned())),
+        Err(_) => {
+            let late = "ERR the request's body did not arrive in time".to_owned();
+            return Err(Refusal(StatusCode::REQUEST_TIMEOUT, late));
+        }
     };
     let call = Call { service, permission, format, want };
+    let query = head.uri.query().unwrap_or("");
     match head.uri.path() {
-        "/" => call.one(&request::from_json(&body).map_err(bad)?).await,
+        "/" => {
+            request::no_arguments_in(query).map_err(bad)?;
+            call.one(&request::from_json(&body).map_err(bad)?).await
+        }
         path @ ("/pipeline" | "/multi-exec") => {
             let atomic = path == "/multi-exec";
             if atomic && format == Format::Resp2 {
                 return Err(bad("ERR transactions are answered in JSON only".to_owned()));
             }
-            call.all(&request::batch_from_json(&body).map_err(bad)?, atomic).await
+            request::no_arguments_in(query).map_err(bad)?;
+            let commands = request::batch_from_json(&body, limits.batch_commands).map_err(bad)?;
+            // What was read of it is as large again.
+            drop(body);
+            call.all(commands, atomic).await
         }
-        path => {
-            let query = head.uri.query().unwrap_or("");
-            call.one(&request::from_path(path, query, &body).map_err(bad)?).await
-        }
+        path => call.one(&request::from_path(path, query, &body).map_err(bad)?).await,
     }
 }
 
@@ -242,7 +270,13 @@ struct Call<'a> {
 impl Call<'_> {
     /// Why a command is not even tried.
     fn refuse(&self, command: &Command) -> Option<String> {
-        self.permission.refuse(command).or_else(|| self.service.meter.admit(command).err())
+        let refused = self.permission.refuse(command);
+        let refused = refused.or_else(|| events::refuse_to_publish(command));
+        let refused = refused.or_else(|| {
+            let checked = self.service.backend.check(command);
+            checked.err().map(|error| reply::error_text(&error))
+        });
+        refused.or_else(|| self.service.meter.admit(command).err())
     }
 
     async fn one(&self, command: &Command) -> Result<Answer, Refusal> {
@@ -252,36 +286,38 @@ impl Call<'_> {
             None => self.service.backend.send(&self.permission, command, self.want).await,
         };
         let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
+        let result = self.service.meter.fit_replies([result]).pop();
         let mut body = Vec::new();
-        reply::write_result(&result, self.format, &mut body);
+        if let Some(result) = &result {
+            reply::write_result(result, self.format, &mut body);
+        }
         Ok(Answer { status, format: self.format, body, offset })
     }
 
-    async fn all(&self, commands: &[Command], atomic: bool) -> Result<Answer, Refusal> {
+    async fn all(&self, commands: Vec<Command>, atomic: bool) -> Result<Answer, Refusal> {
         let mut refusals: Vec<Option<String>> =
             commands.iter().map(|command| self.refuse(command)).collect();
-        // A transaction is refused as a whole; so is a pipeline that a read-only token may not send.
-        let whole = atomic || matches!(self.permission, Permission::ReadOnly);
-        if whole && let Some(refusal) = refusals.iter_mut().find_map(Option::take) {
+        // A transaction is refused as a whole.
+        if atomic && let Some(refusal) = refusals.iter_mut().find_map(Option::take) {
             return Err(bad(refusal));
         }
-        let admitted = commands.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
-        let admitted: Vec<Command> = admitted.map(|(command, _)| command.clone()).collect();
+        let mut refused = refusals.iter().map(Option::is_some);
+        let admitted: Vec<Command> =
+            commands.into_iter().filter(|_| refused.next() == Some(false)).collect();
         let (results, offset) = if admitted.is_empty() {
             (Ok(Vec::new()), 0)
         } else {
             let backend = &self.service.backend;
             backend.send_all(&self.permission, &admitted, atomic, self.want).await
         };
-        let mut results = results
-            .map_err(|error| Refusal(status_of(&error), reply::error_text(&error)))?
-            .into_iter();
+        let mut results = results.map_err(|error| refusal_of(&error))?.into_iter();
         let results = refusals.into_iter().filter_map(|refusal| match refusal {
             Some(refusal) => Some(Err(Error::server(&refusal))),
             None => results.next(),
         });
+        let results = self.service.meter.fit_replies(results);
         let mut body = Vec::new();
-        reply::write_results(&results.collect(), self.format, &mut body);
+        reply::write_results(&results, self.format, &mut body);
         Ok(Answer { status: StatusCode::OK, format: self.format, body, offset })
     }
 
@@ -291,14 +327,18 @@ impl Call<'_> {
         let (Some(user), Some(password), None) = (text(1), text(2), text(3)) else {
             return Err(Error::server("ERR wrong number of arguments for 'acl|resttoken' command"));
         };
+        // Who may not look at users may not try their passwords either.
+        let administers = Command::new("ACL").arg("USERS");
+        if self.service.backend.allows(&self.permission, &administers).await.is_err() {
+            return Err(Error::server(&no_permission("acl|resttoken")));
+        }
         let Some(client) = self.service.backend.user(&user, &password).await else {
             return Err(Error::server(&format!(
                 "ERR Wrong password or user \"{}\" does not exist",
                 user.escape_default()
             )));
         };
-        let token = random_token()?;
-        self.service.tokens.add_user(&token, client);
+        let token = self.service.tokens.add_user(&user, &password, client)?;
         Ok(edgecask::Value::bulk(token))
     }
 }
@@ -312,6 +352,10 @@ fn bad(text: String) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, text)
 }
 
+fn refusal_of(error: &Error) -> Refusal {
+    Refusal(status_of(error), reply::error_text(error))
+}
+
 /// A command's own failure is the client's business, a Redis that is away is ours.
 fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
@@ -323,9 +367,8 @@ fn status_of(error: &Error) -> StatusCode {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
+fn bearer(authorization: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -334,7 +377,12 @@ fn offset_in(token: &HeaderValue) -> Option<u64> {
 }
 
 fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
-    let header = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let header = |name| {
+        let mut values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
+        // Two that differ are as bad as one that is unknown.
+        let first = values.next()?;
+        Some(if values.all(|value| value == first) { first } else { "?" })
+    };
     match (header("upstash-response-format"), header("upstash-encoding")) {
         (None | Some("json"), None | Some("")) => Ok(Format::Json),
         (None | Some("json"), Some("base64")) => Ok(Format::Base64),

@@ -12,7 +12,9 @@
 //! | `POST /subscribe/a`, `/psubscribe/news.*`, `/monitor` | a stream of server-sent events |
 //!
 //! Replies come as JSON, as JSON with base64 strings (`Upstash-Encoding: base64`) or as RESP2
-//! (`Upstash-Response-Format: resp2`). `ACL RESTTOKEN` gives out tokens of Redis's ACL users. Beyond that it helps to
+//! (`Upstash-Response-Format: resp2`). What a client or a proxy may have rewritten on the way is refused with status 400
+//! and never run: path segments `.` and `..`, a query where none belongs, `_token` beside an `Authorization` header. So
+//! is a PUBLISH of what server-sent events cannot carry: bytes that are not UTF-8, carriage returns. `ACL RESTTOKEN` gives out tokens of Redis's ACL users. Beyond that it helps to
 //! test clients: a [lagging replica](ServerOptions::lagging_replica) shows what sync tokens are for, and a
 //! [fault plan](FaultPlan) breaks connections and answers on purpose.
 //!
@@ -47,6 +49,7 @@ use std::time::Duration;
 
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::{Error, ErrorKind, Script};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -61,18 +64,18 @@ use self::limits::Meter;
 #[derive(Debug, Clone)]
 enum Source {
     Memory(MemoryTransport),
-    Redis(String),
+    Redis(SecretString),
 }
 
-/// What to serve, and to whom.
+/// What to serve, and to whom. `Debug` shows no token and no URL of Redis.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {
     source: Source,
     host: IpAddr,
     port: u16,
-    token: Option<String>,
-    read_only_token: Option<String>,
+    token: Option<SecretString>,
+    read_only_token: Option<SecretString>,
     limits: Limits,
     faults: FaultPlan,
     lagging_replica: Option<Option<Duration>>,
@@ -107,7 +110,7 @@ impl ServerOptions {
     /// Over the Redis at this `redis://` URL. Upstash's script flag `allow-key-locking`, which Redis does not know, is
     /// taken out of scripts.
     pub fn redis(url: impl Into<String>) -> Self {
-        Self::new(Source::Redis(url.into()))
+        Self::new(Source::Redis(SecretString::from(url.into())))
     }
 
     /// Puts a replica beside the embedded engine, which answers requests that only read. It catches up every so often;
@@ -150,14 +153,14 @@ impl ServerOptions {
     /// The token that may do everything. Default: a random one.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
+        self.token = Some(SecretString::from(token.into()));
         self
     }
 
-    /// A token that may only read. Default: there is none.
+    /// A token that may only read: no writes, no SCAN and KEYS, no scripts. Default: there is none.
     #[must_use]
     pub fn read_only_token(mut self, token: impl Into<String>) -> Self {
-        self.read_only_token = Some(token.into());
+        self.read_only_token = Some(SecretString::from(token.into()));
         self
     }
 }
@@ -166,7 +169,7 @@ impl ServerOptions {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    token: String,
+    token: SecretString,
     service: Arc<Service>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -180,7 +183,7 @@ impl Server {
     pub async fn start(options: ServerOptions) -> Result<Self, Error> {
         let token = match options.token {
             Some(token) => token,
-            None => random_token()?,
+            None => random_token()?.into(),
         };
         let backend = match options.source {
             Source::Memory(engine) => Backend::memory(engine, options.lagging_replica.is_some()),
@@ -190,7 +193,7 @@ impl Server {
                     "a lagging replica is simulated over the embedded engine only",
                 ));
             }
-            Source::Redis(url) => Backend::redis(&url)?,
+            Source::Redis(url) => Backend::redis(url)?,
         };
         let listener = TcpListener::bind((options.host, options.port)).await.map_err(|error| {
             Error::new(
@@ -204,7 +207,10 @@ impl Server {
         let (stop, closing) = watch::channel(false);
         let service = Arc::new(Service {
             backend,
-            tokens: Tokens::new(&token, options.read_only_token.as_deref()),
+            tokens: Tokens::new(
+                token.expose_secret(),
+                options.read_only_token.as_ref().map(ExposeSecret::expose_secret),
+            ),
             meter: Meter::new(options.limits),
             faults: options.faults,
             closing: closing.clone(),
@@ -223,7 +229,7 @@ impl Server {
 
     /// The token that may do everything.
     pub fn token(&self) -> &str {
-        &self.token
+        self.token.expose_secret()
     }
 
     /// Lets a lagging replica catch up with everything that was written.

@@ -1,10 +1,12 @@
 //! What Upstash's plans limit: the size of requests, records and keys, and the number of commands a day.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use edgecask::{Command, platform};
+use edgecask::transport::Results;
+use edgecask::{Command, Error, Value, platform};
 
-/// The limits of a server. The defaults are those of Upstash's free plan, but without a daily quota.
+/// The limits of a server. Where Upstash documents one, the default is that of its free plan, but without a daily quota.
 ///
 /// | setting | default |
 /// |---|---|
@@ -12,6 +14,11 @@ use edgecask::{Command, platform};
 /// | [`record_bytes`](Self::record_bytes) | 100 MB |
 /// | [`key_bytes`](Self::key_bytes) | 32 KB |
 /// | [`daily_commands`](Self::daily_commands) | none |
+/// | [`reply_bytes`](Self::reply_bytes) | 128 MB |
+/// | [`batch_commands`](Self::batch_commands) | 100 000 |
+/// | [`connections`](Self::connections) | 1 000 |
+/// | [`idle_time`](Self::idle_time) | 60 s |
+/// | [`body_time`](Self::body_time) | 30 s |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -19,6 +26,11 @@ pub struct Limits {
     record_bytes: usize,
     key_bytes: usize,
     daily_commands: Option<u64>,
+    reply_bytes: usize,
+    pub(crate) batch_commands: usize,
+    pub(crate) connections: usize,
+    pub(crate) idle_time: Duration,
+    pub(crate) body_time: Duration,
 }
 
 impl Limits {
@@ -29,6 +41,11 @@ impl Limits {
             record_bytes: 100 * 1024 * 1024,
             key_bytes: 32 * 1024,
             daily_commands: None,
+            reply_bytes: 128 * 1024 * 1024,
+            batch_commands: 100_000,
+            connections: 1000,
+            idle_time: Duration::from_secs(60),
+            body_time: Duration::from_secs(30),
         }
     }
 
@@ -61,6 +78,45 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// The most bytes that the replies to one request may have together, before they are encoded. A reply that does not
+    /// fit is an error in its place; its command was carried out.
+    #[must_use]
+    pub fn reply_bytes(mut self, bytes: usize) -> Self {
+        self.reply_bytes = bytes;
+        self
+    }
+
+    /// The most commands that a pipeline or a transaction may have.
+    #[must_use]
+    pub fn batch_commands(mut self, commands: usize) -> Self {
+        self.batch_commands = commands;
+        self
+    }
+
+    /// The most connections at a time; those beyond are answered with status 503 and closed.
+    #[must_use]
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// How long a connection may be without a request under way, its headers included, and how long a client may take
+    /// nothing of its answer, before the connection is closed.
+    #[must_use]
+    pub fn idle_time(mut self, time: Duration) -> Self {
+        self.idle_time = time;
+        self
+    }
+
+    /// How long the body of a request may take to arrive.
+    #[must_use]
+    pub fn body_time(mut self, time: Duration) -> Self {
+        self.body_time = time;
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::new()
@@ -77,6 +133,23 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, today: Mutex::default() }
+    }
+
+    /// Puts an error in the place of each reply that does not fit beside those before it.
+    pub(crate) fn fit_replies(
+        &self,
+        replies: impl IntoIterator<Item = Result<Value, Error>>,
+    ) -> Results {
+        let mut left = self.limits.reply_bytes;
+        let fit =
+            |reply: Result<Value, Error>| match left.checked_sub(reply.as_ref().map_or(0, size)) {
+                Some(rest) => {
+                    left = rest;
+                    reply
+                }
+                None => Err(Error::server("ERR max response size exceeded")),
+            };
+        replies.into_iter().map(fit).collect()
     }
 
     /// Counts a command, or says why it is refused.
@@ -109,4 +182,15 @@ impl Meter {
         today.1 += 1;
         Ok(())
     }
+}
+
+/// About how many bytes a reply takes.
+fn size(value: &Value) -> usize {
+    const HEAD: usize = 8;
+    let bytes = match value {
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Map(pairs) => pairs.iter().map(|(key, value)| size(key) + size(value)).sum(),
+        other => other.as_bytes().map_or(0, <[u8]>::len),
+    };
+    HEAD + bytes
 }

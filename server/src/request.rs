@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use edgecask::Command;
 use edgecask::transport::Subscription;
 use percent_encoding::percent_decode_str;
+use serde::Deserializer;
+use serde::de::{SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A command that cannot be read, as the error that the client gets.
@@ -17,14 +19,48 @@ pub(crate) fn from_json(body: &[u8]) -> Result<Command, Malformed> {
     command(&args)
 }
 
-/// `[["SET","k",1],["GET","k"]]`.
-pub(crate) fn batch_from_json(body: &[u8]) -> Result<Vec<Command>, Malformed> {
-    let commands: Vec<Vec<&RawValue>> = serde_json::from_slice(body)
-        .map_err(|_| "ERR failed to parse pipeline request".to_owned())?;
-    if commands.is_empty() {
-        return Err("ERR empty pipeline request".to_owned());
+/// `[["SET","k",1],["GET","k"]]`, at most so many.
+pub(crate) fn batch_from_json(body: &[u8], most: usize) -> Result<Vec<Command>, Malformed> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = json.deserialize_seq(Batch { most }).and_then(|batch| json.end().map(|()| batch));
+    match read.map_err(|_| "ERR failed to parse pipeline request".to_owned())?? {
+        commands if commands.is_empty() => Err("ERR empty pipeline request".to_owned()),
+        commands => Ok(commands),
     }
-    commands.iter().map(|args| command(args)).collect()
+}
+
+/// Reads a batch command by command, so that what is too long is refused before it takes memory.
+struct Batch {
+    most: usize,
+}
+
+impl<'de> Visitor<'de> for Batch {
+    type Value = Result<Vec<Command>, Malformed>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array of commands")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut commands = Vec::new();
+        let mut refusal = None;
+        while let Some(args) = items.next_element::<Vec<&RawValue>>()? {
+            if refusal.is_some() {
+                continue;
+            }
+            match command(&args) {
+                Ok(_) if commands.len() == self.most => {
+                    refusal = Some(format!(
+                        "ERR max pipeline length exceeded. Limit: {} commands",
+                        self.most
+                    ));
+                }
+                Ok(command) => commands.push(command),
+                Err(malformed) => refusal = Some(malformed),
+            }
+        }
+        Ok(refusal.map_or(Ok(commands), Err))
+    }
 }
 
 fn command(args: &[&RawValue]) -> Result<Command, Malformed> {
@@ -47,17 +83,14 @@ fn text(arg: &RawValue) -> Result<Cow<'_, str>, Malformed> {
 
 /// `/set/k/v`, with the body as the last argument of the path and `?EX=60` as what follows it.
 pub(crate) fn from_path(path: &str, query: &str, body: &[u8]) -> Result<Command, Malformed> {
-    let mut segments = path
-        .trim_start_matches('/')
-        .split('/')
-        .map(|segment| percent_decode_str(segment).collect::<Vec<u8>>());
+    let mut segments = segments(path)?.into_iter();
     let name = segments.next().and_then(|name| String::from_utf8(name).ok());
     let name = name.filter(|name| !name.is_empty()).ok_or("ERR empty command")?;
     let mut command = Command::new(name).args_from(segments);
     if !body.is_empty() {
         command = command.arg(body);
     }
-    for (name, value) in query_pairs(query).filter(|(name, _)| name != b"_token") {
+    for (name, value) in query_pairs(query).filter(|(name, _)| name != TOKEN) {
         command = command.arg(name);
         if let Some(value) = value {
             command = command.arg(value);
@@ -68,24 +101,74 @@ pub(crate) fn from_path(path: &str, query: &str, body: &[u8]) -> Result<Command,
 
 /// `/subscribe/a/b`, `/psubscribe/news.*` or `/monitor`: the command's name, and what it listens to.
 pub(crate) fn subscription(path: &str) -> Result<(&'static str, Subscription), Malformed> {
-    let mut segments = path.trim_start_matches('/').split('/');
-    let word = segments.next();
-    let names = segments.map(|segment| percent_decode_str(segment).collect::<Vec<u8>>());
-    let names: Vec<Vec<u8>> = names.filter(|name| !name.is_empty()).collect();
-    match word {
-        Some("monitor") => Ok(("MONITOR", Subscription::Monitor)),
-        Some("subscribe") if !names.is_empty() => Ok(("SUBSCRIBE", Subscription::channels(names))),
-        Some("psubscribe") if !names.is_empty() => {
-            Ok(("PSUBSCRIBE", Subscription::patterns(names)))
-        }
-        _ => Err("ERR wrong number of arguments for 'subscribe' command".to_owned()),
+    let mut names = segments(path)?;
+    let word = names.remove(0);
+    if word != b"monitor" && names.iter().all(Vec::is_empty) {
+        return Err("ERR wrong number of arguments for 'subscribe' command".to_owned());
+    }
+    // As text, events cannot name other channels: their messages would be lost or taken for another channel's.
+    let unfit = |name: &Vec<u8>| {
+        name.is_empty() || name.contains(&b'\r') || std::str::from_utf8(name).is_err()
+    };
+    if names.iter().any(unfit) {
+        return Err("ERR server-sent events cannot name this channel: it must be UTF-8 text, not empty and without \
+                    carriage returns"
+            .to_owned());
+    }
+    match &word[..] {
+        b"monitor" if names.is_empty() => Ok(("MONITOR", Subscription::Monitor)),
+        b"subscribe" => Ok(("SUBSCRIBE", Subscription::channels(names))),
+        b"psubscribe" => Ok(("PSUBSCRIBE", Subscription::patterns(names))),
+        _ => Err("ERR unknown subscription".to_owned()),
     }
 }
 
-/// The `_token` of a query.
-pub(crate) fn token_in(query: &str) -> Option<String> {
-    let (_, token) = query_pairs(query).find(|(name, _)| name == b"_token")?;
-    String::from_utf8(token?).ok()
+/// The decoded segments of a path.
+///
+/// URL parsers resolve the segments `.` and `..`, in percent encoding too, and take `\` for `/`: a command with such a
+/// segment runs as another one when a client or proxy has rewritten it, so none is taken.
+fn segments(path: &str) -> Result<Vec<Vec<u8>>, Malformed> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let decode = |segment: &str| percent_decode_str(segment).collect::<Vec<u8>>();
+    let segments: Vec<Vec<u8>> = path.split('/').map(decode).collect();
+    if path.contains('\\') || segments.iter().any(|segment| matches!(&segment[..], b"." | b"..")) {
+        return Err("ERR the path has a segment that URL parsers rewrite ('.', '..' or one with '\\'): send the command \
+                    as JSON, or this argument as the body"
+            .to_owned());
+    }
+    Ok(segments)
+}
+
+/// The name of the query parameter that holds the token.
+const TOKEN: &[u8] = b"_token";
+
+/// The one `_token` of a query.
+pub(crate) fn token_in(query: &str) -> Result<Option<String>, Malformed> {
+    let mut tokens = query_pairs(query).filter(|(name, _)| name == TOKEN);
+    let token = tokens.next().and_then(|(_, token)| String::from_utf8(token?).ok());
+    match tokens.next() {
+        Some(_) => Err(ambiguous_token()),
+        None => Ok(token),
+    }
+}
+
+/// Whether a query names a `_token`.
+pub(crate) fn has_token(query: &str) -> bool {
+    query_pairs(query).any(|(name, _)| name == TOKEN)
+}
+
+/// `_token` in a query is a token and no argument, so that of an argument of that name nothing would be left.
+pub(crate) fn ambiguous_token() -> Malformed {
+    "ERR the query parameter '_token' is the token and cannot be an argument too: send the command as JSON".to_owned()
+}
+
+/// Refuses a query where the command does not come from it: what it holds would be lost.
+pub(crate) fn no_arguments_in(query: &str) -> Result<(), Malformed> {
+    match query_pairs(query).all(|(name, _)| name == TOKEN) {
+        true => Ok(()),
+        false => Err("ERR query parameters belong to commands in the path: put them into the body"
+            .to_owned()),
+    }
 }
 
 /// `name=value` pairs in order; a name without `=` stands alone.
@@ -123,8 +206,8 @@ mod tests {
         for body in ["", "{}", "[]", "[[1]]", r#"["get",null]"#, r#"["get",{}]"#, r#"["get""#] {
             assert!(from_json(body.as_bytes()).is_err(), "{body}");
         }
-        assert!(batch_from_json(b"[]").is_err());
-        assert!(batch_from_json(br#"["get","k"]"#).is_err());
+        assert!(batch_from_json(b"[]", 9).is_err());
+        assert!(batch_from_json(br#"["get","k"]"#, 9).is_err());
     }
 
     #[test]
@@ -133,6 +216,30 @@ mod tests {
         assert_eq!(args(command), ["SET", "a/b", r"\xff", "EX", "100", "NX"]);
         assert_eq!(args(from_path("/set/k/", "", b"")), ["SET", "k", ""]);
         assert!(from_path("/", "", b"").is_err());
-        assert_eq!(token_in("a=b&_token=t%20t"), Some("t t".to_owned()));
+        assert_eq!(token_in("a=b&_token=t%20t"), Ok(Some("t t".to_owned())));
+        assert!(token_in("_token=a&_token=b").is_err());
+    }
+
+    #[test]
+    fn what_a_url_parser_would_rewrite_is_refused() {
+        for path in ["/set/../a/b", "/set/k/.", "/%2e%2E/k", "/set/.%2e/k", "/set\\k", "/.", "/.."]
+        {
+            let refusal = from_path(path, "", b"").err().unwrap_or_default();
+            assert!(refusal.contains("rewrite"), "{path}: {refusal}");
+        }
+        for path in ["/subscribe/..", "/psubscribe/%2e"] {
+            assert!(subscription(path).is_err(), "{path}");
+        }
+        assert_eq!(args(from_path("/set/.../.k", "", b"")), ["SET", "...", ".k"]);
+        assert!(from_path("//get/k", "", b"").is_err(), "the name is empty");
+    }
+
+    #[test]
+    fn a_batch_has_an_end() {
+        let batch = |count| format!("[{}]", vec![r#"["PING"]"#; count].join(","));
+        assert_eq!(batch_from_json(batch(3).as_bytes(), 3).map(|batch| batch.len()), Ok(3));
+        let refusal = batch_from_json(batch(4).as_bytes(), 3).err();
+        assert_eq!(refusal.as_deref(), Some("ERR max pipeline length exceeded. Limit: 3 commands"));
+        assert!(batch_from_json(b"[[\"PING\"]] x", 3).is_err(), "something follows");
     }
 }

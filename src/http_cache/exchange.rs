@@ -115,12 +115,16 @@ impl Exchange {
         let (mut head, body) = response.into_parts();
         if head.status == StatusCode::NOT_MODIFIED
             && let Some(stored) = stored
-            && let AfterResponse::NotModified(policy, parts) =
+            && let AfterResponse::NotModified(policy, mut parts) =
                 stored.policy.after_response(&place.request, &head, now())
             && let Some(bytes) = stored.body()
         {
             let entry = self.options.stored(policy, &parts, &bytes);
             self.store(entry, place, found, permit).await;
+            // A cookie is for who asked, and not for those whom the entry answers.
+            for cookie in head.headers.get_all(header::SET_COOKIE) {
+                parts.headers.append(header::SET_COOKIE, cookie.clone());
+            }
             return answer(parts, bytes, client, "fwd=stale; fwd-status=304");
         }
         let policy = self.options.policy_of(&place.request, &mut head, place.private);

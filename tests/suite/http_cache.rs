@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use axum::routing::get;
 use edgecask::cache::{Cache, CacheOptions, Tier};
 use edgecask::http_cache::{HttpCache, HttpCacheBody, HttpCacheOptions};
+use edgecask::prelude::*;
 use edgecask::{Client, Keyspace};
 use edgecask_tests::RedisServer;
 use tower::{Layer, ServiceExt};
@@ -53,9 +54,14 @@ async fn read(
         "vary" => response.header(header::VARY, "accept-language"),
         "vary-all" => response.header(header::VARY, "*"),
         "cookie" => response.header(header::SET_COOKIE, "session=1"),
-        "tagged" => {
+        "tagged" | "signed-in" => {
             let known = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "\"v1\"");
             response = response.header(header::ETAG, "\"v1\"");
+            if known && rest == "signed-in" {
+                response = response
+                    .header(header::SET_COOKIE, format!("session={count}"))
+                    .header(header::SET_COOKIE, "seen=1");
+            }
             if known {
                 return response.status(StatusCode::NOT_MODIFIED).body(Body::empty()).unwrap();
             }
@@ -177,6 +183,34 @@ async fn what_may_be_cached_is_and_what_must_not_is_not() {
 }
 
 #[tokio::test]
+async fn a_cookie_that_comes_with_304_is_for_who_asked() {
+    let client = Client::memory();
+    let browser = Browser::new(client.clone(), options());
+    let cookies = |answer: &Answer| -> Vec<String> {
+        let all = answer.headers.get_all(header::SET_COOKIE).iter();
+        all.map(|cookie| cookie.to_str().unwrap().to_owned()).collect()
+    };
+    let path = "/max-age=60/signed-in";
+    let first = browser.get(path).await;
+    assert_eq!((first.text(), cookies(&first).len()), ("1 -", 0));
+    for session in ["session=2", "session=3"] {
+        let again = browser.send("GET", path, &[("cache-control", "no-cache")]).await;
+        assert_eq!((again.status, again.text()), (StatusCode::OK, "1 -"));
+        assert_eq!(cookies(&again), [session, "seen=1"]);
+        let other = browser.get(path).await;
+        assert!(other.hit() && cookies(&other).is_empty());
+    }
+    // The client that has the body is told so, and gets its cookie all the same.
+    let has = [("cache-control", "no-cache"), ("if-none-match", "\"v1\"")];
+    let again = browser.send("GET", path, &has).await;
+    assert_eq!((again.status, cookies(&again).len()), (StatusCode::NOT_MODIFIED, 2));
+    for key in client.keys::<String>("*").await.unwrap() {
+        let stored: Option<String> = client.get(&key).await.unwrap();
+        assert!(!stored.unwrap_or_default().contains("session="), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn silence_is_given_a_time_to_live() {
     let browser = Browser::new(Client::memory(), options().ttl(MINUTE));
     let first = browser.get("/-/a").await;
@@ -209,7 +243,6 @@ async fn users_have_copies_of_their_own() {
     browser.get("/max-age=60/me").await;
     let odd = browser.send("GET", "/max-age=60/me", &[("x-user", "-")]).await;
     assert!(!odd.hit());
-    use edgecask::prelude::*;
     for key in client.keys::<String>("http:*").await.unwrap() {
         let stored: String = client.get(&key).await.unwrap().unwrap();
         assert!(!stored.contains("s3cret"), "{key} holds a secret");

@@ -219,6 +219,81 @@ async fn users_of_redis_get_tokens_of_their_own() {
 }
 
 #[tokio::test]
+async fn users_of_redis_see_no_more_by_rest_than_by_tcp() {
+    let redis = RedisServer::start();
+    for user in [
+        ["SETUSER", "ada", "on", ">secret", "~*", "+@all", "-@admin", "-@dangerous", "+acl|whoami"],
+        ["SETUSER", "bob", "on", ">secret", "~*", "+@all", "+@all", "+@all", "+@all"],
+    ] {
+        redis.client().send(&Command::new("ACL").args_from(user)).await.unwrap();
+    }
+    let server = Server::start(ServerOptions::redis(redis.url()).token("token")).await.unwrap();
+    let rest = Rest { server, http: reqwest::Client::new() };
+    let ask = |token: &str, user: &str| {
+        let request = rest.request("GET", &format!("/acl/resttoken/{user}/secret"));
+        answer(request.bearer_auth(token.to_owned()))
+    };
+    let (_, body) = ask("token", "ada").await;
+    let ada = body["result"].as_str().unwrap().to_owned();
+    let (_, body) = ask("token", "bob").await;
+    let bob = body["result"].as_str().unwrap().to_owned();
+    assert_eq!(ask("token", "bob").await, result(bob.as_str()), "it is the same one");
+    let (status, body) = ask(&ada, "bob").await;
+    assert!(status == 400 && body["error"].as_str().unwrap().starts_with("NOPERM"), "{body}");
+    assert_eq!(ask(&bob, "ada").await, result(ada.as_str()));
+    for (token, status) in [(ada.as_str(), 400), (&bob, 200), ("token", 200)] {
+        let request = rest.request("GET", "/monitor").bearer_auth(token);
+        let answer = request.header("accept", "text/event-stream").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+    }
+    rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_command_is_its_own_item() {
+    let redis = RedisServer::start();
+    for options in [ServerOptions::memory(), ServerOptions::redis(redis.url())] {
+        let options = options.token("token").read_only_token("reader");
+        let server = Server::start(options).await.unwrap();
+        let rest = Rest { server, http: reqwest::Client::new() };
+        assert_eq!(rest.get("/set/k/v").await, result("OK"));
+        let batch =
+            json!([["GET", "k"], ["SET", "k", "w"], ["EVAL_RO", "return 1", 0], ["GET", "k"]]);
+        let send = |path: &str, token: &str, batch: &Value| {
+            answer(rest.request("POST", path).bearer_auth(token.to_owned()).body(batch.to_string()))
+        };
+        let (status, body) = send("/pipeline", "reader", &batch).await;
+        assert_eq!(
+            (status, &body[0]["result"], &body[3]["result"]),
+            (200, &json!("v"), &json!("v"))
+        );
+        for item in [1, 2] {
+            assert!(body[item]["error"].as_str().unwrap().starts_with("NOPERM"), "{body}");
+        }
+        let (status, body) = send("/multi-exec", "reader", &batch).await;
+        assert!(status == 400 && body["error"].as_str().unwrap().starts_with("NOPERM"), "{body}");
+        // So is what the REST API does not serve.
+        let batch = json!([["GET", "k"], ["BLPOP", "nokey", 0], ["SUBSCRIBE", "c"], ["GET", "k"]]);
+        let (status, body) = send("/pipeline", "token", &batch).await;
+        assert_eq!(
+            (status, &body[0]["result"], &body[3]["result"]),
+            (200, &json!("v"), &json!("v"))
+        );
+        assert!(body[1]["error"].is_string() && body[2]["error"].is_string(), "{body}");
+        assert_eq!(send("/multi-exec", "token", &batch).await.0, 400);
+        for name in ["eval_ro", "evalsha_ro"] {
+            let script = json!([name, "return redis.call('KEYS', '*')", 0]);
+            let (status, body) = send("/", "reader", &script).await;
+            assert!(
+                status == 400 && body["error"].as_str().unwrap().starts_with("NOPERM"),
+                "{body}"
+            );
+        }
+        rest.server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn scripts_with_the_flag_of_upstash_run_on_redis() {
     let redis = RedisServer::start();
     let server = Server::start(ServerOptions::redis(redis.url()).token("token")).await.unwrap();

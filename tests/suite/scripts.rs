@@ -1,9 +1,11 @@
 //! The scripts that Edgecask ships: the Lua on a real Redis and the twin on the engine do the same.
 
+use edgecask::layer::{AutoPipeline, Fallback, KeyPrefix, Retry};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
+use edgecask::transport::memory::MemoryTransport;
 use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
-use edgecask::{Client, Result, Script, Value};
+use edgecask::{Client, Error, ErrorKind, Outcome, Result, Script, Value};
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::RedisServer;
 use proptest::prelude::*;
@@ -107,6 +109,53 @@ async fn scripts_lock_their_keys_on_upstash_and_run_elsewhere_all_the_same() {
     let knows = redis.client().script_exists([script.sha()]).await.unwrap();
     assert_eq!(knows, [true]);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_script_that_cannot_run_is_refused_before_anything_does() {
+    let engine = MemoryTransport::new();
+    let plain = Client::new(engine.clone());
+    // Nobody listens there.
+    let away = Client::tcp("redis://127.0.0.1:9").unwrap();
+    let clients = [
+        plain.clone(),
+        plain.clone().layer(KeyPrefix::new("t:")),
+        plain.clone().layer(AutoPipeline::new()).layer(Retry::new()),
+        away.clone().layer(Fallback::to(engine.clone())),
+    ];
+    let lua = Script::new("return redis.call('SET', KEYS[1], ARGV[1])");
+    let refused = |error: Error| (error.kind(), error.outcome());
+    let expected = (ErrorKind::Unsupported, Outcome::NotSent);
+    for client in &clients {
+        let run = client.run_script::<Value>(&lua, ["k"], ["v"]).await;
+        assert_eq!(refused(run.unwrap_err()), expected);
+        let commands = [
+            Command::new("SET").arg("k").arg("v"),
+            Command::new("EVAL").arg(lua.source()).arg(1).arg("k").arg("v"),
+        ];
+        for results in
+            [client.send_pipeline(&commands).await, client.send_transaction(&commands).await]
+        {
+            assert_eq!(refused(results.unwrap_err()), expected);
+        }
+        // Known by its text, it runs no more than before.
+        let sha = client.script_load(lua.source()).await.unwrap();
+        let run = client.evalsha::<Value>(&sha, ["k"], ["v"]).await;
+        assert_eq!(refused(run.unwrap_err()), expected);
+        client.script_flush().await.unwrap();
+    }
+    assert_eq!(plain.keys::<String>("*").await.unwrap(), [""; 0]);
+    // With a twin it runs through all layers, and so does one that the engine knows.
+    let twin = Script::new("return redis.call('SET', KEYS[1], ARGV[1])  -- a twin's")
+        .with_twin(|redis, keys, args| redis.call(Command::new("SET").arg(&keys[0]).arg(&args[0])));
+    for client in &clients {
+        client.run_script::<()>(&twin, ["k"], ["v"]).await.unwrap();
+        client.script_flush().await.unwrap();
+    }
+    assert_eq!(plain.dbsize().await.unwrap(), 2);
+    engine.register(&twin);
+    plain.eval::<()>(twin.source(), ["other"], ["v"]).await.unwrap();
+    assert_eq!(plain.dbsize().await.unwrap(), 3);
 }
 
 /// REST in front of a plain Redis, without a thought for scripts.

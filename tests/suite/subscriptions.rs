@@ -8,6 +8,9 @@ use edgecask::{Error, ErrorKind, Event, Subscriber};
 use edgecask_server::{Fault, Server, ServerOptions};
 use edgecask_tests::RedisServer;
 use futures_util::StreamExt;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
 
 async fn start() -> (Server, Client) {
     let server = Server::start(ServerOptions::memory()).await.unwrap();
@@ -102,4 +105,139 @@ async fn a_reader_may_listen_but_not_watch() {
     let error = reader.monitor().await.map(drop).unwrap_err();
     assert_eq!(error.code(), Some("NOPERM"));
     server.stop().await;
+}
+
+/// Text of what divides lines and fields, and of what is like it.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: Vec<&[u8]> = vec![
+        b"a",
+        b"b",
+        b",",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\0",
+        b" ",
+        b"data: ",
+        b"message,",
+        b"\xff",
+        b":",
+        b"\xe2\x80\xa8",
+        b"\x0b",
+        b"\xef\xbb\xbf",
+        b"*",
+        b"[",
+        b"%0D",
+        b"id: 1\n",
+        b"\n\n",
+    ];
+    prop::collection::vec(select(pieces), 0..6).prop_map(|pieces| pieces.concat())
+}
+
+/// What is published arrives as it is, or its publisher gets an error, or its listeners see a gap.
+#[test]
+fn no_payload_and_no_channel_forges_a_message() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (server, client) = runtime.block_on(start());
+    let config = Config {
+        cases: std::env::var("PROPTEST_CASES")
+            .ok()
+            .and_then(|cases| cases.parse().ok())
+            .unwrap_or(60),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let published = prop::collection::vec((text(), text()), 1..6);
+    let result = TestRunner::new(config).run(&published, |messages| {
+        runtime.block_on(async {
+            let mut everything = client.psubscribe(["*"]).await.unwrap();
+            let (first, _) = &messages[0];
+            let mut one = client.subscribe([first.clone()]).await;
+            for (channel, payload) in &messages {
+                match client.publish(channel, payload).await {
+                    Ok(_) => {
+                        match event(&mut everything).await {
+                            Event::Message(message) => {
+                                prop_assert_eq!(&message.channel[..], &channel[..]);
+                                prop_assert_eq!(&message.payload[..], &payload[..]);
+                            }
+                            // A comma in a channel whose pattern does not name it.
+                            Event::Lost(_) => {
+                                prop_assert!(channel.contains(&b','));
+                                prop_assert!(matches!(
+                                    event(&mut everything).await,
+                                    Event::Resumed
+                                ));
+                            }
+                            _ => prop_assert!(false, "a gap has an end only after its beginning"),
+                        }
+                        if let Ok(one) = one.as_mut()
+                            && channel == first
+                        {
+                            let Event::Message(message) = event(one).await else {
+                                return Err(TestCaseError::fail(
+                                    "a channel of its own has no gaps",
+                                ));
+                            };
+                            prop_assert_eq!(&message.channel[..], &channel[..]);
+                            prop_assert_eq!(&message.payload[..], &payload[..]);
+                        }
+                    }
+                    Err(error) => {
+                        prop_assert_eq!(error.code(), Some("ERR"));
+                        let carried = |bytes: &[u8]| {
+                            std::str::from_utf8(bytes).is_ok() && !bytes.contains(&b'\r')
+                        };
+                        prop_assert!(!carried(channel) || !carried(payload), "{}", error);
+                    }
+                }
+            }
+            Ok(())
+        })
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    runtime.block_on(server.stop());
+}
+
+#[tokio::test]
+async fn what_events_cannot_carry_is_a_gap_when_it_comes_by_another_way() {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
+    let client = Client::rest(&server.url(), server.token()).unwrap();
+    let mut news = client.psubscribe(["n*"]).await.unwrap();
+    for forged in [&b"x\rdata: pmessage,n*,nobody,forged"[..], b"x\r\n\r\nevent: y", b"\xff"] {
+        redis.client().publish("news", forged).await.unwrap();
+        let Event::Lost(_) = event(&mut news).await else { panic!("the gap does not show") };
+        assert!(matches!(event(&mut news).await, Event::Resumed));
+    }
+    redis.client().publish("news", "a\nb").await.unwrap();
+    assert_eq!(news.message().await.unwrap().payload, "a\nb");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_listener_that_does_not_read_is_cut_off_by_what_it_holds() {
+    let client = Client::memory();
+    let mut lazy = client.subscribe(["c"]).await.unwrap();
+    let payload = vec![b'x'; 1024 * 1024];
+    let mut delivered = 0;
+    while client.publish("c", &payload).await.unwrap() == 1 {
+        delivered += 1;
+        assert!(delivered < 100, "more than 100 MB wait");
+    }
+    assert!(delivered >= 8, "{delivered}");
+    let mut read = 0;
+    while let Event::Message(_) = event(&mut lazy).await {
+        read += 1;
+    }
+    assert_eq!(read, delivered, "what was taken is not lost, and the end shows");
+
+    // One that reads may get any amount.
+    let mut eager = client.subscribe(["c"]).await.unwrap();
+    for _ in 0..100 {
+        assert_eq!(client.publish("c", &payload).await.unwrap(), 1);
+        assert_eq!(eager.message().await.unwrap().payload.len(), payload.len());
+    }
 }

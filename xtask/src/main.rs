@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `bench`, `pkg`, `worker`.
+//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `bench`, `fuzz`, `pkg`, `worker`.
 #![allow(clippy::print_stdout)]
 
+mod fuzz;
 mod lint;
 mod setup;
 mod test;
@@ -33,6 +34,11 @@ enum Task {
     Lint,
     /// Measure, and write benches/README.md
     Bench,
+    /// Feed every fuzz target with random input, for so many seconds each
+    Fuzz {
+        #[arg(default_value_t = 60)]
+        seconds: u32,
+    },
     /// Build the npm package into pkg/
     Pkg,
     /// Build the Worker into worker-example/build/
@@ -68,6 +74,7 @@ fn run(task: Task) -> Result<()> {
             cmd!(shell, "target/release/edgecask-bench").run()?;
             Ok(())
         }
+        Task::Fuzz { seconds } => fuzz::everything(&shell, &tools, seconds),
         Task::Pkg => {
             setup::for_wasm(&shell, &tools)?;
             wasm::package(&shell, &tools)

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
-use crate::tools::Tools;
+use crate::tools::{CargoTool, Tools};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
@@ -29,19 +29,22 @@ fn redis8(shell: &Shell) {
 pub(crate) fn for_wasm(shell: &Shell, tools: &Tools) -> Result<()> {
     wasm_target(shell, tools)?;
     node_packages(shell, tools)?;
-    for tool in tools.cargo_tools() {
-        if tool.path().exists() {
-            continue;
-        }
-        println!("building {} {}, once", tool.package, tool.version);
-        let (package, version, root) = (tool.package, &tool.version, tool.root());
-        let locked = tool.locked.then_some("--locked");
-        // Its build must not inherit the environment of a wasm build.
-        cmd!(shell, "cargo install {package} --version {version} {locked...} --root {root}")
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_TARGET_DIR")
-            .run()?;
+    tools.cargo_tools().into_iter().try_for_each(|tool| cargo_tool(shell, tool))
+}
+
+/// Builds a program, unless it is there.
+pub(crate) fn cargo_tool(shell: &Shell, tool: &CargoTool) -> Result<()> {
+    if tool.path().exists() {
+        return Ok(());
     }
+    println!("building {} {}, once", tool.package, tool.version);
+    let (package, version, root) = (tool.package, &tool.version, tool.root());
+    let locked = tool.locked.then_some("--locked");
+    // Its build must not inherit the environment of a wasm build.
+    cmd!(shell, "cargo install {package} --version {version} {locked...} --root {root}")
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_TARGET_DIR")
+        .run()?;
     Ok(())
 }
 

@@ -31,6 +31,7 @@ pub(crate) struct Tools {
     pub(crate) wasm_bindgen: CargoTool,
     pub(crate) worker_build: CargoTool,
     pub(crate) wasm_pack: CargoTool,
+    pub(crate) cargo_fuzz: CargoTool,
     /// The folder of the JavaScript tests, whose packages also bring esbuild and wasm-opt.
     pub(crate) js: PathBuf,
     /// A toolchain that has the wasm32 target, if it is not the default one.
@@ -58,11 +59,13 @@ impl Tools {
             wasm_bindgen: tool("wasm-bindgen-cli", "wasm-bindgen", &wasm_bindgen, false),
             worker_build: tool("worker-build", "worker-build", "0.8.7", true),
             wasm_pack: tool("wasm-pack", "wasm-pack", "0.15.1", true),
+            cargo_fuzz: tool("cargo-fuzz", "cargo-fuzz", "0.13.2", true),
             js: shell.current_dir().join("tests/js"),
             wasm_toolchain: std::env::var("EDGECASK_WASM_TOOLCHAIN").ok(),
         })
     }
 
+    /// Those that wasm needs.
     pub(crate) fn cargo_tools(&self) -> [&CargoTool; 3] {
         [&self.wasm_bindgen, &self.worker_build, &self.wasm_pack]
     }

@@ -100,6 +100,11 @@ impl Engine {
         self.scripts.register(script.source().as_bytes(), script.twin());
     }
 
+    /// Refuses a script without a twin, as [`MemoryTransport::check`](super::MemoryTransport::check) does.
+    pub(super) fn check_script(&self, command: &Command) -> Result<()> {
+        self.scripts.check(command).map_err(|error| error.with_command(|| command.label()))
+    }
+
     /// Runs one command at this time.
     pub(super) fn run(&mut self, command: &Command, now: u64) -> Result<Value> {
         self.keyspace.advance_to(now);

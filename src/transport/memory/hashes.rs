@@ -1,9 +1,10 @@
 use bytes::Bytes;
 
 use super::args::{Args, syntax};
+use super::collections::Hash;
 use super::engine::{Handler, on_keys};
-use super::keys::{Scan, whole_page};
-use super::keyspace::{Hash, Keyspace};
+use super::keys::{Scan, page};
+use super::keyspace::Keyspace;
 use super::number;
 use super::sets::random_picks;
 use super::strings::length;
@@ -12,7 +13,7 @@ use crate::{Error, Result, Value};
 pub(super) const HANDLERS: &[Handler] = on_keys![
     "HDEL" -3 |db, args| {
         let removed = db.change::<Hash, _>(args.at(0)?, |hash| {
-            Ok(args.from(1).filter(|field| hash.swap_remove(*field).is_some()).count())
+            Ok(args.from(1).filter(|field| hash.remove(field).is_some()).count())
         })?;
         Ok(length(removed.unwrap_or(0)))
     },
@@ -38,7 +39,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "HSETNX" 4 |db, args| {
         let (field, value) = (args.bytes(1)?, args.bytes(2)?);
         db.update::<Hash, _>(args.at(0)?, |hash| {
-            let free = !hash.contains_key(&field);
+            let free = !hash.contains(&field);
             if free {
                 hash.insert(field, value);
             }
@@ -57,7 +58,7 @@ fn field<'a>(db: &'a Keyspace, args: Args<'_>) -> Result<Option<&'a Bytes>> {
 
 fn items(db: &Keyspace, args: Args<'_>, fields: bool, values: bool) -> Result<Value> {
     let hash = db.read::<Hash>(args.at(0)?)?;
-    let items = hash.into_iter().flatten().flat_map(|(field, value)| {
+    let items = hash.into_iter().flat_map(Hash::iter).flat_map(|(field, value)| {
         [fields.then_some(field), values.then_some(value)].into_iter().flatten()
     });
     Ok(Value::Array(items.map(|item| Value::Bulk(item.clone())).collect()))
@@ -129,10 +130,13 @@ fn hrandfield(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
 }
 
 fn hscan(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
-    Scan::cursor(args, 1)?;
+    let cursor = Scan::cursor(args, 1)?;
     let scan = Scan::parse(args, 2)?;
     let hash = db.read::<Hash>(args.at(0)?)?;
-    let found = hash.into_iter().flatten().filter(|(field, _)| scan.wants(field));
-    let items = found.flat_map(|(field, value)| [field, value]);
-    Ok(whole_page(items.map(|item| Value::Bulk(item.clone())).collect()))
+    Ok(page(hash.map_or(0, Hash::len), cursor, scan.count, |at, items| {
+        let found = hash.and_then(|hash| hash.get_index(at));
+        if let Some((field, value)) = found.filter(|(field, _)| scan.wants(field)) {
+            items.extend([field, value].map(|item| Value::Bulk(item.clone())));
+        }
+    }))
 }

@@ -224,9 +224,26 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// A page of a collection, which is always given whole: it is one value of one key, and already in memory.
-pub(super) fn whole_page(items: Vec<Value>) -> Value {
-    Value::Array(vec![Value::bulk("0"), Value::Array(items)])
+/// A page of a collection whose items are told by their positions, and the cursor to go on from.
+///
+/// It goes from the last to the first, and the cursor is how many are left. Whoever is removed leaves his place to the
+/// last, who is thus seen in any case, and whoever is new is put at the end: who stays is never missed.
+pub(super) fn page(
+    size: usize,
+    cursor: u64,
+    count: usize,
+    mut push: impl FnMut(usize, &mut Vec<Value>),
+) -> Value {
+    /// Redis, too, gives small collections as a whole.
+    const WHOLE: usize = 128;
+    let left = match usize::try_from(cursor) {
+        Ok(left @ 1..) => left.min(size),
+        _ => size,
+    };
+    let next = if size <= WHOLE { 0 } else { left.saturating_sub(count) };
+    let mut items = Vec::new();
+    (next..left).rev().for_each(|at| push(at, &mut items));
+    Value::Array(vec![Value::bulk(next.to_string()), Value::Array(items)])
 }
 
 fn scan(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {

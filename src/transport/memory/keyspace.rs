@@ -1,18 +1,15 @@
 //! The keys: values of five types, their expiry, and the order that SCAN visits them in.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use indexmap::{IndexMap, IndexSet};
 
+use super::collections::{Hash, List, Set};
 use super::sorted_set::SortedSet;
+use super::steps;
 use crate::{Error, Result};
-
-pub(super) type List = VecDeque<Bytes>;
-pub(super) type Hash = IndexMap<Bytes, Bytes>;
-pub(super) type Set = IndexSet<Bytes>;
 
 #[derive(Clone)]
 pub(super) enum Data {
@@ -70,9 +67,9 @@ macro_rules! kind {
 }
 // An empty string is a value like any other.
 kind!(String, Bytes, |_| false);
-kind!(List, List, |list| list.is_empty());
-kind!(Hash, Hash, |hash| hash.is_empty());
-kind!(Set, Set, |set| set.is_empty());
+kind!(List, List, |list| list.len() == 0);
+kind!(Hash, Hash, |hash| hash.len() == 0);
+kind!(Set, Set, |set| set.len() == 0);
 kind!(SortedSet, SortedSet, |set| set.len() == 0);
 
 #[derive(Clone)]
@@ -110,6 +107,7 @@ impl Keyspace {
         while let Some((at, key)) = self.expiries.first()
             && *at <= self.now
         {
+            steps::count(1);
             let key = key.clone();
             self.remove(&key);
         }
@@ -230,7 +228,7 @@ impl Keyspace {
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
-        self.entries.iter()
+        self.entries.iter().inspect(|_| steps::count(1))
     }
 
     /// The keys of about `count` places from `cursor` on, and the place to go on from (0: the end). Keys that share a
@@ -243,6 +241,7 @@ impl Keyspace {
             if keys.len() >= count && last != Some(*place) {
                 return (*place, keys);
             }
+            steps::count(1);
             keys.push(key);
             last = Some(*place);
         }

@@ -1,8 +1,9 @@
 use bytes::Bytes;
 
 use super::args::{Args, syntax};
+use super::collections::List;
 use super::engine::{Handler, on_keys};
-use super::keyspace::{Keyspace, List};
+use super::keyspace::Keyspace;
 use super::strings::length;
 use crate::command::lists::End;
 use crate::{Error, Result, Value};
@@ -47,8 +48,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         let (start, stop) = (args.int(1)?, args.int(2)?);
         db.change::<List, _>(args.at(0)?, |list| {
             let kept = range(list.len(), start, stop);
-            list.truncate(kept.end);
-            list.drain(..kept.start);
+            list.trim(kept);
             Ok(())
         })?;
         Ok(Value::OK)
@@ -197,7 +197,8 @@ fn linsert(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     };
     let (pivot, element) = (args.at(2)?, args.bytes(3)?);
     let inserted = db.change::<List, _>(args.at(0)?, |list| {
-        Ok(match list.iter().position(|item| item == pivot) {
+        let found = list.range(0..list.len()).position(|item| item == pivot);
+        Ok(match found {
             Some(at) => {
                 list.insert(at + after, element);
                 length(list.len())
@@ -211,14 +212,28 @@ fn linsert(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
 fn lrem(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let (count, element) = (args.int(1)?, args.at(2)?);
     let removed = db.change::<List, _>(args.at(0)?, |list| {
-        let found: Vec<usize> = (0..list.len()).filter(|at| list[*at] == element).collect();
-        let most = if count == 0 { found.len() } else { count.unsigned_abs() as usize };
-        let skipped = if count < 0 { found.len().saturating_sub(most) } else { 0 };
-        let doomed: Vec<usize> = found.into_iter().skip(skipped).take(most).collect();
-        for at in doomed.iter().rev() {
-            list.remove(*at);
-        }
-        Ok(doomed.len())
+        let matches = |item: &Bytes| item == element;
+        let most = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
+        // Counted from the end, those before the last few stay.
+        let mut stay = match count {
+            ..0 => {
+                list.range(0..list.len()).filter(|item| matches(item)).count().saturating_sub(most)
+            }
+            _ => 0,
+        };
+        let mut removed = 0;
+        list.retain(|item| {
+            if removed == most || !matches(item) {
+                return true;
+            }
+            if stay > 0 {
+                stay -= 1;
+                return true;
+            }
+            removed += 1;
+            false
+        });
+        Ok(removed)
     })?;
     Ok(length(removed.unwrap_or(0)))
 }

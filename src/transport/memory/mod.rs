@@ -1,9 +1,13 @@
 //! The embedded engine: a Redis in this process, for tests, for development and for hosts without a server.
 //!
 //! It holds everything in memory, runs every typed command, expires keys to the millisecond and gives Redis's own
-//! replies and errors. Lua does not run here: a [`Script`] brings a native twin.
+//! replies and errors. Lua does not run here: a [`Script`] brings a native twin, and one without is refused before
+//! anything of its call runs.
 
 mod args;
+mod collections;
+#[cfg(test)]
+mod complexity;
 mod engine;
 mod glob;
 mod hashes;
@@ -12,11 +16,13 @@ mod keyspace;
 mod lists;
 mod number;
 mod pubsub;
+mod score_tree;
 mod scripting;
 mod server;
 mod sets;
 mod sorted_set;
 mod sorted_sets;
+mod steps;
 mod strings;
 
 use std::fmt;
@@ -80,6 +86,15 @@ impl MemoryTransport {
         engine::names()
     }
 
+    /// Refuses a script that cannot run here: one without a native twin, of its own or [registered](Self::register).
+    /// Every call does this for all of its commands before it runs the first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
+    pub fn check(&self, command: &Command) -> Result<()> {
+        self.lock().check_script(command)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Engine> {
         // Commands check before they change anything, so a panic leaves no half-done change behind.
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
@@ -104,17 +119,26 @@ impl Transport for MemoryTransport {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        boxed(|| async move { self.lock().run(command, unix_millis()) })
+        boxed(|| async move {
+            let mut engine = self.lock();
+            engine.check_script(command)?;
+            engine.run(command, unix_millis())
+        })
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
+            commands.iter().try_for_each(|command| self.check(command))?;
             Ok(commands.iter().map(|command| self.lock().run(command, unix_millis())).collect())
         })
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        boxed(|| async move { self.lock().run_all(commands, unix_millis()) })
+        boxed(|| async move {
+            let mut engine = self.lock();
+            commands.iter().try_for_each(|command| engine.check_script(command))?;
+            engine.run_all(commands, unix_millis())
+        })
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {

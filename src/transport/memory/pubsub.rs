@@ -1,8 +1,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_channel::mpsc;
+use futures_util::StreamExt;
 
 use super::args::Args;
 use super::engine::{Engine, Handler, wrong_arity};
@@ -21,10 +24,42 @@ pub(super) const HANDLERS: &[Handler] = &[
     Handler::new("PUBSUB", -2, pubsub),
 ];
 
-/// How many messages a subscriber may fall behind before it is cut off, as Redis does with its output buffers.
+/// How many messages a subscriber may fall behind before it is cut off, and how many bytes, as Redis does with its output
+/// buffers (`client-output-buffer-limit pubsub 32mb`).
 const BACKLOG: usize = 8192;
+const BACKLOG_BYTES: usize = 32 * 1024 * 1024;
 
-type Listener = mpsc::Sender<Result<Message>>;
+/// One subscriber's end of the line.
+#[derive(Clone)]
+struct Listener {
+    messages: mpsc::Sender<Result<Message>>,
+    /// How many bytes were sent and not yet taken.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Listener {
+    fn is_closed(&self) -> bool {
+        self.messages.is_closed()
+    }
+
+    /// Hands a message over. A listener that has gone, or fell too far behind, is to be forgotten.
+    fn deliver(&mut self, message: Message) -> bool {
+        let size = size(&message);
+        let waiting = self.waiting.fetch_add(size, Ordering::Relaxed);
+        let fits = waiting == 0 || waiting.saturating_add(size) <= BACKLOG_BYTES;
+        let delivered = fits && self.messages.try_send(Ok(message)).is_ok();
+        if !delivered {
+            self.messages.close_channel();
+        }
+        delivered
+    }
+}
+
+/// About how many bytes a message holds.
+fn size(message: &Message) -> usize {
+    const HEAD: usize = 128;
+    HEAD + message.channel.len() + message.payload.len()
+}
 
 /// Who listens to what.
 #[derive(Default)]
@@ -32,11 +67,16 @@ pub(super) struct Listeners {
     channels: HashMap<Bytes, Vec<Listener>>,
     patterns: Vec<(Bytes, Listener)>,
     monitors: Vec<Listener>,
+    since_sweep: usize,
+    after_sweep: usize,
 }
 
 impl Listeners {
     pub(super) fn subscribe(&mut self, to: &Subscription) -> Messages {
-        let (sender, receiver) = mpsc::channel(BACKLOG);
+        self.sweep();
+        let (messages, receiver) = mpsc::channel(BACKLOG);
+        let sender = Listener { messages, waiting: Arc::default() };
+        let waiting = Arc::clone(&sender.waiting);
         match to {
             Subscription::Channels(channels) => {
                 for channel in channels {
@@ -49,7 +89,27 @@ impl Listeners {
             }
             Subscription::Monitor => self.monitors.push(sender),
         }
-        Box::pin(receiver)
+        Box::pin(receiver.inspect(move |taken| {
+            if let Ok(message) = taken {
+                waiting.fetch_sub(size(message), Ordering::Relaxed);
+            }
+        }))
+    }
+
+    /// Forgets those who have gone, each time their number may have doubled.
+    fn sweep(&mut self) {
+        self.since_sweep += 1;
+        if self.since_sweep <= self.after_sweep {
+            return;
+        }
+        self.channels.retain(|_, those| {
+            those.retain(|listener| !listener.is_closed());
+            !those.is_empty()
+        });
+        self.patterns.retain(|(_, listener)| !listener.is_closed());
+        self.monitors.retain(|listener| !listener.is_closed());
+        self.since_sweep = 0;
+        self.after_sweep = self.channels.len() + self.patterns.len() + self.monitors.len();
     }
 
     /// Tells how many got the message.
@@ -57,7 +117,7 @@ impl Listeners {
         let message = Message::new(channel.clone(), payload.clone());
         let mut count = 0;
         if let Some(listeners) = self.channels.get_mut(channel) {
-            listeners.retain_mut(|listener| deliver(listener, message.clone()));
+            listeners.retain_mut(|listener| listener.deliver(message.clone()));
             count += listeners.len();
             if listeners.is_empty() {
                 self.channels.remove(channel);
@@ -67,7 +127,7 @@ impl Listeners {
             if !glob::matches(pattern, channel) {
                 return !listener.is_closed();
             }
-            let delivered = deliver(listener, message.clone().matching(pattern.clone()));
+            let delivered = listener.deliver(message.clone().matching(pattern.clone()));
             count += usize::from(delivered);
             delivered
         });
@@ -86,40 +146,35 @@ impl Listeners {
             let _ = write!(line, " \"{}\"", word.escape_ascii().to_string().replace("\\'", "'"));
         }
         let message = Message::new(Bytes::new(), line);
-        self.monitors.retain_mut(|listener| deliver(listener, message.clone()));
+        self.monitors.retain_mut(|listener| listener.deliver(message.clone()));
     }
-}
-
-/// Hands a message over. A listener that has gone, or fell too far behind, is to be forgotten.
-fn deliver(listener: &mut Listener, message: Message) -> bool {
-    let delivered = listener.try_send(Ok(message)).is_ok();
-    if !delivered {
-        listener.close_channel();
-    }
-    delivered
 }
 
 fn pubsub(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
     let listeners = &mut engine.listeners;
-    listeners.channels.retain(|_, those| {
-        those.retain(|listener| !listener.is_closed());
-        !those.is_empty()
-    });
-    listeners.patterns.retain(|(_, listener)| !listener.is_closed());
+    let alive = |those: &[Listener]| those.iter().filter(|listener| !listener.is_closed()).count();
     match (args.word(0).as_str(), args.len()) {
         ("CHANNELS", 1 | 2) => {
             let pattern = args.at(1).unwrap_or(b"*");
-            let names = listeners.channels.keys().filter(|name| glob::matches(pattern, name));
-            Ok(Value::Array(names.cloned().map(Value::Bulk).collect()))
+            let names = listeners
+                .channels
+                .iter()
+                .filter(|(name, those)| glob::matches(pattern, name) && alive(those) > 0);
+            Ok(Value::Array(names.map(|(name, _)| Value::Bulk(name.clone())).collect()))
         }
         ("NUMSUB", _) => {
-            let count = |name| length(listeners.channels.get(name).map_or(0, Vec::len));
+            let count = |name| length(listeners.channels.get(name).map_or(0, |those| alive(those)));
             let pairs =
                 args.from(1).flat_map(|name| [Bytes::copy_from_slice(name).into(), count(name)]);
             Ok(Value::Array(pairs.collect()))
         }
         ("NUMPAT", 1) => {
-            let mut patterns: Vec<_> = listeners.patterns.iter().map(|(name, _)| name).collect();
+            let mut patterns: Vec<_> = listeners
+                .patterns
+                .iter()
+                .filter(|(_, listener)| !listener.is_closed())
+                .map(|(name, _)| name)
+                .collect();
             patterns.sort_unstable();
             patterns.dedup();
             Ok(length(patterns.len()))

@@ -7,7 +7,7 @@ use super::engine::{Engine, Handler, wrong_arity};
 use super::number;
 use crate::command::scripting::sha1;
 use crate::command::{Access, Command, ScriptContext, Twin};
-use crate::{Error, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = &[
     Handler::new("EVAL", -3, |engine, args| eval(engine, args, false)),
@@ -40,6 +40,35 @@ impl Scripts {
     }
 }
 
+impl Scripts {
+    /// Refuses a script without a twin. One whose sha is not known is not refused: NOSCRIPT says so, and the client sends
+    /// the text.
+    pub(super) fn check(&self, command: &Command) -> Result<()> {
+        let Some(script) = command.get(0).filter(|_| command.twin().is_none()) else {
+            return Ok(());
+        };
+        let runs = match command.name() {
+            "EVAL" | "EVAL_RO" => self.twins.contains_key(&sha1(script)),
+            "EVALSHA" | "EVALSHA_RO" => {
+                let sha = String::from_utf8_lossy(script).to_ascii_lowercase();
+                self.loaded.get(&sha).is_none_or(Option::is_some)
+            }
+            _ => true,
+        };
+        match runs {
+            true => Ok(()),
+            false => Err(without_twin()),
+        }
+    }
+}
+
+fn without_twin() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the embedded engine does not run Lua: give the Script a native twin, or register one for this source",
+    )
+}
+
 fn eval(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
     let inputs = Inputs::parse(args)?;
     let (_, twin) = engine.scripts.load(args.at(0)?, args.command().twin());
@@ -54,15 +83,12 @@ fn evalsha(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value
         .loaded
         .get(&sha)
         .ok_or_else(|| Error::server("NOSCRIPT No matching script. Please use EVAL."))?;
-    run(engine, *twin, read_only, &inputs)
+    let twin = twin.or(args.command().twin());
+    run(engine, twin, read_only, &inputs)
 }
 
 fn run(engine: &mut Engine, twin: Option<Twin>, read_only: bool, inputs: &Inputs) -> Result<Value> {
-    let twin = twin.ok_or_else(|| {
-        Error::server(
-            "ERR the embedded engine does not run Lua: register a Script with a native twin for this source",
-        )
-    })?;
+    let twin = twin.ok_or_else(without_twin)?;
     engine.run_twin(twin, read_only, &inputs.keys, &inputs.args)
 }
 

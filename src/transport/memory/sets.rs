@@ -1,9 +1,12 @@
 use bytes::Bytes;
+use indexmap::IndexSet;
 
 use super::args::{Args, syntax};
+use super::collections::Set;
 use super::engine::{Handler, on_keys};
-use super::keys::{Scan, whole_page};
-use super::keyspace::{Keyspace, Set};
+use super::keys::{Scan, page};
+use super::keyspace::Keyspace;
+use super::steps;
 use super::strings::length;
 use crate::{Error, Result, Value};
 
@@ -12,22 +15,36 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         Ok(length(args.from(1).filter(|member| set.insert(Bytes::copy_from_slice(member))).count()))
     }),
     "SCARD" 2 |db, args| Ok(length(db.read::<Set>(args.at(0)?)?.map_or(0, Set::len))),
-    "SDIFF" -2 |db, args| Ok(members(difference(db, args.from(0))?)),
+    "SDIFF" -2 |db, args| Ok(members(difference(db, args.from(0))?.iter().cloned())),
     "SDIFFSTORE" -3 |db, args| {
         let set = difference(db, args.from(1))?;
         store(db, args, set)
     },
-    "SINTER" -2 |db, args| Ok(members(intersection(db, args.from(0))?)),
+    "SINTER" -2 |db, args| {
+        let mut found = Vec::new();
+        intersection(db, args.from(0), |member| {
+            found.push(member.clone());
+            true
+        })?;
+        Ok(members(found.into_iter()))
+    },
     "SINTERCARD" -3 sintercard,
     "SINTERSTORE" -3 |db, args| {
-        let set = intersection(db, args.from(1))?;
+        let mut set = Set::default();
+        intersection(db, args.from(1), |member| {
+            set.insert(member.clone());
+            true
+        })?;
         store(db, args, set)
     },
     "SISMEMBER" 3 |db, args| {
         let member = args.at(1)?;
         Ok(db.read::<Set>(args.at(0)?)?.is_some_and(|set| set.contains(member)).into())
     },
-    "SMEMBERS" 2 |db, args| Ok(members(db.read::<Set>(args.at(0)?)?.cloned().unwrap_or_default())),
+    "SMEMBERS" 2 |db, args| {
+        let set = db.read::<Set>(args.at(0)?)?;
+        Ok(members(set.into_iter().flat_map(Set::iter).cloned()))
+    },
     "SMISMEMBER" -3 |db, args| {
         let set = db.read::<Set>(args.at(0)?)?;
         let there = |member| set.is_some_and(|set| set.contains(member));
@@ -38,26 +55,28 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "SRANDMEMBER" -2 srandmember,
     "SREM" -3 |db, args| {
         let removed = db.change::<Set, _>(args.at(0)?, |set| {
-            Ok(args.from(1).filter(|member| set.swap_remove(*member)).count())
+            Ok(args.from(1).filter(|member| set.remove(member)).count())
         })?;
         Ok(length(removed.unwrap_or(0)))
     },
     "SSCAN" -3 |db, args| {
-        Scan::cursor(args, 1)?;
+        let cursor = Scan::cursor(args, 1)?;
         let scan = Scan::parse(args, 2)?;
         let set = db.read::<Set>(args.at(0)?)?;
-        let found = set.into_iter().flatten().filter(|member| scan.wants(member));
-        Ok(whole_page(found.map(|member| Value::Bulk(member.clone())).collect()))
+        Ok(page(set.map_or(0, Set::len), cursor, scan.count, |at, items| {
+            let member = set.and_then(|set| set.get_index(at));
+            items.extend(member.filter(|member| scan.wants(member)).cloned().map(Value::Bulk));
+        }))
     },
-    "SUNION" -2 |db, args| Ok(members(union(db, args.from(0))?)),
+    "SUNION" -2 |db, args| Ok(members(union(db, args.from(0))?.iter().cloned())),
     "SUNIONSTORE" -3 |db, args| {
         let set = union(db, args.from(1))?;
         store(db, args, set)
     },
 ];
 
-fn members(set: Set) -> Value {
-    Value::Array(set.into_iter().map(Value::Bulk).collect())
+fn members(members: impl Iterator<Item = Bytes>) -> Value {
+    Value::Array(members.map(Value::Bulk).collect())
 }
 
 fn store(db: &mut Keyspace, args: Args<'_>, set: Set) -> Result<Value> {
@@ -75,36 +94,56 @@ fn sets<'a, 'k>(
 }
 
 fn union<'k>(db: &Keyspace, keys: impl Iterator<Item = &'k [u8]>) -> Result<Set> {
-    Ok(sets(db, keys)?.into_iter().flatten().flatten().cloned().collect())
+    Ok(sets(db, keys)?.into_iter().flatten().flat_map(Set::iter).cloned().collect())
 }
 
-fn intersection<'k>(db: &Keyspace, keys: impl Iterator<Item = &'k [u8]>) -> Result<Set> {
+/// Gives each member that is in all sets, until it hears `false`.
+fn intersection<'k>(
+    db: &Keyspace,
+    keys: impl Iterator<Item = &'k [u8]>,
+    mut found: impl FnMut(&Bytes) -> bool,
+) -> Result<()> {
     // An absent key makes the result empty.
-    let Some(sets) = sets(db, keys)?.into_iter().collect::<Option<Vec<_>>>() else {
-        return Ok(Set::new());
+    let Some(mut sets) = sets(db, keys)?.into_iter().collect::<Option<Vec<_>>>() else {
+        return Ok(());
     };
-    let Some((smallest, at)) = sets.iter().zip(0..).min_by_key(|(set, _)| set.len()) else {
-        return Ok(Set::new());
-    };
-    let others: Vec<_> = sets.iter().zip(0..).filter(|(_, other)| *other != at).collect();
-    let in_all = |member: &&Bytes| others.iter().all(|(set, _)| set.contains(*member));
-    Ok(smallest.iter().filter(in_all).cloned().collect())
+    sets.sort_by_key(|set| set.len());
+    if let Some((smallest, others)) = sets.split_first() {
+        let mut in_all =
+            smallest.iter().filter(|member| others.iter().all(|set| set.contains(member)));
+        in_all.all(|member| found(member));
+    }
+    Ok(())
 }
 
 fn difference<'k>(db: &Keyspace, keys: impl Iterator<Item = &'k [u8]>) -> Result<Set> {
     let sets = sets(db, keys)?;
-    let Some((first, others)) = sets.split_first() else {
-        return Ok(Set::new());
+    let Some((Some(first), others)) = sets.split_first() else {
+        return Ok(Set::default());
     };
-    let in_none = |member: &&Bytes| !others.iter().flatten().any(|set| set.contains(*member));
-    Ok(first.iter().copied().flatten().filter(in_none).cloned().collect())
+    let others: Vec<&Set> = others.iter().copied().flatten().collect();
+    let total: usize = others.iter().map(|set| set.len()).sum();
+    // Whichever is less: to ask every other set for each member, or to take out every other's members.
+    if first.len().saturating_mul(others.len()) <= first.len().saturating_add(total) {
+        let in_none = |member: &&Bytes| !others.iter().any(|set| set.contains(member));
+        return Ok(first.iter().filter(in_none).cloned().collect());
+    }
+    let mut left = (*first).clone();
+    for member in others.into_iter().flat_map(Set::iter) {
+        left.remove(member);
+    }
+    Ok(left)
 }
 
 fn sintercard(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let (keys, at) = intercard_keys(args)?;
     let limit = intercard_limit(args, at)?;
-    let size = intersection(db, keys.into_iter())?.len();
-    Ok(length(size.min(limit)))
+    let mut size = 0;
+    intersection(db, keys.into_iter(), |_| {
+        size += 1;
+        size < limit
+    })?;
+    Ok(length(size))
 }
 
 /// `numkeys key [key …]` of SINTERCARD and ZINTERCARD: the keys, and the position after them.
@@ -139,7 +178,7 @@ fn smove(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
         let there = db.read::<Set>(from)?.is_some_and(|set| set.contains(&member));
         return Ok(there.into());
     }
-    let moved = db.change::<Set, _>(from, |set| Ok(set.swap_remove(&member)))?.unwrap_or(false);
+    let moved = db.change::<Set, _>(from, |set| Ok(set.remove(&member)))?.unwrap_or(false);
     if moved {
         db.update::<Set, _>(to, |set| Ok(set.insert(member)))?;
     }
@@ -154,7 +193,7 @@ fn spop(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     };
     let mut random = db.random.fork();
     let popped = db.change::<Set, _>(args.at(0)?, |set| {
-        let mut pop = |set: &mut Set| set.swap_remove_index(random.usize(..set.len()));
+        let mut pop = |set: &mut Set| set.remove_index(random.usize(..set.len()));
         Ok(match count {
             None => pop(set).into(),
             Some(count) => Value::Array(
@@ -191,18 +230,26 @@ pub(super) fn random_picks(
     size: usize,
     count: i64,
 ) -> Result<Vec<usize>> {
-    /// What Redis's own limit on a negative count comes to; it also keeps a bad argument from taking all memory.
-    const MOST: u64 = i64::MAX as u64 / 2;
-    const MOST_REPEATED: u64 = 64 * 1024 * 1024;
+    /// Redis takes any number; here a bad argument must not take all memory.
+    const MOST_REPEATED: u64 = 1024 * 1024;
     if size == 0 {
         return Ok(Vec::new());
     }
-    if count >= 0 {
-        let count = (count as usize).min(size);
-        return Ok(random.choose_multiple(0..size, count));
+    if let Ok(count) = usize::try_from(count) {
+        // To draw until enough are different takes long only if most are wanted.
+        if count.saturating_mul(3) > size {
+            steps::count(size);
+            return Ok(random.choose_multiple(0..size, count.min(size)));
+        }
+        let mut picks = IndexSet::with_capacity(count);
+        while picks.len() < count {
+            steps::count(1);
+            picks.insert(random.usize(..size));
+        }
+        return Ok(picks.into_iter().collect());
     }
     let repeated = count.unsigned_abs();
-    if repeated > MOST || repeated > MOST_REPEATED {
+    if repeated > MOST_REPEATED {
         return Err(Error::server("ERR value is out of range"));
     }
     Ok((0..repeated).map(|_| random.usize(..size)).collect())

@@ -1,35 +1,22 @@
 //! The sorted set: members by name and by score.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use bytes::Bytes;
+use indexmap::IndexMap;
 
-/// A score in the order that Redis sorts by; never NaN.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct Score(pub(super) f64);
+use super::score_tree::ScoreTree;
+use super::steps;
 
-impl Eq for Score {}
-
-impl Ord for Score {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // 0 and -0 sort as one.
-        self.0.partial_cmp(&other.0).unwrap_or(Ordering::Equal)
-    }
-}
-
-impl PartialOrd for Score {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct SortedSet {
-    scores: HashMap<Bytes, f64>,
-    order: BTreeSet<(Score, Bytes)>,
+    /// In an order that changes only where one is removed: the last takes its place.
+    scores: IndexMap<Bytes, f64>,
+    order: ScoreTree,
 }
+
+/// Members with their scores, in order.
+pub(super) type Members = Vec<(Bytes, f64)>;
 
 impl SortedSet {
     pub(super) fn len(&self) -> usize {
@@ -37,76 +24,87 @@ impl SortedSet {
     }
 
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
+        steps::count(1);
         self.scores.get(member).copied()
     }
 
-    /// Sets a member's score, and gives the old one.
-    pub(super) fn insert(&mut self, member: Bytes, score: f64) -> Option<f64> {
-        let old = self.scores.insert(member.clone(), score);
-        if let Some(old) = old {
-            self.order.remove(&(Score(old), member.clone()));
+    /// Sets a member's score.
+    pub(super) fn insert(&mut self, member: Bytes, score: f64) {
+        steps::count(1);
+        if let Some(old) = self.scores.insert(member.clone(), score) {
+            self.order.remove(&member, old);
         }
-        self.order.insert((Score(score), member));
-        old
+        self.order.insert(member, score);
     }
 
-    pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let (member, score) = self.scores.remove_entry(member)?;
-        self.order.remove(&(Score(score), member));
-        Some(score)
+    /// Whether the member was there.
+    pub(super) fn remove(&mut self, member: &[u8]) -> bool {
+        steps::count(1);
+        let score = self.scores.swap_remove(member);
+        score.is_some_and(|score| self.order.remove(member, score))
     }
 
-    /// All members from the lowest score to the highest.
-    pub(super) fn iter(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = (&Bytes, f64)> + ExactSizeIterator {
-        self.order.iter().map(|(score, member)| (member, score.0))
+    /// All members, in no particular order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, f64)> {
+        self.scores.iter().inspect(|_| steps::count(1)).map(|(member, score)| (member, *score))
+    }
+
+    /// The member at a position of the order of [`SortedSet::iter`].
+    pub(super) fn get_index(&self, at: usize) -> Option<(&Bytes, f64)> {
+        steps::count(1);
+        self.scores.get_index(at).map(|(member, score)| (member, *score))
     }
 
     /// How many members come before this one.
     pub(super) fn rank(&self, member: &[u8]) -> Option<usize> {
         let score = self.score(member)?;
-        let end = (Score(score), Bytes::copy_from_slice(member));
-        Some(self.order.range(..end).count())
+        Some(self.order.count_while(|other, of_other| {
+            of_other < score || (of_other == score && &other[..] < member)
+        }))
     }
 
-    pub(super) fn by_rank(&self, ranks: std::ops::Range<usize>) -> Vec<(Bytes, f64)> {
-        let members = self.iter().skip(ranks.start).take(ranks.len());
-        members.map(|(member, score)| (member.clone(), score)).collect()
+    /// The members at some ranks.
+    pub(super) fn by_rank(&self, ranks: Range<usize>) -> Members {
+        self.order.range(ranks)
     }
 
-    pub(super) fn by_score(&self, range: &ScoreRange) -> Vec<(Bytes, f64)> {
-        // Nothing is lower than an empty member, so it marks the beginning of a score.
-        let lowest = match range.min {
-            Bound::Included(score) | Bound::Excluded(score) => {
-                Bound::Included((Score(score), Bytes::new()))
-            }
-            Bound::Unbounded => Bound::Unbounded,
-        };
-        self.order
-            .range((lowest, Bound::Unbounded))
-            .map(|(score, member)| (member, score.0))
-            .take_while(|(_, score)| !range.is_above(*score))
-            .filter(|(_, score)| range.contains(*score))
-            .map(|(member, score)| (member.clone(), score))
-            .collect()
+    /// Takes the members at some ranks out.
+    pub(super) fn take_ranks(&mut self, ranks: Range<usize>) -> Members {
+        let taken = self.order.take(ranks);
+        steps::count(taken.len());
+        for (member, _) in &taken {
+            self.scores.swap_remove(member);
+        }
+        taken
     }
 
-    pub(super) fn by_lex(&self, range: &LexRange) -> Vec<(Bytes, f64)> {
-        self.iter()
-            .filter(|(member, _)| range.contains(member))
-            .map(|(member, score)| (member.clone(), score))
-            .collect()
+    /// The ranks of the members with these scores.
+    pub(super) fn ranks_by_score(&self, range: &ScoreRange) -> Range<usize> {
+        let start = self.order.count_while(|_, score| range.is_below(score));
+        let end = self.order.count_while(|_, score| !range.is_above(score));
+        start..end.max(start)
+    }
+
+    /// The ranks of the members with these names, if all scores are equal; as in Redis, any ranks if they are not.
+    pub(super) fn ranks_by_lex(&self, range: &LexRange) -> Range<usize> {
+        let start = self.order.count_while(|member, _| range.is_below(member));
+        let end = self.order.count_while(|member, _| !range.is_above(member));
+        start..end.max(start)
     }
 }
 
-impl FromIterator<(Bytes, f64)> for SortedSet {
-    fn from_iter<I: IntoIterator<Item = (Bytes, f64)>>(members: I) -> Self {
-        let mut set = Self::default();
-        for (member, score) in members {
-            set.insert(member, score);
-        }
-        set
+impl Clone for SortedSet {
+    fn clone(&self) -> Self {
+        steps::count(self.len());
+        Self { scores: self.scores.clone(), order: self.order.clone() }
+    }
+}
+
+impl From<IndexMap<Bytes, f64>> for SortedSet {
+    fn from(scores: IndexMap<Bytes, f64>) -> Self {
+        let members = scores.iter().map(|(member, score)| (member.clone(), *score));
+        let order = ScoreTree::new(members.collect());
+        Self { scores, order }
     }
 }
 
@@ -127,21 +125,20 @@ impl ScoreRange {
         Some(Self { min: bound(min)?, max: bound(max)? })
     }
 
+    fn is_below(&self, score: f64) -> bool {
+        match self.min {
+            Bound::Included(min) => score < min,
+            Bound::Excluded(min) => score <= min,
+            Bound::Unbounded => false,
+        }
+    }
+
     fn is_above(&self, score: f64) -> bool {
         match self.max {
             Bound::Included(max) => score > max,
             Bound::Excluded(max) => score >= max,
             Bound::Unbounded => false,
         }
-    }
-
-    fn contains(&self, score: f64) -> bool {
-        let high_enough = match self.min {
-            Bound::Included(min) => score >= min,
-            Bound::Excluded(min) => score > min,
-            Bound::Unbounded => true,
-        };
-        high_enough && !self.is_above(score)
     }
 }
 
@@ -175,21 +172,21 @@ impl LexRange {
         Some(Self { min: LexBound::parse(min)?, max: LexBound::parse(max)? })
     }
 
-    fn contains(&self, candidate: &[u8]) -> bool {
-        let high_enough = match &self.min {
-            LexBound::Lowest => true,
-            LexBound::Highest => false,
-            LexBound::At { member, included } => {
-                candidate > member || (*included && candidate == member)
-            }
-        };
-        let low_enough = match &self.max {
+    fn is_below(&self, candidate: &[u8]) -> bool {
+        match &self.min {
             LexBound::Lowest => false,
             LexBound::Highest => true,
-            LexBound::At { member, included } => {
-                candidate < member || (*included && candidate == member)
-            }
-        };
-        high_enough && low_enough
+            LexBound::At { member, included: true } => candidate < member,
+            LexBound::At { member, included: false } => candidate <= member,
+        }
+    }
+
+    fn is_above(&self, candidate: &[u8]) -> bool {
+        match &self.max {
+            LexBound::Lowest => true,
+            LexBound::Highest => false,
+            LexBound::At { member, included: true } => candidate > member,
+            LexBound::At { member, included: false } => candidate >= member,
+        }
     }
 }

@@ -1,13 +1,15 @@
 use bytes::Bytes;
+use indexmap::IndexMap;
 
 use super::args::{Args, syntax};
+use super::collections::Set;
 use super::engine::{Handler, on_keys};
-use super::keys::{Scan, whole_page};
+use super::keys::{Scan, page};
 use super::keyspace::{Data, Keyspace, wrong_type};
 use super::lists::{mpop_count, range};
 use super::number;
 use super::sets::{intercard_keys, intercard_limit, random_picks};
-use super::sorted_set::{LexRange, ScoreRange, SortedSet};
+use super::sorted_set::{LexRange, Members, ScoreRange, SortedSet};
 use super::strings::length;
 use crate::{Error, Result, Value};
 
@@ -16,7 +18,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "ZCARD" 2 |db, args| Ok(length(db.read::<SortedSet>(args.at(0)?)?.map_or(0, SortedSet::len))),
     "ZCOUNT" 4 |db, args| {
         let range = score_range(args, 1, 2)?;
-        Ok(length(select(db, args, |set| set.by_score(&range))?.len()))
+        Ok(length(select(db, args, |set| set.ranks_by_score(&range).len())?))
     },
     "ZDIFF" -3 |db, args| combine(db, args, Combine::Diff),
     "ZDIFFSTORE" -4 |db, args| combine_and_store(db, args, Combine::Diff),
@@ -37,12 +39,12 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         let sources = sources(db, &keys)?;
         let limit = intercard_limit(args, at)?;
         let weights = vec![1.0; sources.len()];
-        Ok(length(Combine::Inter.run(sources, &weights, Aggregate::Sum).len().min(limit)))
+        Ok(length(intersection(weighted(sources, &weights), Aggregate::Sum, limit).len()))
     },
     "ZINTERSTORE" -4 |db, args| combine_and_store(db, args, Combine::Inter),
     "ZLEXCOUNT" 4 |db, args| {
         let range = lex_range(args, 1, 2)?;
-        Ok(length(select(db, args, |set| set.by_lex(&range))?.len()))
+        Ok(length(select(db, args, |set| set.ranks_by_lex(&range).len())?))
     },
     "ZMPOP" -4 zmpop,
     "ZMSCORE" -3 |db, args| {
@@ -61,7 +63,8 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "ZRANGESTORE" -5 |db, args| {
         let query = RangeQuery::parse(args, 2)?;
         let found = db.read::<SortedSet>(args.at(1)?)?.map(|set| query.run(set));
-        let set: SortedSet = found.into_iter().flatten().collect();
+        let found: IndexMap<Bytes, f64> = found.into_iter().flatten().collect();
+        let set = SortedSet::from(found);
         let size = length(set.len());
         db.put_collection(args.at(0)?, set);
         Ok(size)
@@ -71,18 +74,23 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         let set = db.read::<SortedSet>(args.at(0)?)?;
         Ok(set.and_then(|set| set.rank(member)).map_or(Value::Nil, length))
     },
-    "ZREM" -3 |db, args| remove(db, args, |_| args.from(1).map(Bytes::copy_from_slice).collect()),
+    "ZREM" -3 |db, args| {
+        let removed = db.change::<SortedSet, _>(args.at(0)?, |set| {
+            Ok(args.from(1).filter(|member| set.remove(member)).count())
+        })?;
+        Ok(length(removed.unwrap_or(0)))
+    },
     "ZREMRANGEBYLEX" 4 |db, args| {
         let range = lex_range(args, 1, 2)?;
-        remove(db, args, |set| names(set.by_lex(&range)))
+        remove(db, args, |set| set.ranks_by_lex(&range))
     },
     "ZREMRANGEBYRANK" 4 |db, args| {
         let (start, stop) = (args.int(1)?, args.int(2)?);
-        remove(db, args, |set| names(set.by_rank(range(set.len(), start, stop))))
+        remove(db, args, |set| range(set.len(), start, stop))
     },
     "ZREMRANGEBYSCORE" 4 |db, args| {
         let range = score_range(args, 1, 2)?;
-        remove(db, args, |set| names(set.by_score(&range)))
+        remove(db, args, |set| set.ranks_by_score(&range))
     },
     "ZREVRANK" 3 |db, args| {
         let member = args.at(1)?;
@@ -91,12 +99,15 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         Ok(rank.map_or(Value::Nil, length))
     },
     "ZSCAN" -3 |db, args| {
-        Scan::cursor(args, 1)?;
+        let cursor = Scan::cursor(args, 1)?;
         let scan = Scan::parse(args, 2)?;
         let set = db.read::<SortedSet>(args.at(0)?)?;
-        let found = set.into_iter().flat_map(SortedSet::iter).filter(|(member, _)| scan.wants(member));
-        let items = found.flat_map(|(member, score)| [Value::Bulk(member.clone()), show(score)]);
-        Ok(whole_page(items.collect()))
+        Ok(page(set.map_or(0, SortedSet::len), cursor, scan.count, |at, items| {
+            let found = set.and_then(|set| set.get_index(at));
+            if let Some((member, score)) = found.filter(|(member, _)| scan.wants(member)) {
+                items.extend([Value::Bulk(member.clone()), show(score)]);
+            }
+        }))
     },
     "ZSCORE" 3 |db, args| {
         let member = args.at(1)?;
@@ -106,8 +117,6 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "ZUNION" -3 |db, args| combine(db, args, Combine::Union),
     "ZUNIONSTORE" -4 |db, args| combine_and_store(db, args, Combine::Union),
 ];
-
-type Members = Vec<(Bytes, f64)>;
 
 fn show(score: f64) -> Value {
     Value::bulk(number::show(score))
@@ -124,26 +133,22 @@ fn reply(members: Members, with_scores: bool) -> Value {
     Value::Array(items)
 }
 
-fn names(members: Members) -> Vec<Bytes> {
-    members.into_iter().map(|(member, _)| member).collect()
-}
-
-fn select(
+fn select<T: Default>(
     db: &Keyspace,
     args: Args<'_>,
-    select: impl FnOnce(&SortedSet) -> Members,
-) -> Result<Members> {
+    select: impl FnOnce(&SortedSet) -> T,
+) -> Result<T> {
     Ok(db.read::<SortedSet>(args.at(0)?)?.map(select).unwrap_or_default())
 }
 
 fn remove(
     db: &mut Keyspace,
     args: Args<'_>,
-    which: impl FnOnce(&SortedSet) -> Vec<Bytes>,
+    which: impl FnOnce(&SortedSet) -> std::ops::Range<usize>,
 ) -> Result<Value> {
     let removed = db.change::<SortedSet, _>(args.at(0)?, |set| {
-        let doomed = which(set);
-        Ok(doomed.iter().filter(|member| set.remove(member).is_some()).count())
+        let ranks = which(set);
+        Ok(set.take_ranks(ranks).len())
     })?;
     Ok(length(removed.unwrap_or(0)))
 }
@@ -226,12 +231,10 @@ fn zadd(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
 }
 
 fn pop(set: &mut SortedSet, highest: bool, count: usize) -> Members {
-    let members = |iter: &mut dyn Iterator<Item = (&Bytes, f64)>| {
-        iter.take(count).map(|(member, score)| (member.clone(), score)).collect::<Members>()
-    };
-    let popped = if highest { members(&mut set.iter().rev()) } else { members(&mut set.iter()) };
-    for (member, _) in &popped {
-        set.remove(member);
+    let (size, count) = (set.len(), count.min(set.len()));
+    let mut popped = set.take_ranks(if highest { size - count..size } else { 0..count });
+    if highest {
+        popped.reverse();
     }
     popped
 }
@@ -273,12 +276,15 @@ fn zrandmember(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
         return Err(syntax());
     }
     let count = if args.len() > 1 { Some(args.int(1)?) } else { None };
-    let members = select(db, args, |set| set.by_rank(0..set.len()))?;
+    let set = db.read::<SortedSet>(args.at(0)?)?;
     let Some(count) = count else {
-        return Ok(random.choice(&members).map(|(member, _)| member.clone()).into());
+        let member = set.and_then(|set| set.get_index(random.usize(..set.len())));
+        return Ok(member.map(|(member, _)| member.clone()).into());
     };
-    let picks = random_picks(&mut random, members.len(), count)?;
-    Ok(reply(picks.into_iter().map(|at| members[at].clone()).collect(), with_scores))
+    let picks = random_picks(&mut random, set.map_or(0, SortedSet::len), count)?;
+    let members = picks.into_iter().filter_map(|at| set?.get_index(at));
+    let members = members.map(|(member, score)| (member.clone(), score));
+    Ok(reply(members.collect(), with_scores))
 }
 
 /// `min max [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]`.
@@ -342,19 +348,25 @@ impl RangeQuery {
     }
 
     fn run(&self, set: &SortedSet) -> Members {
-        let mut found = match &self.by {
+        let ranks = match &self.by {
             By::Rank(start, stop) => {
                 let ranks = range(set.len(), *start, *stop);
                 let last = set.len();
-                set.by_rank(if self.rev { last - ranks.end..last - ranks.start } else { ranks })
+                if self.rev { last - ranks.end..last - ranks.start } else { ranks }
             }
-            By::Score(range) => set.by_score(range),
-            By::Lex(range) => set.by_lex(range),
+            By::Score(range) => set.ranks_by_score(range),
+            By::Lex(range) => set.ranks_by_lex(range),
         };
+        let (offset, count) = (self.limit.0.min(ranks.len()), self.limit.1);
+        let count = count.min(ranks.len() - offset);
         if self.rev {
+            let end = ranks.end - offset;
+            let mut found = set.by_rank(end - count..end);
             found.reverse();
+            return found;
         }
-        found.into_iter().skip(self.limit.0).take(self.limit.1).collect()
+        let start = ranks.start + offset;
+        set.by_rank(start..start + count)
     }
 }
 
@@ -385,54 +397,129 @@ enum Combine {
 }
 
 impl Combine {
-    fn run(self, sources: Vec<Option<SortedSet>>, weights: &[f64], how: Aggregate) -> SortedSet {
-        let weighted = |score: f64, weight: f64| {
-            let product = score * weight;
-            if product.is_nan() { 0.0 } else { product }
-        };
-        let mut sources = sources.into_iter().zip(weights).map(|(set, weight)| {
-            let set = set.unwrap_or_default();
-            set.iter()
-                .map(|(member, score)| (member.clone(), weighted(score, *weight)))
-                .collect::<SortedSet>()
-        });
-        let first = sources.next().unwrap_or_default();
-        sources.fold(first, |result, source| match self {
-            Self::Union => {
-                let mut result = result;
-                for (member, score) in source.iter() {
-                    let score = result.score(member).map_or(score, |old| how.of(old, score));
-                    result.insert(member.clone(), score);
-                }
-                result
-            }
-            Self::Inter => result
-                .iter()
-                .filter_map(|(member, score)| {
-                    Some((member.clone(), how.of(score, source.score(member)?)))
-                })
-                .collect(),
-            Self::Diff => result
-                .iter()
-                .filter(|(member, _)| source.score(member).is_none())
-                .map(|(member, score)| (member.clone(), score))
-                .collect(),
+    fn run(self, sources: Vec<Source<'_>>, weights: &[f64], how: Aggregate) -> SortedSet {
+        let sources = weighted(sources, weights);
+        SortedSet::from(match self {
+            Self::Union => union(sources, how),
+            Self::Inter => intersection(sources, how, usize::MAX),
+            Self::Diff => difference(sources),
         })
     }
 }
 
-/// The sets of all keys; a plain set counts as one whose scores are all 1.
-fn sources(db: &Keyspace, keys: &[&[u8]]) -> Result<Vec<Option<SortedSet>>> {
+/// The set of a key; a plain set counts as one whose scores are all 1.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Absent,
+    Plain(&'a Set),
+    Sorted(&'a SortedSet),
+}
+
+impl<'a> Source<'a> {
+    fn len(self) -> usize {
+        match self {
+            Self::Absent => 0,
+            Self::Plain(set) => set.len(),
+            Self::Sorted(set) => set.len(),
+        }
+    }
+
+    fn score(self, member: &[u8]) -> Option<f64> {
+        match self {
+            Self::Absent => None,
+            Self::Plain(set) => set.contains(member).then_some(1.0),
+            Self::Sorted(set) => set.score(member),
+        }
+    }
+
+    fn iter(self) -> Box<dyn Iterator<Item = (&'a Bytes, f64)> + 'a> {
+        match self {
+            Self::Absent => Box::new(std::iter::empty()),
+            Self::Plain(set) => Box::new(set.iter().map(|member| (member, 1.0))),
+            Self::Sorted(set) => Box::new(set.iter()),
+        }
+    }
+}
+
+fn sources<'a>(db: &'a Keyspace, keys: &[&[u8]]) -> Result<Vec<Source<'a>>> {
     keys.iter()
         .map(|key| match db.entry(key).map(|entry| &entry.data) {
-            None => Ok(None),
-            Some(Data::SortedSet(set)) => Ok(Some(set.clone())),
-            Some(Data::Set(set)) => {
-                Ok(Some(set.iter().map(|member| (member.clone(), 1.0)).collect()))
-            }
+            None => Ok(Source::Absent),
+            Some(Data::SortedSet(set)) => Ok(Source::Sorted(set)),
+            Some(Data::Set(set)) => Ok(Source::Plain(set)),
             Some(_) => Err(wrong_type()),
         })
         .collect()
+}
+
+/// Sources with their weights.
+type Weighted<'a> = Vec<(Source<'a>, f64)>;
+
+fn weighted<'a>(sources: Vec<Source<'a>>, weights: &[f64]) -> Weighted<'a> {
+    sources.into_iter().zip(weights.iter().copied()).collect()
+}
+
+fn product(score: f64, weight: f64) -> f64 {
+    let product = score * weight;
+    if product.is_nan() { 0.0 } else { product }
+}
+
+/// As in Redis, the small sets come first, which shows in sums that depend on their order.
+fn by_size(mut sources: Weighted<'_>) -> Weighted<'_> {
+    sources.sort_by_key(|(source, _)| source.len());
+    sources
+}
+
+fn union(sources: Weighted<'_>, how: Aggregate) -> IndexMap<Bytes, f64> {
+    let mut result = IndexMap::new();
+    for (source, weight) in by_size(sources) {
+        for (member, score) in source.iter() {
+            let score = product(score, weight);
+            let together = result.entry(member.clone());
+            together.and_modify(|old| *old = how.of(*old, score)).or_insert(score);
+        }
+    }
+    result
+}
+
+/// Up to so many of the members that all sources have.
+fn intersection(sources: Weighted<'_>, how: Aggregate, most: usize) -> IndexMap<Bytes, f64> {
+    let sources = by_size(sources);
+    let Some(((smallest, weight), others)) = sources.split_first() else {
+        return IndexMap::new();
+    };
+    let in_all = |(member, score): (&Bytes, f64)| {
+        let first = product(score, *weight);
+        let score = others.iter().try_fold(first, |score, (other, weight)| {
+            Some(how.of(score, product(other.score(member)?, *weight)))
+        });
+        Some((member.clone(), score?))
+    };
+    smallest.iter().filter_map(in_all).take(most).collect()
+}
+
+fn difference(sources: Weighted<'_>) -> IndexMap<Bytes, f64> {
+    let Some(((first, _), others)) = sources.split_first() else {
+        return IndexMap::new();
+    };
+    let total: usize = others.iter().map(|(other, _)| other.len()).sum();
+    // Whichever is less: to ask every other set for each member, or to take out every other's members.
+    if first.len().saturating_mul(others.len()) <= first.len().saturating_add(total) {
+        let in_none = |(member, _): &(&Bytes, f64)| {
+            others.iter().all(|(other, _)| other.score(member).is_none())
+        };
+        return first
+            .iter()
+            .filter(in_none)
+            .map(|(member, score)| (member.clone(), score))
+            .collect();
+    }
+    let mut left: IndexMap<Bytes, f64> =
+        first.iter().map(|(member, score)| (member.clone(), score)).collect();
+    for (member, _) in others.iter().flat_map(|(other, _)| other.iter()) {
+        left.swap_remove(member);
+    }
+    left
 }
 
 /// `numkeys key [key …] [WEIGHTS w [w …]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]` from a position on.

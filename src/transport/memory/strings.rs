@@ -1,10 +1,10 @@
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::args::{Args, syntax};
 use super::engine::{Handler, on_keys};
 use super::keys::{Deadline, expires_at, parse_expiry};
 use super::keyspace::{Data, Keyspace};
-use super::number;
+use super::{number, steps};
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = on_keys![
@@ -117,9 +117,19 @@ fn append(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let tail = args.at(1)?;
     db.update::<Bytes, _>(args.at(0)?, |value| {
         check_length(value.len().saturating_add(tail.len()))?;
-        *value = [value, tail].concat().into();
+        edit(value, |value| value.extend_from_slice(tail));
         Ok(length(value.len()))
     })
+}
+
+/// Changes a value in its place. It is copied only if somebody still holds it as it was.
+fn edit(value: &mut Bytes, edit: impl FnOnce(&mut BytesMut)) {
+    let mut buffer = std::mem::take(value).try_into_mut().unwrap_or_else(|shared| {
+        steps::count(shared.len());
+        BytesMut::from(&shared[..])
+    });
+    edit(&mut buffer);
+    *value = buffer.freeze();
 }
 
 fn check_length(length: usize) -> Result<()> {
@@ -156,10 +166,10 @@ fn setrange(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     db.read::<Bytes>(key)?;
     check_length(offset.saturating_add(patch.len()))?;
     db.update::<Bytes, _>(key, |value| {
-        let mut bytes = value.to_vec();
-        bytes.resize(bytes.len().max(offset + patch.len()), 0);
-        bytes[offset..offset + patch.len()].copy_from_slice(patch);
-        *value = bytes.into();
+        edit(value, |value| {
+            value.resize(value.len().max(offset + patch.len()), 0);
+            value[offset..offset + patch.len()].copy_from_slice(patch);
+        });
         Ok(length(value.len()))
     })
 }

@@ -1,0 +1,191 @@
+//! The collections that values are made of. Each operation counts its steps, so that a command cannot do more without a
+//! test that shows it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::Bytes;
+use indexmap::{IndexMap, IndexSet};
+
+use super::steps;
+
+/// A list: both ends are near, the middle is as far as it is long.
+#[derive(Default)]
+pub(super) struct List(VecDeque<Bytes>);
+
+impl List {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&Bytes> {
+        steps::count(1);
+        self.0.get(at)
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Bytes> {
+        steps::count(1);
+        self.0.get_mut(at)
+    }
+
+    pub(super) fn push_front(&mut self, element: Bytes) {
+        steps::count(1);
+        self.0.push_front(element);
+    }
+
+    pub(super) fn push_back(&mut self, element: Bytes) {
+        steps::count(1);
+        self.0.push_back(element);
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Bytes> {
+        steps::count(1);
+        self.0.pop_front()
+    }
+
+    pub(super) fn pop_back(&mut self) -> Option<Bytes> {
+        steps::count(1);
+        self.0.pop_back()
+    }
+
+    /// The elements at some positions.
+    pub(super) fn range(
+        &self,
+        positions: Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = &Bytes> + ExactSizeIterator {
+        self.0.range(positions).inspect(|_| steps::count(1))
+    }
+
+    /// Puts an element before the one at a position.
+    pub(super) fn insert(&mut self, at: usize, element: Bytes) {
+        steps::count(at.min(self.len() - at));
+        self.0.insert(at, element);
+    }
+
+    /// Keeps the elements for which this is true, asked from the front.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Bytes) -> bool) {
+        self.0.retain(|element| {
+            steps::count(1);
+            keep(element)
+        });
+    }
+
+    /// Keeps the elements at these positions alone.
+    pub(super) fn trim(&mut self, kept: Range<usize>) {
+        steps::count(self.len() - kept.len());
+        self.0.truncate(kept.end);
+        self.0.drain(..kept.start);
+    }
+}
+
+impl Clone for List {
+    fn clone(&self) -> Self {
+        steps::count(self.len());
+        Self(self.0.clone())
+    }
+}
+
+/// Fields and values in an order that changes only where one is removed: the last takes its place.
+#[derive(Default)]
+pub(super) struct Hash(IndexMap<Bytes, Bytes>);
+
+impl Hash {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, field: &[u8]) -> Option<&Bytes> {
+        steps::count(1);
+        self.0.get(field)
+    }
+
+    pub(super) fn contains(&self, field: &[u8]) -> bool {
+        steps::count(1);
+        self.0.contains_key(field)
+    }
+
+    pub(super) fn get_index(&self, at: usize) -> Option<(&Bytes, &Bytes)> {
+        steps::count(1);
+        self.0.get_index(at)
+    }
+
+    /// Sets a field, and gives the old value.
+    pub(super) fn insert(&mut self, field: Bytes, value: Bytes) -> Option<Bytes> {
+        steps::count(1);
+        self.0.insert(field, value)
+    }
+
+    pub(super) fn remove(&mut self, field: &[u8]) -> Option<Bytes> {
+        steps::count(1);
+        self.0.swap_remove(field)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.0.iter().inspect(|_| steps::count(1))
+    }
+}
+
+impl Clone for Hash {
+    fn clone(&self) -> Self {
+        steps::count(self.len());
+        Self(self.0.clone())
+    }
+}
+
+/// Members in an order that changes only where one is removed: the last takes its place.
+#[derive(Default)]
+pub(super) struct Set(IndexSet<Bytes>);
+
+impl Set {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn contains(&self, member: &[u8]) -> bool {
+        steps::count(1);
+        self.0.contains(member)
+    }
+
+    pub(super) fn get_index(&self, at: usize) -> Option<&Bytes> {
+        steps::count(1);
+        self.0.get_index(at)
+    }
+
+    /// Whether the member is a new one.
+    pub(super) fn insert(&mut self, member: Bytes) -> bool {
+        steps::count(1);
+        self.0.insert(member)
+    }
+
+    /// Whether the member was there.
+    pub(super) fn remove(&mut self, member: &[u8]) -> bool {
+        steps::count(1);
+        self.0.swap_remove(member)
+    }
+
+    pub(super) fn remove_index(&mut self, at: usize) -> Option<Bytes> {
+        steps::count(1);
+        self.0.swap_remove_index(at)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().inspect(|_| steps::count(1))
+    }
+}
+
+impl Clone for Set {
+    fn clone(&self) -> Self {
+        steps::count(self.len());
+        Self(self.0.clone())
+    }
+}
+
+impl FromIterator<Bytes> for Set {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(members: I) -> Self {
+        let mut set = Self::default();
+        for member in members {
+            set.insert(member);
+        }
+        set
+    }
+}
