@@ -116,6 +116,9 @@ impl Command {
     /// assert_eq!(Command::new("SET").arg("k").arg("v").arg("NX").resend(), Resend::Unsafe);
     /// ```
     pub fn resend(&self) -> Resend {
+        if let Some(stated) = self.stated {
+            return stated;
+        }
         let has_word = |from: usize, words: &[&str]| {
             self.args()
                 .skip(from)
@@ -273,5 +276,14 @@ mod tests {
         assert_eq!(resend("script load x"), Resend::Safe);
         assert_eq!(resend("NEWCOMMAND k"), Resend::Unsafe);
         assert_eq!(resend("DEL k"), Resend::ReplyMayDiffer);
+    }
+
+    #[test]
+    fn a_caller_may_state_what_may_be_sent_again() {
+        let harmless = Command::new("INCR").arg("k").with_resend(Resend::Safe);
+        assert_eq!(harmless.resend(), Resend::Safe);
+        let late = Command::new("SET").arg("k").arg("v").with_resend(Resend::Unsafe);
+        assert_eq!(late.clone().arg("GET").resend(), Resend::Unsafe);
+        assert_eq!(late, Command::new("SET").arg("k").arg("v"), "it is no part of the command");
     }
 }

@@ -57,6 +57,7 @@ pub struct Command {
     name: Cow<'static, str>,
     args: Arguments,
     twin: Option<Twin>,
+    stated: Option<Resend>,
 }
 
 impl Command {
@@ -66,7 +67,7 @@ impl Command {
         if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
             name = name.to_ascii_uppercase().into();
         }
-        Self { name, args: Arguments::default(), twin: None }
+        Self { name, args: Arguments::default(), twin: None, stated: None }
     }
 
     /// Appends an argument.
@@ -111,8 +112,31 @@ impl Command {
         if yes { self.arg(arg) } else { self }
     }
 
+    /// The same name, twin and statements, with other arguments.
+    pub(crate) fn with_args(&self, args: Arguments) -> Self {
+        Self { name: self.name.clone(), args, twin: self.twin, stated: self.stated }
+    }
+
     pub(crate) fn with_twin(mut self, twin: Option<Twin>) -> Self {
         self.twin = twin;
+        self
+    }
+
+    /// States whether this very command may be sent again after a lost answer, in place of what its row and its
+    /// arguments say: an INCR whose double does no harm, or a SET that must not arrive late.
+    ///
+    /// The statement also holds inside a batch (`Resend::of`): whoever makes it answers for what the other commands of
+    /// the batch make of a second run.
+    ///
+    /// ```
+    /// use edgecask::command::{Command, Resend};
+    ///
+    /// let version = Command::new("INCR").arg("version").with_resend(Resend::Safe);
+    /// assert_eq!(version.resend(), Resend::Safe);
+    /// ```
+    #[must_use]
+    pub fn with_resend(mut self, resend: Resend) -> Self {
+        self.stated = Some(resend);
         self
     }
 

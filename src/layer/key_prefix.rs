@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Layer;
-use crate::command::{Access, Command, KeyPositions};
+use crate::command::{Access, Arguments, Command, KeyPositions};
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
@@ -84,13 +84,14 @@ impl KeyPrefix {
         command: &Command,
         replace: impl Fn(usize, &[u8]) -> Option<Vec<u8>>,
     ) -> Command {
-        let name = command.name().to_owned();
-        let args = command.args().enumerate();
-        let sent = args.fold(Command::new(name), |sent, (at, arg)| match replace(at, arg) {
-            Some(replaced) => sent.arg(replaced),
-            None => sent.arg(arg),
-        });
-        sent.with_twin(command.twin())
+        let mut args = Arguments::default();
+        for (at, arg) in command.args().enumerate() {
+            match replace(at, arg) {
+                Some(replaced) => args.push_bytes(&replaced),
+                None => args.push_bytes(arg),
+            }
+        }
+        command.with_args(args)
     }
 
     fn scan(&self, command: &Command) -> Command {
