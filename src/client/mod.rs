@@ -3,6 +3,7 @@
 mod batch;
 mod call;
 mod compare;
+mod script_batch;
 mod subscriber;
 mod support;
 
@@ -15,6 +16,7 @@ pub use batch::{Pipeline, Replies, Slot, Transaction};
 pub use call::Call;
 pub use compare::Change;
 pub(crate) use compare::{COMPARE_AND_DELETE, COMPARE_AND_SET};
+pub(crate) use script_batch::{ScriptBatch, ScriptReplies};
 pub use subscriber::{Event, Subscriber};
 
 use self::support::Support;
