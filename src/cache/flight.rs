@@ -18,8 +18,11 @@ pub(super) struct Flight {
     /// Counts joins and beginnings of loads.
     clock: AtomicU64,
     /// Held by who loads. Whoever gets it next finds what was loaded, or loads.
-    pub(super) landed: async_lock::Mutex<Option<Landed>>,
+    pub(super) landed: Arc<async_lock::Mutex<Option<Landed>>>,
 }
+
+/// Held by who loads.
+pub(super) type Turn = async_lock::MutexGuardArc<Option<Landed>>;
 
 /// What a load came to.
 #[derive(Debug, Clone)]

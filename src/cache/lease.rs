@@ -1,8 +1,11 @@
-//! Leases: a value that was loaded before an invalidation cannot be stored after it.
+//! Leases: a value that is older than an invalidation cannot be stored after it.
 //!
-//! Who finds an entry missing leaves a random token in a key beside it, and only then loads. Invalidation deletes both
-//! keys. The value is stored by a script that checks the token first, so it is stored only if nobody invalidated the
-//! entry, or began a later load, in between.
+//! Who is about to load or write an entry takes a lease first: a token in a key beside the entry. Invalidation deletes
+//! both keys. The value is stored by a script that checks the token, so it is stored only if nobody invalidated the entry,
+//! or began a later write, in between.
+//!
+//! The server makes the tokens, of its clock and a random number of the caller's, so none is ever the same twice: a
+//! command that arrives late, or a second time, makes a token that nobody knows, and what is stored under it is refused.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,19 +13,85 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Cache;
-use crate::command::strings::{SetOptions, StringCommands};
-use crate::command::{Command, Script};
-use crate::{Key, Result, Value, platform};
+use crate::client::{ScriptBatch, ScriptReplies};
+use crate::command::{Command, Script, ScriptContext};
+use crate::{Error, FromValue, Key, Result, Value, platform};
 
 /// The role of a lease's key beside its entry's; see [`Key::companion`].
 pub(super) const ROLE: &str = "edgecask:lease";
 
-/// `KEYS`: the entry, its lease. `ARGV`: the token, the value, the time to live in milliseconds or 0. Gives 1 if the
-/// value was stored.
+/// Begins what stands in the place of a lease that its holder has stored with.
+const DONE: u8 = b'=';
+
+/// `KEYS`: the entry, its lease. `ARGV`: a random text, the time to live of the lease in milliseconds, and `take`, `try` or
+/// `look`. Gives the token, or nil if somebody else holds the lease and it is not to be taken from them; for `look` also
+/// what stands in the entry, and for how many milliseconds the lease will last that somebody else holds.
+///
+/// The same request sent twice gives the same token, as long as nobody deleted the lease in between.
+pub(crate) static LEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local held = redis.call('GET', KEYS[2])\n\
+         if held and string.sub(held, 1, 1) == '=' then held = false end\n\
+         local token = false\n\
+         if held and string.sub(held, -string.len(ARGV[1])) == ARGV[1] then\n\
+         token = held\n\
+         elseif not held or ARGV[3] == 'take' then\n\
+         local now = redis.call('TIME')\n\
+         token = now[1] .. '.' .. now[2] .. '-' .. ARGV[1]\n\
+         redis.call('SET', KEYS[2], token, 'PX', ARGV[2])\n\
+         end\n\
+         if ARGV[3] ~= 'look' then return {token} end\n\
+         local left = 0\n\
+         if not token then left = redis.call('PTTL', KEYS[2]) end\n\
+         return {token, redis.call('GET', KEYS[1]), left}",
+    )
+    .key_locking()
+    .with_twin(|redis, keys, args| {
+        let ([entry, lease], [random, ttl, how]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 2 keys and 3 arguments"));
+        };
+        let held = redis.call(Command::new("GET").arg(lease))?;
+        let held = held.as_bytes().filter(|held| held.first() != Some(&DONE));
+        let token = match held {
+            Some(held) if held.ends_with(random) => Value::bulk(held.to_vec()),
+            Some(_) if how != "take" => Value::Nil,
+            _ => {
+                let token = unique(redis, random)?;
+                redis.call(Command::new("SET").arg(lease).arg(&token).arg("PX").arg(ttl))?;
+                Value::bulk(token)
+            }
+        };
+        if how != "look" {
+            return Ok(Value::Array(vec![token]));
+        }
+        let left = match token.is_nil() {
+            true => redis.call(Command::new("PTTL").arg(lease))?,
+            false => Value::Integer(0),
+        };
+        let stored = redis.call(Command::new("GET").arg(entry))?;
+        Ok(Value::Array(vec![token, stored, left]))
+    })
+});
+
+/// `KEYS`: the entry, its lease. `ARGV`: the token, the value, its time to live in milliseconds or 0, and that of the
+/// mark which a write leaves in place of its lease, or 0 for a load. Gives 1 if the value was stored.
+///
+/// A write that came too late to be stored leaves no older value behind: it deletes the entry, unless its mark tells of a
+/// later write.
 pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end\n\
+        "local held = redis.call('GET', KEYS[2])\n\
+         if held ~= ARGV[1] then\n\
+         if ARGV[4] == '0' then return 0 end\n\
+         if held == '=' .. ARGV[1] then return 1 end\n\
+         if not held or string.sub(held, 1, 1) ~= '=' then redis.call('DEL', KEYS[1]) end\n\
+         return 0\n\
+         end\n\
+         if ARGV[4] == '0' then\n\
          redis.call('DEL', KEYS[2])\n\
+         else\n\
+         redis.call('SET', KEYS[2], '=' .. ARGV[1], 'PX', ARGV[4])\n\
+         end\n\
          if ARGV[3] == '0' then\n\
          redis.call('SET', KEYS[1], ARGV[2])\n\
          else\n\
@@ -32,80 +101,117 @@ pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
     )
     .key_locking()
     .with_twin(|redis, keys, args| {
-        let ([entry, lease], [token, value, ttl]) = (keys, args) else {
-            return Err(crate::Error::server("ERR this script takes 2 keys and 3 arguments"));
+        let ([entry, lease], [token, value, ttl, mark]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 2 keys and 4 arguments"));
         };
         let held = redis.call(Command::new("GET").arg(lease))?;
-        if held.as_bytes() != Some(token) {
+        let held = held.as_bytes();
+        let done = [&[DONE], &token[..]].concat();
+        if held != Some(token) {
+            if mark == "0" {
+                return Ok(Value::Integer(0));
+            }
+            if held == Some(&done) {
+                return Ok(Value::Integer(1));
+            }
+            if held.is_none_or(|held| held.first() != Some(&DONE)) {
+                redis.call(Command::new("DEL").arg(entry))?;
+            }
             return Ok(Value::Integer(0));
         }
-        redis.call(Command::new("DEL").arg(lease))?;
+        redis.call(match mark == "0" {
+            true => Command::new("DEL").arg(lease),
+            false => Command::new("SET").arg(lease).arg(&done).arg("PX").arg(mark),
+        })?;
         let set = Command::new("SET").arg(entry).arg(value);
         redis.call(if ttl == "0" { set } else { set.arg("PX").arg(ttl) })?;
         Ok(Value::Integer(1))
     })
 });
 
+/// A text that was never there before: of the server's clock and the caller's random text.
+pub(super) fn unique(redis: &mut dyn ScriptContext, random: &[u8]) -> Result<Vec<u8>> {
+    let now = redis.call(Command::new("TIME"))?;
+    let [seconds, micros] = <Vec<Bytes>>::from_value(now)?
+        .try_into()
+        .map_err(|_| Error::server("ERR the clock gave no two numbers"))?;
+    Ok([&seconds[..], b".", &micros, b"-", random].concat())
+}
+
+/// The caller's part of a token or a version.
+pub(super) fn random_part() -> Result<String> {
+    Ok(format!("{:016x}", u64::from_le_bytes(platform::random()?)))
+}
+
 pub(super) fn lease_key(key: &Key) -> String {
     key.companion(ROLE)
 }
 
-/// The right to store what is loaded from now on.
+/// The right to store what is loaded or written from now on.
 pub(super) struct Lease {
     key: String,
-    token: String,
+    token: Bytes,
+}
+
+/// What stands beside and in an entry.
+pub(super) struct Look {
+    /// `None`: somebody else has it.
+    pub(super) lease: Option<Lease>,
+    pub(super) stored: Option<Bytes>,
+    /// For how long somebody else's lease will last at the most.
+    pub(super) left: Option<Duration>,
+}
+
+/// Who stores under a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Load,
+    Write,
 }
 
 impl Cache {
-    /// Takes the lease of an entry if nobody holds it. One SET.
+    /// Takes the lease of an entry if nobody holds it. One script.
     pub(super) async fn try_lease(&self, key: &Key) -> Result<Option<Lease>> {
-        let lease = self.new_lease(key)?;
-        let options = self.lease_options().nx();
-        let taken = self.client.set_with(&lease.key, &lease.token, options).await?;
-        Ok(taken.then_some(lease))
+        Ok(self.ask_for_lease(key, "try").await?.lease)
     }
 
     /// As [`Cache::try_lease`], and what stands in Redis then: another process may have stored it since it was looked up.
-    /// Two commands in one round trip.
-    pub(super) async fn try_lease_and_look(
-        &self,
-        key: &Key,
-    ) -> Result<(Option<Lease>, Option<Bytes>)> {
-        let lease = self.new_lease(key)?;
-        let pipeline = self.client.pipeline();
-        let taken = pipeline.set_with(&lease.key, &lease.token, self.lease_options().nx());
-        let stored = pipeline.get(key);
-        let mut replies = pipeline.exec().await?;
-        let taken = replies.take(taken)?;
-        Ok((taken.then_some(lease), replies.take(stored)?))
+    pub(super) async fn try_lease_and_look(&self, key: &Key) -> Result<Look> {
+        self.ask_for_lease(key, "look").await
+    }
+
+    /// Takes the lease of an entry, also from somebody else who holds it: who begins last may store. One script.
+    pub(super) async fn take_lease(&self, key: &Key) -> Result<Lease> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let taken = self.queue_take(&mut batch, key)?;
+        taken.redeem(&mut batch.exec().await?)
+    }
+
+    async fn ask_for_lease(&self, key: &Key, how: &str) -> Result<Look> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let asked = self.queue_lease(&mut batch, key, how)?;
+        asked.look(&mut batch.exec().await?)
+    }
+
+    /// Queues [`Cache::take_lease`].
+    pub(super) fn queue_take(&self, batch: &mut ScriptBatch, key: &Key) -> Result<Asked> {
+        self.queue_lease(batch, key, "take")
+    }
+
+    fn queue_lease(&self, batch: &mut ScriptBatch, key: &Key, how: &str) -> Result<Asked> {
+        let lease = lease_key(key);
+        let (random, ttl) = (random_part()?, self.lease_millis());
+        let place = batch.script(&LEASE, [key.as_str(), &lease], [&random, &ttl, how]);
+        Ok(Asked { key: lease, place })
+    }
+
+    fn lease_millis(&self) -> String {
+        self.options().lease.as_millis().clamp(1, u128::from(u32::MAX)).to_string()
     }
 
     /// Gives a lease back that nothing will be stored with. One command or script.
     pub(super) async fn release(&self, lease: &Lease) -> Result<bool> {
-        self.client.compare_and_delete(&lease.key, lease.token.as_bytes()).await
-    }
-
-    /// How long to wait before looking again for what another process is loading.
-    pub(super) async fn wait_for_lease() {
-        const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-        platform::sleep(BETWEEN_LOOKS.mul_f64(0.5 + platform::random_fraction() / 2.0)).await;
-    }
-
-    fn new_lease(&self, key: &Key) -> Result<Lease> {
-        let token = u128::from_le_bytes(platform::random()?);
-        Ok(Lease { key: lease_key(key), token: format!("{token:032x}") })
-    }
-
-    fn lease_options(&self) -> SetOptions {
-        let millis = self.options().lease.as_millis().clamp(1, u128::from(u32::MAX)) as u64;
-        SetOptions::new().px(millis)
-    }
-
-    /// Takes the lease of an entry, also from somebody else who holds it: the load that began last may store. One SET.
-    pub(super) async fn take_lease(&self, key: &Key) -> Result<Lease> {
-        let lease = self.new_lease(key)?;
-        self.client.set_with(&lease.key, &lease.token, self.lease_options()).await?;
-        Ok(lease)
+        self.client.compare_and_delete(&lease.key, &lease.token).await
     }
 
     /// Stores a value if the lease still holds; tells whether it did. One script.
@@ -116,9 +222,51 @@ impl Cache {
         value: &[u8],
         ttl_millis: u64,
     ) -> Result<bool> {
-        let keys = [key.as_str(), &lease.key];
+        let mut batch = ScriptBatch::new(&self.client);
+        let place = self.queue_store(&mut batch, key, lease, value, ttl_millis, By::Load);
+        batch.exec().await?.take(place)
+    }
+
+    /// Queues the storing of a value; its reply is whether it was stored.
+    pub(super) fn queue_store(
+        &self,
+        batch: &mut ScriptBatch,
+        key: &Key,
+        lease: &Lease,
+        value: &[u8],
+        ttl_millis: u64,
+        by: By,
+    ) -> usize {
         let ttl = ttl_millis.to_string();
-        let args = [lease.token.as_bytes(), value, ttl.as_bytes()];
-        self.client.run_script(&STORE_IF_LEASED, keys, args).await
+        let mark = match by {
+            By::Load => "0".to_owned(),
+            By::Write => self.lease_millis(),
+        };
+        let args = [&lease.token[..], value, ttl.as_bytes(), mark.as_bytes()];
+        batch.script(&STORE_IF_LEASED, [key.as_str(), &lease.key], args)
+    }
+}
+
+/// A lease that was asked for.
+pub(super) struct Asked {
+    key: String,
+    place: usize,
+}
+
+impl Asked {
+    /// The lease, where it was to be taken in any case.
+    pub(super) fn redeem(self, replies: &mut ScriptReplies) -> Result<Lease> {
+        let without =
+            || Error::new(crate::ErrorKind::Protocol, "a lease was asked for, and none came");
+        self.look(replies)?.lease.ok_or_else(without)
+    }
+
+    fn look(self, replies: &mut ScriptReplies) -> Result<Look> {
+        let mut parts = replies.take::<Vec<Value>>(self.place)?.into_iter();
+        let token: Option<Bytes> = Option::from_value(parts.next().unwrap_or_default())?;
+        let stored = Option::from_value(parts.next().unwrap_or_default())?;
+        let left: Option<i64> = Option::from_value(parts.next().unwrap_or_default())?;
+        let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+        Ok(Look { lease: token.map(|token| Lease { key: self.key, token }), stored, left })
     }
 }

@@ -1,7 +1,6 @@
 //! Loading through the cache: a hit, or a load whose value is stored for the next reader.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::entry_options::Lifetime;
-use super::flight::{Landed, Seat};
+use super::flight::{Landed, Seat, Turn};
 use super::format::Entry;
 use super::l1::L1;
 use super::load_options::Mode;
@@ -45,11 +44,11 @@ pub(super) struct Terms<'a> {
 
 impl Cache {
     /// The value of a key; if it is not cached, what `load` gives, stored as the options say. A hit is one GET, or none
-    /// if the first tier has it; a miss costs three more commands in two round trips: a SET, a GET and a script.
+    /// if the first tier has it; a miss costs two more round trips of one script each.
     ///
     /// Many who miss the same key at the same time share one load: in this process
-    /// ([`coalesce`](super::CacheOptions::coalesce)), and across processes for as long as
-    /// [`lease_wait`](super::CacheOptions::lease_wait) says. Nobody gets a value whose load began before a write or an
+    /// ([`coalesce`](super::CacheOptions::coalesce)), and across processes for as long as the
+    /// [`lease`](super::CacheOptions::lease) of who loads lives. Nobody gets a value whose load began before a write or an
     /// invalidation that had returned when he asked.
     ///
     /// A value whose entry was invalidated while it was loaded is returned but not stored. What is stored but is no `T`
@@ -212,11 +211,10 @@ impl Cache {
             let loaded = self.load_once(key, &mut || {}, terms, load).await;
             return Ok(loaded?.map(|loaded| loaded.value));
         };
-        let flight = Arc::clone(&seat.flight);
-        let mut landed = match terms.others {
-            Others::WaitForThem => flight.landed.lock().await,
-            Others::LeaveItToThem => match flight.landed.try_lock() {
-                Some(landed) => landed,
+        let (seat, mut landed) = match terms.others {
+            Others::WaitForThem => self.turn(key, seat).await,
+            Others::LeaveItToThem => match seat.flight.landed.try_lock_arc() {
+                Some(landed) => (seat, landed),
                 None => return Ok(None),
             },
         };
@@ -241,6 +239,23 @@ impl Cache {
         };
         seat.land();
         Ok(loaded?.map(|loaded| loaded.value))
+    }
+
+    /// Waits for the turn of a seat. Who loads for longer than a lease lasts, and may hang, is not waited for: those who
+    /// wait begin anew, one of them at a time.
+    async fn turn<'a>(&'a self, key: &'a Key, mut seat: Seat<'a>) -> (Seat<'a>, Turn) {
+        loop {
+            if let Some(landed) = seat.flight.landed.try_lock_arc() {
+                return (seat, landed);
+            }
+            match platform::timeout(self.options().lease, seat.flight.landed.lock_arc()).await {
+                Some(landed) => return (seat, landed),
+                None => {
+                    seat.land();
+                    seat = self.shared.flights.join(key);
+                }
+            }
+        }
     }
 
     /// Loads a value, unless another process is seen to do so and stores one in time.
@@ -359,7 +374,7 @@ pub(super) async fn within<T>(
     }
 }
 
-fn too_long(limit: Duration) -> Error {
+pub(super) fn too_long(limit: Duration) -> Error {
     let text = format!("loading the value took longer than the hard timeout of {limit:?}");
     Error::new(ErrorKind::Timeout, text)
 }

@@ -2,13 +2,17 @@ use std::time::Duration;
 
 use super::{EntryOptions, Ttl};
 
+/// A load that takes longer hangs.
+const HARD_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How a value is loaded through the cache. Made from a [`Duration`], a [`Ttl`] or [`EntryOptions`] where nothing else is
 /// to say.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`negative_ttl`](Self::negative_ttl) | as the others |
-/// | [`soft_timeout`](Self::soft_timeout), [`hard_timeout`](Self::hard_timeout) | none |
+/// | [`soft_timeout`](Self::soft_timeout) | none |
+/// | [`hard_timeout`](Self::hard_timeout) | 30 s |
 /// | [`early_refresh`](Self::early_refresh) | off |
 /// | [`refresh`](Self::refresh), [`bypass`](Self::bypass) | no |
 ///
@@ -49,7 +53,7 @@ impl LoadOptions {
             entry: entry.into(),
             negative_ttl: None,
             soft_timeout: None,
-            hard_timeout: None,
+            hard_timeout: Some(HARD_TIMEOUT),
             early_refresh: None,
             mode: Mode::Cached,
         }
@@ -72,10 +76,11 @@ impl LoadOptions {
     }
 
     /// After how long a load is given up, by dropping its future: a stale value is served then, or the call fails with
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). Waiting for somebody else's load has the same limit, on its own.
+    /// `None`: never. Default: 30 seconds.
     #[must_use]
-    pub fn hard_timeout(mut self, limit: Duration) -> Self {
-        self.hard_timeout = Some(limit);
+    pub fn hard_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.hard_timeout = limit.into();
         self
     }
 

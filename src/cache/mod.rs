@@ -38,6 +38,7 @@ mod tags;
 mod tier;
 mod ttl;
 mod usage;
+mod waiting;
 mod warm;
 #[cfg(all(target_arch = "wasm32", feature = "rest"))]
 mod worker_cache;
@@ -57,7 +58,7 @@ pub use histogram::Histogram;
 pub use invalidate::Progress;
 pub use key_distribution::KeyDistribution;
 pub use l1::L1Options;
-pub(crate) use lease::STORE_IF_LEASED;
+pub(crate) use lease::{LEASE, STORE_IF_LEASED};
 pub use load::Cached;
 pub use load_options::LoadOptions;
 pub use namespace::Namespace;
@@ -67,6 +68,7 @@ pub(crate) use permit::Permit;
 pub(crate) use read::Lookup;
 pub use server_stats::ServerStats;
 pub use stats::CacheStats;
+pub(crate) use tags::TAG_VERSION;
 #[cfg(feature = "http-cache")]
 pub(crate) use tags::Versions;
 pub use tier::Tier;

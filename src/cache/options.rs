@@ -18,7 +18,7 @@ use crate::platform::{self, Local};
 /// | [`compression`](Self::compression) | gzip from 1 KB |
 /// | [`max_unpacked`](Self::max_unpacked) | 64 MB |
 /// | `seal`, with the feature `encryption` | not sealed |
-/// | [`lease`](Self::lease), [`lease_wait`](Self::lease_wait) | 10 s, 1 s |
+/// | [`lease`](Self::lease), [`lease_wait`](Self::lease_wait) | 10 s, as long as the lease |
 /// | [`coalesce`](Self::coalesce) | on native targets |
 /// | [`l1`](Self::l1) | none |
 /// | [`edge`](Self::edge) | none |
@@ -37,7 +37,7 @@ pub struct CacheOptions {
     pub(super) tier: Tier,
     pub(super) format: Format,
     pub(super) lease: Duration,
-    pub(super) lease_wait: Duration,
+    pub(super) lease_wait: Option<Duration>,
     pub(super) coalesce: bool,
     pub(super) l1: Option<L1Options>,
     pub(super) edge: Option<(Local<Arc<dyn EdgeStore>>, Duration)>,
@@ -53,7 +53,7 @@ impl CacheOptions {
             tier: Tier::default(),
             format: Format::new(),
             lease: Duration::from_secs(10),
-            lease_wait: Duration::from_secs(1),
+            lease_wait: None,
             coalesce: platform::SHARES_FUTURES,
             l1: None,
             edge: None,
@@ -107,7 +107,8 @@ impl CacheOptions {
         self
     }
 
-    /// How long a load may take and still have its value stored. Default: 10 seconds.
+    /// How long a load may take and still have its value stored, and how long others wait for it: another process, and
+    /// those in this one whose load is shared. Default: 10 seconds.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
@@ -115,10 +116,13 @@ impl CacheOptions {
     }
 
     /// How long a miss waits for the value that another process is loading, before it loads on its own. Zero loads at
-    /// once. Default: 1 second.
+    /// once. Default: as long as that process holds the lease, so that one load at a time is under way, also of a loader
+    /// that is slow or died.
+    ///
+    /// Who waits asks after 60 ms, and then after pauses that grow threefold, up to 1 second; each look is one script.
     #[must_use]
     pub fn lease_wait(mut self, wait: Duration) -> Self {
-        self.lease_wait = wait;
+        self.lease_wait = Some(wait);
         self
     }
 

@@ -1,6 +1,7 @@
 //! The right to store what is loaded: a lease of the entry, and the versions of its tags from before the load.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 #[cfg(feature = "http-cache")]
@@ -10,10 +11,12 @@ use serde::de::DeserializeOwned;
 #[cfg(feature = "http-cache")]
 use super::EntryOptions;
 use super::format::Entry;
-use super::lease::Lease;
+use super::lease::{Lease, Look};
+use super::load::too_long;
 use super::load_options::Mode;
 use super::outage::Access;
 use super::tags::Versions;
+use super::waiting::{Next, Waiting};
 use super::{Cache, LoadOptions};
 use crate::platform::{Instant, unix_millis};
 use crate::{Key, Result};
@@ -47,6 +50,8 @@ enum LeaseOr<T> {
     /// Somebody else's load has stored a value.
     Value(T, Option<Bytes>),
     LeaveIt,
+    /// Somebody else is loading for longer than the caller waits.
+    TooLong(Duration),
 }
 
 impl Cache {
@@ -63,6 +68,7 @@ impl Cache {
         let lease = match self.forgive(Access::Write, self.counted(Access::Write, lease))? {
             None => return Ok(Permitted::Load(None)),
             Some(LeaseOr::Lease(lease)) => lease,
+            Some(LeaseOr::TooLong(limit)) => return Err(too_long(limit)),
             Some(LeaseOr::LeaveIt) => return Ok(Permitted::LeaveIt),
             Some(LeaseOr::Value(value, payload)) => return Ok(Permitted::Value(value, payload)),
         };
@@ -76,8 +82,8 @@ impl Cache {
         Ok(Permitted::Load(tags.map(|tags| Permit { lease, tags })))
     }
 
-    /// The lease of an entry, unless there is a fresh value by now. If somebody else has the lease, waits a while for their
-    /// value. Two commands for each look; `tick` is called before it.
+    /// The lease of an entry, unless there is a fresh value by now. If somebody else has the lease, waits for their value,
+    /// as long as the lease lives. One script for each look; `tick` is called before it.
     async fn lease_or_value<T: DeserializeOwned>(
         &self,
         key: &Key,
@@ -91,14 +97,13 @@ impl Cache {
         if others == Others::LeaveItToThem {
             return Ok(self.try_lease(key).await?.map_or(LeaseOr::LeaveIt, LeaseOr::Lease));
         }
-        let wait = self.options().lease_wait;
-        if wait.is_zero() {
+        let mut waiting = Waiting::new(self.options(), options.hard_timeout);
+        if waiting.is_none() {
             return self.take_lease(key).await.map(LeaseOr::Lease);
         }
-        let start = Instant::now();
         loop {
             tick();
-            let (lease, stored) = self.try_lease_and_look(key).await?;
+            let Look { lease, stored, left } = self.try_lease_and_look(key).await?;
             let fresh = match stored {
                 Some(stored) => self.fresh(key, stored).await?,
                 None => None,
@@ -115,11 +120,12 @@ impl Cache {
             if let Some(lease) = lease {
                 return Ok(LeaseOr::Lease(lease));
             }
-            if start.elapsed() >= wait {
-                // Who holds it takes too long, or has gone: the load that begins last may store.
-                return self.take_lease(key).await.map(LeaseOr::Lease);
+            match waiting.next(left).await {
+                Next::Look => {}
+                Next::GiveUp(limit) => return Ok(LeaseOr::TooLong(limit)),
+                // The load that begins last may store.
+                Next::TakeOver => return self.take_lease(key).await.map(LeaseOr::Lease),
             }
-            Self::wait_for_lease().await;
         }
     }
 

@@ -1,17 +1,24 @@
-//! Tags: many entries invalidated by one command each tag, however many they are.
+//! Tags: many entries invalidated by one script each tag, however many they are.
 //!
-//! Under `edgecask:tag:{tag}` stands the tag's version, a random text. An entry holds the versions that its tags had
-//! before it was loaded; it counts as long as they are the same. Invalidating a tag gives it a new version. A version that
-//! Redis evicted or let expire is another than every entry's, so forgetting one is safe.
+//! Under `edgecask:tag:{tag}` stands the tag's version. An entry holds the versions that its tags had before it was loaded;
+//! it counts as long as they are the same. Invalidating a tag gives it a new version. The server makes it, of its clock
+//! and a random number, so no version ever comes back: neither by a command that arrives late or twice, nor after Redis
+//! evicted the key or let it expire. Forgetting a version is therefore safe.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::lease::{random_part, unique};
 use super::outage::Access;
+use super::write::announced;
 use super::{Cache, EntryOptions, Ttl};
-use crate::command::keys::{ExpireIf, KeyCommands};
-use crate::command::strings::{SetOptions, StringCommands};
-use crate::{Key, Keyspace, Result, platform};
+use crate::client::{ScriptBatch, ScriptReplies};
+use crate::command::strings::StringCommands;
+use crate::command::{Command, Script};
+use crate::{Error, Key, Keyspace, Result, Value};
 
 /// How long a version is kept when nobody needs it for longer.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -30,13 +37,80 @@ pub(super) fn keys_of<'a>(tags: impl IntoIterator<Item = &'a String>) -> Result<
     tags.into_iter().map(|tag| key_of(tag)).collect()
 }
 
-fn new_version() -> Result<String> {
-    Ok(format!("{:016x}", u64::from_le_bytes(platform::random()?)))
+/// `KEYS`: a tag. `ARGV`: a random text; for how many seconds a new version is kept; `renew`, or `hold` to take the version
+/// that there is; for how many seconds from now the version has to stay, `persist` for ever, or 0. Gives the version.
+pub(crate) static TAG_VERSION: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local version = redis.call('GET', KEYS[1])\n\
+         if not version or ARGV[3] == 'renew' then\n\
+         local now = redis.call('TIME')\n\
+         version = now[1] .. '.' .. now[2] .. '-' .. ARGV[1]\n\
+         redis.call('SET', KEYS[1], version, 'EX', ARGV[2])\n\
+         end\n\
+         if ARGV[4] == 'persist' then\n\
+         redis.call('PERSIST', KEYS[1])\n\
+         elseif ARGV[4] ~= '0' then\n\
+         local left = redis.call('TTL', KEYS[1])\n\
+         if left >= 0 and left < tonumber(ARGV[4]) then redis.call('EXPIRE', KEYS[1], ARGV[4]) end\n\
+         end\n\
+         return version",
+    )
+    .key_locking()
+    .with_twin(|redis, keys, args| {
+        let ([tag], [random, kept, how, stay]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 1 key and 4 arguments"));
+        };
+        let mut version = redis.call(Command::new("GET").arg(tag))?;
+        if version.is_nil() || how == "renew" {
+            version = Value::bulk(unique(redis, random)?);
+            let new = version.as_bytes().unwrap_or_default();
+            redis.call(Command::new("SET").arg(tag).arg(new).arg("EX").arg(kept))?;
+        }
+        let number = |bytes: &Bytes| std::str::from_utf8(bytes).ok()?.parse::<i64>().ok();
+        match number(stay) {
+            None => drop(redis.call(Command::new("PERSIST").arg(tag))?),
+            Some(0) => {}
+            Some(stay) => {
+                let left = redis.call(Command::new("TTL").arg(tag))?;
+                if matches!(left, Value::Integer(left) if (0..stay).contains(&left)) {
+                    redis.call(Command::new("EXPIRE").arg(tag).arg(stay))?;
+                }
+            }
+        }
+        Ok(version)
+    })
+});
+
+fn queue_version(batch: &mut ScriptBatch, key: &Key, how: &str, stay: &str) -> Result<usize> {
+    let (random, kept) = (random_part()?, KEPT.as_secs().to_string());
+    Ok(batch.script(&TAG_VERSION, [key], [&random, &kept, how, stay]))
+}
+
+/// The versions that were asked for, to be held by an entry.
+pub(super) struct Held {
+    known: BTreeMap<String, String>,
+    asked: Vec<(String, usize)>,
+}
+
+impl Held {
+    pub(super) fn is_known(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    pub(super) fn redeem(self, replies: &mut ScriptReplies) -> Result<BTreeMap<String, String>> {
+        let mut held = self.known;
+        for (tag, place) in self.asked {
+            let version = replies.take(place)?;
+            // What was known before is older, and therefore what counts: the load may have begun since.
+            held.entry(tag).or_insert(version);
+        }
+        Ok(held)
+    }
 }
 
 impl Cache {
     /// Invalidates every entry that has one of these tags, whatever their number, and keeps loads that are under way from
-    /// being served afterwards. One SET a tag, in one round trip.
+    /// being served afterwards. One script a tag, and a PUBLISH where there is a bus, in one round trip.
     ///
     /// A tag belongs to the whole database: it reaches the entries of every cache that uses its name.
     ///
@@ -77,18 +151,14 @@ impl Cache {
     }
 
     pub(super) async fn renew_tags(&self, tags: &[String], keys: Vec<Key>) -> Result<()> {
-        let pipeline = self.client.pipeline();
-        let mut slots = Vec::with_capacity(keys.len());
+        let mut batch = ScriptBatch::new(&self.client);
+        let mut places = Vec::with_capacity(keys.len() + 1);
         for key in &keys {
-            let options = SetOptions::new().ex(KEPT.as_secs());
-            slots.push(pipeline.set_with(key, new_version()?, options));
+            places.push(queue_version(&mut batch, key, "renew", "0")?);
         }
-        let announced = self.announce(&pipeline, self.announcement_of_tags(tags));
-        let mut replies = pipeline.exec().await?;
-        for slot in slots {
-            replies.take(slot)?;
-        }
-        announced.map_or(Ok(0), |slot| replies.take(slot)).map(|_| ())
+        places.extend(announced(&mut batch, self.announcement_of_tags(tags)));
+        let mut replies = batch.exec().await?;
+        places.into_iter().try_for_each(|place| replies.take::<Value>(place).map(|_| ()))
     }
 
     fn forget_tags_near(&self, tags: &[String]) {
@@ -135,47 +205,44 @@ impl Cache {
     }
 
     /// The versions that an entry is to hold which will be kept for `kept`. What is known already costs nothing; else
-    /// one round trip: a SET for each tag that has no version, and an MGET.
+    /// a script for each tag, in one round trip.
     pub(super) async fn versions_to_hold(
         &self,
         tags: &[String],
         known: &Versions,
         kept: Ttl,
     ) -> Result<BTreeMap<String, String>> {
-        let version = |versions: &Versions, tag: &String| {
-            Some((tag.clone(), versions.get(tag)?.as_ref()?.clone()))
+        let mut batch = ScriptBatch::new(&self.client);
+        let held = Self::queue_versions_to_hold(&mut batch, tags, known, kept)?;
+        match held.is_known() {
+            true => Ok(held.known),
+            false => held.redeem(&mut batch.exec().await?),
+        }
+    }
+
+    /// Queues [`Cache::versions_to_hold`].
+    pub(super) fn queue_versions_to_hold(
+        batch: &mut ScriptBatch,
+        tags: &[String],
+        known: &Versions,
+        kept: Ttl,
+    ) -> Result<Held> {
+        let version = |tag: &String| Some((tag.clone(), known.get(tag)?.as_ref()?.clone()));
+        let mut held = Held { known: tags.iter().filter_map(version).collect(), asked: Vec::new() };
+        let stay = match kept.duration() {
+            None => "persist".to_owned(),
+            Some(kept) if kept > LONG => {
+                kept.max(KEPT).as_secs().min(i64::MAX as u64 / 2000).to_string()
+            }
+            Some(_) => "0".to_owned(),
         };
-        let held: BTreeMap<_, _> = tags.iter().filter_map(|tag| version(known, tag)).collect();
-        let long = kept.duration().is_none_or(|kept| kept > LONG);
-        if tags.is_empty() || (held.len() == tags.len() && !long) {
-            return Ok(held);
-        }
-        let pipeline = self.client.pipeline();
-        let (keys, mut set, mut longer) = (keys_of(tags)?, Vec::new(), Vec::new());
-        for (tag, key) in tags.iter().zip(&keys) {
-            if !held.contains_key(tag) {
-                let options = SetOptions::new().ex(KEPT.as_secs()).nx();
-                set.push(pipeline.set_with(key, new_version()?, options));
-            }
-            match kept.duration() {
-                Some(kept) if long => {
-                    let seconds = kept.max(KEPT).as_secs().min(i64::MAX as u64 / 2000) as i64;
-                    longer.push(pipeline.expire_if(key, seconds, ExpireIf::Later));
-                }
-                Some(_) => {}
-                None => longer.push(pipeline.persist(key)),
+        for tag in tags {
+            if stay != "0" || !held.known.contains_key(tag) {
+                let place = queue_version(batch, &key_of(tag)?, "hold", &stay)?;
+                held.asked.push((tag.clone(), place));
             }
         }
-        let read = pipeline.mget::<String>(&keys);
-        let mut replies = pipeline.exec().await?;
-        set.into_iter().try_for_each(|slot| replies.take(slot).map(|_| ()))?;
-        longer.into_iter().try_for_each(|slot| replies.take(slot).map(|_| ()))?;
-        let now: Versions = tags.iter().cloned().zip(replies.take(read)?).collect();
-        // What was known before is older, and therefore what counts: the load may have begun since.
-        Ok(tags
-            .iter()
-            .filter_map(|tag| version(known, tag).or_else(|| version(&now, tag)))
-            .collect())
+        Ok(held)
     }
 
     /// Whether the tags that an entry holds still have these versions. One MGET.

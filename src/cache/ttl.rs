@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use crate::command::strings::SetOptions;
 use crate::{Error, ErrorKind, Result};
 
 /// How long an entry lives. Made from a [`Duration`], or by name.
@@ -72,15 +71,6 @@ impl Ttl {
             Some(duration) => Ok((duration.as_millis().clamp(1, 315_360_000_000_000)) as u64),
         }
     }
-
-    pub(crate) fn set_options(self) -> Result<SetOptions> {
-        let options = SetOptions::new();
-        Ok(match self.millis()? {
-            0 => options,
-            millis if millis % 1000 == 0 => options.ex(millis / 1000),
-            millis => options.px(millis),
-        })
-    }
 }
 
 impl From<Duration> for Ttl {
@@ -95,14 +85,14 @@ mod tests {
 
     #[test]
     fn every_duration_is_one_that_redis_takes() {
-        assert_eq!(Ttl::seconds(300).set_options().ok(), Some(SetOptions::new().ex(300)));
+        assert_eq!(Ttl::seconds(300).millis().ok(), Some(300_000));
         let short = Ttl::from(Duration::from_nanos(1));
-        assert_eq!(short.set_options().ok(), Some(SetOptions::new().px(1)));
+        assert_eq!(short.millis().ok(), Some(1));
         assert!(Ttl::from(Duration::MAX).millis().is_ok_and(|millis| millis < i64::MAX as u64));
-        assert!(Ttl::seconds(0).set_options().is_err());
+        assert!(Ttl::seconds(0).millis().is_err());
         let of = |text: &str| Ttl::from_variables("X", Ttl::seconds(7), |_| Some(text.to_owned()));
         assert_eq!((of("60").ok(), of(" ").ok()), (Some(Ttl::seconds(60)), Some(Ttl::seconds(7))));
         assert!(of("0").is_err() && of("5m").is_err() && of("-1").is_err());
-        assert_eq!(Ttl::FOREVER.set_options().ok(), Some(SetOptions::new()));
+        assert_eq!(Ttl::FOREVER.millis().ok(), Some(0));
     }
 }

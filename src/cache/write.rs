@@ -7,20 +7,23 @@ use serde::Serialize;
 
 use super::entry_options::Lifetime;
 use super::format::Entry;
+use super::lease::{self, By};
 use super::outage::Access;
 use super::replay::Invalidation;
-use super::{Cache, EntryOptions, Form, lease};
-use crate::client::{Pipeline, Slot};
+use super::{Cache, EntryOptions, Form};
+use crate::client::{Pipeline, ScriptBatch, Slot};
+use crate::command::Command;
 use crate::command::keys::KeyCommands;
 use crate::command::pubsub::PubSubCommands;
-use crate::command::strings::StringCommands;
 use crate::platform::{Instant, unix_millis};
-use crate::{Error, ErrorKind, Key, Result};
+use crate::{Error, ErrorKind, Key, Result, Value};
 
 impl Cache {
-    /// Stores a value, and keeps loads that are under way from overwriting it. One round trip: an UNLINK, a SET, and a
-    /// PUBLISH where there is a bus; for an entry with tags, one more round trip before, with an MGET and a SET for each
-    /// tag.
+    /// Stores a value, and keeps loads and writes that began before from overwriting it. Two round trips: a script that
+    /// takes the entry's lease and one for each tag; then a script that stores, and a PUBLISH where there is a bus.
+    ///
+    /// If somebody else invalidates or writes the entry in between, they win: the value is not stored, and counts as
+    /// [`refused`](super::CacheStats::refused). So does a request that arrives late, after its caller gave up.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`] if the value has no form in the codec; [`ErrorKind::InvalidInput`] if the time to live is
@@ -35,7 +38,7 @@ impl Cache {
         self.set_many([(key, value)], options).await
     }
 
-    /// Stores many values in one round trip: a SET each, not as a unit.
+    /// Stores many values in the two round trips of [`Cache::set`], two scripts each, not as a unit.
     ///
     /// # Errors
     /// As for [`Cache::set`]; the first that failed. The others are stored.
@@ -68,42 +71,57 @@ impl Cache {
         payloads: Vec<Bytes>,
         options: &EntryOptions,
     ) -> Result<()> {
-        let tags = self.tags_of(options);
-        let known = match tags.is_empty() {
-            true => BTreeMap::new(),
-            false => {
-                let kept = options.lifetime()?.kept;
-                self.versions_to_hold(&tags, &BTreeMap::new(), kept).await?
-            }
-        };
-        let pipeline = self.client.pipeline();
-        // A load that began before this finds its lease gone.
-        let leases = pipeline.unlink(keys.iter().map(lease::lease_key));
-        let mut slots = Vec::with_capacity(keys.len());
-        for (key, payload) in keys.iter().zip(payloads) {
+        let began = Instant::now();
+        // From here on a load or a write that began before this is refused.
+        let mut batch = ScriptBatch::new(&self.client);
+        let mut leases = Vec::with_capacity(keys.len());
+        for key in keys {
+            leases.push(self.queue_take(&mut batch, key)?);
+        }
+        let (tags, kept) = (self.tags_of(options), options.lifetime()?.kept);
+        let held = Self::queue_versions_to_hold(&mut batch, &tags, &BTreeMap::new(), kept)?;
+        let mut replies = batch.exec().await?;
+        let tags = held.redeem(&mut replies)?;
+
+        let mut batch = ScriptBatch::new(&self.client);
+        let mut places = Vec::with_capacity(keys.len());
+        let mut first_error = Ok(());
+        for ((key, payload), lease) in keys.iter().zip(payloads).zip(leases) {
+            let lease = match lease.redeem(&mut replies) {
+                Ok(lease) => lease,
+                Err(error) => {
+                    first_error = first_error.and(Err(error));
+                    continue;
+                }
+            };
             let Lifetime { fresh, kept } = options.lifetime()?;
             let fresh_until = fresh
                 .filter(|_| !options.stale_for().is_zero())
                 .map(|fresh| unix_millis().saturating_add(fresh.as_millis() as u64));
             let entry = Entry {
                 fresh_until,
-                tags: known.clone(),
+                tags: tags.clone(),
                 ..Entry::plain(self.options().format.codec, payload)
             };
             let stored = self.packed(key, &entry).await?;
-            slots.push(pipeline.set_with(key, stored, kept.set_options()?));
+            let millis = kept.millis()?;
+            places.push(self.queue_store(&mut batch, key, &lease, &stored, millis, By::Write));
         }
-        let announced = self.announce(&pipeline, self.announcement(keys));
-        let began = Instant::now();
-        let replies = pipeline.exec().await;
+        let announced = announced(&mut batch, self.announcement(keys));
+        let replies = batch.exec().await;
         self.forget_at_edge(keys).await;
         let mut replies = replies?;
         self.shared.counters.write_took(began.elapsed());
-        replies.take(leases)?;
-        announced.map_or(Ok(0), |slot| replies.take(slot))?;
-        let results: Vec<Result<bool>> = slots.into_iter().map(|slot| replies.take(slot)).collect();
-        self.shared.counters.stored(results.iter().filter(|result| result.is_ok()).count());
-        results.into_iter().try_for_each(|result| result.map(|_| ()))
+        for place in places {
+            match replies.take(place) {
+                Ok(true) => self.shared.counters.stored(1),
+                // Somebody came later: the value is older than what they say.
+                Ok(false) => self.shared.counters.refused(),
+                Err(error) => first_error = first_error.and(Err(error)),
+            }
+        }
+        first_error?;
+        announced.map_or(Ok(Value::Nil), |place| replies.take(place)).map(|_| ())
     }
 
     /// Deletes an entry, and keeps loads that are under way from putting it back; tells whether it was there. Two
@@ -220,4 +238,10 @@ impl Cache {
         }
         self.forgive(Access::Write, result)
     }
+}
+
+/// Queues a message to the bus.
+pub(super) fn announced(batch: &mut ScriptBatch, message: Option<(&str, String)>) -> Option<usize> {
+    message
+        .map(|(channel, message)| batch.command(Command::new("PUBLISH").arg(channel).arg(message)))
 }

@@ -5,6 +5,7 @@ mod builder;
 mod call;
 mod compare;
 mod pipelined;
+mod script_batch;
 mod subscriber;
 mod support;
 
@@ -19,6 +20,7 @@ pub use call::{Call, Required};
 pub use compare::Change;
 pub(crate) use compare::{COMPARE_AND_DELETE, COMPARE_AND_SET};
 pub use pipelined::{Batch, Slots};
+pub(crate) use script_batch::{ScriptBatch, ScriptReplies};
 pub use subscriber::{Event, Subscriber};
 
 use self::support::Support;

@@ -178,7 +178,7 @@ impl Transport for WithoutTheCheck {
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
             let args: Vec<&[u8]> = command.args().collect();
-            if let ("EVALSHA" | "EVAL", [_, _, entry, _, _, value, ttl]) =
+            if let ("EVALSHA" | "EVAL", [_, _, entry, _, _, value, ttl, _]) =
                 (command.name(), &args[..])
             {
                 let set = Command::new("SET").arg(entry).arg(value).arg("PX").arg(ttl);

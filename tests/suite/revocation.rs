@@ -28,8 +28,8 @@ impl Transport for RevokingFirst {
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
-            let takes_lease = command.name() == "SET"
-                && command.get(0).is_some_and(|key| key.starts_with(b"edgecask:lease"));
+            // The script that takes one: two keys, a random text, a time to live, and how.
+            let takes_lease = command.name() == "EVALSHA" && command.get(6) == Some(b"take");
             if takes_lease && self.armed.swap(false, Ordering::SeqCst) {
                 self.inner.send(&Command::new("UNLINK").arg(KEY)).await?;
             }

@@ -21,8 +21,8 @@ pub(super) const HANDLERS: &[Handler] = &[
         _ => Err(wrong_arity("PING")),
     }),
     Handler::new("TIME", 1, |_, _| {
-        let now = platform::unix_millis();
-        let parts = [now / 1000, now % 1000 * 1000];
+        let now = platform::unix_micros();
+        let parts = [now / 1_000_000, now % 1_000_000];
         Ok(Value::Array(parts.map(|part| Value::bulk(part.to_string())).to_vec()))
     }),
 ];

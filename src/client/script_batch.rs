@@ -1,0 +1,130 @@
+//! Scripts beside commands in one round trip.
+
+use super::Client;
+use crate::command::{Arguments, Command, Resend, Script, ToArg};
+use crate::transport::Results;
+use crate::{Error, ErrorKind, FromValue, Result, Value};
+
+/// Scripts and commands that go in one round trip, in order but not as a unit.
+///
+/// Scripts are sent by EVALSHA. From the first one that the server does not know, everything is sent a second time, with
+/// EVAL, so that the order stays: for scripts and commands that may be repeated only. It states of each that it may.
+pub(crate) struct ScriptBatch {
+    client: Client,
+    steps: Vec<Step>,
+}
+
+enum Step {
+    Script(Script, Arguments),
+    Command(Command),
+}
+
+/// How scripts are sent.
+#[derive(Clone, Copy)]
+struct How {
+    by_source: bool,
+    flagged: bool,
+}
+
+impl ScriptBatch {
+    pub(crate) fn new(client: &Client) -> Self {
+        Self { client: client.clone(), steps: Vec::new() }
+    }
+
+    /// Appends a script; gives its place among the replies.
+    pub(crate) fn script(
+        &mut self,
+        script: &Script,
+        keys: impl IntoIterator<Item = impl ToArg>,
+        args: impl IntoIterator<Item = impl ToArg>,
+    ) -> usize {
+        // The arguments of an EVALSHA, without the sha.
+        let keys = Arguments::new(keys);
+        let mut all = Arguments::new([keys.len()]);
+        all.extend(keys.iter());
+        all.extend(args);
+        self.push(Step::Script(script.clone(), all))
+    }
+
+    /// Appends a command; gives its place among the replies.
+    pub(crate) fn command(&mut self, command: Command) -> usize {
+        self.push(Step::Command(command.with_resend(Resend::Safe)))
+    }
+
+    fn push(&mut self, step: Step) -> usize {
+        self.steps.push(step);
+        self.steps.len() - 1
+    }
+
+    /// Sends everything in one round trip, rarely in more.
+    pub(crate) async fn exec(self) -> Result<ScriptReplies> {
+        let client = &self.client;
+        let mut how = How {
+            by_source: false,
+            flagged: client.capabilities().key_locking && client.support.key_locking(),
+        };
+        let mut results: Results = Vec::with_capacity(self.steps.len());
+        loop {
+            let rest = self.steps[results.len()..].iter();
+            let commands: Vec<Command> = rest.map(|step| step.command(how)).collect();
+            let replies = match &commands[..] {
+                [command] => vec![client.send(command).await],
+                commands => client.send_pipeline(commands).await?,
+            };
+            let unknown = |how: How, reply: &Result<Value>| match reply {
+                Err(error) if !how.by_source && error.code() == Some("NOSCRIPT") => {
+                    Some(How { by_source: true, ..how })
+                }
+                Err(error) if how.flagged && client.support.lacks_key_locking(error) => {
+                    Some(How { by_source: false, flagged: false })
+                }
+                _ => None,
+            };
+            let mut other = None;
+            for reply in replies {
+                other = unknown(how, &reply);
+                if other.is_some() {
+                    break;
+                }
+                results.push(reply);
+            }
+            match other {
+                Some(other) => how = other,
+                None => break,
+            }
+        }
+        Ok(ScriptReplies(results))
+    }
+}
+
+impl Step {
+    fn command(&self, how: How) -> Command {
+        let (script, args) = match self {
+            Self::Command(command) => return command.clone(),
+            Self::Script(script, args) => (script, args),
+        };
+        let script = script.flagged().filter(|_| how.flagged).unwrap_or(script);
+        let (name, text) = match how.by_source {
+            true => ("EVAL", script.source()),
+            false => ("EVALSHA", script.sha()),
+        };
+        Command::new(name)
+            .arg(text)
+            .args_from(args.iter())
+            .with_twin(script.twin())
+            .with_resend(Resend::Safe)
+    }
+}
+
+/// The replies of a [`ScriptBatch`].
+pub(crate) struct ScriptReplies(Results);
+
+impl ScriptReplies {
+    /// The reply at this place. It can be taken once.
+    pub(crate) fn take<R: FromValue>(&mut self, at: usize) -> Result<R> {
+        let gone = Err(Error::new(ErrorKind::Protocol, "the server sent too few replies"));
+        let take = |reply: &mut Result<Value>| std::mem::replace(reply, Ok(Value::Nil));
+        let reply = self.0.get_mut(at).map_or(gone, take);
+        R::from_value(reply?)
+    }
+}
