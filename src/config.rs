@@ -98,7 +98,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ErrorKind::Config`], which says what variable to set.
-    #[cfg(all(feature = "worker", target_arch = "wasm32"))]
+    #[cfg(feature = "worker")]
     pub fn from_worker(env: &worker::Env) -> Result<Self> {
         // A secret is a string binding like any other variable.
         Self::from_variables(|name| Some(env.var(name).ok()?.to_string()))

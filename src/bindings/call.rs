@@ -2,11 +2,28 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::stream::{AbortHandle, Abortable};
+use js_sys::Promise;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
 use web_sys::AbortSignal;
 
 use super::convert;
+use crate::platform::LocalFuture;
 use crate::{Error, Result, platform};
+
+/// A call as a promise, whose log lines go to this subscriber. It holds all that it needs, so that the object which it is
+/// called on may be freed meanwhile.
+pub(super) fn promise<T: Into<JsValue>>(
+    log: Dispatch,
+    call: impl Future<Output = Result<T, JsValue>> + 'static,
+) -> Promise {
+    // In a box, so that the machinery of promises is there once.
+    let call: LocalFuture<Result<JsValue, JsValue>> =
+        Box::pin(async move { call.await.map(Into::into) });
+    future_to_promise(call.with_subscriber(log))
+}
 
 /// A call within the limits of its `CallOptions`. When the signal aborts, the call is dropped, and with it its request;
 /// the promise is rejected with the signal's reason, as fetch does.
@@ -14,13 +31,12 @@ pub(super) async fn limited<T>(
     options: &JsValue,
     call: impl Future<Output = Result<T>> + Send,
 ) -> Result<T, JsValue> {
-    let message = "timeoutMs is a whole number above 0";
-    let limit = convert::positive(options, "timeoutMs", message).map_err(convert::error)?;
+    let limit = convert::whole(options, "timeoutMs").map(Duration::from_millis);
     let call = async {
-        let Some(limit) = limit.map(Duration::from_millis) else { return call.await };
+        let Some(limit) = limit else { return call.await };
         platform::timeout(limit, call).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
     };
-    match signal_of(options)? {
+    match signal_of(options) {
         None => call.await.map_err(convert::error),
         Some(signal) => match unless_aborted(&signal, call).await? {
             Some(result) => result.map_err(convert::error),
@@ -35,7 +51,7 @@ pub(super) async fn until_aborted(
     options: &JsValue,
     work: impl Future<Output = Result<()>>,
 ) -> Result<(), JsValue> {
-    match signal_of(options)? {
+    match signal_of(options) {
         None => work.await.map_err(convert::error),
         Some(signal) => {
             let ended = unless_aborted(&signal, work).await?;
@@ -44,11 +60,9 @@ pub(super) async fn until_aborted(
     }
 }
 
-fn signal_of(options: &JsValue) -> Result<Option<AbortSignal>, JsValue> {
-    let signal = convert::option(options, "signal").map(JsValue::dyn_into).transpose();
-    signal.map_err(|_| convert::error(convert::invalid("signal is an AbortSignal")))
+fn signal_of(options: &JsValue) -> Option<AbortSignal> {
+    convert::option(options, "signal")?.dyn_into().ok()
 }
-
 /// What a future gives; `None` if the signal aborts before.
 async fn unless_aborted<T>(
     signal: &AbortSignal,

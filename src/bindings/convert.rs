@@ -1,4 +1,5 @@
-//! Between JavaScript's values and ours.
+//! Between JavaScript's values and ours. What comes from the face in `face/` has been checked there: options are plain
+//! objects whose properties have the types that its tables say.
 
 use js_sys::{Array, BigInt, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -9,7 +10,7 @@ use crate::{Error, ErrorKind, Result, Value};
 /// Integers beyond this are bigints in JavaScript.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// `["SET", "k", 1]`.
+/// `["SET", "k", "1"]`.
 pub(super) fn command(args: &Array) -> Result<Command> {
     let mut args = args.iter();
     let name = args.next().and_then(|name| name.as_string());
@@ -17,7 +18,7 @@ pub(super) fn command(args: &Array) -> Result<Command> {
     args.try_fold(Command::new(name), argument)
 }
 
-/// `["value", 1]`, as the arguments of a command without a name of its own.
+/// `["value", "1"]`, as the arguments of a command without a name of its own.
 pub(super) fn arguments(args: &Array) -> Result<Command> {
     args.iter().try_fold(Command::new(""), argument)
 }
@@ -26,22 +27,14 @@ fn argument(command: Command, arg: JsValue) -> Result<Command> {
     if let Some(text) = arg.as_string() {
         return Ok(command.arg(text));
     }
-    if let Some(bytes) = arg.dyn_ref::<Uint8Array>() {
-        return Ok(command.arg(bytes.to_vec()));
+    match arg.dyn_ref::<Uint8Array>() {
+        Some(bytes) => Ok(command.arg(bytes.to_vec())),
+        None => Err(invalid("an argument is a string or a Uint8Array")
+            .with_command(|| command.label())),
     }
-    if let Some(yes) = arg.as_bool() {
-        return Ok(command.arg(if yes { "true" } else { "false" }));
-    }
-    // A number or bigint is written as JavaScript writes it; NaN is no argument.
-    let is_number = arg.as_f64().is_some_and(|number| !number.is_nan());
-    if is_number || arg.is_bigint() {
-        return Ok(command.arg(String::from(js_sys::Object::from(arg).to_string())));
-    }
-    Err(invalid("an argument is a string, a number, a bigint, a boolean or a Uint8Array")
-        .with_command(|| command.label()))
 }
 
-/// `[["SET", "k", 1], ["GET", "k"]]`.
+/// `[["SET", "k", "1"], ["GET", "k"]]`.
 pub(super) fn commands(batch: &Array) -> Result<Vec<Command>> {
     let lists = batch.iter().map(|args| {
         let args =
@@ -71,8 +64,12 @@ pub(super) fn reply(value: Value) -> JsValue {
     }
 }
 
-/// An `EdgecaskError`.
+/// An `EdgecaskError`; or what JavaScript's own code threw, as it was.
 pub(super) fn error(error: Error) -> JsValue {
+    #[cfg(feature = "js-cache")]
+    if let Some(thrown) = super::json::thrown(&error) {
+        return thrown;
+    }
     let js = js_sys::Error::new(&error.to_string());
     js.set_name("EdgecaskError");
     let set = |name: &str, value: JsValue| {
@@ -102,19 +99,24 @@ pub(super) fn option(options: &JsValue, name: &str) -> Option<JsValue> {
     (!value.is_undefined() && !value.is_null()).then_some(value)
 }
 
-/// A property that is a whole number above 0.
-pub(super) fn positive(
-    options: &JsValue,
-    name: &str,
-    message: &'static str,
-) -> Result<Option<u64>> {
-    match option(options, name).map(|value| value.as_f64()) {
-        None => Ok(None),
-        Some(Some(number))
-            if number >= 1.0 && number <= MAX_SAFE_INTEGER as f64 && number.fract() == 0.0 =>
-        {
-            Ok(Some(number as u64))
-        }
-        Some(_) => Err(invalid(message)),
-    }
+/// A property that is a whole number.
+pub(super) fn whole(options: &JsValue, name: &str) -> Option<u64> {
+    Some(option(options, name)?.as_f64()? as u64)
+}
+
+/// A property that is a string.
+pub(super) fn text(options: &JsValue, name: &str) -> Option<String> {
+    option(options, name)?.as_string()
+}
+
+/// A property that is `true`.
+pub(super) fn flag(options: &JsValue, name: &str) -> bool {
+    option(options, name).is_some_and(|flag| flag.is_truthy())
+}
+
+/// A property that is a list of strings.
+#[cfg(feature = "js-cache")]
+pub(super) fn texts(options: &JsValue, name: &str) -> Vec<String> {
+    let list = option(options, name).and_then(|list| list.dyn_into::<Array>().ok());
+    list.unwrap_or_default().iter().filter_map(|text| text.as_string()).collect()
 }

@@ -1,28 +1,58 @@
-//! Between JavaScript's values and those of serde.
+//! Values as JSON text, which the face makes and reads; and what JavaScript's own code throws.
 
+use std::fmt;
+
+use js_sys::{Function, Promise, Reflect};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
-use super::convert::invalid;
+use super::convert;
+use crate::platform::Local;
 use crate::{BoxError, Error, ErrorKind, Result};
 
-/// A JavaScript exception as an error of a backing store.
-pub(super) fn exception(thrown: &JsValue) -> BoxError {
-    match thrown.dyn_ref::<js_sys::Error>() {
-        Some(error) => String::from(error.message()).into(),
-        None => "the backing store threw something that is not an Error".into(),
+/// Something that says of itself what it is, as JSON text.
+pub(super) fn text(value: &impl Serialize) -> Result<String, JsValue> {
+    serde_json::to_string(value).map_err(|_| {
+        convert::error(Error::new(ErrorKind::Codec, "the value has no form in JSON"))
+    })
+}
+
+/// Calls a function of JavaScript's, and waits if it gives a promise.
+pub(super) async fn call(
+    function: &Function,
+    this: &JsValue,
+    argument: &JsValue,
+) -> Result<JsValue, BoxError> {
+    let thrown = |value: JsValue| BoxError::from(Thrown(Local::new(value)));
+    let given = function.call1(this, argument).map_err(thrown)?;
+    JsFuture::from(Promise::resolve(&given)).await.map_err(thrown)
+}
+
+/// What a loader or a backing store threw.
+struct Thrown(Local<JsValue>);
+
+/// What JavaScript's own code threw, if that is this error.
+pub(super) fn thrown(error: &Error) -> Option<JsValue> {
+    let source = std::error::Error::source(error)?;
+    Some((*source.downcast_ref::<Thrown>()?.0).clone())
+}
+
+impl fmt::Display for Thrown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = Reflect::get(&self.0, &"message".into()).ok();
+        match message.and_then(|message| message.as_string()) {
+            Some(message) => f.write_str(&message),
+            None => f.write_str("something was thrown that is not an Error"),
+        }
     }
 }
 
-pub(super) fn to_js<T: Serialize>(value: &T) -> Result<JsValue> {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-    value
-        .serialize(&serializer)
-        .map_err(|_| Error::new(ErrorKind::Codec, "the value has no JavaScript form"))
+/// As text: the object may hold what is to stay in it.
+impl fmt::Debug for Thrown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Thrown({self})")
+    }
 }
 
-pub(super) fn from_js<T: DeserializeOwned>(value: JsValue, what: &'static str) -> Result<T> {
-    // The message of serde names fields and may quote values.
-    serde_wasm_bindgen::from_value(value).map_err(|_| invalid(what))
-}
+impl std::error::Error for Thrown {}

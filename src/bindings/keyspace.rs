@@ -3,15 +3,14 @@ use wasm_bindgen::prelude::*;
 use super::convert;
 use crate::Keyspace;
 
-/// A prefix that keys are made under, such as `app:user`. Every part is escaped, so that no tenant can name another
-/// tenant's key or widen a pattern.
+/// A prefix that keys are made under.
 #[wasm_bindgen(js_name = Keyspace)]
 #[derive(Debug)]
 pub struct JsKeyspace(pub(super) Keyspace);
 
 #[wasm_bindgen(js_class = Keyspace)]
 impl JsKeyspace {
-    /// A keyspace of these parts: `new Keyspace(["prod", "acme"])`.
+    /// A keyspace of these parts.
     #[wasm_bindgen(constructor)]
     pub fn new(parts: Vec<String>) -> Result<JsKeyspace, JsValue> {
         Keyspace::new(parts).map(Self).map_err(convert::error)
@@ -22,8 +21,7 @@ impl JsKeyspace {
         self.0.join(parts).map(Self).map_err(convert::error)
     }
 
-    /// The key of an identifier, of one or more parts, in this keyspace.
-    #[wasm_bindgen(variadic)]
+    /// The key of an identifier, of one or more parts.
     pub fn key(&self, parts: Vec<String>) -> Result<String, JsValue> {
         self.0.key(parts).map(|key| key.as_str().to_owned()).map_err(convert::error)
     }

@@ -1,5 +1,5 @@
-//! The JavaScript face: the npm package that wasm-pack builds from this crate. Of its two modules, the small one is the
-//! client of the REST API alone.
+//! What the npm package is made of in Rust: wasm-bindgen's classes, of which the smaller of its two modules has the client
+//! alone. Users see the face in `face/`, which checks every argument before it comes here.
 
 #[cfg(feature = "js-cache")]
 mod cache;
@@ -10,12 +10,7 @@ mod convert;
 mod json;
 #[cfg(feature = "js-cache")]
 mod keyspace;
+pub mod log;
 #[cfg(feature = "js-cache")]
 mod stores;
 mod subscriber;
-
-use wasm_bindgen::prelude::*;
-
-/// The types that wasm-bindgen cannot derive.
-#[wasm_bindgen(typescript_custom_section)]
-const TYPES: &str = include_str!("types.ts");

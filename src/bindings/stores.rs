@@ -1,136 +1,127 @@
 use js_sys::{Function, Promise, Reflect};
+use tracing::Dispatch;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use super::cache::tier;
+use super::call::promise;
 use super::client::JsClient;
-use super::{convert, json};
+use super::{convert, json, log};
 use crate::cache::Ttl;
 use crate::store::{LlmPolicy, LlmPolicyStore, Store, StoreConfig, create_llm_policy_store};
 use crate::{BoxError, Result};
 
-/// The store of LLM policies: read through the cache, written to the backing store first.
+/// The store of LLM policies: read through the cache, written to the backing store first. Policies are JSON text.
 #[wasm_bindgen(js_name = LlmPolicyStore)]
 #[derive(Debug)]
-pub struct JsLlmPolicyStore(LlmPolicyStore);
+pub struct JsLlmPolicyStore {
+    store: LlmPolicyStore,
+    log: Option<Dispatch>,
+}
 
 #[wasm_bindgen(js_class = LlmPolicyStore)]
 impl JsLlmPolicyStore {
-    /// A store cached by this client.
+    /// A store cached by this client, with `StoreOptions`.
     #[wasm_bindgen(constructor)]
-    pub fn new(
-        client: &JsClient,
-        #[wasm_bindgen(unchecked_optional_param_type = "StoreOptions<string, LlmPolicy>")]
-        options: &JsValue,
-    ) -> Result<JsLlmPolicyStore, JsValue> {
-        let store = config(client, options).and_then(create_llm_policy_store);
-        store.map(Self).map_err(convert::error)
+    pub fn new(client: &JsClient, options: &JsValue) -> Result<JsLlmPolicyStore, JsValue> {
+        let store = create_llm_policy_store(config(client, options)).map_err(convert::error)?;
+        Ok(Self { store, log: client.log_of(options) })
     }
 
-    /// The policy of a tenant, or `null` if there is none.
-    #[wasm_bindgen(unchecked_return_type = "LlmPolicy | null")]
-    pub async fn get(&self, tenant_id: String) -> Result<JsValue, JsValue> {
-        let policy = async {
-            match self.0.get(&tenant_id).await? {
-                Some(policy) => json::to_js(&policy),
+    /// The policy of a tenant; `null` if there is none.
+    pub fn get(&self, tenant_id: String) -> Promise {
+        let store = self.store.clone();
+        promise(self.log(), async move {
+            match store.get(&tenant_id).await.map_err(convert::error)? {
+                Some(policy) => json::text(&policy).map(Into::into),
                 None => Ok(JsValue::NULL),
             }
-        };
-        policy.await.map_err(convert::error)
+        })
     }
 
     /// Writes a policy to the backing store, then deletes the cached one.
-    pub async fn set(
-        &self,
-        #[wasm_bindgen(unchecked_param_type = "LlmPolicy")] policy: JsValue,
-    ) -> Result<(), JsValue> {
-        let set = async { self.0.set(&policy_from(policy)?).await };
-        set.await.map_err(convert::error)
+    pub fn set(&self, policy: String) -> Promise {
+        let store = self.store.clone();
+        promise(self.log(), async move {
+            let set = async { store.set(&policy_from(&policy)?).await };
+            set.await.map(|()| JsValue::UNDEFINED).map_err(convert::error)
+        })
     }
 
     /// Deletes a tenant's policy; tells whether there was one.
-    pub async fn delete(&self, tenant_id: String) -> Result<bool, JsValue> {
-        self.0.delete(&tenant_id).await.map_err(convert::error)
+    pub fn delete(&self, tenant_id: String) -> Promise {
+        let store = self.store.clone();
+        promise(self.log(), async move {
+            store.delete(&tenant_id).await.map_err(convert::error)
+        })
     }
 
-    /// Whether the cache answers. Never rejects because of the cache.
-    #[wasm_bindgen(unchecked_return_type = "Health")]
-    pub async fn health(&self) -> Result<JsValue, JsValue> {
-        json::to_js(&self.0.health().await).map_err(convert::error)
+    /// Whether the cache answers.
+    pub fn health(&self) -> Promise {
+        let store = self.store.clone();
+        promise(self.log(), async move { json::text(&store.health().await) })
     }
 
     /// What the cache has done.
-    #[wasm_bindgen(unchecked_return_type = "CacheStats")]
-    pub fn stats(&self) -> Result<JsValue, JsValue> {
-        json::to_js(&self.0.stats()).map_err(convert::error)
+    pub fn stats(&self) -> Result<String, JsValue> {
+        json::text(&self.store.stats())
     }
 }
 
-fn policy_from(policy: JsValue) -> Result<LlmPolicy> {
-    json::from_js(
-        policy,
-        "a policy is an object with a tenantId; see the type LlmPolicy for its other fields",
-    )
+impl JsLlmPolicyStore {
+    fn log(&self) -> Dispatch {
+        log::or_module(self.log.as_ref())
+    }
 }
 
-fn config(client: &JsClient, options: &JsValue) -> Result<StoreConfig<LlmPolicy>> {
-    let mut config = StoreConfig::new().client(client.0.clone());
+fn policy_from(text: &str) -> Result<LlmPolicy> {
+    // The message of serde may quote values.
+    serde_json::from_str(text).map_err(|_| {
+        convert::invalid(
+            "a policy is an object with a tenantId; see the type LlmPolicy for its other fields",
+        )
+    })
+}
+
+fn config(client: &JsClient, options: &JsValue) -> StoreConfig<LlmPolicy> {
+    let mut config = StoreConfig::new().client(client.client.clone());
     if let Some(backing) = convert::option(options, "backing") {
-        config = config.backing(JsStore::new(backing)?);
+        config = config.backing(JsStore { object: backing });
     }
-    let message = "ttlSeconds is a whole number above 0";
-    if let Some(seconds) = convert::positive(options, "ttlSeconds", message)? {
+    if let Some(seconds) = convert::whole(options, "ttlSeconds") {
         config = config.ttl(Ttl::seconds(seconds));
     }
-    if let Some(tier) = tier(options)? {
+    if let Some(tier) = tier(options) {
         config = config.tier(tier);
     }
-    Ok(config)
+    config
 }
 
-/// A JavaScript object with `get`, `set` and `delete`, as a store.
+/// A JavaScript object with `get`, `set` and `delete`, as a store. The face sees to it that records are JSON text.
 struct JsStore {
     object: JsValue,
 }
 
 impl JsStore {
-    fn new(object: JsValue) -> Result<Self> {
-        let store = Self { object };
-        let complete = ["get", "set", "delete"].iter().all(|name| store.method(name).is_some());
-        if complete {
-            Ok(store)
-        } else {
-            Err(convert::invalid("backing has the methods get, set and delete"))
-        }
-    }
-
-    fn method(&self, name: &str) -> Option<Function> {
-        Reflect::get(&self.object, &name.into()).ok()?.dyn_into().ok()
-    }
-
-    /// Calls a method, and waits if it gives a promise.
-    async fn call(&self, name: &str, argument: &JsValue) -> Result<JsValue, BoxError> {
-        let method = self.method(name).ok_or("the backing store lost a method")?;
-        let returned = method.call1(&self.object, argument).map_err(|e| json::exception(&e))?;
-        JsFuture::from(Promise::resolve(&returned)).await.map_err(|e| json::exception(&e))
+    async fn call(&self, name: &str, argument: &str) -> Result<JsValue, BoxError> {
+        let method = Reflect::get(&self.object, &name.into()).ok();
+        let method = method.and_then(|method| method.dyn_into::<Function>().ok());
+        let method = method.ok_or("the backing store lost a method")?;
+        json::call(&method, &self.object, &argument.into()).await
     }
 }
 
 impl Store<LlmPolicy> for JsStore {
     async fn get(&self, tenant_id: &String) -> Result<Option<LlmPolicy>, BoxError> {
-        let found = self.call("get", &tenant_id.into()).await?;
-        if found.is_null() || found.is_undefined() {
-            return Ok(None);
-        }
-        Ok(Some(policy_from(found)?))
+        let found = self.call("get", tenant_id).await?;
+        Ok(found.as_string().map(|policy| policy_from(&policy)).transpose()?)
     }
 
     async fn set(&self, policy: &LlmPolicy) -> Result<(), BoxError> {
-        self.call("set", &json::to_js(policy)?).await?;
+        self.call("set", &serde_json::to_string(policy)?).await?;
         Ok(())
     }
 
     async fn delete(&self, tenant_id: &String) -> Result<bool, BoxError> {
-        Ok(self.call("delete", &tenant_id.into()).await?.is_truthy())
+        Ok(self.call("delete", tenant_id).await?.is_truthy())
     }
 }

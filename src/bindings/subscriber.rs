@@ -1,44 +1,52 @@
+use std::sync::Arc;
+
 use async_lock::Mutex;
 use futures_util::StreamExt;
 use futures_util::stream::{AbortHandle, Abortable};
-use js_sys::{Object, Reflect};
+use js_sys::{Object, Promise, Reflect};
+use tracing::Dispatch;
 use wasm_bindgen::prelude::*;
 
+use super::call::promise;
 use super::convert;
+use crate::Value;
 use crate::client::{Event, Subscriber};
-use crate::{Result, Value};
 
 /// The messages of a subscription.
 #[wasm_bindgen(js_name = Subscriber)]
 #[derive(Debug)]
 pub struct JsSubscriber {
     /// Gone when the subscription is over.
-    events: Mutex<Option<Abortable<Subscriber>>>,
+    events: Arc<Mutex<Option<Abortable<Subscriber>>>>,
     abort: AbortHandle,
+    log: Dispatch,
 }
 
 impl JsSubscriber {
-    pub(super) fn new(subscriber: Subscriber) -> Self {
+    pub(super) fn new(subscriber: Subscriber, log: Dispatch) -> Self {
         let (abort, registration) = AbortHandle::new_pair();
-        Self { events: Mutex::new(Some(Abortable::new(subscriber, registration))), abort }
+        let events = Arc::new(Mutex::new(Some(Abortable::new(subscriber, registration))));
+        Self { events, abort, log }
     }
 }
 
 #[wasm_bindgen(js_class = Subscriber)]
 impl JsSubscriber {
     /// What comes next; `null` when the subscription was closed.
-    #[wasm_bindgen(unchecked_return_type = "SubscriberEvent | null")]
-    pub async fn next(&self) -> Result<JsValue, JsValue> {
-        let mut events = self.events.lock().await;
-        let Some(open) = &mut *events else { return Ok(JsValue::NULL) };
-        match open.next().await {
-            Some(Ok(event)) => Ok(describe(event)),
-            Some(Err(error)) => Err(convert::error(error)),
-            None => {
-                *events = None;
-                Ok(JsValue::NULL)
+    pub fn next(&self) -> Promise {
+        let events = Arc::clone(&self.events);
+        promise(self.log.clone(), async move {
+            let mut events = events.lock().await;
+            let Some(open) = &mut *events else { return Ok(JsValue::NULL) };
+            match open.next().await {
+                Some(Ok(event)) => Ok(describe(event)),
+                Some(Err(error)) => Err(convert::error(error)),
+                None => {
+                    *events = None;
+                    Ok(JsValue::NULL)
+                }
             }
-        }
+        })
     }
 
     /// Unsubscribes. A call of `next` that waits gets `null`.

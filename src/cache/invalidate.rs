@@ -110,7 +110,7 @@ impl Cache {
 
     /// The first tier cannot be searched by pattern.
     fn forget_all_near(&self) {
-        self.shared.flights.part_all();
+        self.flights.part_all();
         if let Some(l1) = &self.shared.l1 {
             l1.clear();
         }

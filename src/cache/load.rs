@@ -88,7 +88,9 @@ impl Cache {
 
     /// A seat for a load that may follow a lookup.
     pub(crate) fn seat<'a>(&'a self, key: &'a Key) -> Option<Seat<'a>> {
-        self.options().coalesce.then(|| self.shared.flights.join(key))
+        // In a Worker, only a request's own callers may wait for each other.
+        let may_wait = platform::shares_futures() || self.wait_until.is_some();
+        (self.options().coalesce && may_wait).then(|| self.flights.join(key))
     }
 
     pub(super) fn check_load(&self, options: &LoadOptions) -> Result<()> {
@@ -252,7 +254,7 @@ impl Cache {
                 Some(landed) => return (seat, landed),
                 None => {
                     seat.land();
-                    seat = self.shared.flights.join(key);
+                    seat = self.flights.join(key);
                 }
             }
         }

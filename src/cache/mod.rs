@@ -126,6 +126,8 @@ use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 pub struct Cache {
     client: Client,
     shared: Arc<Shared>,
+    /// Shared with whoever may wait for this cache's loads.
+    flights: Arc<Flights>,
     wait_until: Option<Local<Arc<dyn WaitUntil>>>,
 }
 
@@ -137,7 +139,6 @@ struct Shared {
     counters: Counters,
     outage: Outage,
     missed: Missed,
-    flights: Flights,
     l1: Option<L1>,
     edge: Option<Arc<Edge>>,
     /// This cache's name on the bus.
@@ -156,17 +157,17 @@ impl Cache {
             counters: Counters::default(),
             outage: Outage::default(),
             missed: Missed::default(),
-            flights: Flights::default(),
             l1: options.l1.map(L1::new),
             edge: options.edge.clone().map(|(store, ttl)| Arc::new(Edge::new(store, ttl))),
             sender: if options.bus.is_some() { bus::sender() } else { String::new() },
             options,
         };
-        Self { client, shared: Arc::new(shared), wait_until: None }
+        Self { client, shared: Arc::new(shared), flights: Arc::default(), wait_until: None }
     }
 
     /// The same cache, whose background work is handed to `hook`: in a Worker, a request's `wait_until`. Without it, the
-    /// work ends with the request there.
+    /// work ends with the request there, and callers who miss the same key do not wait for one load: only those of one request
+    /// may, so that a cache for the isolate is safe.
     ///
     /// ```
     /// # use edgecask::{Client, cache::Cache};
@@ -178,7 +179,11 @@ impl Cache {
         &self,
         hook: impl Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync + 'static,
     ) -> Self {
-        Self { wait_until: Some(Local::new(Arc::new(hook))), ..self.clone() }
+        let flights = match platform::shares_futures() {
+            true => Arc::clone(&self.flights),
+            false => Arc::default(),
+        };
+        Self { wait_until: Some(Local::new(Arc::new(hook))), flights, ..self.clone() }
     }
 
     /// The client that the cache uses.

@@ -6,7 +6,7 @@ use super::SealingKeys;
 use super::format::Format;
 use super::{Codec, Compression, EdgeStore, Form, L1Options, Tier};
 use crate::Keyspace;
-use crate::platform::{self, Local};
+use crate::platform::Local;
 
 /// The settings of a [`Cache`](super::Cache).
 ///
@@ -19,7 +19,7 @@ use crate::platform::{self, Local};
 /// | [`max_unpacked`](Self::max_unpacked) | 64 MB |
 /// | `seal`, with the feature `encryption` | not sealed |
 /// | [`lease`](Self::lease), [`lease_wait`](Self::lease_wait) | 10 s, as long as the lease |
-/// | [`coalesce`](Self::coalesce) | on native targets |
+/// | [`coalesce`](Self::coalesce) | on; in a Worker, for each request of its own |
 /// | [`l1`](Self::l1) | none |
 /// | [`edge`](Self::edge) | none |
 /// | [`bus`](Self::bus) | none |
@@ -54,7 +54,7 @@ impl CacheOptions {
             format: Format::new(),
             lease: Duration::from_secs(10),
             lease_wait: None,
-            coalesce: platform::SHARES_FUTURES,
+            coalesce: true,
             l1: None,
             edge: None,
             bus: None,
@@ -127,8 +127,8 @@ impl CacheOptions {
     }
 
     /// Whether callers in this process who miss the same key wait for one load. Do not load a key inside of its own
-    /// load then. Default: `true` on native targets, `false` on wasm32: the requests of a Worker must not wait for each
-    /// other; set it there on a cache that one request made for itself.
+    /// load then. The requests of a Worker must not wait for each other: there it counts only for what a request gets by
+    /// [`Cache::wait_until`](super::Cache::wait_until), and for itself. Default: `true`.
     #[must_use]
     pub fn coalesce(mut self, yes: bool) -> Self {
         self.coalesce = yes;

@@ -108,17 +108,19 @@ impl Cache {
         let clearable = options.generation.is_some() || options.keyspace.is_some();
         self.shared.missed.add(invalidation, clearable);
         let retrying = std::mem::replace(&mut self.shared.missed.pending().retrying, true);
-        if retrying || !platform::SHARES_FUTURES {
+        if retrying || !platform::shares_futures() {
             return;
         }
         let (client, shared) = (self.client.clone(), Arc::downgrade(&self.shared));
+        let flights = Arc::clone(&self.flights);
         platform::spawn(Box::pin(async move {
             let mut wait = Duration::from_millis(100);
             loop {
                 platform::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(10));
                 let Some(shared) = shared.upgrade() else { return };
-                let cache = Self { client: client.clone(), shared, wait_until: None };
+                let (client, flights) = (client.clone(), Arc::clone(&flights));
+                let cache = Self { client, shared, flights, wait_until: None };
                 if cache.replay().await {
                     cache.shared.missed.pending().retrying = false;
                     return;

@@ -90,8 +90,9 @@ impl Cache {
                 Either::Left((Err(error), _)) => Ok(self.serve_stale(value, &error)),
                 Either::Right((_, loading)) => {
                     self.shared.counters.stale();
-                    self.in_background(platform::send(|| async {
-                        report(loading.await);
+                    let cache = self.clone();
+                    self.in_background(platform::send(|| async move {
+                        cache.report(loading.await);
                     }));
                     Ok(value)
                 }
@@ -111,13 +112,15 @@ impl Cache {
             let seat = self.seat(&key);
             let others = Others::LeaveItToThem;
             let terms = Terms { options: &options, versions, reachable: true, others };
-            report(self.load_shared(&key, seat, terms, load).await);
+            self.report(self.load_shared(&key, seat, terms, load).await);
         })
     }
-}
 
-fn report<T>(result: Result<T>) {
-    if let Err(error) = result {
-        tracing::warn!(%error, "a value could not be loaded anew in the background");
+    /// Counts a failure that no caller sees, and writes it to the log.
+    fn report<T>(&self, result: Result<T>) {
+        if let Err(error) = result {
+            self.shared.counters.failed();
+            tracing::warn!(%error, "a value could not be loaded anew in the background");
+        }
     }
 }

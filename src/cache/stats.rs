@@ -36,7 +36,7 @@ pub struct CacheStats {
     pub deleted: u64,
     /// Tags invalidated.
     pub invalidated_tags: u64,
-    /// Commands or conversions that failed.
+    /// Commands, conversions and loads in the background that failed.
     pub errors: u64,
     /// Bytes read from Redis, as stored.
     pub bytes_read: u64,

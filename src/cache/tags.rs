@@ -163,7 +163,7 @@ impl Cache {
 
     fn forget_tags_near(&self, tags: &[String]) {
         // Which keys of the loads under way have these tags, nobody knows.
-        self.shared.flights.part_all();
+        self.flights.part_all();
         if let Some(l1) = &self.shared.l1 {
             l1.forget_tags(tags);
         }

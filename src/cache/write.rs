@@ -208,7 +208,7 @@ impl Cache {
     /// Forgets in this process what is about to change, or has changed.
     pub(super) fn forget_near(&self, keys: &[Key]) {
         for key in keys {
-            self.shared.flights.part(key);
+            self.flights.part(key);
             if let Some(l1) = &self.shared.l1 {
                 l1.remove(key.as_str());
             }

@@ -5,6 +5,10 @@
 
 #[cfg(feature = "gzip")]
 mod gzip;
+#[cfg(any(target_arch = "wasm32", feature = "worker"))]
+pub mod log;
+#[cfg(any(target_arch = "wasm32", feature = "worker"))]
+mod worker;
 #[cfg(all(target_arch = "wasm32", feature = "rest"))]
 pub mod worker_cache;
 
@@ -19,6 +23,10 @@ pub use self::gzip::{gunzip, gzip};
 
 /// A boxed future that is `Send` on every target.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A boxed future that stays on its thread.
+#[cfg(target_arch = "wasm32")]
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// `Send` on native targets, nothing on wasm32. The bound of what users hand in: loaders, backing stores.
 #[cfg(not(target_arch = "wasm32"))]
@@ -107,9 +115,14 @@ impl<T> std::ops::Deref for Local<T> {
     }
 }
 
-/// Whether callers may wait for each other's futures, and work outlives the call that started it. In a Worker, a request
-/// that waits for another's hangs.
-pub const SHARES_FUTURES: bool = cfg!(not(target_arch = "wasm32"));
+/// Whether callers may wait for each other's futures, and work outlives the call that started it: everywhere but in a
+/// Cloudflare Worker, where a request that waits for another's hangs.
+pub fn shares_futures() -> bool {
+    #[cfg(not(target_arch = "wasm32"))]
+    return true;
+    #[cfg(target_arch = "wasm32")]
+    return !worker::is_here();
+}
 
 /// Milliseconds since the Unix epoch by the wall clock. In a Worker it stands still between I/O.
 pub fn unix_millis() -> u64 {
@@ -128,7 +141,16 @@ pub fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
     #[cfg(not(target_arch = "wasm32"))]
     return Box::pin(tokio::time::sleep(duration));
     #[cfg(target_arch = "wasm32")]
-    return send(|| gloo_timers::future::sleep(duration));
+    return send(|| async move {
+        // A timer of JavaScript's holds no more milliseconds than an i32.
+        const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+        let mut left = duration;
+        while left > LONGEST {
+            gloo_timers::future::sleep(LONGEST).await;
+            left -= LONGEST;
+        }
+        gloo_timers::future::sleep(left).await;
+    });
 }
 
 /// The future's output, or `None` if `limit` passes first; the future is dropped then, which cancels its request.
@@ -148,8 +170,11 @@ pub fn spawn(future: BoxFuture<'static, ()>) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(future);
     }
+    // What it logs goes where the lines of the call go that started it.
     #[cfg(target_arch = "wasm32")]
-    wasm_bindgen_futures::spawn_local(future);
+    wasm_bindgen_futures::spawn_local(
+        tracing::instrument::WithSubscriber::with_current_subscriber(future),
+    );
 }
 
 /// Lets everything else that is ready run once before it goes on.

@@ -61,7 +61,8 @@ export async function startServer(redisUrl, ...options) {
   const port = options.includes("--port") ? [] : ["--port", "0"];
   const args = [...port, "--token", token, ...(redisUrl ? ["--redis", redisUrl] : []), ...options];
   const { process, match } = await start(SERVER, args, /^UPSTASH_REDIS_REST_URL=(.*)/);
-  return { url: match[1], token, stop: () => stop(process) };
+  // `stop` is no option: it stays behind where this is given to a client.
+  return Object.defineProperty({ url: match[1], token }, "stop", { value: () => stop(process) });
 }
 
 /** Sends a command by plain HTTP, to see what is really stored. */

@@ -18,10 +18,17 @@ mod behaviour;
 mod policies;
 mod reports;
 
+use edgecask::platform::log::{Level, to_console};
 use edgecask::store::LlmPolicyStore;
 use edgecask::{Error, ErrorKind, Result};
 use serde_json::json;
 use worker::{Context, Env, Method, Request, Response, event};
+
+/// What goes wrong where no request can tell, such as a cache that is away, is written to the Worker's log.
+#[event(start)]
+fn start() {
+    to_console(Level::WARN);
+}
 
 /// The Worker's entry.
 #[event(fetch)]

@@ -20,7 +20,7 @@ const WASM_FEATURES: [&str; 7] = [
 ];
 
 /// The npm package: one wasm for Node, one for browsers, Workers and bundlers, behind one name; and a small one for them
-/// with the client alone.
+/// with the client alone. Each has the face of `src/bindings/face/` before it, which checks what comes in.
 pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
     let wasm = tools.wasm_shell(shell)?;
     let pack = tools.wasm_pack.path();
@@ -28,26 +28,57 @@ pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
     for (target, folder, features) in
         [("nodejs", "node", "js-cache"), ("web", "web", "js-cache"), ("web", "client", "js")]
     {
-        let out = root.join("pkg").join(folder);
+        let out = root.join("target/npm").join(folder);
         cmd!(wasm, "{pack} build --profile wasm --no-opt --no-pack --target {target} --out-dir {out} --out-name edgecask")
             .args(["--no-default-features", "--features", features])
             .run()?;
-        let module = out.join("edgecask_bg.wasm");
-        optimize(&wasm, &module)?;
-        // With it, npm would leave the folder out of the package.
-        shell.remove_path(out.join(".gitignore"))?;
+        optimize(&wasm, &out.join("edgecask_bg.wasm"))?;
     }
-    // Node's form is CommonJS, in a package of modules.
-    let node = root.join("pkg/node");
-    for (from, to) in [("edgecask.js", "edgecask.cjs"), ("edgecask.d.ts", "edgecask.d.cts")] {
-        std::fs::rename(node.join(from), node.join(to))?;
-    }
+    face(shell, tools)?;
     // A text and not a value: the first condition of its exports that fits counts, so their order matters.
     let manifest = shell.read_file("src/bindings/package.json")?;
     let version = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
     let manifest = manifest.replace("\"version\": \"0.0.0\"", version);
     shell.write_file(root.join("pkg/package.json"), manifest)?;
     shell.copy_file(root.join("src/bindings/README.md"), root.join("pkg/README.md"))?;
+    Ok(())
+}
+
+/// The face, of which each folder of the package gets one file beside its wasm, and the types.
+fn face(shell: &Shell, tools: &Tools) -> Result<()> {
+    let root = shell.current_dir();
+    let (tsc, esbuild) = (tools.node_bin("tsc"), tools.node_bin("esbuild"));
+    let face = root.join("src/bindings/face");
+    cmd!(shell, "{tsc} --project {face}").run()?;
+    for (folder, entry, file, form) in [
+        ("node", "node", "edgecask.cjs", &["--format=cjs", "--platform=node"][..]),
+        ("web", "web", "edgecask.js", &["--format=esm"]),
+        ("client", "small", "edgecask.js", &["--format=esm"]),
+    ] {
+        let (made, out) = (root.join("target/npm").join(folder), root.join("pkg").join(folder));
+        shell.remove_path(&out)?;
+        shell.create_dir(&out)?;
+        let alias = format!("--alias:edgecask-wasm={}", made.join("edgecask.js").display());
+        let outfile = format!("--outfile={}", out.join(file).display());
+        let source = face.join(entry).with_extension("ts");
+        cmd!(shell, "{esbuild} {source} --bundle --target=es2022 --log-level=warning {form...} {alias} {outfile}")
+            .run()?;
+        shell.copy_file(made.join("edgecask_bg.wasm"), out.join("edgecask_bg.wasm"))?;
+
+        let types = out.join("types");
+        for from in shell.read_dir(root.join("target/npm/types"))? {
+            shell.copy_file(from, &types)?;
+        }
+        let mut declarations = format!("export * from \"./types/{entry}.js\";\n");
+        if folder == "node" {
+            // Node's form is CommonJS, in a package of modules.
+            shell.write_file(types.join("package.json"), "{ \"type\": \"commonjs\" }\n")?;
+            shell.write_file(out.join("edgecask.d.cts"), declarations)?;
+        } else {
+            declarations += &format!("export {{ default }} from \"./types/{entry}.js\";\n");
+            shell.write_file(out.join("edgecask.d.ts"), declarations)?;
+        }
+    }
     Ok(())
 }
 

@@ -1,203 +1,201 @@
-//! The cache, in JavaScript.
+//! The cache, in JavaScript. Values are JSON text, which the face makes and reads.
 
 mod options;
 mod warm;
 
-use js_sys::{Array, Function, JSON, Object, Promise};
+use std::future::Future;
+
+use js_sys::{Array, Function, Promise};
 use serde_json::value::RawValue;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::future_to_promise;
 
 pub(super) use self::options::tier;
 use self::options::{cache_options, entry_options, load_options};
-use super::call;
+use super::call::{self, promise};
 use super::client::JsClient;
-use super::{convert, json};
+use super::{convert, json, log};
 use crate::cache::{Cache, ServerStats};
 use crate::{BoxError, Key, Pattern, Result};
 
-/// The types that wasm-bindgen cannot derive.
-#[wasm_bindgen(typescript_custom_section)]
-const TYPES: &str = include_str!("types.ts");
-
-/// A cache of JSON values: loaded when they are missing, by one caller at a time; stored packed, tagged, or to be served
-/// stale.
+/// A cache of JSON values.
 #[wasm_bindgen(js_name = Cache)]
 #[derive(Debug)]
-pub struct JsCache(Cache);
+pub struct JsCache {
+    cache: Cache,
+    log: Option<Dispatch>,
+}
 
-/// A value as JSON text: JavaScript makes and reads it.
+/// A value as JSON text.
 type Json = Box<RawValue>;
 
 #[wasm_bindgen(js_class = Cache)]
 impl JsCache {
-    /// A cache over this client.
+    /// A cache over this client, with `CacheOptions`.
     #[wasm_bindgen(constructor)]
-    pub fn new(
-        client: &JsClient,
-        #[wasm_bindgen(unchecked_optional_param_type = "CacheOptions")] options: &JsValue,
-    ) -> Result<JsCache, JsValue> {
-        let options = cache_options(options).map_err(convert::error)?;
-        Ok(Self(Cache::with_options(client.0.clone(), options)))
+    pub fn new(client: &JsClient, options: &JsValue) -> Result<JsCache, JsValue> {
+        let cache = cache_options(options).map_err(convert::error)?;
+        let cache = Cache::with_options(client.client.clone(), cache);
+        Ok(Self { cache, log: client.log_of(options) })
     }
 
-    /// The same cache, whose background work is handed to this function. In a Worker:
-    /// `cache.waitUntil((work) => context.waitUntil(work))`.
+    /// The same cache, whose background work is handed to this function.
     #[wasm_bindgen(js_name = waitUntil)]
-    pub fn wait_until(
-        &self,
-        #[wasm_bindgen(unchecked_param_type = "(work: Promise<unknown>) => void")] hook: Function,
-    ) -> JsCache {
-        Self(self.0.wait_until(move |work| {
-            let work = future_to_promise(async {
+    pub fn wait_until(&self, hook: Function) -> JsCache {
+        let cache = self.cache.wait_until(move |work| {
+            let work = async {
                 work.await;
                 Ok(JsValue::UNDEFINED)
-            });
+            };
+            let work = future_to_promise(work.with_current_subscriber());
             if hook.call1(&JsValue::UNDEFINED, &work).is_err() {
                 tracing::warn!("waitUntil threw an exception");
             }
-        }))
+        });
+        Self { cache, log: self.log.clone() }
     }
 
-    /// The value of a key, or `undefined` if it is not cached. A cached `null` is `null`.
-    #[wasm_bindgen(unchecked_return_type = "any")]
-    pub async fn get(&self, key: String) -> Result<JsValue, JsValue> {
-        let found = async { self.0.get::<Json>(&Key::verbatim(key)?).await };
-        parse(found.await.map_err(convert::error)?)
+    /// The value of a key, or `undefined` if it is not cached.
+    pub fn get(&self, key: String) -> Promise {
+        self.call(async move |cache: Cache| {
+            let found = cache.get::<Json>(&Key::verbatim(key)?).await?;
+            Ok(found.map_or(JsValue::UNDEFINED, given))
+        })
     }
 
     /// The values of keys in their order, in one round trip.
-    #[wasm_bindgen(js_name = getMany, unchecked_return_type = "any[]")]
-    pub async fn get_many(&self, keys: Vec<String>) -> Result<JsValue, JsValue> {
-        let found = async { self.0.get_many::<Json>(&verbatim(keys)?).await };
-        let found = found.await.map_err(convert::error)?;
-        Ok(found.into_iter().map(parse).collect::<Result<Array, JsValue>>()?.into())
+    #[wasm_bindgen(js_name = getMany)]
+    pub fn get_many(&self, keys: Vec<String>) -> Promise {
+        self.call(async move |cache: Cache| {
+            let found = cache.get_many::<Json>(&verbatim(keys)?).await?;
+            let found = found.into_iter().map(|value| value.map_or(JsValue::UNDEFINED, given));
+            Ok(found.collect::<Array>())
+        })
     }
 
-    /// Stores a value. `options` is its time to live in seconds, or more than that.
-    pub async fn set(
-        &self,
-        key: String,
-        #[wasm_bindgen(unchecked_param_type = "unknown")] value: JsValue,
-        #[wasm_bindgen(unchecked_param_type = "number | EntryOptions")] options: JsValue,
-    ) -> Result<(), JsValue> {
-        let set = async {
-            let (key, value) = (Key::verbatim(key)?, stringify(&value)?);
-            self.0.set(&key, &value, entry_options(&options)?).await
-        };
-        set.await.map_err(convert::error)
-    }
-
-    /// Stores the values of an object under its keys, in one round trip.
+    /// Stores values under keys, in one round trip.
     #[wasm_bindgen(js_name = setMany)]
-    pub async fn set_many(
-        &self,
-        #[wasm_bindgen(unchecked_param_type = "Record<string, unknown>")] entries: Object,
-        #[wasm_bindgen(unchecked_param_type = "number | EntryOptions")] options: JsValue,
-    ) -> Result<(), JsValue> {
-        let set = async {
-            let entries = Object::entries(&entries).into_iter().map(|entry| {
-                let entry = Array::from(&entry);
-                let key = entry.get(0).as_string().unwrap_or_default();
-                Ok((Key::verbatim(key)?, stringify(&entry.get(1))?))
-            });
-            let entries = entries.collect::<Result<Vec<(Key, Json)>>>()?;
-            let entries = entries.iter().map(|(key, value)| (key, value));
-            self.0.set_many(entries, entry_options(&options)?).await
-        };
-        set.await.map_err(convert::error)
+    pub fn set_many(&self, keys: Vec<String>, values: Vec<String>, options: JsValue) -> Promise {
+        self.call(async move |cache: Cache| {
+            let values = values.into_iter().map(value).collect::<Result<Vec<Json>>>()?;
+            let (keys, options) = (verbatim(keys)?, entry_options(&options));
+            match (&keys[..], &values[..]) {
+                ([key], [value]) => cache.set(key, value, options).await?,
+                _ => cache.set_many(keys.iter().zip(&values), options).await?,
+            }
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
-    /// The value of a key; if it is not cached, what `load` gives, which is stored. `options` is its time to live in
-    /// seconds, or more than that.
-    #[wasm_bindgen(js_name = getOrLoad, unchecked_return_type = "any")]
-    pub async fn get_or_load(
-        &self,
-        key: String,
-        #[wasm_bindgen(unchecked_param_type = "number | LoadOptions")] options: JsValue,
-        #[wasm_bindgen(unchecked_param_type = "() => unknown")] load: Function,
-    ) -> Result<JsValue, JsValue> {
-        let found = async {
-            let (key, options) = (Key::verbatim(key)?, load_options(&options)?);
-            let load = || async move { loaded(load.call0(&JsValue::UNDEFINED)).await };
-            self.0.get_or_revalidate::<Json, _, _>(&key, options, load).await
-        };
-        parse(Some(found.await.map_err(convert::error)?))
+    /// The value of a key; if it is not cached, what `load` gives, which is stored.
+    #[wasm_bindgen(js_name = getOrLoad)]
+    pub fn get_or_load(&self, key: String, options: JsValue, load: Function) -> Promise {
+        self.call(async move |cache: Cache| {
+            let (key, options) = (Key::verbatim(key)?, load_options(&options));
+            let load = || async move { loaded(&load, JsValue::UNDEFINED).await };
+            let found = cache.get_or_revalidate::<Json, _, _>(&key, options, load).await?;
+            Ok(given(found))
+        })
     }
 
     /// Deletes entries; tells how many were there.
-    pub async fn delete(&self, keys: Vec<String>) -> Result<f64, JsValue> {
-        let deleted = async { self.0.delete_many(&verbatim(keys)?).await };
-        deleted.await.map(|count| count as f64).map_err(convert::error)
+    pub fn delete(&self, keys: Vec<String>) -> Promise {
+        self.call(async move |cache: Cache| {
+            Ok(cache.delete_many(&verbatim(keys)?).await? as f64)
+        })
     }
 
-    /// Invalidates every entry that has one of these tags, whatever their number: one command a tag.
+    /// Invalidates every entry that has one of these tags.
     #[wasm_bindgen(js_name = invalidateTags)]
-    pub async fn invalidate_tags(&self, tags: Vec<String>) -> Result<(), JsValue> {
-        self.0.invalidate_tags(tags).await.map_err(convert::error)
+    pub fn invalidate_tags(&self, tags: Vec<String>) -> Promise {
+        self.call(async move |cache: Cache| {
+            cache.invalidate_tags(tags).await?;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
-    /// Deletes every entry whose key matches a glob, such as `user:1:*`; tells how many there were. It walks through all
-    /// keys of the database.
+    /// Deletes every entry whose key matches a glob; tells how many there were.
     #[wasm_bindgen(js_name = deleteMatching)]
-    pub async fn delete_matching(&self, pattern: String) -> Result<f64, JsValue> {
-        let deleted = async { self.0.delete_matching(&Pattern::verbatim(pattern)?).await };
-        deleted.await.map(|count| count as f64).map_err(convert::error)
+    pub fn delete_matching(&self, pattern: String) -> Promise {
+        self.call(async move |cache: Cache| {
+            Ok(cache.delete_matching(&Pattern::verbatim(pattern)?).await? as f64)
+        })
     }
 
-    /// Invalidates everything: by the option `generation`, one command, or by the option `keyspace`.
-    pub async fn clear(&self) -> Result<(), JsValue> {
-        self.0.clear().await.map_err(convert::error)
+    /// Invalidates everything.
+    pub fn clear(&self) -> Promise {
+        self.call(async move |cache: Cache| {
+            cache.clear().await?;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
-    /// Follows what other processes invalidate, by the option `bus`, and forgets it in the first tier. It goes on until the
-    /// signal aborts; rejects with what ends the subscription for good.
+    /// Follows what other processes invalidate, until the signal aborts.
     #[wasm_bindgen(js_name = followInvalidations)]
-    pub async fn follow_invalidations(
-        &self,
-        #[wasm_bindgen(unchecked_optional_param_type = "{ signal?: AbortSignal }")]
-        options: JsValue,
-    ) -> Result<(), JsValue> {
-        let cache = self.0.clone();
-        call::until_aborted(&options, async { cache.follow_invalidations().await }).await
+    pub fn follow_invalidations(&self, options: JsValue) -> Promise {
+        let cache = self.cache.clone();
+        promise(self.log(), async move {
+            let followed = call::until_aborted(&options, cache.follow_invalidations()).await;
+            followed.map(|()| JsValue::UNDEFINED)
+        })
     }
 
-    /// How the keys of the database are distributed over namespaces, which are the first `parts` of each key; of `sample`
-    /// keys.
-    #[wasm_bindgen(js_name = keyDistribution, unchecked_return_type = "KeyDistribution")]
-    pub async fn key_distribution(&self, parts: u32, sample: u32) -> Result<JsValue, JsValue> {
-        let found = self.0.key_distribution(parts as usize, u64::from(sample)).await;
-        found.and_then(|found| json::to_js(&found)).map_err(convert::error)
+    /// How the keys of the database are distributed over namespaces.
+    #[wasm_bindgen(js_name = keyDistribution)]
+    pub fn key_distribution(&self, parts: u32, sample: u32) -> Promise {
+        let cache = self.cache.clone();
+        promise(self.log(), async move {
+            let found = cache.key_distribution(parts as usize, u64::from(sample)).await;
+            json::text(&found.map_err(convert::error)?)
+        })
     }
 
-    /// What the server says of itself (INFO). What it does not say is `null`.
-    #[wasm_bindgen(js_name = serverStats, unchecked_return_type = "ServerStats")]
-    pub async fn server_stats(&self) -> Result<JsValue, JsValue> {
-        let stats = ServerStats::of(self.0.client()).await;
-        stats.and_then(|stats| json::to_js(&stats)).map_err(convert::error)
+    /// What the server says of itself (INFO).
+    #[wasm_bindgen(js_name = serverStats)]
+    pub fn server_stats(&self) -> Promise {
+        let cache = self.cache.clone();
+        promise(self.log(), async move {
+            json::text(&ServerStats::of(cache.client()).await.map_err(convert::error)?)
+        })
     }
 
-    /// Whether the cache answers. Never rejects because of the cache.
-    #[wasm_bindgen(unchecked_return_type = "Health")]
-    pub async fn health(&self) -> Result<JsValue, JsValue> {
-        json::to_js(&self.0.health().await).map_err(convert::error)
+    /// Whether the cache answers.
+    pub fn health(&self) -> Promise {
+        let cache = self.cache.clone();
+        promise(self.log(), async move { json::text(&cache.health().await) })
     }
 
     /// What the cache has done.
-    #[wasm_bindgen(unchecked_return_type = "CacheStats")]
-    pub fn stats(&self) -> Result<JsValue, JsValue> {
-        json::to_js(&self.0.stats()).map_err(convert::error)
+    pub fn stats(&self) -> Result<String, JsValue> {
+        json::text(&self.cache.stats())
     }
 
     /// Sets the statistics back to zero.
     #[wasm_bindgen(js_name = resetStats)]
     pub fn reset_stats(&self) {
-        self.0.reset_stats();
+        self.cache.reset_stats();
     }
 
-    /// The statistics in Prometheus's text format, with the label `cache` of this name.
+    /// The statistics in Prometheus's text format.
     pub fn prometheus(&self, name: &str) -> String {
-        self.0.stats().prometheus(name)
+        self.cache.stats().prometheus(name)
+    }
+}
+
+impl JsCache {
+    fn log(&self) -> Dispatch {
+        log::or_module(self.log.as_ref())
+    }
+
+    fn call<T, F>(&self, work: impl FnOnce(Cache) -> F + 'static) -> Promise
+    where
+        T: Into<JsValue>,
+        F: Future<Output = Result<T>> + 'static,
+    {
+        let work = work(self.cache.clone());
+        promise(self.log(), async move { work.await.map_err(convert::error) })
     }
 }
 
@@ -205,20 +203,17 @@ fn verbatim(keys: Vec<String>) -> Result<Vec<Key>> {
     keys.into_iter().map(Key::verbatim).collect()
 }
 
-/// What a loader gave, at once or as a promise.
-async fn loaded(given: Result<JsValue, JsValue>) -> Result<Json, BoxError> {
-    let thrown = |error: JsValue| json::exception(&error);
-    let loading = given.map_err(thrown)?;
-    let value = JsFuture::from(Promise::resolve(&loading)).await.map_err(thrown)?;
-    Ok(stringify(&value)?)
+/// The JSON text of a value that a loader gives.
+async fn loaded(load: &Function, argument: JsValue) -> Result<Json, BoxError> {
+    let text = json::call(load, &JsValue::UNDEFINED, &argument).await?;
+    Ok(value(text.as_string().unwrap_or_default())?)
 }
 
-fn stringify(value: &JsValue) -> Result<Json> {
-    let none = || convert::invalid("a value is something that JSON can hold");
-    let text = JSON::stringify(value).ok().and_then(|text| text.as_string()).ok_or_else(none)?;
-    RawValue::from_string(text).map_err(|_| none())
+fn value(text: String) -> Result<Json> {
+    let none = |_| convert::invalid("a value is something that JSON can hold");
+    RawValue::from_string(text).map_err(none)
 }
 
-fn parse(found: Option<Json>) -> Result<JsValue, JsValue> {
-    found.map_or(Ok(JsValue::UNDEFINED), |json| JSON::parse(json.get()))
+fn given(value: Json) -> JsValue {
+    value.get().into()
 }
