@@ -49,6 +49,8 @@ pub struct Capabilities {
     /// The server may be Upstash, whose scripts can lock single keys; see
     /// [`Script::key_locking`](crate::Script::key_locking).
     pub key_locking: bool,
+    /// A [`Fallback`](crate::layer::Fallback) answers while the server is away.
+    pub falls_back: bool,
 }
 
 /// The replies of a batch in the order of its commands; an item's error stands beside the others' results.
@@ -232,6 +234,7 @@ impl Capabilities {
             subscriptions: false,
             lua: false,
             key_locking: false,
+            falls_back: false,
         }
     }
 
@@ -267,6 +270,13 @@ impl Capabilities {
     #[must_use]
     pub fn key_locking(mut self, can: bool) -> Self {
         self.key_locking = can;
+        self
+    }
+
+    /// Sets [`Capabilities::falls_back`](#structfield.falls_back).
+    #[must_use]
+    pub fn falls_back(mut self, does: bool) -> Self {
+        self.falls_back = does;
         self
     }
 

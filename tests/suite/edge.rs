@@ -126,7 +126,7 @@ async fn what_one_writes_all_who_share_it_see() {
     let load = async || Ok::<_, Error>("3".to_owned());
     here.get_or_load(&k, refresh, load).await.unwrap();
     held("3").await;
-    assert!(here.delete(&k).await.unwrap());
+    assert_eq!(here.delete(&k).await.unwrap().count(), 1);
     assert_eq!(there.get::<String>(&k).await.unwrap(), None);
     here.set(&k, "4", Ttl::seconds(60)).await.unwrap();
     held("4").await;

@@ -16,6 +16,7 @@ mod fault_plan;
 mod faults;
 mod formats;
 mod histories;
+mod hostile_histories;
 mod http_cache;
 mod layers;
 mod outage;

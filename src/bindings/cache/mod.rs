@@ -128,13 +128,13 @@ impl JsCache {
     /// Deletes entries; tells how many were there.
     pub async fn delete(&self, keys: Vec<String>) -> Result<f64, JsValue> {
         let deleted = async { self.0.delete_many(&verbatim(keys)?).await };
-        deleted.await.map(|count| count as f64).map_err(convert::error)
+        deleted.await.map(|deleted| deleted.count() as f64).map_err(convert::error)
     }
 
     /// Invalidates every entry that has one of these tags, whatever their number: one command a tag.
     #[wasm_bindgen(js_name = invalidateTags)]
     pub async fn invalidate_tags(&self, tags: Vec<String>) -> Result<(), JsValue> {
-        self.0.invalidate_tags(tags).await.map_err(convert::error)
+        self.0.invalidate_tags(tags).await.map(|_| ()).map_err(convert::error)
     }
 
     /// Deletes every entry whose key matches a glob, such as `user:1:*`; tells how many there were. It walks through all
@@ -142,12 +142,12 @@ impl JsCache {
     #[wasm_bindgen(js_name = deleteMatching)]
     pub async fn delete_matching(&self, pattern: String) -> Result<f64, JsValue> {
         let deleted = async { self.0.delete_matching(&Pattern::verbatim(pattern)?).await };
-        deleted.await.map(|count| count as f64).map_err(convert::error)
+        deleted.await.map(|deleted| deleted.count() as f64).map_err(convert::error)
     }
 
     /// Invalidates everything: by the option `generation`, one command, or by the option `keyspace`.
     pub async fn clear(&self) -> Result<(), JsValue> {
-        self.0.clear().await.map_err(convert::error)
+        self.0.clear().await.map(|_| ()).map_err(convert::error)
     }
 
     /// Follows what other processes invalidate, by the option `bus`, and forgets it in the first tier. It goes on until the
