@@ -73,6 +73,9 @@ impl Cache {
         self.forget_all_near();
         let count = self.invalidated(count, || Invalidation::Matching(pattern.clone()))?;
         self.shared.counters.deleted(count.unwrap_or(0));
+        if count.is_some() {
+            self.caught_up().await;
+        }
         Ok(Invalidated::of(count))
     }
 
@@ -86,6 +89,9 @@ impl Cache {
         let cleared = self.clear_all().await;
         self.forget_all_near();
         let cleared = self.invalidated(cleared, || Invalidation::All)?;
+        if cleared.is_some() {
+            self.caught_up().await;
+        }
         Ok(Invalidated::of(cleared.map(|()| 0)))
     }
 

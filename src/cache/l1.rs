@@ -216,8 +216,9 @@ impl L1 {
             left = left.min(Duration::from_millis(until.saturating_sub(unix_millis())));
         }
         let unchanged = || self.invalidated.seen(key.as_str()) == moment.seen;
+        // What has expired by now is still the last resort.
         if let Some(expires_at) = now.checked_add(left)
-            && !left.is_zero()
+            && !ttl.is_zero()
             && unchanged()
         {
             let held = Held {

@@ -157,6 +157,20 @@ impl Pending {
         true
     }
 
+    pub(super) fn moment(&self) -> u64 {
+        self.clock
+    }
+
+    /// These keys were written since this moment.
+    pub(super) fn superseded(&mut self, keys: &[Key], moment: u64) {
+        for key in keys {
+            if self.keys.get(key).is_some_and(|missed| *missed <= moment) {
+                self.keys.remove(key);
+                self.key_bytes -= key.as_str().len();
+            }
+        }
+    }
+
     /// A part of it, of so many keys or tags at the most.
     pub(super) fn part(&self, most: usize) -> Option<Part> {
         if !self.keys.is_empty() {

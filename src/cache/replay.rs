@@ -31,6 +31,20 @@ const LATE: Duration = Duration::from_secs(10);
 const AFTER_DROP: Duration = Duration::from_secs(60);
 
 impl Missed {
+    /// A moment: what is missed later comes after it.
+    pub(super) fn moment(&self) -> u64 {
+        self.pending().moment()
+    }
+
+    /// Keys that were written after this moment: what was missed of them before does not matter any more.
+    pub(super) fn superseded(&self, keys: &[Key], moment: u64) {
+        if self.any.load(Ordering::SeqCst) {
+            let mut pending = self.pending();
+            pending.superseded(keys, moment);
+            self.any.store(!pending.is_empty(), Ordering::SeqCst);
+        }
+    }
+
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }

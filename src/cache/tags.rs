@@ -150,6 +150,9 @@ impl Cache {
         self.forget_tags_near(&tags);
         self.shared.counters.invalidated_tags(tags.len());
         let renewed = self.invalidated(result, || Invalidation::Tags(tags))?;
+        if renewed.is_some() {
+            self.caught_up().await;
+        }
         Ok(Invalidated::of(renewed.map(|()| 0)))
     }
 

@@ -58,12 +58,14 @@ impl Cache {
             return Ok(());
         }
         self.forget_near(&keys);
+        let moment = self.shared.missed.moment();
         let stored = self.set_payloads(&keys, payloads, &options).await;
         // Also after an error: nobody knows what was stored. And again, for what was read meanwhile.
         self.forget_near(&keys);
         // What could not be stored is older than what should be there.
-        let stored = self.invalidated(stored, || Invalidation::Keys(keys))?;
+        let stored = self.invalidated(stored, || Invalidation::Keys(keys.clone()))?;
         if stored.is_some() {
+            self.shared.missed.superseded(&keys, moment);
             self.caught_up().await;
         }
         Ok(())

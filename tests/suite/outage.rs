@@ -171,10 +171,15 @@ async fn what_a_dropped_cache_owes_is_made_up_for() {
 #[tokio::test]
 async fn the_next_call_of_any_kind_makes_up_for_what_was_missed() {
     type Next = fn(&Cache) -> edgecask::platform::BoxFuture<'_, ()>;
-    let calls: [Next; 3] = [
+    let calls: [Next; 5] = [
         |cache| Box::pin(async { cache.set(&key("other"), &1, MINUTE).await.unwrap() }),
-        |cache| Box::pin(async { drop(cache.delete(&key("other")).await.unwrap()) }),
-        |cache| Box::pin(async { drop(cache.invalidate_tags(["other"]).await.unwrap()) }),
+        |cache| Box::pin(async { assert!(!cache.delete(&key("other")).await.unwrap().is_owed()) }),
+        |cache| Box::pin(async { assert!(!cache.invalidate_tags(["x"]).await.unwrap().is_owed()) }),
+        |cache| {
+            let pattern = edgecask::Pattern::verbatim("other*").unwrap();
+            Box::pin(async move { assert!(cache.delete_matching(&pattern).await.is_ok()) })
+        },
+        |cache| Box::pin(async { assert_eq!(cache.get::<u8>(&key("other")).await.unwrap(), None) }),
     ];
     for next in calls {
         let After { cache, direct, _servers } = while_away(CacheOptions::new(), async |cache| {
@@ -187,6 +192,18 @@ async fn the_next_call_of_any_kind_makes_up_for_what_was_missed() {
         assert_eq!(direct.exists([key("a")]).await.unwrap(), 0);
         assert_eq!(cache.owed(), 0);
     }
+}
+
+#[tokio::test]
+async fn what_is_written_after_an_outage_stays() {
+    let After { cache, _servers, .. } = while_away(CacheOptions::new(), async |cache| {
+        let cache = cache.wait_until(|_| {});
+        assert!(cache.delete_many(&["a", "b"].map(key)).await.unwrap().is_owed());
+    })
+    .await;
+    cache.set(&key("a"), "new", MINUTE).await.unwrap();
+    assert_eq!(cache.get::<String>(&key("a")).await.unwrap().as_deref(), Some("new"));
+    assert_eq!(cache.get::<String>(&key("b")).await.unwrap(), None);
 }
 
 #[tokio::test]
