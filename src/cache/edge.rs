@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +9,10 @@ use futures_util::future::join_all;
 
 use super::Cache;
 use super::format::Entry;
-use super::l1::L1;
 use super::read::Entries;
+use super::stripes::{Seen, Stripes};
 use super::tags::Versions;
-use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync, unix_millis};
+use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync, unix_millis};
 use crate::{Key, Result};
 
 /// A store near by, for [`CacheOptions::edge`](super::CacheOptions::edge): in a Worker the data center's own,
@@ -73,22 +72,36 @@ pub trait EdgeStore: fmt::Debug + MaybeSend + MaybeSync + 'static {
 }
 
 /// The store, and for how long it is to hold something.
-#[derive(Debug)]
 pub(super) struct Edge {
     store: Local<Arc<dyn EdgeStore>>,
     ttl: Duration,
-    /// How often anything was forgotten: what was read before the last time is not put there.
-    generation: AtomicU64,
+    forgotten: Stripes,
+}
+
+/// What was read from Redis, to be held near by.
+pub(super) struct Read {
+    key: Key,
+    stored: Bytes,
+    seen: Seen,
+    /// When the read was sent.
+    at: Instant,
+    fresh_until: Option<u64>,
+}
+
+impl Read {
+    pub(super) fn new(key: &Key, stored: Bytes, seen: Seen, at: Instant, entry: &Entry) -> Self {
+        Self { key: key.clone(), stored, seen, at, fresh_until: entry.fresh_until }
+    }
 }
 
 impl Edge {
     pub(super) fn new(store: Local<Arc<dyn EdgeStore>>, ttl: Duration) -> Self {
-        Self { store, ttl, generation: AtomicU64::new(0) }
+        Self { store, ttl, forgotten: Stripes::new() }
     }
 
-    /// The moment before something is read from Redis.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::SeqCst)
+    /// What has been forgotten up to now: the moment before something is read from Redis.
+    pub(super) fn seen(&self, key: &Key) -> Seen {
+        self.forgotten.seen(key.as_str())
     }
 
     async fn get(&self, key: &Key) -> Option<Bytes> {
@@ -101,22 +114,28 @@ impl Edge {
         }
     }
 
-    /// Holds what was read in this generation.
-    async fn put(&self, key: &str, stored: Bytes, ttl: Duration, generation: u64) {
-        if self.generation() != generation {
+    /// Holds what was read, for as long as `ttl` after that.
+    async fn put(&self, read: Read) {
+        let key = read.key.as_str();
+        let mut left = self.ttl.saturating_sub(read.at.elapsed());
+        if let Some(until) = read.fresh_until {
+            left = left.min(Duration::from_millis(until.saturating_sub(unix_millis())));
+        }
+        let unchanged = || self.forgotten.seen(key) == read.seen;
+        if left.is_zero() || !unchanged() {
             return;
         }
-        if let Err(error) = self.store.put(key, stored, ttl).await {
+        if let Err(error) = self.store.put(key, read.stored, left).await {
             tracing::debug!(%error, "the store at the edge does not take a value");
         }
         // What was forgotten meanwhile may have come back by this.
-        if self.generation() != generation {
+        if !unchanged() {
             self.forget(key).await;
         }
     }
 
     async fn forget(&self, key: &str) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.forgotten.touch(key);
         if let Err(error) = self.store.delete(key).await {
             tracing::warn!(%error, "the store at the edge may serve an old value until it expires");
         }
@@ -131,7 +150,7 @@ impl Cache {
         keys: &[Key],
         tags: &[String],
     ) -> Result<(Entries, Versions)> {
-        let generation = self.shared.l1.as_ref().map_or(0, L1::generation);
+        let moments = self.moments(keys);
         let held = self.held_at_edge(edge, keys).await;
         let mut entries: Entries = keys.iter().map(|_| Ok(None)).collect();
         let mut versions = Versions::new();
@@ -145,8 +164,8 @@ impl Cache {
         for (at, entry) in held.into_iter().enumerate() {
             match entry {
                 Some(entry) if self.counts(&entry, &versions) => {
-                    if let Some(l1) = &self.shared.l1 {
-                        l1.put(&keys[at], &entry, generation, None);
+                    if let (Some(l1), Some(moment)) = (&self.shared.l1, moments.get(at)) {
+                        l1.put(&keys[at], &entry, *moment, None);
                     }
                     self.shared.counters.edge_hit();
                     entries[at] = Ok(Some(entry));
@@ -194,30 +213,14 @@ impl Cache {
         entries
     }
 
-    /// Holds near by what was read from Redis in this generation.
-    pub(super) fn hold_at_edge(
-        &self,
-        edge: &Arc<Edge>,
-        generation: u64,
-        read: Vec<(Key, Bytes, Option<u64>)>,
-    ) {
-        let now = unix_millis();
-        let fits = |(key, stored, fresh_until): (Key, Bytes, Option<u64>)| {
-            let fresh = fresh_until.map(|until| Duration::from_millis(until.saturating_sub(now)));
-            let ttl = fresh.map_or(edge.ttl, |fresh| fresh.min(edge.ttl));
-            (!ttl.is_zero()).then_some((key, stored, ttl))
-        };
-        let read: Vec<_> = read.into_iter().filter_map(fits).collect();
-        if read.is_empty() {
+    /// Holds near by what was read from Redis.
+    pub(super) fn hold_at_edge(&self, edge: &Arc<Edge>, read: Vec<Read>) {
+        if read.is_empty() || edge.ttl.is_zero() {
             return;
         }
         let edge = Arc::clone(edge);
         self.in_background(platform::send(|| async move {
-            let puts = read.into_iter().map(|(key, stored, ttl)| {
-                let edge = &edge;
-                async move { edge.put(key.as_str(), stored, ttl, generation).await }
-            });
-            join_all(puts).await;
+            join_all(read.into_iter().map(|read| edge.put(read))).await;
         }));
     }
 

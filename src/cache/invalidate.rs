@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::replay::Invalidation;
-use super::{Cache, lease, tags};
+use super::pending::{Hashes, Invalidation};
+use super::{Cache, Invalidated, lease, tags};
 use crate::command::keys::{Cursor, KeyCommands, ScanOptions};
 use crate::command::pubsub::PubSubCommands;
 use crate::platform::MaybeSend;
@@ -38,7 +38,7 @@ impl Cache {
     /// let cache = Cache::new(Client::memory());
     /// let conversations = Keyspace::new(["user-conversations", "123"])?;
     /// cache.set(&conversations.key(["a"])?, &1, Ttl::seconds(60)).await?;
-    /// assert_eq!(cache.delete_matching(&conversations.pattern()).await?, 1);
+    /// assert_eq!(cache.delete_matching(&conversations.pattern()).await?.count(), 1);
     /// # Ok::<(), edgecask::Error>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -47,7 +47,7 @@ impl Cache {
     /// # Errors
     /// The client's in the tier [`Tier::Critical`](super::Tier::Critical); what was deleted before stays deleted. In the
     /// others, what could not be deleted is once Redis is back.
-    pub async fn delete_matching(&self, pattern: &Pattern) -> Result<u64> {
+    pub async fn delete_matching(&self, pattern: &Pattern) -> Result<Invalidated> {
         self.delete_matching_with(pattern, |_| {}).await
     }
 
@@ -59,7 +59,7 @@ impl Cache {
         &self,
         pattern: &Pattern,
         mut progress: impl FnMut(Progress) + MaybeSend,
-    ) -> Result<u64> {
+    ) -> Result<Invalidated> {
         self.forget_all_near();
         let count = async {
             let count = self.unlink_all_matching(pattern, &mut progress).await?;
@@ -73,7 +73,10 @@ impl Cache {
         self.forget_all_near();
         let count = self.invalidated(count, || Invalidation::Matching(pattern.clone()))?;
         self.shared.counters.deleted(count.unwrap_or(0));
-        Ok(count.unwrap_or(0))
+        if count.is_some() {
+            self.caught_up().await;
+        }
+        Ok(Invalidated::of(count))
     }
 
     /// Invalidates every entry of this cache: by its [generation](super::CacheOptions::generation), one command; else by
@@ -81,11 +84,15 @@ impl Cache {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if the cache has neither; else as for [`Cache::delete_matching`].
-    pub async fn clear(&self) -> Result<()> {
+    pub async fn clear(&self) -> Result<Invalidated> {
         self.forget_all_near();
         let cleared = self.clear_all().await;
         self.forget_all_near();
-        self.invalidated(cleared, || Invalidation::All).map(|_| ())
+        let cleared = self.invalidated(cleared, || Invalidation::All)?;
+        if cleared.is_some() {
+            self.caught_up().await;
+        }
+        Ok(Invalidated::of(cleared.map(|()| 0)))
     }
 
     pub(super) async fn clear_all(&self) -> Result<()> {
@@ -123,20 +130,34 @@ impl Cache {
         progress: &mut (impl FnMut(Progress) + MaybeSend),
     ) -> Result<u64> {
         let mut so_far = Progress::default();
-        self.unlink_matching(&pattern.companions(lease::ROLE), &mut so_far, progress).await?;
-        self.unlink_matching(pattern, &mut so_far, progress).await
+        let leases = pattern.companions(lease::ROLE);
+        self.unlink_matching(&leases, |_| true, &mut so_far, progress).await?;
+        self.unlink_matching(pattern, |_| true, &mut so_far, progress).await
+    }
+
+    /// Deletes the leases and then the entries of which only the hashes are known: two walks through all keys.
+    pub(super) async fn unlink_hashed(&self, hashes: &Hashes) -> Result<()> {
+        let (every, mut so_far) = (Pattern::verbatim("*")?, Progress::default());
+        let leases = every.companions(lease::ROLE);
+        for pattern in [leases, every] {
+            let among = |key: &[u8]| hashes.contains(key);
+            self.unlink_matching(&pattern, among, &mut so_far, &mut |_| {}).await?;
+        }
+        Ok(())
     }
 
     async fn unlink_matching(
         &self,
         pattern: &Pattern,
+        among: impl Fn(&[u8]) -> bool + MaybeSend,
         so_far: &mut Progress,
         progress: &mut (impl FnMut(Progress) + MaybeSend),
     ) -> Result<u64> {
         let options = ScanOptions::new().pattern(pattern.as_str()).count(BATCH);
         let (mut cursor, mut count) = (Cursor::default(), 0);
         loop {
-            let page = self.client.scan::<Bytes>(&cursor, &options).await?;
+            let mut page = self.client.scan::<Bytes>(&cursor, &options).await?;
+            page.items.retain(|key| among(key));
             for keys in page.items.chunks(BATCH as usize) {
                 count += self.client.unlink(keys).await?;
                 let names: Vec<_> = keys.iter().map(|key| String::from_utf8_lossy(key)).collect();

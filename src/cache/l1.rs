@@ -10,12 +10,14 @@ use quick_cache::DefaultHashBuilder;
 use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
 
 use super::format::{Codec, Entry, View};
+use super::stripes::{Seen, Stripes};
 use crate::Key;
 use crate::platform::{Instant, unix_millis};
 
 /// The settings of the first tier, in this process's memory, before Redis.
 ///
-/// A value in it is served without asking Redis, so it may be stale: for as long as [`ttl`](Self::ttl) at the most, and
+/// A value in it is served without asking Redis, so it may be stale: for as long as [`ttl`](Self::ttl) at the most, counted
+/// from when the read of it was sent, and
 /// on hosts that [follow](super::Cache::follow_invalidations) the others' invalidations only as long as a message takes.
 /// Invalidations through this same [`Cache`](super::Cache) show at once.
 ///
@@ -72,8 +74,8 @@ pub(super) struct Held {
     /// Most entries have nothing of that.
     more: Option<Arc<More>>,
     expires_at: Instant,
-    /// The generation that it was read in.
-    generation: u64,
+    /// How often tags had been invalidated when it was read.
+    tags_clock: u64,
 }
 
 struct More {
@@ -127,17 +129,32 @@ type Entries =
 pub(super) struct L1 {
     entries: Entries,
     ttl: Duration,
-    /// How often anything was invalidated: a value that was read before the last time is not kept.
-    generation: AtomicU64,
+    invalidated: Stripes,
+    /// How often tags were invalidated.
+    tags_clock: AtomicU64,
     tags: Mutex<HashMap<String, Forgotten>>,
     any_tags: AtomicBool,
+}
+
+/// The moment before a value is read from Redis, or loaded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    seen: Seen,
+    tags_clock: u64,
+    at: Instant,
+}
+
+impl Moment {
+    /// The same, for a value that was found to be the newest at this later time.
+    pub(super) fn confirmed(self, at: Instant) -> Self {
+        Self { at, ..self }
+    }
 }
 
 /// A tag that was invalidated while entries with it may be here.
 struct Forgotten {
     /// Entries read before it do not count.
-    generation: u64,
-    at: Instant,
+    clock: u64,
 }
 
 impl L1 {
@@ -152,7 +169,8 @@ impl L1 {
                 DefaultLifecycle::default(),
             ),
             ttl: options.ttl,
-            generation: AtomicU64::new(0),
+            invalidated: Stripes::new(),
+            tags_clock: AtomicU64::new(0),
             tags: Mutex::default(),
             any_tags: AtomicBool::new(false),
         }
@@ -175,26 +193,33 @@ impl L1 {
             return true;
         };
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        let newer = |tag: &String| {
-            tags.get(tag).is_some_and(|forgotten| forgotten.generation > held.generation)
-        };
+        let newer =
+            |tag: &String| tags.get(tag).is_some_and(|forgotten| forgotten.clock > held.tags_clock);
         !more.tags.iter().any(newer)
     }
 
-    /// The moment before a value is read from Redis.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::SeqCst)
+    /// The moment before a value is read.
+    pub(super) fn moment(&self, key: &Key) -> Moment {
+        Moment {
+            seen: self.invalidated.seen(key.as_str()),
+            tags_clock: self.tags_clock.load(Ordering::SeqCst),
+            at: Instant::now(),
+        }
     }
 
-    /// Keeps an entry that was read in this generation, for `ttl` at the most.
-    pub(super) fn put(&self, key: &Key, entry: &Entry, generation: u64, ttl: Option<Duration>) {
-        let mut ttl = ttl.map_or(self.ttl, |ttl| ttl.min(self.ttl));
+    /// Keeps an entry that was read at this moment, until `ttl` after it at the most.
+    pub(super) fn put(&self, key: &Key, entry: &Entry, moment: Moment, ttl: Option<Duration>) {
+        let ttl = ttl.map_or(self.ttl, |ttl| ttl.min(self.ttl));
+        let now = Instant::now();
+        let mut left = ttl.saturating_sub(now.saturating_duration_since(moment.at));
         if let Some(until) = entry.fresh_until {
-            ttl = ttl.min(Duration::from_millis(until.saturating_sub(unix_millis())));
+            left = left.min(Duration::from_millis(until.saturating_sub(unix_millis())));
         }
-        if let Some(expires_at) = Instant::now().checked_add(ttl)
+        let unchanged = || self.invalidated.seen(key.as_str()) == moment.seen;
+        // What has expired by now is still the last resort.
+        if let Some(expires_at) = now.checked_add(left)
             && !ttl.is_zero()
-            && self.generation() == generation
+            && unchanged()
         {
             let held = Held {
                 codec: entry.codec,
@@ -202,41 +227,43 @@ impl L1 {
                 payload: Arc::from(&entry.payload[..]),
                 more: More::of(entry),
                 expires_at,
-                generation,
+                tags_clock: moment.tags_clock,
             };
             self.entries.insert(key.as_str().to_owned(), held);
             // An invalidation in between may have come too early for this entry.
-            if self.generation() != generation {
+            if !unchanged() {
                 self.entries.remove(key.as_str());
             }
         }
     }
 
+    /// Forgets what was held, as Redis does not have it any more.
+    pub(super) fn drop_copy(&self, key: &Key) {
+        self.entries.remove(key.as_str());
+    }
+
     pub(super) fn remove(&self, key: &str) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.invalidated.touch(key);
         self.entries.remove(key);
     }
 
     /// Forgets every entry that has one of these tags.
     pub(super) fn forget_tags(&self, names: &[String]) {
         const MANY: usize = 4096;
-        let generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
         let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        if tags.len() >= MANY {
-            // Entries that old have expired here.
-            tags.retain(|_, forgotten| forgotten.at.elapsed() <= self.ttl);
-        }
-        if tags.len() >= MANY {
+        let clock = self.tags_clock.fetch_add(1, Ordering::SeqCst) + 1;
+        if tags.len().saturating_add(names.len()) > MANY {
             tags.clear();
-            self.entries.clear();
+            self.clear();
         }
-        let at = Instant::now();
-        tags.extend(names.iter().map(|tag| (tag.clone(), Forgotten { generation, at })));
+        if names.len() <= MANY {
+            tags.extend(names.iter().map(|tag| (tag.clone(), Forgotten { clock })));
+        }
         self.any_tags.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn clear(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.invalidated.touch_all();
         self.entries.clear();
     }
 }
@@ -262,7 +289,7 @@ mod tests {
         let part = Bytes::from_owner(Answer(Arc::clone(&answer))).slice(..4);
         let l1 = L1::new(L1Options::new());
         let key = Key::verbatim("k").unwrap();
-        l1.put(&key, &Entry::plain(Codec::Raw, part), 0, None);
+        l1.put(&key, &Entry::plain(Codec::Raw, part), l1.moment(&key), None);
         assert_eq!(l1.get(&key).unwrap().view().payload, b"vvvv");
         assert_eq!(Arc::strong_count(&answer), 1);
     }

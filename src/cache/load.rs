@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 use super::entry_options::Lifetime;
 use super::flight::{Landed, Seat, Turn};
 use super::format::Entry;
-use super::l1::L1;
 use super::load_options::Mode;
 use super::outage::Access;
 use super::permit::{Others, Permitted, Tick};
@@ -269,7 +268,7 @@ impl Cache {
         load: impl Future<Output = Result<T>>,
     ) -> Result<Option<Loaded<T>>> {
         let Terms { options, versions, reachable, others } = terms;
-        let generation = self.shared.l1.as_ref().map_or(0, L1::generation);
+        let moment = self.shared.l1.as_ref().map(|l1| l1.moment(key));
         let permit = match reachable {
             true => match self.permit(key, versions, options, others, tick).await? {
                 Permitted::Load(permit) => permit,
@@ -313,9 +312,10 @@ impl Cache {
                 ..Entry::plain(codec, payload.clone())
             };
             tick();
+            let sent = Instant::now();
             stored = self.store_loaded(key, &permit.lease, &entry, kept.millis()?).await?;
-            if stored && let Some(l1) = &self.shared.l1 {
-                l1.put(key, &entry, generation, fresh);
+            if let (true, Some(l1), Some(moment)) = (stored, &self.shared.l1, moment) {
+                l1.put(key, &entry, moment.confirmed(sent), fresh);
             }
         }
         Ok(Some(Loaded { value, payload: Some(payload), stored }))

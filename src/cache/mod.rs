@@ -19,6 +19,7 @@ mod format;
 mod health;
 mod histogram;
 mod invalidate;
+mod invalidated;
 mod key_distribution;
 mod l1;
 mod lease;
@@ -27,6 +28,7 @@ mod load_options;
 mod namespace;
 mod options;
 mod outage;
+mod pending;
 mod permit;
 mod prometheus;
 mod read;
@@ -34,6 +36,7 @@ mod replay;
 mod revalidate;
 mod server_stats;
 mod stats;
+mod stripes;
 mod tags;
 mod tier;
 mod ttl;
@@ -56,6 +59,7 @@ pub use format::{Codec, Compression, Form};
 pub use health::{Health, HealthBackend};
 pub use histogram::Histogram;
 pub use invalidate::Progress;
+pub use invalidated::Invalidated;
 pub use key_distribution::KeyDistribution;
 pub use l1::L1Options;
 pub(crate) use lease::{LEASE, STORE_IF_LEASED};
@@ -89,6 +93,7 @@ use self::outage::Outage;
 use self::replay::Missed;
 use self::stats::Counters;
 use crate::client::Client;
+use crate::layer::WithoutFallback;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 
 /// A cache of typed values over any [`Client`]. Clones share the client, the first tier and the statistics.
@@ -99,7 +104,8 @@ use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 ///
 /// When Redis is away, the [tier](CacheOptions::tier) decides. By default nothing fails for it: reads find nothing or ask
 /// the loader, writes are lost, and invalidations are kept in this process, which believes nothing that Redis says until
-/// they are carried out there. One warning is logged for an outage.
+/// they are carried out there; [`Invalidated::is_owed`] says so to who asked for it. One warning is logged for an outage. A
+/// cache never uses a [`Fallback`](crate::layer::Fallback) of its client.
 ///
 /// ```
 /// use edgecask::{Client, Keyspace, cache::Cache};
@@ -117,7 +123,7 @@ use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 ///     })
 ///     .await?;
 /// assert_eq!(cache.get::<String>(&key).await?, Some(name));
-/// assert!(cache.delete(&key).await?);
+/// assert_eq!(cache.delete(&key).await?.count(), 1);
 /// # Ok::<(), edgecask::Error>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -153,6 +159,11 @@ impl Cache {
 
     /// A cache over this client.
     pub fn with_options(client: Client, options: CacheOptions) -> Self {
+        // What a fallback holds, nobody else sees: no invalidation of others reaches it.
+        let client = match client.capabilities().falls_back {
+            true => client.layer(WithoutFallback),
+            false => client,
+        };
         let shared = Shared {
             counters: Counters::default(),
             outage: Outage::default(),

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
-use super::{Cache, Cached, LoadOptions};
+use super::{Cache, Cached, Invalidated, LoadOptions};
 use crate::key::TextParts;
 use crate::platform::{BoxFuture, MaybeSend};
 use crate::{BoxError, Key, Keyspace, Result};
@@ -132,7 +132,10 @@ impl<T: Cached> Namespace<T> {
     ///
     /// # Errors
     /// As for [`Cache::delete`].
-    pub async fn delete<P: AsRef<str>>(&self, id: impl IntoIterator<Item = P>) -> Result<bool> {
+    pub async fn delete<P: AsRef<str>>(
+        &self,
+        id: impl IntoIterator<Item = P>,
+    ) -> Result<Invalidated> {
         self.cache.delete(&self.key(id)?).await
     }
 
@@ -140,7 +143,7 @@ impl<T: Cached> Namespace<T> {
     ///
     /// # Errors
     /// As for [`Cache::delete_matching`].
-    pub async fn clear(&self) -> Result<u64> {
+    pub async fn clear(&self) -> Result<Invalidated> {
         self.cache.delete_matching(&self.keyspace.pattern()).await
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::edge::Read;
 use super::format::{Entry, View};
-use super::l1::L1;
+use super::l1::Moment;
 use super::outage::Access;
+use super::stripes::Seen;
 use super::tags::{self, Versions};
 use super::{Cache, LoadOptions};
 use crate::command::strings::StringCommands;
@@ -197,8 +199,10 @@ impl Cache {
         keys: &[Key],
         tags: &[String],
     ) -> Result<(Entries, Versions)> {
-        let edge_generation = self.shared.edge.as_ref().map_or(0, |edge| edge.generation());
-        let generation = self.shared.l1.as_ref().map_or(0, L1::generation);
+        let edge = self.shared.edge.as_ref();
+        let seen: Vec<Seen> =
+            edge.map_or_else(Vec::new, |edge| keys.iter().map(|key| edge.seen(key)).collect());
+        let moments = self.moments(keys);
         let known: Vec<String> = match (&self.options().generation, tags) {
             (Some(tag), []) => vec![tag.clone()],
             (_, tags) => tags.to_vec(),
@@ -220,22 +224,34 @@ impl Cache {
         let found = entries.iter().filter_map(|entry| entry.as_ref().ok()?.as_ref());
         let tags = found.flat_map(|entry| entry.tags.keys()).collect();
         self.learn_versions(tags, &mut versions).await?;
-        for (key, entry) in keys.iter().zip(&mut entries) {
-            let Ok(found) = entry else { continue };
-            found.take_if(|entry| !self.counts(entry, &versions));
-            if let (Some(l1), Some(entry)) = (&self.shared.l1, found) {
-                l1.put(key, entry, generation, None);
+        for entry in entries.iter_mut().flatten() {
+            entry.take_if(|entry| !self.counts(entry, &versions));
+        }
+        if let Some(l1) = &self.shared.l1 {
+            for ((key, entry), moment) in keys.iter().zip(&entries).zip(moments) {
+                match entry {
+                    Ok(Some(entry)) => l1.put(key, entry, moment, None),
+                    // It was invalidated, here or elsewhere, or has expired: the copy must not outlive it.
+                    Ok(None) => l1.drop_copy(key),
+                    Err(_) => {}
+                }
             }
         }
         if let Some(edge) = &self.shared.edge {
-            let read =
-                keys.iter().zip(stored).zip(&entries).filter_map(|((key, stored), entry)| {
-                    let entry = entry.as_ref().ok()?.as_ref()?;
-                    Some((key.clone(), stored?, entry.fresh_until))
-                });
-            self.hold_at_edge(edge, edge_generation, read.collect());
+            let found = keys.iter().zip(stored).zip(&entries).zip(seen);
+            let read = found.filter_map(|(((key, stored), entry), seen)| {
+                let entry = entry.as_ref().ok()?.as_ref()?;
+                Some(Read::new(key, stored?, seen, began, entry))
+            });
+            self.hold_at_edge(edge, read.collect());
         }
         Ok((entries, versions))
+    }
+
+    /// The moment before these keys are read, for the first tier; nothing where there is none.
+    pub(super) fn moments(&self, keys: &[Key]) -> Vec<Moment> {
+        let l1 = self.shared.l1.as_ref();
+        l1.map_or_else(Vec::new, |l1| keys.iter().map(|key| l1.moment(key)).collect())
     }
 
     /// Whether an entry's tags have not been invalidated.

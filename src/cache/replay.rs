@@ -1,176 +1,175 @@
 //! Invalidations that Redis has missed: kept here while it is away, and carried out when it is back.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::outage::Access;
+use super::pending::{Invalidation, Part, Pending};
 use super::{Cache, tags};
-use crate::{Key, Pattern, Result, platform};
-
-/// Something that Redis does not know to be out of date.
-pub(super) enum Invalidation {
-    Keys(Vec<Key>),
-    Tags(Vec<String>),
-    Matching(Pattern),
-    All,
-}
+use crate::platform::{self, Instant};
+use crate::{Key, Result};
 
 #[derive(Default)]
 pub(super) struct Missed {
     any: AtomicBool,
     pending: Mutex<Pending>,
+    /// Held by who makes up for it.
+    turn: async_lock::Mutex<()>,
+    /// How often that failed.
+    failures: AtomicU64,
 }
 
-/// What has to be invalidated, each by when it was last missed.
-#[derive(Default)]
-struct Pending {
-    clock: u64,
-    keys: BTreeMap<Key, u64>,
-    tags: BTreeMap<String, u64>,
-    patterns: BTreeMap<Pattern, u64>,
-    all: Option<u64>,
-    /// Somebody is trying in the background.
-    retrying: bool,
-}
-
-/// How many keys, tags and patterns are kept; what is more counts as everything.
-const MOST: usize = 10_000;
-/// How many keys are deleted at once.
+/// How many keys or tags go in the first step, while nobody knows whether Redis is back, and in the later ones.
+const FIRST_BATCH: usize = 16;
 const BATCH: usize = 500;
-
-impl Pending {
-    fn len(&self) -> usize {
-        self.keys.len() + self.tags.len() + self.patterns.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0 && self.all.is_none()
-    }
-
-    fn clear(&mut self) {
-        self.keys.clear();
-        self.tags.clear();
-        self.patterns.clear();
-    }
-}
+/// The pauses of the retries in the background, and how much later than that they are heard of.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LATE: Duration = Duration::from_secs(10);
+/// For how long it is tried when the cache itself is gone, as at the end of a request.
+const AFTER_DROP: Duration = Duration::from_secs(60);
 
 impl Missed {
+    /// A moment: what is missed later comes after it.
+    pub(super) fn moment(&self) -> u64 {
+        self.pending().moment()
+    }
+
+    /// Keys that were written after this moment: what was missed of them before does not matter any more.
+    pub(super) fn superseded(&self, keys: &[Key], moment: u64) {
+        if self.any.load(Ordering::SeqCst) {
+            let mut pending = self.pending();
+            pending.superseded(keys, moment);
+            self.any.store(!pending.is_empty(), Ordering::SeqCst);
+        }
+    }
+
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds what was missed. `clearable`: everything can be cleared at once, when this becomes too much.
-    fn add(&self, invalidation: Invalidation, clearable: bool) {
-        let mut pending = self.pending();
-        pending.clock += 1;
-        let now = pending.clock;
-        match invalidation {
-            Invalidation::Keys(keys) => pending.keys.extend(keys.into_iter().map(|key| (key, now))),
-            Invalidation::Tags(tags) => pending.tags.extend(tags.into_iter().map(|tag| (tag, now))),
-            Invalidation::Matching(pattern) => drop(pending.patterns.insert(pattern, now)),
-            Invalidation::All => pending.all = Some(now),
-        }
-        if pending.len() > MOST {
-            if clearable {
-                pending.clear();
-                pending.all = Some(now);
-            } else {
-                while pending.keys.len() > MOST {
-                    pending.keys.pop_first();
-                }
-                tracing::error!(
-                    "more was invalidated while Redis is away than can be kept: give the cache a keyspace or a \
-                     generation, so that it can be cleared"
-                );
-            }
-        }
-        self.any.store(true, Ordering::SeqCst);
-    }
-
-    /// What was missed up to this moment has been carried out.
-    fn settle(&self, moment: u64) {
-        let mut pending = self.pending();
-        pending.keys.retain(|_, missed| *missed > moment);
-        pending.tags.retain(|_, missed| *missed > moment);
-        pending.patterns.retain(|_, missed| *missed > moment);
-        pending.all.take_if(|missed| *missed <= moment);
-        self.any.store(!pending.is_empty(), Ordering::SeqCst);
     }
 }
 
 impl Cache {
-    /// Keeps an invalidation that Redis has missed. Where work outlives the call, it is tried again in the background,
-    /// first after 100 ms, then ever more seldom, up to every 10 s.
-    pub(super) fn miss(&self, invalidation: Invalidation) {
+    /// How many invalidations are still owed to Redis: keys, tags, patterns, and everything. While it is not 0, what Redis
+    /// holds is not believed here, but other processes may serve it.
+    ///
+    /// At the end of a request, [`Cache::catch_up`] tries once more.
+    pub fn owed(&self) -> u64 {
+        match self.shared.missed.any.load(Ordering::SeqCst) {
+            true => self.shared.missed.pending().len() as u64,
+            false => 0,
+        }
+    }
+
+    /// Carries out what is [owed](Cache::owed) to Redis; tells whether nothing is left. It costs nothing if nothing is owed;
+    /// else one round trip, or more if it succeeds. Every call to the cache does the same on its own.
+    pub async fn catch_up(&self) -> bool {
+        self.caught_up().await
+    }
+
+    /// Keeps an invalidation that Redis has missed; tells whether there is room for it. It is tried again in the
+    /// background, first after 100 ms, then ever more seldom, up to every 10 s: where there is a [hook](Cache::wait_until),
+    /// it has the work.
+    pub(super) fn miss(&self, invalidation: Invalidation) -> bool {
         let options = self.options();
         let clearable = options.generation.is_some() || options.keyspace.is_some();
-        self.shared.missed.add(invalidation, clearable);
-        let retrying = std::mem::replace(&mut self.shared.missed.pending().retrying, true);
-        if retrying || !platform::shares_futures() {
-            return;
+        let mut pending = self.shared.missed.pending();
+        let kept = pending.add(invalidation, clearable);
+        self.shared.missed.any.store(!pending.is_empty(), Ordering::SeqCst);
+        let now = Instant::now();
+        // What was started for a request of a Worker ends with it, and is not heard of any more.
+        let retrying = pending.retrying.is_some_and(|until| until > now);
+        if kept && !retrying {
+            pending.retrying = Some(now + FIRST_PAUSE + LATE);
+            drop(pending);
+            let cache = self.clone();
+            self.in_background(platform::send(|| cache.retry()));
         }
-        let (client, shared) = (self.client.clone(), Arc::downgrade(&self.shared));
-        let flights = Arc::clone(&self.flights);
-        platform::spawn(Box::pin(async move {
-            let mut wait = Duration::from_millis(100);
-            loop {
-                platform::sleep(wait).await;
-                wait = (wait * 2).min(Duration::from_secs(10));
-                let Some(shared) = shared.upgrade() else { return };
-                let (client, flights) = (client.clone(), Arc::clone(&flights));
-                let cache = Self { client, shared, flights, wait_until: None };
-                if cache.replay().await {
-                    cache.shared.missed.pending().retrying = false;
+        kept
+    }
+
+    async fn retry(self) {
+        let (mut pause, mut alone_since) = (FIRST_PAUSE, None);
+        loop {
+            platform::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.caught_up().await;
+            let mut pending = self.shared.missed.pending();
+            // Under the same lock as a new miss, which starts a retry if there is none.
+            if pending.is_empty() {
+                pending.retrying = None;
+                return;
+            }
+            if Arc::strong_count(&self.shared) == 1 {
+                let since = *alone_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > AFTER_DROP {
+                    let owed = pending.len();
+                    tracing::error!(
+                        owed,
+                        "invalidations are lost: Redis did not come back in time"
+                    );
                     return;
                 }
             }
-        }));
+            pending.retrying = Some(Instant::now() + pause + LATE);
+        }
     }
 
     /// Whether Redis knows of everything that was invalidated here; if it does not, it is told. While it is not, what it
     /// holds is not believed.
     pub(super) async fn caught_up(&self) -> bool {
-        !self.shared.missed.any.load(Ordering::SeqCst) || self.replay().await
-    }
-
-    /// Carries out what was missed; tells whether nothing is left.
-    async fn replay(&self) -> bool {
-        let (moment, keys, names, patterns, all) = {
-            let pending = self.shared.missed.pending();
-            let keys: Vec<Key> = pending.keys.keys().cloned().collect();
-            let tags: Vec<String> = pending.tags.keys().cloned().collect();
-            let patterns: Vec<Pattern> = pending.patterns.keys().cloned().collect();
-            (pending.clock, keys, tags, patterns, pending.all.is_some())
+        let missed = &self.shared.missed;
+        if !missed.any.load(Ordering::SeqCst) {
+            return true;
+        }
+        let failures = missed.failures.load(Ordering::SeqCst);
+        // One at a time. A request of a Worker must not wait for another.
+        let turn = match platform::SHARES_FUTURES {
+            true => Some(missed.turn.lock().await),
+            false => missed.turn.try_lock(),
         };
-        let count = keys.len() + names.len() + patterns.len();
-        let replayed = async {
-            for keys in keys.chunks(BATCH) {
-                self.unlink(keys).await?;
-            }
-            for names in names.chunks(BATCH) {
-                self.renew_tags(names, tags::keys_of(names)?).await?;
-            }
-            for pattern in &patterns {
-                self.unlink_all_matching(pattern, &mut |_| {}).await?;
-            }
-            if all {
-                self.clear_all().await?;
-            }
-            Result::Ok(())
-        };
-        let replayed = self.counted(Access::Write, replayed.await);
-        if let Err(error) = &replayed {
-            tracing::debug!(%error, "Redis does not take yet what it has missed");
+        if turn.is_none() || missed.failures.load(Ordering::SeqCst) != failures {
             return false;
         }
-        self.shared.missed.settle(moment);
-        tracing::info!(
-            count,
-            all,
-            "Redis has caught up with what was invalidated while it was away"
-        );
-        !self.shared.missed.any.load(Ordering::SeqCst)
+        let mut most = FIRST_BATCH;
+        loop {
+            let Some(part) = missed.pending().part(most) else {
+                return true;
+            };
+            let carried_out = self.carry_out(&part).await;
+            if let Err(error) = self.counted(Access::Write, carried_out) {
+                missed.failures.fetch_add(1, Ordering::SeqCst);
+                tracing::debug!(%error, "Redis does not take yet what it has missed");
+                return false;
+            }
+            most = BATCH;
+            let mut pending = missed.pending();
+            pending.settle(part);
+            let done = pending.is_empty();
+            missed.any.store(!done, Ordering::SeqCst);
+            if done {
+                tracing::info!("Redis has caught up with what was invalidated while it was away");
+                return true;
+            }
+        }
+    }
+
+    async fn carry_out(&self, part: &Part) -> Result<()> {
+        match part {
+            Part::Keys(keys) => {
+                let keys: Vec<Key> = keys.iter().map(|(key, _)| key.clone()).collect();
+                self.unlink(&keys).await.map(|_| ())
+            }
+            Part::Tags(names) => {
+                let names: Vec<String> = names.iter().map(|(tag, _)| tag.clone()).collect();
+                self.renew_tags(&names, tags::keys_of(&names)?).await
+            }
+            Part::Pattern(pattern, _) => {
+                self.unlink_all_matching(pattern, &mut |_| {}).await.map(|_| ())
+            }
+            Part::More(hashes, _) => self.unlink_hashed(hashes).await,
+            Part::All(_) => self.clear_all().await,
+        }
     }
 }

@@ -13,8 +13,9 @@ use bytes::Bytes;
 
 use super::lease::{random_part, unique};
 use super::outage::Access;
+use super::pending::Invalidation;
 use super::write::announced;
-use super::{Cache, EntryOptions, Ttl};
+use super::{Cache, EntryOptions, Invalidated, Ttl};
 use crate::client::{ScriptBatch, ScriptReplies};
 use crate::command::strings::StringCommands;
 use crate::command::{Command, Script};
@@ -132,14 +133,15 @@ impl Cache {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a tag is empty; the client's in the tier
-    /// [`Tier::Critical`](super::Tier::Critical). In the others, what could not be invalidated is once Redis is back.
+    /// [`Tier::Critical`](super::Tier::Critical). In the others, what could not be invalidated is
+    /// [owed](Invalidated::is_owed); it fails only when 10 000 tags are owed, and the cache cannot be cleared.
     pub async fn invalidate_tags(
         &self,
         tags: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Result<()> {
+    ) -> Result<Invalidated> {
         let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
         if tags.is_empty() {
-            return Ok(());
+            return Ok(Invalidated::default());
         }
         let keys = keys_of(&tags)?;
         self.forget_tags_near(&tags);
@@ -147,7 +149,11 @@ impl Cache {
         // Again, for what was read meanwhile.
         self.forget_tags_near(&tags);
         self.shared.counters.invalidated_tags(tags.len());
-        self.invalidated(result, || super::replay::Invalidation::Tags(tags)).map(|_| ())
+        let renewed = self.invalidated(result, || Invalidation::Tags(tags))?;
+        if renewed.is_some() {
+            self.caught_up().await;
+        }
+        Ok(Invalidated::of(renewed.map(|()| 0)))
     }
 
     pub(super) async fn renew_tags(&self, tags: &[String], keys: Vec<Key>) -> Result<()> {

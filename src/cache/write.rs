@@ -9,8 +9,8 @@ use super::entry_options::Lifetime;
 use super::format::Entry;
 use super::lease::{self, By};
 use super::outage::Access;
-use super::replay::Invalidation;
-use super::{Cache, EntryOptions, Form};
+use super::pending::Invalidation;
+use super::{Cache, EntryOptions, Form, Invalidated};
 use crate::client::{Pipeline, ScriptBatch, Slot};
 use crate::command::Command;
 use crate::command::keys::KeyCommands;
@@ -58,11 +58,17 @@ impl Cache {
             return Ok(());
         }
         self.forget_near(&keys);
+        let moment = self.shared.missed.moment();
         let stored = self.set_payloads(&keys, payloads, &options).await;
         // Also after an error: nobody knows what was stored. And again, for what was read meanwhile.
         self.forget_near(&keys);
         // What could not be stored is older than what should be there.
-        self.invalidated(stored, || Invalidation::Keys(keys)).map(|_| ())
+        let stored = self.invalidated(stored, || Invalidation::Keys(keys.clone()))?;
+        if stored.is_some() {
+            self.shared.missed.superseded(&keys, moment);
+            self.caught_up().await;
+        }
+        Ok(())
     }
 
     async fn set_payloads(
@@ -124,30 +130,34 @@ impl Cache {
         announced.map_or(Ok(Value::Nil), |place| replies.take(place)).map(|_| ())
     }
 
-    /// Deletes an entry, and keeps loads that are under way from putting it back; tells whether it was there. Two
+    /// Deletes an entry, and keeps loads that are under way from putting it back; tells how many there were: 1 or 0. Two
     /// UNLINKs in one round trip, and a PUBLISH where there is a bus.
     ///
     /// # Errors
-    /// The client's in the tier [`Tier::Critical`](super::Tier::Critical). In the others, what could not be deleted is once
-    /// Redis is back, and this cache does not serve it until then.
-    pub async fn delete(&self, key: &Key) -> Result<bool> {
-        self.delete_many(std::slice::from_ref(key)).await.map(|count| count > 0)
+    /// The client's in the tier [`Tier::Critical`](super::Tier::Critical). In the others, what could not be deleted is
+    /// [owed](Invalidated::is_owed): it is deleted once Redis is back, and this cache does not serve it until then. Only when
+    /// some hundred thousand keys are owed does the call fail, and keep nothing.
+    pub async fn delete(&self, key: &Key) -> Result<Invalidated> {
+        self.delete_many(std::slice::from_ref(key)).await
     }
 
     /// Deletes entries; tells how many were there. Two UNLINKs in one round trip, and a PUBLISH where there is a bus.
     ///
     /// # Errors
     /// As for [`Cache::delete`].
-    pub async fn delete_many(&self, keys: &[Key]) -> Result<u64> {
+    pub async fn delete_many(&self, keys: &[Key]) -> Result<Invalidated> {
         if keys.is_empty() {
-            return Ok(0);
+            return Ok(Invalidated::default());
         }
         self.forget_near(keys);
         let deleted = self.unlink(keys).await;
         self.forget_near(keys);
         let deleted = self.invalidated(deleted, || Invalidation::Keys(keys.to_vec()))?;
         self.shared.counters.deleted(deleted.unwrap_or(0));
-        Ok(deleted.unwrap_or(0))
+        if deleted.is_some() {
+            self.caught_up().await;
+        }
+        Ok(Invalidated::of(deleted))
     }
 
     /// Deletes an entry. A failure is the caller's to know in every tier; this cache does not serve the entry until it is
@@ -224,19 +234,20 @@ impl Cache {
     }
 
     /// Counts the result of a write; where the tier forgives a failure, keeps what has to be invalidated once Redis is
-    /// back.
+    /// back. What there is no room for fails in every tier: only the caller can repeat it.
     pub(super) fn invalidated<T>(
         &self,
         result: Result<T>,
         missed: impl FnOnce() -> Invalidation,
     ) -> Result<Option<T>> {
         let result = self.counted(Access::Write, result);
-        if let Err(error) = &result
-            && self.forgives(error)
-        {
-            self.miss(missed());
+        match result {
+            Err(error) if self.forgives(&error) && !self.miss(missed()) => {
+                tracing::error!("more was invalidated while Redis is away than can be kept");
+                Err(error)
+            }
+            result => self.forgive(Access::Write, result),
         }
-        self.forgive(Access::Write, result)
     }
 }
 

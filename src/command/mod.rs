@@ -61,6 +61,7 @@ pub struct Command {
     args: Arguments,
     twin: Option<Twin>,
     stated: Option<Resend>,
+    no_fallback: bool,
 }
 
 impl Command {
@@ -70,7 +71,7 @@ impl Command {
         if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
             name = name.to_ascii_uppercase().into();
         }
-        Self { name, args: Arguments::default(), twin: None, stated: None }
+        Self { name, args: Arguments::default(), twin: None, stated: None, no_fallback: false }
     }
 
     /// Appends an argument.
@@ -117,7 +118,7 @@ impl Command {
 
     /// The same name, twin and statements, with other arguments.
     pub(crate) fn with_args(&self, args: Arguments) -> Self {
-        Self { name: self.name.clone(), args, twin: self.twin, stated: self.stated }
+        Self { args, name: self.name.clone(), ..*self }
     }
 
     pub(crate) fn with_twin(mut self, twin: Option<Twin>) -> Self {
@@ -141,6 +142,19 @@ impl Command {
     pub fn with_resend(mut self, resend: Resend) -> Self {
         self.stated = Some(resend);
         self
+    }
+
+    /// Keeps a [`Fallback`](crate::layer::Fallback) from sending this command to another transport: if the first one is
+    /// away, it fails.
+    #[must_use]
+    pub fn without_fallback(mut self) -> Self {
+        self.no_fallback = true;
+        self
+    }
+
+    /// Whether [`Command::without_fallback`] was said.
+    pub fn is_without_fallback(&self) -> bool {
+        self.no_fallback
     }
 
     /// The name, in capitals.

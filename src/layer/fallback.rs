@@ -11,8 +11,11 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 ///
 /// It takes over after a connection that could not be made and an open circuit; after a lost answer or a timeout only
 /// for commands that may be sent twice ([`Command::resend`]); never after an answer. What was written to the other
-/// transport stays there: it suits caches and limits that may start afresh, not data that has to last. One warning is
-/// logged when it begins and one line when it ends, not one for each call.
+/// transport stays there: it suits limits that may start afresh, not data that has to last. One warning is logged when it
+/// begins and one line when it ends, not one for each call.
+///
+/// A [`Cache`](crate::cache::Cache) never uses it: what another process invalidates, the other transport would not know. A
+/// cache has an outage handling of its own, and a first tier.
 ///
 /// ```
 /// use edgecask::{layer::{CircuitBreaker, Fallback}, prelude::*, transport::memory::MemoryTransport};
@@ -57,30 +60,26 @@ struct WithFallback {
 }
 
 impl WithFallback {
-    async fn either<'a, T>(
-        &'a self,
-        commands: &'a [Command],
-        first: BoxFuture<'a, Result<T>>,
-        second: impl FnOnce() -> BoxFuture<'a, Result<T>> + Send + 'a,
-    ) -> Result<T> {
-        let error = match first.await {
+    /// What the first transport answered, if it was reached for these commands; else its error.
+    fn reached<T>(&self, commands: &[&Command], first: Result<T>) -> Result<Result<T>, Error> {
+        let error = match first {
             Err(error) if is_away(&error, commands) => error,
             result => {
                 if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
                     tracing::info!("the server is reached again: the fallback is over");
                 }
-                return result;
+                return Ok(result);
             }
         };
         if !self.away.swap(true, Ordering::Relaxed) {
             tracing::warn!(%error, "the server is not reached: falling back");
         }
-        second().await
+        Err(error)
     }
 }
 
 /// Whether the other transport may take over.
-fn is_away(error: &Error, commands: &[Command]) -> bool {
+fn is_away(error: &Error, commands: &[&Command]) -> bool {
     let lost = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Disconnected)
         || error.kind() == ErrorKind::Http && error.status().is_some_and(|status| status >= 500);
     match error.outcome() {
@@ -105,21 +104,58 @@ impl Transport for WithFallback {
                 one.pipeline_commands.min(other.pipeline_commands),
                 one.pipeline_bytes.min(other.pipeline_bytes),
             )
+            .falls_back(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        let commands = std::slice::from_ref(command);
-        boxed(|| self.either(commands, self.inner.send(command), || self.other.send(command)))
+        if command.is_without_fallback() {
+            return self.inner.send(command);
+        }
+        boxed(|| async move {
+            match self.reached(&[command], self.inner.send(command).await) {
+                Ok(result) => result,
+                Err(_) => self.other.send(command).await,
+            }
+        })
     }
 
+    /// Of a batch that several callers share, the other transport gets what may go there.
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        let first = self.inner.pipeline(commands);
-        boxed(|| self.either(commands, first, || self.other.pipeline(commands)))
+        boxed(|| async move {
+            let may: Vec<&Command> =
+                commands.iter().filter(|command| !command.is_without_fallback()).collect();
+            let first = self.inner.pipeline(commands).await;
+            if may.is_empty() {
+                return first;
+            }
+            let error = match self.reached(&may, first) {
+                Ok(result) => return result,
+                Err(error) => error,
+            };
+            if may.len() == commands.len() {
+                return self.other.pipeline(commands).await;
+            }
+            let may: Vec<Command> = may.into_iter().cloned().collect();
+            let mut others = self.other.pipeline(&may).await?.into_iter();
+            let results = commands.iter().map(|command| match command.is_without_fallback() {
+                true => Err(error.clone()),
+                false => others.next().unwrap_or_else(|| Err(error.clone())),
+            });
+            Ok(results.collect())
+        })
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        let first = self.inner.transaction(commands);
-        boxed(|| self.either(commands, first, || self.other.transaction(commands)))
+        if commands.iter().any(Command::is_without_fallback) {
+            return self.inner.transaction(commands);
+        }
+        boxed(|| async move {
+            let all: Vec<&Command> = commands.iter().collect();
+            match self.reached(&all, self.inner.transaction(commands).await) {
+                Ok(result) => result,
+                Err(_) => self.other.transaction(commands).await,
+            }
+        })
     }
 
     /// Subscriptions stay with the first transport: they reconnect by themselves.
@@ -133,5 +169,51 @@ impl Transport for WithFallback {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+}
+
+/// Keeps all commands from a [`Fallback`].
+pub(crate) struct WithoutFallback;
+
+impl Layer for WithoutFallback {
+    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Arc::new(Marking(inner))
+    }
+}
+
+#[derive(Debug)]
+struct Marking(Arc<dyn Transport>);
+
+fn marked(commands: &[Command]) -> Vec<Command> {
+    commands.iter().map(|command| command.clone().without_fallback()).collect()
+}
+
+impl Transport for Marking {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities().falls_back(false)
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        boxed(|| async move { self.0.send(&command.clone().without_fallback()).await })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        boxed(|| async move { self.0.pipeline(&marked(commands)).await })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        boxed(|| async move { self.0.transaction(&marked(commands)).await })
+    }
+
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.0.subscribe(to)
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.0.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.0.set_sync_token(token);
     }
 }

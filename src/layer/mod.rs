@@ -30,6 +30,7 @@ pub use auto_pipeline::AutoPipeline;
 pub use circuit_breaker::CircuitBreaker;
 pub use deadline::Deadline;
 pub use fallback::Fallback;
+pub(crate) use fallback::WithoutFallback;
 pub use key_prefix::KeyPrefix;
 pub use observe::{Observe, Observed};
 pub use request_budget::{RequestBudget, Subrequests};

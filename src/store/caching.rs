@@ -168,9 +168,9 @@ impl<R: Record> fmt::Debug for StoreConfig<R> {
 /// - A read finds the record in the cache (one GET), or loads it from the backing store and caches it.
 /// - A write goes to the backing store; then the cached record is deleted, and the next read loads the new one. A read
 ///   that began before the write cannot put the old record back.
-/// - When the cache is away, reads and writes go to the backing store alone; one warning is logged for the outage, and
-///   records that were cached before may be served for the rest of their time to live when it is back. In the tier
-///   [`Tier::Critical`] they fail instead.
+/// - When the cache is away, reads and writes go to the backing store alone; one warning is logged for the outage.
+///   What was written meanwhile is deleted from the cache when it is back; until then this store believes nothing that is
+///   cached, and [`CachingStore::owed`] tells. In the tier [`Tier::Critical`] they fail instead.
 #[derive(Clone)]
 pub struct CachingStore<R: Record> {
     backing: Local<Arc<dyn DynStore<R>>>,
@@ -307,6 +307,11 @@ impl<R: Record> CachingStore<R> {
             cache.delete(&key).await?;
         }
         Ok(())
+    }
+
+    /// How many invalidations the cache still owes to Redis; see [`Cache::owed`].
+    pub fn owed(&self) -> u64 {
+        self.cache.as_ref().map_or(0, Cache::owed)
     }
 
     /// Follows what other processes write, with [`OnWrite::Publish`]; see

@@ -54,6 +54,8 @@ pub struct Capabilities {
     pub pipeline_commands: usize,
     /// The most bytes that one round trip of a pipeline may have, about.
     pub pipeline_bytes: usize,
+    /// A [`Fallback`](crate::layer::Fallback) answers while the server is away.
+    pub falls_back: bool,
 }
 
 /// The replies of a batch in the order of its commands; an item's error stands beside the others' results.
@@ -238,6 +240,7 @@ impl Capabilities {
             key_locking: false,
             pipeline_commands: usize::MAX,
             pipeline_bytes: usize::MAX,
+            falls_back: false,
         }
     }
 
@@ -293,6 +296,13 @@ impl Capabilities {
             bytes <= self.pipeline_bytes
         });
         fits.count().max(1).min(commands.len())
+    }
+
+    /// Sets [`Capabilities::falls_back`](#structfield.falls_back).
+    #[must_use]
+    pub fn falls_back(mut self, does: bool) -> Self {
+        self.falls_back = does;
+        self
     }
 
     /// Refuses a command that the transport cannot serve: one that waits where nothing may wait, and one that would disturb

@@ -97,7 +97,7 @@ async fn what_is_held_near_by_needs_no_redis() {
     let [here, there] = [cache(&redis, &shelf), cache(&redis, &shelf)];
     here.set(&k, "old", Ttl::seconds(60)).await.unwrap();
     assert_eq!(here.get::<String>(&k).await.unwrap().as_deref(), Some("old"));
-    assert_eq!(shelf.holds(&k).await, TTL);
+    assert!(shelf.holds(&k).await <= TTL, "counted from when the read was sent");
 
     // A stranger to the shelf writes: what is held there may be served for its time to live, and no longer.
     Cache::new(redis.client()).set(&k, "new", Ttl::seconds(60)).await.unwrap();
@@ -126,7 +126,7 @@ async fn what_one_writes_all_who_share_it_see() {
     let load = async || Ok::<_, Error>("3".to_owned());
     here.get_or_load(&k, refresh, load).await.unwrap();
     held("3").await;
-    assert!(here.delete(&k).await.unwrap());
+    assert_eq!(here.delete(&k).await.unwrap().count(), 1);
     assert_eq!(there.get::<String>(&k).await.unwrap(), None);
     here.set(&k, "4", Ttl::seconds(60)).await.unwrap();
     held("4").await;

@@ -48,9 +48,9 @@ impl Way {
     async fn invalidate(self, cache: &Cache) -> Result<()> {
         match self {
             Self::Key => cache.delete(&key()).await.map(|_| ()),
-            Self::Tag => cache.invalidate_tags(["t"]).await,
+            Self::Tag => cache.invalidate_tags(["t"]).await.map(|_| ()),
             Self::Pattern => cache.delete_matching(&space().pattern()).await.map(|_| ()),
-            Self::Generation => cache.clear().await,
+            Self::Generation => cache.clear().await.map(|_| ()),
         }
     }
 }

@@ -16,6 +16,7 @@ mod fault_plan;
 mod faults;
 mod formats;
 mod histories;
+mod hostile_histories;
 mod hostile_requests;
 mod http_cache;
 mod layers;

@@ -83,7 +83,7 @@ fn timeless(value: Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.into_iter().map(timeless).collect()),
         // A time to live that was read a moment later.
-        Value::Integer(left) if left > 1000 => Value::Integer(left / 1000),
+        Value::Integer(left) if left > 1000 => Value::Integer((left + 500) / 1000),
         Value::Bulk(bytes) => match String::from_utf8_lossy(&bytes).split_once('-') {
             // Ten digits of seconds are no test data.
             Some((clock, random)) if clock.len() > 10 => Value::bulk(format!("now-{random}")),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use edgecask::cache::{Cache, CacheOptions, L1Options, Ttl};
+use edgecask::cache::{Cache, CacheOptions, EntryOptions, L1Options, LoadOptions, Ttl};
+use edgecask::layer::Observe;
 use edgecask::prelude::*;
 use edgecask::{ErrorKind, Key};
 use edgecask_tests::RedisServer;
@@ -340,4 +341,145 @@ async fn others_forget_what_one_deletes() {
 
     let lonely = Cache::new(Client::memory());
     assert_eq!(lonely.follow_invalidations().await.unwrap_err().kind(), ErrorKind::Config);
+}
+
+/// Counts round trips, in parts that batches of up to ten commands divide.
+#[derive(Debug, Clone, Default)]
+struct Requests(Arc<AtomicUsize>);
+
+impl Requests {
+    const WHOLE: usize = 2520;
+
+    fn of(&self, client: Client) -> Client {
+        let count = Arc::clone(&self.0);
+        client.layer(Observe::new().each(move |observed| {
+            count.fetch_add(Self::WHOLE / observed.batch, Ordering::SeqCst);
+        }))
+    }
+
+    fn taken(&self) -> usize {
+        self.0.swap(0, Ordering::SeqCst) / Self::WHOLE
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_slow_load_does_not_load() {
+    let redis = RedisServer::start();
+    let (source, requests) = (Arc::new(Source::default()), Requests::default());
+    let caches: Vec<Cache> = (0..50).map(|_| Cache::new(requests.of(redis.client()))).collect();
+    let calls: Vec<_> = caches
+        .iter()
+        .map(|cache| {
+            let (cache, source) = (cache.clone(), Arc::clone(&source));
+            tokio::spawn(async move {
+                cache.get_or_load(&key("k"), Ttl::seconds(60), || source.load()).await
+            })
+        })
+        .collect();
+    while caches.iter().any(|cache| cache.stats().misses == 0) || source.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Longer than any wait of before.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    source.go_on.notify_one();
+    for value in join_all(calls).await {
+        assert_eq!(value.unwrap().unwrap(), 42);
+    }
+    assert_eq!(source.count(), 1);
+    // Each a GET, a first look, and as many more as the shortest pauses allow in this time; and one that stores.
+    let (mut looks, mut pause, mut waited) = (0, 0.06, 0.0);
+    while waited < start.elapsed().as_secs_f64() {
+        waited += pause * 0.75;
+        pause = f64::min(pause * 3.0, 1.0);
+        looks += 1;
+    }
+    let requests = requests.taken();
+    assert!(requests <= 50 * (2 + looks) + 1, "{requests} requests");
+}
+
+#[tokio::test]
+async fn a_load_that_hangs_holds_nobody_else() {
+    let options = CacheOptions::new().lease(Duration::from_millis(100));
+    let cache = Cache::with_options(Client::memory(), options);
+    let hung = {
+        let cache = cache.clone();
+        let forever = LoadOptions::new(Ttl::seconds(60)).hard_timeout(None);
+        tokio::spawn(async move {
+            let never = std::future::pending::<Result<u64, std::io::Error>>;
+            cache.get_or_load(&key("k"), forever, never).await
+        })
+    };
+    while cache.stats().loads == 0 {
+        tokio::task::yield_now().await;
+    }
+    let source = Arc::new(Source::default());
+    let others: Vec<_> = (0..20)
+        .map(|_| {
+            let (cache, source) = (cache.clone(), Arc::clone(&source));
+            tokio::spawn(async move {
+                cache.get_or_load(&key("k"), Ttl::seconds(60), || source.load()).await
+            })
+        })
+        .collect();
+    while source.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    source.go_on.notify_one();
+    for value in join_all(others).await {
+        assert_eq!(value.unwrap().unwrap(), 42);
+    }
+    assert_eq!(source.count(), 1);
+    assert!(!hung.is_finished());
+    hung.abort();
+}
+
+#[tokio::test]
+async fn writes_of_others_leave_the_first_tier_alone() {
+    let redis = RedisServer::start();
+    let hour = Duration::from_secs(3600);
+    let cache =
+        Cache::with_options(redis.client(), CacheOptions::new().l1(L1Options::new().ttl(hour)));
+    let keys: Vec<Key> = (0..50).map(|number| key(&format!("k{number}"))).collect();
+    for key in &keys {
+        cache.set(key, &1, Ttl::seconds(60)).await.unwrap();
+    }
+    let unrelated: Vec<Key> = (0..20).map(|number| key(&format!("u{number}"))).collect();
+    // While these are read, others are deleted.
+    let reads = join_all(keys.iter().map(|key| cache.get::<u64>(key)));
+    let (found, deleted) = tokio::join!(reads, cache.delete_many(&unrelated));
+    deleted.unwrap();
+    assert!(found.into_iter().all(|found| found.unwrap() == Some(1)));
+    cache.reset_stats();
+    cache.get_many::<u64>(&keys).await.unwrap();
+    let hits = cache.stats().l1_hits;
+    assert!(hits >= 40, "{hits} of 50");
+}
+
+#[tokio::test]
+async fn costs_are_as_documented() {
+    let redis = RedisServer::start();
+    let requests = Requests::default();
+    let cache = Cache::new(requests.of(redis.client()));
+    let load = || async { Ok::<_, std::io::Error>(1) };
+    // The scripts are known to the server from here on.
+    cache.set(&key("first"), &1, EntryOptions::new(Ttl::seconds(60)).tags(["t"])).await.unwrap();
+    cache.get_or_load(&key("second"), Ttl::seconds(60), load).await.unwrap();
+    cache.invalidate_tags(["t"]).await.unwrap();
+    requests.taken();
+    cache.set(&key("a"), &1, Ttl::seconds(60)).await.unwrap();
+    assert_eq!(requests.taken(), 2, "set");
+    let tagged = EntryOptions::new(Ttl::seconds(60)).tags(["t", "u"]);
+    cache.set(&key("a"), &1, tagged).await.unwrap();
+    assert_eq!(requests.taken(), 2, "set with tags");
+    let keys = ["x", "y", "z"].map(key);
+    cache.set_many(keys.iter().map(|key| (key, &1)), Ttl::seconds(60)).await.unwrap();
+    assert_eq!(requests.taken(), 2, "set_many");
+    cache.get_or_load(&key("b"), Ttl::seconds(60), load).await.unwrap();
+    assert_eq!(requests.taken(), 3, "a miss");
+    cache.get_or_load(&key("b"), Ttl::seconds(60), load).await.unwrap();
+    assert_eq!(requests.taken(), 1, "a hit");
+    cache.delete(&key("b")).await.unwrap();
+    assert_eq!(requests.taken(), 1, "delete");
+    cache.invalidate_tags(["t", "u"]).await.unwrap();
+    assert_eq!(requests.taken(), 1, "tags");
 }

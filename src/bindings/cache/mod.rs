@@ -103,7 +103,7 @@ impl JsCache {
     /// Deletes entries; tells how many were there.
     pub fn delete(&self, keys: Vec<String>) -> Promise {
         self.call(async move |cache: Cache| {
-            Ok(cache.delete_many(&verbatim(keys)?).await? as f64)
+            Ok(cache.delete_many(&verbatim(keys)?).await?.count() as f64)
         })
     }
 
@@ -120,7 +120,7 @@ impl JsCache {
     #[wasm_bindgen(js_name = deleteMatching)]
     pub fn delete_matching(&self, pattern: String) -> Promise {
         self.call(async move |cache: Cache| {
-            Ok(cache.delete_matching(&Pattern::verbatim(pattern)?).await? as f64)
+            Ok(cache.delete_matching(&Pattern::verbatim(pattern)?).await?.count() as f64)
         })
     }
 

@@ -1,0 +1,450 @@
+//! Histories of readers and writers in several processes, over a network that loses answers, delivers commands a second
+//! time, and delivers them after their callers gave up, through random stacks of layers and tiers. A read that begins after
+//! a write or an invalidation returned sees it; where a tier may be stale, it sees what was known before the tier's bound.
+//!
+//! A few histories run by default; `EDGECASK_TEST_CASES=1000` runs so many, `EDGECASK_TEST_SEED=7` begins with that one.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use edgecask::cache::{Cache, CacheOptions, EdgeStore, EntryOptions, L1Options, Tier};
+use edgecask::layer::{AutoPipeline, Fallback, Layer, Retry};
+use edgecask::platform::BoxFuture;
+use edgecask::prelude::*;
+use edgecask::transport::memory::MemoryTransport;
+use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use edgecask::{Error, ErrorKind, Key, Keyspace, Result, Value};
+use edgecask_tests::RedisServer;
+
+const PROCESSES: usize = 3;
+const READERS: usize = 6;
+const WRITES: u64 = 30;
+const L1_TTL: Duration = Duration::from_millis(10);
+const EDGE_TTL: Duration = Duration::from_millis(10);
+/// What a store at the edge may add to its time to live.
+const EDGE_LATE: Duration = Duration::from_millis(50);
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Random numbers of a seed (SplitMix64); tasks share them.
+#[derive(Debug)]
+struct Dice(AtomicU64);
+
+impl Dice {
+    fn roll(&self, sides: u64) -> u64 {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.fetch_add(GOLDEN, Ordering::SeqCst).wrapping_add(GOLDEN);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+}
+
+/// What is taken out of the cache on purpose, to show that the histories find it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Without {
+    Nothing,
+    /// A version is made by the client, so that a command that arrives twice sets the same one again.
+    NewVersions,
+    /// So is the token of a lease.
+    NewTokens,
+    /// A write stores in any case.
+    FencedWrites,
+}
+
+impl Without {
+    /// The script that runs in place of this one.
+    fn source(self, sha: &[u8]) -> Option<String> {
+        let script = edgecask::scripts().find(|script| script.sha().as_bytes() == sha)?;
+        let source = script.source();
+        let by_client = || source.replace("now[1] .. '.' .. now[2] .. '-' .. ARGV[1]", "ARGV[1]");
+        match self {
+            Self::NewVersions if source.contains("'renew'") => Some(by_client()),
+            Self::NewTokens if source.contains("'look'") => Some(by_client()),
+            Self::FencedWrites if source.contains("ARGV[4]") && source.contains("KEYS[2]") => {
+                Some(source.replace(
+                    "if held ~= ARGV[1] then",
+                    "if held ~= ARGV[1] and ARGV[4] == '0' then",
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    fn applied(self, command: &Command) -> Command {
+        let source = command.get(0).filter(|_| command.name() == "EVALSHA");
+        match source.and_then(|sha| self.source(sha)) {
+            Some(source) => Command::new("EVAL").arg(source).args_from(command.args().skip(1)),
+            None => command.clone(),
+        }
+    }
+}
+
+/// A network between a process and Redis.
+#[derive(Debug, Clone)]
+struct Hostile {
+    dice: Arc<Dice>,
+    without: Without,
+    calm: Arc<AtomicBool>,
+}
+
+impl Layer for Hostile {
+    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Arc::new(Wire { inner, network: self })
+    }
+}
+
+#[derive(Debug)]
+struct Wire {
+    inner: Arc<dyn Transport>,
+    network: Hostile,
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Timeout, "nobody answered")
+}
+
+impl Wire {
+    async fn carry(&self, commands: &[Command]) -> Result<Results> {
+        let network = &self.network;
+        let commands: Vec<Command> =
+            commands.iter().map(|command| network.without.applied(command)).collect();
+        let later = |after: u64| {
+            let (inner, commands) = (Arc::clone(&self.inner), commands.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_micros(after)).await;
+                let _ = inner.pipeline(&commands).await;
+            });
+        };
+        if network.calm.load(Ordering::SeqCst) {
+            return self.inner.pipeline(&commands).await;
+        }
+        let after = network.dice.roll(6000);
+        match network.dice.roll(20) {
+            // It arrives after its caller gave up.
+            0 => {
+                later(after);
+                Err(lost())
+            }
+            // It arrives, and again later.
+            1 | 2 => {
+                later(after);
+                self.inner.pipeline(&commands).await
+            }
+            // It arrives, and its answer does not.
+            3 => {
+                self.inner.pipeline(&commands).await?;
+                Err(lost())
+            }
+            // It never left.
+            4 => Err(Error::new(ErrorKind::Connect, "no route")),
+            _ => self.inner.pipeline(&commands).await,
+        }
+    }
+}
+
+impl Transport for Wire {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            let replies = self.carry(std::slice::from_ref(command)).await?;
+            replies.into_iter().next().unwrap_or_else(|| Err(lost()))
+        })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(self.carry(commands))
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        self.inner.transaction(commands)
+    }
+
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.inner.subscribe(to)
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.inner.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.inner.set_sync_token(token);
+    }
+}
+
+/// A store at the edge that all processes share, and that keeps its times.
+#[derive(Debug, Clone, Default)]
+struct Shelf(Arc<Mutex<HashMap<String, (Bytes, Instant)>>>);
+
+impl EdgeStore for Shelf {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>>> {
+        let held = self.0.lock().unwrap().get(key).cloned();
+        let held = held.filter(|(_, until)| *until > Instant::now());
+        Box::pin(async { Ok(held.map(|(stored, _)| stored)) })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, stored: Bytes, ttl: Duration) -> BoxFuture<'a, Result<()>> {
+        let until = Instant::now() + ttl;
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.0.lock().unwrap().insert(key.to_owned(), (stored, until));
+            Ok(())
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.0.lock().unwrap().remove(key);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// How a writer makes a version known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Delete,
+    Set,
+    Tag,
+    Generation,
+    Pattern,
+}
+
+const WAYS: [Way; 5] = [Way::Delete, Way::Set, Way::Tag, Way::Generation, Way::Pattern];
+
+/// What a history is made of.
+#[derive(Debug, Clone)]
+struct Plan {
+    seed: u64,
+    way: Way,
+    without: Without,
+    retry: bool,
+    auto_pipeline: bool,
+    fallback: bool,
+    l1: bool,
+    bus: bool,
+    edge: bool,
+    flushes: bool,
+    waits: bool,
+}
+
+impl Plan {
+    fn of(seed: u64) -> Self {
+        let dice = Dice(AtomicU64::new(seed));
+        let coin = || dice.roll(2) == 1;
+        Self {
+            seed,
+            way: WAYS[(seed % 5) as usize],
+            without: Without::Nothing,
+            retry: coin(),
+            auto_pipeline: coin(),
+            fallback: coin(),
+            l1: coin(),
+            bus: coin(),
+            edge: coin(),
+            flushes: coin(),
+            waits: coin(),
+        }
+    }
+
+    /// Nothing around the cache but retries.
+    fn bare(seed: u64, way: Way, without: Without) -> Self {
+        let (l1, bus, edge, fallback, auto_pipeline) = (false, false, false, false, false);
+        let (retry, flushes, waits) = (seed % 2 == 0, false, false);
+        Self { seed, way, without, retry, auto_pipeline, fallback, l1, bus, edge, flushes, waits }
+    }
+
+    fn cache(&self, redis: &RedisServer, network: &Hostile, shelf: &Shelf) -> Cache {
+        let mut client = redis.client().layer(network.clone());
+        if self.fallback {
+            client = client.layer(Fallback::to(MemoryTransport::new()));
+        }
+        if self.auto_pipeline {
+            client = client.layer(AutoPipeline::new());
+        }
+        if self.retry {
+            client = client.layer(Retry::new().base(Duration::from_millis(1)));
+        }
+        let mut options = CacheOptions::new().tier(Tier::Critical).lease(Duration::from_millis(50));
+        if !self.waits {
+            options = options.lease_wait(Duration::ZERO);
+        }
+        if self.way == Way::Generation {
+            options = options.generation("histories");
+        }
+        if self.l1 {
+            options = options.l1(L1Options::new().ttl(L1_TTL));
+        }
+        if self.bus {
+            options = options.bus("histories");
+        }
+        if self.edge {
+            options = options.edge(shelf.clone(), EDGE_TTL);
+        }
+        Cache::with_options(client, options)
+    }
+
+    /// How old what is served may be.
+    fn bound(&self) -> Duration {
+        let l1 = if self.l1 { L1_TTL } else { Duration::ZERO };
+        l1 + if self.edge { EDGE_TTL + EDGE_LATE } else { Duration::ZERO }
+    }
+
+    fn entry(&self) -> EntryOptions {
+        let entry = EntryOptions::new(Duration::from_secs(60));
+        if self.way == Way::Tag { entry.tags(["t"]) } else { entry }
+    }
+
+    async fn write(&self, cache: &Cache, version: u64) -> Result<()> {
+        match self.way {
+            Way::Delete => cache.delete(&key()).await.map(|_| ()),
+            Way::Set => cache.set(&key(), &version, self.entry()).await,
+            Way::Tag => cache.invalidate_tags(["t"]).await.map(|_| ()),
+            Way::Generation => cache.clear().await.map(|_| ()),
+            Way::Pattern => cache.delete_matching(&space().pattern()).await.map(|_| ()),
+        }
+    }
+}
+
+fn space() -> Keyspace {
+    Keyspace::new(["histories"]).unwrap()
+}
+
+fn key() -> Key {
+    space().key(["k"]).unwrap()
+}
+
+/// The versions whose writes have returned, and when.
+#[derive(Default)]
+struct Known(Mutex<Vec<(Instant, u64)>>);
+
+impl Known {
+    fn add(&self, version: u64) {
+        self.0.lock().unwrap().push((Instant::now(), version));
+    }
+
+    /// The last one that was known at this moment.
+    fn at(&self, moment: Instant) -> u64 {
+        let known = self.0.lock().unwrap();
+        known.iter().rev().find(|(at, _)| *at <= moment).map_or(0, |(_, version)| *version)
+    }
+}
+
+/// Runs a history; gives how many reads were out of date.
+async fn run(plan: &Plan, redis: &RedisServer) -> u64 {
+    let direct = redis.client();
+    direct.flushall().await.unwrap();
+    let network = Hostile {
+        dice: Arc::new(Dice(AtomicU64::new(plan.seed ^ 0x5eed))),
+        without: plan.without,
+        calm: Arc::default(),
+    };
+    let shelf = Shelf::default();
+    let caches: Vec<Cache> = (0..PROCESSES).map(|_| plan.cache(redis, &network, &shelf)).collect();
+    let followers: Vec<_> = caches
+        .iter()
+        .filter(|_| plan.bus && plan.l1)
+        .map(|cache| {
+            let cache = cache.clone();
+            tokio::spawn(async move { cache.follow_invalidations().await })
+        })
+        .collect();
+    let (database, known) = (Arc::new(AtomicU64::new(0)), Arc::new(Known::default()));
+    let (done, violations) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let readers: Vec<_> = (0..READERS)
+        .map(|number| {
+            let (cache, plan) = (caches[number % PROCESSES].clone(), plan.clone());
+            let (database, known) = (Arc::clone(&database), Arc::clone(&known));
+            let (done, violations) = (Arc::clone(&done), Arc::clone(&violations));
+            let dice = Arc::clone(&network.dice);
+            tokio::spawn(async move {
+                while !done.load(Ordering::SeqCst) {
+                    let start = Instant::now();
+                    let before = start.checked_sub(plan.bound()).map_or(0, |at| known.at(at));
+                    let load = || async {
+                        let value = database.load(Ordering::SeqCst);
+                        for _ in 0..dice.roll(7).pow(2) * 8 {
+                            tokio::task::yield_now().await;
+                        }
+                        Ok::<_, Infallible>(value)
+                    };
+                    // What fails tells nothing.
+                    if let Ok(seen) = cache.get_or_load(&key(), plan.entry(), load).await
+                        && seen < before
+                    {
+                        violations.fetch_add(1, Ordering::SeqCst);
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for version in 1..=WRITES {
+        database.store(version, Ordering::SeqCst);
+        // One process writes after the other. Whoever was not told that it is done, tries again.
+        let cache = &caches[network.dice.roll(PROCESSES as u64) as usize];
+        while plan.write(cache, version).await.is_err() {}
+        known.add(version);
+        if plan.flushes && network.dice.roll(10) == 0 {
+            direct.flushall().await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_micros(network.dice.roll(3000))).await;
+    }
+    // What is late arrives after the last write, too.
+    network.calm.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    done.store(true, Ordering::SeqCst);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    followers.iter().for_each(tokio::task::JoinHandle::abort);
+    violations.load(Ordering::SeqCst)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_stack_serves_what_was_invalidated() {
+    let redis = RedisServer::start();
+    let (first, cases) =
+        (number("EDGECASK_TEST_SEED").unwrap_or(1), number("EDGECASK_TEST_CASES").unwrap_or(5));
+    for seed in first..first + cases {
+        let plan = Plan::of(seed);
+        let violations = run(&plan, &redis).await;
+        assert_eq!(violations, 0, "EDGECASK_TEST_SEED={seed}: {plan:?}");
+    }
+}
+
+/// Runs histories until one shows what is missing.
+async fn finds(way: Way, without: Without) {
+    let redis = RedisServer::start();
+    let mut violations = 0;
+    for seed in 0..40 {
+        violations += run(&Plan::bare(seed, way, without), &redis).await;
+        if violations > 0 {
+            return;
+        }
+    }
+    panic!("these histories do not find that there are no {without:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_that_come_back_are_found() {
+    finds(Way::Tag, Without::NewVersions).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_that_come_back_are_found() {
+    finds(Way::Delete, Without::NewTokens).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_are_not_fenced_are_found() {
+    finds(Way::Set, Without::FencedWrites).await;
+}
