@@ -408,29 +408,32 @@ fn is_secret(args: &[&[u8]], word: &str) -> bool {
 /// Whether Redis or Upstash use this word in messages of their own.
 fn is_common(word: &str) -> bool {
     const WORDS: &str = "a able about access acl active after again against aggregate allowed already an and any are arg argument \
-     arguments arity array as at attempt attempted auth authentication available bad be because been before being bit \
-     bitfield bitop body both broken bulk bus busy busygroup but by bytes call called can can't cannot capacity case \
-     change channel channels client cluster clusterdown code command commands compatible compiling concurrent config \
-     configuration connect connection connections consistent consumer consumers contain contains count create \
-     crossslot cursor daily data dataset db decrement denied different disabled discard discarded distance does \
-     doesn't don't down during element elements enough equal err error errors eval event exceeded exceeds exec \
-     execabort executed executing execution exist exists expected expire expired expiry failed failover few field \
-     fields find first flag flags float for format found from function functions generic geo get given global greater \
-     group has hash have help hold holding id ids if in increment index infinity inprog input instance integer \
-     internal invalid is it item its json keep key keys kind large larger last latitude length less library limit \
-     link list loading longitude lower master masterdown match max maximum maxmemory may member members memory min \
-     minimum misconf missing mode module monthly more must name nan negative new no noauth nogroup noperm noreplicas \
-     noscript not notbusy number numeric numkeys object of offset on one only oom operation operations option options \
-     or order out over overflow pair pairs parameter parameters parse password path pattern pending permission \
-     permissions persist persistence pipeline please position positive previous produce protocol pubsub query queued \
-     quota range rdb read readonly redis refused replica replicas reply request requests required requires response \
-     result resulting right run running same score script scripts see server set sha1 shutdown single size slot \
-     smaller snapshot sort source specified stale start state status stop storage stored stream string strings \
-     subcommand supported syntax target temporarily that the there this time timed timeout to token too top \
-     transaction try tryagain trying type unable unbalanced unblocked unexpected unit unkillable unknown unlink \
-     unsupported use used user user_script username username-password uses using valid value values version wait was \
-     weight weights were when where which while will with without would write writes wrong wrongpass wrongtype yes \
-     you zero zset";
+        arguments arity array as at attempt attempted auth authentication available bad be because been before \
+        being bit bitfield bitop body both broken bulk bus busy busygroup but by bytes call called can can't \
+        cannot capacity case change channel channels client cluster clusterdown code command commands compare \
+        compatible compiling concurrent config configuration connect connection connections consistent consumer \
+        consumers contain contains count create crossslot cursor daily data dataset db decrement denied \
+        different disabled discard discarded distance does doesn't don't down during element elements embedded \
+        engine enough equal err error errors eval event ex exceeded exceeds exec execabort executed executing \
+        execution exist exists expected expire expired expiry failed failover few field fields find first flag \
+        flags float for format found from function functions generic geo geohash get given global greater group \
+        gt has hash have help hold holding id ids if in incr increment index infinity inprog input inside \
+        instance integer internal invalid is it item its json keep keepttl key keys kind large larger last \
+        latitude length less library limit link list loading longitude lower lt lua master masterdown match max \
+        maximum maxmemory may member members memory min minimum misconf missing mode module monthly more multi \
+        must name nan native negative new no noauth nogroup noperm noreplicas noscript not notbusy nothing \
+        number numeric numkeys object of offset on one only oom operation operations option options or order out \
+        outside over overflow pair pairs parameter parameters parse password path pattern pending permission \
+        permissions persist persistence pipeline please position positive previous produce protocol psubscribe \
+        pubsub px query queued quota range rdb read readonly redis redis's refused replica replicas reply \
+        request requests required requires response result resulting right run running same score script \
+        script's scripts see server set sha1 shebang shutdown single size slot smaller snapshot sort source \
+        specified stale start state status stop storage stored stream string strings subcommand subscribe such \
+        supported syntax target temporarily that the there this time timed timeout to token too top transaction \
+        try tryagain trying ttl twin type unable unbalanced unblocked unexpected unit unkillable unknown unlink \
+        unsubscribe unsupported use used user user_script username username-password uses using valid value \
+        values version wait was watch weight weights were when where which while will with without would write \
+        writes wrong wrongpass wrongtype xx yes you zero zset";
     let word = word.to_ascii_lowercase();
     WORDS.split(' ').any(|common| common == word)
 }

@@ -56,3 +56,29 @@ pub(crate) async fn odd_keys(scope: Scope) {
         assert_eq!(client.get::<Vec<u8>>(&key).await.unwrap(), Some(vec![0xff]));
     }
 }
+
+/// Whatever arguments look like, they arrive as they are, or nothing is sent.
+pub(crate) async fn arguments_are_data(scope: Scope) {
+    const ODD: [&str; 13] = [
+        "..", ".", "", "_token", "a/../b", "%2e%2e", "?", "#", "&a=b", "+", "\r\n", "EVAL", "..\\",
+    ];
+    let client = &scope.client;
+    for (number, field) in ODD.into_iter().enumerate() {
+        let key = scope.key(&format!("odd{number}"));
+        let value = ODD[(number + 5) % ODD.len()];
+        let set = Command::new("HSET").arg(&key).arg(field).arg(value).arg("bytes").arg(vec![0xff]);
+        match client.execute::<u64>(set).await {
+            Ok(added) => {
+                assert_eq!(added, 2, "{field:?}");
+                let stored: Option<String> = client.hget(&key, field).await.unwrap();
+                assert_eq!(stored.as_deref(), Some(value));
+                let stored: Option<Vec<u8>> = client.hget(&key, "bytes").await.unwrap();
+                assert_eq!(stored, Some(vec![0xff]));
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{field:?}");
+                assert_eq!(client.exists([&key]).await.unwrap(), 0);
+            }
+        }
+    }
+}

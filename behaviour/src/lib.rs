@@ -119,7 +119,7 @@ cases! {
     server: it_answers, the_clock_runs;
     batches: a_pipeline_keeps_order_and_errors, a_transaction_is_one, a_bad_transaction_runs_nothing,
         an_empty_batch_sends_nothing, long_batches;
-    binary: bytes_survive, bytes_in_batches, odd_keys;
+    binary: bytes_survive, bytes_in_batches, odd_keys, arguments_are_data;
     errors: redis_errors_are_typed, what_cannot_be_served_fails_at_once;
     cache: values_are_typed, every_entry_expires, loading_once, an_invalidation_beats_a_load, patterns, many_entries,
         a_broken_entry_is_reloaded;

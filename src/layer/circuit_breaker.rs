@@ -179,7 +179,7 @@ impl Answer for Messages {}
 /// A long batch may go in several parts, of which one was lost.
 impl Answer for Results {
     fn has_failed(&self) -> bool {
-        self.iter().any(|item| item.as_ref().is_err_and(|error| is_failure(error)))
+        self.iter().any(|item| item.as_ref().is_err_and(is_failure))
     }
 }
 

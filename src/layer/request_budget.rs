@@ -177,7 +177,7 @@ struct WithBudget<T: ?Sized> {
 #[cfg(feature = "rest")]
 impl HttpClient for WithBudget<dyn HttpClient> {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        boxed(|| self.subrequests.within(self.inner.post(request)))
+        boxed(|| self.subrequests.within(async { self.inner.post(request).await }))
     }
 
     fn can_stream(&self) -> bool {
@@ -199,15 +199,15 @@ impl Transport for WithBudget<dyn Transport> {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        boxed(|| self.subrequests.within(self.inner.send(command)))
+        boxed(|| self.subrequests.within(async { self.inner.send(command).await }))
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        boxed(|| self.subrequests.within(self.inner.pipeline(commands)))
+        boxed(|| self.subrequests.within(async { self.inner.pipeline(commands).await }))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        boxed(|| self.subrequests.within(self.inner.transaction(commands)))
+        boxed(|| self.subrequests.within(async { self.inner.transaction(commands).await }))
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {

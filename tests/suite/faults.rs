@@ -214,3 +214,35 @@ async fn tcp_faults_are_typed_too() {
         assert!(!format!("{error} {error:?}").contains(TOKEN));
     }
 }
+
+/// The variables of a process that runs already are not to be set, so the test runs itself once more.
+#[tokio::test]
+async fn a_proxy_does_not_get_what_is_for_this_host() {
+    const URL: &str = "EDGECASK_TEST_BEHIND_A_PROXY";
+    if let Ok(url) = std::env::var(URL) {
+        assert_eq!(client(&url).get::<String>("key").await.unwrap(), None);
+        return;
+    }
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let server = Server::start(ServerOptions::memory().token(TOKEN)).await.unwrap();
+    let name = "faults::a_proxy_does_not_get_what_is_for_this_host";
+    let mut again = tokio::process::Command::new(std::env::current_exe().unwrap());
+    again
+        .args([name, "--exact"])
+        .env(URL, server.url())
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy");
+    for variable in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"] {
+        again.env(variable, &address);
+    }
+    tokio::select! {
+        output = again.output() => {
+            let output = output.unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        }
+        _ = proxy.accept() => panic!("the proxy was asked"),
+    }
+    server.stop().await;
+}

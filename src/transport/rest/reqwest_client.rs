@@ -1,4 +1,4 @@
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -18,8 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct ReqwestClient {
     http: reqwest::Client,
-    /// Without proxies, for this host; made when it is needed. `None` if the application configured its client itself.
-    direct: Option<Arc<OnceLock<reqwest::Client>>>,
+    /// Without proxies, for this host; the same one if the application configured it itself.
+    direct: reqwest::Client,
     /// The few URLs with their headers that most requests have, parsed once.
     prepared: Arc<RwLock<Vec<Prepared>>>,
 }
@@ -44,13 +44,24 @@ impl ReqwestClient {
     /// [`ErrorKind::Config`] if TLS cannot be set up on this system.
     pub fn new() -> Result<Self> {
         let http = build(builder())?;
-        Ok(Self { direct: Some(Arc::default()), ..Self::with(http) })
+        let direct = if may_have_proxies() { build(builder().no_proxy())? } else { http.clone() };
+        Ok(Self { direct, ..Self::with(http) })
     }
 
     /// A client that the application configured itself: proxies, certificates, pool sizes.
     pub fn with(client: reqwest::Client) -> Self {
-        Self { http: client, direct: None, prepared: Arc::default() }
+        Self { direct: client.clone(), http: client, prepared: Arc::default() }
     }
+}
+
+/// Whether reqwest may find proxies. Making a second client is not free.
+fn may_have_proxies() -> bool {
+    let is_proxy = |name: &std::ffi::OsStr| {
+        let name = name.to_string_lossy().to_ascii_lowercase();
+        matches!(&*name, "http_proxy" | "https_proxy" | "all_proxy")
+    };
+    // There the system may name proxies too.
+    cfg!(any(windows, target_os = "macos")) || std::env::vars_os().any(|(name, _)| is_proxy(&name))
 }
 
 fn builder() -> reqwest::ClientBuilder {
@@ -75,20 +86,12 @@ impl ReqwestClient {
         let mut call = reqwest::Request::new(reqwest::Method::POST, url);
         *call.headers_mut() = headers;
         *call.body_mut() = Some(request.body.into());
-        self.client_for(call.url())?.execute(call).await.map_err(classify)
+        self.client_for(call.url()).execute(call).await.map_err(classify)
     }
 
-    fn client_for(&self, url: &reqwest::Url) -> Result<&reqwest::Client> {
-        match &self.direct {
-            Some(direct) if url.host_str().is_some_and(is_loopback) => {
-                if let Some(client) = direct.get() {
-                    return Ok(client);
-                }
-                let client = build(builder().no_proxy())?;
-                Ok(direct.get_or_init(|| client))
-            }
-            _ => Ok(&self.http),
-        }
+    fn client_for(&self, url: &reqwest::Url) -> &reqwest::Client {
+        let is_here = url.host_str().is_some_and(is_loopback);
+        if is_here { &self.direct } else { &self.http }
     }
 
     fn prepared(&self, request: &HttpRequest) -> Result<(reqwest::Url, HeaderMap)> {

@@ -276,6 +276,9 @@ impl Transport for TcpTransport {
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
+            if commands.is_empty() {
+                return Ok(Vec::new());
+            }
             let waits = |command: &&Command| command.is_blocking() && !waits_for_others(command);
             if let Some(waits) = commands.iter().find(waits) {
                 return Err(waits_in_batch(waits));

@@ -1,0 +1,145 @@
+//! What a server says of a command is shown without the command's arguments, whatever the transport.
+
+use edgecask::layer::Deadline;
+use edgecask::prelude::*;
+use edgecask::transport::rest::{Encoding, RestOptions, RestTransport};
+use edgecask::{Client, Error, ErrorKind};
+use edgecask_server::{Server, ServerOptions};
+use edgecask_tests::RedisServer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const SECRET: &str = "hunter2secret";
+
+fn shown(error: &Error) -> String {
+    let mut shown = format!("{error} {error:?} {:?}", error.code());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        shown.push_str(&format!(" {cause} {cause:?}"));
+        source = cause.source();
+    }
+    shown
+}
+
+/// Commands whose errors repeat what they were given, by Redis or by a script.
+fn talkative() -> Vec<Command> {
+    let words = [
+        "ACL SETUSER bob <hunter2secret",
+        "ACL SETUSER bob %hunter2secret",
+        "ACL hunter2secret",
+        "CONFIG SET hunter2secret 1",
+        "CONFIG SET maxmemory hunter2secret",
+        "EXPIRE k 1 hunter2secret",
+        "FUNCTION LOAD hunter2secret",
+        "FUNCTION LOAD #!hunter2secret",
+        "CLIENT KILL hunter2secret 1",
+        "OBJECT hunter2secret k",
+        "hunter2secret",
+        "EVAL hunter2secret 0",
+        "XADD s hunter2secret f v",
+        "SET k v hunter2secret",
+    ];
+    let mut commands: Vec<Command> = words
+        .iter()
+        .map(|text| {
+            let mut words = text.split(' ');
+            Command::new(words.next().unwrap().to_owned()).args_from(words)
+        })
+        .filter(|command| command.name() != SECRET.to_uppercase())
+        .collect();
+    let scripts = [
+        "return redis.error_reply(ARGV[1])",
+        "return redis.error_reply('ERR it was ' .. ARGV[1] .. '!')",
+        "return redis.error_reply('ERR ' .. string.upper(ARGV[1]))",
+        "error(ARGV[1])",
+        "return redis.call('SET', KEYS[1], 'v', ARGV[1])",
+    ];
+    for script in scripts {
+        commands.push(Command::new("EVAL").arg(script).arg(1).arg("k").arg(SECRET));
+    }
+    let load =
+        "#!lua name=l\nredis.register_function('f', function() hunter2secret hunter2secret end)";
+    commands.push(Command::new("FUNCTION").arg("LOAD").arg(load));
+    commands
+}
+
+#[tokio::test]
+async fn no_transport_repeats_an_argument() {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
+    let rest = |encoding| {
+        let options = RestOptions::new(server.url(), server.token()).encoding(encoding);
+        Client::new(RestTransport::new(options).unwrap())
+    };
+    let clients = [redis.client(), rest(Encoding::Resp2), rest(Encoding::Base64), Client::memory()];
+    for client in clients {
+        let mut errors = 0;
+        for command in talkative() {
+            let alone = client.send(&command).await.err();
+            let batch = [Command::new("PING"), command.clone()];
+            let in_batch = client.send_pipeline(&batch).await;
+            let in_batch = in_batch.map_or_else(Some, |mut items| items.pop()?.err());
+            let as_unit = client.send_transaction(&batch).await;
+            let as_unit = as_unit.map_or_else(Some, |mut items| items.pop()?.err());
+            for error in [alone, in_batch, as_unit].into_iter().flatten() {
+                errors += 1;
+                let shown = shown(&error).to_lowercase();
+                assert!(!shown.contains(SECRET), "{command:?}: {shown}");
+            }
+        }
+        assert!(errors > 20, "{errors}");
+    }
+    // What Redis says of itself stays.
+    let client = rest(Encoding::Base64);
+    client.set("k", "a value").await.unwrap();
+    let error = client.execute::<()>(Command::new("LPUSH").arg("k").arg("wrong kind")).await;
+    let expected = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    assert_eq!(error.unwrap_err().message(), expected);
+    server.stop().await;
+}
+
+/// Answers every request with this.
+async fn answering(answer: &'static str) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = vec![0; 64 * 1024];
+            let _ = socket.read(&mut request).await.unwrap();
+            let _ = socket.write_all(answer.as_bytes()).await;
+        }
+    });
+    let options = RestOptions::new(url, "s3cret-token").encoding(Encoding::Base64);
+    Client::new(RestTransport::new(options).unwrap()).layer(Deadline::default())
+}
+
+#[tokio::test]
+async fn an_error_repeats_neither_token_nor_arguments_nor_values() {
+    for (answer, kind) in [
+        (
+            "HTTP/1.1 400 B\r\n\r\n{\"error\":\"ERR bad token s3cret-token for hunter2secret\"}",
+            ErrorKind::Server,
+        ),
+        (
+            "HTTP/1.1 401 U\r\n\r\n{\"error\":\"WRONGPASS s3cret-token hunter2secret\"}",
+            ErrorKind::Unauthorized,
+        ),
+        (
+            "HTTP/1.1 429 T\r\n\r\n{\"error\":\"ERR s3cret-token hunter2secret\"}",
+            ErrorKind::Throttled,
+        ),
+        ("HTTP/1.1 500 I\r\n\r\n{\"error\":\"ERR s3cret-token hunter2secret\"}", ErrorKind::Http),
+        (
+            "HTTP/1.1 404 N\r\n\r\nCannot POST /SET/k/hunter2secret?_token=s3cret-token",
+            ErrorKind::Http,
+        ),
+        ("HTTP/1.1 200 K\r\n\r\nnot JSON: [\"SET\",\"k\",\"hunter2secret\"]", ErrorKind::Protocol),
+        ("HTTP/1.1 200 K\r\n\r\n{\"result\":\"hunter2secret\"}", ErrorKind::Protocol),
+        ("HTTP/1.1 200 K\r\n\r\n$3\r\nhunter2secret\r\n", ErrorKind::Protocol),
+    ] {
+        let error = answering(answer).await.set("k", SECRET).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        let shown = shown(&error);
+        assert!(!shown.contains("s3cret") && !shown.contains(SECRET), "{answer}: {shown}");
+    }
+}
