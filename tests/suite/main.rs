@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::print_stderr))]
 
 mod auto_pipeline;
+mod builder;
 mod coherence;
 mod command_docs;
 mod command_table;
@@ -18,8 +19,10 @@ mod formats;
 mod histories;
 mod hostile_requests;
 mod http_cache;
+mod keyspaces;
 mod layers;
 mod outage;
+mod resp3;
 mod rest_server;
 mod retry;
 mod revocation;
