@@ -1,5 +1,7 @@
+use std::collections::HashMap;
+
 use edgecask::prelude::*;
-use edgecask::{ErrorKind, Value};
+use edgecask::{ErrorKind, Slot, Value};
 
 use crate::Scope;
 
@@ -57,4 +59,84 @@ pub(crate) async fn long_batches(scope: Scope) {
     for (slot, expected) in slots.into_iter().zip(1..) {
         assert_eq!(replies.take(slot).unwrap(), expected);
     }
+}
+
+pub(crate) async fn replies_come_in_the_shape_of_their_slots(scope: Scope) {
+    let (client, key, hash) = (&scope.client, scope.key("k"), scope.key("h"));
+    let (count, fields): (i64, HashMap<String, u8>) =
+        client.pipelined(|p| (p.incr(&key), p.hgetall(&hash))).await.unwrap();
+    assert_eq!((count, fields), (1, HashMap::new()));
+    let (counts, (set, nested), none) = client
+        .transacted(|t| {
+            let many: Vec<_> = (0..3).map(|_| t.incr(&key)).collect();
+            (many, (t.hset(&hash, [("f", 7)]), [(t.hlen(&hash),)]), None::<Slot<i64>>)
+        })
+        .await
+        .unwrap();
+    assert_eq!((counts, set, nested, none), (vec![2, 3, 4], 1, [(1,)], None));
+    // The order of the slots is the caller's.
+    let (later, earlier) = client
+        .pipelined(|p| {
+            let earlier = p.incr(&key);
+            (p.incr(&key), earlier)
+        })
+        .await
+        .unwrap();
+    assert_eq!((later, earlier), (6, 5));
+    let twelve = client
+        .pipelined(|p| {
+            let next = || p.incr(&key);
+            (
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+            )
+        })
+        .await
+        .unwrap();
+    assert_eq!(twelve, (7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18));
+
+    client.pipelined(|_| ()).await.unwrap();
+    let nothing: Vec<i64> = client.transacted(|_| Vec::<Slot<i64>>::new()).await.unwrap();
+    assert!(nothing.is_empty());
+}
+
+pub(crate) async fn the_first_error_ends_a_batch(scope: Scope) {
+    let (client, key) = (&scope.client, scope.key("k"));
+    client.set(&key, "text").await.unwrap();
+    let error = client
+        .pipelined(|p| {
+            let wrong = p.incr(&key);
+            // Its slot comes first, its command second.
+            (p.llen(&key), p.get::<String>(&key), wrong)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.command(), Some(format!("INCR {key}").as_str()));
+    let error = client
+        .transacted(|t| {
+            let _ = t.llen(&key);
+            t.get::<String>(&key)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Some("WRONGTYPE"), "also of a slot that is not given back");
+    assert_eq!(error.command(), Some(format!("LLEN {key}").as_str()));
+    let error = client.pipelined(|p| (p.exists([&key]), p.get::<i64>(&key))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Type);
+    assert_eq!(error.command(), Some(format!("GET {key}").as_str()));
+    // A slot of another queue stands for no reply.
+    let other = client.pipeline();
+    let foreign = other.incr(&key);
+    let error = client.pipelined(|p| (p.exists([&key]), foreign)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

@@ -32,6 +32,7 @@ mod hashes;
 mod keys;
 mod lists;
 mod pubsub;
+mod replies;
 mod scripting;
 mod server;
 mod sets;
@@ -118,7 +119,8 @@ cases! {
     scripting: a_script_runs_and_is_remembered, unknown_scripts_are_told;
     server: it_answers, the_clock_runs;
     batches: a_pipeline_keeps_order_and_errors, a_transaction_is_one, a_bad_transaction_runs_nothing,
-        an_empty_batch_sends_nothing, long_batches;
+        an_empty_batch_sends_nothing, long_batches, replies_come_in_the_shape_of_their_slots, the_first_error_ends_a_batch;
+    replies: a_type_reads_the_same_whatever_the_protocol, arguments_of_every_type_come_back, a_value_may_be_required;
     binary: bytes_survive, bytes_in_batches, odd_keys, arguments_are_data;
     errors: redis_errors_are_typed, what_cannot_be_served_fails_at_once;
     cache: values_are_typed, every_entry_expires, loading_once, an_invalidation_beats_a_load, patterns, many_entries,

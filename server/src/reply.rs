@@ -93,7 +93,8 @@ fn write(value: &Value, format: Format, out: &mut Vec<u8>) {
         Value::Map(pairs) => {
             write_list(pairs.iter().flat_map(|(key, value)| [key, value]), format, out);
         }
-        _ => out.extend_from_slice(b"null"),
+        Value::Nil => out.extend_from_slice(b"null"),
+        other => write(&other.clone().into_resp2(), format, out),
     }
 }
 
@@ -129,6 +130,12 @@ mod tests {
             || Value::Array(vec![Value::OK, Value::bulk("OK"), Value::Integer(1), Value::Nil]);
         assert_eq!(shown(value(), Format::Base64), r#"["OK","T0s=",1,null]"#);
         assert_eq!(shown(value(), Format::Json), r#"["OK","OK",1,null]"#);
+    }
+
+    #[test]
+    fn types_of_resp3_are_sent_as_in_resp2() {
+        let value = Value::Set(vec![Value::Double(0.5), Value::Boolean(true), Value::Nil]);
+        assert_eq!(shown(value, Format::Json), r#"["0.5",1,null]"#);
     }
 
     #[test]

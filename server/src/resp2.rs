@@ -43,7 +43,8 @@ fn write(value: &Value, out: &mut Vec<u8>) {
                 write(value, out);
             }
         }
-        _ => line(b'$', b"-1", out),
+        Value::Nil => line(b'$', b"-1", out),
+        other => write(&other.clone().into_resp2(), out),
     }
 }
 

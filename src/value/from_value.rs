@@ -49,7 +49,7 @@ pub trait FromValue: Sized {
     /// Converts a reply of many. Bytes and pairs have forms of their own for it.
     #[doc(hidden)]
     fn many_from_value(value: Value) -> Result<Vec<Self>> {
-        items(value)?.into_iter().map(Self::from_value).collect()
+        each(value)
     }
 }
 
@@ -262,9 +262,14 @@ impl<T: FromValue> FromValue for Vec<T> {
     }
 }
 
+/// Each item on its own, also where `T` is `u8`.
+fn each<T: FromValue, C: FromIterator<T>>(value: Value) -> Result<C> {
+    items(value)?.into_iter().map(T::from_value).collect()
+}
+
 impl<T: FromValue> FromValue for VecDeque<T> {
     fn from_value(value: Value) -> Result<Self> {
-        T::many_from_value(value).map(Into::into)
+        each(value)
     }
 }
 
@@ -281,13 +286,13 @@ impl<T: FromValue, const N: usize> FromValue for [T; N] {
 
 impl<T: FromValue + Eq + Hash, S: BuildHasher + Default> FromValue for HashSet<T, S> {
     fn from_value(value: Value) -> Result<Self> {
-        Ok(T::many_from_value(value)?.into_iter().collect())
+        each(value)
     }
 }
 
 impl<T: FromValue + Ord> FromValue for BTreeSet<T> {
     fn from_value(value: Value) -> Result<Self> {
-        Ok(T::many_from_value(value)?.into_iter().collect())
+        each(value)
     }
 }
 

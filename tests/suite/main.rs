@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::print_stderr))]
 
 mod auto_pipeline;
+mod builder;
 mod coherence;
 mod command_docs;
 mod command_table;
@@ -20,10 +21,12 @@ mod hostile_histories;
 mod hostile_requests;
 mod http_cache;
 mod http_plane;
+mod keyspaces;
 mod layers;
 mod limits;
 mod outage;
 mod redaction;
+mod resp3;
 mod rest_server;
 mod retry;
 mod revocation;
