@@ -65,7 +65,7 @@ fn face(shell: &Shell, tools: &Tools) -> Result<()> {
             .run()?;
         shell.copy_file(made.join("edgecask_bg.wasm"), out.join("edgecask_bg.wasm"))?;
 
-        let types = out.join("types");
+        let types = shell.create_dir(out.join("types"))?;
         for from in shell.read_dir(root.join("target/npm/types"))? {
             shell.copy_file(from, &types)?;
         }

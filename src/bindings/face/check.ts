@@ -35,8 +35,9 @@ export function listed<T>(where: string, given: ArrayLike<unknown>, name: string
   textLeft = MOST_TEXT;
   return guarded(where, name, () => {
     if (given.length < 1) throw wrong(name, "a string or a list of strings", undefined);
-    const items = Array.from(given, (value) => (isList(value) ? value : [value]));
-    return list(item, least)(items.length === 1 ? items[0] : items.flat(), name);
+    const items = Array.from(given, (value) => (isList(value) ? list(item)(value, name) : [item(value, name)])).flat();
+    if (items.length < least) throw new Wrong(name, `${name} must not be empty`);
+    return items;
   });
 }
 
