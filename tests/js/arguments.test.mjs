@@ -1,5 +1,7 @@
 // What callers hand in: every exported method with wrong arguments of every kind, in every position.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { describe, it } from "node:test";
 import * as edgecask from "../../pkg/node/edgecask.cjs";
 
@@ -126,11 +128,11 @@ async function outcome(call) {
 describe("wrong arguments", () => {
   it("are tried on everything that is exported", () => {
     for (const [name, value] of Object.entries(edgecask)) {
-      if (name === "setLogger") continue;
+      if (typeof value !== "function" || name === "setLogger") continue;
       const known = new Set(Object.keys({ ...METHODS[name], ...(value === Client ? METHODS["Client of the class"] : {}) }));
       const own = [...Object.getOwnPropertyNames(value.prototype), ...Object.getOwnPropertyNames(value)];
       const functions = new Set(own.filter((name) => !["length", "name", "prototype", "wasmOf"].includes(name)));
-      for (const method of functions) assert.ok(known.has(method), `${name}.${method} is not tested`);
+      for (const method of functions) if (method !== "constructor" || value !== Subscriber) assert.ok(known.has(method), `${name}.${method} is not tested`);
     }
   });
 
@@ -152,9 +154,8 @@ describe("wrong arguments", () => {
             if (value instanceof Subscriber) value.close();
             if (!error) continue;
             const where = `${name}.${method}, argument ${at}, ${kind}: ${error?.stack}`;
-            if (at === right.length && ["free"].includes(method)) continue;
-            const config = error.kind === "Config" || error.kind === "Unsupported";
-            if (config) continue;
+            // Of the right type, and refused by who is asked: the embedded engine has no Lua, and no INFO of a server.
+            if (["Config", "Unsupported"].includes(error.kind) || (method === "eval" && error.kind === "Server")) continue;
             assert.equal(error.name, "EdgecaskError", where);
             assert.equal(error.kind, "InvalidInput", where);
             assert.equal(error.outcome, "NotSent", where);
@@ -290,8 +291,15 @@ it("what is handed in is not changed by what its owner does next", async () => {
 });
 
 it("a time longer than a timer holds does not trap", async () => {
-  const at = { url: "http://127.0.0.1:1", token: "t", timeoutMs: 3_155_760_000_000 };
-  await assert.rejects(new Client(at).ping(), { kind: "Connect" });
+  const hung = createServer().listen(0, "127.0.0.1");
+  await once(hung, "listening");
+  const at = { url: `http://127.0.0.1:${hung.address().port}`, token: "t", timeoutMs: 3_155_760_000_000 };
+  const asked = once(hung, "request");
+  const answer = new Client(at).ping();
+  (await asked)[1].end('{"result":"PONG"}');
+  await answer;
+  hung.close();
+  hung.closeAllConnections();
 });
 
 it("a client may be freed while it is called", async () => {

@@ -168,13 +168,13 @@ const CACHE = options({
   leaseWaitMs: whole(0, 3_600_000),
   bus: name,
   generation: name,
-  keyspace: texts(1),
+  keyspace: texts(1, name),
   ...LOG,
 });
 const ENTRY = {
   ttlSeconds: ttl,
   jitter: number(0, 1),
-  tags: texts(),
+  tags: texts(0, name),
   staleWhileRevalidateSeconds: seconds,
   staleIfErrorSeconds: seconds,
   waitUntil,
@@ -217,11 +217,12 @@ function exactly(length: number): Check<Uint8Array> {
   };
 }
 
+const nameOf = name;
 const entries: Check<[string[], string[]]> = (value, name) => {
   if (typeof value !== "object" || value === null || Object.prototype.toString.call(value) !== "[object Object]") {
     throw wrong(name, "an object whose keys are those of the cache", value);
   }
-  const keys = Object.keys(value).map((key) => text(key, `${name}'s key`));
+  const keys = Object.keys(value).map((key) => nameOf(key, `${name}'s key`));
   return [keys, keys.map((key) => json((value as Record<string, unknown>)[key], `a value of ${name}`))];
 };
 
@@ -242,8 +243,9 @@ export class Cache {
 
   /** A cache over this client. */
   constructor(of: Client, options: CacheOptions = {}) {
-    if (arguments[0] instanceof Made) {
-      this.#wasm = (arguments[0] as Made).cache;
+    const own = Made.of(arguments[0]);
+    if (own) {
+      this.#wasm = own;
       return;
     }
     const given = checked("new Cache", arguments, { client, options: otherwise(CACHE, {}) });
@@ -362,7 +364,7 @@ export class Cache {
     options: number | "forever" | WarmOptions,
     load: (key: string) => unknown,
   ): Promise<Warmed> {
-    const given = checked("cache.warm", arguments, { keys: texts(), options: warm, load: func });
+    const given = checked("cache.warm", arguments, { keys: texts(0, name), options: warm, load: func });
     const { onProgress } = given.options;
     const options_ = { ...given.options, onProgress: onProgress && ((warmed: unknown) => onProgress(parse(warmed as string))) };
     return parse(await this.#of(options_, (cache) => cache.warm(given.keys, options_, loading(given.load))));
@@ -417,7 +419,15 @@ disposable(Cache);
 
 /** What a cache is made of that the module itself has made. */
 class Made {
-  constructor(readonly cache: wasm.Cache) {}
+  readonly #cache: wasm.Cache;
+
+  constructor(cache: wasm.Cache) {
+    this.#cache = cache;
+  }
+
+  static of(value: unknown): wasm.Cache | undefined {
+    return typeof value === "object" && value !== null && #cache in value ? value.#cache : undefined;
+  }
 }
 
 const FOLLOW = options({ signal });

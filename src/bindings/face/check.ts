@@ -162,10 +162,10 @@ export const list = <T>(item: Check<T>, least = 0): Check<T[]> => (value, name) 
 };
 
 /** A string, or a list of them. */
-export const texts = (least = 0): Check<string[]> => (value, name) => {
-  if (typeof value === "string") return [text(value, name)];
+export const texts = (least = 0, item = text): Check<string[]> => (value, name) => {
+  if (typeof value === "string") return [item(value, name)];
   if (!isList(value)) throw wrong(name, "a string or a list of strings", value);
-  return list(text, least)(value, name);
+  return list(item, least)(value, name);
 };
 
 /** A command: its name, and its arguments. */

@@ -95,8 +95,9 @@ export class Client {
 
   /** A client of the REST API at this URL. Nothing is sent yet. */
   constructor(options: ClientOptions) {
-    if (arguments[0] instanceof Made) {
-      this.#wasm = (arguments[0] as Made).client;
+    const own = Made.of(arguments[0]);
+    if (own) {
+      this.#wasm = own;
       return;
     }
     const given = checked("new Client", arguments, { options: (value, name) => CLIENT(value ?? null, name) });
@@ -271,7 +272,15 @@ disposable(Client);
 
 /** What a client is made of that the module itself has made. */
 class Made {
-  constructor(readonly client: wasm.Client) {}
+  readonly #client: wasm.Client;
+
+  constructor(client: wasm.Client) {
+    this.#client = client;
+  }
+
+  static of(value: unknown): wasm.Client | undefined {
+    return typeof value === "object" && value !== null && #client in value ? value.#client : undefined;
+  }
 }
 
 /** The check of a client that is handed in. @internal */
