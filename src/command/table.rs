@@ -313,7 +313,7 @@ commands! {
     row("PEXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "2.6.0", "Sets the expiration time of a key to a Unix milliseconds timestamp.";
     row("PEXPIRETIME", Read, At(1, 1, 1), Reads), Keys, "7.0.0", "Returns the expiration time of a key as a Unix milliseconds timestamp.";
     row("PFADD", Write, At(1, 1, 1), ReplyMayDiffer), HyperLogLog, "2.8.9", "Adds elements to a HyperLogLog key. Creates the key if it doesn't exist.";
-    row("PFCOUNT", Read, At(1, -1, 1), Reads), HyperLogLog, "2.8.9", "Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).";
+    row("PFCOUNT", Read, At(1, -1, 1), Safe), HyperLogLog, "2.8.9", "Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).";
     row("PFDEBUG", Write, At(2, 2, 1), Unsafe), HyperLogLog, "2.8.9", "Internal commands for debugging HyperLogLog values.";
     row("PFMERGE", Write, At(1, -1, 1), Safe).writes(First), HyperLogLog, "2.8.9", "Merges one or more HyperLogLog values into a single key.";
     row("PFSELFTEST", Control, Nowhere, Unsafe), HyperLogLog, "2.8.9", "An internal command for testing HyperLogLog values.";

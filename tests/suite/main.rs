@@ -4,6 +4,9 @@
 mod auto_pipeline;
 mod coherence;
 mod command_docs;
+mod command_lines;
+mod command_prefix;
+mod command_resend;
 mod command_table;
 mod compare;
 mod consistency;
