@@ -243,7 +243,7 @@ commands! {
     row("JSON.FORGET", Write, At(1, 1, 1), JsonDel), Json, "JSON 1.0.0", "Deletes the values at a path: another name of JSON.DEL.";
     row("JSON.GET", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the values at one or more paths.";
     row("JSON.MERGE", Write, At(1, 1, 1), JsonPath), Json, "JSON 2.6.0", "Merges a value into those at a path (RFC 7396).";
-    row("JSON.MGET", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the values at a path of many documents.";
+    row("JSON.MGET", Read, At(1, -2, 1), Reads), Json, "JSON 1.0.0", "Returns the values at a path of many documents.";
     row("JSON.MSET", Write, At(1, -1, 3), JsonMSet), Json, "JSON 2.6.0", "Sets values in many documents.";
     row("JSON.NUMINCRBY", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Increments the numbers at a path.";
     row("JSON.NUMMULTBY", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Multiplies the numbers at a path.";

@@ -76,11 +76,51 @@ async fn plant(client: &Client, redis8: bool) {
     for command in seed(redis8, &mut always) {
         let _ = pipeline.execute::<Value>(command);
     }
-    for key in
-        ["k", "w_a", "w_1", "w_b", "s9", "t?a:s1", "ta[a]\\:s1", "tx[a]:s1", "#", "none", "0"]
-    {
+    // Whoever reads one of them shows it.
+    let mut lines: Vec<&str> = vec![
+        "SET s1 of-others",
+        "SET s2 of-others",
+        "SET s3 of-others",
+        "SET SET of-others",
+        "HSET h1 a of-others b of-others",
+        "HSET h2 a of-others",
+        "HSET FIELDS a of-others",
+        "HSET w_a a of-others",
+        "RPUSH l1 of-others",
+        "RPUSH l2 of-others",
+        "RPUSH LEFT of-others",
+        "RPUSH STORE of-others",
+        "SADD e1 of-others",
+        "SADD e2 of-others",
+        "SADD BY of-others",
+        "SADD LIMIT of-others",
+        "ZADD z1 1 of-others",
+        "ZADD z2 0 of-others",
+        "ZADD BYSCORE 1 of-others",
+        "ZADD WEIGHTS 1 of-others",
+        "XADD x1 4-1 a of-others",
+        "XADD x2 4-1 a of-others",
+        "XADD STREAMS 4-1 a of-others",
+        "GEOADD g1 1 1 of-others",
+        "GEOADD store 1 1 of-others",
+        "GEOADD STOREDIST 1 1 of-others",
+    ];
+    // A life that goes by would look like a change.
+    lines.extend(["PERSIST h2", "PERSIST l2", "PERSIST e2", "PERSIST z2", "PERSIST g2"]);
+    if redis8 {
+        lines.extend([
+            r#"JSON.SET j1 $ {"a":"of-others","b":"of-others"}"#,
+            r#"JSON.SET j2 $ {"a":"of-others","b":["of-others"]}"#,
+            r#"JSON.SET NX $ ["of-others"]"#,
+        ]);
+    }
+    for line in lines {
+        let line: Vec<_> = line.split(' ').map(str::to_owned).collect();
+        let _ = pipeline.execute::<Value>(words(&line));
+    }
+    for key in ["k", "w_1", "w_b", "s9", "t?a:s1", "ta[a]\\:s1", "tx[a]:s1", "#", "none", "0"] {
         let _ = pipeline.set(format!("{SECRET}-{key}"), SECRET);
-        let _ = pipeline.set(format!("{key}"), SECRET);
+        let _ = pipeline.set(key, SECRET);
     }
     pipeline.exec().await.unwrap();
 }
@@ -90,7 +130,7 @@ fn shows(value: &Value) -> bool {
         Value::Simple(bytes) | Value::Bulk(bytes) => {
             bytes.windows(SECRET.len()).any(|word| word == SECRET.as_bytes())
         }
-        Value::Array(items) => items.iter().any(shows),
+        Value::Array(items) | Value::Set(items) => items.iter().any(shows),
         Value::Map(pairs) => pairs.iter().any(|(name, value)| shows(name) || shows(value)),
         _ => false,
     }
@@ -105,7 +145,7 @@ async fn stays_behind(redis: RedisServer, redis8: bool) {
     let forms: Vec<_> = JSON_FORMS.split(['|', '\n']).map(str::trim).collect();
     let forms = forms.into_iter().filter(|form| redis8 && !form.is_empty());
     let mut lines = Vec::new();
-    for _ in 0..cases(3) {
+    for _ in 0..cases(2) {
         lines.extend(commands.iter().map(|command| line(command, &mut random)));
         lines.extend(forms.clone().map(|form| json_line(form, &mut random)));
     }
@@ -160,7 +200,7 @@ async fn stays_behind(redis: RedisServer, redis8: bool) {
             }
         }
     }
-    assert!(ran > 400 && refused > 100, "{ran} lines ran, {refused} were refused");
+    assert!(ran > 300 && refused > 100, "{ran} lines ran, {refused} were refused");
 }
 
 #[tokio::test]

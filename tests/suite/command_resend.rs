@@ -11,7 +11,7 @@ use crate::command_lines::{
     words,
 };
 
-/// Replies that differ from run to run by themselves.
+/// Replies that differ from run to run by themselves, as a cursor does while the server moves its table.
 const BY_CHANCE: &[&str] = &[
     "HRANDFIELD",
     "MEMORY USAGE",
@@ -34,6 +34,7 @@ const BY_CHANCE: &[&str] = &[
     "EXPIRETIME",
     "HTTL",
     "HEXPIRETIME",
+    "SCAN",
     "LASTSAVE",
     "LOLWUT",
 ];

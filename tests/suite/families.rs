@@ -301,15 +301,6 @@ async fn commands_that_wait_have_a_connection_of_their_own() {
     let options = XReadOptions::new().block(10);
     assert!(client.xread::<String>(&options, [("s", "$")]).await.unwrap().is_empty());
 
-    // No replica will ever answer.
-    let for_ever = tokio::spawn(client.wait(1, 0));
-    until(1).await;
-    assert_eq!(client.llen("a").await.unwrap(), 0);
-    for_ever.abort();
-    assert_eq!(client.wait(1, 1).await.unwrap(), 0);
-    let rest = Client::rest("http://127.0.0.1:1", "token").unwrap();
-    assert_eq!(rest.wait(1, 1).await.unwrap_err().kind(), edgecask::ErrorKind::Unsupported);
-
     let pipeline = client.pipeline();
     drop(pipeline.blpop::<String>(["a"], 0.0));
     assert_eq!(pipeline.exec().await.unwrap_err().kind(), edgecask::ErrorKind::Unsupported);
