@@ -123,16 +123,19 @@ pub enum ArOperation {
 /// ```
 pub trait ArrayCommands: Execute {
     /// The number of elements that are there. Upstash ARCOUNT.
+    #[doc(alias = "ARCOUNT")]
     fn arcount(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("ARCOUNT").arg(key))
     }
 
     /// Deletes elements, and tells how many were there. Upstash ARDEL.
+    #[doc(alias = "ARDEL")]
     fn ardel(&self, key: impl ToArg, indexes: impl IntoIterator<Item = u64>) -> Self::Reply<u64> {
         self.execute(Command::new("ARDEL").arg(key).args_from(indexes))
     }
 
     /// Deletes ranges, both ends included, and tells how many elements were there. Upstash ARDELRANGE.
+    #[doc(alias = "ARDELRANGE")]
     fn ardelrange(
         &self,
         key: impl ToArg,
@@ -142,11 +145,13 @@ pub trait ArrayCommands: Execute {
     }
 
     /// An element. Upstash ARGET.
+    #[doc(alias = "ARGET")]
     fn arget<R: FromValue>(&self, key: impl ToArg, index: u64) -> Self::Reply<Option<R>> {
         self.execute(Command::new("ARGET").arg(key).arg(index))
     }
 
     /// The elements of a range, both ends included, with `None` for gaps. Upstash ARGETRANGE.
+    #[doc(alias = "ARGETRANGE")]
     fn argetrange<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -157,6 +162,7 @@ pub trait ArrayCommands: Execute {
     }
 
     /// The indexes of the elements of a range that match. Upstash ARGREP.
+    #[doc(alias = "ARGREP")]
     fn argrep(
         &self,
         key: impl ToArg,
@@ -169,6 +175,7 @@ pub trait ArrayCommands: Execute {
     }
 
     /// The same with the elements. Upstash ARGREP with `WITHVALUES`.
+    #[doc(alias = "ARGREP")]
     fn argrep_withvalues<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -181,11 +188,13 @@ pub trait ArrayCommands: Execute {
     }
 
     /// What the server says of an array, by name. Upstash ARINFO.
+    #[doc(alias = "ARINFO")]
     fn arinfo(&self, key: impl ToArg, full: bool) -> Self::Reply<BTreeMap<String, Value>> {
         self.execute(Command::new("ARINFO").arg(key).arg_if(full, "FULL"))
     }
 
     /// Puts elements where the array goes on, and gives the last index. Upstash ARINSERT.
+    #[doc(alias = "ARINSERT")]
     fn arinsert(
         &self,
         key: impl ToArg,
@@ -195,6 +204,7 @@ pub trait ArrayCommands: Execute {
     }
 
     /// The last elements that were inserted; with `rev`, the newest first. Upstash ARLASTITEMS.
+    #[doc(alias = "ARLASTITEMS")]
     fn arlastitems<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -205,11 +215,13 @@ pub trait ArrayCommands: Execute {
     }
 
     /// One more than the greatest index. Upstash ARLEN.
+    #[doc(alias = "ARLEN")]
     fn arlen(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("ARLEN").arg(key))
     }
 
     /// Some elements, in the indexes' order. Upstash ARMGET.
+    #[doc(alias = "ARMGET")]
     fn armget<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -219,6 +231,7 @@ pub trait ArrayCommands: Execute {
     }
 
     /// Sets elements, and tells how many are new. Upstash ARMSET.
+    #[doc(alias = "ARMSET")]
     fn armset(
         &self,
         key: impl ToArg,
@@ -228,12 +241,14 @@ pub trait ArrayCommands: Execute {
     }
 
     /// The index at which ARINSERT goes on. Upstash ARNEXT.
+    #[doc(alias = "ARNEXT")]
     fn arnext(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("ARNEXT").arg(key))
     }
 
     /// What an operation makes of a range, both ends included; `None` if there is nothing in it that it can use.
     /// Upstash AROP.
+    #[doc(alias = "AROP")]
     fn arop<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -255,6 +270,7 @@ pub trait ArrayCommands: Execute {
     }
 
     /// Puts elements into an array of this size, over the oldest, and gives the last index. Upstash ARRING.
+    #[doc(alias = "ARRING")]
     fn arring(
         &self,
         key: impl ToArg,
@@ -265,6 +281,7 @@ pub trait ArrayCommands: Execute {
     }
 
     /// The elements of a range that are there, with their indexes, so many at the most. Upstash ARSCAN.
+    #[doc(alias = "ARSCAN")]
     fn arscan<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -277,11 +294,13 @@ pub trait ArrayCommands: Execute {
     }
 
     /// Sets the index at which ARINSERT goes on; `false` if the key is absent. Upstash ARSEEK.
+    #[doc(alias = "ARSEEK")]
     fn arseek(&self, key: impl ToArg, index: u64) -> Self::Reply<bool> {
         self.execute(Command::new("ARSEEK").arg(key).arg(index))
     }
 
     /// Sets elements from an index on, and tells how many are new. Upstash ARSET.
+    #[doc(alias = "ARSET")]
     fn arset(
         &self,
         key: impl ToArg,

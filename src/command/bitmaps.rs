@@ -185,27 +185,32 @@ impl BitField {
 /// # }
 /// ```
 pub trait BitmapCommands: Execute {
-    /// How many bits are set. Redis BITCOUNT.
+    /// How many bits are set. [Redis BITCOUNT](https://redis.io/docs/latest/commands/bitcount/).
+    #[doc(alias = "BITCOUNT")]
     fn bitcount(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("BITCOUNT").arg(key))
     }
 
-    /// How many bits are set in a part. Redis BITCOUNT.
+    /// How many bits are set in a part. [Redis BITCOUNT](https://redis.io/docs/latest/commands/bitcount/).
+    #[doc(alias = "BITCOUNT")]
     fn bitcount_range(&self, key: impl ToArg, range: BitRange) -> Self::Reply<u64> {
         self.execute(range.append(Command::new("BITCOUNT").arg(key)))
     }
 
-    /// Reads and changes integers; a reply for each step, `None` where it did not fit. Redis BITFIELD.
+    /// Reads and changes integers; a reply for each step, `None` where it did not fit. [Redis BITFIELD](https://redis.io/docs/latest/commands/bitfield/).
+    #[doc(alias = "BITFIELD")]
     fn bitfield(&self, key: impl ToArg, steps: &BitField) -> Self::Reply<Vec<Option<i64>>> {
         self.execute(Command::new("BITFIELD").arg(key).args_from(steps.args.iter()))
     }
 
-    /// Reads integers: for replicas and read-only tokens. Redis BITFIELD_RO.
+    /// Reads integers: for replicas and read-only tokens. [Redis BITFIELD_RO](https://redis.io/docs/latest/commands/bitfield_ro/).
+    #[doc(alias = "BITFIELD_RO")]
     fn bitfield_ro(&self, key: impl ToArg, steps: &BitField) -> Self::Reply<Vec<Option<i64>>> {
         self.execute(Command::new("BITFIELD_RO").arg(key).args_from(steps.args.iter()))
     }
 
-    /// Stores what an operation makes of some keys under `to`, and gives its length in bytes. Redis BITOP.
+    /// Stores what an operation makes of some keys under `to`, and gives its length in bytes. [Redis BITOP](https://redis.io/docs/latest/commands/bitop/).
+    #[doc(alias = "BITOP")]
     fn bitop(
         &self,
         operation: BitOp,
@@ -215,22 +220,26 @@ pub trait BitmapCommands: Execute {
         self.execute(Command::new("BITOP").arg(operation).arg(to).args_from(keys))
     }
 
-    /// The place of the first such bit; -1 if there is none. Redis BITPOS.
+    /// The place of the first such bit; -1 if there is none. [Redis BITPOS](https://redis.io/docs/latest/commands/bitpos/).
+    #[doc(alias = "BITPOS")]
     fn bitpos(&self, key: impl ToArg, bit: bool) -> Self::Reply<i64> {
         self.execute(Command::new("BITPOS").arg(key).arg(u32::from(bit)))
     }
 
-    /// The place of the first such bit in a part; -1 if there is none. Redis BITPOS.
+    /// The place of the first such bit in a part; -1 if there is none. [Redis BITPOS](https://redis.io/docs/latest/commands/bitpos/).
+    #[doc(alias = "BITPOS")]
     fn bitpos_range(&self, key: impl ToArg, bit: bool, range: BitRange) -> Self::Reply<i64> {
         self.execute(range.append(Command::new("BITPOS").arg(key).arg(u32::from(bit))))
     }
 
-    /// A bit; those beyond the end are not set. Redis GETBIT.
+    /// A bit; those beyond the end are not set. [Redis GETBIT](https://redis.io/docs/latest/commands/getbit/).
+    #[doc(alias = "GETBIT")]
     fn getbit(&self, key: impl ToArg, offset: u64) -> Self::Reply<bool> {
         self.execute(Command::new("GETBIT").arg(key).arg(offset))
     }
 
-    /// Sets or clears a bit, and gives the old one. Redis SETBIT.
+    /// Sets or clears a bit, and gives the old one. [Redis SETBIT](https://redis.io/docs/latest/commands/setbit/).
+    #[doc(alias = "SETBIT")]
     fn setbit(&self, key: impl ToArg, offset: u64, bit: bool) -> Self::Reply<bool> {
         self.execute(Command::new("SETBIT").arg(key).arg(offset).arg(u32::from(bit)))
     }

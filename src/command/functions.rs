@@ -18,7 +18,8 @@ use crate::{FromValue, Value};
 /// # }
 /// ```
 pub trait FunctionCommands: Execute {
-    /// Calls a function. Redis FCALL.
+    /// Calls a function. [Redis FCALL](https://redis.io/docs/latest/commands/fcall/).
+    #[doc(alias = "FCALL")]
     fn fcall<R: FromValue>(
         &self,
         name: impl ToArg,
@@ -28,7 +29,8 @@ pub trait FunctionCommands: Execute {
         self.execute(Command::new("FCALL").arg(name).counted(keys).args_from(args))
     }
 
-    /// Calls a function that only reads (flag `no-writes`). Redis FCALL_RO.
+    /// Calls a function that only reads (flag `no-writes`). [Redis FCALL_RO](https://redis.io/docs/latest/commands/fcall_ro/).
+    #[doc(alias = "FCALL_RO")]
     fn fcall_ro<R: FromValue>(
         &self,
         name: impl ToArg,
@@ -38,28 +40,33 @@ pub trait FunctionCommands: Execute {
         self.execute(Command::new("FCALL_RO").arg(name).counted(keys).args_from(args))
     }
 
-    /// Deletes a library. Redis FUNCTION DELETE.
+    /// Deletes a library. [Redis FUNCTION DELETE](https://redis.io/docs/latest/commands/function-delete/).
+    #[doc(alias = "FUNCTION DELETE")]
     fn function_delete(&self, library: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("FUNCTION").arg("DELETE").arg(library))
     }
 
-    /// All libraries, in a form for [`FunctionCommands::function_restore`]. Redis FUNCTION DUMP.
+    /// All libraries, in a form for [`FunctionCommands::function_restore`]. [Redis FUNCTION DUMP](https://redis.io/docs/latest/commands/function-dump/).
+    #[doc(alias = "FUNCTION DUMP")]
     fn function_dump(&self) -> Self::Reply<Vec<u8>> {
         self.execute(Command::new("FUNCTION").arg("DUMP"))
     }
 
-    /// Deletes all libraries. Redis FUNCTION FLUSH.
+    /// Deletes all libraries. [Redis FUNCTION FLUSH](https://redis.io/docs/latest/commands/function-flush/).
+    #[doc(alias = "FUNCTION FLUSH")]
     fn function_flush(&self) -> Self::Reply<()> {
         self.execute(Command::new("FUNCTION").arg("FLUSH"))
     }
 
-    /// Ends the function that is running, if it has written nothing. Redis FUNCTION KILL.
+    /// Ends the function that is running, if it has written nothing. [Redis FUNCTION KILL](https://redis.io/docs/latest/commands/function-kill/).
+    #[doc(alias = "FUNCTION KILL")]
     fn function_kill(&self) -> Self::Reply<()> {
         self.execute(Command::new("FUNCTION").arg("KILL"))
     }
 
     /// The libraries whose names match a glob, each as a map with `library_name`, `engine`, `functions` and, if asked
-    /// for, `library_code`. Redis FUNCTION LIST.
+    /// for, `library_code`. [Redis FUNCTION LIST](https://redis.io/docs/latest/commands/function-list/).
+    #[doc(alias = "FUNCTION LIST")]
     fn function_list(
         &self,
         pattern: impl ToArg,
@@ -69,18 +76,21 @@ pub trait FunctionCommands: Execute {
         self.execute(command.arg_if(with_code, "WITHCODE"))
     }
 
-    /// Loads a library, in the place of an old one if `replace` is set, and gives its name. Redis FUNCTION LOAD.
+    /// Loads a library, in the place of an old one if `replace` is set, and gives its name. [Redis FUNCTION LOAD](https://redis.io/docs/latest/commands/function-load/).
+    #[doc(alias = "FUNCTION LOAD")]
     fn function_load(&self, code: impl ToArg, replace: bool) -> Self::Reply<String> {
         let command = Command::new("FUNCTION").arg("LOAD").arg_if(replace, "REPLACE");
         self.execute(command.arg(code))
     }
 
-    /// Loads the libraries of a dump in the place of all that are there. Redis FUNCTION RESTORE.
+    /// Loads the libraries of a dump in the place of all that are there. [Redis FUNCTION RESTORE](https://redis.io/docs/latest/commands/function-restore/).
+    #[doc(alias = "FUNCTION RESTORE")]
     fn function_restore(&self, dump: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("FUNCTION").arg("RESTORE").arg(dump).arg("FLUSH"))
     }
 
-    /// What is running now, and how many libraries and functions there are. Redis FUNCTION STATS.
+    /// What is running now, and how many libraries and functions there are. [Redis FUNCTION STATS](https://redis.io/docs/latest/commands/function-stats/).
+    #[doc(alias = "FUNCTION STATS")]
     fn function_stats(&self) -> Self::Reply<BTreeMap<String, Value>> {
         self.execute(Command::new("FUNCTION").arg("STATS"))
     }

@@ -184,7 +184,8 @@ impl<M: FromValue> FromValue for GeoFound<M> {
 /// # }
 /// ```
 pub trait GeoCommands: Execute {
-    /// Adds or moves members, and tells how many are new. Redis GEOADD.
+    /// Adds or moves members, and tells how many are new. [Redis GEOADD](https://redis.io/docs/latest/commands/geoadd/).
+    #[doc(alias = "GEOADD")]
     fn geoadd(
         &self,
         key: impl ToArg,
@@ -193,7 +194,8 @@ pub trait GeoCommands: Execute {
         self.geoadd_with(key, ZAddOptions::new(), members)
     }
 
-    /// Adds or moves members as the options say (`NX`, `XX`, `CH`). Redis GEOADD.
+    /// Adds or moves members as the options say (`NX`, `XX`, `CH`). [Redis GEOADD](https://redis.io/docs/latest/commands/geoadd/).
+    #[doc(alias = "GEOADD")]
     fn geoadd_with(
         &self,
         key: impl ToArg,
@@ -206,7 +208,8 @@ pub trait GeoCommands: Execute {
         }))
     }
 
-    /// How far two members are apart; `None` if one is absent. Redis GEODIST.
+    /// How far two members are apart; `None` if one is absent. [Redis GEODIST](https://redis.io/docs/latest/commands/geodist/).
+    #[doc(alias = "GEODIST")]
     fn geodist(
         &self,
         key: impl ToArg,
@@ -217,7 +220,8 @@ pub trait GeoCommands: Execute {
         self.execute(Command::new("GEODIST").arg(key).arg(one).arg(other).arg(unit))
     }
 
-    /// The geohashes of members, as geohash.org knows them. Redis GEOHASH.
+    /// The geohashes of members, as geohash.org knows them. [Redis GEOHASH](https://redis.io/docs/latest/commands/geohash/).
+    #[doc(alias = "GEOHASH")]
     fn geohash(
         &self,
         key: impl ToArg,
@@ -226,7 +230,8 @@ pub trait GeoCommands: Execute {
         self.execute(Command::new("GEOHASH").arg(key).args_from(members))
     }
 
-    /// The places of members. Redis GEOPOS.
+    /// The places of members. [Redis GEOPOS](https://redis.io/docs/latest/commands/geopos/).
+    #[doc(alias = "GEOPOS")]
     fn geopos(
         &self,
         key: impl ToArg,
@@ -235,7 +240,8 @@ pub trait GeoCommands: Execute {
         self.execute(Command::new("GEOPOS").arg(key).args_from(members))
     }
 
-    /// The members within a distance of a place. Redis GEORADIUS, which [`GeoCommands::geosearch`] has replaced.
+    /// The members within a distance of a place. [Redis GEORADIUS](https://redis.io/docs/latest/commands/georadius/), which [`GeoCommands::geosearch`] has replaced.
+    #[doc(alias = "GEORADIUS")]
     fn georadius<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -246,7 +252,8 @@ pub trait GeoCommands: Execute {
         self.execute(radius_command("GEORADIUS", key, center, radius, unit))
     }
 
-    /// The same for replicas and read-only tokens. Redis GEORADIUS_RO.
+    /// The same for replicas and read-only tokens. [Redis GEORADIUS_RO](https://redis.io/docs/latest/commands/georadius_ro/).
+    #[doc(alias = "GEORADIUS_RO")]
     fn georadius_ro<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -257,7 +264,8 @@ pub trait GeoCommands: Execute {
         self.execute(radius_command("GEORADIUS_RO", key, center, radius, unit))
     }
 
-    /// The members within a distance of another. Redis GEORADIUSBYMEMBER, which [`GeoCommands::geosearch`] has replaced.
+    /// The members within a distance of another. [Redis GEORADIUSBYMEMBER](https://redis.io/docs/latest/commands/georadiusbymember/), which [`GeoCommands::geosearch`] has replaced.
+    #[doc(alias = "GEORADIUSBYMEMBER")]
     fn georadiusbymember<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -268,7 +276,8 @@ pub trait GeoCommands: Execute {
         self.execute(Command::new("GEORADIUSBYMEMBER").arg(key).arg(member).arg(radius).arg(unit))
     }
 
-    /// The same for replicas and read-only tokens. Redis GEORADIUSBYMEMBER_RO.
+    /// The same for replicas and read-only tokens. [Redis GEORADIUSBYMEMBER_RO](https://redis.io/docs/latest/commands/georadiusbymember_ro/).
+    #[doc(alias = "GEORADIUSBYMEMBER_RO")]
     fn georadiusbymember_ro<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -280,12 +289,14 @@ pub trait GeoCommands: Execute {
         self.execute(command.arg(radius).arg(unit))
     }
 
-    /// The members that a search finds. Redis GEOSEARCH.
+    /// The members that a search finds. [Redis GEOSEARCH](https://redis.io/docs/latest/commands/geosearch/).
+    #[doc(alias = "GEOSEARCH")]
     fn geosearch<M: FromValue>(&self, key: impl ToArg, search: &GeoSearch) -> Self::Reply<Vec<M>> {
         self.execute(search.append(Command::new("GEOSEARCH").arg(key)))
     }
 
-    /// The same with distances and places. Redis GEOSEARCH.
+    /// The same with distances and places. [Redis GEOSEARCH](https://redis.io/docs/latest/commands/geosearch/).
+    #[doc(alias = "GEOSEARCH")]
     fn geosearch_with<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -296,7 +307,8 @@ pub trait GeoCommands: Execute {
     }
 
     /// Stores what a search finds in `from` under `to`, with distances as scores if asked for, and gives the number.
-    /// Redis GEOSEARCHSTORE.
+    /// [Redis GEOSEARCHSTORE](https://redis.io/docs/latest/commands/geosearchstore/).
+    #[doc(alias = "GEOSEARCHSTORE")]
     fn geosearchstore(
         &self,
         to: impl ToArg,

@@ -111,7 +111,8 @@ fn on_fields(command: Command, fields: impl IntoIterator<Item = impl ToArg>) -> 
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait HashCommands: Execute {
-    /// Deletes fields, and tells how many were there. Redis HDEL.
+    /// Deletes fields, and tells how many were there. [Redis HDEL](https://redis.io/docs/latest/commands/hdel/).
+    #[doc(alias = "HDEL")]
     fn hdel(
         &self,
         key: impl ToArg,
@@ -120,12 +121,14 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HDEL").arg(key).args_from(fields))
     }
 
-    /// Whether a field is there. Redis HEXISTS.
+    /// Whether a field is there. [Redis HEXISTS](https://redis.io/docs/latest/commands/hexists/).
+    #[doc(alias = "HEXISTS")]
     fn hexists(&self, key: impl ToArg, field: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("HEXISTS").arg(key).arg(field))
     }
 
-    /// Lets fields expire in `seconds` if the condition is met. Redis HEXPIRE (7.4).
+    /// Lets fields expire in `seconds` if the condition is met. [Redis HEXPIRE](https://redis.io/docs/latest/commands/hexpire/) (7.4).
+    #[doc(alias = "HEXPIRE")]
     fn hexpire(
         &self,
         key: impl ToArg,
@@ -137,7 +140,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(command, fields))
     }
 
-    /// Lets fields expire at a Unix time in seconds if the condition is met. Redis HEXPIREAT (7.4).
+    /// Lets fields expire at a Unix time in seconds if the condition is met. [Redis HEXPIREAT](https://redis.io/docs/latest/commands/hexpireat/) (7.4).
+    #[doc(alias = "HEXPIREAT")]
     fn hexpireat(
         &self,
         key: impl ToArg,
@@ -149,7 +153,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(command, fields))
     }
 
-    /// The Unix times in seconds at which fields expire. Redis HEXPIRETIME (7.4).
+    /// The Unix times in seconds at which fields expire. [Redis HEXPIRETIME](https://redis.io/docs/latest/commands/hexpiretime/) (7.4).
+    #[doc(alias = "HEXPIRETIME")]
     fn hexpiretime(
         &self,
         key: impl ToArg,
@@ -158,17 +163,20 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HEXPIRETIME").arg(key), fields))
     }
 
-    /// The value of a field. Redis HGET.
+    /// The value of a field. [Redis HGET](https://redis.io/docs/latest/commands/hget/).
+    #[doc(alias = "HGET")]
     fn hget<R: FromValue>(&self, key: impl ToArg, field: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("HGET").arg(key).arg(field))
     }
 
-    /// All fields and values; empty if the key is absent. Redis HGETALL.
+    /// All fields and values; empty if the key is absent. [Redis HGETALL](https://redis.io/docs/latest/commands/hgetall/).
+    #[doc(alias = "HGETALL")]
     fn hgetall<V: FromValue>(&self, key: impl ToArg) -> Self::Reply<HashMap<String, V>> {
         self.execute(Command::new("HGETALL").arg(key))
     }
 
-    /// Takes fields out: gives their values and deletes them. Redis HGETDEL (8.0).
+    /// Takes fields out: gives their values and deletes them. [Redis HGETDEL](https://redis.io/docs/latest/commands/hgetdel/) (8.0).
+    #[doc(alias = "HGETDEL")]
     fn hgetdel<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -177,7 +185,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HGETDEL").arg(key), fields))
     }
 
-    /// The values of fields, whose times to live are changed on the way. Redis HGETEX (8.0).
+    /// The values of fields, whose times to live are changed on the way. [Redis HGETEX](https://redis.io/docs/latest/commands/hgetex/) (8.0).
+    #[doc(alias = "HGETEX")]
     fn hgetex<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -188,27 +197,32 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(command, fields))
     }
 
-    /// Adds to a field's counter. Redis HINCRBY.
+    /// Adds to a field's counter. [Redis HINCRBY](https://redis.io/docs/latest/commands/hincrby/).
+    #[doc(alias = "HINCRBY")]
     fn hincrby(&self, key: impl ToArg, field: impl ToArg, by: i64) -> Self::Reply<i64> {
         self.execute(Command::new("HINCRBY").arg(key).arg(field).arg(by))
     }
 
-    /// Adds to a field's number. Redis HINCRBYFLOAT.
+    /// Adds to a field's number. [Redis HINCRBYFLOAT](https://redis.io/docs/latest/commands/hincrbyfloat/).
+    #[doc(alias = "HINCRBYFLOAT")]
     fn hincrbyfloat(&self, key: impl ToArg, field: impl ToArg, by: f64) -> Self::Reply<f64> {
         self.execute(Command::new("HINCRBYFLOAT").arg(key).arg(field).arg(by))
     }
 
-    /// The names of all fields. Redis HKEYS.
+    /// The names of all fields. [Redis HKEYS](https://redis.io/docs/latest/commands/hkeys/).
+    #[doc(alias = "HKEYS")]
     fn hkeys<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("HKEYS").arg(key))
     }
 
-    /// The number of fields. Redis HLEN.
+    /// The number of fields. [Redis HLEN](https://redis.io/docs/latest/commands/hlen/).
+    #[doc(alias = "HLEN")]
     fn hlen(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("HLEN").arg(key))
     }
 
-    /// The values of some fields, in their order. Redis HMGET.
+    /// The values of some fields, in their order. [Redis HMGET](https://redis.io/docs/latest/commands/hmget/).
+    #[doc(alias = "HMGET")]
     fn hmget<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -217,7 +231,8 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HMGET").arg(key).args_from(fields))
     }
 
-    /// Sets fields and answers `OK`. Redis HMSET, which [`HashCommands::hset`] has replaced.
+    /// Sets fields and answers `OK`. [Redis HMSET](https://redis.io/docs/latest/commands/hmset/), which [`HashCommands::hset`] has replaced.
+    #[doc(alias = "HMSET")]
     fn hmset(
         &self,
         key: impl ToArg,
@@ -226,7 +241,8 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HMSET").arg(key).pairs_from(pairs))
     }
 
-    /// Takes the expiry of fields away. Redis HPERSIST (7.4).
+    /// Takes the expiry of fields away. [Redis HPERSIST](https://redis.io/docs/latest/commands/hpersist/) (7.4).
+    #[doc(alias = "HPERSIST")]
     fn hpersist(
         &self,
         key: impl ToArg,
@@ -235,7 +251,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HPERSIST").arg(key), fields))
     }
 
-    /// Lets fields expire in `millis` milliseconds if the condition is met. Redis HPEXPIRE (7.4).
+    /// Lets fields expire in `millis` milliseconds if the condition is met. [Redis HPEXPIRE](https://redis.io/docs/latest/commands/hpexpire/) (7.4).
+    #[doc(alias = "HPEXPIRE")]
     fn hpexpire(
         &self,
         key: impl ToArg,
@@ -247,7 +264,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(command, fields))
     }
 
-    /// Lets fields expire at a Unix time in milliseconds if the condition is met. Redis HPEXPIREAT (7.4).
+    /// Lets fields expire at a Unix time in milliseconds if the condition is met. [Redis HPEXPIREAT](https://redis.io/docs/latest/commands/hpexpireat/) (7.4).
+    #[doc(alias = "HPEXPIREAT")]
     fn hpexpireat(
         &self,
         key: impl ToArg,
@@ -259,7 +277,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(command, fields))
     }
 
-    /// The Unix times in milliseconds at which fields expire. Redis HPEXPIRETIME (7.4).
+    /// The Unix times in milliseconds at which fields expire. [Redis HPEXPIRETIME](https://redis.io/docs/latest/commands/hpexpiretime/) (7.4).
+    #[doc(alias = "HPEXPIRETIME")]
     fn hpexpiretime(
         &self,
         key: impl ToArg,
@@ -268,7 +287,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HPEXPIRETIME").arg(key), fields))
     }
 
-    /// How many milliseconds fields have left. Redis HPTTL (7.4).
+    /// How many milliseconds fields have left. [Redis HPTTL](https://redis.io/docs/latest/commands/hpttl/) (7.4).
+    #[doc(alias = "HPTTL")]
     fn hpttl(
         &self,
         key: impl ToArg,
@@ -277,18 +297,21 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HPTTL").arg(key), fields))
     }
 
-    /// Any field, or `None` if the key is absent. Redis HRANDFIELD.
+    /// Any field, or `None` if the key is absent. [Redis HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/).
+    #[doc(alias = "HRANDFIELD")]
     fn hrandfield<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("HRANDFIELD").arg(key))
     }
 
     /// Some fields: up to `count` different ones, or with a negative count exactly so many, perhaps repeated.
-    /// Redis HRANDFIELD.
+    /// [Redis HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/).
+    #[doc(alias = "HRANDFIELD")]
     fn hrandfields<R: FromValue>(&self, key: impl ToArg, count: i64) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("HRANDFIELD").arg(key).arg(count))
     }
 
-    /// Some fields with their values, as [`HashCommands::hrandfields`] chooses them. Redis HRANDFIELD `WITHVALUES`.
+    /// Some fields with their values, as [`HashCommands::hrandfields`] chooses them. [Redis HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/) `WITHVALUES`.
+    #[doc(alias = "HRANDFIELD")]
     fn hrandfields_withvalues<V: FromValue>(
         &self,
         key: impl ToArg,
@@ -297,7 +320,8 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HRANDFIELD").arg(key).arg(count).arg("WITHVALUES"))
     }
 
-    /// One step through the fields and values. Redis HSCAN.
+    /// One step through the fields and values. [Redis HSCAN](https://redis.io/docs/latest/commands/hscan/).
+    #[doc(alias = "HSCAN")]
     fn hscan<K: FromValue, V: FromValue>(
         &self,
         key: impl ToArg,
@@ -307,7 +331,8 @@ pub trait HashCommands: Execute {
         self.execute(options.append(Command::new("HSCAN").arg(key).arg(cursor)))
     }
 
-    /// Sets fields, and tells how many are new. Redis HSET.
+    /// Sets fields, and tells how many are new. [Redis HSET](https://redis.io/docs/latest/commands/hset/).
+    #[doc(alias = "HSET")]
     fn hset(
         &self,
         key: impl ToArg,
@@ -316,7 +341,8 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HSET").arg(key).pairs_from(pairs))
     }
 
-    /// Sets fields with a time to live as the options say; `false` if their condition was not met. Redis HSETEX (8.0).
+    /// Sets fields with a time to live as the options say; `false` if their condition was not met. [Redis HSETEX](https://redis.io/docs/latest/commands/hsetex/) (8.0).
+    #[doc(alias = "HSETEX")]
     fn hsetex(
         &self,
         key: impl ToArg,
@@ -332,17 +358,20 @@ pub trait HashCommands: Execute {
         self.execute(command.arg(args.len() / 2).args_from(args.iter()))
     }
 
-    /// Sets a field if it is absent; tells whether it did. Redis HSETNX.
+    /// Sets a field if it is absent; tells whether it did. [Redis HSETNX](https://redis.io/docs/latest/commands/hsetnx/).
+    #[doc(alias = "HSETNX")]
     fn hsetnx(&self, key: impl ToArg, field: impl ToArg, value: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("HSETNX").arg(key).arg(field).arg(value))
     }
 
-    /// The length of a field's value in bytes. Redis HSTRLEN.
+    /// The length of a field's value in bytes. [Redis HSTRLEN](https://redis.io/docs/latest/commands/hstrlen/).
+    #[doc(alias = "HSTRLEN")]
     fn hstrlen(&self, key: impl ToArg, field: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("HSTRLEN").arg(key).arg(field))
     }
 
-    /// How many seconds fields have left. Redis HTTL (7.4).
+    /// How many seconds fields have left. [Redis HTTL](https://redis.io/docs/latest/commands/httl/) (7.4).
+    #[doc(alias = "HTTL")]
     fn httl(
         &self,
         key: impl ToArg,
@@ -351,7 +380,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HTTL").arg(key), fields))
     }
 
-    /// All values. Redis HVALS.
+    /// All values. [Redis HVALS](https://redis.io/docs/latest/commands/hvals/).
+    #[doc(alias = "HVALS")]
     fn hvals<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("HVALS").arg(key))
     }

@@ -14,7 +14,8 @@ use super::{Command, Execute, ToArg};
 /// # }
 /// ```
 pub trait HyperLogLogCommands: Execute {
-    /// Adds items; tells whether the count may have changed. Redis PFADD.
+    /// Adds items; tells whether the count may have changed. [Redis PFADD](https://redis.io/docs/latest/commands/pfadd/).
+    #[doc(alias = "PFADD")]
     fn pfadd(
         &self,
         key: impl ToArg,
@@ -23,12 +24,14 @@ pub trait HyperLogLogCommands: Execute {
         self.execute(Command::new("PFADD").arg(key).args_from(items))
     }
 
-    /// About how many different items were added to these keys together. Redis PFCOUNT.
+    /// About how many different items were added to these keys together. [Redis PFCOUNT](https://redis.io/docs/latest/commands/pfcount/).
+    #[doc(alias = "PFCOUNT")]
     fn pfcount(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("PFCOUNT").args_from(keys))
     }
 
-    /// Adds everything that was added to `from` to `to` as well. Redis PFMERGE.
+    /// Adds everything that was added to `from` to `to` as well. [Redis PFMERGE](https://redis.io/docs/latest/commands/pfmerge/).
+    #[doc(alias = "PFMERGE")]
     fn pfmerge(
         &self,
         to: impl ToArg,

@@ -38,7 +38,7 @@ pub enum KeyPositions {
     Sort,
     /// The first argument, and the options `STORE` and `STOREDIST`; options begin at this position.
     Radius(usize),
-    /// The third argument unless it is empty, and what follows the option `KEYS`.
+    /// What follows the option `KEYS`, or else the third argument.
     Migrate,
 }
 
@@ -531,14 +531,17 @@ impl Command {
                 });
             }
             KeyPositions::Migrate => {
-                if self.get(2).is_some_and(|key| !key.is_empty()) {
-                    named(2);
-                }
-                return self.options(5, MIGRATE_OPTIONS, |word, at| {
+                let mut several = None;
+                let known = self.options(5, MIGRATE_OPTIONS, |word, at| {
                     if word == "KEYS" {
-                        (at..count).for_each(&mut named);
+                        several = Some(at);
                     }
                 });
+                match several {
+                    Some(at) => (at..count).for_each(named),
+                    None => named(2),
+                }
+                return known;
             }
         }
         true
@@ -632,6 +635,7 @@ mod tests {
         assert_eq!(keys("XREADGROUP GROUP STREAMS c STREAMS s >"), ["s"]);
         assert_eq!(keys("MIGRATE h 1 a 0 1 COPY"), ["a"]);
         assert_eq!(keys("MIGRATE h 1 KEYS 0 1 AUTH KEYS"), ["KEYS"]);
+        assert_eq!(keys("MIGRATE h 1  0 1 REPLACE KEYS a b"), ["a", "b"]);
         assert_eq!(keys("MSETEX 2 a 1 b 2 EX 5"), ["a", "b"]);
         assert_eq!(keys("PING"), Vec::<String>::new());
         assert_eq!(keys("GET"), Vec::<String>::new());

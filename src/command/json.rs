@@ -123,7 +123,8 @@ fn types(value: Value) -> Result<Vec<Option<String>>> {
 /// # }
 /// ```
 pub trait JsonCommands: Execute {
-    /// Appends to arrays, and gives their new lengths. Redis JSON.ARRAPPEND.
+    /// Appends to arrays, and gives their new lengths. [Redis JSON.ARRAPPEND](https://redis.io/docs/latest/commands/json.arrappend/).
+    #[doc(alias = "JSON.ARRAPPEND")]
     fn json_arrappend(
         &self,
         key: impl ToArg,
@@ -133,7 +134,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.ARRAPPEND").arg(key).arg(path).args_from(values), each)
     }
 
-    /// Where a value first stands in arrays; -1 if it does not. Redis JSON.ARRINDEX.
+    /// Where a value first stands in arrays; -1 if it does not. [Redis JSON.ARRINDEX](https://redis.io/docs/latest/commands/json.arrindex/).
+    #[doc(alias = "JSON.ARRINDEX")]
     fn json_arrindex(
         &self,
         key: impl ToArg,
@@ -143,7 +145,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.ARRINDEX").arg(key).arg(path).arg(value), each)
     }
 
-    /// The same from one index to another, the last not included (0: to the end). Redis JSON.ARRINDEX.
+    /// The same from one index to another, the last not included (0: to the end). [Redis JSON.ARRINDEX](https://redis.io/docs/latest/commands/json.arrindex/).
+    #[doc(alias = "JSON.ARRINDEX")]
     fn json_arrindex_range(
         &self,
         key: impl ToArg,
@@ -156,7 +159,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(command.arg(start).arg(stop), each)
     }
 
-    /// Inserts into arrays before an index, and gives their new lengths. Redis JSON.ARRINSERT.
+    /// Inserts into arrays before an index, and gives their new lengths. [Redis JSON.ARRINSERT](https://redis.io/docs/latest/commands/json.arrinsert/).
+    #[doc(alias = "JSON.ARRINSERT")]
     fn json_arrinsert(
         &self,
         key: impl ToArg,
@@ -168,12 +172,14 @@ pub trait JsonCommands: Execute {
         self.execute_with(command.args_from(values), each)
     }
 
-    /// The lengths of arrays. Redis JSON.ARRLEN.
+    /// The lengths of arrays. [Redis JSON.ARRLEN](https://redis.io/docs/latest/commands/json.arrlen/).
+    #[doc(alias = "JSON.ARRLEN")]
     fn json_arrlen(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<Vec<Option<i64>>> {
         self.execute_with(Command::new("JSON.ARRLEN").arg(key).arg(path), each)
     }
 
-    /// Takes an element out of arrays (-1: the last), and gives it as JSON text. Redis JSON.ARRPOP.
+    /// Takes an element out of arrays (-1: the last), and gives it as JSON text. [Redis JSON.ARRPOP](https://redis.io/docs/latest/commands/json.arrpop/).
+    #[doc(alias = "JSON.ARRPOP")]
     fn json_arrpop<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -183,7 +189,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.ARRPOP").arg(key).arg(path).arg(index), each)
     }
 
-    /// Keeps the elements from one index to another, both included, and gives the new lengths. Redis JSON.ARRTRIM.
+    /// Keeps the elements from one index to another, both included, and gives the new lengths. [Redis JSON.ARRTRIM](https://redis.io/docs/latest/commands/json.arrtrim/).
+    #[doc(alias = "JSON.ARRTRIM")]
     fn json_arrtrim(
         &self,
         key: impl ToArg,
@@ -197,12 +204,14 @@ pub trait JsonCommands: Execute {
         )
     }
 
-    /// Empties arrays and objects and sets numbers to 0; gives how many. Redis JSON.CLEAR.
+    /// Empties arrays and objects and sets numbers to 0; gives how many. [Redis JSON.CLEAR](https://redis.io/docs/latest/commands/json.clear/).
+    #[doc(alias = "JSON.CLEAR")]
     fn json_clear(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("JSON.CLEAR").arg(key).arg(path))
     }
 
-    /// How many bytes values take. Redis JSON.DEBUG MEMORY.
+    /// How many bytes values take. [Redis JSON.DEBUG MEMORY](https://redis.io/docs/latest/commands/json.debug-memory/).
+    #[doc(alias = "JSON.DEBUG MEMORY")]
     fn json_debug_memory(
         &self,
         key: impl ToArg,
@@ -211,17 +220,20 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.DEBUG").arg("MEMORY").arg(key).arg(path), each)
     }
 
-    /// Deletes values, and tells how many. Redis JSON.DEL.
+    /// Deletes values, and tells how many. [Redis JSON.DEL](https://redis.io/docs/latest/commands/json.del/).
+    #[doc(alias = "JSON.DEL")]
     fn json_del(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("JSON.DEL").arg(key).arg(path))
     }
 
-    /// The same as [`JsonCommands::json_del`]. Redis JSON.FORGET.
+    /// The same as [`JsonCommands::json_del`]. [Redis JSON.FORGET](https://redis.io/docs/latest/commands/json.forget/).
+    #[doc(alias = "JSON.FORGET")]
     fn json_forget(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("JSON.FORGET").arg(key).arg(path))
     }
 
-    /// The values at some paths as JSON text: an array for one `$` path, an object for several. Redis JSON.GET.
+    /// The values at some paths as JSON text: an array for one `$` path, an object for several. [Redis JSON.GET](https://redis.io/docs/latest/commands/json.get/).
+    #[doc(alias = "JSON.GET")]
     fn json_get<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -230,7 +242,8 @@ pub trait JsonCommands: Execute {
         self.execute(Command::new("JSON.GET").arg(key).args_from(paths))
     }
 
-    /// The same in a form for people. Redis JSON.GET.
+    /// The same in a form for people. [Redis JSON.GET](https://redis.io/docs/latest/commands/json.get/).
+    #[doc(alias = "JSON.GET")]
     fn json_get_formatted<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -242,12 +255,14 @@ pub trait JsonCommands: Execute {
         self.execute(command.option("SPACE", format.space.as_ref()).args_from(paths))
     }
 
-    /// Merges a document into values (RFC 7396); `null` deletes. Redis JSON.MERGE.
+    /// Merges a document into values (RFC 7396); `null` deletes. [Redis JSON.MERGE](https://redis.io/docs/latest/commands/json.merge/).
+    #[doc(alias = "JSON.MERGE")]
     fn json_merge(&self, key: impl ToArg, path: impl ToArg, value: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("JSON.MERGE").arg(key).arg(path).arg(value))
     }
 
-    /// The value at a path of many documents, as JSON text. Redis JSON.MGET.
+    /// The value at a path of many documents, as JSON text. [Redis JSON.MGET](https://redis.io/docs/latest/commands/json.mget/).
+    #[doc(alias = "JSON.MGET")]
     fn json_mget<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
@@ -256,7 +271,8 @@ pub trait JsonCommands: Execute {
         self.execute(Command::new("JSON.MGET").args_from(keys).arg(path))
     }
 
-    /// Sets values in many documents, as a unit: key, path and value of each. Redis JSON.MSET.
+    /// Sets values in many documents, as a unit: key, path and value of each. [Redis JSON.MSET](https://redis.io/docs/latest/commands/json.mset/).
+    #[doc(alias = "JSON.MSET")]
     fn json_mset(
         &self,
         values: impl IntoIterator<Item = (impl ToArg, impl ToArg, impl ToArg)>,
@@ -269,7 +285,8 @@ pub trait JsonCommands: Execute {
         )
     }
 
-    /// Adds to numbers, and gives the sums. Redis JSON.NUMINCRBY.
+    /// Adds to numbers, and gives the sums. [Redis JSON.NUMINCRBY](https://redis.io/docs/latest/commands/json.numincrby/).
+    #[doc(alias = "JSON.NUMINCRBY")]
     fn json_numincrby<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -279,7 +296,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.NUMINCRBY").arg(key).arg(path).arg(by), numbers)
     }
 
-    /// Multiplies numbers, and gives the products. Redis JSON.NUMMULTBY.
+    /// Multiplies numbers, and gives the products. [Redis JSON.NUMMULTBY](https://redis.io/docs/latest/commands/json.nummultby/).
+    #[doc(alias = "JSON.NUMMULTBY")]
     fn json_nummultby<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -289,7 +307,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.NUMMULTBY").arg(key).arg(path).arg(by), numbers)
     }
 
-    /// The names in objects. Redis JSON.OBJKEYS.
+    /// The names in objects. [Redis JSON.OBJKEYS](https://redis.io/docs/latest/commands/json.objkeys/).
+    #[doc(alias = "JSON.OBJKEYS")]
     fn json_objkeys(
         &self,
         key: impl ToArg,
@@ -298,22 +317,26 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.OBJKEYS").arg(key).arg(path), each)
     }
 
-    /// How many names objects have. Redis JSON.OBJLEN.
+    /// How many names objects have. [Redis JSON.OBJLEN](https://redis.io/docs/latest/commands/json.objlen/).
+    #[doc(alias = "JSON.OBJLEN")]
     fn json_objlen(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<Vec<Option<i64>>> {
         self.execute_with(Command::new("JSON.OBJLEN").arg(key).arg(path), each)
     }
 
-    /// The value as nested replies: arrays begin with `[`, objects with `{`. Redis JSON.RESP.
+    /// The value as nested replies: arrays begin with `[`, objects with `{`. [Redis JSON.RESP](https://redis.io/docs/latest/commands/json.resp/).
+    #[doc(alias = "JSON.RESP")]
     fn json_resp(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("JSON.RESP").arg(key).arg(path))
     }
 
-    /// Sets values. Redis JSON.SET.
+    /// Sets values. [Redis JSON.SET](https://redis.io/docs/latest/commands/json.set/).
+    #[doc(alias = "JSON.SET")]
     fn json_set(&self, key: impl ToArg, path: impl ToArg, value: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("JSON.SET").arg(key).arg(path).arg(value))
     }
 
-    /// Sets values on a condition; tells whether it was met. Redis JSON.SET.
+    /// Sets values on a condition; tells whether it was met. [Redis JSON.SET](https://redis.io/docs/latest/commands/json.set/).
+    #[doc(alias = "JSON.SET")]
     fn json_set_if(
         &self,
         key: impl ToArg,
@@ -330,7 +353,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(command, applied)
     }
 
-    /// Appends to strings, given as JSON text, and gives their new lengths. Redis JSON.STRAPPEND.
+    /// Appends to strings, given as JSON text, and gives their new lengths. [Redis JSON.STRAPPEND](https://redis.io/docs/latest/commands/json.strappend/).
+    #[doc(alias = "JSON.STRAPPEND")]
     fn json_strappend(
         &self,
         key: impl ToArg,
@@ -340,17 +364,20 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.STRAPPEND").arg(key).arg(path).arg(value), each)
     }
 
-    /// The lengths of strings. Redis JSON.STRLEN.
+    /// The lengths of strings. [Redis JSON.STRLEN](https://redis.io/docs/latest/commands/json.strlen/).
+    #[doc(alias = "JSON.STRLEN")]
     fn json_strlen(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<Vec<Option<i64>>> {
         self.execute_with(Command::new("JSON.STRLEN").arg(key).arg(path), each)
     }
 
-    /// Turns booleans around, and gives the new ones. Redis JSON.TOGGLE.
+    /// Turns booleans around, and gives the new ones. [Redis JSON.TOGGLE](https://redis.io/docs/latest/commands/json.toggle/).
+    #[doc(alias = "JSON.TOGGLE")]
     fn json_toggle(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<Vec<Option<bool>>> {
         self.execute_with(Command::new("JSON.TOGGLE").arg(key).arg(path), each)
     }
 
-    /// The types of values: `object`, `array`, `string`, `integer`, `number`, `boolean`, `null`. Redis JSON.TYPE.
+    /// The types of values: `object`, `array`, `string`, `integer`, `number`, `boolean`, `null`. [Redis JSON.TYPE](https://redis.io/docs/latest/commands/json.type/).
+    #[doc(alias = "JSON.TYPE")]
     fn json_type(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<Vec<Option<String>>> {
         self.execute_with(Command::new("JSON.TYPE").arg(key).arg(path), types)
     }

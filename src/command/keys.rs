@@ -282,118 +282,141 @@ impl SortOptions {
 /// ```
 pub trait KeyCommands: Execute {
     /// Copies a value with its time to live; `false` if the source is absent or the target is there and `replace` is
-    /// not set. Redis COPY.
+    /// not set. [Redis COPY](https://redis.io/docs/latest/commands/copy/).
+    #[doc(alias = "COPY")]
     fn copy(&self, from: impl ToArg, to: impl ToArg, replace: bool) -> Self::Reply<bool> {
         self.execute(Command::new("COPY").arg(from).arg(to).arg_if(replace, "REPLACE"))
     }
 
-    /// Deletes keys, and tells how many were there. Redis DEL; [`KeyCommands::unlink`] frees memory later.
+    /// Deletes keys, and tells how many were there. [Redis DEL](https://redis.io/docs/latest/commands/del/); [`KeyCommands::unlink`] frees memory later.
+    #[doc(alias = "DEL")]
     fn del(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("DEL").args_from(keys))
     }
 
-    /// A value in a form for [`KeyCommands::restore`], of the same or a newer Redis. Redis DUMP.
+    /// A value in a form for [`KeyCommands::restore`], of the same or a newer Redis. [Redis DUMP](https://redis.io/docs/latest/commands/dump/).
+    #[doc(alias = "DUMP")]
     fn dump(&self, key: impl ToArg) -> Self::Reply<Option<Vec<u8>>> {
         self.execute(Command::new("DUMP").arg(key))
     }
 
-    /// How many of these keys are there; a key named twice counts twice. Redis EXISTS.
+    /// How many of these keys are there; a key named twice counts twice. [Redis EXISTS](https://redis.io/docs/latest/commands/exists/).
+    #[doc(alias = "EXISTS")]
     fn exists(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("EXISTS").args_from(keys))
     }
 
-    /// Lets a key expire in `seconds`; `false` if it is absent. Redis EXPIRE.
+    /// Lets a key expire in `seconds`; `false` if it is absent. [Redis EXPIRE](https://redis.io/docs/latest/commands/expire/).
+    #[doc(alias = "EXPIRE")]
     fn expire(&self, key: impl ToArg, seconds: i64) -> Self::Reply<bool> {
         self.expire_if(key, seconds, ExpireIf::Always)
     }
 
-    /// Lets a key expire in `seconds` if the condition is met. Redis EXPIRE.
+    /// Lets a key expire in `seconds` if the condition is met. [Redis EXPIRE](https://redis.io/docs/latest/commands/expire/).
+    #[doc(alias = "EXPIRE")]
     fn expire_if(&self, key: impl ToArg, seconds: i64, condition: ExpireIf) -> Self::Reply<bool> {
         self.execute(condition.append(Command::new("EXPIRE").arg(key).arg(seconds)))
     }
 
-    /// Lets a key expire at a Unix time in seconds. Redis EXPIREAT.
+    /// Lets a key expire at a Unix time in seconds. [Redis EXPIREAT](https://redis.io/docs/latest/commands/expireat/).
+    #[doc(alias = "EXPIREAT")]
     fn expireat(&self, key: impl ToArg, at: i64, condition: ExpireIf) -> Self::Reply<bool> {
         self.execute(condition.append(Command::new("EXPIREAT").arg(key).arg(at)))
     }
 
-    /// The Unix time in seconds at which a key expires. Redis EXPIRETIME.
+    /// The Unix time in seconds at which a key expires. [Redis EXPIRETIME](https://redis.io/docs/latest/commands/expiretime/).
+    #[doc(alias = "EXPIRETIME")]
     fn expiretime(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
         self.execute(Command::new("EXPIRETIME").arg(key))
     }
 
-    /// Every key that matches a glob. Redis KEYS: it visits all keys of the database in one go and holds up everybody
+    /// Every key that matches a glob. [Redis KEYS](https://redis.io/docs/latest/commands/keys/): it visits all keys of the database in one go and holds up everybody
     /// else; [`KeyCommands::scan`] does not.
+    #[doc(alias = "KEYS")]
     fn keys<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("KEYS").arg(pattern))
     }
 
-    /// How many bytes a key and its value take in memory. Redis MEMORY USAGE.
+    /// How many bytes a key and its value take in memory. [Redis MEMORY USAGE](https://redis.io/docs/latest/commands/memory-usage/).
+    #[doc(alias = "MEMORY USAGE")]
     fn memory_usage(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("MEMORY").arg("USAGE").arg(key))
     }
 
-    /// How a value is kept in memory, such as `listpack`. Redis OBJECT ENCODING.
+    /// How a value is kept in memory, such as `listpack`. [Redis OBJECT ENCODING](https://redis.io/docs/latest/commands/object-encoding/).
+    #[doc(alias = "OBJECT ENCODING")]
     fn object_encoding(&self, key: impl ToArg) -> Self::Reply<Option<String>> {
         self.execute(Command::new("OBJECT").arg("ENCODING").arg(key))
     }
 
-    /// How often a key is used, where the server counts it (an LFU policy). Redis OBJECT FREQ.
+    /// How often a key is used, where the server counts it (an LFU policy). [Redis OBJECT FREQ](https://redis.io/docs/latest/commands/object-freq/).
+    #[doc(alias = "OBJECT FREQ")]
     fn object_freq(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("OBJECT").arg("FREQ").arg(key))
     }
 
-    /// For how many seconds a key was not used. Redis OBJECT IDLETIME.
+    /// For how many seconds a key was not used. [Redis OBJECT IDLETIME](https://redis.io/docs/latest/commands/object-idletime/).
+    #[doc(alias = "OBJECT IDLETIME")]
     fn object_idletime(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("OBJECT").arg("IDLETIME").arg(key))
     }
 
-    /// How many references a value has. Redis OBJECT REFCOUNT.
+    /// How many references a value has. [Redis OBJECT REFCOUNT](https://redis.io/docs/latest/commands/object-refcount/).
+    #[doc(alias = "OBJECT REFCOUNT")]
     fn object_refcount(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("OBJECT").arg("REFCOUNT").arg(key))
     }
 
-    /// Takes away a key's expiry; `false` if it has none or is absent. Redis PERSIST.
+    /// Takes away a key's expiry; `false` if it has none or is absent. [Redis PERSIST](https://redis.io/docs/latest/commands/persist/).
+    #[doc(alias = "PERSIST")]
     fn persist(&self, key: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("PERSIST").arg(key))
     }
 
-    /// Lets a key expire in `millis` milliseconds if the condition is met. Redis PEXPIRE.
+    /// Lets a key expire in `millis` milliseconds if the condition is met. [Redis PEXPIRE](https://redis.io/docs/latest/commands/pexpire/).
+    #[doc(alias = "PEXPIRE")]
     fn pexpire(&self, key: impl ToArg, millis: i64, condition: ExpireIf) -> Self::Reply<bool> {
         self.execute(condition.append(Command::new("PEXPIRE").arg(key).arg(millis)))
     }
 
-    /// Lets a key expire at a Unix time in milliseconds. Redis PEXPIREAT.
+    /// Lets a key expire at a Unix time in milliseconds. [Redis PEXPIREAT](https://redis.io/docs/latest/commands/pexpireat/).
+    #[doc(alias = "PEXPIREAT")]
     fn pexpireat(&self, key: impl ToArg, at: i64, condition: ExpireIf) -> Self::Reply<bool> {
         self.execute(condition.append(Command::new("PEXPIREAT").arg(key).arg(at)))
     }
 
-    /// The Unix time in milliseconds at which a key expires. Redis PEXPIRETIME.
+    /// The Unix time in milliseconds at which a key expires. [Redis PEXPIRETIME](https://redis.io/docs/latest/commands/pexpiretime/).
+    #[doc(alias = "PEXPIRETIME")]
     fn pexpiretime(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
         self.execute(Command::new("PEXPIRETIME").arg(key))
     }
 
-    /// How many milliseconds a key has left. Redis PTTL.
+    /// How many milliseconds a key has left. [Redis PTTL](https://redis.io/docs/latest/commands/pttl/).
+    #[doc(alias = "PTTL")]
     fn pttl(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
         self.execute(Command::new("PTTL").arg(key))
     }
 
-    /// Any key, or `None` if the database is empty. Redis RANDOMKEY.
+    /// Any key, or `None` if the database is empty. [Redis RANDOMKEY](https://redis.io/docs/latest/commands/randomkey/).
+    #[doc(alias = "RANDOMKEY")]
     fn randomkey<R: FromValue>(&self) -> Self::Reply<Option<R>> {
         self.execute(Command::new("RANDOMKEY"))
     }
 
-    /// Renames a key, over any other of that name. An error if it is absent. Redis RENAME.
+    /// Renames a key, over any other of that name. An error if it is absent. [Redis RENAME](https://redis.io/docs/latest/commands/rename/).
+    #[doc(alias = "RENAME")]
     fn rename(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("RENAME").arg(from).arg(to))
     }
 
-    /// Renames a key if the new name is free; tells whether it did. Redis RENAMENX.
+    /// Renames a key if the new name is free; tells whether it did. [Redis RENAMENX](https://redis.io/docs/latest/commands/renamenx/).
+    #[doc(alias = "RENAMENX")]
     fn renamenx(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("RENAMENX").arg(from).arg(to))
     }
 
-    /// Puts a value back that DUMP gave. Redis RESTORE.
+    /// Puts a value back that DUMP gave. [Redis RESTORE](https://redis.io/docs/latest/commands/restore/).
+    #[doc(alias = "RESTORE")]
     fn restore(
         &self,
         key: impl ToArg,
@@ -405,7 +428,8 @@ pub trait KeyCommands: Execute {
     }
 
     /// One step through all keys. Begin with `Cursor::default()` and go on until the cursor is done. Keys that are
-    /// there from beginning to end are found; one may come twice. Redis SCAN.
+    /// there from beginning to end are found; one may come twice. [Redis SCAN](https://redis.io/docs/latest/commands/scan/).
+    #[doc(alias = "SCAN")]
     fn scan<R: FromValue>(
         &self,
         cursor: &Cursor,
@@ -414,17 +438,20 @@ pub trait KeyCommands: Execute {
         self.execute(options.append(Command::new("SCAN").arg(cursor)))
     }
 
-    /// The elements of a list, set or sorted set in order. Redis SORT.
+    /// The elements of a list, set or sorted set in order. [Redis SORT](https://redis.io/docs/latest/commands/sort/).
+    #[doc(alias = "SORT")]
     fn sort<R: FromValue>(&self, key: impl ToArg, options: &SortOptions) -> Self::Reply<Vec<R>> {
         self.execute(options.append(Command::new("SORT").arg(key)))
     }
 
-    /// The same for replicas and read-only tokens. Redis SORT_RO.
+    /// The same for replicas and read-only tokens. [Redis SORT_RO](https://redis.io/docs/latest/commands/sort_ro/).
+    #[doc(alias = "SORT_RO")]
     fn sort_ro<R: FromValue>(&self, key: impl ToArg, options: &SortOptions) -> Self::Reply<Vec<R>> {
         self.execute(options.append(Command::new("SORT_RO").arg(key)))
     }
 
-    /// Stores the elements in order as a list under `to`, and gives its length. Redis SORT with `STORE`.
+    /// Stores the elements in order as a list under `to`, and gives its length. [Redis SORT](https://redis.io/docs/latest/commands/sort/) with `STORE`.
+    #[doc(alias = "SORT")]
     fn sort_store(
         &self,
         key: impl ToArg,
@@ -434,22 +461,26 @@ pub trait KeyCommands: Execute {
         self.execute(options.append(Command::new("SORT").arg(key)).arg("STORE").arg(to))
     }
 
-    /// Marks keys as used, and tells how many are there. Redis TOUCH.
+    /// Marks keys as used, and tells how many are there. [Redis TOUCH](https://redis.io/docs/latest/commands/touch/).
+    #[doc(alias = "TOUCH")]
     fn touch(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("TOUCH").args_from(keys))
     }
 
-    /// How many seconds a key has left. Redis TTL.
+    /// How many seconds a key has left. [Redis TTL](https://redis.io/docs/latest/commands/ttl/).
+    #[doc(alias = "TTL")]
     fn ttl(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
         self.execute(Command::new("TTL").arg(key))
     }
 
-    /// The type of a key's value: `string`, `list`, `set`, `zset`, `hash`, `stream`, or `none`. Redis TYPE.
+    /// The type of a key's value: `string`, `list`, `set`, `zset`, `hash`, `stream`, or `none`. [Redis TYPE](https://redis.io/docs/latest/commands/type/).
+    #[doc(alias = "TYPE")]
     fn key_type(&self, key: impl ToArg) -> Self::Reply<String> {
         self.execute(Command::new("TYPE").arg(key))
     }
 
-    /// Deletes keys and frees their memory later; tells how many were there. Redis UNLINK.
+    /// Deletes keys and frees their memory later; tells how many were there. [Redis UNLINK](https://redis.io/docs/latest/commands/unlink/).
+    #[doc(alias = "UNLINK")]
     fn unlink(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("UNLINK").args_from(keys))
     }

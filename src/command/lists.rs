@@ -49,13 +49,15 @@ pub enum Place {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ListCommands: Execute {
-    /// The element at a position; negative ones count from the end. Redis LINDEX.
+    /// The element at a position; negative ones count from the end. [Redis LINDEX](https://redis.io/docs/latest/commands/lindex/).
+    #[doc(alias = "LINDEX")]
     fn lindex<R: FromValue>(&self, key: impl ToArg, index: i64) -> Self::Reply<Option<R>> {
         self.execute(Command::new("LINDEX").arg(key).arg(index))
     }
 
     /// Inserts beside the first `pivot`, and gives the new length: 0 if the key, -1 if the pivot is absent.
-    /// Redis LINSERT.
+    /// [Redis LINSERT](https://redis.io/docs/latest/commands/linsert/).
+    #[doc(alias = "LINSERT")]
     fn linsert(
         &self,
         key: impl ToArg,
@@ -70,12 +72,14 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LINSERT").arg(key).arg(place).arg(pivot).arg(element))
     }
 
-    /// The length, 0 if the key is absent. Redis LLEN.
+    /// The length, 0 if the key is absent. [Redis LLEN](https://redis.io/docs/latest/commands/llen/).
+    #[doc(alias = "LLEN")]
     fn llen(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("LLEN").arg(key))
     }
 
-    /// Moves an element from one end of a list to an end of another, or of the same. Redis LMOVE.
+    /// Moves an element from one end of a list to an end of another, or of the same. [Redis LMOVE](https://redis.io/docs/latest/commands/lmove/).
+    #[doc(alias = "LMOVE")]
     fn lmove<R: FromValue>(
         &self,
         from: impl ToArg,
@@ -86,7 +90,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LMOVE").arg(from).arg(to).arg(from_end).arg(to_end))
     }
 
-    /// Takes up to `count` elements off the first list that is not empty, and names that list. Redis LMPOP.
+    /// Takes up to `count` elements off the first list that is not empty, and names that list. [Redis LMPOP](https://redis.io/docs/latest/commands/lmpop/).
+    #[doc(alias = "LMPOP")]
     fn lmpop<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
@@ -98,23 +103,27 @@ pub trait ListCommands: Execute {
         self.execute(command.arg(end).arg("COUNT").arg(count))
     }
 
-    /// Takes the first element off. Redis LPOP.
+    /// Takes the first element off. [Redis LPOP](https://redis.io/docs/latest/commands/lpop/).
+    #[doc(alias = "LPOP")]
     fn lpop<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("LPOP").arg(key))
     }
 
-    /// Takes up to `count` elements off the head; `None` if the key is absent. Redis LPOP.
+    /// Takes up to `count` elements off the head; `None` if the key is absent. [Redis LPOP](https://redis.io/docs/latest/commands/lpop/).
+    #[doc(alias = "LPOP")]
     fn lpop_count<R: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Option<Vec<R>>> {
         self.execute(Command::new("LPOP").arg(key).arg(count))
     }
 
-    /// The position of the first such element. Redis LPOS.
+    /// The position of the first such element. [Redis LPOS](https://redis.io/docs/latest/commands/lpos/).
+    #[doc(alias = "LPOS")]
     fn lpos(&self, key: impl ToArg, element: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("LPOS").arg(key).arg(element))
     }
 
     /// The positions of such elements: up to `count` of them (0: all), searched from the `rank`-th on; a negative rank
-    /// searches from the end. Redis LPOS.
+    /// searches from the end. [Redis LPOS](https://redis.io/docs/latest/commands/lpos/).
+    #[doc(alias = "LPOS")]
     fn lpos_all(
         &self,
         key: impl ToArg,
@@ -126,7 +135,8 @@ pub trait ListCommands: Execute {
         self.execute(command.arg("RANK").arg(rank).arg("COUNT").arg(count))
     }
 
-    /// Puts elements at the head, one after the other, and gives the new length. Redis LPUSH.
+    /// Puts elements at the head, one after the other, and gives the new length. [Redis LPUSH](https://redis.io/docs/latest/commands/lpush/).
+    #[doc(alias = "LPUSH")]
     fn lpush(
         &self,
         key: impl ToArg,
@@ -135,7 +145,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LPUSH").arg(key).args_from(elements))
     }
 
-    /// The same if the list is there; gives 0 if not. Redis LPUSHX.
+    /// The same if the list is there; gives 0 if not. [Redis LPUSHX](https://redis.io/docs/latest/commands/lpushx/).
+    #[doc(alias = "LPUSHX")]
     fn lpushx(
         &self,
         key: impl ToArg,
@@ -144,43 +155,51 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LPUSHX").arg(key).args_from(elements))
     }
 
-    /// The elements from `start` to `stop`, both included. Redis LRANGE.
+    /// The elements from `start` to `stop`, both included. [Redis LRANGE](https://redis.io/docs/latest/commands/lrange/).
+    #[doc(alias = "LRANGE")]
     fn lrange<R: FromValue>(&self, key: impl ToArg, start: i64, stop: i64) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("LRANGE").arg(key).arg(start).arg(stop))
     }
 
     /// Removes such elements, and tells how many: `count` from the head, from the tail if it is negative, all if it
-    /// is 0. Redis LREM.
+    /// is 0. [Redis LREM](https://redis.io/docs/latest/commands/lrem/).
+    #[doc(alias = "LREM")]
     fn lrem(&self, key: impl ToArg, count: i64, element: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("LREM").arg(key).arg(count).arg(element))
     }
 
-    /// Replaces the element at a position, which has to be there. Redis LSET.
+    /// Replaces the element at a position, which has to be there. [Redis LSET](https://redis.io/docs/latest/commands/lset/).
+    #[doc(alias = "LSET")]
     fn lset(&self, key: impl ToArg, index: i64, element: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("LSET").arg(key).arg(index).arg(element))
     }
 
-    /// Keeps the elements from `start` to `stop` and drops the others. Redis LTRIM.
+    /// Keeps the elements from `start` to `stop` and drops the others. [Redis LTRIM](https://redis.io/docs/latest/commands/ltrim/).
+    #[doc(alias = "LTRIM")]
     fn ltrim(&self, key: impl ToArg, start: i64, stop: i64) -> Self::Reply<()> {
         self.execute(Command::new("LTRIM").arg(key).arg(start).arg(stop))
     }
 
-    /// Takes the last element off. Redis RPOP.
+    /// Takes the last element off. [Redis RPOP](https://redis.io/docs/latest/commands/rpop/).
+    #[doc(alias = "RPOP")]
     fn rpop<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("RPOP").arg(key))
     }
 
-    /// Takes up to `count` elements off the tail; `None` if the key is absent. Redis RPOP.
+    /// Takes up to `count` elements off the tail; `None` if the key is absent. [Redis RPOP](https://redis.io/docs/latest/commands/rpop/).
+    #[doc(alias = "RPOP")]
     fn rpop_count<R: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Option<Vec<R>>> {
         self.execute(Command::new("RPOP").arg(key).arg(count))
     }
 
-    /// Moves the last element of a list to the head of another. Redis RPOPLPUSH.
+    /// Moves the last element of a list to the head of another. [Redis RPOPLPUSH](https://redis.io/docs/latest/commands/rpoplpush/).
+    #[doc(alias = "RPOPLPUSH")]
     fn rpoplpush<R: FromValue>(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("RPOPLPUSH").arg(from).arg(to))
     }
 
-    /// Puts elements at the tail, one after the other, and gives the new length. Redis RPUSH.
+    /// Puts elements at the tail, one after the other, and gives the new length. [Redis RPUSH](https://redis.io/docs/latest/commands/rpush/).
+    #[doc(alias = "RPUSH")]
     fn rpush(
         &self,
         key: impl ToArg,
@@ -189,7 +208,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("RPUSH").arg(key).args_from(elements))
     }
 
-    /// The same if the list is there; gives 0 if not. Redis RPUSHX.
+    /// The same if the list is there; gives 0 if not. [Redis RPUSHX](https://redis.io/docs/latest/commands/rpushx/).
+    #[doc(alias = "RPUSHX")]
     fn rpushx(
         &self,
         key: impl ToArg,
@@ -199,7 +219,8 @@ pub trait ListCommands: Execute {
     }
 
     /// As [`ListCommands::lmove`], but waits for an element, so many seconds (0: for ever). Over TCP only.
-    /// Redis BLMOVE.
+    /// [Redis BLMOVE](https://redis.io/docs/latest/commands/blmove/).
+    #[doc(alias = "BLMOVE")]
     fn blmove<R: FromValue>(
         &self,
         from: impl ToArg,
@@ -213,7 +234,8 @@ pub trait ListCommands: Execute {
     }
 
     /// Takes the first element of the first list that has one, and names the list; waits for one, so many seconds
-    /// (0: for ever). Over TCP only. Redis BLPOP.
+    /// (0: for ever). Over TCP only. [Redis BLPOP](https://redis.io/docs/latest/commands/blpop/).
+    #[doc(alias = "BLPOP")]
     fn blpop<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
@@ -222,7 +244,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("BLPOP").args_from(keys).arg(seconds))
     }
 
-    /// The same with the last element. Over TCP only. Redis BRPOP.
+    /// The same with the last element. Over TCP only. [Redis BRPOP](https://redis.io/docs/latest/commands/brpop/).
+    #[doc(alias = "BRPOP")]
     fn brpop<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,

@@ -17,22 +17,26 @@ use crate::{FromValue, Pairs, Result, Value};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait PubSubCommands: Execute {
-    /// Publishes a message, and tells how many subscribers got it. Redis PUBLISH.
+    /// Publishes a message, and tells how many subscribers got it. [Redis PUBLISH](https://redis.io/docs/latest/commands/publish/).
+    #[doc(alias = "PUBLISH")]
     fn publish(&self, channel: impl ToArg, message: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("PUBLISH").arg(channel).arg(message))
     }
 
-    /// The channels that match a glob and that somebody listens to. Redis PUBSUB CHANNELS.
+    /// The channels that match a glob and that somebody listens to. [Redis PUBSUB CHANNELS](https://redis.io/docs/latest/commands/pubsub-channels/).
+    #[doc(alias = "PUBSUB CHANNELS")]
     fn pubsub_channels<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("PUBSUB").arg("CHANNELS").arg(pattern))
     }
 
-    /// How many patterns are listened to. Redis PUBSUB NUMPAT.
+    /// How many patterns are listened to. [Redis PUBSUB NUMPAT](https://redis.io/docs/latest/commands/pubsub-numpat/).
+    #[doc(alias = "PUBSUB NUMPAT")]
     fn pubsub_numpat(&self) -> Self::Reply<u64> {
         self.execute(Command::new("PUBSUB").arg("NUMPAT"))
     }
 
-    /// How many listen to each of these channels. Redis PUBSUB NUMSUB.
+    /// How many listen to each of these channels. [Redis PUBSUB NUMSUB](https://redis.io/docs/latest/commands/pubsub-numsub/).
+    #[doc(alias = "PUBSUB NUMSUB")]
     fn pubsub_numsub<R: FromValue>(
         &self,
         channels: impl IntoIterator<Item = impl ToArg>,

@@ -78,7 +78,8 @@ impl Resend {
                 if *by != Some(number) {
                     *by = None;
                 }
-                if changes && role == Role::Write {
+                // PFCOUNT reads, and stores the count in the value.
+                if changes && (role == Role::Write || info.access == Access::Read) {
                     written.push(key);
                 }
             });

@@ -203,7 +203,8 @@ pub(crate) fn sha1(source: &[u8]) -> String {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ScriptingCommands: Execute {
-    /// Runs a script given by its source. Redis EVAL.
+    /// Runs a script given by its source. [Redis EVAL](https://redis.io/docs/latest/commands/eval/).
+    #[doc(alias = "EVAL")]
     fn eval<R: FromValue>(
         &self,
         source: impl ToArg,
@@ -213,7 +214,8 @@ pub trait ScriptingCommands: Execute {
         self.execute(script_command("EVAL", source, keys, args))
     }
 
-    /// Runs a script that only reads. Redis EVAL_RO.
+    /// Runs a script that only reads. [Redis EVAL_RO](https://redis.io/docs/latest/commands/eval_ro/).
+    #[doc(alias = "EVAL_RO")]
     fn eval_ro<R: FromValue>(
         &self,
         source: impl ToArg,
@@ -223,7 +225,8 @@ pub trait ScriptingCommands: Execute {
         self.execute(script_command("EVAL_RO", source, keys, args))
     }
 
-    /// Runs a script by its sha; an error with code `NOSCRIPT` if the server does not know it. Redis EVALSHA.
+    /// Runs a script by its sha; an error with code `NOSCRIPT` if the server does not know it. [Redis EVALSHA](https://redis.io/docs/latest/commands/evalsha/).
+    #[doc(alias = "EVALSHA")]
     fn evalsha<R: FromValue>(
         &self,
         sha: impl ToArg,
@@ -233,7 +236,8 @@ pub trait ScriptingCommands: Execute {
         self.execute(script_command("EVALSHA", sha, keys, args))
     }
 
-    /// Runs a script that only reads by its sha. Redis EVALSHA_RO.
+    /// Runs a script that only reads by its sha. [Redis EVALSHA_RO](https://redis.io/docs/latest/commands/evalsha_ro/).
+    #[doc(alias = "EVALSHA_RO")]
     fn evalsha_ro<R: FromValue>(
         &self,
         sha: impl ToArg,
@@ -243,22 +247,26 @@ pub trait ScriptingCommands: Execute {
         self.execute(script_command("EVALSHA_RO", sha, keys, args))
     }
 
-    /// Which of these scripts the server knows. Redis SCRIPT EXISTS.
+    /// Which of these scripts the server knows. [Redis SCRIPT EXISTS](https://redis.io/docs/latest/commands/script-exists/).
+    #[doc(alias = "SCRIPT EXISTS")]
     fn script_exists(&self, shas: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<Vec<bool>> {
         self.execute(Command::new("SCRIPT").arg("EXISTS").args_from(shas))
     }
 
-    /// Makes the server forget all scripts. Redis SCRIPT FLUSH.
+    /// Makes the server forget all scripts. [Redis SCRIPT FLUSH](https://redis.io/docs/latest/commands/script-flush/).
+    #[doc(alias = "SCRIPT FLUSH")]
     fn script_flush(&self) -> Self::Reply<()> {
         self.execute(Command::new("SCRIPT").arg("FLUSH"))
     }
 
-    /// Ends the script that is running, if it has written nothing. Redis SCRIPT KILL.
+    /// Ends the script that is running, if it has written nothing. [Redis SCRIPT KILL](https://redis.io/docs/latest/commands/script-kill/).
+    #[doc(alias = "SCRIPT KILL")]
     fn script_kill(&self) -> Self::Reply<()> {
         self.execute(Command::new("SCRIPT").arg("KILL"))
     }
 
-    /// Makes a script known without running it, and gives its sha. Redis SCRIPT LOAD.
+    /// Makes a script known without running it, and gives its sha. [Redis SCRIPT LOAD](https://redis.io/docs/latest/commands/script-load/).
+    #[doc(alias = "SCRIPT LOAD")]
     fn script_load(&self, source: impl ToArg) -> Self::Reply<String> {
         self.execute(Command::new("SCRIPT").arg("LOAD").arg(source))
     }

@@ -345,6 +345,7 @@ impl FromValue for Hit {
 pub trait SearchCommands: Execute {
     /// What aggregations make of everything that a filter matches: names and values in turn, nested. Upstash
     /// SEARCH.AGGREGATE.
+    #[doc(alias = "SEARCH.AGGREGATE")]
     fn search_aggregate(
         &self,
         index: impl ToArg,
@@ -355,56 +356,67 @@ pub trait SearchCommands: Execute {
     }
 
     /// Gives an index another name. Upstash SEARCH.ALIASADD.
+    #[doc(alias = "SEARCH.ALIASADD")]
     fn search_aliasadd(&self, alias: impl ToArg, index: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.ALIASADD").arg(alias).arg(index))
     }
 
     /// Takes another name away. Upstash SEARCH.ALIASDEL.
+    #[doc(alias = "SEARCH.ALIASDEL")]
     fn search_aliasdel(&self, alias: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.ALIASDEL").arg(alias))
     }
 
     /// How many documents a filter matches. Upstash SEARCH.COUNT.
+    #[doc(alias = "SEARCH.COUNT")]
     fn search_count(&self, index: impl ToArg, filter: &serde_json::Value) -> Self::Reply<u64> {
         self.execute(Command::new("SEARCH.COUNT").arg(index).arg(filter))
     }
 
     /// Makes an index. Upstash SEARCH.CREATE.
+    #[doc(alias = "SEARCH.CREATE")]
     fn search_create(&self, index: &Index) -> Self::Reply<Value> {
         self.execute(index.command())
     }
 
     /// What an index is made of, by name; `None` if there is none. Upstash SEARCH.DESCRIBE.
+    #[doc(alias = "SEARCH.DESCRIBE")]
     fn search_describe(&self, index: impl ToArg) -> Self::Reply<Option<Pairs<String, Value>>> {
         self.execute(Command::new("SEARCH.DESCRIBE").arg(index))
     }
 
     /// Deletes an index, not its documents. Upstash SEARCH.DROP.
+    #[doc(alias = "SEARCH.DROP")]
     fn search_drop(&self, index: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.DROP").arg(index))
     }
 
     /// All other names, and what they stand for. Upstash SEARCH.LISTALIASES.
+    #[doc(alias = "SEARCH.LISTALIASES")]
     fn search_listaliases(&self) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.LISTALIASES"))
     }
 
     /// The names of all indexes. Upstash SEARCH.LISTINDEXES.
+    #[doc(alias = "SEARCH.LISTINDEXES")]
     fn search_listindexes(&self) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.LISTINDEXES"))
     }
 
     /// What a query finds. Upstash SEARCH.QUERY.
+    #[doc(alias = "SEARCH.QUERY")]
     fn search_query(&self, index: impl ToArg, query: &Query) -> Self::Reply<Vec<Hit>> {
         self.execute(query.append(Command::new("SEARCH.QUERY").arg(index)))
     }
 
     /// Indexes everything anew. Upstash SEARCH.REINDEX.
+    #[doc(alias = "SEARCH.REINDEX")]
     fn search_reindex(&self, index: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.REINDEX").arg(index))
     }
 
     /// Waits until everything that was written is indexed. Upstash SEARCH.WAITINDEXING.
+    #[doc(alias = "SEARCH.WAITINDEXING")]
     fn search_waitindexing(&self, index: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.WAITINDEXING").arg(index))
     }

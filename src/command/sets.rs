@@ -23,7 +23,8 @@ use crate::FromValue;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait SetCommands: Execute {
-    /// Adds members, and tells how many are new. Redis SADD.
+    /// Adds members, and tells how many are new. [Redis SADD](https://redis.io/docs/latest/commands/sadd/).
+    #[doc(alias = "SADD")]
     fn sadd(
         &self,
         key: impl ToArg,
@@ -32,12 +33,14 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SADD").arg(key).args_from(members))
     }
 
-    /// The number of members. Redis SCARD.
+    /// The number of members. [Redis SCARD](https://redis.io/docs/latest/commands/scard/).
+    #[doc(alias = "SCARD")]
     fn scard(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("SCARD").arg(key))
     }
 
-    /// The members of the first set that are in none of the others. Redis SDIFF.
+    /// The members of the first set that are in none of the others. [Redis SDIFF](https://redis.io/docs/latest/commands/sdiff/).
+    #[doc(alias = "SDIFF")]
     fn sdiff<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
@@ -45,7 +48,8 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SDIFF").args_from(keys))
     }
 
-    /// Stores the same under `to`, and gives its size. Redis SDIFFSTORE.
+    /// Stores the same under `to`, and gives its size. [Redis SDIFFSTORE](https://redis.io/docs/latest/commands/sdiffstore/).
+    #[doc(alias = "SDIFFSTORE")]
     fn sdiffstore(
         &self,
         to: impl ToArg,
@@ -54,7 +58,8 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SDIFFSTORE").arg(to).args_from(keys))
     }
 
-    /// The members that are in all sets. Redis SINTER.
+    /// The members that are in all sets. [Redis SINTER](https://redis.io/docs/latest/commands/sinter/).
+    #[doc(alias = "SINTER")]
     fn sinter<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
@@ -62,7 +67,8 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SINTER").args_from(keys))
     }
 
-    /// How many members are in all sets, counted up to `limit` (0: no limit). Redis SINTERCARD.
+    /// How many members are in all sets, counted up to `limit` (0: no limit). [Redis SINTERCARD](https://redis.io/docs/latest/commands/sintercard/).
+    #[doc(alias = "SINTERCARD")]
     fn sintercard(
         &self,
         keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
@@ -73,7 +79,8 @@ pub trait SetCommands: Execute {
         self.execute(command.arg("LIMIT").arg(limit))
     }
 
-    /// Stores what is in all sets under `to`, and gives its size. Redis SINTERSTORE.
+    /// Stores what is in all sets under `to`, and gives its size. [Redis SINTERSTORE](https://redis.io/docs/latest/commands/sinterstore/).
+    #[doc(alias = "SINTERSTORE")]
     fn sinterstore(
         &self,
         to: impl ToArg,
@@ -82,17 +89,20 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SINTERSTORE").arg(to).args_from(keys))
     }
 
-    /// Whether a member is there. Redis SISMEMBER.
+    /// Whether a member is there. [Redis SISMEMBER](https://redis.io/docs/latest/commands/sismember/).
+    #[doc(alias = "SISMEMBER")]
     fn sismember(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("SISMEMBER").arg(key).arg(member))
     }
 
-    /// All members. Redis SMEMBERS.
+    /// All members. [Redis SMEMBERS](https://redis.io/docs/latest/commands/smembers/).
+    #[doc(alias = "SMEMBERS")]
     fn smembers<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("SMEMBERS").arg(key))
     }
 
-    /// Whether each of these members is there. Redis SMISMEMBER.
+    /// Whether each of these members is there. [Redis SMISMEMBER](https://redis.io/docs/latest/commands/smismember/).
+    #[doc(alias = "SMISMEMBER")]
     fn smismember(
         &self,
         key: impl ToArg,
@@ -101,33 +111,39 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SMISMEMBER").arg(key).args_from(members))
     }
 
-    /// Moves a member to another set; `false` if it is not there. Redis SMOVE.
+    /// Moves a member to another set; `false` if it is not there. [Redis SMOVE](https://redis.io/docs/latest/commands/smove/).
+    #[doc(alias = "SMOVE")]
     fn smove(&self, from: impl ToArg, to: impl ToArg, member: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("SMOVE").arg(from).arg(to).arg(member))
     }
 
-    /// Takes out any member. Redis SPOP.
+    /// Takes out any member. [Redis SPOP](https://redis.io/docs/latest/commands/spop/).
+    #[doc(alias = "SPOP")]
     fn spop<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("SPOP").arg(key))
     }
 
-    /// Takes out up to `count` members. Redis SPOP.
+    /// Takes out up to `count` members. [Redis SPOP](https://redis.io/docs/latest/commands/spop/).
+    #[doc(alias = "SPOP")]
     fn spop_count<R: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("SPOP").arg(key).arg(count))
     }
 
-    /// Any member. Redis SRANDMEMBER.
+    /// Any member. [Redis SRANDMEMBER](https://redis.io/docs/latest/commands/srandmember/).
+    #[doc(alias = "SRANDMEMBER")]
     fn srandmember<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("SRANDMEMBER").arg(key))
     }
 
     /// Some members: up to `count` different ones, or with a negative count exactly so many, perhaps repeated.
-    /// Redis SRANDMEMBER.
+    /// [Redis SRANDMEMBER](https://redis.io/docs/latest/commands/srandmember/).
+    #[doc(alias = "SRANDMEMBER")]
     fn srandmembers<R: FromValue>(&self, key: impl ToArg, count: i64) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("SRANDMEMBER").arg(key).arg(count))
     }
 
-    /// Removes members, and tells how many were there. Redis SREM.
+    /// Removes members, and tells how many were there. [Redis SREM](https://redis.io/docs/latest/commands/srem/).
+    #[doc(alias = "SREM")]
     fn srem(
         &self,
         key: impl ToArg,
@@ -136,7 +152,8 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SREM").arg(key).args_from(members))
     }
 
-    /// One step through the members. Redis SSCAN.
+    /// One step through the members. [Redis SSCAN](https://redis.io/docs/latest/commands/sscan/).
+    #[doc(alias = "SSCAN")]
     fn sscan<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -146,7 +163,8 @@ pub trait SetCommands: Execute {
         self.execute(options.append(Command::new("SSCAN").arg(key).arg(cursor)))
     }
 
-    /// The members that are in any of the sets. Redis SUNION.
+    /// The members that are in any of the sets. [Redis SUNION](https://redis.io/docs/latest/commands/sunion/).
+    #[doc(alias = "SUNION")]
     fn sunion<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
@@ -154,7 +172,8 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SUNION").args_from(keys))
     }
 
-    /// Stores the same under `to`, and gives its size. Redis SUNIONSTORE.
+    /// Stores the same under `to`, and gives its size. [Redis SUNIONSTORE](https://redis.io/docs/latest/commands/sunionstore/).
+    #[doc(alias = "SUNIONSTORE")]
     fn sunionstore(
         &self,
         to: impl ToArg,

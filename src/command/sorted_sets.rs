@@ -263,7 +263,8 @@ pub enum Extreme {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait SortedSetCommands: Execute {
-    /// Adds members or changes their scores, and tells how many are new. Redis ZADD.
+    /// Adds members or changes their scores, and tells how many are new. [Redis ZADD](https://redis.io/docs/latest/commands/zadd/).
+    #[doc(alias = "ZADD")]
     fn zadd(
         &self,
         key: impl ToArg,
@@ -272,7 +273,8 @@ pub trait SortedSetCommands: Execute {
         self.zadd_with(key, members, ZAddOptions::new())
     }
 
-    /// Adds members or changes their scores as the options say. Redis ZADD.
+    /// Adds members or changes their scores as the options say. [Redis ZADD](https://redis.io/docs/latest/commands/zadd/).
+    #[doc(alias = "ZADD")]
     fn zadd_with(
         &self,
         key: impl ToArg,
@@ -282,48 +284,57 @@ pub trait SortedSetCommands: Execute {
         self.execute(options.append(Command::new("ZADD").arg(key)).pairs_from(members))
     }
 
-    /// The number of members. Redis ZCARD.
+    /// The number of members. [Redis ZCARD](https://redis.io/docs/latest/commands/zcard/).
+    #[doc(alias = "ZCARD")]
     fn zcard(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("ZCARD").arg(key))
     }
 
-    /// The number of members with such scores. Redis ZCOUNT.
+    /// The number of members with such scores. [Redis ZCOUNT](https://redis.io/docs/latest/commands/zcount/).
+    #[doc(alias = "ZCOUNT")]
     fn zcount(&self, key: impl ToArg, scores: impl RangeBounds<f64>) -> Self::Reply<u64> {
         let (min, max) = score_bounds(&scores);
         self.execute(Command::new("ZCOUNT").arg(key).arg(min).arg(max))
     }
 
-    /// The members of the first set that are in none of the others. Redis ZDIFF.
+    /// The members of the first set that are in none of the others. [Redis ZDIFF](https://redis.io/docs/latest/commands/zdiff/).
+    #[doc(alias = "ZDIFF")]
     fn zdiff<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<M>> {
         self.execute(sources.append(Command::new("ZDIFF")))
     }
 
-    /// The same with their scores. Redis ZDIFF.
+    /// The same with their scores. [Redis ZDIFF](https://redis.io/docs/latest/commands/zdiff/).
+    #[doc(alias = "ZDIFF")]
     fn zdiff_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(sources.append(Command::new("ZDIFF")).arg("WITHSCORES"), scored)
     }
 
-    /// Stores the same under `to`, and gives its size. Redis ZDIFFSTORE.
+    /// Stores the same under `to`, and gives its size. [Redis ZDIFFSTORE](https://redis.io/docs/latest/commands/zdiffstore/).
+    #[doc(alias = "ZDIFFSTORE")]
     fn zdiffstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZDIFFSTORE").arg(to)))
     }
 
-    /// Adds to a member's score, and gives the new one. Redis ZINCRBY.
+    /// Adds to a member's score, and gives the new one. [Redis ZINCRBY](https://redis.io/docs/latest/commands/zincrby/).
+    #[doc(alias = "ZINCRBY")]
     fn zincrby(&self, key: impl ToArg, by: f64, member: impl ToArg) -> Self::Reply<f64> {
         self.execute(Command::new("ZINCRBY").arg(key).arg(by).arg(member))
     }
 
-    /// The members that are in all sets. Redis ZINTER.
+    /// The members that are in all sets. [Redis ZINTER](https://redis.io/docs/latest/commands/zinter/).
+    #[doc(alias = "ZINTER")]
     fn zinter<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<M>> {
         self.execute(sources.append(Command::new("ZINTER")))
     }
 
-    /// The same with their scores. Redis ZINTER.
+    /// The same with their scores. [Redis ZINTER](https://redis.io/docs/latest/commands/zinter/).
+    #[doc(alias = "ZINTER")]
     fn zinter_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(sources.append(Command::new("ZINTER")).arg("WITHSCORES"), scored)
     }
 
-    /// How many members are in all sets, counted up to `limit` (0: no limit). Redis ZINTERCARD.
+    /// How many members are in all sets, counted up to `limit` (0: no limit). [Redis ZINTERCARD](https://redis.io/docs/latest/commands/zintercard/).
+    #[doc(alias = "ZINTERCARD")]
     fn zintercard(
         &self,
         keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
@@ -334,12 +345,14 @@ pub trait SortedSetCommands: Execute {
         self.execute(command.arg("LIMIT").arg(limit))
     }
 
-    /// Stores what is in all sets under `to`, and gives its size. Redis ZINTERSTORE.
+    /// Stores what is in all sets under `to`, and gives its size. [Redis ZINTERSTORE](https://redis.io/docs/latest/commands/zinterstore/).
+    #[doc(alias = "ZINTERSTORE")]
     fn zinterstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZINTERSTORE").arg(to)))
     }
 
-    /// The number of such members, where all scores are equal. Redis ZLEXCOUNT.
+    /// The number of such members, where all scores are equal. [Redis ZLEXCOUNT](https://redis.io/docs/latest/commands/zlexcount/).
+    #[doc(alias = "ZLEXCOUNT")]
     fn zlexcount<T: AsRef<[u8]>>(
         &self,
         key: impl ToArg,
@@ -349,7 +362,8 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZLEXCOUNT").arg(key).arg(min).arg(max))
     }
 
-    /// Takes up to `count` members off the first set that is not empty, and names that set. Redis ZMPOP.
+    /// Takes up to `count` members off the first set that is not empty, and names that set. [Redis ZMPOP](https://redis.io/docs/latest/commands/zmpop/).
+    #[doc(alias = "ZMPOP")]
     fn zmpop<M: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg, IntoIter: ExactSizeIterator>,
@@ -368,7 +382,8 @@ pub trait SortedSetCommands: Execute {
         })
     }
 
-    /// The scores of some members, in their order. Redis ZMSCORE.
+    /// The scores of some members, in their order. [Redis ZMSCORE](https://redis.io/docs/latest/commands/zmscore/).
+    #[doc(alias = "ZMSCORE")]
     fn zmscore(
         &self,
         key: impl ToArg,
@@ -377,33 +392,39 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZMSCORE").arg(key).args_from(members))
     }
 
-    /// Takes out up to `count` members with the highest scores. Redis ZPOPMAX.
+    /// Takes out up to `count` members with the highest scores. [Redis ZPOPMAX](https://redis.io/docs/latest/commands/zpopmax/).
+    #[doc(alias = "ZPOPMAX")]
     fn zpopmax<M: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(Command::new("ZPOPMAX").arg(key).arg(count), scored)
     }
 
-    /// Takes out up to `count` members with the lowest scores. Redis ZPOPMIN.
+    /// Takes out up to `count` members with the lowest scores. [Redis ZPOPMIN](https://redis.io/docs/latest/commands/zpopmin/).
+    #[doc(alias = "ZPOPMIN")]
     fn zpopmin<M: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(Command::new("ZPOPMIN").arg(key).arg(count), scored)
     }
 
-    /// Any member. Redis ZRANDMEMBER.
+    /// Any member. [Redis ZRANDMEMBER](https://redis.io/docs/latest/commands/zrandmember/).
+    #[doc(alias = "ZRANDMEMBER")]
     fn zrandmember<M: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<M>> {
         self.execute(Command::new("ZRANDMEMBER").arg(key))
     }
 
     /// Some members: up to `count` different ones, or with a negative count exactly so many, perhaps repeated.
-    /// Redis ZRANDMEMBER.
+    /// [Redis ZRANDMEMBER](https://redis.io/docs/latest/commands/zrandmember/).
+    #[doc(alias = "ZRANDMEMBER")]
     fn zrandmembers<M: FromValue>(&self, key: impl ToArg, count: i64) -> Self::Reply<Vec<M>> {
         self.execute(Command::new("ZRANDMEMBER").arg(key).arg(count))
     }
 
-    /// The members of a range. Redis ZRANGE.
+    /// The members of a range. [Redis ZRANGE](https://redis.io/docs/latest/commands/zrange/).
+    #[doc(alias = "ZRANGE")]
     fn zrange<M: FromValue>(&self, key: impl ToArg, range: &ZRange) -> Self::Reply<Vec<M>> {
         self.execute(range.append(Command::new("ZRANGE").arg(key)))
     }
 
-    /// The members of a range with their scores. Redis ZRANGE with `WITHSCORES`.
+    /// The members of a range with their scores. [Redis ZRANGE](https://redis.io/docs/latest/commands/zrange/) with `WITHSCORES`.
+    #[doc(alias = "ZRANGE")]
     fn zrange_withscores<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -412,17 +433,20 @@ pub trait SortedSetCommands: Execute {
         self.execute_with(range.append(Command::new("ZRANGE").arg(key)).arg("WITHSCORES"), scored)
     }
 
-    /// Stores the members of a range under `to`, and gives their number. Redis ZRANGESTORE.
+    /// Stores the members of a range under `to`, and gives their number. [Redis ZRANGESTORE](https://redis.io/docs/latest/commands/zrangestore/).
+    #[doc(alias = "ZRANGESTORE")]
     fn zrangestore(&self, to: impl ToArg, from: impl ToArg, range: &ZRange) -> Self::Reply<u64> {
         self.execute(range.append(Command::new("ZRANGESTORE").arg(to).arg(from)))
     }
 
-    /// A member's place counted from the lowest score, 0 first. Redis ZRANK.
+    /// A member's place counted from the lowest score, 0 first. [Redis ZRANK](https://redis.io/docs/latest/commands/zrank/).
+    #[doc(alias = "ZRANK")]
     fn zrank(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("ZRANK").arg(key).arg(member))
     }
 
-    /// Removes members, and tells how many were there. Redis ZREM.
+    /// Removes members, and tells how many were there. [Redis ZREM](https://redis.io/docs/latest/commands/zrem/).
+    #[doc(alias = "ZREM")]
     fn zrem(
         &self,
         key: impl ToArg,
@@ -431,7 +455,8 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZREM").arg(key).args_from(members))
     }
 
-    /// Removes such members, where all scores are equal. Redis ZREMRANGEBYLEX.
+    /// Removes such members, where all scores are equal. [Redis ZREMRANGEBYLEX](https://redis.io/docs/latest/commands/zremrangebylex/).
+    #[doc(alias = "ZREMRANGEBYLEX")]
     fn zremrangebylex<T: AsRef<[u8]>>(
         &self,
         key: impl ToArg,
@@ -441,23 +466,27 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZREMRANGEBYLEX").arg(key).arg(min).arg(max))
     }
 
-    /// Removes the members of these ranks, both ends included. Redis ZREMRANGEBYRANK.
+    /// Removes the members of these ranks, both ends included. [Redis ZREMRANGEBYRANK](https://redis.io/docs/latest/commands/zremrangebyrank/).
+    #[doc(alias = "ZREMRANGEBYRANK")]
     fn zremrangebyrank(&self, key: impl ToArg, start: i64, stop: i64) -> Self::Reply<u64> {
         self.execute(Command::new("ZREMRANGEBYRANK").arg(key).arg(start).arg(stop))
     }
 
-    /// Removes the members with such scores. Redis ZREMRANGEBYSCORE.
+    /// Removes the members with such scores. [Redis ZREMRANGEBYSCORE](https://redis.io/docs/latest/commands/zremrangebyscore/).
+    #[doc(alias = "ZREMRANGEBYSCORE")]
     fn zremrangebyscore(&self, key: impl ToArg, scores: impl RangeBounds<f64>) -> Self::Reply<u64> {
         let (min, max) = score_bounds(&scores);
         self.execute(Command::new("ZREMRANGEBYSCORE").arg(key).arg(min).arg(max))
     }
 
-    /// A member's place counted from the highest score, 0 first. Redis ZREVRANK.
+    /// A member's place counted from the highest score, 0 first. [Redis ZREVRANK](https://redis.io/docs/latest/commands/zrevrank/).
+    #[doc(alias = "ZREVRANK")]
     fn zrevrank(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("ZREVRANK").arg(key).arg(member))
     }
 
-    /// One step through the members and their scores. Redis ZSCAN.
+    /// One step through the members and their scores. [Redis ZSCAN](https://redis.io/docs/latest/commands/zscan/).
+    #[doc(alias = "ZSCAN")]
     fn zscan<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -467,28 +496,33 @@ pub trait SortedSetCommands: Execute {
         self.execute(options.append(Command::new("ZSCAN").arg(key).arg(cursor)))
     }
 
-    /// A member's score. Redis ZSCORE.
+    /// A member's score. [Redis ZSCORE](https://redis.io/docs/latest/commands/zscore/).
+    #[doc(alias = "ZSCORE")]
     fn zscore(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<Option<f64>> {
         self.execute(Command::new("ZSCORE").arg(key).arg(member))
     }
 
-    /// The members that are in any of the sets. Redis ZUNION.
+    /// The members that are in any of the sets. [Redis ZUNION](https://redis.io/docs/latest/commands/zunion/).
+    #[doc(alias = "ZUNION")]
     fn zunion<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<M>> {
         self.execute(sources.append(Command::new("ZUNION")))
     }
 
-    /// The same with their scores. Redis ZUNION.
+    /// The same with their scores. [Redis ZUNION](https://redis.io/docs/latest/commands/zunion/).
+    #[doc(alias = "ZUNION")]
     fn zunion_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(sources.append(Command::new("ZUNION")).arg("WITHSCORES"), scored)
     }
 
-    /// Stores what is in any of the sets under `to`, and gives its size. Redis ZUNIONSTORE.
+    /// Stores what is in any of the sets under `to`, and gives its size. [Redis ZUNIONSTORE](https://redis.io/docs/latest/commands/zunionstore/).
+    #[doc(alias = "ZUNIONSTORE")]
     fn zunionstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZUNIONSTORE").arg(to)))
     }
 
-    /// The members of a range by their bytes, where all scores are equal. Redis ZRANGEBYLEX, which
+    /// The members of a range by their bytes, where all scores are equal. [Redis ZRANGEBYLEX](https://redis.io/docs/latest/commands/zrangebylex/), which
     /// [`SortedSetCommands::zrange`] has replaced.
+    #[doc(alias = "ZRANGEBYLEX")]
     fn zrangebylex<M: FromValue, T: AsRef<[u8]>>(
         &self,
         key: impl ToArg,
@@ -498,7 +532,8 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZRANGEBYLEX").arg(key).arg(min).arg(max))
     }
 
-    /// The members of a range of scores. Redis ZRANGEBYSCORE, which [`SortedSetCommands::zrange`] has replaced.
+    /// The members of a range of scores. [Redis ZRANGEBYSCORE](https://redis.io/docs/latest/commands/zrangebyscore/), which [`SortedSetCommands::zrange`] has replaced.
+    #[doc(alias = "ZRANGEBYSCORE")]
     fn zrangebyscore<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -508,8 +543,9 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZRANGEBYSCORE").arg(key).arg(min).arg(max))
     }
 
-    /// The members of a range of ranks, from the highest score down. Redis ZREVRANGE, which
+    /// The members of a range of ranks, from the highest score down. [Redis ZREVRANGE](https://redis.io/docs/latest/commands/zrevrange/), which
     /// [`SortedSetCommands::zrange`] has replaced.
+    #[doc(alias = "ZREVRANGE")]
     fn zrevrange<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -519,8 +555,9 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZREVRANGE").arg(key).arg(start).arg(stop))
     }
 
-    /// The members of a range by their bytes, the last first. Redis ZREVRANGEBYLEX, which
+    /// The members of a range by their bytes, the last first. [Redis ZREVRANGEBYLEX](https://redis.io/docs/latest/commands/zrevrangebylex/), which
     /// [`SortedSetCommands::zrange`] has replaced.
+    #[doc(alias = "ZREVRANGEBYLEX")]
     fn zrevrangebylex<M: FromValue, T: AsRef<[u8]>>(
         &self,
         key: impl ToArg,
@@ -530,8 +567,9 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZREVRANGEBYLEX").arg(key).arg(max).arg(min))
     }
 
-    /// The members of a range of scores, the highest first. Redis ZREVRANGEBYSCORE, which
+    /// The members of a range of scores, the highest first. [Redis ZREVRANGEBYSCORE](https://redis.io/docs/latest/commands/zrevrangebyscore/), which
     /// [`SortedSetCommands::zrange`] has replaced.
+    #[doc(alias = "ZREVRANGEBYSCORE")]
     fn zrevrangebyscore<M: FromValue>(
         &self,
         key: impl ToArg,
@@ -542,7 +580,8 @@ pub trait SortedSetCommands: Execute {
     }
 
     /// As [`SortedSetCommands::zpopmin`], but waits for a member, so many seconds (0: for ever). Over TCP only.
-    /// Redis BZPOPMIN.
+    /// [Redis BZPOPMIN](https://redis.io/docs/latest/commands/bzpopmin/).
+    #[doc(alias = "BZPOPMIN")]
     fn bzpopmin<M: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
@@ -552,7 +591,8 @@ pub trait SortedSetCommands: Execute {
     }
 
     /// As [`SortedSetCommands::zpopmax`], but waits for a member, so many seconds (0: for ever). Over TCP only.
-    /// Redis BZPOPMAX.
+    /// [Redis BZPOPMAX](https://redis.io/docs/latest/commands/bzpopmax/).
+    #[doc(alias = "BZPOPMAX")]
     fn bzpopmax<M: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,

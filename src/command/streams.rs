@@ -365,7 +365,8 @@ pub type StreamInfo = BTreeMap<String, Value>;
 /// # }
 /// ```
 pub trait StreamCommands: Execute {
-    /// Acknowledges entries, and tells how many were pending. Redis XACK.
+    /// Acknowledges entries, and tells how many were pending. [Redis XACK](https://redis.io/docs/latest/commands/xack/).
+    #[doc(alias = "XACK")]
     fn xack(
         &self,
         key: impl ToArg,
@@ -375,7 +376,8 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XACK").arg(key).arg(group).args_from(ids))
     }
 
-    /// Acknowledges entries and deletes them, as the policy says. Redis XACKDEL (8.2).
+    /// Acknowledges entries and deletes them, as the policy says. [Redis XACKDEL](https://redis.io/docs/latest/commands/xackdel/) (8.2).
+    #[doc(alias = "XACKDEL")]
     fn xackdel(
         &self,
         key: impl ToArg,
@@ -387,7 +389,8 @@ pub trait StreamCommands: Execute {
         self.execute(command.arg("IDS").counted(ids))
     }
 
-    /// Adds an entry, and gives its id. Redis XADD.
+    /// Adds an entry, and gives its id. [Redis XADD](https://redis.io/docs/latest/commands/xadd/).
+    #[doc(alias = "XADD")]
     fn xadd(
         &self,
         key: impl ToArg,
@@ -396,7 +399,8 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XADD").arg(key).arg("*").pairs_from(fields))
     }
 
-    /// Adds an entry as the options say; `None` if the stream is absent and must not be made. Redis XADD.
+    /// Adds an entry as the options say; `None` if the stream is absent and must not be made. [Redis XADD](https://redis.io/docs/latest/commands/xadd/).
+    #[doc(alias = "XADD")]
     fn xadd_with(
         &self,
         key: impl ToArg,
@@ -411,7 +415,8 @@ pub trait StreamCommands: Execute {
     }
 
     /// Takes over entries that have been pending for `min_idle` milliseconds or longer, from an id on.
-    /// Redis XAUTOCLAIM.
+    /// [Redis XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
+    #[doc(alias = "XAUTOCLAIM")]
     fn xautoclaim<V: FromValue>(
         &self,
         key: impl ToArg,
@@ -426,7 +431,8 @@ pub trait StreamCommands: Execute {
         self.execute_with(command, |value| auto_claimed(value, present))
     }
 
-    /// The same, giving ids only, and without counting a delivery. Redis XAUTOCLAIM with `JUSTID`.
+    /// The same, giving ids only, and without counting a delivery. [Redis XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/) with `JUSTID`.
+    #[doc(alias = "XAUTOCLAIM")]
     fn xautoclaim_justid(
         &self,
         key: impl ToArg,
@@ -441,7 +447,8 @@ pub trait StreamCommands: Execute {
         self.execute_with(command, |value| auto_claimed(value, Vec::from_value))
     }
 
-    /// Takes over these entries, if they have been pending for `min_idle` milliseconds or longer. Redis XCLAIM.
+    /// Takes over these entries, if they have been pending for `min_idle` milliseconds or longer. [Redis XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
+    #[doc(alias = "XCLAIM")]
     fn xclaim<V: FromValue>(
         &self,
         key: impl ToArg,
@@ -455,7 +462,8 @@ pub trait StreamCommands: Execute {
         self.execute_with(options.append(command.args_from(ids)), present)
     }
 
-    /// The same, giving ids only, and without counting a delivery. Redis XCLAIM with `JUSTID`.
+    /// The same, giving ids only, and without counting a delivery. [Redis XCLAIM](https://redis.io/docs/latest/commands/xclaim/) with `JUSTID`.
+    #[doc(alias = "XCLAIM")]
     fn xclaim_justid(
         &self,
         key: impl ToArg,
@@ -469,12 +477,14 @@ pub trait StreamCommands: Execute {
         self.execute(options.append(command.args_from(ids)).arg("JUSTID"))
     }
 
-    /// Deletes entries, and tells how many were there. Redis XDEL.
+    /// Deletes entries, and tells how many were there. [Redis XDEL](https://redis.io/docs/latest/commands/xdel/).
+    #[doc(alias = "XDEL")]
     fn xdel(&self, key: impl ToArg, ids: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("XDEL").arg(key).args_from(ids))
     }
 
-    /// Deletes entries as the policy says. Redis XDELEX (8.2).
+    /// Deletes entries as the policy says. [Redis XDELEX](https://redis.io/docs/latest/commands/xdelex/) (8.2).
+    #[doc(alias = "XDELEX")]
     fn xdelex(
         &self,
         key: impl ToArg,
@@ -486,7 +496,8 @@ pub trait StreamCommands: Execute {
     }
 
     /// Makes a group that begins after an id (`$`: the last one); with `mkstream`, the stream too.
-    /// Redis XGROUP CREATE.
+    /// [Redis XGROUP CREATE](https://redis.io/docs/latest/commands/xgroup-create/).
+    #[doc(alias = "XGROUP CREATE")]
     fn xgroup_create(
         &self,
         key: impl ToArg,
@@ -498,7 +509,8 @@ pub trait StreamCommands: Execute {
         self.execute(command.arg_if(mkstream, "MKSTREAM"))
     }
 
-    /// Makes a consumer; tells whether it is new. Redis XGROUP CREATECONSUMER.
+    /// Makes a consumer; tells whether it is new. [Redis XGROUP CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
+    #[doc(alias = "XGROUP CREATECONSUMER")]
     fn xgroup_createconsumer(
         &self,
         key: impl ToArg,
@@ -508,7 +520,8 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XGROUP").arg("CREATECONSUMER").arg(key).arg(group).arg(consumer))
     }
 
-    /// Deletes a consumer, and tells how many entries it had pending. Redis XGROUP DELCONSUMER.
+    /// Deletes a consumer, and tells how many entries it had pending. [Redis XGROUP DELCONSUMER](https://redis.io/docs/latest/commands/xgroup-delconsumer/).
+    #[doc(alias = "XGROUP DELCONSUMER")]
     fn xgroup_delconsumer(
         &self,
         key: impl ToArg,
@@ -518,42 +531,50 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XGROUP").arg("DELCONSUMER").arg(key).arg(group).arg(consumer))
     }
 
-    /// Deletes a group; tells whether it was there. Redis XGROUP DESTROY.
+    /// Deletes a group; tells whether it was there. [Redis XGROUP DESTROY](https://redis.io/docs/latest/commands/xgroup-destroy/).
+    #[doc(alias = "XGROUP DESTROY")]
     fn xgroup_destroy(&self, key: impl ToArg, group: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("XGROUP").arg("DESTROY").arg(key).arg(group))
     }
 
-    /// Lets a group go on after this id. Redis XGROUP SETID.
+    /// Lets a group go on after this id. [Redis XGROUP SETID](https://redis.io/docs/latest/commands/xgroup-setid/).
+    #[doc(alias = "XGROUP SETID")]
     fn xgroup_setid(&self, key: impl ToArg, group: impl ToArg, id: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("XGROUP").arg("SETID").arg(key).arg(group).arg(id))
     }
 
-    /// The consumers of a group. Redis XINFO CONSUMERS.
+    /// The consumers of a group. [Redis XINFO CONSUMERS](https://redis.io/docs/latest/commands/xinfo-consumers/).
+    #[doc(alias = "XINFO CONSUMERS")]
     fn xinfo_consumers(&self, key: impl ToArg, group: impl ToArg) -> Self::Reply<Vec<StreamInfo>> {
         self.execute(Command::new("XINFO").arg("CONSUMERS").arg(key).arg(group))
     }
 
-    /// The groups of a stream. Redis XINFO GROUPS.
+    /// The groups of a stream. [Redis XINFO GROUPS](https://redis.io/docs/latest/commands/xinfo-groups/).
+    #[doc(alias = "XINFO GROUPS")]
     fn xinfo_groups(&self, key: impl ToArg) -> Self::Reply<Vec<StreamInfo>> {
         self.execute(Command::new("XINFO").arg("GROUPS").arg(key))
     }
 
-    /// A stream's length, last id and so on. Redis XINFO STREAM.
+    /// A stream's length, last id and so on. [Redis XINFO STREAM](https://redis.io/docs/latest/commands/xinfo-stream/).
+    #[doc(alias = "XINFO STREAM")]
     fn xinfo_stream(&self, key: impl ToArg) -> Self::Reply<StreamInfo> {
         self.execute(Command::new("XINFO").arg("STREAM").arg(key))
     }
 
-    /// The number of entries. Redis XLEN.
+    /// The number of entries. [Redis XLEN](https://redis.io/docs/latest/commands/xlen/).
+    #[doc(alias = "XLEN")]
     fn xlen(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("XLEN").arg(key))
     }
 
-    /// What is pending in a group, in sum. Redis XPENDING.
+    /// What is pending in a group, in sum. [Redis XPENDING](https://redis.io/docs/latest/commands/xpending/).
+    #[doc(alias = "XPENDING")]
     fn xpending(&self, key: impl ToArg, group: impl ToArg) -> Self::Reply<PendingSummary> {
         self.execute(Command::new("XPENDING").arg(key).arg(group))
     }
 
-    /// What is pending in a group from one id to another (`-` and `+`: all), perhaps of one consumer. Redis XPENDING.
+    /// What is pending in a group from one id to another (`-` and `+`: all), perhaps of one consumer. [Redis XPENDING](https://redis.io/docs/latest/commands/xpending/).
+    #[doc(alias = "XPENDING")]
     fn xpending_range(
         &self,
         key: impl ToArg,
@@ -567,7 +588,8 @@ pub trait StreamCommands: Execute {
         self.execute(consumer.into_iter().fold(command, Command::arg))
     }
 
-    /// The entries from one id to another (`-` and `+`: all), so many at the most. Redis XRANGE.
+    /// The entries from one id to another (`-` and `+`: all), so many at the most. [Redis XRANGE](https://redis.io/docs/latest/commands/xrange/).
+    #[doc(alias = "XRANGE")]
     fn xrange<V: FromValue>(
         &self,
         key: impl ToArg,
@@ -579,7 +601,8 @@ pub trait StreamCommands: Execute {
         self.execute(command.option("COUNT", count))
     }
 
-    /// What came after these ids, by stream; streams without news are left out. Redis XREAD.
+    /// What came after these ids, by stream; streams without news are left out. [Redis XREAD](https://redis.io/docs/latest/commands/xread/).
+    #[doc(alias = "XREAD")]
     fn xread<V: FromValue>(
         &self,
         options: &XReadOptions,
@@ -588,7 +611,8 @@ pub trait StreamCommands: Execute {
         self.execute_with(options.append(Command::new("XREAD"), streams), read)
     }
 
-    /// What a consumer of a group gets (`>`: what nobody got yet). Redis XREADGROUP.
+    /// What a consumer of a group gets (`>`: what nobody got yet). [Redis XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
+    #[doc(alias = "XREADGROUP")]
     fn xreadgroup<V: FromValue>(
         &self,
         group: impl ToArg,
@@ -600,7 +624,8 @@ pub trait StreamCommands: Execute {
         self.execute_with(options.append(command, streams), read)
     }
 
-    /// The entries from one id down to another (`+` and `-`: all), so many at the most. Redis XREVRANGE.
+    /// The entries from one id down to another (`+` and `-`: all), so many at the most. [Redis XREVRANGE](https://redis.io/docs/latest/commands/xrevrange/).
+    #[doc(alias = "XREVRANGE")]
     fn xrevrange<V: FromValue>(
         &self,
         key: impl ToArg,
@@ -612,7 +637,8 @@ pub trait StreamCommands: Execute {
         self.execute(command.option("COUNT", count))
     }
 
-    /// Drops old entries, and tells how many. Redis XTRIM.
+    /// Drops old entries, and tells how many. [Redis XTRIM](https://redis.io/docs/latest/commands/xtrim/).
+    #[doc(alias = "XTRIM")]
     fn xtrim(&self, key: impl ToArg, trim: &Trim) -> Self::Reply<u64> {
         self.execute(trim.append(Command::new("XTRIM").arg(key)))
     }

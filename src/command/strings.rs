@@ -181,77 +181,92 @@ impl GetEx {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait StringCommands: Execute {
-    /// Appends to a value, and gives its new length in bytes. Redis APPEND.
+    /// Appends to a value, and gives its new length in bytes. [Redis APPEND](https://redis.io/docs/latest/commands/append/).
+    #[doc(alias = "APPEND")]
     fn append(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("APPEND").arg(key).arg(value))
     }
 
-    /// Takes 1 off a counter. Redis DECR.
+    /// Takes 1 off a counter. [Redis DECR](https://redis.io/docs/latest/commands/decr/).
+    #[doc(alias = "DECR")]
     fn decr(&self, key: impl ToArg) -> Self::Reply<i64> {
         self.execute(Command::new("DECR").arg(key))
     }
 
-    /// Takes `by` off a counter. Redis DECRBY.
+    /// Takes `by` off a counter. [Redis DECRBY](https://redis.io/docs/latest/commands/decrby/).
+    #[doc(alias = "DECRBY")]
     fn decrby(&self, key: impl ToArg, by: i64) -> Self::Reply<i64> {
         self.execute(Command::new("DECRBY").arg(key).arg(by))
     }
 
-    /// Deletes a key if its value is so; tells whether it did. Redis DELEX (8.4), Upstash.
+    /// Deletes a key if its value is so; tells whether it did. [Redis DELEX](https://redis.io/docs/latest/commands/delex/) (8.4), Upstash.
+    #[doc(alias = "DELEX")]
     fn delex(&self, key: impl ToArg, is: &ValueIs) -> Self::Reply<bool> {
         self.execute(is.append(Command::new("DELEX").arg(key)))
     }
 
-    /// The XXH3 hash of a value in hexadecimal, for [`ValueIs::DigestEqual`]. Redis DIGEST (8.4), Upstash.
+    /// The XXH3 hash of a value in hexadecimal, for [`ValueIs::DigestEqual`]. [Redis DIGEST](https://redis.io/docs/latest/commands/digest/) (8.4), Upstash.
+    #[doc(alias = "DIGEST")]
     fn digest(&self, key: impl ToArg) -> Self::Reply<Option<String>> {
         self.execute(Command::new("DIGEST").arg(key))
     }
 
-    /// The value of a key, or `None` if it is absent. Redis GET.
+    /// The value of a key, or `None` if it is absent. [Redis GET](https://redis.io/docs/latest/commands/get/).
+    #[doc(alias = "GET")]
     fn get<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("GET").arg(key))
     }
 
-    /// Takes a value out: gives it and deletes the key. Redis GETDEL.
+    /// Takes a value out: gives it and deletes the key. [Redis GETDEL](https://redis.io/docs/latest/commands/getdel/).
+    #[doc(alias = "GETDEL")]
     fn getdel<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("GETDEL").arg(key))
     }
 
-    /// The value of a key, whose time to live is changed on the way. Redis GETEX.
+    /// The value of a key, whose time to live is changed on the way. [Redis GETEX](https://redis.io/docs/latest/commands/getex/).
+    #[doc(alias = "GETEX")]
     fn getex<R: FromValue>(&self, key: impl ToArg, change: GetEx) -> Self::Reply<Option<R>> {
         self.execute(change.append(Command::new("GETEX").arg(key)))
     }
 
-    /// The bytes from `start` to `end`, both included; negative positions count from the end. Redis GETRANGE.
+    /// The bytes from `start` to `end`, both included; negative positions count from the end. [Redis GETRANGE](https://redis.io/docs/latest/commands/getrange/).
+    #[doc(alias = "GETRANGE")]
     fn getrange<R: FromValue>(&self, key: impl ToArg, start: i64, end: i64) -> Self::Reply<R> {
         self.execute(Command::new("GETRANGE").arg(key).arg(start).arg(end))
     }
 
-    /// Sets a value and gives the old one. Redis GETSET; [`StringCommands::set_get`] can do more.
+    /// Sets a value and gives the old one. [Redis GETSET](https://redis.io/docs/latest/commands/getset/); [`StringCommands::set_get`] can do more.
+    #[doc(alias = "GETSET")]
     fn getset<R: FromValue>(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("GETSET").arg(key).arg(value))
     }
 
-    /// Adds 1 to a counter. Redis INCR.
+    /// Adds 1 to a counter. [Redis INCR](https://redis.io/docs/latest/commands/incr/).
+    #[doc(alias = "INCR")]
     fn incr(&self, key: impl ToArg) -> Self::Reply<i64> {
         self.execute(Command::new("INCR").arg(key))
     }
 
-    /// Adds `by` to a counter. Redis INCRBY.
+    /// Adds `by` to a counter. [Redis INCRBY](https://redis.io/docs/latest/commands/incrby/).
+    #[doc(alias = "INCRBY")]
     fn incrby(&self, key: impl ToArg, by: i64) -> Self::Reply<i64> {
         self.execute(Command::new("INCRBY").arg(key).arg(by))
     }
 
-    /// Adds `by` to a number. Redis INCRBYFLOAT.
+    /// Adds `by` to a number. [Redis INCRBYFLOAT](https://redis.io/docs/latest/commands/incrbyfloat/).
+    #[doc(alias = "INCRBYFLOAT")]
     fn incrbyfloat(&self, key: impl ToArg, by: f64) -> Self::Reply<f64> {
         self.execute(Command::new("INCRBYFLOAT").arg(key).arg(by))
     }
 
-    /// The longest text that two values have in common, letter by letter. Redis LCS.
+    /// The longest text that two values have in common, letter by letter. [Redis LCS](https://redis.io/docs/latest/commands/lcs/).
+    #[doc(alias = "LCS")]
     fn lcs<R: FromValue>(&self, one: impl ToArg, other: impl ToArg) -> Self::Reply<R> {
         self.execute(Command::new("LCS").arg(one).arg(other))
     }
 
-    /// The values of many keys in one round trip, in the keys' order. Redis MGET.
+    /// The values of many keys in one round trip, in the keys' order. [Redis MGET](https://redis.io/docs/latest/commands/mget/).
+    #[doc(alias = "MGET")]
     fn mget<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
@@ -259,12 +274,14 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("MGET").args_from(keys))
     }
 
-    /// Sets many keys at once, without expiry. Redis MSET.
+    /// Sets many keys at once, without expiry. [Redis MSET](https://redis.io/docs/latest/commands/mset/).
+    #[doc(alias = "MSET")]
     fn mset(&self, pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>) -> Self::Reply<()> {
         self.execute(Command::new("MSET").pairs_from(pairs))
     }
 
-    /// Sets many keys if none of them is there; tells whether it did. Redis MSETNX.
+    /// Sets many keys if none of them is there; tells whether it did. [Redis MSETNX](https://redis.io/docs/latest/commands/msetnx/).
+    #[doc(alias = "MSETNX")]
     fn msetnx(
         &self,
         pairs: impl IntoIterator<Item = (impl ToArg, impl ToArg)>,
@@ -272,17 +289,20 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("MSETNX").pairs_from(pairs))
     }
 
-    /// Sets a value that expires in `millis` milliseconds. Redis PSETEX.
+    /// Sets a value that expires in `millis` milliseconds. [Redis PSETEX](https://redis.io/docs/latest/commands/psetex/).
+    #[doc(alias = "PSETEX")]
     fn psetex(&self, key: impl ToArg, millis: u64, value: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("PSETEX").arg(key).arg(millis).arg(value))
     }
 
-    /// Sets a value that never expires, over any old one. Redis SET.
+    /// Sets a value that never expires, over any old one. [Redis SET](https://redis.io/docs/latest/commands/set/).
+    #[doc(alias = "SET")]
     fn set(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("SET").arg(key).arg(value))
     }
 
-    /// Sets a value as the options say; `false` if their condition was not met. Redis SET.
+    /// Sets a value as the options say; `false` if their condition was not met. [Redis SET](https://redis.io/docs/latest/commands/set/).
+    #[doc(alias = "SET")]
     fn set_with(
         &self,
         key: impl ToArg,
@@ -292,7 +312,8 @@ pub trait StringCommands: Execute {
         self.execute_with(options.append(Command::new("SET").arg(key).arg(value)), applied)
     }
 
-    /// Sets a value as the options say and gives the old one. Redis SET with `GET`.
+    /// Sets a value as the options say and gives the old one. [Redis SET](https://redis.io/docs/latest/commands/set/) with `GET`.
+    #[doc(alias = "SET")]
     fn set_get<R: FromValue>(
         &self,
         key: impl ToArg,
@@ -302,22 +323,26 @@ pub trait StringCommands: Execute {
         self.execute(options.append(Command::new("SET").arg(key).arg(value)).arg("GET"))
     }
 
-    /// Sets a value that expires in `seconds`. Redis SETEX.
+    /// Sets a value that expires in `seconds`. [Redis SETEX](https://redis.io/docs/latest/commands/setex/).
+    #[doc(alias = "SETEX")]
     fn setex(&self, key: impl ToArg, seconds: u64, value: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("SETEX").arg(key).arg(seconds).arg(value))
     }
 
-    /// Sets a value if the key is absent; tells whether it did. Redis SETNX.
+    /// Sets a value if the key is absent; tells whether it did. [Redis SETNX](https://redis.io/docs/latest/commands/setnx/).
+    #[doc(alias = "SETNX")]
     fn setnx(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("SETNX").arg(key).arg(value))
     }
 
-    /// Overwrites bytes from `offset` on, and gives the new length. Redis SETRANGE.
+    /// Overwrites bytes from `offset` on, and gives the new length. [Redis SETRANGE](https://redis.io/docs/latest/commands/setrange/).
+    #[doc(alias = "SETRANGE")]
     fn setrange(&self, key: impl ToArg, offset: u64, value: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("SETRANGE").arg(key).arg(offset).arg(value))
     }
 
-    /// The length of a value in bytes, 0 if it is absent. Redis STRLEN.
+    /// The length of a value in bytes, 0 if it is absent. [Redis STRLEN](https://redis.io/docs/latest/commands/strlen/).
+    #[doc(alias = "STRLEN")]
     fn strlen(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("STRLEN").arg(key))
     }

@@ -243,7 +243,7 @@ commands! {
     row("JSON.FORGET", Write, At(1, 1, 1), JsonDel), Json, "JSON 1.0.0", "Deletes the values at a path: another name of JSON.DEL.";
     row("JSON.GET", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the values at one or more paths.";
     row("JSON.MERGE", Write, At(1, 1, 1), JsonPath), Json, "JSON 2.6.0", "Merges a value into those at a path (RFC 7396).";
-    row("JSON.MGET", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the values at a path of many documents.";
+    row("JSON.MGET", Read, At(1, -2, 1), Reads), Json, "JSON 1.0.0", "Returns the values at a path of many documents.";
     row("JSON.MSET", Write, At(1, -1, 3), JsonMSet), Json, "JSON 2.6.0", "Sets values in many documents.";
     row("JSON.NUMINCRBY", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Increments the numbers at a path.";
     row("JSON.NUMMULTBY", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Multiplies the numbers at a path.";
@@ -313,7 +313,7 @@ commands! {
     row("PEXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "2.6.0", "Sets the expiration time of a key to a Unix milliseconds timestamp.";
     row("PEXPIRETIME", Read, At(1, 1, 1), Reads), Keys, "7.0.0", "Returns the expiration time of a key as a Unix milliseconds timestamp.";
     row("PFADD", Write, At(1, 1, 1), ReplyMayDiffer), HyperLogLog, "2.8.9", "Adds elements to a HyperLogLog key. Creates the key if it doesn't exist.";
-    row("PFCOUNT", Read, At(1, -1, 1), Reads), HyperLogLog, "2.8.9", "Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).";
+    row("PFCOUNT", Read, At(1, -1, 1), Safe), HyperLogLog, "2.8.9", "Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).";
     row("PFDEBUG", Write, At(2, 2, 1), Unsafe), HyperLogLog, "2.8.9", "Internal commands for debugging HyperLogLog values.";
     row("PFMERGE", Write, At(1, -1, 1), Safe).writes(First), HyperLogLog, "2.8.9", "Merges one or more HyperLogLog values into a single key.";
     row("PFSELFTEST", Control, Nowhere, Unsafe), HyperLogLog, "2.8.9", "An internal command for testing HyperLogLog values.";

@@ -93,16 +93,19 @@ fn vector(command: Command, vector: &[f32]) -> Command {
 /// ```
 pub trait VectorCommands: Execute {
     /// Adds a vector, or replaces the one with this id; tells whether it is new. Upstash VECTOR.ADD.
+    #[doc(alias = "VECTOR.ADD")]
     fn vector_add(&self, index: impl ToArg, id: impl ToArg, values: &[f32]) -> Self::Reply<bool> {
         self.execute(vector(Command::new("VECTOR.ADD").arg(index).arg(id), values))
     }
 
     /// The number of vectors. Upstash VECTOR.COUNT.
+    #[doc(alias = "VECTOR.COUNT")]
     fn vector_count(&self, index: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("VECTOR.COUNT").arg(index))
     }
 
     /// Makes an index; tells whether it is new. Without `exists_ok`, one that is there already is an error. Upstash VECTOR.CREATE.
+    #[doc(alias = "VECTOR.CREATE")]
     fn vector_create(
         &self,
         index: impl ToArg,
@@ -115,26 +118,31 @@ pub trait VectorCommands: Execute {
     }
 
     /// Deletes a vector; tells whether it was there. Upstash VECTOR.DEL.
+    #[doc(alias = "VECTOR.DEL")]
     fn vector_del(&self, index: impl ToArg, id: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("VECTOR.DEL").arg(index).arg(id))
     }
 
     /// Deletes an index; tells whether it was there. Upstash VECTOR.DROP.
+    #[doc(alias = "VECTOR.DROP")]
     fn vector_drop(&self, index: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("VECTOR.DROP").arg(index))
     }
 
     /// The values of a vector. Upstash VECTOR.GET.
+    #[doc(alias = "VECTOR.GET")]
     fn vector_get(&self, index: impl ToArg, id: impl ToArg) -> Self::Reply<Option<Vec<f64>>> {
         self.execute(Command::new("VECTOR.GET").arg(index).arg(id))
     }
 
     /// The dimension and the metric of an index. Upstash VECTOR.INFO.
+    #[doc(alias = "VECTOR.INFO")]
     fn vector_info(&self, index: impl ToArg) -> Self::Reply<Option<VectorInfo>> {
         self.execute(Command::new("VECTOR.INFO").arg(index))
     }
 
     /// The `top_k` vectors that are nearest, with their scores. Upstash VECTOR.QUERY.
+    #[doc(alias = "VECTOR.QUERY")]
     fn vector_query<I: FromValue>(
         &self,
         index: impl ToArg,

@@ -1,6 +1,6 @@
 //! What the tests stand on: real servers on free ports, stopped by pid when they are dropped.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -152,6 +152,20 @@ impl RedisServer {
         // It writes little, but its pipe must not fill up.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, port, tls: None }
+    }
+
+    /// Sends a line on a connection of its own, as a person at a terminal does, and gives the first line of the reply: for
+    /// what a client refuses to send.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub fn by_hand(&self, line: &str) -> String {
+        let mut connection =
+            std::net::TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        connection.write_all(format!("{line}\r\n").as_bytes()).expect("the server reads");
+        let mut reply = String::new();
+        BufReader::new(connection).read_line(&mut reply).expect("the server answers");
+        reply.trim_end().to_owned()
     }
 
     /// Lets it stand still, with its port and its connections open.

@@ -1,5 +1,5 @@
-//! The table of commands in the documentation says what the code does. To write it anew after a change:
-//! `EDGECASK_WRITE_DOCS=1 cargo test -p edgecask-tests --test suite command_docs`.
+//! The table of commands in the documentation says what the code does, and each typed method names its command. To write
+//! the table anew after a change: `EDGECASK_WRITE_DOCS=1 cargo test -p edgecask-tests --test suite command_docs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -14,33 +14,38 @@ fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/command").join(path)
 }
 
-/// The methods that send each command, by its name, from their documentation: "Redis GET", "Upstash ARGET".
-fn methods() -> BTreeMap<String, BTreeSet<String>> {
-    let mut methods = BTreeMap::<String, BTreeSet<String>>::new();
+/// A method of one of the traits of typed commands: the module and name, its documentation, and the commands that it is an
+/// alias of.
+struct Method {
+    place: String,
+    docs: String,
+    aliases: Vec<String>,
+}
+
+fn methods() -> Vec<Method> {
+    let mut methods = Vec::new();
     for file in std::fs::read_dir(source("")).unwrap() {
         let path = file.unwrap().path();
         let Some(module) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
         let text = std::fs::read_to_string(&path).unwrap();
-        let mut name = None;
-        for line in text.lines() {
-            if let Some(declared) = line.trim_start().strip_prefix("fn ") {
-                name = declared.split(['(', '<']).next().map(str::to_owned);
-            }
-            let helpers = ["Command::new(\"", "script_command(\"", "radius_command(\""];
-            for rest in helpers.into_iter().filter_map(|helper| Some(line.split_once(helper)?.1)) {
-                let mut command = rest.split('"').next().unwrap().to_owned();
-                let sub = rest.split_once("\").arg(\"").and_then(|(_, sub)| sub.split('"').next());
-                let with_subs = [
-                    "ACL", "CONFIG", "FUNCTION", "MEMORY", "OBJECT", "PUBSUB", "SCRIPT", "XGROUP",
-                    "XINFO", "COMMAND", "CLIENT",
-                ];
-                if let Some(sub) = sub.filter(|_| with_subs.contains(&command.as_str())) {
-                    command = format!("{command} {sub}");
-                }
-                if let Some(name) = &name
-                    && command != "X"
-                {
-                    methods.entry(command).or_default().insert(format!("`{module}::{name}`"));
+        let lines = text.lines().skip_while(|line| !line.contains("Commands: Execute {"));
+        let (mut docs, mut aliases) = (String::new(), Vec::new());
+        for line in lines.take_while(|line| *line != "}") {
+            let line = line.trim();
+            if let Some(said) = line.strip_prefix("///") {
+                docs.push_str(said);
+            } else if let Some(alias) = line.strip_prefix("#[doc(alias = \"") {
+                aliases.push(alias.trim_end_matches("\")]").to_owned());
+            } else if let Some(declared) = line.strip_prefix("fn ") {
+                let name = declared.split(['(', '<']).next().unwrap();
+                // Inside of a method, functions are deeper.
+                if !docs.is_empty() {
+                    let place = format!("`{module}::{name}`");
+                    methods.push(Method {
+                        place,
+                        docs: std::mem::take(&mut docs),
+                        aliases: std::mem::take(&mut aliases),
+                    });
                 }
             }
         }
@@ -48,56 +53,93 @@ fn methods() -> BTreeMap<String, BTreeSet<String>> {
     methods
 }
 
+/// The methods that send each command.
+fn by_command() -> BTreeMap<String, BTreeSet<String>> {
+    let mut found = BTreeMap::<String, BTreeSet<String>>::new();
+    for method in methods() {
+        for alias in method.aliases {
+            found.entry(alias).or_default().insert(method.place.clone());
+        }
+    }
+    found
+}
+
+/// Where a command is described.
+fn link(row: &CommandInfo) -> String {
+    let page = row.name.to_ascii_lowercase().replace(' ', "-");
+    match row.docs().unwrap().since {
+        "Upstash" => "https://upstash.com/docs/redis/sdks/ts/commands/overview".to_owned(),
+        _ => format!("https://redis.io/docs/latest/commands/{page}/"),
+    }
+}
+
+#[test]
+fn every_typed_method_names_its_command_and_links_to_it() {
+    let methods = methods();
+    assert!(methods.len() > 250, "only {} methods were found", methods.len());
+    for method in &methods {
+        let place = &method.place;
+        assert!(!method.aliases.is_empty(), "{place} has no #[doc(alias = \"…\")]");
+        for alias in &method.aliases {
+            let row = CommandInfo::all().iter().find(|row| row.name == alias);
+            let row = row.unwrap_or_else(|| panic!("{place}: {alias} has no row"));
+            let name = place.trim_matches('`').split("::").nth(1).unwrap();
+            let plain = |name: &str| name.replace(['_', ' ', '.', '-'], "").to_ascii_lowercase();
+            let (method_name, command) = (plain(name), plain(alias));
+            assert!(method_name.contains(&command), "{place} does not look like {alias}");
+            if row.docs().unwrap().since != "Upstash" {
+                assert!(method.docs.contains(&link(row)), "{place} has no link to {}", link(row));
+            }
+        }
+    }
+}
+
 fn table() -> String {
     let embedded: BTreeSet<&str> = MemoryTransport::commands().collect();
-    let methods = methods();
-    let mut names: BTreeSet<String> = methods.keys().cloned().collect();
-    names.extend(CommandInfo::all().iter().map(|row| row.name.to_owned()));
-    // Rows that only stand for their subcommands.
-    names.retain(|name| !names_subcommands(name, &methods));
+    let methods = by_command();
     let rest = Capabilities::new(Backend::Redis);
     let tcp = rest.blocking(true);
     let mut out = String::from(
-        "| command | typed method | REST | TCP | embedded | changes keys | may be sent twice |\n|---|---|---|---|---|---|---|\n",
+        "| command | what it does | since | typed method | REST | TCP | embedded | changes keys | may be sent twice |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
     let yes = |yes: bool| if yes { "yes" } else { "" };
-    for name in names {
-        let mut words = name.split(' ').map(str::to_owned);
+    for row in CommandInfo::all() {
+        let docs = row.docs().unwrap();
+        let mut words = row.name.split(' ').map(str::to_owned);
         let command = Command::new(words.next().unwrap()).args_from(words);
-        let info = command.info();
-        let upstash_only =
-            ["AR", "SEARCH.", "VECTOR."].iter().any(|prefix| name.starts_with(prefix));
-        let method = methods
-            .get(&name)
-            .map(|methods| methods.iter().cloned().collect::<Vec<_>>().join(", "));
-        let resend = match info.resend {
-            Resend::Safe => "yes",
-            Resend::ReplyMayDiffer => "yes, but its reply may differ",
+        if row.is_container && command.args().len() == 0 && row.name != "COMMAND" {
+            continue;
+        }
+        let method = methods.get(row.name);
+        let method = method.map(|all| all.iter().cloned().collect::<Vec<_>>().join(", "));
+        let upstash = docs.since == "Upstash";
+        let resend = match row.resend() {
+            Some(Resend::Safe) => "yes",
+            Some(Resend::ReplyMayDiffer) => "yes, but its reply may differ",
+            None => "depends on its arguments",
             _ => "",
+        };
+        let passes = |to: Capabilities| {
+            to.check(&command).is_ok()
+                && (to.blocking || !row.may_wait() || row.name.starts_with("XREAD"))
         };
         writeln!(
             out,
-            "| {name} | {} | {} | {} | {} | {} | {resend} |",
+            "| [{}]({}) | {} | {} | {} | {} | {} | {} | {} | {resend} |",
+            row.name,
+            link(row),
+            docs.summary.replace('|', "\\|"),
+            docs.since,
             method.unwrap_or_default(),
-            if rest.check(&command).is_ok() {
-                if upstash_only { "Upstash" } else { "yes" }
-            } else {
-                ""
-            },
-            yes(tcp.check(&command).is_ok() && !upstash_only),
-            yes(embedded.contains(command.name()) && rest.check(&command).is_ok()),
-            yes(info.access == Access::Write),
+            yes(passes(rest)),
+            yes(passes(tcp) && !upstash),
+            yes(embedded.contains(command.name()) && passes(rest)),
+            yes(row.access == Access::Write),
         )
         .unwrap();
     }
     out
-}
-
-/// Whether a name is a container whose subcommands have rows of their own.
-fn names_subcommands(name: &str, methods: &BTreeMap<String, BTreeSet<String>>) -> bool {
-    let prefix = format!("{name} ");
-    methods.keys().any(|other| other.starts_with(&prefix))
-        || CommandInfo::all().iter().any(|row| row.name.starts_with(&prefix))
 }
 
 #[test]
