@@ -40,8 +40,7 @@ impl JsClient {
     /// A client as variables say, each looked up by this function.
     #[wasm_bindgen(js_name = fromEnv)]
     pub fn from_env(lookup: &Function, options: &JsValue) -> Result<JsClient, JsValue> {
-        let lookup =
-            |name: &str| lookup.call1(&JsValue::UNDEFINED, &name.into()).ok()?.as_string();
+        let lookup = |name: &str| lookup.call1(&JsValue::UNDEFINED, &name.into()).ok()?.as_string();
         let client = Config::from_variables(lookup).and_then(|config| config.client());
         Ok(Self { client: client.map_err(convert::error)?, log: log::of_options(options) })
     }
@@ -135,12 +134,12 @@ impl JsClient {
 fn connect(options: &JsValue) -> Result<Client> {
     let text = |name| convert::text(options, name);
     let millis = |name| convert::whole(options, name).map(Duration::from_millis);
-    let mut rest = RestOptions::new(
-        text("url").unwrap_or_default(),
-        text("token").unwrap_or_default(),
-    )
-    .allow_http(convert::flag(options, "allowHttp"))
-    .read_your_writes(convert::option(options, "readYourWrites").is_none_or(|yes| yes.is_truthy()));
+    let mut rest =
+        RestOptions::new(text("url").unwrap_or_default(), text("token").unwrap_or_default())
+            .allow_http(convert::flag(options, "allowHttp"))
+            .read_your_writes(
+                convert::option(options, "readYourWrites").is_none_or(|yes| yes.is_truthy()),
+            );
     if let Some(limit) = millis("idleTimeoutMs") {
         rest = rest.idle_timeout(limit);
     }

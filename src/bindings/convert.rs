@@ -29,8 +29,9 @@ fn argument(command: Command, arg: JsValue) -> Result<Command> {
     }
     match arg.dyn_ref::<Uint8Array>() {
         Some(bytes) => Ok(command.arg(bytes.to_vec())),
-        None => Err(invalid("an argument is a string or a Uint8Array")
-            .with_command(|| command.label())),
+        None => {
+            Err(invalid("an argument is a string or a Uint8Array").with_command(|| command.label()))
+        }
     }
 }
 

@@ -13,9 +13,8 @@ use crate::{BoxError, Error, ErrorKind, Result};
 
 /// Something that says of itself what it is, as JSON text.
 pub(super) fn text(value: &impl Serialize) -> Result<String, JsValue> {
-    serde_json::to_string(value).map_err(|_| {
-        convert::error(Error::new(ErrorKind::Codec, "the value has no form in JSON"))
-    })
+    serde_json::to_string(value)
+        .map_err(|_| convert::error(Error::new(ErrorKind::Codec, "the value has no form in JSON")))
 }
 
 /// Calls a function of JavaScript's, and waits if it gives a promise.

@@ -50,9 +50,7 @@ impl JsLlmPolicyStore {
     /// Deletes a tenant's policy; tells whether there was one.
     pub fn delete(&self, tenant_id: String) -> Promise {
         let store = self.store.clone();
-        promise(self.log(), async move {
-            store.delete(&tenant_id).await.map_err(convert::error)
-        })
+        promise(self.log(), async move { store.delete(&tenant_id).await.map_err(convert::error) })
     }
 
     /// Whether the cache answers.

@@ -125,7 +125,7 @@ impl Cache {
         }
         let failures = missed.failures.load(Ordering::SeqCst);
         // One at a time. A request of a Worker must not wait for another.
-        let turn = match platform::SHARES_FUTURES {
+        let turn = match platform::shares_futures() {
             true => Some(missed.turn.lock().await),
             false => missed.turn.try_lock(),
         };

@@ -61,7 +61,7 @@ struct WithFallback {
 
 impl WithFallback {
     /// What the first transport answered, if it was reached for these commands; else its error.
-    fn reached<T>(&self, commands: &[&Command], first: Result<T>) -> Result<Result<T>, Error> {
+    fn reached<T>(&self, commands: &[Command], first: Result<T>) -> Result<Result<T>, Error> {
         let error = match first {
             Err(error) if is_away(&error, commands) => error,
             result => {
@@ -79,7 +79,7 @@ impl WithFallback {
 }
 
 /// Whether the other transport may take over.
-fn is_away(error: &Error, commands: &[&Command]) -> bool {
+fn is_away(error: &Error, commands: &[Command]) -> bool {
     let lost = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Disconnected)
         || error.kind() == ErrorKind::Http && error.status().is_some_and(|status| status >= 500);
     match error.outcome() {
@@ -112,7 +112,7 @@ impl Transport for WithFallback {
             return self.inner.send(command);
         }
         boxed(|| async move {
-            match self.reached(&[command], self.inner.send(command).await) {
+            match self.reached(std::slice::from_ref(command), self.inner.send(command).await) {
                 Ok(result) => result,
                 Err(_) => self.other.send(command).await,
             }
@@ -122,8 +122,8 @@ impl Transport for WithFallback {
     /// Of a batch that several callers share, the other transport gets what may go there.
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
-            let may: Vec<&Command> =
-                commands.iter().filter(|command| !command.is_without_fallback()).collect();
+            let may = commands.iter().filter(|command| !command.is_without_fallback());
+            let may: Vec<Command> = may.cloned().collect();
             let first = self.inner.pipeline(commands).await;
             if may.is_empty() {
                 return first;
@@ -135,7 +135,6 @@ impl Transport for WithFallback {
             if may.len() == commands.len() {
                 return self.other.pipeline(commands).await;
             }
-            let may: Vec<Command> = may.into_iter().cloned().collect();
             let mut others = self.other.pipeline(&may).await?.into_iter();
             let results = commands.iter().map(|command| match command.is_without_fallback() {
                 true => Err(error.clone()),
@@ -150,8 +149,7 @@ impl Transport for WithFallback {
             return self.inner.transaction(commands);
         }
         boxed(|| async move {
-            let all: Vec<&Command> = commands.iter().collect();
-            match self.reached(&all, self.inner.transaction(commands).await) {
+            match self.reached(commands, self.inner.transaction(commands).await) {
                 Ok(result) => result,
                 Err(_) => self.other.transaction(commands).await,
             }

@@ -1,12 +1,12 @@
 // The npm package in Node, against the local server: the main job from JavaScript.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { Cache, Client, Keyspace, LlmPolicyStore, Usage } from "../../pkg/node/edgecask.cjs";
+import { Cache, Client, Keyspace, LlmPolicyStore, Usage, setLogger } from "../../pkg/node/edgecask.cjs";
 import { ask, startRedis, startServer } from "./servers.mjs";
 
 for (const [name, start] of [
@@ -457,6 +457,97 @@ describe("the cache", () => {
     await assert.rejects(new Cache(Client.memory()).clear(), { kind: "Config" });
     assert.throws(() => new Cache(Client.memory(), { edge: {} }), { kind: "Config", message: /not a Cloudflare Worker/ });
     assert.equal((await cache.health()).healthy, true);
+  });
+});
+
+describe("what a loader throws", () => {
+  class NotFound extends Error {
+    name = "NotFound";
+    code = "E404";
+    status = 404;
+  }
+
+  it("comes through as it is, to all who wait for it", async () => {
+    const cache = new Cache(Client.memory());
+    const thrown = new NotFound("there is none", { cause: new Error("why") });
+    const failing = async () => { throw thrown; };
+    const calls = Array.from({ length: 10 }, () => cache.getOrLoad("k", 60, failing).catch((error) => error));
+    for (const error of await Promise.all(calls)) assert.equal(error, thrown);
+    assert.equal(thrown.cause.message, "why");
+    for (const odd of ["a text", null, 7]) {
+      const error = await cache.getOrLoad("k", 60, () => { throw odd; }).catch((error) => error);
+      assert.equal(error, odd);
+    }
+    const away = await new Client({ url: "http://127.0.0.1:9", token: "t" }).ping().catch((error) => error);
+    await assert.rejects(cache.getOrLoad("k", 60, () => Promise.reject(away)), (error) => error === away);
+    await assert.rejects(cache.getOrLoad("k", 60, () => undefined), { kind: "InvalidInput" });
+  });
+
+  it("comes through from a backing store", async () => {
+    const thrown = new NotFound("there is none");
+    const fail = () => { throw thrown; };
+    const policies = new LlmPolicyStore(Client.memory(), { backing: { get: fail, set: fail, delete: fail } });
+    for (const call of [policies.get("a"), policies.set({ tenantId: "a" }), policies.delete("a")]) {
+      await assert.rejects(call, (error) => error === thrown);
+    }
+  });
+});
+
+describe("the log", () => {
+  const token = "planted-token";
+  const away = (more) => new Client({ url: "http://127.0.0.1:9", token, timeoutMs: 1000, ...more });
+
+  it("reaches the logger of the cache, of its client, or of the module, without a token", async () => {
+    const lines = { cache: [], client: [], module: [] };
+    const of = (name) => (line) => void lines[name].push(line);
+    setLogger(of("module"));
+    try {
+      assert.equal(await new Cache(away({ logger: of("client") }), { logger: of("cache") }).get("k"), undefined);
+      assert.equal(await new Cache(away({ logger: of("client") })).get("k"), undefined);
+      assert.equal(await new Cache(away()).get("k"), undefined);
+    } finally {
+      setLogger((line) => console[line.level](line));
+    }
+    for (const [name, [line, ...more]] of Object.entries(lines)) {
+      assert.deepEqual(more, [], name);
+      assert.equal(line.level, "warn");
+      assert.match(line.message, /the cache is away/);
+      assert.match(line.target, /^edgecask::cache/);
+      assert.equal(typeof line.fields.error, "string");
+      assert.ok(!JSON.stringify(line).includes(token));
+    }
+  });
+
+  it("goes to the console by default, from its level on", async () => {
+    const script = `
+      import { Cache, Client, setLogger } from ${JSON.stringify(new URL("../../pkg/node/edgecask.cjs", import.meta.url).href)};
+      const client = () => new Client({ url: "http://127.0.0.1:9", token: "planted-token" });
+      await new Cache(client()).get("k");
+      setLogger(null);
+      await new Cache(client()).get("k");
+      setLogger(() => { throw new Error("of the logger"); });
+      await new Cache(client()).get("k");
+    `;
+    const { stderr, status } = spawnSync("node", ["--input-type=module", "-e", script], { encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    assert.equal(stderr.match(/the cache is away/g).length, 1);
+    assert.match(stderr, /level: 'warn'/);
+    assert.match(stderr, /the logger of edgecask failed: Error: of the logger/);
+    assert.ok(!stderr.includes("planted-token"));
+  });
+
+  it("shows a refresh in the background that fails, and the statistics count it", async () => {
+    const [lines, background] = [[], []];
+    const cache = new Cache(Client.memory(), { logger: (line) => lines.push(line) });
+    const stale = { ttlSeconds: 1, staleWhileRevalidateSeconds: 60, waitUntil: (work) => background.push(work) };
+    await cache.set("k", "old", stale);
+    while ((await cache.get("k")) !== undefined) await new Promise((wake) => setTimeout(wake, 20));
+    assert.equal(await cache.getOrLoad("k", stale, () => Promise.reject(new Error("no database"))), "old");
+    await Promise.all(background);
+    assert.equal(cache.stats().errors, 1);
+    assert.deepEqual(lines.map(({ level }) => level), ["warn"]);
+    assert.match(lines[0].message, /could not be loaded anew in the background/);
+    assert.match(lines[0].fields.error, /no database/);
   });
 });
 

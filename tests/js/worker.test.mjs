@@ -99,33 +99,111 @@ describe("the Worker", () => {
 });
 
 describe("the npm package in a Worker", () => {
-  const source = `
-    import init, { Cache, Client } from "./edgecask.js";
+  const IMPORTS = `
+    import init, { Cache, Client, initSync } from "./edgecask.js";
     import wasm from "./edgecask_bg.wasm";
+  `;
+  const source = `
     let cache;
     export default {
       async fetch(request, { url, token }, context) {
-        await init({ module_or_path: wasm });
+        await init(wasm);
         cache ??= new Cache(new Client({ url, token }), { edge: { ttlSeconds: 60 } });
-        const ours = cache.waitUntil((work) => context.waitUntil(work));
+        const ours = cache.waitUntil(context);
         const key = new URL(request.url).pathname.slice(1);
         if (request.method === "PUT") await ours.set(key, await request.text(), 60);
         const value = (await ours.get(key)) ?? null;
         return Response.json({ value, edgeHits: ours.stats().edgeHits });
       },
     };`;
-  const startPackage = async (bindings) => {
+  const startPackage = async (bindings, script = source, options = {}) => {
     const file = (name) => readFile(new URL(`../../pkg/web/${name}`, import.meta.url));
     return new Miniflare({
       modules: [
-        { type: "ESModule", path: "index.js", contents: source },
+        { type: "ESModule", path: "index.js", contents: IMPORTS + script },
         { type: "ESModule", path: "edgecask.js", contents: await file("edgecask.js") },
         { type: "CompiledWasm", path: "edgecask_bg.wasm", contents: await file("edgecask_bg.wasm") },
       ],
       compatibilityDate: "2026-04-01",
       bindings,
+      ...options,
     });
   };
+
+  for (const [how, handle] of [
+    ["a cache of the isolate", "cache.getOrLoad(key, 60, load)"],
+    ["a cache of the isolate that was told to coalesce", "cache.getOrLoad(key, 60, load)", "{ coalesce: true }"],
+    ["the request's own background", "cache.waitUntil(context).getOrLoad(key, 60, load)"],
+    ["the call's own background", "cache.getOrLoad(key, { ttlSeconds: 60, waitUntil: context }, load)"],
+  ].map(([how, call, options = "{}"]) => [how, { call, options }])) {
+    it(`answers 50 requests at the same time through ${how}`, async () => {
+      const server = await startServer();
+      const worker = await startPackage({ url: server.url, token: server.token }, `
+        let cache;
+        export default {
+          async fetch(request, { url, token }, context) {
+            await init(wasm);
+            cache ??= new Cache(new Client({ url, token }), ${handle.options});
+            const key = new URL(request.url).pathname.slice(1);
+            const load = async () => {
+              await new Promise((wake) => setTimeout(wake, 100));
+              return "loaded";
+            };
+            return Response.json(await ${handle.call});
+          },
+        };`);
+      const answers = await Promise.all(Array.from({ length: 50 }, () => worker.dispatchFetch("http://worker/k")));
+      const texts = await Promise.all(answers.map((answer) => answer.text()));
+      assert.deepEqual([[...new Set(answers.map(({ status }) => status))], [...new Set(texts)]], [[200], ['"loaded"']]);
+      await worker.dispose();
+      await server.stop();
+    });
+  }
+
+  it("coalesces within a request", async () => {
+    const server = await startServer();
+    const worker = await startPackage({ url: server.url, token: server.token }, `
+      initSync(wasm);
+      let cache;
+      export default {
+        async fetch(request, { url, token }, context) {
+          cache ??= new Cache(new Client({ url, token }));
+          const ours = cache.waitUntil(context);
+          let loads = 0;
+          await Promise.all(Array.from({ length: 20 }, () => ours.getOrLoad("k", 60, async () => ++loads)));
+          return Response.json(loads);
+        },
+      };`);
+    assert.equal(await (await worker.dispatchFetch("http://worker/")).json(), 1);
+    await worker.dispose();
+    await server.stop();
+  });
+
+  it("says what to do where a Worker may not do I/O, and does not warn of its start", async () => {
+    const server = await startServer();
+    const output = [];
+    const worker = await startPackage({ url: server.url, token: server.token }, `
+      initSync(wasm);
+      const refused = await new Client({ url: "https://example.upstash.io", token: "t" }).get("k").catch((error) => error);
+      export default {
+        async fetch(request, { url, token }) {
+          await init(wasm);
+          const wrong = await new Client({ url, token }).get(1).catch((error) => error.kind);
+          const { kind, message } = refused;
+          const away = new Cache(new Client({ url: "http://127.0.0.1:9", token: "planted-token" }));
+          await away.get("k");
+          return Response.json({ kind, message, wrong, value: await new Client({ url, token }).get("k") });
+        },
+      };`, { handleRuntimeStdio: (stdout, stderr) => [stdout, stderr].forEach((stream) => stream.on("data", (data) => output.push(data))) });
+    const { kind, message, wrong, value } = await (await worker.dispatchFetch("http://worker/")).json();
+    assert.deepEqual([kind, wrong, value], ["Unsupported", "InvalidInput", null]);
+    assert.match(message, /inside of a handler/);
+    await worker.dispose();
+    const written = output.join("");
+    assert.match(written, /the cache is away/);
+    assert.doesNotMatch(written, /deprecated|planted-token/);
+    await server.stop();
+  });
 
   it("keeps values in the data center's own cache, until it writes them", async () => {
     let server = await startServer();

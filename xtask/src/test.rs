@@ -61,8 +61,8 @@ fn under_node(shell: &Shell, tools: &Tools) -> Result<()> {
 /// The npm package, the Worker in workerd, the page in Chromium, and the packages of others against our server.
 fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
     let _dir = shell.push_dir(&tools.js);
-    let tests =
-        ["package", "sdk", "upstash", "worker", "browser"].map(|name| format!("{name}.test.mjs"));
+    let tests = ["arguments", "package", "readme", "sdk", "upstash", "worker", "browser"]
+        .map(|name| format!("{name}.test.mjs"));
     cmd!(shell, "node --test {tests...}").run()?;
     let tsc = tools.node_bin("tsc");
     cmd!(shell, "{tsc} --noEmit").run()?;
