@@ -13,6 +13,7 @@ use edgecask::{Client, Command, Error, Value};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::access::{Permission, no_permission};
+use crate::limits::Room;
 use crate::scripts::Scripts;
 
 pub(crate) struct Backend {
@@ -152,6 +153,7 @@ impl Backend {
         commands: &[Command],
         atomic: bool,
         want: Freshness,
+        mut room: Room,
     ) -> (Result<Results, Error>, u64) {
         let route = self.route(permission, commands, want);
         let mut replies = Vec::new();
@@ -163,9 +165,19 @@ impl Backend {
             }
         }
         let mut results = if atomic {
-            route.client.send_transaction(&sent).await
+            let results = route.client.send_transaction(&sent).await;
+            results.map(|results| results.into_iter().map(|reply| room.fit(reply)).collect())
+        } else if self.engine.is_some() {
+            // It is near: one by one, so that what does not fit is not kept until the last.
+            let mut results = Vec::with_capacity(sent.len());
+            for command in sent.iter() {
+                results.push(room.fit(route.client.send(command).await));
+            }
+            Ok(results)
         } else {
-            route.client.send_pipeline(&sent).await
+            let results = route.client.send_pipeline(&sent).await;
+            results
+                .map(|results: Results| results.into_iter().map(|reply| room.fit(reply)).collect())
         };
         if let Ok(results) = &mut results {
             for (at, reply) in replies {

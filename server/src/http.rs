@@ -286,11 +286,9 @@ impl Call<'_> {
             None => self.service.backend.send(&self.permission, command, self.want).await,
         };
         let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
-        let result = self.service.meter.fit_replies([result]).pop();
+        let result = self.service.meter.room().fit(result);
         let mut body = Vec::new();
-        if let Some(result) = &result {
-            reply::write_result(result, self.format, &mut body);
-        }
+        reply::write_result(&result, self.format, &mut body);
         Ok(Answer { status, format: self.format, body, offset })
     }
 
@@ -307,15 +305,15 @@ impl Call<'_> {
         let (results, offset) = if admitted.is_empty() {
             (Ok(Vec::new()), 0)
         } else {
-            let backend = &self.service.backend;
-            backend.send_all(&self.permission, &admitted, atomic, self.want).await
+            let (backend, room) = (&self.service.backend, self.service.meter.room());
+            backend.send_all(&self.permission, &admitted, atomic, self.want, room).await
         };
         let mut results = results.map_err(|error| refusal_of(&error))?.into_iter();
         let results = refusals.into_iter().filter_map(|refusal| match refusal {
             Some(refusal) => Some(Err(Error::server(&refusal))),
             None => results.next(),
         });
-        let results = self.service.meter.fit_replies(results);
+        let results = results.collect();
         let mut body = Vec::new();
         reply::write_results(&results, self.format, &mut body);
         Ok(Answer { status: StatusCode::OK, format: self.format, body, offset })

@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use edgecask::transport::Results;
 use edgecask::{Command, Error, Value, platform};
 
 /// The limits of a server. Where Upstash documents one, the default is that of its free plan, but without a daily quota.
@@ -135,21 +134,9 @@ impl Meter {
         Self { limits, today: Mutex::default() }
     }
 
-    /// Puts an error in the place of each reply that does not fit beside those before it.
-    pub(crate) fn fit_replies(
-        &self,
-        replies: impl IntoIterator<Item = Result<Value, Error>>,
-    ) -> Results {
-        let mut left = self.limits.reply_bytes;
-        let fit =
-            |reply: Result<Value, Error>| match left.checked_sub(reply.as_ref().map_or(0, size)) {
-                Some(rest) => {
-                    left = rest;
-                    reply
-                }
-                None => Err(Error::server("ERR max response size exceeded")),
-            };
-        replies.into_iter().map(fit).collect()
+    /// The room for the replies to one request.
+    pub(crate) fn room(&self) -> Room {
+        Room { left: self.limits.reply_bytes }
     }
 
     /// Counts a command, or says why it is refused.
@@ -181,6 +168,24 @@ impl Meter {
         }
         today.1 += 1;
         Ok(())
+    }
+}
+
+/// How much the replies to a request may still take.
+pub(crate) struct Room {
+    left: usize,
+}
+
+impl Room {
+    /// Puts an error in the place of a reply that does not fit beside those before it.
+    pub(crate) fn fit(&mut self, reply: Result<Value, Error>) -> Result<Value, Error> {
+        match self.left.checked_sub(reply.as_ref().map_or(0, size)) {
+            Some(left) => {
+                self.left = left;
+                reply
+            }
+            None => Err(Error::server("ERR max response size exceeded")),
+        }
     }
 }
 

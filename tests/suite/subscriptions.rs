@@ -184,7 +184,9 @@ fn no_payload_and_no_channel_forges_a_message() {
                         }
                     }
                     Err(error) => {
-                        prop_assert_eq!(error.code(), Some("ERR"));
+                        // The client refuses some of it itself.
+                        let refused = error.kind() == ErrorKind::Unsupported;
+                        prop_assert!(refused || error.code() == Some("ERR"), "{}", error);
                         let carried = |bytes: &[u8]| {
                             std::str::from_utf8(bytes).is_ok() && !bytes.contains(&b'\r')
                         };

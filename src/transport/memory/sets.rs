@@ -101,7 +101,7 @@ fn union<'k>(db: &Keyspace, keys: impl Iterator<Item = &'k [u8]>) -> Result<Set>
 fn intersection<'k>(
     db: &Keyspace,
     keys: impl Iterator<Item = &'k [u8]>,
-    mut found: impl FnMut(&Bytes) -> bool,
+    found: impl FnMut(&Bytes) -> bool,
 ) -> Result<()> {
     // An absent key makes the result empty.
     let Some(mut sets) = sets(db, keys)?.into_iter().collect::<Option<Vec<_>>>() else {
@@ -111,7 +111,7 @@ fn intersection<'k>(
     if let Some((smallest, others)) = sets.split_first() {
         let mut in_all =
             smallest.iter().filter(|member| others.iter().all(|set| set.contains(member)));
-        in_all.all(|member| found(member));
+        in_all.all(found);
     }
     Ok(())
 }
