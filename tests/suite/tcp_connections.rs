@@ -123,10 +123,9 @@ async fn a_breaker_probes_a_new_connection() {
 async fn calls_that_are_dropped_leave_a_healthy_connection_alone() {
     let redis = RedisServer::start();
     let proxy = Proxy::to(&redis).await;
-    let client = client(proxy.options().hung_after(Duration::from_millis(20)));
+    let client = client(proxy.options().hung_after(Duration::from_secs(60)));
     client.ping().await.unwrap();
-    let begun = std::time::Instant::now();
-    while begun.elapsed() < Duration::from_millis(200) {
+    for _ in 0..20 {
         let calls = (0..10).map(|_| tokio::time::timeout(Duration::ZERO, client.ping()));
         join_all(calls).await;
         client.ping().await.unwrap();
