@@ -359,6 +359,9 @@ impl Transport for Gathering {
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         let is_text = || command.args().all(|arg| std::str::from_utf8(arg).is_ok());
+        if command.serves_when_busy() {
+            return self.queue.inner.send(command);
+        }
         if !command.is_blocking() && (self.capabilities().binary_batches || is_text()) {
             return boxed(|| async move { self.queue.join(command.clone()).reply().await });
         }

@@ -46,7 +46,7 @@ use crate::{Error, ErrorKind, Result, Value};
 ///   they belong behind the writes in one pipeline. A deadline of such a call has to be longer than they may wait. By
 ///   themselves they are refused.
 /// - SCRIPT KILL, FUNCTION KILL and FUNCTION STATS, which the shared connection could not carry when they are needed: a
-///   connection for each call.
+///   connection for each call, or one of the pool for a pipeline with one of them.
 /// - A subscription.
 pub struct TcpTransport {
     dialer: Dialer,
@@ -263,7 +263,7 @@ impl Transport for TcpTransport {
         if command.is_blocking() {
             return boxed(|| self.wait_for(one, command));
         }
-        if serves_when_busy(command) {
+        if command.serves_when_busy() {
             return boxed(|| self.rescue(one, command));
         }
         boxed(|| async move {
@@ -291,7 +291,8 @@ impl Transport for TcpTransport {
             for command in commands {
                 pipeline.add_command(packed(command));
             }
-            let alone = commands.iter().any(waits_for_others);
+            let alone = |command: &Command| waits_for_others(command) || command.serves_when_busy();
+            let alone = commands.iter().any(alone);
             let replies = self.send_all(one, &pipeline, commands.len(), alone).await?;
             let results: Results = replies.into_iter().map(value_from).collect();
             for result in &results {
@@ -361,19 +362,6 @@ impl Transport for TcpTransport {
 /// Whether a command waits for replicas or the disk, and counts for the writes of its own connection.
 fn waits_for_others(command: &Command) -> bool {
     command.name().starts_with("WAIT") && matches!(command.name(), "WAIT" | "WAITAOF")
-}
-
-/// Whether a command is of use to a server that is busy with a script.
-fn serves_when_busy(command: &Command) -> bool {
-    let first = |words: &[&str]| {
-        let first = command.get(0).unwrap_or_default();
-        words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()))
-    };
-    match command.name() {
-        "SCRIPT" => first(&["KILL"]),
-        "FUNCTION" => first(&["KILL", "STATS"]),
-        _ => false,
-    }
 }
 
 fn counts_for_nothing(command: &Command) -> Error {

@@ -18,7 +18,7 @@ pub(super) struct Sentinels {
 /// What came of a step on the way to the primary.
 enum Step {
     Named(Result<ConnectionAddr>),
-    Reached(Result<(ConnectionInfo, Connection)>),
+    Reached(Box<Result<(ConnectionInfo, Connection)>>),
 }
 
 impl Sentinels {
@@ -37,11 +37,16 @@ impl Sentinels {
                 Step::Named(Ok(address)) if !named.contains(&address) => {
                     named.push(address.clone());
                     let info = self.primary.clone().set_addr(address);
-                    steps.push(boxed(|| async { Step::Reached(reach(dialer, info).await) }));
+                    steps.push(boxed(|| async {
+                        Step::Reached(Box::new(reach(dialer, info).await))
+                    }));
                 }
                 Step::Named(Ok(_)) => {}
-                Step::Reached(Ok(reached)) => return Ok(reached),
-                Step::Named(Err(error)) | Step::Reached(Err(error)) => last = error,
+                Step::Named(Err(error)) => last = error,
+                Step::Reached(reached) => match *reached {
+                    Ok(reached) => return Ok(reached),
+                    Err(error) => last = error,
+                },
             }
         }
         // Nothing was sent to the primary, whatever the sentinels said.
