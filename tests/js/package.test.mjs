@@ -384,7 +384,8 @@ describe("the cache", () => {
     await cache.setMany({ [users.key("1")]: "Ada", [users.key("2")]: { name: "Grace" }, other: null }, 60);
     assert.deepEqual(await cache.getMany([users.key("1"), users.key("2"), "other"]), ["Ada", { name: "Grace" }, null]);
     const { complete, namespaces, sampled } = await cache.keyDistribution(2, 1000);
-    assert.deepEqual([complete, namespaces, sampled], [true, { "": 1, "prod:acme": 2 }, 3]);
+    const { "edgecask:lease": leases = 0, ...others } = namespaces;
+    assert.deepEqual([complete, others, sampled], [true, { "": 1, "prod:acme": 2 }, 3 + leases]);
     assert.equal(await cache.deleteMatching(users.pattern()), 2);
     await assert.rejects(cache.setMany({ k: () => 1 }, 60), { kind: "InvalidInput" });
   });
