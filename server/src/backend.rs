@@ -63,7 +63,11 @@ impl Backend {
     /// script that the embedded engine cannot run.
     pub(crate) fn check(&self, command: &Command) -> Result<(), Error> {
         self.primary.capabilities().blocking(false).check(command)?;
-        self.engine.as_ref().map_or(Ok(()), |engine| engine.check(command))
+        let Some(engine) = &self.engine else { return Ok(()) };
+        match self.scripts.translate(command) {
+            Some(translated) => engine.check(&translated.command),
+            None => engine.check(command),
+        }
     }
 
     /// Asks Redis whether whoever has this permission may run a command.

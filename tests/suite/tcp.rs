@@ -1,7 +1,5 @@
 //! The TCP transport: connections that come back, credentials, subscriptions that end.
 
-use std::io::{Read, Write};
-
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Client, Event, Value};
