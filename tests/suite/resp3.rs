@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edgecask::prelude::*;
+use edgecask::transport::Transport;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{FromValue, Value};
 use edgecask_tests::RedisServer;
@@ -14,9 +15,9 @@ fn protocol(name: &str) -> Command {
 #[tokio::test]
 async fn replies_keep_their_types_and_read_as_in_resp2() {
     let redis = RedisServer::with(["--enable-debug-command", "yes"]);
-    let resp2 = redis.client();
-    let transport = TcpTransport::new(TcpOptions::new(redis.url()).resp3(true)).unwrap();
-    let resp3 = Client::new(transport);
+    // Transports, since a client does not send DEBUG.
+    let [resp2, resp3] = [false, true]
+        .map(|resp3| TcpTransport::new(TcpOptions::new(redis.url()).resp3(resp3)).unwrap());
 
     let numbers = || [0, 1, 2].map(Value::Integer).to_vec();
     let pairs = numbers().into_iter().zip([false, true, false].map(Value::Boolean)).collect();
@@ -43,12 +44,13 @@ async fn replies_keep_their_types_and_read_as_in_resp2() {
     }
 
     async fn same<T: FromValue + PartialEq + std::fmt::Debug>(
-        clients: [&Client; 2],
+        transports: [&TcpTransport; 2],
         name: &str,
         expected: T,
     ) {
-        for client in clients {
-            assert_eq!(client.execute::<T>(protocol(name)).await.unwrap(), expected, "{name}");
+        for transport in transports {
+            let reply = transport.send(&protocol(name)).await.unwrap();
+            assert_eq!(T::from_value(reply).unwrap(), expected, "{name}");
         }
     }
     let both = [&resp2, &resp3];
@@ -62,9 +64,10 @@ async fn replies_keep_their_types_and_read_as_in_resp2() {
     same(both, "map", vec![(0, 0), (1, 1), (2, 0)]).await;
     same(both, "bignum", 1_234_567_999_999_999_999_999_999_999_999_999_999_u128).await;
     same(both, "verbatim", text.to_owned()).await;
-    for client in both {
-        assert!(client.execute::<i64>(protocol("bignum")).await.is_err());
-        assert!(client.execute::<i64>(protocol("double")).await.is_err());
+    for transport in both {
+        for name in ["bignum", "double"] {
+            assert!(i64::from_value(transport.send(&protocol(name)).await.unwrap()).is_err());
+        }
     }
 }
 
