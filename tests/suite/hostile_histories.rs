@@ -258,7 +258,7 @@ impl Plan {
     /// Nothing around the cache but retries.
     fn bare(seed: u64, way: Way, without: Without) -> Self {
         let (l1, bus, edge, fallback, auto_pipeline) = (false, false, false, false, false);
-        let (retry, flushes, waits) = (seed % 2 == 0, false, false);
+        let (retry, flushes, waits) = (seed.is_multiple_of(2), false, false);
         Self { seed, way, without, retry, auto_pipeline, fallback, l1, bus, edge, flushes, waits }
     }
 

@@ -8,6 +8,10 @@ use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{FromValue, Value};
 use edgecask_tests::RedisServer;
 
+/// What `DEBUG PROTOCOL double` answers.
+#[allow(clippy::approx_constant)]
+const DOUBLE: f64 = 3.141;
+
 fn protocol(name: &str) -> Command {
     cmd("DEBUG").arg("PROTOCOL").arg(name)
 }
@@ -25,7 +29,7 @@ async fn replies_keep_their_types_and_read_as_in_resp2() {
     let text = "This is a verbatim\nstring";
     let expected = [
         ("null", Value::Nil),
-        ("double", Value::Double(3.141)),
+        ("double", Value::Double(DOUBLE)),
         ("true", Value::Boolean(true)),
         ("false", Value::Boolean(false)),
         ("array", Value::Array(numbers())),
@@ -54,8 +58,8 @@ async fn replies_keep_their_types_and_read_as_in_resp2() {
         }
     }
     let both = [&resp2, &resp3];
-    same(both, "double", 3.141_f64).await;
-    same(both, "double", 3.141_f32).await;
+    same(both, "double", DOUBLE).await;
+    same(both, "double", DOUBLE as f32).await;
     same(both, "double", "3.141".to_owned()).await;
     same(both, "true", true).await;
     same(both, "false", 0_u8).await;

@@ -17,11 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 /// A request as it came: its target, not touched by any parser, and its body.
 type Seen = (String, Vec<u8>);
 
+/// The requests that a recorder has seen.
+type Recorded = Arc<Mutex<Vec<Seen>>>;
+
 /// A server that writes down what it gets, and answers OK to everything.
-async fn recorder() -> (String, Arc<Mutex<Vec<Seen>>>) {
+async fn recorder() -> (String, Recorded) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let seen = Arc::<Mutex<Vec<Seen>>>::default();
+    let seen = Recorded::default();
     let notes = Arc::clone(&seen);
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
@@ -32,7 +35,7 @@ async fn recorder() -> (String, Arc<Mutex<Vec<Seen>>>) {
     (url, seen)
 }
 
-async fn record(socket: TcpStream, notes: Arc<Mutex<Vec<Seen>>>) -> Option<()> {
+async fn record(socket: TcpStream, notes: Recorded) -> Option<()> {
     let mut socket = BufReader::new(socket);
     loop {
         let mut line = String::new();
@@ -57,7 +60,7 @@ async fn record(socket: TcpStream, notes: Arc<Mutex<Vec<Seen>>>) -> Option<()> {
 
 /// An HTTP client that hands on nothing: it writes down the URL as the parser of `fetch` and of reqwest reads it.
 #[derive(Debug, Default)]
-struct Parsed(Arc<Mutex<Vec<Seen>>>);
+struct Parsed(Recorded);
 
 impl HttpClient for Parsed {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
@@ -136,7 +139,7 @@ fn command() -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
 /// Sends random commands, and compares.
 fn what_arrives_is_what_was_sent(
     runtime: &tokio::runtime::Runtime,
-    transports: &[(&str, RestTransport, Arc<Mutex<Vec<Seen>>>)],
+    transports: &[(&str, RestTransport, Recorded)],
 ) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let config =

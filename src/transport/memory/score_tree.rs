@@ -276,10 +276,7 @@ mod tests {
         };
         let (left, right) = (checked(&node.left), checked(&node.right));
         assert_eq!(node.size, left + right + 1);
-        assert!(
-            left + 1 <= DELTA * (right + 1) && right + 1 <= DELTA * (left + 1),
-            "{left} {right}"
-        );
+        assert!(left < DELTA * (right + 1) && right < DELTA * (left + 1), "{left} {right}");
         node.size
     }
 

@@ -55,7 +55,7 @@ pub struct TcpTransport {
 
 enum Link {
     One(Box<One>),
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 /// One server, or the primary that sentinels name.
@@ -84,7 +84,8 @@ impl TcpTransport {
             Topology::Server => one(Target::Server(options.first()?)),
             Topology::Sentinel(name) => one(Target::Sentinels(options.sentinels(name)?)),
             Topology::Cluster => {
-                Link::Cluster(Cluster::new(options.cluster_client()?, options.infos()?))
+                let cluster = Cluster::new(options.cluster_client()?, options.infos()?);
+                Link::Cluster(Box::new(cluster))
             }
         };
         Ok(Self { dialer: options.dialer()?, link })
