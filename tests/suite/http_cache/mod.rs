@@ -3,6 +3,7 @@
 mod collapsing;
 mod conformance;
 mod origin;
+mod storage;
 mod wrong_answers;
 
 use std::sync::Arc;
