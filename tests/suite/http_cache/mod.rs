@@ -2,6 +2,7 @@
 
 mod collapsing;
 mod conformance;
+mod histories;
 mod origin;
 mod storage;
 mod wrong_answers;
