@@ -2,8 +2,8 @@
 //!
 //! ```sh
 //! cargo run --example http_cache --features http-cache   # the embedded engine, nothing to set up
-//! curl -i http://127.0.0.1:8787/users/42                 # cache-status: edgecask; fwd=miss; stored
-//! curl -i http://127.0.0.1:8787/users/42                 # cache-status: edgecask; hit
+//! curl -i http://127.0.0.1:8787/users/42                 # cache-status: edgecask; fwd=uri-miss; stored
+//! curl -i http://127.0.0.1:8787/users/42                 # cache-status: edgecask; hit; ttl=299
 //! curl -i -X POST http://127.0.0.1:8787/users/42         # invalidates it
 //! ```
 #![allow(clippy::print_stdout)]

@@ -11,6 +11,8 @@
 //! | load before it is asked for | [`Cache::warm`], [`Usage`] |
 //! | watch | [`Cache::stats`], [`Cache::health`], [`ServerStats`], [`Cache::key_distribution`] |
 
+#[cfg(feature = "http-cache")]
+mod blob;
 mod bus;
 mod edge;
 mod entry_options;

@@ -1,180 +1,373 @@
-//! One request and its response, through the cache.
+//! What the cache has for a request, and what it keeps of a response.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, response};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, response,
+};
 use http_body::Body;
-use http_cache_semantics::{AfterResponse, BeforeRequest};
 
-use super::request::{Place, insists, without_conditions};
-use super::response::{self as stored_response, Stored, client_has, is_for, now, with_etag};
+use super::conditions::{Conditions, Part, client_has, part_of};
+use super::flight::{Flights, Lead};
+use super::request::Place;
+use super::rules::{Asked, Rules, Timing, Use, Wants, Why};
+use super::stored::{Index, Memory, Variant, merged, to_store};
 use super::{HttpCacheBody, HttpCacheOptions};
+use crate::Key;
 use crate::cache::{Cache, Lookup, Permit, Versions};
+use crate::platform;
 
 /// What was found of a URL.
+#[derive(Clone)]
 pub(super) struct Found {
-    pub(super) variants: Vec<Stored>,
-    pub(super) versions: Versions,
-    reachable: bool,
+    pub(super) index: Index,
+    versions: Versions,
+    pub(super) reachable: bool,
 }
 
 /// What the cache says to a request.
-pub(super) enum Verdict {
+pub(super) enum Verdict<B: Body> {
     /// This is the answer.
-    Serve(Box<(response::Parts, Bytes)>),
+    Serve(Response<HttpCacheBody<B>>),
     /// This is the answer, and the service is to be asked behind the client's back.
-    ServeAndRefresh(Box<(response::Parts, Bytes)>),
+    ServeAndRefresh(Response<HttpCacheBody<B>>, Box<Found>),
     /// The service is to be asked; the stored response may help if it fails, or if it says that it is still right.
-    Ask(Option<Box<Stored>>),
+    Ask { found: Box<Found>, stored: Option<Box<Variant>>, why: Why },
 }
 
 /// Everything of the cache that an exchange needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Exchange {
     pub(super) cache: Cache,
-    pub(super) options: HttpCacheOptions,
+    pub(super) options: Arc<HttpCacheOptions>,
+    pub(super) memory: Arc<Memory>,
+    pub(super) flights: Arc<Flights>,
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// In this process's memory too, if the cache has a first tier.
+    Near,
+    Far,
+}
+
+impl Found {
+    /// It comes from this process's memory.
+    pub(super) fn is_near(&self) -> bool {
+        self.reachable && self.versions.is_empty()
+    }
 }
 
 impl Exchange {
-    /// Looks a request up. Errors are logged: the application answers all the same.
-    pub(super) async fn find(&self, place: &Place) -> Found {
-        let looked = self.cache.lookup(&place.key, &place.entry.clone().into()).await;
+    pub(super) fn new(cache: Cache, options: HttpCacheOptions) -> Self {
+        let memory = Arc::new(Memory::new(options.memory));
+        Self { cache, options: Arc::new(options), memory, flights: Arc::default() }
+    }
+
+    /// Looks a URL up. Errors are logged: the application answers all the same.
+    pub(super) async fn find(&self, place: &Place, look: Look) -> Found {
+        let options = place.entry.clone().into();
+        let looked = match look {
+            Look::Near => self.cache.find(&place.key, &options).await,
+            Look::Far => self.cache.lookup(&place.key, &options).await,
+        };
         let (found, versions) = looked.unwrap_or_else(|error| {
             tracing::warn!(%error, "the HTTP cache cannot be read");
             (Lookup::Unavailable, Versions::new())
         });
         let reachable = !matches!(found, Lookup::Unavailable);
-        Found { variants: found.found().unwrap_or_default(), versions, reachable }
+        Found { index: found.found().unwrap_or_default(), versions, reachable }
     }
 
-    /// What is to be done about a request.
-    pub(super) fn judge(&self, found: &Found, place: &Place) -> Verdict {
-        let Some(stored) = found.variants.iter().find(|stored| is_for(stored, &place.request))
-        else {
-            return Verdict::Ask(None);
+    /// What is to be done about a request, by what the cache has.
+    pub(super) async fn judge<B: Body<Data = Bytes>>(
+        &self,
+        found: Found,
+        place: &Place,
+        client: &Parts,
+        wants: &Wants,
+    ) -> Verdict<B> {
+        let now = self.options.now();
+        let ask = |found, stored: Option<Variant>, why| Verdict::Ask {
+            found: Box::new(found),
+            stored: stored.map(Box::new),
+            why,
         };
-        let answer = || Some(Box::new((stored.head()?, stored.body()?)));
-        match stored.policy.before_request(&place.request, now()) {
-            BeforeRequest::Fresh(_) => answer().map_or(Verdict::Ask(None), Verdict::Serve),
-            BeforeRequest::Stale { .. } => {
-                if stored.may_be_stale_while_revalidating()
-                    && !insists(&place.request)
-                    && let Some(answer) = answer()
-                {
-                    return Verdict::ServeAndRefresh(answer);
-                }
-                Verdict::Ask(Some(Box::new(stored.clone())))
+        let Some(variant) = found.index.select(&client.headers) else {
+            let why = match found.index.variants.is_empty() {
+                true => Why::UriMiss,
+                false => Why::VaryMiss,
+            };
+            return ask(found, None, why);
+        };
+        let used = variant.rules.judge(wants, now);
+        let how = |detail: Option<&str>| {
+            let ttl = variant.rules.time_left(now).div_euclid(1000);
+            let detail = detail.map(|detail| format!("; detail={detail}")).unwrap_or_default();
+            format!("hit; ttl={ttl}{detail}")
+        };
+        let (how, refresh) = match used {
+            Use::Serve { detail } => (how(detail), false),
+            Use::ServeAndRefresh => (how(Some("stale")), true),
+            Use::Ask(why) => {
+                let stored = variant.clone();
+                return ask(found, Some(stored), why);
             }
+        };
+        match self.serve(variant, place, client, how).await {
+            Some(answer) if refresh => Verdict::ServeAndRefresh(answer, Box::new(found)),
+            Some(answer) => Verdict::Serve(answer),
+            // Its body is gone.
+            None => ask(found, None, Why::Miss),
         }
     }
 
-    /// The right to store the response to a request that is made now.
-    pub(super) async fn permit(
+    /// A stored response, for a client. `None`: its body is gone.
+    pub(super) async fn serve<B: Body<Data = Bytes>>(
         &self,
+        variant: &Variant,
         place: &Place,
-        found: &Found,
-        refresh: bool,
-    ) -> Option<Permit> {
+        client: &Parts,
+        how: String,
+    ) -> Option<Response<HttpCacheBody<B>>> {
+        let mut headers = (*variant.headers(&self.memory)).clone();
+        let age = variant.rules.age(self.options.now()) / 1000;
+        headers.insert(header::AGE, HeaderValue::from(age));
+        let head = with_headers(variant.status(), headers);
+        self.respond(head, variant, place, client, how, None).await
+    }
+
+    /// A response whose body is stored by a name, or given. `None`: the body is gone.
+    pub(super) async fn respond<B: Body<Data = Bytes>>(
+        &self,
+        mut head: response::Parts,
+        variant: &Variant,
+        place: &Place,
+        client: &Parts,
+        how: String,
+        body: Option<Bytes>,
+    ) -> Option<Response<HttpCacheBody<B>>> {
+        if !head.headers.contains_key(header::ETAG)
+            && let Some(tag) = variant.own_tag()
+        {
+            head.headers.insert(header::ETAG, tag);
+        }
+        if head.status == StatusCode::OK
+            && client_has(&client.headers, &head.headers, variant.rules.received)
+        {
+            not_modified(&mut head);
+            return Some(pass(head, HttpCacheBody::full(Bytes::new()), &how));
+        }
+        head.headers.remove(header::TRANSFER_ENCODING);
+        let length = variant.length;
+        let bodiless = head.status == StatusCode::NO_CONTENT;
+        if !bodiless {
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if client.method == Method::HEAD || bodiless {
+            return Some(pass(head, HttpCacheBody::full(Bytes::new()), &how));
+        }
+        let mut body = match body {
+            Some(body) => body,
+            None => self.body(variant, place).await?,
+        };
+        if head.status == StatusCode::OK {
+            match part_of(&client.headers, &head.headers, length) {
+                Part::Whole => {}
+                Part::Range { first, last } => {
+                    body = body.slice(first as usize..=last as usize);
+                    head.status = StatusCode::PARTIAL_CONTENT;
+                    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+                    let range = format!("bytes {first}-{last}/{length}");
+                    insert(&mut head.headers, header::CONTENT_RANGE, &range);
+                }
+                Part::None => {
+                    body = Bytes::new();
+                    head.status = StatusCode::RANGE_NOT_SATISFIABLE;
+                    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+                    insert(&mut head.headers, header::CONTENT_RANGE, &format!("bytes */{length}"));
+                    for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+                        head.headers.remove(name);
+                    }
+                }
+            }
+        }
+        Some(pass(head, HttpCacheBody::full(body), &how))
+    }
+
+    /// A stored body: from this process's memory, or by one GET.
+    pub(super) async fn body(&self, variant: &Variant, place: &Place) -> Option<Bytes> {
+        if variant.body.is_empty() {
+            return Some(Bytes::new());
+        }
+        if let Some(body) = self.memory.body(&variant.body) {
+            return Some(body);
+        }
+        let read = self.cache.blob(&place.body(&variant.body)?).await;
+        let body = read.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a body in the HTTP cache cannot be read");
+            None
+        })?;
+        // A name is a promise of what is in there.
+        if super::stored::name_of(&body) != variant.body {
+            tracing::warn!("a body in the HTTP cache is not what its name says");
+            return None;
+        }
+        self.memory.put_body(&variant.body, &body);
+        Some(body)
+    }
+
+    /// The right to store the response to a request that is made now, also in the place of another request.
+    pub(super) async fn permit(&self, place: &Place, found: &Found) -> Option<Permit> {
         if !found.reachable {
             return None;
         }
         let versions = found.versions.clone();
-        let permit = match refresh {
-            true => self.cache.permit_to_refresh(&place.key, &place.entry, versions).await,
-            false => self.cache.permit_to_store(&place.key, &place.entry, versions).await,
-        };
-        permit.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the HTTP cache cannot be written");
-            None
-        })
+        let permit = self.cache.permit_to_store(&place.key, &place.entry, versions).await;
+        logged(permit)
     }
 
-    /// The request as the service is to see it: whole, and with the condition that the stored response gives.
-    pub(super) fn to_ask(&self, request: &mut Parts, stored: Option<&Stored>, place: &Place) {
-        without_conditions(&mut request.headers);
-        let conditions = stored.map(|stored| stored.policy.before_request(&place.request, now()));
-        if let Some(BeforeRequest::Stale { request: conditional, matches: true }) = conditions {
-            for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
-                if let Some(value) = conditional.headers.get(&name) {
-                    request.headers.insert(name, value.clone());
-                }
-            }
+    /// As [`Exchange::permit`], if nobody else has it.
+    pub(super) async fn permit_if_free(&self, place: &Place, found: &Found) -> Option<Permit> {
+        if !found.reachable {
+            return None;
+        }
+        let versions = found.versions.clone();
+        let permit = self.cache.permit_to_refresh(&place.key, &place.entry, versions).await;
+        logged(permit)
+    }
+
+    pub(super) async fn give_back(&self, permit: Option<Permit>) {
+        if let Some(permit) = permit {
+            self.cache.give_back(permit).await;
         }
     }
 
-    /// Stores what the service gave, if it may be stored, and makes the client's response of it.
-    pub(super) async fn take<B: Body<Data = Bytes>>(
+    /// The headers of a request that asks whether a stored response is still the right one (RFC 9111, 4.3.1). `None`: it
+    /// has nothing to ask by.
+    pub(super) fn conditional(&self, client: &HeaderMap, stored: &Variant) -> Option<HeaderMap> {
+        let known = stored.headers(&self.memory);
+        let mut headers = client.clone();
+        headers.remove(header::IF_NONE_MATCH);
+        headers.remove(header::IF_MODIFIED_SINCE);
+        for (condition, validator) in [
+            (header::IF_NONE_MATCH, header::ETAG),
+            (header::IF_MODIFIED_SINCE, header::LAST_MODIFIED),
+        ] {
+            if let Some(value) = known.get(validator) {
+                headers.insert(condition, value.clone());
+            }
+        }
+        super::rules::validates(&known).then_some(headers)
+    }
+
+    /// What is stored of a whole response; `None`: nothing.
+    pub(super) fn rules(
         &self,
-        response: Response<B>,
         client: &Parts,
         place: &Place,
-        found: Found,
-        stored: Option<Box<Stored>>,
-        permit: Option<Permit>,
-    ) -> Response<HttpCacheBody<B>> {
-        let (mut head, body) = response.into_parts();
-        if head.status == StatusCode::NOT_MODIFIED
-            && let Some(stored) = stored
-            && let AfterResponse::NotModified(policy, mut parts) =
-                stored.policy.after_response(&place.request, &head, now())
-            && let Some(bytes) = stored.body()
-        {
-            let entry = self.options.stored(policy, &parts, &bytes);
-            self.store(entry, place, found, permit).await;
-            // A cookie is for who asked, and not for those whom the entry answers.
-            for cookie in head.headers.get_all(header::SET_COOKIE) {
-                parts.headers.append(header::SET_COOKIE, cookie.clone());
-            }
-            return answer(parts, bytes, client, "fwd=stale; fwd-status=304");
-        }
-        let policy = self.options.policy_of(&place.request, &mut head, place.private);
-        let length = head.headers.get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        let fits = length.is_none_or(|length| length <= self.options.max_body);
-        let Some(policy) = policy.filter(|_| fits && client.method == Method::GET) else {
-            if let Some(permit) = permit {
-                self.cache.give_back(permit).await;
-            }
-            return pass(head, HttpCacheBody::of(body), "fwd=miss");
-        };
-        match HttpCacheBody::collect(body, self.options.max_body).await {
-            Ok(bytes) => {
-                let entry = self.options.stored(policy, &head, &bytes);
-                let kept = self.store(entry, place, found, permit).await;
-                answer(head, bytes, client, if kept { "fwd=miss; stored" } else { "fwd=miss" })
-            }
-            Err(body) => {
-                if let Some(permit) = permit {
-                    self.cache.give_back(permit).await;
-                }
-                pass(head, body, "fwd=miss")
-            }
-        }
+        head: &mut response::Parts,
+        timing: Timing,
+    ) -> Option<Rules> {
+        self.options.rules(Asked { head: client, private: place.private }, head, timing)
     }
 
-    async fn store(
+    /// The stored response after a 304 (RFC 9111, 4.3.4), and what its client gets; `None`: it is another one that the
+    /// service means.
+    pub(super) fn freshened(
         &self,
-        entry: Option<Stored>,
-        place: &Place,
-        found: Found,
-        permit: Option<Permit>,
-    ) -> bool {
-        let (Some(entry), Some(permit)) = (entry, permit) else {
-            return false;
-        };
-        let (variants, kept) = stored_response::with_variant(found.variants, entry, &place.request);
-        let stored = self.cache.store_permitted(&place.key, permit, &variants, kept.into()).await;
+        stored: &Variant,
+        update: &response::Parts,
+    ) -> Option<HeaderMap> {
+        let known = stored.headers(&self.memory);
+        let conditions = Conditions { known: &known, update: &update.headers };
+        conditions.select().then(|| merged(&known, &update.headers, self.options.now()))
+    }
+
+    /// Stores an index; tells whether it did.
+    async fn store_index(&self, place: &Place, index: &Index, permit: Permit, kept: u64) -> bool {
+        let kept = Duration::from_millis(kept);
+        let stored = self.cache.store_permitted(&place.key, permit, index, kept.into()).await;
+        self.cache.forget_in_memory(&place.key);
         stored.unwrap_or_else(|error| {
             tracing::warn!(%error, "an HTTP response cannot be stored");
             false
         })
     }
 
+    /// Stores a response: its body if it is new, then the index. Three round trips.
+    pub(super) async fn store(
+        &self,
+        place: &Place,
+        found: Found,
+        variant: Variant,
+        body: Option<&Bytes>,
+        permit: Permit,
+    ) -> bool {
+        let now = self.options.now();
+        let mut index = found.index;
+        let name = variant.body.clone();
+        index.put(variant, now);
+        let kept = index.kept(now);
+        if let Some(key) = place.body(&name).filter(|_| !name.is_empty())
+            && !self.store_body(&key, &name, body, kept).await
+        {
+            self.cache.give_back(permit).await;
+            return false;
+        }
+        self.store_index(place, &index, permit, kept).await
+    }
+
+    /// Stores a body for longer than the index that names it.
+    async fn store_body(&self, key: &Key, name: &str, body: Option<&Bytes>, kept: u64) -> bool {
+        const LONGER: u64 = 60_000;
+        let kept = Duration::from_millis(kept.saturating_add(LONGER));
+        let stored = async {
+            if body.is_none() && self.cache.keep_blob(key, kept).await? {
+                return Ok(true);
+            }
+            let Some(body) = body.cloned().or_else(|| self.memory.body(name)) else {
+                return Ok(false);
+            };
+            self.cache.put_blob(key, &body, kept).await?;
+            self.memory.put_body(name, &body);
+            Ok::<_, crate::Error>(true)
+        };
+        stored.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "an HTTP response's body cannot be stored");
+            false
+        })
+    }
+
+    /// Forgets a stored response that a newer one has replaced that is not stored.
+    pub(super) async fn forget(
+        &self,
+        place: &Place,
+        found: Found,
+        stored: &Variant,
+        permit: Option<Permit>,
+    ) {
+        let Some(permit) = permit else { return };
+        let mut index = found.index;
+        index.remove(stored);
+        let kept = index.kept(self.options.now());
+        self.store_index(place, &index, permit, kept).await;
+    }
+
     /// Invalidates what a successful write has changed (RFC 9111, 4.4).
-    pub(super) async fn written(&self, request: &Parts) {
+    pub(super) async fn written(&self, request: &Parts, response: &HeaderMap) {
         let invalidated = async {
             let mut tags = self.options.tags_written_by(request);
             tags.push(self.options.url_tag(request)?);
+            for name in [header::LOCATION, header::CONTENT_LOCATION] {
+                tags.extend(self.options.named_tag(request, response, name));
+            }
+            tags.sort_unstable();
+            tags.dedup();
             self.cache.invalidate_tags(tags).await?;
             for pattern in self.options.patterns_written_by(request) {
                 self.cache.delete_matching(&pattern).await?;
@@ -187,9 +380,74 @@ impl Exchange {
     }
 }
 
-/// Whether a request with this method changes something.
-pub(super) fn writes(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+/// A response that is stored when its body has come, and what others wait for until then.
+pub(super) struct Storing {
+    pub(super) exchange: Exchange,
+    pub(super) place: Arc<Place>,
+    pub(super) found: Found,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) request: HeaderMap,
+    pub(super) rules: Rules,
+    pub(super) right: Right,
+    pub(super) lead: Option<Lead>,
+}
+
+impl Storing {
+    /// Stores the response with its body; tells what was stored.
+    pub(super) async fn finish(mut self, body: Bytes) -> (Variant, bool) {
+        let headers = to_store(&self.headers, self.exchange.options.now());
+        let variant = Variant::new(self.status, &headers, &body, self.rules, &self.request);
+        let Some(permit) = self.right.take() else {
+            return (variant, false);
+        };
+        let found = Found {
+            index: std::mem::take(&mut self.found.index),
+            versions: Versions::new(),
+            reachable: true,
+        };
+        let stored =
+            self.exchange.store(&self.place, found, variant.clone(), Some(&body), permit).await;
+        drop(self.lead.take());
+        (variant, stored)
+    }
+}
+
+/// The right to store a response. It is given back if nothing is stored: the body broke off, or the client went away.
+pub(super) struct Right {
+    cache: Cache,
+    pub(super) permit: Option<Permit>,
+}
+
+impl Right {
+    pub(super) fn of(cache: &Cache, permit: Option<Permit>) -> Self {
+        Self { cache: cache.clone(), permit }
+    }
+
+    pub(super) fn take(&mut self) -> Option<Permit> {
+        self.permit.take()
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        self.permit.is_some()
+    }
+}
+
+impl Drop for Right {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            let cache = self.cache.clone();
+            let given_back = platform::send(|| async move { cache.give_back(permit).await });
+            self.cache.in_background(given_back);
+        }
+    }
+}
+
+fn logged(permit: crate::Result<Option<Permit>>) -> Option<Permit> {
+    permit.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the HTTP cache cannot be written");
+        None
+    })
 }
 
 /// Whether a status says that the service is in trouble (RFC 5861, 4).
@@ -197,26 +455,31 @@ pub(super) fn in_trouble(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
-/// A response whose whole body is known: 304 if the client has it, without a body for HEAD.
-pub(super) fn answer<B: Body<Data = Bytes>>(
-    mut head: response::Parts,
-    body: Bytes,
-    client: &Parts,
-    how: &'static str,
-) -> Response<HttpCacheBody<B>> {
-    with_etag(&mut head.headers, &body);
-    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    let mut body = HttpCacheBody::full(body);
-    if head.status == StatusCode::OK && client_has(client, &head.headers) {
-        head.status = StatusCode::NOT_MODIFIED;
-        for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING] {
-            head.headers.remove(name);
-        }
-        body = HttpCacheBody::full(Bytes::new());
-    } else if client.method == Method::HEAD {
-        body = HttpCacheBody::full(Bytes::new());
+pub(super) fn with_headers(status: StatusCode, headers: HeaderMap) -> response::Parts {
+    let (mut head, ()) = Response::new(()).into_parts();
+    head.status = status;
+    head.headers = headers;
+    head
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
     }
-    pass(head, body, how)
+}
+
+/// Makes a 304 of a head: without what describes a body (RFC 9110, 15.4.5).
+fn not_modified(head: &mut response::Parts) {
+    head.status = StatusCode::NOT_MODIFIED;
+    for name in [
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LANGUAGE,
+        header::CONTENT_RANGE,
+    ] {
+        head.headers.remove(name);
+    }
 }
 
 /// A response with a word on what the cache did (RFC 9211).
@@ -229,6 +492,17 @@ pub(super) fn pass<B: Body>(
         head.headers.append("cache-status", status);
     }
     Response::from_parts(head, body)
+}
+
+/// A response of the cache's own, without a body.
+pub(super) fn own<B: Body<Data = Bytes>>(
+    status: StatusCode,
+    how: &str,
+) -> Response<HttpCacheBody<B>> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+    pass(with_headers(status, headers), HttpCacheBody::full(Bytes::new()), how)
 }
 
 /// The same head again: [`Parts`] with their extensions are the service's.

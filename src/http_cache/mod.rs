@@ -15,22 +15,57 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | What is stored? | what [`http-cache-semantics`](https://docs.rs/http-cache-semantics) allows a shared cache to store, or a private one for a [user](HttpCacheOptions::user)'s copies; never a response with `Set-Cookie`, a part of one, or one without any freshness |
-//! | Where? | under `{keyspace}:{user}:{host}:{path and query}`; a user who is nobody is `-` |
-//! | `Vary`? | up to eight variants of a URL in its entry |
-//! | `ETag`? | a response without one gets one; `If-None-Match` is answered by 304 |
-//! | A write? | anything but GET, HEAD, OPTIONS and TRACE that succeeds invalidates its own URL for all users, and what the [options](HttpCacheOptions::invalidate_tags) say |
-//! | A client's `Cache-Control`? | honoured |
-//! | Many at once? | what is stale is refreshed by one request at a time; what is not stored is asked of the service by each |
+//! | What is stored? | what RFC 9111 allows a shared cache to store, or a private one for a [user](HttpCacheOptions::user)'s copies; never a response with `Set-Cookie`, a part of one, a stream of events, or one that is of no use later |
+//! | Where? | under `{keyspace}:{user}:{host}:{path and query}` an index of the variants, as JSON; below it each body as it is, under a hash of its content. A user who is nobody is `-` |
+//! | `Vary`? | up to eight variants of a URL; all lines of a header count, and of its value only a hash is stored |
+//! | `ETag`? | a response without one gets one, unless it is sent on while it comes; conditions and ranges are answered |
+//! | A write? | anything but GET, HEAD, OPTIONS, TRACE and QUERY that succeeds invalidates its own URL for all users, what its `Location` and `Content-Location` name on the same host, and what the [options](HttpCacheOptions::invalidate_tags) say |
+//! | A client's `Cache-Control`? | honoured: `max-age`, `min-fresh`, `max-stale`, `no-cache`, `no-store`, `only-if-cached`, `stale-if-error` |
+//! | Many at once? | one request for a URL goes to the service, and the others [wait](HttpCacheOptions::collapse_wait) for what it stores, in other processes too; nobody waits for what is [known](HttpCacheOptions::hit_for_miss) not to be for others |
+//! | A large or slow body? | is sent while it comes, and stored at its end; one that breaks off is not stored |
+//! | What does it cost? | a hit one round trip, and a GET more for a body that this process does not [hold](HttpCacheOptions::memory); what is stored four more: a lease, the body, the index, and a look whether it was invalidated |
 //! | How does one see it? | `Age`, and `Cache-Status` (RFC 9211) |
 //! | Redis is away? | the cache's [tier](crate::cache::Tier) decides; in [`Tier::Critical`](crate::cache::Tier::Critical) too the application answers, and errors are logged |
+//!
+//! # Unkeyed headers
+//!
+//! A response is stored for everybody who asks for the same URL and has the same values of the headers that its `Vary`
+//! names. If the application answers by another header and does not say so, a client can have its own answer stored for
+//! others: the cache is poisoned. So:
+//!
+//! - Name in `Vary` what an answer depends on, or in [`vary_on`](HttpCacheOptions::vary_on) what it depends on without
+//!   saying so. Usual ones are `X-Forwarded-Host`, `X-Forwarded-Proto`, `X-Original-URL`, `X-Rewrite-URL` and
+//!   `Accept-Language`.
+//! - Requests that ask for more than their URL bypass the cache: those with a body, with `X-HTTP-Method-Override` and its
+//!   like, with two `Host` lines or a `Host` that is not the target's authority, with `Upgrade`, `If-Match` or
+//!   `If-Unmodified-Since`.
+//! - A response to a request with `Authorization` is stored only if it says `public`, `s-maxage` or `must-revalidate`. A
+//!   `Cookie` does not keep a response from being stored that says how long it is fresh: say `private`, or `Vary: Cookie`.
+//!
+//! # Rules of its own
+//!
+//! The rules of RFC 9111 are written here, each beside the section that it follows, and not taken from the crate
+//! `http-cache-semantics`: that compares the names of directives by case, takes the first line of a header for all of
+//! them, replaces repeated headers when it merges a 304, has no clock for `Date`, and stores its policy beside each body.
+//! A wrapper would have to undo each of these before and after every call. Where the RFC leaves a choice:
+//!
+//! - `stale-while-revalidate` and `stale-if-error` in a response outweigh what its `s-maxage` implies (RFC 9111, 5.2.2.10);
+//!   the defaults of the options and a client's `max-stale` do not.
+//! - A heuristic (RFC 9111, 4.2.2) is a tenth of the time since `Last-Modified`, and a day at the most.
+//! - `no-cache` and `private` with names of fields count as without them.
+//! - A client's condition on what is not stored is passed on, and so is what the service says to it.
+//! - Of a request for many ranges, the answer is the whole.
 
 mod body;
+mod conditions;
 mod exchange;
+mod fields;
+mod flight;
 mod layer;
 mod options;
 mod request;
-mod response;
+mod rules;
+mod stored;
 
 pub use body::HttpCacheBody;
 pub use layer::{HttpCache, HttpCacheService};

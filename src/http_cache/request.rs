@@ -1,53 +1,153 @@
 //! What a request is to the cache.
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, Method, header};
 
 use super::HttpCacheOptions;
+use super::fields;
+use super::rules::Why;
 use crate::cache::EntryOptions;
-use crate::{Key, Result};
-
-/// Headers whose values are secrets: the cache knows a hash of them only.
-const SECRET: [header::HeaderName; 3] =
-    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+use crate::{Key, Keyspace, Result};
 
 /// Where a request's response stands in the cache.
 pub(super) struct Place {
+    /// The key of the index of its variants.
     pub(super) key: Key,
+    /// What the keys of bodies are made under.
+    bodies: Keyspace,
     pub(super) entry: EntryOptions,
     /// A user's own copy.
     pub(super) private: bool,
-    /// The request as policies see it: nothing secret, no condition.
-    pub(super) request: Parts,
+}
+
+impl Place {
+    /// The key of a body by the name of its content.
+    pub(super) fn body(&self, name: &str) -> Option<Key> {
+        self.bodies.key([name]).ok()
+    }
+}
+
+/// Headers by which a request asks for another method than it has.
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// Whether a request changes something: by its method (RFC 9110, 9.2.1), or by the one that it asks for instead.
+pub(super) fn writes(request: &Parts) -> bool {
+    let safe = |method: &str| matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY");
+    let overrides = OVERRIDES.iter().filter_map(|name| request.headers.get(*name));
+    let mut overrides = overrides.map(|value| fields::text(value).trim().to_ascii_uppercase());
+    !safe(request.method.as_str()) || overrides.any(|method| !safe(&method))
+}
+
+/// Whether there is more in a request than its URL and what `Vary` can name. Such a request bypasses the cache: its
+/// response must not answer plain ones.
+fn is_odd(request: &Parts, has_body: bool) -> bool {
+    let headers = &request.headers;
+    let length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    let authority = request.uri.authority().map(|authority| authority.as_str());
+    let two_hosts = hosts.next().is_some()
+        || host.zip(authority).is_some_and(|(host, authority)| {
+            !host.as_bytes().eq_ignore_ascii_case(authority.as_bytes())
+        });
+    has_body
+        || length
+        || two_hosts
+        || headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.contains_key(header::UPGRADE)
+        || OVERRIDES.iter().any(|name| headers.contains_key(*name))
+        // The application's to judge, and no cache's (RFC 9111, 4.3.2).
+        || headers.contains_key(header::IF_MATCH)
+        || headers.contains_key(header::IF_UNMODIFIED_SINCE)
 }
 
 impl HttpCacheOptions {
-    /// The place of a request that the cache can answer; `None` for another.
-    pub(super) fn place(&self, request: &Parts) -> Option<Place> {
-        let reads = matches!(request.method, Method::GET | Method::HEAD);
-        if !reads || request.headers.contains_key(header::RANGE) {
-            return None;
+    /// The place of a request that the cache can answer; why not, for another.
+    pub(super) fn place(&self, request: &Parts, has_body: bool) -> Result<Place, Why> {
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return Err(Why::Method);
         }
-        let user = self.user_of(request);
-        let key = self.key(request, user.as_deref()).ok()?;
-        let tags = std::iter::once(self.url_tag(request).ok()?).chain(self.tags_of(request));
-        let entry = EntryOptions::new(crate::cache::Ttl::seconds(1)).tags(tags);
-        Some(Place { key, entry, private: user.is_some(), request: as_policies_see(request) })
+        if is_odd(request, has_body) {
+            return Err(Why::Bypass);
+        }
+        self.place_of(request).map_err(|_| Why::Bypass)
     }
 
-    fn key(&self, request: &Parts, user: Option<&str>) -> Result<Key> {
+    fn place_of(&self, request: &Parts) -> Result<Place> {
+        let user = self.user_of(request);
+        let private = user.is_some();
         // A user by the name of nobody is still somebody.
         let user = user.map_or("-".to_owned(), |user| match user.starts_with('-') {
             true => format!("-{user}"),
-            false => user.to_owned(),
+            false => user,
         });
-        self.keyspace.key([&user, &host(request), path(request)])
+        let host = host(request);
+        let parts = [user.as_str(), &host, path(request)];
+        let bodies = self.keyspace.join(parts)?;
+        let key = match self.vary_on.as_slice() {
+            [] => self.keyspace.key(parts)?,
+            names => bodies.key([format!("vary-{}", selected(names, &request.headers))])?,
+        };
+        let tags = std::iter::once(self.url_tag(request)?).chain(self.tags_of(request));
+        let entry = EntryOptions::new(crate::cache::Ttl::seconds(1)).tags(tags);
+        Ok(Place { key, bodies, entry, private })
     }
 
     /// The tag of a URL, whoever asks.
     pub(super) fn url_tag(&self, request: &Parts) -> Result<String> {
         Ok(self.keyspace.join([&host(request), path(request)])?.as_str().to_owned())
     }
+
+    /// The tag of the URL that a response names, if it is on the same host (RFC 9111, 4.4).
+    pub(super) fn named_tag(
+        &self,
+        request: &Parts,
+        response: &HeaderMap,
+        name: HeaderName,
+    ) -> Option<String> {
+        let named = response.get(name)?.to_str().ok()?.trim();
+        let named = named.split('#').next()?;
+        let own = host(request);
+        let (host, path) = match named.split_once("://") {
+            Some((_, rest)) => {
+                let end = rest.find(['/', '?']).unwrap_or(rest.len());
+                (rest[..end].to_ascii_lowercase(), rest[end..].to_owned())
+            }
+            None => match named.strip_prefix("//") {
+                Some(rest) => {
+                    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+                    (rest[..end].to_ascii_lowercase(), rest[end..].to_owned())
+                }
+                None => (own.clone(), resolved(request.uri.path(), named)),
+            },
+        };
+        let path = if path.starts_with('/') { path } else { format!("/{path}") };
+        (host == own)
+            .then(|| self.keyspace.join([&host, &path]).ok())?
+            .map(|tag| tag.as_str().to_owned())
+    }
+}
+
+/// A relative reference that begins with a path, against the path of a request (RFC 3986, 5.2).
+fn resolved(base: &str, reference: &str) -> String {
+    if reference.is_empty() || reference.starts_with('?') {
+        return format!("{base}{reference}");
+    }
+    let (path, query) = reference.split_at(reference.find('?').unwrap_or(reference.len()));
+    let folder = match path.starts_with('/') {
+        true => "",
+        false => base.rfind('/').map_or("/", |at| &base[..=at]),
+    };
+    let whole = format!("{folder}{path}");
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/').skip(1) {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}{query}", parts.join("/"))
 }
 
 fn host(request: &Parts) -> String {
@@ -57,54 +157,50 @@ fn host(request: &Parts) -> String {
 }
 
 fn path(request: &Parts) -> &str {
-    request.uri.path_and_query().map_or("/", |path| path.as_str())
+    let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
+    if path.is_empty() { "/" } else { path }
 }
 
-fn as_policies_see(request: &Parts) -> Parts {
-    let (mut seen, ()) = Request::new(()).into_parts();
-    seen.method = Method::GET;
-    seen.uri = request.uri.clone();
-    seen.headers = request.headers.clone();
-    for name in SECRET {
-        if let Some(value) = seen.headers.get(&name) {
-            let hash = blake3::hash(value.as_bytes()).to_hex();
-            if let Ok(hash) = HeaderValue::from_str(&hash) {
-                seen.headers.insert(name, hash);
+/// The names in `Vary`, in lower case, in order, once each.
+pub(super) fn vary_names(response: &HeaderMap) -> Vec<HeaderName> {
+    let mut names: Vec<HeaderName> = response
+        .get_all(header::VARY)
+        .iter()
+        .flat_map(|line| {
+            fields::text(line).split(',').map(str::trim).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    names.dedup();
+    names
+}
+
+/// A hash of what a request has in these headers: all lines of each, joined (RFC 9111, 4.1). Of secrets too nothing but
+/// the hash is known.
+pub(super) fn selected(names: &[HeaderName], request: &HeaderMap) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for name in names {
+        hasher.update(name.as_str().as_bytes());
+        let separator: &[u8] = if *name == header::COOKIE { b"; " } else { b", " };
+        let lists = [header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE];
+        let mut any = false;
+        for line in request.get_all(name) {
+            hasher.update(if any { separator } else { b"\n=" });
+            any = true;
+            match std::str::from_utf8(line.as_bytes()) {
+                // White space around commas means nothing there.
+                Ok(line) if lists.contains(name) => {
+                    for (at, member) in line.split(',').map(str::trim).enumerate() {
+                        hasher.update(if at > 0 { b", " } else { b"" });
+                        hasher.update(member.as_bytes());
+                    }
+                }
+                _ => drop(hasher.update(line.as_bytes().trim_ascii())),
             }
         }
+        // A value holds no line's end, so that no two requests look the same that differ.
+        hasher.update(b"\n");
     }
-    without_conditions(&mut seen.headers);
-    seen
-}
-
-/// Conditions are about what the client has; the service is to give the cache a whole response.
-pub(super) fn without_conditions(headers: &mut HeaderMap) {
-    for name in [
-        header::IF_NONE_MATCH,
-        header::IF_MODIFIED_SINCE,
-        header::IF_MATCH,
-        header::IF_UNMODIFIED_SINCE,
-        header::IF_RANGE,
-    ] {
-        headers.remove(name);
-    }
-}
-
-/// Whether the client wants no stale response.
-pub(super) fn insists(request: &Parts) -> bool {
-    let pragma = request.headers.get(header::PRAGMA).is_some_and(|value| value == "no-cache");
-    let control = directives(&request.headers);
-    let of = |name: &str| control.iter().find(|(own, _)| own == name);
-    pragma || of("no-cache").is_some() || of("max-age").is_some_and(|(_, age)| age == "0")
-}
-
-/// The directives of `Cache-Control`, in lower case.
-pub(super) fn directives(headers: &HeaderMap) -> Vec<(String, String)> {
-    let values =
-        headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
-    let directives = values.flat_map(|value| value.split(',')).map(|directive| {
-        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-        (name.trim().to_ascii_lowercase(), value.trim().trim_matches('"').to_owned())
-    });
-    directives.filter(|(name, _)| !name.is_empty()).collect()
+    hasher.finalize().to_hex()[..32].to_owned()
 }

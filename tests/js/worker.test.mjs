@@ -51,7 +51,7 @@ describe("the Worker", () => {
 
   it("answers from the HTTP cache until a write", async () => {
     const first = await call("/reports/sales");
-    assert.match(first.headers.get("cache-status"), /fwd=miss; stored/);
+    assert.match(first.headers.get("cache-status"), /fwd=uri-miss; stored/);
     const body = await first.text();
     const second = await call("/reports/sales");
     assert.match(second.headers.get("cache-status"), /hit/);
@@ -60,7 +60,7 @@ describe("the Worker", () => {
     assert.ok(second.headers.has("etag"));
     assert.equal((await call("/reports/sales", { method: "POST" })).status, 204);
     const third = await call("/reports/sales");
-    assert.match(third.headers.get("cache-status"), /fwd=miss; stored/);
+    assert.match(third.headers.get("cache-status"), /fwd=uri-miss; stored/);
     await third.text();
   });
 

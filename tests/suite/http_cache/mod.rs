@@ -1,5 +1,12 @@
 //! HTTP responses through the cache, before a real axum application.
 
+mod collapsing;
+mod conformance;
+mod histories;
+mod origin;
+mod storage;
+mod wrong_answers;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
@@ -171,9 +178,11 @@ async fn what_may_be_cached_is_and_what_must_not_is_not() {
         assert_eq!(second.headers.contains_key("age"), hit, "{path}");
     }
     assert_eq!(browser.get("/max-age=60/large").await.body.len(), 100_000);
-    // What asks for a part, or with credentials, is for the application.
+    // A part of what is stored is at hand; a part of another response, and what asks with credentials, is for the application.
     let asked = browser.app.asked();
-    browser.send("GET", "/max-age=60/a", &[("range", "bytes=0-1")]).await;
+    let part = browser.send("GET", "/max-age=60/a", &[("range", "bytes=1-1")]).await;
+    assert_eq!((part.status, part.text()), (StatusCode::PARTIAL_CONTENT, " "));
+    browser.send("GET", "/max-age=61/b", &[("range", "bytes=0-1")]).await;
     browser.send("GET", "/max-age=61/a", &[("authorization", "Bearer s3cret")]).await;
     browser.send("GET", "/max-age=61/a", &[("authorization", "Bearer s3cret")]).await;
     assert_eq!(browser.app.asked(), asked + 3);
@@ -349,10 +358,8 @@ async fn stale_responses_help() {
     let path = "/max-age=0,stale-while-revalidate=60/a";
     let first = browser.get(path).await;
     let stale = browser.get(path).await;
-    assert_eq!(
-        (stale.header("cache-status"), &stale.body),
-        ("edgecask; hit; detail=stale", &first.body)
-    );
+    assert!(stale.hit() && stale.header("cache-status").ends_with("; detail=stale"));
+    assert_eq!(stale.body, first.body);
     while browser.get(path).await.body == first.body {
         tokio::task::yield_now().await;
     }

@@ -1,0 +1,180 @@
+//! Many requests for the same at the same time.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response};
+use edgecask::Client;
+use edgecask::cache::Cache;
+use edgecask::http_cache::{HttpCache, HttpCacheOptions};
+use edgecask_tests::RedisServer;
+use tokio::sync::Semaphore;
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::conformance::Clock;
+use super::origin::{options, response};
+
+const MANY: usize = 200;
+
+/// An application that answers when it is let.
+#[derive(Clone)]
+struct Slow {
+    control: &'static str,
+    asked: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+}
+
+impl Slow {
+    fn new(control: &'static str) -> Self {
+        Self { control, asked: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many requests are there.
+    async fn has_been_asked(&self, times: usize) {
+        while self.asked() < times {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn get(&self, layer: &HttpCache, headers: &[(&str, &str)]) -> (String, String) {
+        let app = self.clone();
+        let service = layer.layer(service_fn(move |_: Request<Body>| {
+            let app = app.clone();
+            async move {
+                let number = app.asked.fetch_add(1, Ordering::SeqCst) + 1;
+                app.gate.acquire().await.unwrap().forget();
+                let headers = [("cache-control", app.control)];
+                Ok::<_, Infallible>(response(200, &headers, format!("{number}")))
+            }
+        }));
+        let mut request = Request::get("/").header("host", "example.org");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer: Response<_> =
+            service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let how = answer.headers()["cache-status"].to_str().unwrap().to_owned();
+        let body = to_bytes(Body::new(answer.into_body()), usize::MAX).await.unwrap();
+        (String::from_utf8(body.to_vec()).unwrap(), how)
+    }
+
+    fn start(&self, layer: &HttpCache) -> tokio::task::JoinHandle<(String, String)> {
+        let (app, layer) = (self.clone(), layer.clone());
+        tokio::spawn(async move { app.get(&layer, &[]).await })
+    }
+}
+
+fn layer(options: HttpCacheOptions) -> HttpCache {
+    HttpCache::new(Cache::new(Client::memory()), options.collapse_wait(Duration::from_secs(60)))
+}
+
+#[tokio::test]
+async fn of_many_misses_one_goes() {
+    let (app, layer) = (Slow::new("max-age=60"), layer(options()));
+    let asking: Vec<_> = (0..MANY).map(|_| app.start(&layer)).collect();
+    app.has_been_asked(1).await;
+    app.gate.add_permits(MANY);
+    for answer in asking {
+        assert_eq!(answer.await.unwrap().0, "1");
+    }
+    assert_eq!(app.asked(), 1);
+}
+
+#[tokio::test]
+async fn of_many_who_find_it_stale_one_goes() {
+    let clock = Clock::new();
+    let (app, layer) = (Slow::new("max-age=60"), layer(clock.on(options())));
+    app.gate.add_permits(1);
+    assert_eq!(app.get(&layer, &[]).await.0, "1");
+    clock.advance(100);
+    let asking: Vec<_> = (0..MANY).map(|_| app.start(&layer)).collect();
+    app.has_been_asked(2).await;
+    app.gate.add_permits(MANY);
+    for answer in asking {
+        assert_eq!(answer.await.unwrap().0, "2");
+    }
+    assert_eq!(app.asked(), 2);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_is_not_for_others() {
+    for control in ["private, max-age=60", "no-store", "no-cache", "max-age=0"] {
+        let (app, layer) = (Slow::new(control), layer(options()));
+        let asking: Vec<_> = (0..10).map(|_| app.start(&layer)).collect();
+        app.has_been_asked(1).await;
+        app.gate.add_permits(1);
+        // All of the others are there at once, though none of them has an answer.
+        let limit = Duration::from_secs(30);
+        tokio::time::timeout(limit, app.has_been_asked(10)).await.expect(control);
+        app.gate.add_permits(MANY);
+        let mut bodies = Vec::new();
+        for answer in asking {
+            bodies.push(answer.await.unwrap().0);
+        }
+        bodies.sort();
+        bodies.dedup();
+        assert_eq!(bodies.len(), 10, "{control}: each has its own");
+        // It is remembered: nobody waits for the next one either.
+        app.gate.forget_permits(usize::MAX);
+        let asking: Vec<_> = (0..5).map(|_| app.start(&layer)).collect();
+        tokio::time::timeout(limit, app.has_been_asked(15)).await.expect(control);
+        app.gate.add_permits(MANY);
+        for answer in asking {
+            answer.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_waits_does_not_wait_for_ever() {
+    let layer = HttpCache::new(
+        Cache::new(Client::memory()),
+        options().collapse_wait(Duration::from_millis(50)),
+    );
+    let app = Slow::new("max-age=60");
+    let asking = [app.start(&layer), app.start(&layer)];
+    // The first one hangs: the second one goes too.
+    tokio::time::timeout(Duration::from_secs(30), app.has_been_asked(2)).await.unwrap();
+    app.gate.add_permits(2);
+    for answer in asking {
+        answer.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_gives_up_makes_room_for_the_next() {
+    let (app, layer) = (Slow::new("max-age=60"), layer(options()));
+    let first = app.start(&layer);
+    app.has_been_asked(1).await;
+    let second = app.start(&layer);
+    first.abort();
+    tokio::time::timeout(Duration::from_secs(30), app.has_been_asked(2)).await.unwrap();
+    app.gate.add_permits(2);
+    assert_eq!(second.await.unwrap().0, "2");
+}
+
+#[tokio::test]
+async fn of_many_processes_one_goes() {
+    let redis = RedisServer::start();
+    let app = Slow::new("max-age=60");
+    let layers: Vec<_> = (0..4)
+        .map(|_| {
+            let options = options().collapse_wait(Duration::from_secs(60));
+            HttpCache::new(Cache::new(redis.client()), options)
+        })
+        .collect();
+    let asking: Vec<_> = layers.iter().chain(&layers).map(|layer| app.start(layer)).collect();
+    app.has_been_asked(1).await;
+    app.gate.add_permits(MANY);
+    for answer in asking {
+        assert_eq!(answer.await.unwrap().0, "1");
+    }
+    assert_eq!(app.asked(), 1);
+}
