@@ -393,14 +393,15 @@ fn is_secret(args: &[&[u8]], word: &str) -> bool {
         return false;
     }
     let is_escaped = word.contains(['\\', '%']) && word.len() > LONGEST_ESCAPED;
-    let forms = [word.to_owned(), word.to_lowercase(), word.to_uppercase()];
+    let mut forms = vec![word.to_owned(), word.to_lowercase(), word.to_uppercase()];
+    forms.dedup();
     let is_in = |arg: &&[u8]| {
         let Ok(arg) = std::str::from_utf8(arg) else {
             let held = |form: &String| arg.windows(form.len()).any(|part| part == form.as_bytes());
             return forms.iter().any(held);
         };
         forms.iter().any(|form| arg.contains(form.as_str()))
-            || (!is_common(arg) && forms.iter().any(|form| form.contains(arg)))
+            || (forms.iter().any(|form| form.contains(arg)) && !is_common(arg))
     };
     is_escaped || args.iter().any(is_in)
 }

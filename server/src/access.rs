@@ -90,7 +90,7 @@ impl Permission {
         let reads = info.access == Access::Read
             && !matches!(
                 command.name(),
-                "SCAN" | "KEYS" | "EVAL_RO" | "EVALSHA_RO" | "FCALL_RO" | "SORT_RO"
+                "SCAN" | "KEYS" | "RANDOMKEY" | "EVAL_RO" | "EVALSHA_RO" | "FCALL_RO" | "SORT_RO"
             );
         let harmless = matches!(command.name(), "PING" | "ECHO" | "DBSIZE" | "TIME" | "INFO");
         (matches!(self, Self::ReadOnly) && !reads && !harmless)
@@ -127,6 +127,7 @@ mod tests {
             ("SET", true),
             ("EVAL", true),
             ("KEYS", true),
+            ("RANDOMKEY", true),
             ("EVAL_RO", true),
             ("EVALSHA_RO", true),
             ("FCALL_RO", true),

@@ -14,9 +14,12 @@
 //! Replies come as JSON, as JSON with base64 strings (`Upstash-Encoding: base64`) or as RESP2
 //! (`Upstash-Response-Format: resp2`). What a client or a proxy may have rewritten on the way is refused with status 400
 //! and never run: path segments `.` and `..`, a query where none belongs, `_token` beside an `Authorization` header. So
-//! is a PUBLISH of what server-sent events cannot carry: bytes that are not UTF-8, carriage returns. `ACL RESTTOKEN` gives out tokens of Redis's ACL users. Beyond that it helps to
-//! test clients: a [lagging replica](ServerOptions::lagging_replica) shows what sync tokens are for, and a
-//! [fault plan](FaultPlan) breaks connections and answers on purpose.
+//! is a PUBLISH of what server-sent events cannot carry: bytes that are not UTF-8, carriage returns. A channel with a comma
+//! reaches those who subscribed to it by name; a pattern that does not spell the comma out ends there with a gap.
+//! `ACL RESTTOKEN` gives out tokens of Redis's ACL users. Only HTTP/1.1 is spoken.
+//!
+//! Beyond that it helps to test clients: a [lagging replica](ServerOptions::lagging_replica) shows what sync tokens are
+//! for, and a [fault plan](FaultPlan) breaks connections and answers on purpose.
 //!
 //! ```
 //! use edgecask_server::{Server, ServerOptions};

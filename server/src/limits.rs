@@ -79,7 +79,8 @@ impl Limits {
 
 impl Limits {
     /// The most bytes that the replies to one request may have together, before they are encoded. A reply that does not
-    /// fit is an error in its place; its command was carried out.
+    /// fit is an error in its place; its command was carried out. A real Redis has answered all of a request before this
+    /// is counted.
     #[must_use]
     pub fn reply_bytes(mut self, bytes: usize) -> Self {
         self.reply_bytes = bytes;
@@ -193,7 +194,9 @@ impl Room {
 fn size(value: &Value) -> usize {
     const HEAD: usize = 8;
     let bytes = match value {
-        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Array(items) | Value::Set(items) | Value::Push(items) => {
+            items.iter().map(size).sum()
+        }
         Value::Map(pairs) => pairs.iter().map(|(key, value)| size(key) + size(value)).sum(),
         other => other.as_bytes().map_or(0, <[u8]>::len),
     };

@@ -64,7 +64,7 @@ pub(crate) async fn serve(
         });
         let mut socket = TimeoutStream::new(socket);
         socket.set_write_timeout(Some(idle_time));
-        let builder = Builder::new(TokioExecutor::new());
+        let builder = Builder::new(TokioExecutor::new()).http1_only();
         let connection = builder.serve_connection(TokioIo::new(Box::pin(socket)), handler);
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
@@ -103,7 +103,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// An answer's body, while which the request is under way.
+/// The body of an answer. Its request is under way until the body is taken or given up.
 struct Held {
     body: Body,
     _request: UnderWay,

@@ -149,6 +149,7 @@ pub(super) enum Rule {
     Set,
     /// Safe unless the destination is among the sources.
     Stores,
+    XTrim,
     ZAdd,
 }
 
@@ -468,7 +469,8 @@ impl Command {
         first
     }
 
-    /// Calls `found` for each key and its position. `false` if an option is not known, so that there may be more.
+    /// Calls `found` for each key and its position. `false` if an option is not known or a count cannot be read, so that
+    /// there may be more.
     pub(crate) fn each_key(&self, mut found: impl FnMut(usize, Role)) -> bool {
         let info = self.info();
         let count = self.args().len();
@@ -486,11 +488,18 @@ impl Command {
                 found(at, if writes { Role::Write } else { Role::Read });
             }
         };
-        // A count from outside may be any number; there are no more keys than arguments.
-        let number = |at: usize| -> usize {
-            self.get(at)
-                .and_then(|arg| std::str::from_utf8(arg).ok()?.parse().ok())
-                .map_or(0, |number: usize| number.min(count))
+        // A count from outside may be any text. Servers may read one that is not plain digits differently from us.
+        let number = |at: usize| -> Option<usize> {
+            let digits = std::str::from_utf8(self.get(at)?).ok()?;
+            let plain = digits.bytes().all(|digit| digit.is_ascii_digit())
+                && (digits == "0" || !digits.starts_with('0'));
+            digits.parse().ok().filter(|_| plain)
+        };
+        // The keys after a count; there are no more than arguments.
+        let counted = |at: usize, step: usize| {
+            let keys = number(at).and_then(|keys| keys.checked_mul(step));
+            let complete = keys.is_some_and(|keys| keys < count.saturating_sub(at));
+            (at + 1..count.min(at.saturating_add(1 + keys.unwrap_or(0).min(count))), complete)
         };
         match info.keys {
             KeyPositions::Nowhere => {}
@@ -502,12 +511,20 @@ impl Command {
                 };
                 (first - 1..last.min(count)).step_by(step).for_each(named);
             }
-            KeyPositions::Counted(at) => (at..at + number(at - 1)).for_each(named),
+            KeyPositions::Counted(at) => {
+                let (keys, complete) = counted(at - 1, 1);
+                keys.for_each(named);
+                return complete;
+            }
             KeyPositions::CountedPairs(at) => {
-                (at..at + 2 * number(at - 1)).step_by(2).for_each(named);
+                let (keys, complete) = counted(at - 1, 2);
+                keys.step_by(2).for_each(named);
+                return complete;
             }
             KeyPositions::Stored => {
-                std::iter::once(0).chain(2..2 + number(1)).for_each(named);
+                let (keys, complete) = counted(1, 1);
+                std::iter::once(0).chain(keys).for_each(named);
+                return complete;
             }
             KeyPositions::Streams => {
                 let (_, streams) = self.streams();
@@ -719,7 +736,7 @@ mod tests {
             ("HSETEX k EX 5 FIELDS 1 FNX v", safe),
             ("HSETEX k FIELDS 1 f v FNX", unsafe_),
             ("HGETEX k EXAT 1 FIELDS 1 f", unsafe_),
-            ("HGETEX k EX 10 FIELDS 1 f", safe),
+            ("HGETEX k EX 100 FIELDS 1 f", safe),
             ("GETEX k PERSIST", safe),
             ("JSON.SET k $ 1", safe),
             ("JSON.SET k $ 1 NX", unsafe_),
@@ -744,6 +761,22 @@ mod tests {
             ("RESTORE k 0 x REPLACE", safe),
             ("COPY a b", differs),
             ("COPY a b REPLACE", safe),
+            ("EXPIRE k 59", differs),
+            ("PEXPIRE k 59999", differs),
+            ("PEXPIRE k 60000", safe),
+            ("HPEXPIRE k 100 FIELDS 1 f", differs),
+            ("HEXPIRE k 100 FIELDS 1 f NX", differs),
+            ("GETEX k EX 60", safe),
+            ("GETEX k EX 1", differs),
+            ("GETEX k PX 100", differs),
+            ("HGETEX h FIELDS 1 f", safe),
+            ("HGETEX h FIELDS 1 f PERSIST", unsafe_),
+            ("HGETEX h FIELDS 1 f EX 10", unsafe_),
+            ("XTRIM s MAXLEN 10", differs),
+            ("XTRIM s MAXLEN ~ 10", unsafe_),
+            ("XTRIM s MAXLEN ~ 0 LIMIT 100", unsafe_),
+            ("ZUNIONSTORE d +1 s", unsafe_),
+            ("ZUNIONSTORE d 3 s", unsafe_),
         ] {
             assert_eq!(resend(line), expected, "{line}");
         }

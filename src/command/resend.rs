@@ -127,11 +127,16 @@ impl Command {
                 &[("DB", 1, None), ("REPLACE", 0, Some(SAFE))],
                 REPLY_MAY_DIFFER,
             ),
-            // A time in the past deletes, and then there is nothing to delete; a condition may be met once only.
-            Rule::Expire => match self.integer(1) {
-                Some(1..) if self.args().len() == 2 || self.word(2) == Some("FIELDS") => SAFE,
-                _ => REPLY_MAY_DIFFER,
-            },
+            // A time in the past deletes, and a short one may be over before the second run, which then finds nothing. A
+            // condition may be met once only.
+            Rule::Expire => {
+                let millis = self.name().trim_start_matches('H').starts_with('P');
+                let plain = match self.word(2) {
+                    Some("FIELDS") => self.fields_end(3, 1) == Some(self.args().len()),
+                    _ => self.args().len() == 2,
+                };
+                if plain && self.is_long(1, millis) { SAFE } else { REPLY_MAY_DIFFER }
+            }
             Rule::GetEx => self.getex(),
             Rule::HSetEx => self.hsetex(),
             Rule::LRem if self.integer(1) == Some(0) => REPLY_MAY_DIFFER,
@@ -159,6 +164,7 @@ impl Command {
                 SAFE,
             ),
             Rule::Stores => self.stores(),
+            Rule::XTrim => self.xtrim(),
             Rule::ZAdd => self.zadd(),
             Rule::JsonSet if self.args().len() == 3 && self.is_plain_path(1) => SAFE,
             Rule::JsonPath
@@ -214,25 +220,20 @@ impl Command {
         if known { verdict } else { UNSAFE }
     }
 
-    /// GETEX and HGETEX: a Unix time may be past, and then the second run finds nothing.
+    /// GETEX and HGETEX: after a Unix time that is past, or a short life, the second run finds nothing.
     fn getex(&self) -> Verdict {
         let mut verdict = Verdict::Reads;
         let options =
             &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("PERSIST", 0), ("FIELDS", REST)];
-        let known = self.options(1, options, |word, _| match word {
+        let known = self.options(1, options, |word, at| match word {
             "EXAT" | "PXAT" => verdict = UNSAFE,
+            // Options may also follow the fields.
+            "FIELDS" if self.fields_end(at, 1) != Some(self.args().len()) => verdict = UNSAFE,
+            "EX" | "PX" if !self.is_long(at, word == "PX") => verdict = REPLY_MAY_DIFFER,
             "EX" | "PX" | "PERSIST" if verdict == Verdict::Reads => verdict = SAFE,
             _ => {}
         });
-        // An option after FIELDS would be hidden among the fields.
-        let hidden = self
-            .args()
-            .skip(1)
-            .any(|arg| arg.eq_ignore_ascii_case(b"EXAT") || arg.eq_ignore_ascii_case(b"PXAT"));
-        match known && !hidden {
-            true => verdict,
-            false => UNSAFE,
-        }
+        if known { verdict } else { UNSAFE }
     }
 
     fn hsetex(&self) -> Verdict {
@@ -241,17 +242,28 @@ impl Command {
             &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0), ("FIELDS", REST)];
         let known = self.options(1, options, |word, at| match word {
             "EXAT" | "PXAT" => verdict = REPLY_MAY_DIFFER,
-            // Options may also follow the fields.
-            "FIELDS" => {
-                let fields = self.integer(at).and_then(|fields| usize::try_from(fields).ok());
-                let end = fields.and_then(|fields| fields.checked_mul(2)?.checked_add(at + 1));
-                if end != Some(self.args().len()) {
-                    verdict = UNSAFE;
-                }
-            }
+            "FIELDS" if self.fields_end(at, 2) != Some(self.args().len()) => verdict = UNSAFE,
             _ => {}
         });
         if known { verdict } else { UNSAFE }
+    }
+
+    /// The position after the fields whose count stands here, each of so many arguments.
+    fn fields_end(&self, count_at: usize, step: usize) -> Option<usize> {
+        let fields = usize::try_from(self.integer(count_at)?).ok()?;
+        fields.checked_mul(step)?.checked_add(count_at + 1)
+    }
+
+    /// Whether a time to live outlasts every wait before a second run.
+    fn is_long(&self, at: usize, millis: bool) -> bool {
+        const LONG: i64 = 60;
+        self.integer(at).is_some_and(|time| time >= if millis { LONG * 1000 } else { LONG })
+    }
+
+    /// With `~` or LIMIT a run trims no more than so many entries, and the next run the next ones.
+    fn xtrim(&self) -> Verdict {
+        let partly = |arg: &[u8]| arg == b"~" || arg.eq_ignore_ascii_case(b"LIMIT");
+        if self.args().skip(1).any(partly) { UNSAFE } else { REPLY_MAY_DIFFER }
     }
 
     fn stores(&self) -> Verdict {

@@ -16,7 +16,7 @@ use super::info::Refusal::{Connection, Replication, Replies, Server, Subscribe, 
 use super::info::ReplyKeys::{Every, First as FirstItem, Scan, Streams as PerStream, Whole};
 use super::info::Rule::{
     BitField, Copy, Expire, GetEx, HSetEx, JsonClear, JsonDel, JsonMSet, JsonPath, JsonSet, LRem,
-    LTrim, Reads, ReplyMayDiffer, Restore, Safe, Set, Stores, Unsafe, ZAdd,
+    LTrim, Reads, ReplyMayDiffer, Restore, Safe, Set, Stores, Unsafe, XTrim, ZAdd,
 };
 use super::info::Wait::{Block, MillisLast, SecondsFirst, SecondsLast};
 use super::info::Written::{First, Second, Stored};
@@ -102,9 +102,9 @@ commands! {
     row("CLIENT UNBLOCK", Control, Nowhere, Unsafe).refused(Server), Connection, "5.0.0", "Unblocks a client blocked by a blocking command from a different connection.";
     row("CLIENT UNPAUSE", Control, Nowhere, Unsafe).refused(Server), Connection, "6.2.0", "Resumes processing commands from paused clients.";
     row("CLUSTER", Write, Nowhere, Unsafe).container(), Cluster, "3.0.0", "A container for Redis Cluster commands.";
-    row("CLUSTER ADDSLOTS", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Assigns new hash slots to a node.";
-    row("CLUSTER ADDSLOTSRANGE", Control, Nowhere, Unsafe), Cluster, "7.0.0", "Assigns new hash slot ranges to a node.";
-    row("CLUSTER BUMPEPOCH", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Advances the cluster config epoch.";
+    row("CLUSTER ADDSLOTS", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Assigns new hash slots to a node.";
+    row("CLUSTER ADDSLOTSRANGE", Control, Nowhere, Unsafe).refused(Server), Cluster, "7.0.0", "Assigns new hash slot ranges to a node.";
+    row("CLUSTER BUMPEPOCH", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Advances the cluster config epoch.";
     row("CLUSTER COUNT-FAILURE-REPORTS", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the number of active failure reports active for a node.";
     row("CLUSTER COUNTKEYSINSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the number of keys in a hash slot.";
     row("CLUSTER DELSLOTS", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Sets hash slots as unbound for a node.";
@@ -117,7 +117,7 @@ commands! {
     row("CLUSTER INFO", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns information about the state of a node.";
     row("CLUSTER KEYSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the hash slot for a key.";
     row("CLUSTER LINKS", Control, Nowhere, Reads), Cluster, "7.0.0", "Returns a list of all TCP links to and from peer nodes.";
-    row("CLUSTER MEET", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Forces a node to handshake with another node.";
+    row("CLUSTER MEET", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Forces a node to handshake with another node.";
     row("CLUSTER MYID", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the ID of a node.";
     row("CLUSTER MYSHARDID", Control, Nowhere, Reads), Cluster, "7.2.0", "Returns the shard ID of a node.";
     row("CLUSTER NODES", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the cluster configuration for a node.";
@@ -125,8 +125,8 @@ commands! {
     row("CLUSTER REPLICATE", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Configure a node as replica of a master node.";
     row("CLUSTER RESET", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Resets a node.";
     row("CLUSTER SAVECONFIG", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Forces a node to save the cluster configuration to disk.";
-    row("CLUSTER SET-CONFIG-EPOCH", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Sets the configuration epoch for a new node.";
-    row("CLUSTER SETSLOT", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Binds a hash slot to a node.";
+    row("CLUSTER SET-CONFIG-EPOCH", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Sets the configuration epoch for a new node.";
+    row("CLUSTER SETSLOT", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Binds a hash slot to a node.";
     row("CLUSTER SHARDS", Control, Nowhere, Reads), Cluster, "7.0.0", "Returns the mapping of cluster slots to shards.";
     row("CLUSTER SLAVES", Control, Nowhere, Reads), Cluster, "3.0.0", "Lists the replica nodes of a master node.";
     row("CLUSTER SLOT-STATS", Control, Nowhere, Reads), Cluster, "8.2.0", "Returns statistics of hash slots.";
@@ -293,9 +293,9 @@ commands! {
     row("MODULE", Write, Nowhere, Unsafe).container(), Server, "4.0.0", "A container for module commands.";
     row("MODULE HELP", Control, Nowhere, Reads).free(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
     row("MODULE LIST", Control, Nowhere, Reads), Server, "4.0.0", "Returns all loaded modules.";
-    row("MODULE LOAD", Control, Nowhere, Unsafe), Server, "4.0.0", "Loads a module.";
-    row("MODULE LOADEX", Control, Nowhere, Unsafe), Server, "7.0.0", "Loads a module using extended parameters.";
-    row("MODULE UNLOAD", Control, Nowhere, Unsafe), Server, "4.0.0", "Unloads a module.";
+    row("MODULE LOAD", Control, Nowhere, Unsafe).refused(Server), Server, "4.0.0", "Loads a module.";
+    row("MODULE LOADEX", Control, Nowhere, Unsafe).refused(Server), Server, "7.0.0", "Loads a module using extended parameters.";
+    row("MODULE UNLOAD", Control, Nowhere, Unsafe).refused(Server), Server, "4.0.0", "Unloads a module.";
     row("MONITOR", Control, Nowhere, Unsafe).refused(Subscribe), Server, "1.0.0", "Listens for all requests received by the server in real-time.";
     row("MOVE", Write, At(1, 1, 1), Unsafe).elsewhere(), Keys, "1.0.0", "Moves a key to another database.";
     row("MSET", Write, At(1, -1, 2), Safe), String, "1.0.1", "Atomically creates or modifies the string values of one or more keys.";
@@ -465,7 +465,7 @@ commands! {
     row("XREADGROUP", Write, Streams, Unsafe).names(PerStream).waits(Block), Stream, "5.0.0", "Returns new or historical messages from a stream for a consumer in a group. Blocks until a message is available otherwise.";
     row("XREVRANGE", Read, At(1, 1, 1), Reads), Stream, "5.0.0", "Returns the messages from a stream within a range of IDs in reverse order.";
     row("XSETID", Write, At(1, 1, 1), Unsafe), Stream, "5.0.0", "An internal command for replicating stream values.";
-    row("XTRIM", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "5.0.0", "Deletes messages from the beginning of a stream.";
+    row("XTRIM", Write, At(1, 1, 1), XTrim), Stream, "5.0.0", "Deletes messages from the beginning of a stream.";
     row("ZADD", Write, At(1, 1, 1), ZAdd), SortedSet, "1.2.0", "Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist.";
     row("ZCARD", Read, At(1, 1, 1), Reads), SortedSet, "1.2.0", "Returns the number of members in a sorted set.";
     row("ZCOUNT", Read, At(1, 1, 1), Reads), SortedSet, "2.0.0", "Returns the count of members in a sorted set that have scores within a range.";

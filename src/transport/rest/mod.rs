@@ -38,7 +38,7 @@ use super::{
     Backend, Capabilities, Messages, Results, Subscription, Transport, in_parts, redacted,
 };
 use crate::command::{Access, Command, Resend};
-use crate::platform::{BoxFuture, boxed};
+use crate::platform::{self, BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
 
 /// The transport over the Upstash REST API. It holds settings and, on native targets, a pool of connections; in a
@@ -212,7 +212,10 @@ impl RestTransport {
     async fn ticket(&self, writes: bool) -> Option<Ticket> {
         let sync = self.sync.as_ref()?;
         if !writes && sync.is_split() {
-            let joined = Box::pin(self.send(&Command::new("UNLINK").arg("edgecask:sync"))).await;
+            // Random, so that it is nobody's key.
+            let name = platform::random().map(u128::from_le_bytes).unwrap_or_default();
+            let command = Command::new("UNLINK").arg(format!("edgecask:sync:{name:032x}"));
+            let joined = Box::pin(self.send(&command)).await;
             if let Err(error) = joined {
                 tracing::warn!(%error, "a read may miss one of two writes that overlapped");
             }

@@ -87,7 +87,7 @@ impl RestOptions {
 
     /// Whether a read sees every write that this transport has been answered, whichever replica serves it, by Upstash's
     /// sync token. It costs a header; only after writes that overlapped, the next read costs one command more (an
-    /// `UNLINK edgecask:sync` of a key that is never there), by which the primary gives a token for all of them.
+    /// UNLINK of a key with a random name under `edgecask:sync:`), by which the primary gives a token for all of them.
     /// Default: `true`.
     #[must_use]
     pub fn read_your_writes(mut self, yes: bool) -> Self {
