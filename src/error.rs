@@ -1,8 +1,9 @@
 //! The one error type: what went wrong, with which command, and whether it may have been carried out.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// The result of everything that can fail in this crate.
@@ -408,6 +409,7 @@ fn is_secret(args: &[&[u8]], word: &str) -> bool {
 
 /// Whether Redis or Upstash use this word in messages of their own.
 fn is_common(word: &str) -> bool {
+    const LONGEST: usize = "username-password".len();
     const WORDS: &str = "a able about access acl active after again against aggregate allowed already an and any are arg argument \
         arguments arity array as at attempt attempted auth authentication available bad be because been before \
         being bit bitfield bitop body both broken bulk bus busy busygroup but by bytes call called can can't \
@@ -435,8 +437,9 @@ fn is_common(word: &str) -> bool {
         unsubscribe unsupported use used user user_script username username-password uses using valid value \
         values version wait was watch weight weights were when where which while will with without would write \
         writes wrong wrongpass wrongtype xx yes you zero zset";
-    let word = word.to_ascii_lowercase();
-    WORDS.split(' ').any(|common| common == word)
+    static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| WORDS.split(' ').collect());
+    // A long argument is not copied for this.
+    word.len() <= LONGEST && COMMON.contains(&*word.to_ascii_lowercase())
 }
 
 impl fmt::Display for Error {
@@ -538,6 +541,16 @@ mod tests {
         assert_eq!(shown("LIMIT reached", &[b"key"]).1.as_deref(), Some("LIMIT"));
         let wrong_type = "WRONGTYPE Operation against a key holding the wrong kind of value";
         assert_eq!(shown(wrong_type, &[b"WRONGTYPE key of value"]).0, wrong_type);
+    }
+
+    #[test]
+    fn words_of_the_server_are_common_whatever_their_case_and_length() {
+        for word in ["a", "zset", "WRONGTYPE", "username-password"] {
+            assert!(is_common(word), "{word}");
+        }
+        for word in ["", "zsets", "username-password1", "able about"] {
+            assert!(!is_common(word), "{word}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use edgecask::transport::rest::Encoding;
 use edgecask::transport::{Subscription, Transport};
-use edgecask_fuzz::{block_on, transport};
+use edgecask_fuzz::{block_on, check_error, transport};
 use futures_util::StreamExt;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -16,12 +16,23 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     };
     let transport = transport(Encoding::Base64, 200, body, usize::from(first >> 2));
     block_on(async {
-        let Ok(mut messages) = transport.subscribe(&to).await else { return };
+        let mut messages = match transport.subscribe(&to).await {
+            Ok(messages) => messages,
+            Err(error) => return check_error(&error),
+        };
         while let Some(message) = messages.next().await {
-            let Ok(message) = message else { continue };
+            let message = match message {
+                Ok(message) => message,
+                Err(error) => {
+                    check_error(&error);
+                    continue;
+                }
+            };
             match &to {
                 Subscription::Channels(names) => assert!(names.contains(&message.channel)),
-                Subscription::Patterns(names) => assert_eq!(message.pattern.as_ref(), names.first()),
+                Subscription::Patterns(names) => {
+                    assert_eq!(message.pattern.as_ref(), names.first())
+                }
                 _ => assert!(message.channel.is_empty()),
             }
         }

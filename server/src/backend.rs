@@ -4,11 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use edgecask::command::Access;
-use edgecask::layer::Deadline;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Client, Command, Error, Value};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -54,7 +52,7 @@ impl Backend {
     }
 
     pub(crate) fn redis(url: SecretString) -> Result<Self, Error> {
-        let primary = connect(TcpOptions::new(url.expose_secret()))?;
+        let primary = connect(url.expose_secret(), None)?;
         let redis = Some(url);
         Ok(Self { primary, engine: None, redis, scripts: Scripts::default(), replica: None })
     }
@@ -106,9 +104,8 @@ impl Backend {
 
     /// A connection of an ACL user, if Redis accepts the password.
     pub(crate) async fn user(&self, name: &str, password: &str) -> Option<Client> {
-        let options =
-            TcpOptions::new(self.redis.as_ref()?.expose_secret()).username(name).password(password);
-        let client = connect(options).ok()?;
+        let url = self.redis.as_ref()?.expose_secret();
+        let client = connect(url, Some((name, password))).ok()?;
         // A user who may not PING has given the right password all the same.
         match client.send(&Command::new("PING")).await {
             Ok(_) => Some(client),
@@ -237,6 +234,22 @@ impl Replica {
     }
 }
 
-fn connect(options: TcpOptions) -> Result<Client, Error> {
+/// A client of a real Redis, for the user of the URL or for another.
+#[cfg(feature = "redis")]
+fn connect(url: &str, user: Option<(&str, &str)>) -> Result<Client, Error> {
+    use edgecask::layer::Deadline;
+    use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+    let mut options = TcpOptions::new(url);
+    if let Some((name, password)) = user {
+        options = options.username(name).password(password);
+    }
     Ok(Client::new(TcpTransport::new(options)?).layer(Deadline::default()))
+}
+
+#[cfg(not(feature = "redis"))]
+fn connect(_: &str, _: Option<(&str, &str)>) -> Result<Client, Error> {
+    Err(Error::new(
+        edgecask::ErrorKind::Config,
+        "this build serves the embedded engine alone: turn on the feature redis",
+    ))
 }

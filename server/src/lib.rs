@@ -110,8 +110,8 @@ impl ServerOptions {
         Self::new(Source::Memory(engine))
     }
 
-    /// Over the Redis at this `redis://` URL. Upstash's script flag `allow-key-locking`, which Redis does not know, is
-    /// taken out of scripts.
+    /// Over the Redis at this `redis://` URL; it needs the feature `redis`, which is on by default. Upstash's script flag
+    /// `allow-key-locking`, which Redis does not know, is taken out of scripts.
     pub fn redis(url: impl Into<String>) -> Self {
         Self::new(Source::Redis(SecretString::from(url.into())))
     }

@@ -257,7 +257,7 @@ impl Client {
     /// # runtime.block_on(async {
     /// let client = Client::open("memory:")?;
     /// client.set("greeting", "hello").await?;
-    /// # #[cfg(feature = "rest")] {
+    /// # #[cfg(feature = "reqwest")] {
     /// let rest = Client::open("https://:token@example.upstash.io")?;
     /// let same = Client::builder().url("https://example.upstash.io").token("token").build()?;
     /// # }
@@ -394,7 +394,7 @@ fn memory_transport() -> Result<Arc<dyn Transport>> {
     wrong("the URL is memory:, and this build is without the feature memory: turn it on")
 }
 
-#[cfg(all(test, feature = "memory", feature = "rest"))]
+#[cfg(all(test, feature = "memory", feature = "reqwest"))]
 mod tests {
     use super::*;
 

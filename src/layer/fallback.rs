@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
-/// # #[cfg(feature = "rest")] {
+/// # #[cfg(feature = "reqwest")] {
 /// // Nobody listens there.
 /// let client = Client::rest("http://127.0.0.1:9", "token")?
 ///     .layer(CircuitBreaker::default())

@@ -7,12 +7,19 @@ use xshell::{Shell, cmd};
 use crate::setup;
 use crate::tools::Tools;
 
-/// The targets, each with the longest input that it is given.
-const TARGETS: [(&str, &str); 4] = [
-    ("json_replies", "4096"),
-    ("resp2_replies", "4096"),
-    ("events", "4096"),
-    ("server_requests", "2048"),
+struct Target {
+    name: &'static str,
+    /// The longest input that it is given, in bytes.
+    longest: &'static str,
+    /// The most memory that the whole process may take. Each starts with about 30 MB.
+    megabytes: &'static str,
+}
+
+const TARGETS: [Target; 4] = [
+    Target { name: "json_replies", longest: "4096", megabytes: "128" },
+    Target { name: "resp2_replies", longest: "4096", megabytes: "128" },
+    Target { name: "events", longest: "4096", megabytes: "128" },
+    Target { name: "server_requests", longest: "2048", megabytes: "512" },
 ];
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools, seconds: u32) -> Result<()> {
@@ -21,12 +28,16 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools, seconds: u32) -> Result<(
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path)))?;
     let seconds = seconds.to_string();
-    for (target, longest) in TARGETS {
-        println!("fuzzing {target} for {seconds} s");
+    // The folders below are relative to it.
+    let _folder = shell.push_dir("fuzz");
+    for Target { name, longest, megabytes } in TARGETS {
+        println!("fuzzing {name} for {seconds} s");
+        // What is found goes to the first folder of inputs.
+        shell.create_dir(format!("corpus/{name}"))?;
         cmd!(
             shell,
-            "cargo fuzz run --sanitizer none {target} -- -max_total_time={seconds} -max_len={longest} -timeout=20
-             -rss_limit_mb=1024 -print_final_stats=1"
+            "cargo fuzz run --sanitizer none {name} corpus/{name} seeds/{name} -- -dict=dictionaries/{name}
+             -max_total_time={seconds} -max_len={longest} -timeout=10 -rss_limit_mb={megabytes} -print_final_stats=1"
         )
         .env("PATH", &path)
         .run()?;

@@ -25,9 +25,18 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     cmd!(wasm, "cargo clippy {target...} --package edgecask-worker-example --features behaviour -- -D warnings").run()?;
 
     // Each feature has to stand alone.
-    for features in
-        ["", "rest", "memory", "tcp", "gzip", "lz4", "msgpack", "encryption", "http-cache"]
-    {
+    for features in [
+        "",
+        "rest",
+        "reqwest",
+        "memory",
+        "tcp",
+        "gzip",
+        "lz4",
+        "msgpack",
+        "encryption",
+        "http-cache",
+    ] {
         cmd!(shell, "cargo clippy --package edgecask --no-default-features --features {features} -- -D warnings").run()?;
     }
     for features in ["", "rest", "memory", "worker", "js", "js-cache", "gzip", "http-cache"] {

@@ -8,7 +8,7 @@ mod fetch;
 mod http_client;
 mod negotiate;
 mod options;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
 mod reqwest_client;
 mod resp2;
 mod sse;
@@ -30,7 +30,7 @@ use self::http_client::{Collected, too_long};
 pub use self::http_client::{HttpClient, HttpLayer, HttpRequest, HttpResponse, HttpStream};
 use self::negotiate::Negotiation;
 pub use self::options::{Encoding, RestOptions};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
 pub use self::reqwest_client::ReqwestClient;
 use self::sse::Topic;
 use self::sync_token::{SyncTokens, Ticket};
@@ -109,8 +109,8 @@ impl RestTransport {
     /// A transport with these settings. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the URL is not an `https://` one (or `http://` on this host), or the token is empty or
-    /// cannot be in a header.
+    /// [`ErrorKind::Config`] if the URL is not an `https://` one (or `http://` on this host), the token is empty or
+    /// cannot be in a header, or there is no HTTP client: none is given, and the feature `reqwest` is off.
     pub fn new(options: RestOptions) -> Result<Self> {
         let endpoint = Endpoint::parse(&options.url, options.allow_http)?;
         let token = options.token.expose_secret().trim();
@@ -359,9 +359,17 @@ fn certainly_writes(command: &Command) -> bool {
     info.access == Access::Write && !info.name.is_empty()
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
 fn default_http_client() -> Result<Arc<dyn HttpClient>> {
     Ok(Arc::new(ReqwestClient::new()?))
+}
+
+#[cfg(not(any(feature = "reqwest", target_arch = "wasm32")))]
+fn default_http_client() -> Result<Arc<dyn HttpClient>> {
+    Err(Error::new(
+        ErrorKind::Config,
+        "this build is without an HTTP client: turn on the feature reqwest, or give one by RestOptions::http_client",
+    ))
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -158,7 +158,7 @@ impl RestOptions {
         self
     }
 
-    /// The HTTP client. Default: reqwest on native targets, `fetch` on wasm32.
+    /// The HTTP client. Default: reqwest on native targets (feature `reqwest`), `fetch` on wasm32.
     #[must_use]
     pub fn http_client(mut self, http: impl HttpClient) -> Self {
         self.http = Some(Arc::new(http));
