@@ -393,7 +393,7 @@ fn is_secret(args: &[&[u8]], word: &str) -> bool {
         return false;
     }
     let is_escaped = word.contains(['\\', '%']) && word.len() > LONGEST_ESCAPED;
-    let forms = [word.to_owned(), word.to_lowercase(), word.to_uppercase()];
+    let forms = [word.to_owned(), word.to_ascii_lowercase(), word.to_ascii_uppercase()];
     let is_in = |arg: &&[u8]| {
         let Ok(arg) = std::str::from_utf8(arg) else {
             let held = |form: &String| arg.windows(form.len()).any(|part| part == form.as_bytes());
