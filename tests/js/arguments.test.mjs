@@ -256,6 +256,11 @@ describe("the options of set", () => {
   });
 });
 
+it("an object as a value is refused with what to do instead", async () => {
+  await assert.rejects(client().set("k", { a: 1 }), { kind: "InvalidInput", argument: "value", message: /JSON\.stringify/ });
+  await assert.rejects(client().command(["SET", "k", { a: 1 }]), { kind: "InvalidInput", argument: "args[2]", message: /JSON\.stringify/ });
+});
+
 it("a typing mistake in any object of options is refused by its name", async () => {
   const c = client();
   const cache = new Cache(c);
