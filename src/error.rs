@@ -394,7 +394,7 @@ fn is_secret(args: &[&[u8]], word: &str) -> bool {
         return false;
     }
     let is_escaped = word.contains(['\\', '%']) && word.len() > LONGEST_ESCAPED;
-    let mut forms = vec![word.to_owned(), word.to_lowercase(), word.to_uppercase()];
+    let mut forms = vec![word.to_owned(), word.to_ascii_lowercase(), word.to_ascii_uppercase()];
     forms.dedup();
     let is_in = |arg: &&[u8]| {
         let Ok(arg) = std::str::from_utf8(arg) else {

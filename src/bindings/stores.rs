@@ -53,6 +53,18 @@ impl JsLlmPolicyStore {
         promise(self.log(), async move { store.delete(&tenant_id).await.map_err(convert::error) })
     }
 
+    /// How many invalidations the cache owes to Redis.
+    pub fn owed(&self) -> f64 {
+        self.store.owed() as f64
+    }
+
+    /// Carries out what is owed; tells whether nothing is left.
+    #[wasm_bindgen(js_name = catchUp)]
+    pub fn catch_up(&self) -> Promise {
+        let store = self.store.clone();
+        promise(self.log(), async move { Ok(store.catch_up().await) })
+    }
+
     /// Whether the cache answers.
     pub fn health(&self) -> Promise {
         let store = self.store.clone();

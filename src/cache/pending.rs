@@ -63,6 +63,8 @@ pub(super) struct Pending {
     all: Option<u64>,
     /// Somebody is trying in the background, and will be heard of before this moment.
     pub(super) retrying: Option<Instant>,
+    /// A request of a Worker has the turn to make up for it, no longer than until then.
+    pub(super) turn_until: Option<Instant>,
 }
 
 /// A part of what has to be invalidated: as much as goes in one step.
@@ -111,8 +113,13 @@ impl Pending {
             }
         };
         if !fits && clearable {
-            let (clock, retrying) = (self.clock, self.retrying);
-            *self = Self { clock, retrying, all: Some(now), ..Self::default() };
+            *self = Self {
+                clock: now,
+                retrying: self.retrying,
+                turn_until: self.turn_until,
+                all: Some(now),
+                ..Self::default()
+            };
         }
         fits || clearable
     }

@@ -27,8 +27,27 @@ const BATCH: usize = 500;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(10);
+/// After how long the turn of a Worker's request is somebody else's: the request may be over, and gives nothing back then.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
 /// For how long it is tried when the cache itself is gone, as at the end of a request.
 const AFTER_DROP: Duration = Duration::from_secs(60);
+/// For how long a Worker's request tries it. After its answer it has 30 s; then it is cut off, and the Worker's log says so.
+const AFTER_ANSWER: Duration = Duration::from_secs(25);
+
+enum Turn<'a> {
+    /// Until it is dropped.
+    Waited(#[expect(dead_code, reason = "held")] async_lock::MutexGuard<'a, ()>),
+    /// Until it is dropped, or for [`LONGEST_TURN`].
+    Taken(&'a Missed),
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Self::Taken(missed) = self {
+            missed.pending().turn_until = None;
+        }
+    }
+}
 
 impl Missed {
     /// A moment: what is missed later comes after it.
@@ -43,6 +62,20 @@ impl Missed {
             pending.superseded(keys, moment);
             self.any.store(!pending.is_empty(), Ordering::SeqCst);
         }
+    }
+
+    /// The turn of who makes up for it: one at a time. A request of a Worker must not wait for another.
+    async fn turn(&self) -> Option<Turn<'_>> {
+        if platform::shares_futures() {
+            return Some(Turn::Waited(self.turn.lock().await));
+        }
+        let (mut pending, now) = (self.pending(), Instant::now());
+        if pending.turn_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        pending.turn_until = Some(now + LONGEST_TURN);
+        drop(pending);
+        Some(Turn::Taken(self))
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -91,13 +124,19 @@ impl Cache {
 
     async fn retry(self) {
         let (mut pause, mut alone_since) = (FIRST_PAUSE, None);
+        let began = Instant::now();
         loop {
-            platform::sleep(pause).await;
+            // Who has the work waits for it. Otherwise nobody does, and a program may end before.
+            match self.wait_until {
+                Some(_) => platform::sleep(pause).await,
+                None => platform::sleep_idly(pause).await,
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
             self.caught_up().await;
             let mut pending = self.shared.missed.pending();
             // Under the same lock as a new miss, which starts a retry if there is none.
-            if pending.is_empty() {
+            let is_over = !platform::shares_futures() && began.elapsed() + pause > AFTER_ANSWER;
+            if pending.is_empty() || is_over {
                 pending.retrying = None;
                 return;
             }
@@ -124,12 +163,10 @@ impl Cache {
             return true;
         }
         let failures = missed.failures.load(Ordering::SeqCst);
-        // One at a time. A request of a Worker must not wait for another.
-        let turn = match platform::shares_futures() {
-            true => Some(missed.turn.lock().await),
-            false => missed.turn.try_lock(),
+        let Some(_turn) = missed.turn().await else {
+            return false;
         };
-        if turn.is_none() || missed.failures.load(Ordering::SeqCst) != failures {
+        if missed.failures.load(Ordering::SeqCst) != failures {
             return false;
         }
         let mut most = FIRST_BATCH;

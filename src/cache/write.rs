@@ -47,6 +47,15 @@ impl Cache {
         entries: impl IntoIterator<Item = (&'a Key, &'a T)>,
         options: impl Into<EntryOptions>,
     ) -> Result<()> {
+        self.write_many(entries, options).await.map(|_| ())
+    }
+
+    /// As [`Cache::set_many`]; tells whether Redis has missed it and the keys are [owed](Cache::owed).
+    pub(crate) async fn write_many<'a, T: Serialize + ?Sized + 'a>(
+        &self,
+        entries: impl IntoIterator<Item = (&'a Key, &'a T)>,
+        options: impl Into<EntryOptions>,
+    ) -> Result<bool> {
         let options = options.into();
         self.check(&options)?;
         let (mut keys, mut payloads) = (Vec::new(), Vec::new());
@@ -55,7 +64,7 @@ impl Cache {
             keys.push(key.clone());
         }
         if keys.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         self.forget_near(&keys);
         let moment = self.shared.missed.moment();
@@ -68,7 +77,7 @@ impl Cache {
             self.shared.missed.superseded(&keys, moment);
             self.caught_up().await;
         }
-        Ok(())
+        Ok(stored.is_none())
     }
 
     async fn set_payloads(

@@ -7,6 +7,8 @@
 mod gzip;
 #[cfg(any(target_arch = "wasm32", feature = "worker"))]
 pub mod log;
+#[cfg(target_arch = "wasm32")]
+mod timer;
 #[cfg(any(target_arch = "wasm32", feature = "worker"))]
 mod worker;
 #[cfg(all(target_arch = "wasm32", feature = "rest"))]
@@ -151,6 +153,14 @@ pub fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
         }
         gloo_timers::future::sleep(left).await;
     });
+}
+
+/// As [`sleep`], of a length that a timer of JavaScript's holds, 24 days; but it does not keep a process of Node's alive.
+pub fn sleep_idly(duration: Duration) -> BoxFuture<'static, ()> {
+    #[cfg(not(target_arch = "wasm32"))]
+    return sleep(duration);
+    #[cfg(target_arch = "wasm32")]
+    return send(|| timer::idle(duration));
 }
 
 /// The future's output, or `None` if `limit` passes first; the future is dropped then, which cancels its request.

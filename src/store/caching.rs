@@ -314,6 +314,14 @@ impl<R: Record> CachingStore<R> {
         self.cache.as_ref().map_or(0, Cache::owed)
     }
 
+    /// Carries out what is owed; tells whether nothing is left. See [`Cache::catch_up`].
+    pub async fn catch_up(&self) -> bool {
+        match &self.cache {
+            Some(cache) => cache.catch_up().await,
+            None => true,
+        }
+    }
+
     /// Follows what other processes write, with [`OnWrite::Publish`]; see
     /// [`Cache::follow_invalidations`]. Let it run for as long as the process does: `tokio::spawn` it.
     ///

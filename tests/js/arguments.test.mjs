@@ -88,6 +88,7 @@ const METHODS = {
     get: ["acme"],
     set: [{ tenantId: "acme" }],
     delete: ["acme"],
+    catchUp: [],
     health: [],
     stats: [],
     free: [],
@@ -105,6 +106,7 @@ const METHODS = {
     invalidateTags: [["t"], "u"],
     deleteMatching: ["k*"],
     clear: [],
+    catchUp: [],
     followInvalidations: [{ signal: AbortSignal.abort() }],
     keyDistribution: [1, 10],
     serverStats: [],
@@ -131,7 +133,7 @@ describe("wrong arguments", () => {
       if (typeof value !== "function" || name === "setLogger") continue;
       const known = new Set(Object.keys({ ...METHODS[name], ...(value === Client ? METHODS["Client of the class"] : {}) }));
       const own = [...Object.getOwnPropertyNames(value.prototype), ...Object.getOwnPropertyNames(value)];
-      const functions = new Set(own.filter((name) => !["length", "name", "prototype", "wasmOf"].includes(name)));
+      const functions = new Set(own.filter((name) => !["length", "name", "prototype", "wasmOf", "owed"].includes(name)));
       for (const method of functions) if (method !== "constructor" || value !== Subscriber) assert.ok(known.has(method), `${name}.${method} is not tested`);
     }
   });
@@ -182,6 +184,9 @@ describe("wrong arguments", () => {
     await assert.rejects(freed.get("k"), { kind: "InvalidInput", message: /freed/ });
     assert.throws(() => new Cache(freed), { kind: "InvalidInput", argument: "client" });
     assert.throws(() => new Subscriber(), { kind: "InvalidInput" });
+    const cache = new Cache(client());
+    cache.free();
+    assert.throws(() => cache.owed, { kind: "InvalidInput", message: /freed/ });
   });
 });
 
@@ -206,7 +211,7 @@ describe("a list of strings", () => {
     assert.equal(await cache.get("ada"), undefined);
     assert.deepEqual(await cache.warm("ada", 60, (key) => key), { done: 1, succeeded: 1, failed: 0, givenUp: false });
     assert.deepEqual(await cache.getMany("ada"), ["ada"]);
-    assert.equal(await cache.delete("ada"), 1);
+    assert.deepEqual(await cache.delete("ada"), { count: 1, owed: false });
   });
 });
 
@@ -249,6 +254,11 @@ describe("the options of set", () => {
     }
     assert.equal(await c.get("k"), null);
   });
+});
+
+it("an object as a value is refused with what to do instead", async () => {
+  await assert.rejects(client().set("k", { a: 1 }), { kind: "InvalidInput", argument: "value", message: /JSON\.stringify/ });
+  await assert.rejects(client().command(["SET", "k", { a: 1 }]), { kind: "InvalidInput", argument: "args[2]", message: /JSON\.stringify/ });
 });
 
 it("a typing mistake in any object of options is refused by its name", async () => {
@@ -308,6 +318,6 @@ it("a client may be freed while it is called", async () => {
   const calls = [c.set("k", "v"), c.pipeline([["GET", "k"]]), cache.set("a", 1, 60), cache.getOrLoad("b", 60, async () => 2)];
   c.free();
   cache.free();
-  assert.deepEqual(await Promise.all(calls), [true, ["v"], undefined, 2]);
+  assert.deepEqual(await Promise.all(calls), [true, ["v"], { owed: false }, 2]);
   if (Symbol.dispose) assert.equal(typeof c[Symbol.dispose], "function");
 });

@@ -1,6 +1,6 @@
 // The npm package in Node, against the local server: the main job from JavaScript.
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -275,7 +275,8 @@ it("has a small module with the client alone", async () => {
   const small = await import("../../pkg/client/edgecask.js");
   const wasm = (folder) => readFile(new URL(`../../pkg/${folder}/edgecask_bg.wasm`, import.meta.url));
   await small.default({ module_or_path: await wasm("client") });
-  assert.deepEqual([small.Cache, small.LlmPolicyStore, small.Client.memory], [undefined, undefined, undefined]);
+  assert.deepEqual([small.Cache, small.LlmPolicyStore], [undefined, undefined]);
+  assert.throws(() => small.Client.memory(), { kind: "Unsupported", message: /without the embedded engine/ });
   assert.ok((await wasm("client")).length < (await wasm("web")).length / 2);
   assert.throws(() => small.Client.fromEnv({}), { kind: "Config" });
   const server = await startServer();
@@ -349,7 +350,7 @@ describe("the cache", () => {
     await cache.set("b", { deep: [1, "ä"] }, { ttlSeconds: "forever" });
     assert.equal(await client.get("b"), '{"deep":[1,"ä"]}');
     assert.deepEqual(await cache.getMany(["a", "b", "c"]), [null, { deep: [1, "ä"] }, undefined]);
-    assert.equal(await cache.delete(["a", "b", "c"]), 2);
+    assert.deepEqual(await cache.delete(["a", "b", "c"]), { count: 2, owed: false });
     await assert.rejects(cache.set("a", 1, 0), { kind: "InvalidInput" });
     await assert.rejects(cache.set("a", undefined, 60), { kind: "InvalidInput" });
     await assert.rejects(cache.set("a", 1, { ttlSeconds: 60, tags: ["t"] }), { kind: "InvalidInput" });
@@ -386,7 +387,7 @@ describe("the cache", () => {
     const { complete, namespaces, sampled } = await cache.keyDistribution(2, 1000);
     const { "edgecask:lease": leases = 0, ...others } = namespaces;
     assert.deepEqual([complete, others, sampled], [true, { "": 1, "prod:acme": 2 }, 3 + leases]);
-    assert.equal(await cache.deleteMatching(users.pattern()), 2);
+    assert.deepEqual(await cache.deleteMatching(users.pattern()), { count: 2, owed: false });
     await assert.rejects(cache.setMany({ k: () => 1 }, 60), { kind: "InvalidInput" });
   });
 
@@ -453,11 +454,108 @@ describe("the cache", () => {
     const cache = new Cache(Client.memory(), { generation: "g", l1: { ttlMs: 60000 } });
     await cache.set("k", 1, 60);
     assert.equal(await cache.get("k"), 1);
-    await cache.clear();
+    assert.deepEqual(await cache.clear(), { owed: false });
     assert.equal(await cache.get("k"), undefined);
     await assert.rejects(new Cache(Client.memory()).clear(), { kind: "Config" });
     assert.throws(() => new Cache(Client.memory(), { edge: {} }), { kind: "Config", message: /not a Cloudflare Worker/ });
     assert.equal((await cache.health()).healthy, true);
+  });
+});
+
+describe("what Redis has missed", () => {
+  let redis, server;
+  const restart = async () => (server = await startServer(redis.url, "--port", new URL(server.url).port));
+  before(async () => {
+    redis = await startRedis();
+    server = await startServer(redis.url);
+  });
+  after(async () => {
+    await server.stop();
+    await redis.stop();
+  });
+
+  it("is told to the caller, and made up for", async () => {
+    const cache = new Cache(new Client(server), { keyspace: "app", logger: () => {} });
+    assert.deepEqual(await cache.set("app:k", "old", { ttlSeconds: 600, tags: "t" }), { owed: false });
+    assert.deepEqual(await cache.setMany({ "app:l": 1, "app:m": 2 }, 600), { owed: false });
+    assert.equal(cache.owed, 0);
+    await server.stop();
+    assert.deepEqual(await cache.set("app:k", "new", 600), { owed: true });
+    assert.equal(cache.owed, 1);
+    assert.deepEqual(await cache.setMany({ "app:k": "new", "app:l": 2 }, 600), { owed: true });
+    assert.deepEqual(await cache.delete("app:k", "app:n"), { count: 0, owed: true });
+    assert.equal(cache.owed, 3);
+    assert.deepEqual(await cache.invalidateTags("t"), { owed: true });
+    assert.deepEqual(await cache.deleteMatching("app:m*"), { count: 0, owed: true });
+    assert.equal(cache.owed, 5);
+    assert.equal(await cache.catchUp(), false);
+    await restart();
+    while (!(await cache.catchUp()));
+    assert.equal(cache.owed, 0);
+    assert.equal(await ask(server, "EXISTS", "app:k", "app:l", "app:m"), 0);
+    assert.deepEqual(await cache.set("app:k", "new", 600), { owed: false });
+    assert.deepEqual(await cache.delete("app:k", "app:n"), { count: 1, owed: false });
+
+    await server.stop();
+    assert.deepEqual(await cache.clear(), { owed: true });
+    const critical = new Cache(new Client(server), { tier: "critical" });
+    await assert.rejects(critical.delete("app:k"), { kind: "Connect" });
+    await assert.rejects(critical.set("app:k", 1, 600), { kind: "Connect" });
+    assert.equal(critical.owed, 0);
+    await restart();
+    while (!(await cache.catchUp()));
+  });
+
+  it("is made up for in the background", async () => {
+    const cache = new Cache(new Client(server), { logger: () => {} });
+    await cache.set("k", "old", 600);
+    const policies = new LlmPolicyStore(new Client(server), { logger: () => {} });
+    await policies.set({ tenantId: "acme" });
+    await policies.get("acme");
+    await server.stop();
+    await cache.delete("k");
+    await policies.set({ tenantId: "acme", region: "eu" });
+    assert.equal(policies.owed, 1);
+    await restart();
+    while (await ask(server, "EXISTS", "k", "copilot:llm:policy:acme"));
+    while (cache.owed || policies.owed) await new Promise((wake) => setTimeout(wake, 20));
+    assert.equal(await policies.catchUp(), true);
+  });
+
+  const edgecask = JSON.stringify(new URL("../../pkg/node/edgecask.cjs", import.meta.url).href);
+  const node = (code) => spawn("node", ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"], timeout: 20_000 });
+
+  it("does not keep a process alive", async () => {
+    const process = node(`
+      import { Cache, Client } from ${edgecask};
+      const cache = new Cache(new Client({ url: "http://127.0.0.1:9", token: "t" }), { logger: () => {} });
+      await cache.delete("k");
+      console.log(cache.owed);
+    `);
+    let said = "";
+    process.stdout.on("data", (data) => (said += data));
+    const [status] = await once(process, "close");
+    assert.deepEqual([status, said], [0, "1\n"]);
+  });
+
+  it("keeps a process alive that waits for what it handed to waitUntil", async () => {
+    await server.stop();
+    const process = node(`
+      import { Cache, Client } from ${edgecask};
+      const background = [];
+      const shared = new Cache(new Client(${JSON.stringify(server)}), { logger: () => {} });
+      const cache = shared.waitUntil((work) => background.push(work));
+      await cache.delete("k");
+      console.log(cache.owed);
+      await Promise.all(background);
+      console.log(cache.owed);
+    `);
+    let said = "";
+    process.stdout.on("data", (data) => (said += data));
+    await once(process.stdout, "data");
+    await restart();
+    const [status] = await once(process, "close");
+    assert.deepEqual([status, said], [0, "1\n0\n"]);
   });
 });
 

@@ -1,5 +1,5 @@
 // Checked by tsc, not run: the types that users of the npm package see.
-import { Cache, Client, Keyspace, Usage, LlmPolicyStore, type EdgecaskError, type LlmPolicy, type Reply } from "../../pkg/node/edgecask.cjs";
+import { Cache, Client, Keyspace, Usage, LlmPolicyStore, type EdgecaskError, type Invalidated, type LlmPolicy, type Reply, type Written } from "../../pkg/node/edgecask.cjs";
 
 const client = new Client({ url: "https://example.upstash.io", token: "token", timeoutMs: 1000 });
 const text: Promise<string | null> = client.get("k");
@@ -11,6 +11,11 @@ const token: string | null = client.syncToken();
 
 const cache = new Cache(client, { l1: { ttlMs: 1000 } });
 const loaded: Promise<unknown> = cache.getOrLoad("k", { ttlSeconds: 60, tags: ["t"] }, async () => ({ n: 1 }));
+
+const { count, owed }: Invalidated = await cache.delete("k");
+const written: Written = await cache.set("k", 1, 60);
+const left: number = cache.owed;
+const caughtUp: boolean = await cache.catchUp();
 
 const key: string = new Keyspace(["app"]).key("user", "1");
 const warmed: Promise<{ succeeded: number }> = cache.warm([key], { ttlSeconds: 60, perSecond: 10 }, (key) => key.length);
@@ -35,4 +40,4 @@ client.command(["PING"], { timeout: 50 });
 // @ts-expect-error: no such tier
 new LlmPolicyStore(client, { tier: "unimportant" });
 
-export { hits, items, loaded, policy, recent, reply, set, sum, text, token, warmed };
+export { caughtUp, count, hits, items, left, loaded, owed, policy, recent, reply, set, sum, text, token, warmed, written };

@@ -1,6 +1,8 @@
 // The Worker of worker-example/ in the real workerd: the main job, and the behaviour suite inside it.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { createRequire } from "node:module";
 import { ask, startRedis, startServer } from "./servers.mjs";
@@ -203,6 +205,77 @@ describe("the npm package in a Worker", () => {
     assert.match(written, /the cache is away/);
     assert.doesNotMatch(written, /deprecated|planted-token/);
     await server.stop();
+  });
+
+  describe("what Redis has missed", () => {
+    let redis, server, worker;
+    const call = async (path) => (await worker.dispatchFetch(`http://worker/${path}`)).json();
+    const restart = async () => (server = await startServer(redis.url, "--port", new URL(server.url).port));
+    before(async () => {
+      redis = await startRedis();
+      server = await startServer(redis.url);
+      worker = await startPackage({ url: server.url, token: server.token }, `
+        let cache;
+        export default {
+          async fetch(request, { url, token }, context) {
+            await init(wasm);
+            cache ??= new Cache(new Client({ url, token }), { logger: () => {} });
+            const ours = cache.waitUntil(context);
+            switch (new URL(request.url).pathname) {
+              case "/set": return Response.json(await ours.set("k", "old", 600));
+              case "/delete": return Response.json(await ours.delete("k"));
+              case "/delete-without-background": return Response.json(await cache.delete("k"));
+              case "/owed": return Response.json(cache.owed);
+              case "/catch-up": return Response.json(await cache.catchUp());
+              case "/do-not-wait": cache.catchUp(); return Response.json(cache.owed);
+            }
+          },
+        };`);
+    });
+    after(async () => {
+      await worker.dispose();
+      await server.stop();
+      await redis.stop();
+    });
+
+    it("is made up for after the answer", async () => {
+      assert.deepEqual(await call("set"), { owed: false });
+      await server.stop();
+      assert.deepEqual(await call("set"), { owed: true });
+      assert.deepEqual(await call("delete"), { count: 0, owed: true });
+      assert.equal(await call("owed"), 1);
+      await restart();
+      while (await ask(server, "EXISTS", "k"));
+      while (await call("owed"));
+    });
+
+    it("is made up for by the next request", async () => {
+      assert.deepEqual(await call("set"), { owed: false });
+      await server.stop();
+      assert.deepEqual(await call("delete-without-background"), { count: 0, owed: true });
+      assert.equal(await call("catch-up"), false);
+      await restart();
+      while (!(await call("catch-up")));
+      assert.equal(await ask(server, "EXISTS", "k"), 0);
+    });
+
+    it("is made up for though a request was cut off in the middle of it", { timeout: 30_000 }, async () => {
+      assert.deepEqual(await call("set"), { owed: false });
+      await server.stop();
+      assert.deepEqual(await call("delete-without-background"), { count: 0, owed: true });
+      const hung = createServer().listen(new URL(server.url).port, "127.0.0.1");
+      await once(hung, "listening");
+      const asked = once(hung, "request");
+      assert.equal(await call("do-not-wait"), 1);
+      const [{ socket }] = await asked;
+      if (!socket.closed) await once(socket, "close");
+      hung.close();
+      hung.closeAllConnections();
+      await once(hung, "close");
+      await restart();
+      while (!(await call("catch-up")));
+      assert.equal(await ask(server, "EXISTS", "k"), 0);
+    });
   });
 
   it("keeps values in the data center's own cache, until it writes them", async () => {

@@ -17,7 +17,7 @@ use self::options::{cache_options, entry_options, load_options};
 use super::call::{self, promise};
 use super::client::JsClient;
 use super::{convert, json, log};
-use crate::cache::{Cache, ServerStats};
+use crate::cache::{Cache, Invalidated, ServerStats};
 use crate::{BoxError, Key, Pattern, Result};
 
 /// A cache of JSON values.
@@ -75,17 +75,13 @@ impl JsCache {
         })
     }
 
-    /// Stores values under keys, in one round trip.
+    /// Stores values under keys, in two round trips; tells whether that is owed.
     #[wasm_bindgen(js_name = setMany)]
     pub fn set_many(&self, keys: Vec<String>, values: Vec<String>, options: JsValue) -> Promise {
         self.call(async move |cache: Cache| {
             let values = values.into_iter().map(value).collect::<Result<Vec<Json>>>()?;
             let (keys, options) = (verbatim(keys)?, entry_options(&options));
-            match (&keys[..], &values[..]) {
-                ([key], [value]) => cache.set(key, value, options).await?,
-                _ => cache.set_many(keys.iter().zip(&values), options).await?,
-            }
-            Ok(JsValue::UNDEFINED)
+            cache.write_many(keys.iter().zip(&values), options).await
         })
     }
 
@@ -100,36 +96,39 @@ impl JsCache {
         })
     }
 
-    /// Deletes entries; tells how many were there.
+    /// Deletes entries; tells how many were there, and whether that is owed.
     pub fn delete(&self, keys: Vec<String>) -> Promise {
-        self.call(async move |cache: Cache| {
-            Ok(cache.delete_many(&verbatim(keys)?).await?.count() as f64)
-        })
+        self.call(async move |cache: Cache| Ok(deleted(cache.delete_many(&verbatim(keys)?).await?)))
     }
 
-    /// Invalidates every entry that has one of these tags.
+    /// Invalidates every entry that has one of these tags; tells whether that is owed.
     #[wasm_bindgen(js_name = invalidateTags)]
     pub fn invalidate_tags(&self, tags: Vec<String>) -> Promise {
-        self.call(async move |cache: Cache| {
-            cache.invalidate_tags(tags).await?;
-            Ok(JsValue::UNDEFINED)
-        })
+        self.call(async move |cache: Cache| Ok(cache.invalidate_tags(tags).await?.is_owed()))
     }
 
-    /// Deletes every entry whose key matches a glob; tells how many there were.
+    /// Deletes every entry whose key matches a glob; tells how many there were, and whether that is owed.
     #[wasm_bindgen(js_name = deleteMatching)]
     pub fn delete_matching(&self, pattern: String) -> Promise {
         self.call(async move |cache: Cache| {
-            Ok(cache.delete_matching(&Pattern::verbatim(pattern)?).await?.count() as f64)
+            Ok(deleted(cache.delete_matching(&Pattern::verbatim(pattern)?).await?))
         })
     }
 
-    /// Invalidates everything.
+    /// Invalidates everything; tells whether that is owed.
     pub fn clear(&self) -> Promise {
-        self.call(async move |cache: Cache| {
-            cache.clear().await?;
-            Ok(JsValue::UNDEFINED)
-        })
+        self.call(async move |cache: Cache| Ok(cache.clear().await?.is_owed()))
+    }
+
+    /// How many invalidations are owed to Redis.
+    pub fn owed(&self) -> f64 {
+        self.cache.owed() as f64
+    }
+
+    /// Carries out what is owed; tells whether nothing is left.
+    #[wasm_bindgen(js_name = catchUp)]
+    pub fn catch_up(&self) -> Promise {
+        self.call(async move |cache: Cache| Ok(cache.catch_up().await))
     }
 
     /// Follows what other processes invalidate, until the signal aborts.
@@ -207,6 +206,11 @@ fn verbatim(keys: Vec<String>) -> Result<Vec<Key>> {
 async fn loaded(load: &Function, argument: JsValue) -> Result<Json, BoxError> {
     let text = json::call(load, &JsValue::UNDEFINED, &argument).await?;
     Ok(value(text.as_string().unwrap_or_default())?)
+}
+
+/// How many were deleted, and whether that is owed.
+fn deleted(deleted: Invalidated) -> Array {
+    [JsValue::from(deleted.count() as f64), deleted.is_owed().into()].into_iter().collect()
 }
 
 fn value(text: String) -> Result<Json> {

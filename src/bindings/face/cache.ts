@@ -17,6 +17,22 @@ export interface Health {
   error?: string;
 }
 
+/** What a change of the cache came to. */
+export interface Written {
+  /**
+   * `true` if Redis was away, so that it still holds what was there before, and other processes may be served it. This cache
+   * serves none of it. It goes on trying to tell Redis: in the background, with every later call, and by `catchUp()`.
+   * `cache.owed` says how much is left. In the tier "critical" the call is rejected instead.
+   */
+  owed: boolean;
+}
+
+/** What deleting came to. */
+export interface Invalidated extends Written {
+  /** How many entries were there; 0 while it is owed. */
+  count: number;
+}
+
 export interface CacheOptions extends LogOptions {
   /** What happens when Redis is away. Default: "important", nothing fails for it. */
   tier?: "critical" | "important" | "best-effort";
@@ -274,17 +290,20 @@ export class Cache {
     return ((await this.#cache().getMany(given)) as (string | undefined)[]).map(parse);
   }
 
-  /** Stores a value. `options` is its time to live in seconds, or more than that. */
-  async set(key: string, value: unknown, options: number | "forever" | EntryOptions): Promise<void> {
+  /**
+   * Stores a value. `options` is its time to live in seconds, or more than that. Where that is `owed`, the value is not
+   * stored, and what was there before will be deleted.
+   */
+  async set(key: string, value: unknown, options: number | "forever" | EntryOptions): Promise<Written> {
     const given = checked("cache.set", arguments, { key: name, value: json, options: entry });
-    await this.#of(given.options, (cache) => cache.setMany([given.key], [given.value], given.options));
+    return { owed: await this.#of(given.options, (cache) => cache.setMany([given.key], [given.value], given.options)) };
   }
 
-  /** Stores the values of an object under its keys, in one round trip. */
-  async setMany(entries: Record<string, unknown>, options: number | "forever" | EntryOptions): Promise<void>;
-  async setMany(values: Record<string, unknown>, options: number | "forever" | EntryOptions): Promise<void> {
+  /** Stores the values of an object under its keys, in the round trips of one `set`. */
+  async setMany(entries: Record<string, unknown>, options: number | "forever" | EntryOptions): Promise<Written>;
+  async setMany(values: Record<string, unknown>, options: number | "forever" | EntryOptions): Promise<Written> {
     const given = checked("cache.setMany", arguments, { entries, options: entry });
-    await this.#of(given.options, (cache) => cache.setMany(...given.entries, given.options));
+    return { owed: await this.#of(given.options, (cache) => cache.setMany(...given.entries, given.options)) };
   }
 
   /**
@@ -299,30 +318,48 @@ export class Cache {
   }
 
   /** Deletes entries; tells how many were there. */
-  async delete(keys: string | string[], ...more: string[]): Promise<number> {
+  async delete(keys: string | string[], ...more: string[]): Promise<Invalidated> {
     const given = listed("cache.delete", arguments, "keys", name, 0);
-    return given.length === 0 ? 0 : this.#cache().delete(given);
+    return given.length === 0 ? { count: 0, owed: false } : deleted(await this.#cache().delete(given));
   }
 
   /** Invalidates every entry that has one of these tags, whatever their number: one command a tag. */
-  async invalidateTags(tags: string | string[], ...more: string[]): Promise<void> {
+  async invalidateTags(tags: string | string[], ...more: string[]): Promise<Written> {
     const given = listed("cache.invalidateTags", arguments, "tags", name, 0);
-    if (given.length > 0) await this.#cache().invalidateTags(given);
+    return { owed: given.length > 0 && (await this.#cache().invalidateTags(given)) };
   }
 
   /**
    * Deletes every entry whose key matches a glob, such as `user:1:*`; tells how many there were. It walks through all keys
    * of the database.
    */
-  async deleteMatching(pattern: string): Promise<number> {
+  async deleteMatching(pattern: string): Promise<Invalidated> {
     const given = checked("cache.deleteMatching", arguments, { pattern: name });
-    return this.#cache().deleteMatching(given.pattern);
+    return deleted(await this.#cache().deleteMatching(given.pattern));
   }
 
   /** Invalidates everything: by the option `generation`, one command, or by the option `keyspace`. */
-  async clear(): Promise<void> {
+  async clear(): Promise<Written> {
     checked("cache.clear", arguments, {});
-    await this.#cache().clear();
+    return { owed: await this.#cache().clear() };
+  }
+
+  /**
+   * How many invalidations Redis has missed while it was away and is still to be told: keys, tags, patterns. While it is not
+   * 0, this cache serves nothing that Redis holds, but other processes may.
+   */
+  get owed(): number {
+    return this.#known().owed();
+  }
+
+  /**
+   * Tells Redis now what is `owed`; resolves to whether nothing is left. One round trip while Redis is away, none if nothing
+   * is owed. Without it, it is tried in the background, at least every 10 seconds, and with every call: it is for the end of a
+   * process, which that does not keep alive, and of a Worker's request.
+   */
+  async catchUp(): Promise<boolean> {
+    checked("cache.catchUp", arguments, {});
+    return this.#cache().catchUp();
   }
 
   /**
@@ -431,6 +468,10 @@ class Made {
 }
 
 const FOLLOW = options({ signal });
+
+function deleted([count, owed]: [number, boolean]): Invalidated {
+  return { count, owed };
+}
 
 function parse(text: string | undefined): any {
   return text === undefined ? undefined : JSON.parse(text);

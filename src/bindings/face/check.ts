@@ -148,7 +148,7 @@ export const argument: Check<string | Uint8Array> = (value, name) => {
       return String(value);
     default:
       if (ArrayBuffer.isView(value)) return bytes(value, name);
-      throw wrong(name, "a string, a number, a bigint, a boolean or a Uint8Array", value);
+      throw wrong(name, "a string, a number, a bigint, a boolean or a Uint8Array (an object: by JSON.stringify, or in a Cache)", value);
   }
 };
 

@@ -6,7 +6,7 @@ export interface EdgecaskError extends Error {
   name: "EdgecaskError";
   kind:
     | "Config" | "InvalidInput" | "Unsupported" | "Connect" | "CircuitOpen" | "BudgetSpent" | "Timeout" | "Disconnected" | "Unauthorized" | "Throttled"
-    | "Http" | "Protocol" | "Server" | "Discarded" | "Conflict" | "Type" | "Codec" | "Store";
+    | "Http" | "Protocol" | "Server" | "Discarded" | "Conflict" | "NotFound" | "Type" | "Codec" | "Store";
   /** Whether the command may have been carried out. */
   outcome: "NotSent" | "Refused" | "Unknown" | "Completed";
   /** Of the kind InvalidInput: the argument that is wrong, such as "keys" or "options.ttlSeconds". */

@@ -79,7 +79,7 @@ export class LlmPolicyStore {
     return found === null ? null : JSON.parse(found);
   }
 
-  /** Writes a policy to the backing store, then deletes the cached one. */
+  /** Writes a policy to the backing store, then deletes the cached one; if the cache is away, that is `owed`. */
   async set(policy: LlmPolicy): Promise<void>;
   async set(written: LlmPolicy): Promise<void> {
     const given = checked("policies.set", arguments, { policy });
@@ -90,6 +90,17 @@ export class LlmPolicyStore {
   async delete(tenantId: string): Promise<boolean> {
     const given = checked("policies.delete", arguments, { tenantId: name });
     return this.#store().delete(given.tenantId);
+  }
+
+  /** How many invalidations the cache owes to Redis, which was away; see `Cache`. */
+  get owed(): number {
+    return (this.#wasm ?? freed("LlmPolicyStore")).owed();
+  }
+
+  /** Tells Redis now what is `owed`; resolves to whether nothing is left. See `Cache`. */
+  async catchUp(): Promise<boolean> {
+    checked("policies.catchUp", arguments, {});
+    return this.#store().catchUp();
   }
 
   /** Whether the cache answers. Never rejects because of the cache. */

@@ -4,8 +4,8 @@ export { Subscriber, type SubscriberEvent } from "./subscriber.js";
 export { setLogger, type LogLevel, type LogOptions, type LogRecord } from "./log.js";
 export { type EdgecaskError } from "./errors.js";
 export {
-  Cache, type CacheOptions, type CacheStats, type EntryOptions, type Health, type Histogram, type KeyDistribution, type LoadOptions, type ServerStats,
-  type WaitUntil, type WarmOptions, type Warmed,
+  Cache, type CacheOptions, type CacheStats, type EntryOptions, type Health, type Histogram, type Invalidated, type KeyDistribution, type LoadOptions, type ServerStats,
+  type WaitUntil, type WarmOptions, type Warmed, type Written,
 } from "./cache.js";
 export { Keyspace } from "./keyspace.js";
 export { Usage } from "./usage.js";
