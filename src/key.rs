@@ -85,6 +85,11 @@ impl Keyspace {
         build(&self.0, identifier)
     }
 
+    /// Whether a key is in this keyspace, or in one inside of it.
+    pub(crate) fn holds(&self, key: &Key) -> bool {
+        key.0.strip_prefix(&*self.0).is_some_and(|rest| rest.starts_with(':'))
+    }
+
     /// The text that its keys begin with, without the colon that follows.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::pending::{Hashes, Invalidation};
-use super::{Cache, Invalidated, lease, tags};
+use super::pending::{Among, Invalidation, Walk};
+use super::{Cache, Invalidated, lease};
 use crate::command::keys::{Cursor, KeyCommands, ScanOptions};
 use crate::command::pubsub::PubSubCommands;
 use crate::platform::MaybeSend;
@@ -83,36 +83,23 @@ impl Cache {
     /// deleting what is in its [keyspace](super::CacheOptions::keyspace), as [`Cache::delete_matching`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the cache has neither; else as for [`Cache::delete_matching`].
+    /// [`ErrorKind::Config`] if the cache has neither; else as for [`Cache::invalidate_tags`] or
+    /// [`Cache::delete_matching`].
     pub async fn clear(&self) -> Result<Invalidated> {
-        self.forget_all_near();
-        let cleared = self.clear_all().await;
-        self.forget_all_near();
-        let cleared = self.invalidated(cleared, || Invalidation::All)?;
-        if cleared.is_some() {
-            self.caught_up().await;
-        }
-        Ok(Invalidated::of(cleared.map(|()| 0)))
-    }
-
-    pub(super) async fn clear_all(&self) -> Result<()> {
         let options = self.options();
-        if let Some(tag) = &options.generation {
-            let names = std::slice::from_ref(tag);
-            return self.renew_tags(names, tags::keys_of(names)?).await;
-        }
-        let Some(keyspace) = &options.keyspace else {
-            return Err(Error::new(
+        match (&options.generation, &options.keyspace) {
+            (Some(tag), _) => {
+                self.forget_all_near();
+                let cleared = self.invalidate_tags([tag]).await;
+                self.forget_all_near();
+                cleared
+            }
+            (None, Some(keyspace)) => self.delete_matching(&keyspace.pattern()).await,
+            (None, None) => Err(Error::new(
                 ErrorKind::Config,
                 "nobody knows what is in this cache: set CacheOptions::generation or CacheOptions::keyspace",
-            ));
-        };
-        let count = self.unlink_all_matching(&keyspace.pattern(), &mut |_| {}).await?;
-        self.shared.counters.deleted(count);
-        if let Some((channel, message)) = self.announcement_of_all() {
-            self.client.publish(channel, message).await?;
+            )),
         }
-        Ok(())
     }
 
     /// The first tier cannot be searched by pattern.
@@ -124,52 +111,75 @@ impl Cache {
     }
 
     /// Deletes the leases of what matches, and then what matches.
-    pub(super) async fn unlink_all_matching(
+    async fn unlink_all_matching(
         &self,
         pattern: &Pattern,
         progress: &mut (impl FnMut(Progress) + MaybeSend),
     ) -> Result<u64> {
-        let mut so_far = Progress::default();
-        let leases = pattern.companions(lease::ROLE);
-        self.unlink_matching(&leases, |_| true, &mut so_far, progress).await?;
-        self.unlink_matching(pattern, |_| true, &mut so_far, progress).await
-    }
-
-    /// Deletes the leases and then the entries of which only the hashes are known: two walks through all keys.
-    pub(super) async fn unlink_hashed(&self, hashes: &Hashes) -> Result<()> {
-        let (every, mut so_far) = (Pattern::verbatim("*")?, Progress::default());
-        let leases = every.companions(lease::ROLE);
-        for pattern in [leases, every] {
-            let among = |key: &[u8]| hashes.contains(key);
-            self.unlink_matching(&pattern, among, &mut so_far, &mut |_| {}).await?;
+        let (mut so_far, mut entries) = (Progress::default(), 0);
+        for leases in [true, false] {
+            let mut cursor = Cursor::default();
+            loop {
+                let page = self.unlink_page(pattern, leases, |_| true, &cursor).await?;
+                so_far.steps += 1;
+                so_far.deleted += page.found;
+                entries += if leases { 0 } else { page.deleted };
+                progress(so_far);
+                cursor = page.next;
+                if cursor.is_done() {
+                    break;
+                }
+            }
         }
-        Ok(())
+        Ok(entries)
     }
 
-    async fn unlink_matching(
+    /// Makes one step of a walk that was missed; gives where it goes on.
+    pub(super) async fn walk_on(&self, walk: &Walk) -> Result<Cursor> {
+        let (leases, cursor) = (walk.leases, &walk.cursor);
+        let page = match &walk.among {
+            Among::Pattern(pattern, _) => self.unlink_page(pattern, leases, |_| true, cursor).await,
+            Among::Hashes(hashes) => {
+                let every = Pattern::verbatim("*")?;
+                let among = |key: &[u8]| hashes.contains(key);
+                self.unlink_page(&every, leases, among, cursor).await
+            }
+        };
+        let next = page?.next;
+        if walk.ends_at(&next)
+            && let Some((channel, message)) = self.announcement_of_all()
+        {
+            self.client.publish(channel, message).await?;
+        }
+        Ok(next)
+    }
+
+    /// Looks at a page of the keys that match, or of their leases, and deletes those that are among what is meant.
+    async fn unlink_page(
         &self,
         pattern: &Pattern,
+        leases: bool,
         among: impl Fn(&[u8]) -> bool + MaybeSend,
-        so_far: &mut Progress,
-        progress: &mut (impl FnMut(Progress) + MaybeSend),
-    ) -> Result<u64> {
+        cursor: &Cursor,
+    ) -> Result<Page> {
+        let companions = leases.then(|| pattern.companions(lease::ROLE));
+        let pattern = companions.as_ref().unwrap_or(pattern);
         let options = ScanOptions::new().pattern(pattern.as_str()).count(BATCH);
-        let (mut cursor, mut count) = (Cursor::default(), 0);
-        loop {
-            let mut page = self.client.scan::<Bytes>(&cursor, &options).await?;
-            page.items.retain(|key| among(key));
-            for keys in page.items.chunks(BATCH as usize) {
-                count += self.client.unlink(keys).await?;
-                let names: Vec<_> = keys.iter().map(|key| String::from_utf8_lossy(key)).collect();
-                self.forget_at_edge(&names).await;
-            }
-            so_far.steps += 1;
-            so_far.deleted += page.items.len() as u64;
-            progress(*so_far);
-            cursor = page.cursor;
-            if cursor.is_done() {
-                return Ok(count);
-            }
+        let mut page = self.client.scan::<Bytes>(cursor, &options).await?;
+        page.items.retain(|key| among(key));
+        let mut deleted = 0;
+        for keys in page.items.chunks(BATCH as usize) {
+            deleted += self.client.unlink(keys).await?;
+            let names: Vec<_> = keys.iter().map(|key| String::from_utf8_lossy(key)).collect();
+            self.forget_at_edge(&names).await;
         }
+        Ok(Page { next: page.cursor, found: page.items.len() as u64, deleted })
     }
+}
+
+/// What a step of a walk came to.
+struct Page {
+    next: Cursor,
+    found: u64,
+    deleted: u64,
 }

@@ -42,6 +42,7 @@ mod stripes;
 mod tags;
 mod tier;
 mod ttl;
+mod turn;
 mod usage;
 mod waiting;
 mod warm;

@@ -6,47 +6,48 @@ use std::time::Duration;
 
 use super::outage::Access;
 use super::pending::{Invalidation, Part, Pending};
+use super::turn::{Turn, Turns};
 use super::{Cache, tags};
+use crate::command::keys::Cursor;
 use crate::platform::{self, Instant};
-use crate::{Key, Result};
+use crate::{ErrorKind, Key, Result};
 
 #[derive(Default)]
 pub(super) struct Missed {
     any: AtomicBool,
     pending: Mutex<Pending>,
-    /// Held by who makes up for it.
-    turn: async_lock::Mutex<()>,
-    /// How often that failed.
-    failures: AtomicU64,
+    /// Taken by who makes up for it.
+    turns: Turns,
+    /// How many turns ended with something left to do.
+    unfinished: AtomicU64,
 }
 
 /// How many keys or tags go in the first step, while nobody knows whether Redis is back, and in the later ones.
 const FIRST_BATCH: usize = 16;
 const BATCH: usize = 500;
+/// How many steps a call makes, one round trip each, before it leaves the others to the background.
+const AWAITED: usize = 4;
 /// The pauses of the retries in the background, and how much later than that they are heard of.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(10);
-/// After how long the turn of a Worker's request is somebody else's: the request may be over, and gives nothing back then.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
 /// For how long it is tried when the cache itself is gone, as at the end of a request.
 const AFTER_DROP: Duration = Duration::from_secs(60);
 /// For how long a Worker's request tries it. After its answer it has 30 s; then it is cut off, and the Worker's log says so.
 const AFTER_ANSWER: Duration = Duration::from_secs(25);
 
-enum Turn<'a> {
-    /// Until it is dropped.
-    Waited(#[expect(dead_code, reason = "held")] async_lock::MutexGuard<'a, ()>),
-    /// Until it is dropped, or for [`LONGEST_TURN`].
-    Taken(&'a Missed),
+/// How many steps a turn makes that no call waits for. A request of a Worker may make some 50 requests of its own: the
+/// next one goes on.
+fn steps_of_a_turn() -> usize {
+    if platform::shares_futures() { usize::MAX } else { 20 }
 }
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if let Self::Taken(missed) = self {
-            missed.pending().turn_until = None;
-        }
-    }
+/// What a turn came to.
+#[derive(PartialEq)]
+enum Reached {
+    Everything,
+    Something,
+    Nothing,
 }
 
 impl Missed {
@@ -64,18 +65,13 @@ impl Missed {
         }
     }
 
-    /// The turn of who makes up for it: one at a time. A request of a Worker must not wait for another.
-    async fn turn(&self) -> Option<Turn<'_>> {
-        if platform::shares_futures() {
-            return Some(Turn::Waited(self.turn.lock().await));
-        }
-        let (mut pending, now) = (self.pending(), Instant::now());
-        if pending.turn_until.is_some_and(|until| until > now) {
-            return None;
-        }
-        pending.turn_until = Some(now + LONGEST_TURN);
-        drop(pending);
-        Some(Turn::Taken(self))
+    /// A part has been carried out; tells whether nothing is left.
+    fn settle(&self, part: Part, next: Cursor) -> bool {
+        let mut pending = self.pending();
+        pending.settle(part, next);
+        let done = pending.is_empty();
+        self.any.store(!done, Ordering::SeqCst);
+        done
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -84,8 +80,8 @@ impl Missed {
 }
 
 impl Cache {
-    /// How many invalidations are still owed to Redis: keys, tags, patterns, and everything. While it is not 0, what Redis
-    /// holds is not believed here, but other processes may serve it.
+    /// How many invalidations are still owed to Redis: keys, tags and patterns. While it is not 0, what Redis holds is not
+    /// believed here, but other processes may serve it.
     ///
     /// At the end of a request, [`Cache::catch_up`] tries once more.
     pub fn owed(&self) -> u64 {
@@ -96,19 +92,29 @@ impl Cache {
     }
 
     /// Carries out what is [owed](Cache::owed) to Redis; tells whether nothing is left. It costs nothing if nothing is owed;
-    /// else one round trip, or more if it succeeds. Every call to the cache does the same on its own.
+    /// else one round trip, or more if it succeeds: one for each 500 keys or tags, and for patterns and more than 10 000 keys
+    /// those of [`Cache::delete_matching`]. In a Worker it makes 20 at the most, and the next request goes on.
+    ///
+    /// A read that has to ask Redis and a write that succeeded make the first four of those round trips on their own, and
+    /// leave the others to the background. What is set after an outage stays, unless a pattern is owed that matches its
+    /// key, or more than 10 000 keys are and its key is among them: then it may be deleted once.
     pub async fn catch_up(&self) -> bool {
-        self.caught_up().await
+        let missed = &self.shared.missed;
+        if !missed.any.load(Ordering::SeqCst) {
+            return true;
+        }
+        let Some(mut turn) = missed.turns.take().await else {
+            return false;
+        };
+        self.make_up(&mut turn, steps_of_a_turn()).await == Reached::Everything
     }
 
     /// Keeps an invalidation that Redis has missed; tells whether there is room for it. It is tried again in the
     /// background, first after 100 ms, then ever more seldom, up to every 10 s: where there is a [hook](Cache::wait_until),
     /// it has the work.
     pub(super) fn miss(&self, invalidation: Invalidation) -> bool {
-        let options = self.options();
-        let clearable = options.generation.is_some() || options.keyspace.is_some();
         let mut pending = self.shared.missed.pending();
-        let kept = pending.add(invalidation, clearable);
+        let kept = pending.add(invalidation, self.options().keyspace.as_ref());
         self.shared.missed.any.store(!pending.is_empty(), Ordering::SeqCst);
         let now = Instant::now();
         // What was started for a request of a Worker ends with it, and is not heard of any more.
@@ -132,7 +138,7 @@ impl Cache {
                 None => platform::sleep_idly(pause).await,
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
-            self.caught_up().await;
+            self.catch_up().await;
             let mut pending = self.shared.missed.pending();
             // Under the same lock as a new miss, which starts a retry if there is none.
             let is_over = !platform::shares_futures() && began.elapsed() + pause > AFTER_ANSWER;
@@ -144,6 +150,7 @@ impl Cache {
                 let since = *alone_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > AFTER_DROP {
                     let owed = pending.len();
+                    drop(pending);
                     tracing::error!(
                         owed,
                         "invalidations are lost: Redis did not come back in time"
@@ -155,58 +162,87 @@ impl Cache {
         }
     }
 
-    /// Whether Redis knows of everything that was invalidated here; if it does not, it is told. While it is not, what it
-    /// holds is not believed.
+    /// Whether Redis knows of everything that was invalidated here; if it does not, it is told, in a few round trips. While
+    /// it does not know, what it holds is not believed.
     pub(super) async fn caught_up(&self) -> bool {
         let missed = &self.shared.missed;
         if !missed.any.load(Ordering::SeqCst) {
             return true;
         }
-        let failures = missed.failures.load(Ordering::SeqCst);
-        let Some(_turn) = missed.turn().await else {
+        let unfinished = missed.unfinished.load(Ordering::SeqCst);
+        let turn = match missed.turns.try_take() {
+            // Nobody waits for a walk through all keys.
+            None if missed.pending().is_walking() => None,
+            None => missed.turns.take().await,
+            turn => turn,
+        };
+        let Some(mut turn) = turn else {
             return false;
         };
-        if missed.failures.load(Ordering::SeqCst) != failures {
+        // What the turn before came to is so for all who waited for it.
+        if missed.unfinished.load(Ordering::SeqCst) != unfinished {
             return false;
         }
-        let mut most = FIRST_BATCH;
-        loop {
-            let Some(part) = missed.pending().part(most) else {
-                return true;
-            };
-            let carried_out = self.carry_out(&part).await;
-            if let Err(error) = self.counted(Access::Write, carried_out) {
-                missed.failures.fetch_add(1, Ordering::SeqCst);
-                tracing::debug!(%error, "Redis does not take yet what it has missed");
-                return false;
-            }
-            most = BATCH;
-            let mut pending = missed.pending();
-            pending.settle(part);
-            let done = pending.is_empty();
-            missed.any.store(!done, Ordering::SeqCst);
-            if done {
-                tracing::info!("Redis has caught up with what was invalidated while it was away");
-                return true;
-            }
+        let reached = self.make_up(&mut turn, AWAITED).await;
+        drop(turn);
+        if reached == Reached::Something {
+            let cache = self.clone();
+            self.in_background(platform::send(|| cache.go_on()));
+        }
+        reached == Reached::Everything
+    }
+
+    async fn go_on(self) {
+        if let Some(mut turn) = self.shared.missed.turns.try_take() {
+            self.make_up(&mut turn, steps_of_a_turn()).await;
         }
     }
 
-    async fn carry_out(&self, part: &Part) -> Result<()> {
+    /// Makes up for what Redis has missed, in so many steps at the most.
+    async fn make_up(&self, turn: &mut Turn<'_>, steps: usize) -> Reached {
+        let missed = &self.shared.missed;
+        let mut most = FIRST_BATCH;
+        for _ in 0..steps {
+            turn.renew();
+            let part = missed.pending().part(most);
+            let Some(part) = part else {
+                return Reached::Everything;
+            };
+            let carried_out = self.carry_out(&part).await;
+            let next = match self.counted(Access::Write, carried_out) {
+                Ok(next) => next,
+                Err(error) => {
+                    missed.unfinished.fetch_add(1, Ordering::SeqCst);
+                    if error.kind() != ErrorKind::BudgetSpent {
+                        missed.pending().begin_again();
+                    }
+                    tracing::debug!(%error, "Redis does not take yet what it has missed");
+                    return Reached::Nothing;
+                }
+            };
+            most = BATCH;
+            if missed.settle(part, next) {
+                tracing::info!("Redis has caught up with what was invalidated while it was away");
+                return Reached::Everything;
+            }
+        }
+        missed.unfinished.fetch_add(1, Ordering::SeqCst);
+        Reached::Something
+    }
+
+    /// Gives where a walk goes on.
+    async fn carry_out(&self, part: &Part) -> Result<Cursor> {
         match part {
             Part::Keys(keys) => {
                 let keys: Vec<Key> = keys.iter().map(|(key, _)| key.clone()).collect();
-                self.unlink(&keys).await.map(|_| ())
+                self.unlink(&keys).await?;
             }
             Part::Tags(names) => {
                 let names: Vec<String> = names.iter().map(|(tag, _)| tag.clone()).collect();
-                self.renew_tags(&names, tags::keys_of(&names)?).await
+                self.renew_tags(&names, tags::keys_of(&names)?).await?;
             }
-            Part::Pattern(pattern, _) => {
-                self.unlink_all_matching(pattern, &mut |_| {}).await.map(|_| ())
-            }
-            Part::More(hashes, _) => self.unlink_hashed(hashes).await,
-            Part::All(_) => self.clear_all().await,
+            Part::Page(walk) => return self.walk_on(walk).await,
         }
+        Ok(Cursor::default())
     }
 }

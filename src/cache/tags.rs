@@ -134,7 +134,7 @@ impl Cache {
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a tag is empty; the client's in the tier
     /// [`Tier::Critical`](super::Tier::Critical). In the others, what could not be invalidated is
-    /// [owed](Invalidated::is_owed); it fails only when 10 000 tags are owed, and the cache cannot be cleared.
+    /// [owed](Invalidated::is_owed); it fails only when more than 10 000 tags would be owed.
     pub async fn invalidate_tags(
         &self,
         tags: impl IntoIterator<Item = impl Into<String>>,
