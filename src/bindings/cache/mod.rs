@@ -61,7 +61,7 @@ impl JsCache {
     pub fn get(&self, key: String) -> Promise {
         self.call(async move |cache: Cache| {
             let found = cache.get::<Json>(&Key::verbatim(key)?).await?;
-            Ok(found.map_or(JsValue::UNDEFINED, given))
+            Ok(found.map_or(JsValue::UNDEFINED, |value| given(&value)))
         })
     }
 
@@ -70,7 +70,9 @@ impl JsCache {
     pub fn get_many(&self, keys: Vec<String>) -> Promise {
         self.call(async move |cache: Cache| {
             let found = cache.get_many::<Json>(&verbatim(keys)?).await?;
-            let found = found.into_iter().map(|value| value.map_or(JsValue::UNDEFINED, given));
+            let found = found
+                .into_iter()
+                .map(|value| value.map_or(JsValue::UNDEFINED, |value| given(&value)));
             Ok(found.collect::<Array>())
         })
     }
@@ -92,7 +94,7 @@ impl JsCache {
             let (key, options) = (Key::verbatim(key)?, load_options(&options));
             let load = || async move { loaded(&load, JsValue::UNDEFINED).await };
             let found = cache.get_or_revalidate::<Json, _, _>(&key, options, load).await?;
-            Ok(given(found))
+            Ok(given(&found))
         })
     }
 
@@ -218,6 +220,6 @@ fn value(text: String) -> Result<Json> {
     RawValue::from_string(text).map_err(none)
 }
 
-fn given(value: Json) -> JsValue {
+fn given(value: &RawValue) -> JsValue {
     value.get().into()
 }
