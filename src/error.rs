@@ -363,15 +363,20 @@ impl Error {
 /// Shorter ones would make messages unreadable, and are no secrets.
 const SHORTEST_SECRET: usize = 3;
 
+fn is_word(c: char) -> bool {
+    !c.is_whitespace() && !"'\"`,;()[]{}".contains(c)
+}
+
 /// What a server said, without these arguments. Its code, which it begins with, stays.
 fn without(args: &[&[u8]], quoted: &str, code: Option<&str>) -> String {
-    let is_word = |c: char| !c.is_whitespace() && !"'\"`,;()[]{}".contains(c);
     let mut clean = String::with_capacity(quoted.len());
     let mut rest = quoted;
     if let Some(tail) = code.and_then(|code| rest.strip_prefix(code)) {
         clean.push_str(&rest[..rest.len() - tail.len()]);
         rest = tail;
     }
+    let rest = without_whole(args, rest);
+    let mut rest = rest.as_str();
     while let Some(first) = rest.chars().next() {
         let is_inside = |c: char| is_word(c) == is_word(first);
         let end = rest.find(|c| !is_inside(c)).unwrap_or(rest.len());
@@ -383,6 +388,24 @@ fn without(args: &[&[u8]], quoted: &str, code: Option<&str>) -> String {
             clean.push_str(word);
         }
         rest = tail;
+    }
+    clean
+}
+
+/// The same without the arguments of several words, each as a whole: the words alone may be too short to be told from
+/// others, as those of `p(w)1;z2` are.
+fn without_whole(args: &[&[u8]], quoted: &str) -> String {
+    let mut clean = quoted.to_owned();
+    for arg in args.iter().filter(|arg| arg.len() <= quoted.len()) {
+        let Ok(arg) = std::str::from_utf8(arg) else { continue };
+        let is_said_often =
+            |arg: &str| arg.split(|c| !is_word(c)).all(|word| word.is_empty() || is_common(word));
+        if arg.chars().all(is_word) || is_said_often(arg) {
+            continue;
+        }
+        for form in [arg.to_owned(), arg.to_lowercase(), arg.to_uppercase()] {
+            clean = clean.replace(&form, "…");
+        }
     }
     clean
 }
@@ -519,7 +542,10 @@ mod tests {
             ("ERR bad modifier '<pw1': x", &[b"<pw1".as_slice()][..], "ERR bad modifier '…': x"),
             ("ERR near 'tok' in line 1", &[b"return tok en", b"1"], "ERR near '…' in line 1"),
             ("ERR Unsupported option SECRET", &[b"secret"], "ERR Unsupported option …"),
-            ("ERR my long secret", &[b"my long secret"], "ERR my … …"),
+            ("ERR my long secret", &[b"my long secret"], "ERR …"),
+            ("ERR 'p(w)1;z2' and a1,b2", &[b"p(w)1;z2", b"a1,b2"], "ERR '…' and …"),
+            ("ERR near (A1,B2)", &[b"A1,b2"], "ERR near (…)"),
+            ("ERR wrong kind, no", &[b"wrong kind"], "ERR wrong kind, no"),
             ("ERR [\"SET\",\"a-secret\"]", &[b"a-secret"], "ERR [\"SET\",\"…\"]"),
             ("ERR pre-secret-post", &[b"secret"], "ERR …"),
             ("ERR /SET/%73%65%63ret", &[b"secret"], "ERR …"),
@@ -537,7 +563,7 @@ mod tests {
                 "{reply}"
             );
         }
-        assert_eq!(shown("SECRET is said", &[b"SECRET is said"]), ("… is …".to_owned(), None));
+        assert_eq!(shown("SECRET is said", &[b"SECRET is said"]), ("…".to_owned(), None));
         assert_eq!(shown("LIMIT reached", &[b"key"]).1.as_deref(), Some("LIMIT"));
         let wrong_type = "WRONGTYPE Operation against a key holding the wrong kind of value";
         assert_eq!(shown(wrong_type, &[b"WRONGTYPE key of value"]).0, wrong_type);

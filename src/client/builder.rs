@@ -316,7 +316,9 @@ fn open(url: &str, token: Option<String>, allow_http: bool) -> Result<Arc<dyn Tr
 #[cfg(any(feature = "rest", all(feature = "tcp", not(target_arch = "wasm32"))))]
 fn without_credentials(url: &str) -> (String, Option<(&str, &str)>) {
     let Some((scheme, rest)) = url.split_once("://") else { return (url.to_owned(), None) };
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // A URL parser takes `\\` for `/`: what follows it is no host.
+    let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
     match authority.rsplit_once('@') {
         None => (url.to_owned(), None),
         Some((credentials, host)) => {
@@ -423,6 +425,7 @@ mod tests {
             (url("https://:s3cret%ff@h"), "not UTF-8"),
             (url("https://h?token=s3cret").token("s3cret"), "holds a query"),
             (url("http://:s3cret@h"), "use https://"),
+            (url("https://:s3cret@good\\@evil"), "backslashes"),
             (url("memory:s3cret"), "memory: and nothing more"),
             (url("memory:").token("s3cret"), "takes no token"),
             (url("ftp://:s3cret@h"), "https://, redis://, rediss:// or memory:"),

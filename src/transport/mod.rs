@@ -318,6 +318,11 @@ impl Capabilities {
         if let Some(refusal) = command.info().refused {
             return refused(refusal.instead());
         }
+        if matches!(command.name(), "POST" | "HOST:") {
+            return refused(
+                "Redis takes this word for an HTTP request and closes the connection, which others share",
+            );
+        }
         if command.is_unknown_subcommand() {
             return refused(
                 "this subcommand is not known, so it may change the state of a connection that others share: send it by \

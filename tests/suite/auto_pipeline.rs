@@ -8,6 +8,7 @@ use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use edgecask::{Error, ErrorKind, Result, Value};
+use edgecask_tests::RedisServer;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, join, poll};
 use tokio::sync::Semaphore;
@@ -241,4 +242,18 @@ async fn a_batch_can_wait_for_more() {
     assert_eq!((one.await.unwrap().unwrap(), two.await.unwrap().unwrap()), (1, 2));
     assert_eq!(trips.sent(), [["INCR n", "INCR n"]]);
     assert!(client.ping().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn a_push_does_not_wait_for_the_pop_that_waits_for_it() {
+    let redis = RedisServer::start();
+    let client = redis.client().layer(AutoPipeline::new());
+    let pop = cmd("BLPOP").arg("q").arg(5);
+    let (popped, pushed) = join!(client.send(&pop), client.rpush("q", ["x"]));
+    pushed.unwrap();
+    assert_eq!(popped.unwrap(), Value::Array(vec![Value::bulk("q"), Value::bulk("x")]));
+    // What waits still comes after what was issued before it.
+    let (pushed, popped) = join!(client.rpush("q", ["y"]), client.send(&pop));
+    pushed.unwrap();
+    assert_eq!(popped.unwrap(), Value::Array(vec![Value::bulk("q"), Value::bulk("y")]));
 }

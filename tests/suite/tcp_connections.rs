@@ -291,3 +291,16 @@ async fn no_command_lets_one_caller_read_what_belongs_to_another() {
         assert!(sent > 500, "{sent} commands were sent");
     }
 }
+
+#[tokio::test]
+async fn a_word_for_which_redis_closes_the_connection_is_not_sent() {
+    let redis = RedisServer::start();
+    let client = redis.client();
+    let id = async || client.execute::<i64>(cmd("CLIENT").arg("ID")).await.unwrap();
+    let before = id().await;
+    for word in ["POST", "post", "Host:"] {
+        let error = client.send(&cmd(word).arg("/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{word}");
+    }
+    assert_eq!(id().await, before);
+}

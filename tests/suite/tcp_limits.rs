@@ -165,3 +165,17 @@ async fn a_reader_that_is_too_slow_costs_bounded_memory_and_sees_the_gap() {
     }
     assert!(read >= ROOM / 2 && read <= published, "{read} of {published}");
 }
+
+#[tokio::test]
+async fn a_reply_that_nobody_asked_for_ends_the_connection() {
+    let (url, mut gone) = hostile(b"$1\r\na\r\n", b"+EXTRA\r\n", Duration::from_millis(1)).await;
+    let client = client(TcpOptions::new(url)).layer(Deadline::default());
+    for _ in 0..3 {
+        match client.get::<String>("k").await {
+            Ok(value) => assert_eq!(value.as_deref(), Some("a")),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Protocol, "{error}"),
+        }
+        let closed = tokio::time::timeout(Duration::from_secs(10), gone.recv()).await;
+        assert!(closed.is_ok(), "the next caller would get a reply that is not its own");
+    }
+}

@@ -23,7 +23,8 @@ use crate::{Error, ErrorKind, Result, Value};
 ///
 /// **Order is kept**: a command never overtakes one that was issued before it and touches the same key, if one of
 /// the two writes, also across batches and explicit pipelines, which wait where they have to. Commands that touch
-/// different keys may be under way at the same time.
+/// different keys may be under way at the same time. A command that waits for data (BLPOP, XREAD with `BLOCK`) takes
+/// its turn after what was issued before it, but nothing waits for its end: a later RPUSH is what it waits for.
 ///
 /// | setting | default |
 /// |---|---|
@@ -207,7 +208,10 @@ impl Queue {
         let after = after.map(|other| Weak::clone(&other.batch)).collect();
         order.next_id += 1;
         let id = order.next_id;
-        order.turns.push(UnderWay { id, touches, batch: Arc::downgrade(batch) });
+        // What waits for data may wait for the very command that would have to wait for it.
+        if !gathered.commands.iter().flatten().any(Command::is_blocking) {
+            order.turns.push(UnderWay { id, touches, batch: Arc::downgrade(batch) });
+        }
         drop(order);
         gathered.turn = Some(Turn { id, after, queue: Arc::clone(self) });
     }

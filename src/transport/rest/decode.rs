@@ -366,7 +366,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
                 "result" => envelope.result = Some(map.next_value_seed(ValueSeed(self.0))?),
                 "error" => {
                     let text: Option<std::borrow::Cow<'de, str>> = map.next_value()?;
-                    envelope.error = text.map(|text| Error::server(&text));
+                    envelope.error = text.map(|text| Error::server(&text)).or(envelope.error);
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -505,6 +505,8 @@ mod tests {
             assert_eq!(error.message(), "ERR no");
         }
         assert_eq!(error(200, r#"{"result":1,"error":"ERR no"}"#).kind(), ErrorKind::Server);
+        let twice = r#"{"error":"ERR no","error":null,"result":1}"#;
+        assert_eq!(error(200, twice).kind(), ErrorKind::Server);
         assert_eq!(error(400, r#"{"error":"WRONGPASS bad"}"#).kind(), ErrorKind::Unauthorized);
     }
 

@@ -126,6 +126,10 @@ pub(super) fn io_error_from(error: &io::Error) -> Option<Error> {
             match unreadable {
                 Unreadable::TooLarge => "a reply is too large: see TcpOptions::max_reply_bytes",
                 Unreadable::Malformed => "Redis answered something that is not of its protocol",
+                Unreadable::TooMany => {
+                    "more replies came than commands were sent: the connection was given up, because nobody can tell \
+                     whose they are"
+                }
             },
         )
     })

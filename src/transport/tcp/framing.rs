@@ -22,6 +22,9 @@ pub(super) struct Framing {
     line: Vec<u8>,
     begun: u64,
     ended: u64,
+    /// Whether the item that is under way is a push.
+    is_push: bool,
+    pushes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub(super) enum Unreadable {
     TooLarge,
     /// Not RESP.
     Malformed,
+    /// A reply that nobody asked for: from then on nobody can tell whose the next ones are.
+    TooMany,
 }
 
 impl fmt::Display for Unreadable {
@@ -48,6 +53,7 @@ impl fmt::Display for Unreadable {
         f.write_str(match self {
             Self::TooLarge => "a reply is larger than max_reply_bytes allows",
             Self::Malformed => "what was received is not RESP",
+            Self::TooMany => "more replies came than commands were sent",
         })
     }
 }
@@ -65,6 +71,8 @@ impl Framing {
             line: Vec::new(),
             begun: 0,
             ended: 0,
+            is_push: false,
+            pushes: 0,
         }
     }
 
@@ -78,6 +86,11 @@ impl Framing {
         self.ended
     }
 
+    /// How many of the items that have ended answer a command: all but the pushes of RESP3.
+    pub(super) fn answers(&self) -> u64 {
+        self.ended - self.pushes
+    }
+
     /// Goes on through these bytes.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), Unreadable> {
         while let Some(first) = bytes.first() {
@@ -85,6 +98,7 @@ impl Framing {
                 State::Type => {
                     if self.open.is_empty() {
                         self.begun += 1;
+                        self.is_push = *first == b'>';
                     }
                     self.line.clear();
                     self.state = State::Line { kind: *first, returned: false };
@@ -189,6 +203,7 @@ impl Framing {
             self.open.pop();
         }
         self.ended += 1;
+        self.pushes += u64::from(self.is_push);
     }
 }
 
@@ -222,6 +237,7 @@ mod tests {
                 framing.take(part).unwrap();
             }
             assert_eq!((framing.begun(), framing.ended()), (14, 14), "in parts of {cut}");
+            assert_eq!(framing.answers(), 13, "a push answers nothing");
         }
         let mut framing = Framing::new(1 << 20);
         for (number, reply) in (1..).zip(REPLIES) {

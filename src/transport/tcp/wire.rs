@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::framing::Framing;
+use super::framing::{Framing, Unreadable};
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -141,8 +141,8 @@ impl Backlog {
     }
 }
 
-/// A stream of commands and replies. It is read no further when a reply grows beyond the limit, or when it goes on after
-/// everybody has given up.
+/// A stream of commands and replies. It is read no further when a reply grows beyond the limit, when one comes that no
+/// command asked for, or when one goes on after everybody has given up.
 pub(super) struct Wire {
     stream: Box<dyn Stream>,
     commands: Framing,
@@ -173,7 +173,7 @@ impl Wire {
     }
 
     fn count_due(&self) {
-        let due = self.commands.begun().saturating_sub(self.replies.ended());
+        let due = self.commands.begun().saturating_sub(self.replies.answers());
         self.watch.due.store(due, Relaxed);
     }
 
@@ -183,6 +183,8 @@ impl Wire {
         self.replies.take(bytes).map_err(invalid)?;
         if let Some(backlog) = &self.backlog {
             backlog.receive(bytes.len(), (self.replies.ended() - before) as usize);
+        } else if self.replies.answers() > self.commands.begun() {
+            return Err(invalid(Unreadable::TooMany));
         }
         if self.replies.ended() > before {
             self.count_due();
