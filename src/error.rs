@@ -1,8 +1,9 @@
 //! The one error type: what went wrong, with which command, and whether it may have been carried out.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// The result of everything that can fail in this crate.
@@ -26,8 +27,9 @@ pub enum ErrorKind {
     /// Nothing was sent, because the server did not answer the last calls; see
     /// [`CircuitBreaker`](crate::layer::CircuitBreaker).
     CircuitOpen,
-    /// Nothing was sent, because this request has used up its subrequests; see
-    /// [`RequestBudget`](crate::layer::RequestBudget).
+    /// Nothing was sent, because a limit of this client is used up: the subrequests of a
+    /// [`RequestBudget`](crate::layer::RequestBudget), or over TCP the connections for commands that wait. The server is
+    /// not the reason.
     BudgetSpent,
     /// No answer within the time allowed.
     Timeout,
@@ -346,6 +348,16 @@ impl Error {
         self
     }
 
+    /// Whether the connection or the answer was lost, or an error page of a server in trouble came in place of a reply. An
+    /// error page with a status below 500 comes from a wrong URL.
+    pub(crate) fn is_loss(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Timeout | ErrorKind::Disconnected => true,
+            ErrorKind::Http => self.status().is_none_or(|status| status >= 500),
+            _ => false,
+        }
+    }
+
     /// A call took longer than it might.
     pub(crate) fn timed_out(limit: Duration) -> Self {
         Self::new(ErrorKind::Timeout, format!("no answer within {limit:?}"))
@@ -393,14 +405,15 @@ fn is_secret(args: &[&[u8]], word: &str) -> bool {
         return false;
     }
     let is_escaped = word.contains(['\\', '%']) && word.len() > LONGEST_ESCAPED;
-    let forms = [word.to_owned(), word.to_lowercase(), word.to_uppercase()];
+    let mut forms = vec![word.to_owned(), word.to_lowercase(), word.to_uppercase()];
+    forms.dedup();
     let is_in = |arg: &&[u8]| {
         let Ok(arg) = std::str::from_utf8(arg) else {
             let held = |form: &String| arg.windows(form.len()).any(|part| part == form.as_bytes());
             return forms.iter().any(held);
         };
         forms.iter().any(|form| arg.contains(form.as_str()))
-            || (!is_common(arg) && forms.iter().any(|form| form.contains(arg)))
+            || (forms.iter().any(|form| form.contains(arg)) && !is_common(arg))
     };
     is_escaped || args.iter().any(is_in)
 }
@@ -434,8 +447,9 @@ fn is_common(word: &str) -> bool {
         unsubscribe unsupported use used user user_script username username-password uses using valid value \
         values version wait was watch weight weights were when where which while will with without would write \
         writes wrong wrongpass wrongtype xx yes you zero zset";
-    let word = word.to_ascii_lowercase();
-    WORDS.split(' ').any(|common| common == word)
+    const LONGEST: usize = "username-password".len();
+    static SET: LazyLock<HashSet<&str>> = LazyLock::new(|| WORDS.split_whitespace().collect());
+    word.len() <= LONGEST && SET.contains(&*word.to_ascii_lowercase())
 }
 
 impl fmt::Display for Error {
