@@ -27,8 +27,9 @@ pub enum ErrorKind {
     /// Nothing was sent, because the server did not answer the last calls; see
     /// [`CircuitBreaker`](crate::layer::CircuitBreaker).
     CircuitOpen,
-    /// Nothing was sent, because this request has used up its subrequests; see
-    /// [`RequestBudget`](crate::layer::RequestBudget).
+    /// Nothing was sent, because a limit of this client is used up: the subrequests of a
+    /// [`RequestBudget`](crate::layer::RequestBudget), or over TCP the connections for commands that wait. The server is
+    /// not the reason.
     BudgetSpent,
     /// No answer within the time allowed.
     Timeout,
@@ -345,6 +346,16 @@ impl Error {
             self.0.command = Some(command().into());
         }
         self
+    }
+
+    /// Whether the connection or the answer was lost, or an error page of a server in trouble came in place of a reply. An
+    /// error page with a status below 500 comes from a wrong URL.
+    pub(crate) fn is_loss(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Timeout | ErrorKind::Disconnected => true,
+            ErrorKind::Http => self.status().is_none_or(|status| status >= 500),
+            _ => false,
+        }
     }
 
     /// A call took longer than it might.

@@ -108,8 +108,12 @@ impl<R> Call<R> {
             self.reply = Some(unsent.send());
         }
         match &mut self.reply {
-            Some(reply) => reply.as_mut().poll(context),
-            // A call is made with the one or the other.
+            Some(reply) => {
+                let sent = ready!(reply.as_mut().poll(context));
+                self.reply = None;
+                Poll::Ready(sent)
+            }
+            // A call that is done has nothing more to give.
             None => Poll::Pending,
         }
     }

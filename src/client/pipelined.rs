@@ -93,20 +93,22 @@ slots_of_tuple! {
 /// Several commands on their way: a future of their replies. Nothing is sent until it is polled.
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Batch<S> {
-    replies: BoxFuture<'static, Result<Replies>>,
-    slots: Option<S>,
+    /// What is under way, until it is done.
+    under_way: Option<(BoxFuture<'static, Result<Replies>>, S)>,
 }
 
 impl<S> Batch<S> {
     /// Ends these commands if they take longer than `limit`, and drops their request. The error is then of kind
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), its outcome unknown.
     pub fn within(self, limit: Duration) -> Self {
-        let replies = self.replies;
-        let limited: BoxFuture<'static, Result<Replies>> = boxed(|| async move {
-            let timed_out = || Err(Error::timed_out(limit));
-            platform::timeout(limit, replies).await.unwrap_or_else(timed_out)
+        let under_way = self.under_way.map(|(replies, slots)| {
+            let limited: BoxFuture<'static, Result<Replies>> = boxed(|| async move {
+                let timed_out = || Err(Error::timed_out(limit));
+                platform::timeout(limit, replies).await.unwrap_or_else(timed_out)
+            });
+            (limited, slots)
         });
-        Self { replies: limited, slots: self.slots }
+        Self { under_way }
     }
 }
 
@@ -117,16 +119,16 @@ impl<S: Slots> Future for Batch<S> {
     type Output = Result<S::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut replies = ready!(self.replies.as_mut().poll(context))?;
+        // A future that is done has nothing more to give.
+        let Some((replies, _)) = &mut self.under_way else { return Poll::Pending };
+        let replies = ready!(replies.as_mut().poll(context));
+        let Some((_, slots)) = self.under_way.take() else { return Poll::Pending };
+        let mut replies = replies?;
         // Also the error of a command whose slot was not given back.
         if let Some(error) = replies.first_error() {
             return Poll::Ready(Err(error));
         }
-        match self.slots.take() {
-            Some(slots) => Poll::Ready(slots.take_from(&mut replies)),
-            // A future that is done is not polled again.
-            None => Poll::Pending,
-        }
+        Poll::Ready(slots.take_from(&mut replies))
     }
 }
 
@@ -168,7 +170,7 @@ impl Client {
     pub fn pipelined<S: Slots>(&self, queue: impl FnOnce(&Pipeline) -> S) -> Batch<S> {
         let pipeline = self.pipeline();
         let slots = queue(&pipeline);
-        Batch { replies: boxed(|| pipeline.exec()), slots: Some(slots) }
+        Batch { under_way: Some((boxed(|| pipeline.exec()), slots)) }
     }
 
     /// Runs several commands as a unit (MULTI/EXEC) in one round trip, and gives their replies as
@@ -196,6 +198,6 @@ impl Client {
     pub fn transacted<S: Slots>(&self, queue: impl FnOnce(&Transaction) -> S) -> Batch<S> {
         let transaction = self.transaction();
         let slots = queue(&transaction);
-        Batch { replies: boxed(|| transaction.exec()), slots: Some(slots) }
+        Batch { under_way: Some((boxed(|| transaction.exec()), slots)) }
     }
 }

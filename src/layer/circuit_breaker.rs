@@ -17,6 +17,9 @@ use crate::{Error, ErrorKind, Result, Value};
 /// A failure is a connection that could not be made or was lost, a timeout, or a status of 500 and above. A server that
 /// answers with an error is there, so that counts as an answer. A call that is dropped counts as neither.
 ///
+/// A command that waits for data or replicas, such as BLPOP, or a pipeline with WAIT, is no probe: it would hold up all
+/// others. A PING goes before it as the probe, which costs one round trip. That it ran out of time counts as neither.
+///
 /// | setting | default |
 /// |---|---|
 /// | [`failures`](Self::failures) | 5 in a row |
@@ -146,19 +149,28 @@ impl WithBreaker {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn admit(&self) -> Result<Passage<'_>> {
+        let probe = self.circuit().admit(&self.settings, Instant::now())?;
+        Ok(Passage { breaker: self, probe, ending: Ending::Dropped })
+    }
+
     fn guarded<'a, T: Answer + 'a>(
         &'a self,
+        waits: bool,
         call: BoxFuture<'a, Result<T>>,
     ) -> BoxFuture<'a, Result<T>> {
         boxed(|| async move {
-            let probe = self.circuit().admit(&self.settings, Instant::now())?;
-            let mut passage = Passage { breaker: self, probe, ending: Ending::Dropped };
+            let mut passage = self.admit()?;
+            while waits && passage.probe {
+                let answer = self.inner.send(&Command::new("PING")).await;
+                passage.end(ending(&answer));
+                passage = self.admit()?;
+            }
             let result = call.await;
-            passage.ending = match &result {
-                Err(error) if is_failure(error) => Ending::Failed,
-                Ok(answer) if answer.has_failed() => Ending::Failed,
-                _ => Ending::Answered,
-            };
+            passage.end(match &result {
+                Err(error) if waits && error.kind() == ErrorKind::Timeout => Ending::Dropped,
+                result => ending(result),
+            });
             result
         })
     }
@@ -185,10 +197,14 @@ impl Answer for Results {
 
 /// Whether an error means that the server is not there.
 fn is_failure(error: &Error) -> bool {
-    match error.kind() {
-        ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Disconnected => true,
-        ErrorKind::Http => error.status().is_some_and(|status| status >= 500),
-        _ => false,
+    error.kind() == ErrorKind::Connect || error.is_loss()
+}
+
+fn ending<T: Answer>(result: &Result<T>) -> Ending {
+    match result {
+        Err(error) if is_failure(error) => Ending::Failed,
+        Ok(answer) if answer.has_failed() => Ending::Failed,
+        _ => Ending::Answered,
     }
 }
 
@@ -197,6 +213,12 @@ struct Passage<'a> {
     breaker: &'a WithBreaker,
     probe: bool,
     ending: Ending,
+}
+
+impl Passage<'_> {
+    fn end(mut self, ending: Ending) {
+        self.ending = ending;
+    }
 }
 
 impl Drop for Passage<'_> {
@@ -213,19 +235,20 @@ impl Transport for WithBreaker {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        self.guarded(self.inner.send(command))
+        self.guarded(command.is_blocking(), self.inner.send(command))
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.guarded(self.inner.pipeline(commands))
+        let waits = commands.iter().any(Command::is_blocking);
+        self.guarded(waits, self.inner.pipeline(commands))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.guarded(self.inner.transaction(commands))
+        self.guarded(false, self.inner.transaction(commands))
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        self.guarded(self.inner.subscribe(to))
+        self.guarded(false, self.inner.subscribe(to))
     }
 
     fn sync_token(&self) -> Option<String> {

@@ -80,11 +80,9 @@ impl WithFallback {
 
 /// Whether the other transport may take over.
 fn is_away(error: &Error, commands: &[Command]) -> bool {
-    let lost = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Disconnected)
-        || error.kind() == ErrorKind::Http && error.status().is_some_and(|status| status >= 500);
     match error.outcome() {
         Outcome::NotSent => matches!(error.kind(), ErrorKind::Connect | ErrorKind::CircuitOpen),
-        Outcome::Unknown => lost && Resend::of(commands) == Resend::Safe,
+        Outcome::Unknown => error.is_loss() && Resend::of(commands) == Resend::Safe,
         Outcome::Refused | Outcome::Completed => false,
     }
 }

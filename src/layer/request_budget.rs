@@ -135,9 +135,21 @@ impl Subrequests {
     /// # Errors
     /// As for [`Subrequests::charge`], or the subrequest's own.
     pub async fn within<T>(&self, subrequest: impl Future<Output = Result<T>>) -> Result<T> {
-        let _connection = self.0.connections.acquire().await;
+        // Counted first, so that what may not be made does not wait.
         self.charge()?;
+        let refund = Refund(&self.0.left);
+        let _connection = self.0.connections.acquire().await;
+        std::mem::forget(refund);
         subrequest.await
+    }
+}
+
+/// Counts one less when it is dropped: the subrequest was given up before it was made.
+struct Refund<'a>(&'a AtomicU64);
+
+impl Drop for Refund<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 

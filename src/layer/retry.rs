@@ -19,7 +19,14 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 ///
 /// Whether a command may be sent twice is known of each command and its arguments ([`Command::resend`]); a batch may if all
 /// of its commands may, and none touches a key that another writes ([`Resend::of`]). Otherwise the error's outcome is
-/// [`Outcome::Unknown`], and nothing is sent again. Waits grow exponentially with full jitter, so that many clients do not come back at the same moment. A budget
+/// [`Outcome::Unknown`], and nothing is sent again.
+///
+/// A pipeline that a transport sends in parts, such as a long batch of [`AutoPipeline`](super::AutoPipeline) over REST, goes
+/// on where it stopped: the parts behind one that was lost are sent then. A pipeline that
+/// [`Client::send_pipeline`](crate::Client::send_pipeline) itself splits does not: each part is a call of its own here,
+/// and the caller sends what is marked [`Outcome::NotSent`].
+///
+/// Waits grow exponentially with full jitter, so that many clients do not come back at the same moment. A budget
 /// shared by all calls of the client keeps retries from multiplying the load on a server that is in trouble.
 ///
 /// | setting | default |
@@ -95,21 +102,9 @@ impl Retry {
         let throttled = error.kind() == ErrorKind::Throttled;
         let safe = match error.outcome() {
             // What was lost before it was this command's turn, in a batch that went in parts, was not sent either.
-            Outcome::NotSent => matches!(
-                error.kind(),
-                ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Disconnected | ErrorKind::Http
-            ),
+            Outcome::NotSent => error.kind() == ErrorKind::Connect || throttled || error.is_loss(),
             Outcome::Refused => throttled,
-            Outcome::Unknown => {
-                let transient = matches!(
-                    error.kind(),
-                    ErrorKind::Timeout | ErrorKind::Disconnected | ErrorKind::Http
-                );
-                // An error page with a status below 500 comes from a wrong URL, not from a server in trouble.
-                transient
-                    && resend <= self.resend
-                    && error.status().is_none_or(|status| status >= 500)
-            }
+            Outcome::Unknown => error.is_loss() && resend <= self.resend,
             Outcome::Completed => false,
         };
         if !safe || attempt >= self.attempts {
@@ -207,8 +202,12 @@ impl WithRetry {
     }
 }
 
+/// Whether a command was certainly not carried out and may be sent when its turn comes.
 fn is_unsent(item: &Result<Value>) -> bool {
-    item.as_ref().is_err_and(|error| error.outcome() == Outcome::NotSent)
+    item.as_ref().is_err_and(|error| {
+        let throttled = error.kind() == ErrorKind::Throttled;
+        error.outcome() == Outcome::NotSent || throttled && error.outcome() == Outcome::Refused
+    })
 }
 
 #[deny(clippy::missing_trait_methods)]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use edgecask::layer::{AutoPipeline, Layer};
+use edgecask::layer::{AutoPipeline, KeyPrefix, Layer};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
@@ -198,6 +198,24 @@ async fn a_lost_batch_fails_for_all_in_it_and_nobody_else() {
     assert_eq!(errors.each_ref().map(Error::kind), [ErrorKind::Disconnected; 2]);
     assert_eq!(errors.each_ref().map(Error::command), [Some("INCR a"), Some("INCR b")]);
     assert_eq!(client.incr("a").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_sent_fails_alone() {
+    let client = Client::memory().layer(KeyPrefix::new("t:")).layer(AutoPipeline::new());
+    let (no_twin, no_keys) = (cmd("EVAL").arg("return 1").arg(0), cmd("RANDOMKEY"));
+    let (set, no_twin, got, no_keys, count) = join!(
+        client.set("k", "v"),
+        client.send(&no_twin),
+        client.get::<String>("k"),
+        client.send(&no_keys),
+        client.incr("n"),
+    );
+    set.unwrap();
+    assert_eq!(no_twin.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(got.unwrap().as_deref(), Some("v"));
+    assert_eq!(no_keys.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(count.unwrap(), 1);
 }
 
 #[tokio::test]

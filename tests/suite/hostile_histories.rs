@@ -391,7 +391,11 @@ async fn run(plan: &Plan, redis: &RedisServer) -> u64 {
         database.store(version, Ordering::SeqCst);
         // One process writes after the other. Whoever was not told that it is done, tries again.
         let cache = &caches[network.dice.roll(PROCESSES as u64) as usize];
-        while plan.write(cache, version).await.is_err() {}
+        let mut tries = 0;
+        while let Err(error) = plan.write(cache, version).await {
+            tries += 1;
+            assert!(tries < 10_000, "{plan:?}: a write never gets through: {error}");
+        }
         known.add(version);
         if plan.flushes && network.dice.roll(10) == 0 {
             direct.flushall().await.unwrap();

@@ -1,6 +1,7 @@
 //! The layers together, and those that need a real server's absence.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use edgecask::layer::{
@@ -12,6 +13,7 @@ use edgecask::{ErrorKind, Outcome};
 use edgecask_server::{Fault, Server, ServerOptions};
 use edgecask_tests::{RedisServer, free_port};
 use futures_util::future::join_all;
+use futures_util::poll;
 
 async fn rest() -> (Server, Client) {
     let server = Server::start(ServerOptions::memory()).await.unwrap();
@@ -92,6 +94,26 @@ async fn a_budget_counts_round_trips_and_limits_connections() {
     assert_eq!(third.await.unwrap().unwrap(), None);
     slow[1].abort();
     server.stop().await;
+
+    // What may not be made at all does not wait for a connection, and what did not leave is not counted.
+    let (server, client) = rest().await;
+    let budget = RequestBudget::new().requests(2).connections(1).start();
+    let client = client.layer(budget.clone());
+    server.inject(Fault::Delay(Duration::from_secs(3600)));
+    let slow = tokio::spawn(client.get::<String>("k"));
+    while server.pending_faults() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut waits = Box::pin(client.get::<String>("k"));
+    assert!(poll!(&mut waits).is_pending());
+    let mut spent = Box::pin(client.get::<String>("k"));
+    let Poll::Ready(spent) = poll!(&mut spent) else { panic!("it waits for a connection") };
+    assert_eq!(spent.unwrap_err().kind(), ErrorKind::BudgetSpent);
+    drop(waits);
+    assert_eq!(budget.left(), 1);
+    slow.abort();
+    assert_eq!(client.get::<String>("k").await.unwrap(), None);
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -145,4 +167,20 @@ async fn all_layers_compose() {
     assert_eq!(other.get::<String>("t:k").await.unwrap().as_deref(), Some("v"));
     assert_eq!(client.keys::<String>("*").await.unwrap(), ["k"]);
     server.stop().await;
+}
+
+/// It never panics, which would end a Worker.
+#[tokio::test]
+async fn a_call_that_is_done_may_be_polled_again() {
+    let client = Client::memory();
+    let mut call = client.incr("k");
+    assert_eq!((&mut call).await.unwrap(), 1);
+    assert!(poll!(&mut call).is_pending());
+    let mut batch = client.pipelined(|p| (p.incr("k"), p.incr("k")));
+    assert_eq!((&mut batch).await.unwrap(), (2, 3));
+    assert!(poll!(&mut batch).is_pending());
+    client.set("k", "text").await.unwrap();
+    let mut failing = client.transacted(|t| t.incr("k"));
+    (&mut failing).await.unwrap_err();
+    assert!(poll!(&mut failing).is_pending());
 }

@@ -37,7 +37,6 @@ fn talkative() -> Vec<Command> {
         "FUNCTION LOAD #!hunter2secret",
         "CLIENT KILL hunter2secret 1",
         "OBJECT hunter2secret k",
-        "hunter2secret",
         "EVAL hunter2secret 0",
         "XADD s hunter2secret f v",
         "SET k v hunter2secret",
@@ -48,7 +47,6 @@ fn talkative() -> Vec<Command> {
             let mut words = text.split(' ');
             Command::new(words.next().unwrap().to_owned()).args_from(words)
         })
-        .filter(|command| command.name() != SECRET.to_uppercase())
         .collect();
     let scripts = [
         "return redis.error_reply(ARGV[1])",

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use edgecask::layer::{Deadline, Retry};
+use edgecask::layer::{AutoPipeline, Deadline, Retry};
 use edgecask::prelude::*;
+use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask::{Client, ErrorKind, Outcome};
+use edgecask_server::{Fault, Server, ServerOptions};
 use edgecask_tests::{RedisServer, free_port};
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -85,6 +88,22 @@ async fn a_throttled_command_was_not_carried_out() {
     let (url, count) = serve(&["429 Too Many Requests\r\nretry-after: 0"]).await;
     assert_eq!(client(&url).incr("k").await.unwrap(), 1);
     assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+/// A transport splits a long pipeline; the parts behind one that was throttled are sent with it.
+#[tokio::test]
+async fn a_throttled_part_is_sent_again_with_those_behind_it() {
+    let server = Server::start(ServerOptions::memory()).await.unwrap();
+    let options = RestOptions::new(server.url(), server.token()).pipeline_limits(2, usize::MAX);
+    let client = Client::new(RestTransport::new(options).unwrap())
+        .layer(Retry::new().base(Duration::from_millis(1)))
+        .layer(AutoPipeline::new());
+    server.inject(Fault::Delay(Duration::ZERO));
+    server.inject(Fault::Throttle(Duration::ZERO));
+    let counts = join_all((0..6).map(|_| client.incr("n"))).await;
+    let counts: Vec<_> = counts.into_iter().map(Result::unwrap).collect();
+    assert_eq!(counts, [1, 2, 3, 4, 5, 6]);
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -77,9 +77,23 @@ async fn info(client: &Client, field: &str) -> String {
 
 /// Until as many clients wait for data.
 async fn blocked(client: &Client, clients: &str) {
-    while info(client, "blocked_clients").await != clients {
-        tokio::task::yield_now().await;
-    }
+    reached(client, "blocked_clients", clients).await;
+}
+
+/// Until a field of INFO has this value.
+async fn reached(client: &Client, field: &str, value: &str) {
+    in_time(async {
+        while info(client, field).await != value {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Fails where something never happens; how long it takes is not tested.
+async fn in_time<T>(step: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(30);
+    tokio::time::timeout(limit, step).await.expect("what is waited for never happens")
 }
 
 #[tokio::test]
@@ -107,15 +121,18 @@ async fn a_breaker_probes_a_new_connection() {
     let redis = RedisServer::start();
     let proxy = Proxy::to(&redis).await;
     let client = client(proxy.options())
-        .layer(Deadline::new(Duration::from_millis(50)))
-        .layer(CircuitBreaker::new().failures(1).open_for(Duration::from_millis(150)));
+        .layer(Deadline::new(Duration::from_secs(1)))
+        .layer(CircuitBreaker::new().failures(1).open_for(Duration::from_millis(50)));
     client.ping().await.unwrap();
     proxy.fall_silent();
     assert_eq!(client.ping().await.unwrap_err().kind(), ErrorKind::Timeout);
-    while let Err(error) = client.ping().await {
-        assert_eq!(error.kind(), ErrorKind::CircuitOpen, "the probe failed: {error}");
-        tokio::task::yield_now().await;
-    }
+    in_time(async {
+        while let Err(error) = client.ping().await {
+            assert_eq!(error.kind(), ErrorKind::CircuitOpen, "the probe failed: {error}");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(proxy.accepted(), 2);
 }
 
@@ -150,6 +167,123 @@ async fn what_waits_holds_up_nobody_and_comes_back_to_its_connection() {
     assert_eq!(proxy.accepted(), 2, "the shared connection, and one that waits");
 }
 
+/// The command that wakes another one must not stand behind it.
+#[tokio::test]
+async fn what_waits_holds_up_nobody_behind_auto_pipelining() {
+    let redis = RedisServer::start();
+    let (client, other) = (client(TcpOptions::new(redis.url())), redis.client());
+    let client = client.layer(AutoPipeline::new());
+    let waits = client.blpop::<String>(["list"], 0.0);
+    let pushes = async {
+        blocked(&other, "1").await;
+        client.rpush("list", ["element"]).await.unwrap();
+    };
+    let (popped, ()) = in_time(async { tokio::join!(waits, pushes) }).await;
+    assert_eq!(popped.unwrap().unwrap().1, "element");
+
+    // It keeps its own place: what was issued before comes first.
+    let (pushed, popped) =
+        tokio::join!(client.rpush("list", ["first"]), client.blpop::<String>(["list"], 0.0));
+    assert_eq!((pushed.unwrap(), popped.unwrap().unwrap().1), (1, "first".to_owned()));
+}
+
+/// A command that waits says nothing of the server for as long as it waits.
+#[tokio::test]
+async fn a_breaker_probes_with_nothing_that_waits() {
+    let port = edgecask_tests::free_port();
+    let options = TcpOptions::new(format!("redis://127.0.0.1:{port}"));
+    let client =
+        client(options).layer(CircuitBreaker::new().failures(1).open_for(Duration::from_millis(1)));
+    assert_eq!(client.ping().await.unwrap_err().kind(), ErrorKind::Connect);
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let redis = RedisServer::on_port(port);
+    let waits = client.blpop::<String>(["list"], 0.0);
+    let pushes = async {
+        blocked(&redis.client(), "1").await;
+        client.rpush("list", ["element"]).await.unwrap();
+    };
+    let (popped, ()) = in_time(async { tokio::join!(waits, pushes) }).await;
+    assert_eq!(popped.unwrap().unwrap().1, "element");
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed() {
+    let redis = RedisServer::start();
+    let (client, other) = (client(TcpOptions::new(redis.url())), redis.client());
+    client.rpush("list", ["element"]).await.unwrap();
+    client.blpop::<String>(["list"], 0.0).await.unwrap();
+    assert_eq!(info(&other, "connected_clients").await, "3");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    reached(&other, "connected_clients", "2").await;
+}
+
+/// Its connections that wait are made again as well: also one that was in use when that was found out.
+#[tokio::test]
+async fn a_primary_that_became_a_replica_is_left() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::to(&redis).await;
+    let (client, other) = (client(proxy.options()), redis.client());
+    let waits = client.blpop::<String>(["list"], 0.0);
+    let learns = async {
+        blocked(&other, "1").await;
+        client.ping().await.unwrap();
+        let answer = cmd("EVAL").arg("return redis.error_reply('READONLY a replica')").arg(0);
+        let error = client.send(&answer).await.unwrap_err();
+        assert_eq!(error.code(), Some("READONLY"));
+        other.rpush("list", ["element"]).await.unwrap();
+    };
+    let (popped, ()) = tokio::join!(waits, learns);
+    assert!(popped.unwrap().is_some());
+    assert_eq!(proxy.accepted(), 2);
+    other.rpush("list", ["element"]).await.unwrap();
+    client.blpop::<String>(["list"], 0.0).await.unwrap();
+    assert_eq!(proxy.accepted(), 3, "the old connection is not used again");
+}
+
+/// An attempt belongs to all who need it: it outlives who began it, and its failure is everybody's.
+#[tokio::test]
+async fn one_attempt_to_connect_serves_all() {
+    let redis = RedisServer::start();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let client = client(TcpOptions::new(url).connect_timeout(Duration::from_secs(30)));
+
+    // The first caller gives up while the server is slow; the next one gets the connection of this attempt.
+    let hasty = client.clone().layer(Deadline::new(Duration::from_millis(100)));
+    let (error, accepted) = tokio::join!(hasty.ping(), listener.accept());
+    let (mut slow, _) = accepted.unwrap();
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Timeout);
+    let port = redis.port();
+    tokio::spawn(async move {
+        let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        // Either side may be over.
+        let _ = copy_bidirectional(&mut slow, &mut server).await;
+    });
+    in_time(client.ping()).await.unwrap();
+    drop(client);
+
+    // All who wait for an attempt that fails are told at once.
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let (listener, count) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::clone(&attempts));
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(socket);
+        }
+    });
+    let client = Client::new(TcpTransport::new(TcpOptions::new(url)).unwrap());
+    let failed = join_all((0..20).map(|_| client.ping())).await;
+    for failed in failed {
+        let error = failed.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotSent));
+    }
+    assert_eq!(attempts.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn nothing_is_handed_to_a_caller_who_is_gone() {
     let redis = RedisServer::start();
@@ -181,7 +315,7 @@ async fn connections_that_wait_are_bounded() {
     };
     let (popped, error) = tokio::join!(waits, refused);
     assert!(popped.unwrap().is_some());
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotSent));
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::BudgetSpent, Outcome::NotSent));
     assert!(error.message().contains("waiting_connections"), "{error}");
 }
 
@@ -224,10 +358,18 @@ async fn a_script_that_never_ends_can_be_killed_and_others_are_told() {
         let busy = client.get::<String>("k").await.unwrap_err();
         assert_eq!(busy.code(), Some("BUSY"), "{busy}");
         assert_ne!(busy.outcome(), Outcome::Unknown);
-        client.execute::<()>(cmd("SCRIPT").arg("KILL")).await.unwrap();
-        while client.ping().await.is_err() {
-            tokio::task::yield_now().await;
+        let kill = [cmd("SCRIPT").arg("KILL")];
+        for refused in [client.send_pipeline(&kill).await, client.send_transaction(&kill).await] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         }
+        client.send(&kill[0]).await.unwrap();
+        in_time(async {
+            while client.ping().await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 }
 
@@ -242,9 +384,12 @@ async fn a_kill_does_not_stand_behind_what_it_kills() {
             let client = client.clone();
             async move { client.send(&cmd("EVAL").arg("while true do end").arg(0)).await }
         });
-        while let Err(error) = client.execute::<()>(cmd("SCRIPT").arg("KILL")).await {
-            assert!(matches!(error.code(), Some("NOTBUSY" | "BUSY")), "{error}");
-        }
+        in_time(async {
+            while let Err(error) = client.execute::<()>(cmd("SCRIPT").arg("KILL")).await {
+                assert!(matches!(error.code(), Some("NOTBUSY" | "BUSY")), "{error}");
+            }
+        })
+        .await;
         assert!(endless.await.unwrap().is_err());
         client.ping().await.unwrap();
     }

@@ -7,7 +7,7 @@ use edgecask::command::keys::{Cursor, ScanOptions};
 use edgecask::layer::Deadline;
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
-use edgecask::{ErrorKind, Key, Keyspace, Outcome, Value};
+use edgecask::{Error, ErrorKind, Key, Keyspace, Outcome, Value};
 use edgecask_behaviour::{CASES, Scope};
 use edgecask_tests::{RedisCluster, RedisServer, TlsIdentity, free_port};
 
@@ -196,6 +196,46 @@ async fn sentinels_name_the_new_primary() {
     assert_eq!(value.as_deref(), Some("v"));
     client.set("k", "w").await.unwrap();
     assert_eq!(replica.client().get::<String>("k").await.unwrap().as_deref(), Some("w"));
+}
+
+#[tokio::test]
+async fn a_busy_primary_is_reached_behind_sentinels() {
+    let primary = RedisServer::with(["--busy-reply-threshold", "20"]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sentinel.conf");
+    let port = free_port();
+    let settings = format!(
+        "port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {} 1\n\
+         sentinel down-after-milliseconds mymaster 3600000\n",
+        primary.port()
+    );
+    std::fs::write(&path, settings).unwrap();
+    let _sentinel = SentinelProcess::start(&path);
+    for database in [0, 3] {
+        let url = format!("redis://127.0.0.1:{port}/{database}");
+        let options =
+            TcpOptions::sentinel([url], "mymaster").hung_after(Duration::from_millis(100));
+        let client = Client::new(TcpTransport::new(options).unwrap())
+            .layer(Deadline::new(Duration::from_millis(500)));
+        // The sentinel may not have started yet.
+        while let Err(error) = client.ping().await {
+            assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout), "{error:?}");
+        }
+        let endless = cmd("EVAL").arg("while true do end").arg(0);
+        assert_eq!(client.send(&endless).await.unwrap_err().kind(), ErrorKind::Timeout);
+        let busy = client.get::<String>("k").await.unwrap_err();
+        assert_eq!(busy.code(), Some("BUSY"), "{busy:?}");
+        // A sentinel kills endless scripts, too.
+        let killed = client.execute::<()>(cmd("SCRIPT").arg("KILL")).await;
+        let code = killed.as_ref().err().map(Error::code);
+        assert!(matches!(code, None | Some(Some("NOTBUSY"))), "{killed:?}");
+        let idle = tokio::time::timeout(Duration::from_secs(30), async {
+            while client.ping().await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        });
+        idle.await.expect("the script is killed");
+    }
 }
 
 #[tokio::test]

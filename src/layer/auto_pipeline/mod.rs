@@ -13,7 +13,7 @@ use super::Layer;
 use crate::command::Command;
 use crate::platform::{self, BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
-use crate::{Error, ErrorKind, Result, Value};
+use crate::{Error, ErrorKind, Outcome, Result, Value};
 
 /// Lets commands that are sent at the same time share a round trip.
 ///
@@ -23,8 +23,12 @@ use crate::{Error, ErrorKind, Result, Value};
 ///
 /// **Order is kept**: a command never overtakes one that was issued before it and touches the same key, if one of
 /// the two writes, also across batches and explicit pipelines, which wait where they have to. Commands that touch
-/// different keys may be under way at the same time. A command that waits for data (BLPOP, XREAD with `BLOCK`) takes
-/// its turn after what was issued before it, but nothing waits for its end: a later RPUSH is what it waits for.
+/// different keys may be under way at the same time. A command that waits for data, such as BLPOP, waits for what was
+/// issued before it, and nothing waits for it: what wakes it may come later from the same client.
+///
+/// A batch that is refused before it is sent, because it holds a command that the transport cannot serve, goes in
+/// smaller ones: that command fails alone. One such command costs about as many more round trips as halvings of the
+/// batch lead to it.
 ///
 /// | setting | default |
 /// |---|---|
@@ -299,7 +303,8 @@ impl Queue {
             slots.into_iter().enumerate().filter_map(|(at, slot)| Some((at, slot?))).unzip();
         let replies = match (content.kind, &commands[..]) {
             (_, []) => Ok(Vec::new()),
-            (Kind::Gathered | Kind::Alone, [command]) => Ok(vec![self.inner.send(command).await]),
+            (Kind::Alone, [command]) => Ok(vec![self.inner.send(command).await]),
+            (Kind::Gathered, commands) => self.send_gathered(commands).await,
             (Kind::Transaction, commands) => self.inner.transaction(commands).await,
             (_, commands) => self.inner.pipeline(commands).await,
         };
@@ -313,6 +318,33 @@ impl Queue {
         }
         *lock(&content.answer) = answer;
     }
+
+    /// Sends commands of many callers, none of whom shall have the error of another's command.
+    async fn send_gathered(&self, commands: &[Command]) -> Result<Results> {
+        let mut replies = Vec::with_capacity(commands.len());
+        let mut parts = vec![commands];
+        while let Some(part) = parts.pop() {
+            if let [command] = part {
+                replies.push(self.inner.send(command).await);
+                continue;
+            }
+            match self.inner.pipeline(part).await {
+                Ok(more) => replies.extend(more),
+                Err(error) if is_refusal(&error) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error) => replies.extend(part.iter().map(|_| Err(error.clone()))),
+            }
+        }
+        Ok(replies)
+    }
+}
+
+/// Whether a batch was refused for what is in it, before any of it was sent.
+fn is_refusal(error: &Error) -> bool {
+    error.outcome() == Outcome::NotSent
+        && matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput)
 }
 
 /// A command's place in a batch. Dropped before the batch leaves, the command does not leave with it.

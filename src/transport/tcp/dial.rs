@@ -1,13 +1,15 @@
 //! Making connections.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::{Either, select, select_ok};
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::SockRef;
@@ -138,16 +140,31 @@ impl Dialer {
     }
 }
 
-async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStream> {
-    // A host of several addresses may not be reached at each of them.
-    let attempts: Vec<_> = tokio::net::lookup_host((host, port))
-        .await?
-        .map(|address| Box::pin(TcpStream::connect(address)))
-        .collect();
-    if attempts.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
+/// A host of several addresses may not be reached at each of them: the next one is tried when one fails, or takes long
+/// (RFC 8305).
+async fn first_reached(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    const TAKES_LONG: Duration = Duration::from_millis(250);
+    let mut attempts = FuturesUnordered::new();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    loop {
+        let ended = match addresses.next() {
+            Some(address) => {
+                attempts.push(TcpStream::connect(address));
+                tokio::time::timeout(TAKES_LONG, attempts.next()).await
+            }
+            None => Ok(attempts.next().await),
+        };
+        match ended {
+            Ok(Some(Ok(stream))) => return Ok(stream),
+            Ok(Some(Err(error))) => last = error,
+            Ok(None) => return Err(last),
+            Err(_) => {}
+        }
     }
-    let (stream, _) = select_ok(attempts).await?;
+}
+
+async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStream> {
+    let stream = first_reached(tokio::net::lookup_host((host, port)).await?).await?;
     stream.set_nodelay(settings.nodelay())?;
     let socket = SockRef::from(&stream);
     if let Some(keepalive) = settings.keepalive() {
@@ -285,5 +302,29 @@ impl AsyncWrite for Lent {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.with(|wire| wire.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_address_is_tried_only_when_the_first_one_fails() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listen = || tokio::net::TcpListener::bind("127.0.0.1:0");
+            let (one, other) = (listen().await.unwrap(), listen().await.unwrap());
+            let (first, second) = (one.local_addr().unwrap(), other.local_addr().unwrap());
+            let stream = first_reached([first, second].into_iter()).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), first);
+            let mut idle = std::pin::pin!(other.accept());
+            assert!(futures_util::poll!(&mut idle).is_pending(), "nobody knocked there");
+            drop(one);
+            let stream = first_reached([first, second].into_iter()).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), second);
+            assert!(first_reached([first].into_iter()).await.is_err());
+            assert!(first_reached(std::iter::empty()).await.is_err());
+        });
     }
 }

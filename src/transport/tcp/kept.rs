@@ -1,17 +1,51 @@
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use tokio::sync::Mutex;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 
 use super::convert::error_from;
 use super::dial::Connection;
-use crate::Result;
+use crate::platform::BoxFuture;
+use crate::{Error, ErrorKind, Result};
 
 /// One shared connection, made when it is first needed, and again after it was lost or hung.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct Kept(Arc<State>);
+
+#[derive(Default)]
+struct State {
     current: RwLock<Option<Arc<Connection>>>,
-    /// Held by who makes the next connection.
-    connecting: Mutex<()>,
+    /// How the next connection is being made, for all who need it.
+    attempt: Mutex<Option<Attempt>>,
+}
+
+/// A task, so that it outlives the call that began it. Nothing comes of it if its runtime ends.
+type Attempt = Shared<BoxFuture<'static, Option<Result<Arc<Connection>>>>>;
+
+impl State {
+    fn attempt(&self) -> MutexGuard<'_, Option<Attempt>> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to make a connection.
+    fn begin(
+        self: &Arc<Self>,
+        connect: impl Future<Output = Result<Connection>> + Send + 'static,
+    ) -> Attempt {
+        let state = Arc::clone(self);
+        let attempt = tokio::spawn(async move {
+            let connection = connect.await.map(Arc::new);
+            let mut attempt = state.attempt();
+            if let Ok(connection) = &connection {
+                let mut current = state.current.write().unwrap_or_else(PoisonError::into_inner);
+                *current = Some(Arc::clone(connection));
+            }
+            *attempt = None;
+            drop(attempt);
+            connection
+        });
+        attempt.map(|ended| ended.ok()).boxed().shared()
+    }
 }
 
 /// The connection, for one call. Dropping it before the call has ended tells that the call was given up.
@@ -63,18 +97,22 @@ impl Drop for Held<'_> {
 impl Kept {
     /// The connection, if there is one that serves.
     pub(super) fn current(&self) -> Option<Held<'_>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
         let connection = current.as_ref()?;
         if connection.is_closed() || connection.watch.is_hung() {
             return None;
         }
+        Some(self.held(Arc::clone(connection)))
+    }
+
+    fn held(&self, connection: Arc<Connection>) -> Held<'_> {
         let began = connection.watch.begin();
-        Some(Held { connection: Arc::clone(connection), kept: self, began, ended: false })
+        Held { connection, kept: self, began, ended: false }
     }
 
     /// Lets the next call connect again. Calls that wait for replies of this connection go on waiting.
     fn forget(&self, connection: &Arc<Connection>) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.take_if(|current| Arc::ptr_eq(current, connection)).is_some()
             && connection.watch.is_hung()
         {
@@ -84,22 +122,34 @@ impl Kept {
 
     /// Lets the next call connect again.
     pub(super) fn forget_all(&self) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// A new connection, unless somebody else makes one meanwhile.
-    pub(super) async fn connect(
-        &self,
-        connect: impl AsyncFnOnce() -> Result<Connection>,
-    ) -> Result<Held<'_>> {
-        let _alone = self.connecting.lock().await;
-        if let Some(current) = self.current() {
-            return Ok(current);
+    /// A new connection, by the attempt that is under way or a new one.
+    pub(super) async fn connect<F>(&self, connect: impl Fn() -> F) -> Result<Held<'_>>
+    where
+        F: Future<Output = Result<Connection>> + Send + 'static,
+    {
+        loop {
+            let (attempt, is_own) = {
+                let mut attempt = self.0.attempt();
+                // One may have ended meanwhile.
+                if let Some(current) = self.current() {
+                    return Ok(current);
+                }
+                let is_own = attempt.is_none();
+                (attempt.get_or_insert_with(|| self.0.begin(connect())).clone(), is_own)
+            };
+            match attempt.clone().await {
+                Some(connection) => return Ok(self.held(connection?)),
+                None => {
+                    // Its runtime is gone; this call's is there.
+                    self.0.attempt().take_if(|current| current.ptr_eq(&attempt));
+                    if is_own {
+                        return Err(Error::new(ErrorKind::Connect, "the runtime is shutting down"));
+                    }
+                }
+            }
         }
-        let connection = Arc::new(connect().await?);
-        let began = connection.watch.begin();
-        let held = Held { connection: Arc::clone(&connection), kept: self, began, ended: false };
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(connection);
-        Ok(held)
     }
 }

@@ -11,6 +11,7 @@ mod sentinel;
 mod wire;
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use redis::ConnectionInfo;
@@ -33,7 +34,7 @@ use crate::{Error, ErrorKind, Result, Value};
 
 /// The transport over TCP. It connects when the first command is sent; a command whose answer was lost is not sent again.
 ///
-/// Calls share one connection, which is made again when it was lost, and when replies stay away after a call was given up
+/// To one server, or the primary that sentinels name, calls share one connection, which is made again when it was lost, and when replies stay away after a call was given up
 /// (see [`TcpOptions::hung_after`]): a connection that was cut without a word, and a server that is busy with a script that
 /// never ends, cost the calls that are under way their time, and no others. What is sent on a new connection to such a
 /// server is refused at once with the code `BUSY`.
@@ -46,10 +47,18 @@ use crate::{Error, ErrorKind, Result, Value};
 ///   they belong behind the writes in one pipeline. A deadline of such a call has to be longer than they may wait. By
 ///   themselves they are refused.
 /// - SCRIPT KILL, FUNCTION KILL and FUNCTION STATS, which the shared connection could not carry when they are needed: a
-///   connection for each call, or one of the pool for a pipeline with one of them.
+///   connection for each call. In pipelines and transactions they are refused.
 /// - A subscription.
+///
+/// A connection is made by one attempt for all calls that need it, which goes on when a call is given up meanwhile. A call
+/// whose attempt fails was not sent; one whose deadline ends first has an unknown outcome. The deadline should therefore be
+/// longer than [`TcpOptions::connect_timeout`].
+///
+/// To a cluster, calls share one connection to each node. These are not watched for replies that stay away
+/// ([`TcpOptions::hung_after`]), replies have no bound ([`TcpOptions::max_reply_bytes`]), commands that wait are refused, and
+/// SCRIPT KILL goes by the shared connections. A subscription has a connection of its own there, too.
 pub struct TcpTransport {
-    dialer: Dialer,
+    dialer: Arc<Dialer>,
     link: Link,
 }
 
@@ -60,7 +69,7 @@ enum Link {
 
 /// One server, or the primary that sentinels name.
 struct One {
-    target: Target,
+    target: Arc<Target>,
     shared: Kept,
     waiting: Pool,
 }
@@ -68,6 +77,31 @@ struct One {
 enum Target {
     Server(ConnectionInfo),
     Sentinels(Sentinels),
+}
+
+impl Target {
+    async fn connect(&self, dialer: &Dialer) -> Result<Connection> {
+        match self {
+            Self::Server(info) => dialer.connect(info).await,
+            Self::Sentinels(sentinels) => {
+                Ok(sentinels.connect(dialer, &sentinels.primary).await?.1)
+            }
+        }
+    }
+
+    /// A connection that also a busy server takes: it lets nobody choose a database.
+    async fn connect_when_busy(&self, dialer: &Dialer) -> Result<Connection> {
+        let without_database = |info: &ConnectionInfo| {
+            info.clone().set_redis_settings(info.redis_settings().clone().set_db(0))
+        };
+        match self {
+            Self::Server(info) => dialer.connect(&without_database(info)).await,
+            Self::Sentinels(sentinels) => {
+                let primary = without_database(&sentinels.primary);
+                Ok(sentinels.connect(dialer, &primary).await?.1)
+            }
+        }
+    }
 }
 
 impl TcpTransport {
@@ -78,7 +112,7 @@ impl TcpTransport {
     pub fn new(options: TcpOptions) -> Result<Self> {
         let one = |target| {
             let waiting = Pool::new(options.waiting_connections);
-            Link::One(Box::new(One { target, shared: Kept::default(), waiting }))
+            Link::One(Box::new(One { target: Arc::new(target), shared: Kept::default(), waiting }))
         };
         let link = match &options.topology {
             Topology::Server => one(Target::Server(options.first()?)),
@@ -88,27 +122,26 @@ impl TcpTransport {
                 Link::Cluster(Box::new(cluster))
             }
         };
-        Ok(Self { dialer: options.dialer()?, link })
+        Ok(Self { dialer: Arc::new(options.dialer()?), link })
     }
 
     /// The shared connection, for a call. Making it is rare and large: in a box it does not weigh on every call.
     async fn hold<'a>(&'a self, one: &'a One) -> Result<Held<'a>> {
         match one.shared.current() {
             Some(held) => Ok(held),
-            None => boxed(|| one.shared.connect(async || self.connect(one).await)).await,
-        }
-    }
-
-    async fn connect(&self, one: &One) -> Result<Connection> {
-        match &one.target {
-            Target::Server(info) => self.dialer.connect(info).await,
-            Target::Sentinels(sentinels) => Ok(sentinels.connect(&self.dialer).await?.1),
+            None => {
+                let attempt = || {
+                    let (dialer, target) = (Arc::clone(&self.dialer), Arc::clone(&one.target));
+                    async move { dialer.in_time(target.connect(&dialer)).await }
+                };
+                boxed(|| one.shared.connect(attempt)).await
+            }
         }
     }
 
     /// A connection for one call that may take long.
     async fn own<'a>(&'a self, one: &'a One) -> Result<Own<'a>> {
-        one.waiting.take(self.dialer.connect_timeout, self.connect(one)).await
+        one.waiting.take(self.dialer.connect_timeout, one.target.connect(&self.dialer)).await
     }
 
     /// Sends a command that waits for data, on a connection of its own.
@@ -125,18 +158,17 @@ impl TcpTransport {
 
     /// Sends a command that has to arrive although the server is busy, on a connection of its own.
     async fn rescue(&self, one: &One, command: &Command) -> Result<Value> {
-        let info = self.server(one).await?;
-        // A busy server lets nobody choose a database.
-        let settings = info.redis_settings().clone().set_db(0);
-        let connection = self.dialer.connect(&info.set_redis_settings(settings)).await?;
+        let connection = one.target.connect_when_busy(&self.dialer).await?;
         value_from(connection.send(&packed(command)).await.map_err(error_from)?)
     }
 
     /// How the server of this moment is reached.
     async fn server(&self, one: &One) -> Result<ConnectionInfo> {
-        match &one.target {
+        match &*one.target {
             Target::Server(info) => Ok(info.clone()),
-            Target::Sentinels(sentinels) => Ok(sentinels.connect(&self.dialer).await?.0),
+            Target::Sentinels(sentinels) => {
+                Ok(sentinels.connect(&self.dialer, &sentinels.primary).await?.0)
+            }
         }
     }
 
@@ -235,7 +267,7 @@ impl fmt::Debug for TcpTransport {
         let mut out = f.debug_struct("TcpTransport");
         match &self.link {
             Link::Cluster(_) => out.field("topology", &"cluster"),
-            Link::One(one) => match &one.target {
+            Link::One(one) => match &*one.target {
                 Target::Server(info) => out.field("address", &info.addr().to_string()),
                 Target::Sentinels(_) => out.field("topology", &"sentinel"),
             },
@@ -288,12 +320,12 @@ impl Transport for TcpTransport {
                 Link::Cluster(cluster) => return cluster.pipeline(commands).await,
                 Link::One(one) => one,
             };
+            refuse_rescues(commands)?;
             let mut pipeline = redis::Pipeline::with_capacity(commands.len());
             for command in commands {
                 pipeline.add_command(packed(command));
             }
-            let alone = |command: &Command| waits_for_others(command) || command.serves_when_busy();
-            let alone = commands.iter().any(alone);
+            let alone = commands.iter().any(waits_for_others);
             let replies = self.send_all(one, &pipeline, commands.len(), alone).await?;
             let results: Results = replies.into_iter().map(value_from).collect();
             for result in &results {
@@ -305,6 +337,9 @@ impl Transport for TcpTransport {
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
+            if matches!(self.link, Link::One(_)) {
+                refuse_rescues(commands)?;
+            }
             let mut pipeline = redis::Pipeline::with_capacity(commands.len() + 2);
             pipeline.add_command(redis::cmd("MULTI"));
             for command in commands {
@@ -372,6 +407,18 @@ fn counts_for_nothing(command: &Command) -> Error {
          in one pipeline",
     )
     .with_command(|| command.label())
+}
+
+/// Refuses commands that have to arrive although the server is busy: a batch has no connection that it would take.
+fn refuse_rescues(commands: &[Command]) -> Result<()> {
+    match commands.iter().find(|command| command.serves_when_busy()) {
+        None => Ok(()),
+        Some(command) => Err(Error::new(
+            ErrorKind::Unsupported,
+            "this command has to reach a busy server, which a batch does not: send it by itself",
+        )
+        .with_command(|| command.label())),
+    }
 }
 
 fn waits_in_batch(command: &Command) -> Error {

@@ -94,7 +94,7 @@ impl TcpOptions {
             password: None,
             sentinel_username: None,
             sentinel_password: None,
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(4),
             keepalive: Duration::from_secs(15),
             hung_after: Duration::from_secs(2),
             max_reply_bytes: 64 << 20,
@@ -138,7 +138,9 @@ impl TcpOptions {
         self
     }
 
-    /// How long making a connection may take. Default: 5 seconds.
+    /// How long making a connection may take, with all that it needs: names, TLS, sentinels. A call whose connection is not
+    /// made in time fails with [`ErrorKind::Connect`] and was not sent; to know that, keep it shorter than the
+    /// [`Deadline`](crate::layer::Deadline). Default: 4 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
@@ -178,7 +180,7 @@ impl TcpOptions {
 
     /// How many connections there may be for commands that wait (BLPOP, XREAD with BLOCK, WAIT in a pipeline, …), each of
     /// which has one for itself. A call beyond that waits for one of them as long as [`connect_timeout`](Self::connect_timeout)
-    /// says, and fails then. They are kept for 30 seconds for the next such command. Default: 32.
+    /// says, and fails then with [`ErrorKind::BudgetSpent`]. They are kept for 30 seconds for the next such command. Default: 32.
     #[must_use]
     pub fn waiting_connections(mut self, most: usize) -> Self {
         self.waiting_connections = most.max(1);

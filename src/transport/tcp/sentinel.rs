@@ -15,6 +15,9 @@ pub(super) struct Sentinels {
     pub(super) primary: ConnectionInfo,
 }
 
+/// How a server answers that a script holds up.
+const BUSY: Option<&str> = Some("BUSY");
+
 /// What came of a step on the way to the primary.
 enum Step {
     Named(Result<ConnectionAddr>),
@@ -23,20 +26,25 @@ enum Step {
 
 impl Sentinels {
     /// A connection to the primary of this moment, and how it was made. All sentinels are asked at once, since some may
-    /// be hung or know an old primary only, and the first server that says of itself that it is a primary is taken.
-    pub(super) async fn connect(&self, dialer: &Dialer) -> Result<(ConnectionInfo, Connection)> {
+    /// be hung or know an old primary only, and the first server that says of itself that it is a primary is taken, or that
+    /// is too busy to say. `primary` says how it is reached, but for its address.
+    pub(super) async fn connect(
+        &self,
+        dialer: &Dialer,
+        primary: &ConnectionInfo,
+    ) -> Result<(ConnectionInfo, Connection)> {
         let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self
             .sentinels
             .iter()
             .map(|sentinel| boxed(|| async { Step::Named(self.ask(dialer, sentinel).await) }))
             .collect();
-        let mut named = Vec::new();
+        let (mut named, mut busy) = (Vec::new(), None);
         let mut last = Error::new(ErrorKind::Config, "there is no URL of a sentinel");
         while let Some(step) = steps.next().await {
             match step {
                 Step::Named(Ok(address)) if !named.contains(&address) => {
                     named.push(address.clone());
-                    let info = self.primary.clone().set_addr(address);
+                    let info = primary.clone().set_addr(address);
                     steps.push(boxed(|| async {
                         Step::Reached(Box::new(reach(dialer, info).await))
                     }));
@@ -45,9 +53,13 @@ impl Sentinels {
                 Step::Named(Err(error)) => last = error,
                 Step::Reached(reached) => match *reached {
                     Ok(reached) => return Ok(reached),
+                    Err(error) if error.code() == BUSY => busy = Some(error),
                     Err(error) => last = error,
                 },
             }
+        }
+        if let Some(busy) = busy {
+            return Err(busy);
         }
         // Nothing was sent to the primary, whatever the sentinels said.
         Err(Error::new(ErrorKind::Connect, "the sentinels name no primary that is reached")
@@ -76,7 +88,11 @@ impl Sentinels {
 
 async fn reach(dialer: &Dialer, info: ConnectionInfo) -> Result<(ConnectionInfo, Connection)> {
     let connection = dialer.connect(&info).await?;
-    let role = dialer.in_time(ask(&connection, &redis::cmd("ROLE"))).await?;
+    let role = match dialer.in_time(ask(&connection, &redis::cmd("ROLE"))).await {
+        // It is there, and says so to every command.
+        Err(error) if error.code() == BUSY => return Ok((info, connection)),
+        role => role?,
+    };
     let role = Vec::<Value>::from_value(role)?.into_iter().next().unwrap_or_default();
     if String::from_value(role)? == "master" {
         return Ok((info, connection));
