@@ -212,8 +212,11 @@ impl Queue {
         let after = after.map(|other| Weak::clone(&other.batch)).collect();
         order.next_id += 1;
         let id = order.next_id;
-        // What waits for data may wait for the very command that would have to wait for it.
-        if !gathered.commands.iter().flatten().any(Command::is_blocking) {
+        // What waits for data may wait for the very command that would have to wait for it. A pipeline with WAIT in it does
+        // not, and its writes keep their place.
+        let waits_for_data = batch.content.kind == Kind::Alone
+            && gathered.commands.iter().flatten().any(Command::is_blocking);
+        if !waits_for_data {
             order.turns.push(UnderWay { id, touches, batch: Arc::downgrade(batch) });
         }
         drop(order);
