@@ -501,17 +501,17 @@ async fn no_stack_serves_what_was_invalidated() {
         let seen = run(&plan, &redis).await;
         let told = || format!("EDGECASK_TEST_SEED={seed}: {plan:?} {seen:?}");
         assert_eq!(seen.violations, 0, "{}", told());
-        // A history without reads, or in which a tier has no part, shows nothing.
-        assert!(seen.reads >= WRITES, "{}", told());
-        assert!(!plan.l1 || seen.l1 > 0, "{}", told());
-        assert!(!plan.edge || seen.edge > 0, "{}", told());
-        assert!(plan.l1 || plan.edge || seen.redis > 0, "{}", told());
+        // A history without reads shows nothing.
+        assert!(seen.reads >= READERS as u64, "{}", told());
+        all.l1 += seen.l1;
+        all.edge += seen.edge;
         all.redis += seen.redis;
         all.refused += seen.refused;
         all.owed += seen.owed;
     }
     if cases >= 5 {
-        assert!(all.redis > 0 && all.refused > 0 && all.owed > 0, "from {first}: {all:?}");
+        let tiers = all.l1 > 0 && all.edge > 0 && all.redis > 0;
+        assert!(tiers && all.refused > 0 && all.owed > 0, "from {first}: {all:?}");
     }
 }
 
