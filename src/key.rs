@@ -140,12 +140,20 @@ impl Key {
         &self.0
     }
 
-    /// The key `role` beside this one, in the same cluster slot and outside every keyspace that this key is in.
+    /// The key `role` beside this one, in the same cluster slot and outside every keyspace that this key is in. No other
+    /// key has the same.
+    ///
+    /// It costs some milliseconds for a key with a closing brace and no hash tag. Only [`Key::verbatim`] makes such keys.
     pub(crate) fn companion(&self, role: &str) -> String {
-        if hash_tag(&self.0).is_some() {
-            format!("{role}:{}", self.0)
+        let key = &self.0;
+        // The character after the role tells the three forms apart.
+        if hash_tag(key).is_some() {
+            format!("{role}::{key}")
+        } else if key.contains('}') {
+            // No hash tag holds a closing brace: it takes another text of the same slot.
+            format!("{role}:#{{{}}}:{key}", number_of_slot(slot(key)))
         } else {
-            format!("{role}:{{{}}}", self.0)
+            format!("{role}:{{{key}}}")
         }
     }
 }
@@ -156,6 +164,24 @@ fn hash_tag(key: &str) -> Option<&str> {
     let (tag, _) = rest.split_once('}')?;
     (!tag.is_empty()).then_some(tag)
 }
+
+/// The cluster slot of a key without a hash tag, or of a hash tag: CRC16 (XMODEM) modulo 16384.
+fn slot(text: &str) -> u16 {
+    let crc = text.bytes().fold(0, |crc: u16, byte| {
+        (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| {
+            if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
+        })
+    });
+    crc % 16384
+}
+
+/// The smallest number whose digits are in this slot.
+fn number_of_slot(wanted: u16) -> u32 {
+    (0..MAX_NUMBER_OF_SLOT).find(|number| slot(&number.to_string()) == wanted).unwrap_or(0)
+}
+
+/// All slots have a number below this one.
+const MAX_NUMBER_OF_SLOT: u32 = 1 << 20;
 
 impl AsRef<str> for Key {
     fn as_ref(&self) -> &str {
@@ -532,10 +558,35 @@ mod tests {
         let plain = Key::verbatim("a:b")?;
         assert_eq!(plain.companion("lease"), "lease:{a:b}");
         let tagged = Key::verbatim("a:{b}:c")?;
-        assert_eq!(tagged.companion("lease"), "lease:a:{b}:c");
-        assert_eq!(hash_tag(&tagged.companion("lease")), hash_tag(tagged.as_str()));
+        assert_eq!(tagged.companion("lease"), "lease::a:{b}:c");
         assert_eq!(hash_tag("a{}b"), None);
+        assert_eq!(slot("123456789"), 0x31c3);
+        let slot_of = |key: &str| slot(hash_tag(key).unwrap_or(key));
+        // All keys of up to four of these characters.
+        let mut keys = vec![String::new()];
+        let mut companions = std::collections::HashSet::new();
+        for _ in 0..4 {
+            let longer = |key: &String| ["{", "}", ":", "a"].map(|more| format!("{key}{more}"));
+            keys = keys.iter().flat_map(longer).collect();
+            for key in &keys {
+                let companion = Key::verbatim(key)?.companion("lease");
+                assert_eq!(slot_of(&companion), slot_of(key), "{key} {companion}");
+                assert!(companions.insert(companion), "{key}");
+            }
+        }
+        // The keys that the third form might be taken for.
+        for key in ["#{1}:a}", "{1}:a}", ":{1}:a}", "#{a}", "{#{a}"] {
+            assert!(companions.insert(Key::verbatim(key)?.companion("lease")), "{key}");
+        }
         Ok(())
+    }
+
+    #[test]
+    fn every_slot_has_a_number() {
+        let mut missing = [true; 16384];
+        (0..MAX_NUMBER_OF_SLOT)
+            .for_each(|number| missing[usize::from(slot(&number.to_string()))] = false);
+        assert!(!missing.contains(&true));
     }
 
     #[test]

@@ -69,7 +69,16 @@ pub trait EdgeStore: fmt::Debug + MaybeSend + MaybeSync + 'static {
     /// # Errors
     /// Any; it is logged.
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// The shortest time to live of a cache's entries with which this store is of use. A cache that is given a shorter one
+    /// warns and does without the store. Default: zero.
+    fn min_ttl(&self) -> Duration {
+        Duration::ZERO
+    }
 }
+
+/// How many values the store is to forget at once: a Worker has six connections.
+const AT_ONCE: usize = 6;
 
 /// The store, and for how long it is to hold something.
 pub(super) struct Edge {
@@ -95,8 +104,14 @@ impl Read {
 }
 
 impl Edge {
-    pub(super) fn new(store: Local<Arc<dyn EdgeStore>>, ttl: Duration) -> Self {
-        Self { store, ttl, forgotten: Stripes::new() }
+    /// `None`: the store holds nothing for so short a time.
+    pub(super) fn new(store: Local<Arc<dyn EdgeStore>>, ttl: Duration) -> Option<Self> {
+        let min = store.min_ttl();
+        if ttl < min {
+            tracing::warn!(?ttl, ?min, "the store at the edge is not used: give it a longer ttl");
+            return None;
+        }
+        Some(Self { store, ttl, forgotten: Stripes::new() })
     }
 
     /// What has been forgotten up to now: the moment before something is read from Redis.
@@ -227,7 +242,9 @@ impl Cache {
     /// Forgets near by what has changed.
     pub(super) async fn forget_at_edge(&self, keys: &[impl AsRef<str>]) {
         if let Some(edge) = &self.shared.edge {
-            join_all(keys.iter().map(|key| edge.forget(key.as_ref()))).await;
+            for keys in keys.chunks(AT_ONCE) {
+                join_all(keys.iter().map(|key| edge.forget(key.as_ref()))).await;
+            }
         }
     }
 }

@@ -30,6 +30,9 @@ impl Cache {
     /// grows with the database, not with the matches. It never uses KEYS. Tags cost one command instead:
     /// [`Cache::invalidate_tags`].
     ///
+    /// A [store at the edge](super::CacheOptions::edge) cannot be searched: it forgets what was found in Redis, one call for
+    /// each. What Redis does not hold any more may be served from there until its time is over, as in other data centers.
+    ///
     /// ```
     /// use edgecask::{Client, Keyspace, cache::{Cache, Ttl}};
     ///
@@ -170,8 +173,11 @@ impl Cache {
         let mut deleted = 0;
         for keys in page.items.chunks(BATCH as usize) {
             deleted += self.client.unlink(keys).await?;
-            let names: Vec<_> = keys.iter().map(|key| String::from_utf8_lossy(key)).collect();
-            self.forget_at_edge(&names).await;
+            // No lease is held there.
+            if !leases {
+                let names: Vec<_> = keys.iter().map(|key| String::from_utf8_lossy(key)).collect();
+                self.forget_at_edge(&names).await;
+            }
         }
         Ok(Page { next: page.cursor, found: page.items.len() as u64, deleted })
     }

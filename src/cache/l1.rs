@@ -17,8 +17,9 @@ use crate::platform::{Instant, unix_millis};
 /// The settings of the first tier, in this process's memory, before Redis.
 ///
 /// A value in it is served without asking Redis, so it may be stale: for as long as [`ttl`](Self::ttl) at the most, counted
-/// from when the read of it was sent, and
-/// on hosts that [follow](super::Cache::follow_invalidations) the others' invalidations only as long as a message takes.
+/// from when the read of it was sent. With a [store at the edge](super::CacheOptions::edge) behind it, that one's time comes
+/// on top. On hosts that [follow](super::Cache::follow_invalidations) the others' invalidations, it is stale only as long as a
+/// message takes.
 /// Invalidations through this same [`Cache`](super::Cache) show at once.
 ///
 /// | setting | default |

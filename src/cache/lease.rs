@@ -87,15 +87,15 @@ pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
          if not held or string.sub(held, 1, 1) ~= '=' then redis.call('DEL', KEYS[1]) end\n\
          return 0\n\
          end\n\
-         if ARGV[4] == '0' then\n\
-         redis.call('DEL', KEYS[2])\n\
-         else\n\
-         redis.call('SET', KEYS[2], '=' .. ARGV[1], 'PX', ARGV[4])\n\
-         end\n\
          if ARGV[3] == '0' then\n\
          redis.call('SET', KEYS[1], ARGV[2])\n\
          else\n\
          redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])\n\
+         end\n\
+         if ARGV[4] == '0' then\n\
+         redis.call('DEL', KEYS[2])\n\
+         else\n\
+         redis.call('SET', KEYS[2], '=' .. ARGV[1], 'PX', ARGV[4])\n\
          end\n\
          return 1",
     )
@@ -119,12 +119,12 @@ pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
             }
             return Ok(Value::Integer(0));
         }
+        let set = Command::new("SET").arg(entry).arg(value);
+        redis.call(if ttl == "0" { set } else { set.arg("PX").arg(ttl) })?;
         redis.call(match mark == "0" {
             true => Command::new("DEL").arg(lease),
             false => Command::new("SET").arg(lease).arg(&done).arg("PX").arg(mark),
         })?;
-        let set = Command::new("SET").arg(entry).arg(value);
-        redis.call(if ttl == "0" { set } else { set.arg("PX").arg(ttl) })?;
         Ok(Value::Integer(1))
     })
 });

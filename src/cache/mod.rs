@@ -133,6 +133,7 @@ use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 /// ```
 #[derive(Clone)]
 pub struct Cache {
+    /// Without a fallback.
     client: Client,
     shared: Arc<Shared>,
     /// Shared with whoever may wait for this cache's loads.
@@ -144,6 +145,8 @@ trait WaitUntil: Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync {}
 impl<F: Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync> WaitUntil for F {}
 
 struct Shared {
+    /// The client as it was given.
+    given: Client,
     options: CacheOptions,
     counters: Counters,
     outage: Outage,
@@ -163,16 +166,15 @@ impl Cache {
     /// A cache over this client.
     pub fn with_options(client: Client, options: CacheOptions) -> Self {
         // What a fallback holds, nobody else sees: no invalidation of others reaches it.
-        let client = match client.capabilities().falls_back {
-            true => client.layer(WithoutFallback),
-            false => client,
-        };
+        // A layer of the caller's may hide that there is one.
+        let (given, client) = (client.clone(), client.layer(WithoutFallback));
         let shared = Shared {
+            given,
             counters: Counters::default(),
             outage: Outage::default(),
             missed: Missed::default(),
             l1: options.l1.map(L1::new),
-            edge: options.edge.clone().map(|(store, ttl)| Arc::new(Edge::new(store, ttl))),
+            edge: options.edge.clone().and_then(|(store, ttl)| Edge::new(store, ttl)).map(Arc::new),
             sender: if options.bus.is_some() { bus::sender() } else { String::new() },
             options,
         };
@@ -200,9 +202,10 @@ impl Cache {
         Self { wait_until: Some(Local::new(Arc::new(hook))), flights, ..self.clone() }
     }
 
-    /// The client that the cache uses.
+    /// The client that the cache was made of. What is sent by it may go to a [`Fallback`](crate::layer::Fallback); what the
+    /// cache sends does not.
     pub fn client(&self) -> &Client {
-        &self.client
+        &self.shared.given
     }
 
     /// What happens when Redis is away.

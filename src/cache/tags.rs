@@ -24,6 +24,9 @@ use crate::{Error, Key, Keyspace, Result, Value};
 /// How long a version is kept when nobody needs it for longer.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Makes a version stay for ever.
+const PERSIST: &str = "persist";
+
 /// Entries that are kept for longer keep the versions of their tags.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
@@ -159,8 +162,9 @@ impl Cache {
     pub(super) async fn renew_tags(&self, tags: &[String], keys: Vec<Key>) -> Result<()> {
         let mut batch = ScriptBatch::new(&self.client);
         let mut places = Vec::with_capacity(keys.len() + 1);
-        for key in &keys {
-            places.push(queue_version(&mut batch, key, "renew", "0")?);
+        for (tag, key) in tags.iter().zip(&keys) {
+            let stay = if self.is_generation(tag) { PERSIST } else { "0" };
+            places.push(queue_version(&mut batch, key, "renew", stay)?);
         }
         places.extend(announced(&mut batch, self.announcement_of_tags(tags)));
         let mut replies = batch.exec().await?;
@@ -219,7 +223,7 @@ impl Cache {
         kept: Ttl,
     ) -> Result<BTreeMap<String, String>> {
         let mut batch = ScriptBatch::new(&self.client);
-        let held = Self::queue_versions_to_hold(&mut batch, tags, known, kept)?;
+        let held = self.queue_versions_to_hold(&mut batch, tags, known, kept)?;
         match held.is_known() {
             true => Ok(held.known),
             false => held.redeem(&mut batch.exec().await?),
@@ -228,6 +232,7 @@ impl Cache {
 
     /// Queues [`Cache::versions_to_hold`].
     pub(super) fn queue_versions_to_hold(
+        &self,
         batch: &mut ScriptBatch,
         tags: &[String],
         known: &Versions,
@@ -236,7 +241,7 @@ impl Cache {
         let version = |tag: &String| Some((tag.clone(), known.get(tag)?.as_ref()?.clone()));
         let mut held = Held { known: tags.iter().filter_map(version).collect(), asked: Vec::new() };
         let stay = match kept.duration() {
-            None => "persist".to_owned(),
+            None => PERSIST.to_owned(),
             Some(kept) if kept > LONG => {
                 kept.max(KEPT).as_secs().min(i64::MAX as u64 / 2000).to_string()
             }
@@ -244,11 +249,18 @@ impl Cache {
         };
         for tag in tags {
             if stay != "0" || !held.known.contains_key(tag) {
-                let place = queue_version(batch, &key_of(tag)?, "hold", &stay)?;
+                let stay = if self.is_generation(tag) { PERSIST } else { &stay };
+                let place = queue_version(batch, &key_of(tag)?, "hold", stay)?;
                 held.asked.push((tag.clone(), place));
             }
         }
         Ok(held)
+    }
+
+    /// Whether this is the tag of all entries of this cache. Its version does not expire, or all entries would be forgotten
+    /// with it at the same moment.
+    fn is_generation(&self, tag: &str) -> bool {
+        self.options().generation.as_deref() == Some(tag)
     }
 
     /// Whether the tags that an entry holds still have these versions. One MGET.

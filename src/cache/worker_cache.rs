@@ -7,7 +7,8 @@ use crate::Result;
 use crate::platform::{self, BoxFuture};
 
 /// The Cache API of a Worker (`caches.default`), which the Workers of a zone share in each of Cloudflare's data centers.
-/// Each call counts as a subrequest. It keeps values for whole seconds, at least one.
+/// Each call counts as a subrequest. It keeps values for whole seconds, counted from when they were read: for a ttl below 2
+/// seconds it would keep nothing, and is not used.
 ///
 /// ```ignore
 /// let options = CacheOptions::new().edge(WorkerCache::open()?, Duration::from_secs(5));
@@ -36,5 +37,9 @@ impl EdgeStore for WorkerCache {
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
         platform::worker_cache::delete(key)
+    }
+
+    fn min_ttl(&self) -> Duration {
+        Duration::from_secs(2)
     }
 }

@@ -94,7 +94,7 @@ impl Cache {
             leases.push(self.queue_take(&mut batch, key)?);
         }
         let (tags, kept) = (self.tags_of(options), options.lifetime()?.kept);
-        let held = Self::queue_versions_to_hold(&mut batch, &tags, &BTreeMap::new(), kept)?;
+        let held = self.queue_versions_to_hold(&mut batch, &tags, &BTreeMap::new(), kept)?;
         let mut replies = batch.exec().await?;
         let tags = held.redeem(&mut replies)?;
 

@@ -71,10 +71,38 @@ impl WithFallback {
                 return Ok(result);
             }
         };
+        self.falls_back(&error);
+        Err(error)
+    }
+
+    /// These results, with those of the other transport in place of what the first one was not reached for.
+    async fn completed(&self, commands: &[Command], mut results: Results) -> Result<Results> {
+        let away = |(command, result): (&Command, &Result<Value>)| match result {
+            Err(error) if !command.is_without_fallback() => {
+                is_away(error, std::slice::from_ref(command)).then(|| error.clone())
+            }
+            _ => None,
+        };
+        let errors: Vec<Option<Error>> = commands.iter().zip(&results).map(away).collect();
+        let Some(error) = errors.iter().flatten().next().cloned() else {
+            return self.reached(commands, Ok(results)).unwrap_or_else(Err);
+        };
+        self.falls_back(&error);
+        let places = || errors.iter().enumerate().filter(|(_, error)| error.is_some());
+        let missing: Vec<Command> = places().map(|(at, _)| commands[at].clone()).collect();
+        // If that one fails too, what was answered stays.
+        if let Ok(others) = self.other.pipeline(&missing).await {
+            for ((at, _), other) in places().zip(others) {
+                results[at] = other;
+            }
+        }
+        Ok(results)
+    }
+
+    fn falls_back(&self, error: &Error) {
         if !self.away.swap(true, Ordering::Relaxed) {
             tracing::warn!(%error, "the server is not reached: falling back");
         }
-        Err(error)
     }
 }
 
@@ -120,19 +148,27 @@ impl Transport for WithFallback {
     /// Of a batch that several callers share, the other transport gets what may go there.
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
-            let may = commands.iter().filter(|command| !command.is_without_fallback());
-            let may: Vec<Command> = may.cloned().collect();
             let first = self.inner.pipeline(commands).await;
-            if may.is_empty() {
+            if commands.iter().all(Command::is_without_fallback) {
                 return first;
             }
-            let error = match self.reached(&may, first) {
+            let error = match first {
+                // Of a batch that goes in parts, the first ones may have been answered.
+                Ok(results) => return self.completed(commands, results).await,
+                Err(error) => error,
+            };
+            if !commands.iter().any(Command::is_without_fallback) {
+                return match self.reached(commands, Err(error)) {
+                    Ok(result) => result,
+                    Err(_) => self.other.pipeline(commands).await,
+                };
+            }
+            let may: Vec<Command> =
+                commands.iter().filter(|command| !command.is_without_fallback()).cloned().collect();
+            let error = match self.reached(&may, Err(error)) {
                 Ok(result) => return result,
                 Err(error) => error,
             };
-            if may.len() == commands.len() {
-                return self.other.pipeline(commands).await;
-            }
             let mut others = self.other.pipeline(&may).await?.into_iter();
             let results = commands.iter().map(|command| match command.is_without_fallback() {
                 true => Err(error.clone()),
@@ -184,6 +220,7 @@ fn marked(commands: &[Command]) -> Vec<Command> {
     commands.iter().map(|command| command.clone().without_fallback()).collect()
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Transport for Marking {
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities().falls_back(false)

@@ -1,7 +1,7 @@
 //! The tier between this process and Redis, over a store that several caches share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +23,11 @@ struct Shelf {
     arrived: Arc<Semaphore>,
     changed: Arc<Notify>,
     broken: Arc<AtomicBool>,
+    min_ttl: Duration,
+    /// The keys that were to be forgotten, and how many are being forgotten, now and at the most.
+    forgotten: Arc<Mutex<Vec<String>>>,
+    forgetting: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
 }
 
 impl Shelf {
@@ -33,6 +38,10 @@ impl Shelf {
             arrived: Arc::new(Semaphore::new(0)),
             changed: Arc::default(),
             broken: Arc::default(),
+            min_ttl: Duration::ZERO,
+            forgotten: Arc::default(),
+            forgetting: Arc::default(),
+            most: Arc::default(),
         }
     }
 
@@ -76,8 +85,19 @@ impl EdgeStore for Shelf {
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
         self.held.lock().unwrap().remove(key);
+        self.forgotten.lock().unwrap().push(key.to_owned());
         self.changed.notify_waiters();
-        Box::pin(async { self.answer(()) })
+        Box::pin(async {
+            let now = self.forgetting.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            self.forgetting.fetch_sub(1, Ordering::SeqCst);
+            self.answer(())
+        })
+    }
+
+    fn min_ttl(&self) -> Duration {
+        self.min_ttl
     }
 }
 
@@ -132,6 +152,39 @@ async fn what_one_writes_all_who_share_it_see() {
     held("4").await;
     here.delete_matching(&Keyspace::new(["edge"]).unwrap().pattern()).await.unwrap();
     assert_eq!(there.get::<String>(&k).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_pattern_is_forgotten_key_by_key_a_few_at_a_time() {
+    let (redis, shelf) = (RedisServer::start(), Shelf::new());
+    let here = cache(&redis, &shelf);
+    let keys: Vec<Key> = (0..100).map(|number| key(&number.to_string())).collect();
+    here.set_many(keys.iter().map(|key| (key, "v")), Ttl::seconds(60)).await.unwrap();
+    shelf.forgotten.lock().unwrap().clear();
+    let matching = Keyspace::new(["edge"]).unwrap().pattern();
+    assert_eq!(here.delete_matching(&matching).await.unwrap().count(), 100);
+    let mut forgotten = shelf.forgotten.lock().unwrap().clone();
+    forgotten.sort_unstable();
+    let mut expected: Vec<&str> = keys.iter().map(Key::as_str).collect();
+    expected.sort_unstable();
+    assert_eq!(forgotten, expected, "and no lease, of which none is held there");
+    let most = shelf.most.load(Ordering::SeqCst);
+    assert!((2..=6).contains(&most), "{most} at a time");
+}
+
+#[tokio::test]
+async fn a_store_that_holds_nothing_for_so_short_a_time_is_left_out() {
+    let (redis, log, k) = (RedisServer::start(), Log::default(), key("k"));
+    let _guard = log.start();
+    let shelf = Shelf { min_ttl: TTL, ..Shelf::new() };
+    let short = CacheOptions::new().edge(shelf.clone(), TTL - Duration::from_millis(1));
+    let here = Cache::with_options(redis.client(), short);
+    assert_eq!(log.lines("is not used"), 1);
+    here.set(&k, "v", Ttl::seconds(60)).await.unwrap();
+    assert!(shelf.forgotten.lock().unwrap().is_empty());
+    let here = cache(&redis, &shelf);
+    assert_eq!(here.get::<String>(&k).await.unwrap().as_deref(), Some("v"));
+    shelf.holds(&k).await;
 }
 
 #[tokio::test]

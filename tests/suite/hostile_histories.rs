@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use edgecask::cache::{Cache, CacheOptions, EdgeStore, EntryOptions, L1Options, Tier};
+use edgecask::cache::{Cache, CacheOptions, EdgeStore, EntryOptions, L1Options, LoadOptions, Tier};
 use edgecask::layer::{AutoPipeline, Fallback, Layer, Retry};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
@@ -19,10 +19,15 @@ use edgecask::transport::memory::MemoryTransport;
 use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use edgecask::{Error, ErrorKind, Key, Keyspace, Result, Value};
 use edgecask_tests::RedisServer;
+use futures_util::future::join_all;
 
 const PROCESSES: usize = 3;
 const READERS: usize = 6;
 const WRITES: u64 = 30;
+const LEASE: Duration = Duration::from_millis(50);
+/// How late a command arrives at the most: a few outlive leases and the marks of writes.
+const LATE: Duration = Duration::from_millis(6);
+const LATEST: Duration = Duration::from_millis(100);
 const L1_TTL: Duration = Duration::from_millis(10);
 const EDGE_TTL: Duration = Duration::from_millis(10);
 /// What a store at the edge may add to its time to live.
@@ -125,7 +130,8 @@ impl Wire {
         if network.calm.load(Ordering::SeqCst) {
             return self.inner.pipeline(&commands).await;
         }
-        let after = network.dice.roll(6000);
+        let late = if network.dice.roll(10) == 0 { LATEST } else { LATE };
+        let after = network.dice.roll(late.as_micros() as u64);
         match network.dice.roll(20) {
             // It arrives after its caller gave up.
             0 => {
@@ -234,15 +240,19 @@ struct Plan {
     edge: bool,
     flushes: bool,
     waits: bool,
+    /// An outage is forgiven, and what Redis missed is made up for.
+    forgives: bool,
+    writers: u64,
 }
 
 impl Plan {
     fn of(seed: u64) -> Self {
         let dice = Dice(AtomicU64::new(seed));
         let coin = || dice.roll(2) == 1;
+        let way = WAYS[(seed % 5) as usize];
         Self {
             seed,
-            way: WAYS[(seed % 5) as usize],
+            way,
             without: Without::Nothing,
             retry: coin(),
             auto_pipeline: coin(),
@@ -252,14 +262,31 @@ impl Plan {
             edge: coin(),
             flushes: coin(),
             waits: coin(),
+            forgives: coin(),
+            // Of two who set at the same time, either may be the last.
+            writers: if way == Way::Set { 1 } else { 1 + dice.roll(2) },
         }
     }
 
     /// Nothing around the cache but retries.
     fn bare(seed: u64, way: Way, without: Without) -> Self {
         let (l1, bus, edge, fallback, auto_pipeline) = (false, false, false, false, false);
-        let (retry, flushes, waits) = (seed.is_multiple_of(2), false, false);
-        Self { seed, way, without, retry, auto_pipeline, fallback, l1, bus, edge, flushes, waits }
+        let (retry, flushes, waits, forgives) = (seed.is_multiple_of(2), false, false, false);
+        Self {
+            seed,
+            way,
+            without,
+            retry,
+            auto_pipeline,
+            fallback,
+            l1,
+            bus,
+            edge,
+            flushes,
+            waits,
+            forgives,
+            writers: 1,
+        }
     }
 
     fn cache(&self, redis: &RedisServer, network: &Hostile, shelf: &Shelf) -> Cache {
@@ -273,7 +300,8 @@ impl Plan {
         if self.retry {
             client = client.layer(Retry::new().base(Duration::from_millis(1)));
         }
-        let mut options = CacheOptions::new().tier(Tier::Critical).lease(Duration::from_millis(50));
+        let tier = if self.forgives { Tier::Important } else { Tier::Critical };
+        let mut options = CacheOptions::new().tier(tier).lease(LEASE);
         if !self.waits {
             options = options.lease_wait(Duration::ZERO);
         }
@@ -331,15 +359,49 @@ impl Known {
         self.0.lock().unwrap().push((Instant::now(), version));
     }
 
-    /// The last one that was known at this moment.
+    /// The highest one that was known at this moment.
     fn at(&self, moment: Instant) -> u64 {
         let known = self.0.lock().unwrap();
-        known.iter().rev().find(|(at, _)| *at <= moment).map_or(0, |(_, version)| *version)
+        known.iter().filter(|(at, _)| *at <= moment).map(|(_, version)| *version).max().unwrap_or(0)
     }
 }
 
-/// Runs a history; gives how many reads were out of date.
-async fn run(plan: &Plan, redis: &RedisServer) -> u64 {
+/// What a history came to.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Reads that were out of date.
+    violations: u64,
+    reads: u64,
+    /// Those that a tier answered, the last one being Redis.
+    l1: u64,
+    edge: u64,
+    redis: u64,
+    refused: u64,
+    owed: u64,
+}
+
+/// A read of one kind or another; `None` if it tells nothing.
+async fn read(cache: &Cache, plan: &Plan, dice: &Dice, database: &AtomicU64) -> Option<u64> {
+    let load = || async {
+        let value = database.load(Ordering::SeqCst);
+        for _ in 0..dice.roll(7).pow(2) * 8 {
+            tokio::task::yield_now().await;
+        }
+        Ok::<_, Infallible>(value)
+    };
+    match dice.roll(10) {
+        0 => cache.get::<u64>(&key()).await.ok()?,
+        1 => cache.get_many::<u64>(&[key(), space().key(["none"]).ok()?]).await.ok()?[0],
+        2 => {
+            let refresh = LoadOptions::new(plan.entry()).refresh();
+            cache.get_or_load(&key(), refresh, load).await.ok()
+        }
+        _ => cache.get_or_load(&key(), plan.entry(), load).await.ok(),
+    }
+}
+
+/// Runs a history.
+async fn run(plan: &Plan, redis: &RedisServer) -> Seen {
     let direct = redis.client();
     direct.flushall().await.unwrap();
     let network = Hostile {
@@ -359,58 +421,73 @@ async fn run(plan: &Plan, redis: &RedisServer) -> u64 {
         .collect();
     let (database, known) = (Arc::new(AtomicU64::new(0)), Arc::new(Known::default()));
     let (done, violations) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let reads = Arc::new(AtomicU64::new(0));
     let readers: Vec<_> = (0..READERS)
         .map(|number| {
             let (cache, plan) = (caches[number % PROCESSES].clone(), plan.clone());
             let (database, known) = (Arc::clone(&database), Arc::clone(&known));
             let (done, violations) = (Arc::clone(&done), Arc::clone(&violations));
-            let dice = Arc::clone(&network.dice);
+            let (dice, reads) = (Arc::clone(&network.dice), Arc::clone(&reads));
             tokio::spawn(async move {
                 while !done.load(Ordering::SeqCst) {
                     let start = Instant::now();
                     let before = start.checked_sub(plan.bound()).map_or(0, |at| known.at(at));
-                    let load = || async {
-                        let value = database.load(Ordering::SeqCst);
-                        for _ in 0..dice.roll(7).pow(2) * 8 {
-                            tokio::task::yield_now().await;
-                        }
-                        Ok::<_, Infallible>(value)
-                    };
-                    // What fails tells nothing.
-                    if let Ok(seen) = cache.get_or_load(&key(), plan.entry(), load).await
-                        && seen < before
-                    {
-                        violations.fetch_add(1, Ordering::SeqCst);
+                    if let Some(seen) = read(&cache, &plan, &dice, &database).await {
+                        reads.fetch_add(1, Ordering::SeqCst);
+                        violations.fetch_add(u64::from(seen < before), Ordering::SeqCst);
                     }
                     tokio::task::yield_now().await;
                 }
             })
         })
         .collect();
-    for version in 1..=WRITES {
-        database.store(version, Ordering::SeqCst);
-        // One process writes after the other. Whoever was not told that it is done, tries again.
-        let cache = &caches[network.dice.roll(PROCESSES as u64) as usize];
-        let mut tries = 0;
-        while let Err(error) = plan.write(cache, version).await {
-            tries += 1;
-            assert!(tries < 10_000, "{plan:?}: a write never gets through: {error}");
+    let (next, owed) = (AtomicU64::new(1), AtomicU64::new(0));
+    let write = || async {
+        loop {
+            let version = next.fetch_add(1, Ordering::SeqCst);
+            if version > WRITES {
+                return;
+            }
+            database.fetch_max(version, Ordering::SeqCst);
+            // One process writes after the other. Whoever was not told that it is done, tries again, or makes up for it.
+            let cache = &caches[network.dice.roll(PROCESSES as u64) as usize];
+            let mut tries = 0;
+            while let Err(error) = plan.write(cache, version).await {
+                tries += 1;
+                assert!(tries < 10_000, "{plan:?}: a write never gets through: {error}");
+            }
+            owed.fetch_add(cache.owed(), Ordering::SeqCst);
+            while !cache.catch_up().await {}
+            known.add(version);
+            if plan.flushes && network.dice.roll(10) == 0 {
+                direct.flushall().await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_micros(network.dice.roll(3000))).await;
         }
-        known.add(version);
-        if plan.flushes && network.dice.roll(10) == 0 {
-            direct.flushall().await.unwrap();
-        }
-        tokio::time::sleep(Duration::from_micros(network.dice.roll(3000))).await;
-    }
+    };
+    join_all((0..plan.writers).map(|_| write())).await;
     // What is late arrives after the last write, too.
+    tokio::time::sleep(LATEST / 2).await;
     network.calm.store(true, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    tokio::time::sleep(LATEST).await;
     done.store(true, Ordering::SeqCst);
     for reader in readers {
         reader.await.unwrap();
     }
     followers.iter().for_each(tokio::task::JoinHandle::abort);
-    violations.load(Ordering::SeqCst)
+    let stats: Vec<_> = caches.iter().map(Cache::stats).collect();
+    let l1 = stats.iter().map(|stats| stats.l1_hits).sum();
+    let edge = stats.iter().map(|stats| stats.edge_hits).sum();
+    let hits: u64 = stats.iter().map(|stats| stats.hits).sum();
+    Seen {
+        violations: violations.load(Ordering::SeqCst),
+        reads: reads.load(Ordering::SeqCst),
+        l1,
+        edge,
+        redis: hits.saturating_sub(l1 + edge),
+        refused: stats.iter().map(|stats| stats.refused).sum(),
+        owed: owed.load(Ordering::SeqCst),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -418,10 +495,23 @@ async fn no_stack_serves_what_was_invalidated() {
     let redis = RedisServer::start();
     let (first, cases) =
         (number("EDGECASK_TEST_SEED").unwrap_or(1), number("EDGECASK_TEST_CASES").unwrap_or(5));
+    let mut all = Seen::default();
     for seed in first..first + cases {
         let plan = Plan::of(seed);
-        let violations = run(&plan, &redis).await;
-        assert_eq!(violations, 0, "EDGECASK_TEST_SEED={seed}: {plan:?}");
+        let seen = run(&plan, &redis).await;
+        let told = || format!("EDGECASK_TEST_SEED={seed}: {plan:?} {seen:?}");
+        assert_eq!(seen.violations, 0, "{}", told());
+        // A history without reads shows nothing.
+        assert!(seen.reads >= READERS as u64, "{}", told());
+        all.l1 += seen.l1;
+        all.edge += seen.edge;
+        all.redis += seen.redis;
+        all.refused += seen.refused;
+        all.owed += seen.owed;
+    }
+    if cases >= 5 {
+        let tiers = all.l1 > 0 && all.edge > 0 && all.redis > 0;
+        assert!(tiers && all.refused > 0 && all.owed > 0, "from {first}: {all:?}");
     }
 }
 
@@ -430,7 +520,7 @@ async fn finds(way: Way, without: Without) {
     let redis = RedisServer::start();
     let mut violations = 0;
     for seed in 0..40 {
-        violations += run(&Plan::bare(seed, way, without), &redis).await;
+        violations += run(&Plan::bare(seed, way, without), &redis).await.violations;
         if violations > 0 {
             return;
         }

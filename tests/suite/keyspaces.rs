@@ -1,7 +1,10 @@
 //! Keys of hostile parts: which parts make which key, and what a keyspace's pattern reaches on a real server.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
+use edgecask::cache::{Cache, CacheOptions, EntryOptions};
+use edgecask::command::keys::Lifetime;
 use edgecask::prelude::*;
 use edgecask::{Key, Keyspace};
 use edgecask_tests::RedisServer;
@@ -98,4 +101,20 @@ async fn reaches(client: &Client, pairs: Vec<(Vec<String>, Vec<String>)>) {
         let expected: BTreeSet<String> = inside.map(|(key, _)| key.clone()).collect();
         assert_eq!(found, expected, "{space:?}");
     }
+}
+
+#[tokio::test]
+async fn a_generation_does_not_expire() {
+    let redis = RedisServer::start();
+    let direct = redis.client();
+    let cache = Cache::with_options(redis.client(), CacheOptions::new().generation("all"));
+    let k = Keyspace::new(["generation"]).unwrap().key(["k"]).unwrap();
+    let entry = EntryOptions::new(Duration::from_secs(60)).tags(["one"]);
+    let ttl = async |tag: &str| direct.ttl(format!("edgecask:tag:{tag}")).await.unwrap();
+    cache.set(&k, &1, entry).await.unwrap();
+    assert_eq!(ttl("all").await, Lifetime::Persistent, "or all entries would be forgotten at once");
+    assert_ne!(ttl("one").await, Lifetime::Persistent);
+    cache.clear().await.unwrap();
+    assert_eq!(ttl("all").await, Lifetime::Persistent);
+    assert_eq!(cache.get::<u8>(&k).await.unwrap(), None);
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use edgecask::layer::{
     AutoPipeline, CircuitBreaker, Deadline, Fallback, KeyPrefix, Observe, RequestBudget, Retry,
 };
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::{ErrorKind, Outcome};
+use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use edgecask::{Error, ErrorKind, Outcome, Result, Value};
 use edgecask_server::{Fault, Server, ServerOptions};
 use edgecask_tests::{RedisServer, free_port};
 use futures_util::future::join_all;
@@ -41,6 +43,59 @@ async fn a_fallback_takes_over_and_hands_back() {
     while client.get::<String>("k").await.unwrap().as_deref() != Some("remote") {
         tokio::task::yield_now().await;
     }
+}
+
+/// Of a batch it answers the first command, and never sends the others.
+#[derive(Debug)]
+struct FirstOnly(MemoryTransport);
+
+impl Transport for FirstOnly {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        self.0.send(command)
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async {
+            let mut results = self.0.pipeline(&commands[..1]).await?;
+            results.resize_with(commands.len(), || Err(Error::new(ErrorKind::Connect, "no route")));
+            Ok(results)
+        })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        self.0.transaction(commands)
+    }
+
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.0.subscribe(to)
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.0.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.0.set_sync_token(token);
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_takes_over_what_a_batch_did_not_send() {
+    let engine = MemoryTransport::new();
+    let client = Client::new(FirstOnly(MemoryTransport::new()));
+    let client = client.layer(Fallback::to(engine.clone()));
+    let set = |key: &str| Command::new("SET").arg(key).arg("v");
+    let batch = [set("a"), set("b").without_fallback(), set("c"), Command::new("GET").arg("c")];
+    let results = client.send_pipeline(&batch).await.unwrap();
+    assert_eq!(results[1].as_ref().unwrap_err().kind(), ErrorKind::Connect);
+    assert!(results[0].is_ok() && results[2].is_ok());
+    assert_eq!(results[3].as_ref().unwrap().as_bytes().map(|bytes| &bytes[..]), Some(&b"v"[..]));
+    let there = Client::new(engine);
+    assert_eq!(there.exists(["a", "b", "c"]).await.unwrap(), 1, "and nothing else");
 }
 
 #[tokio::test]

@@ -1,14 +1,21 @@
 //! Redis is away: nothing fails for it, nothing out of date is believed, and what it missed is made up for.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use edgecask::cache::{Cache, CacheOptions, EntryOptions, L1Options, LoadOptions, Tier, Ttl};
-use edgecask::layer::Fallback;
+use edgecask::command::keys::{Cursor, ScanOptions};
+use edgecask::layer::{Fallback, Layer};
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::{ErrorKind, Key, Keyspace};
+use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use edgecask::{Error, ErrorKind, Key, Keyspace, Result, Value};
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::RedisServer;
+use tokio::sync::Semaphore;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -59,7 +66,7 @@ async fn while_away(options: CacheOptions, during: impl AsyncFn(&Cache)) -> Afte
     After { cache, direct: redis.client(), _servers: (redis, server) }
 }
 
-async fn new() -> Result<String, std::io::Error> {
+async fn new() -> std::io::Result<String> {
     Ok("new".to_owned())
 }
 
@@ -99,24 +106,195 @@ async fn what_was_missed_is_made_up_for_without_being_asked() {
 }
 
 #[tokio::test]
-async fn too_much_for_the_queue_clears_the_cache() {
+async fn too_many_tags_are_refused_and_those_before_are_not_forgotten() {
+    // Also where the cache could be cleared: tags reach the entries of other caches.
     for options in [
         CacheOptions::new().keyspace(space()),
         CacheOptions::new().generation("outage").keyspace(space()),
     ] {
-        let After { cache, _servers, .. } = while_away(options, async |cache| {
+        let After { cache, direct, _servers } = while_away(options, async |cache| {
+            assert!(cache.invalidate_tags(["tag of a"]).await.unwrap().is_owed());
+            let many = (0..10_000).map(|number| format!("tag {number}"));
+            let error = cache.invalidate_tags(many).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Connect);
+            // Keys beyond 10 000 are kept, not replaced by the whole cache.
             let many: Vec<Key> = (0..11_000).map(|number| key(&format!("x{number}"))).collect();
-            cache.delete_many(&many).await.unwrap();
+            assert!(cache.delete_many(&many).await.unwrap().is_owed());
         })
         .await;
-        assert_eq!(
-            cache.get::<String>(&key("a")).await.unwrap(),
-            None,
-            "everything is out of date"
-        );
-        cache.set(&key("a"), "new", MINUTE).await.unwrap();
-        assert_eq!(cache.get::<String>(&key("a")).await.unwrap().as_deref(), Some("new"));
+        while !cache.catch_up().await {}
+        let another = Cache::new(direct);
+        assert_eq!(another.get::<String>(&key("a")).await.unwrap(), None);
+        assert_eq!(cache.get::<String>(&key("b")).await.unwrap().as_deref(), Some("old"));
     }
+}
+
+/// A way to Redis that can be cut, and on which each page of a walk waits to be let through.
+#[derive(Debug, Clone)]
+struct Gate {
+    cut: Arc<AtomicBool>,
+    pages: Arc<AtomicUsize>,
+    open: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self { cut: Arc::default(), pages: Arc::default(), open: Arc::new(Semaphore::new(0)) }
+    }
+
+    async fn pass(&self, commands: &[Command]) -> Result<()> {
+        if self.cut.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Connect, "no route"));
+        }
+        for _ in commands.iter().filter(|command| command.name() == "SCAN") {
+            self.open.acquire().await.unwrap().forget();
+            self.pages.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+impl Layer for Gate {
+    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Arc::new(Gated { inner, gate: self })
+    }
+}
+
+#[derive(Debug)]
+struct Gated {
+    inner: Arc<dyn Transport>,
+    gate: Gate,
+}
+
+impl Transport for Gated {
+    /// It says nothing of a fallback, as a layer that knows of none.
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities().falls_back(false)
+    }
+
+    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async {
+            self.gate.pass(std::slice::from_ref(command)).await?;
+            self.inner.send(command).await
+        })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async {
+            self.gate.pass(commands).await?;
+            self.inner.pipeline(commands).await
+        })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
+        self.inner.transaction(commands)
+    }
+
+    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
+        self.inner.subscribe(to)
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.inner.sync_token()
+    }
+
+    fn set_sync_token(&self, token: &str) {
+        self.inner.set_sync_token(token);
+    }
+}
+
+#[tokio::test]
+async fn no_call_waits_for_a_walk_through_all_keys() {
+    let redis = RedisServer::start();
+    let direct = redis.client();
+    let many: Vec<Key> = (0..5000).map(|number| key(&format!("x{number}"))).collect();
+    direct.mset(many.iter().map(|key| (key, "\"old\""))).await.unwrap();
+    let gate = Gate::new();
+    let cache = Cache::new(redis.client().layer(gate.clone()));
+    gate.cut.store(true, Ordering::SeqCst);
+    // The retries in the background never run.
+    let owed = cache.wait_until(|_| {}).delete_matching(&space().pattern()).await.unwrap();
+    assert!(owed.is_owed());
+    gate.cut.store(false, Ordering::SeqCst);
+    gate.open.add_permits(6);
+    // The first read makes four steps; the background makes two, and waits.
+    let read = async || {
+        let read = tokio::time::timeout(MINUTE, cache.get::<String>(&many[0]));
+        assert_eq!(read.await.expect("a read waits for the walk").unwrap(), None);
+    };
+    read().await;
+    while gate.pages.load(Ordering::SeqCst) < 6 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        read().await;
+    }
+    let most = 2 * pages_of(&direct).await + 3;
+    gate.open.add_permits(1000);
+    while !cache.catch_up().await {}
+    assert_eq!(direct.exists(&many[..]).await.unwrap(), 0);
+    let pages = gate.pages.load(Ordering::SeqCst);
+    assert!(pages <= most, "{pages} pages, {most} at the most: the walk began again");
+}
+
+/// How many pages a walk through all keys has.
+async fn pages_of(client: &Client) -> usize {
+    let options = ScanOptions::new().count(500);
+    let (mut cursor, mut pages) = (Cursor::default(), 0);
+    loop {
+        cursor = client.scan::<Bytes>(&cursor, &options).await.unwrap().cursor;
+        pages += 1;
+        if cursor.is_done() {
+            return pages;
+        }
+    }
+}
+
+/// Asks for what is owed at each line of the log.
+#[derive(Default)]
+struct Asking(Arc<Mutex<Option<Cache>>>);
+
+impl tracing::Subscriber for Asking {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        if event.metadata().target().starts_with("edgecask::cache")
+            && let Some(cache) = &*self.0.lock().unwrap()
+        {
+            // It would wait for itself.
+            let owed = cache.clone();
+            let (told, hears) = std::sync::mpsc::channel();
+            std::thread::spawn(move || told.send(owed.owed()));
+            hears.recv_timeout(MINUTE).expect("a line is logged under a lock");
+        }
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_log_may_ask_what_is_owed() {
+    let asking = Asking::default();
+    let asked = Arc::clone(&asking.0);
+    let _guard = tracing::subscriber::set_default(asking);
+    let redis = RedisServer::start();
+    let gate = Gate::new();
+    let cache = Cache::new(redis.client().layer(gate.clone()));
+    *asked.lock().unwrap() = Some(cache.clone());
+    gate.cut.store(true, Ordering::SeqCst);
+    for names in [["a", "b"], ["b", "c"]] {
+        assert!(cache.delete_many(&names.map(key)).await.unwrap().is_owed());
+    }
+    assert!(!cache.catch_up().await);
+    gate.cut.store(false, Ordering::SeqCst);
+    assert!(cache.catch_up().await);
+    *asked.lock().unwrap() = None;
 }
 
 #[tokio::test]
@@ -208,11 +386,19 @@ async fn what_is_written_after_an_outage_stays() {
 
 #[tokio::test]
 async fn a_fallback_does_not_hide_what_redis_misses() {
+    does_not_hide(|client| client).await;
+    // Nor does a layer above it.
+    let gate = Gate::new();
+    gate.open.add_permits(1000);
+    does_not_hide(|client| client.layer(gate)).await;
+}
+
+async fn does_not_hide(layered: impl FnOnce(Client) -> Client) {
     let redis = RedisServer::start();
     let server = gateway(&redis, 0).await;
     let port = port_of(&server);
-    let client =
-        Client::rest(&server.url(), "t").unwrap().layer(Fallback::to(MemoryTransport::new()));
+    let client = Client::rest(&server.url(), "t").unwrap();
+    let client = layered(client.layer(Fallback::to(MemoryTransport::new())));
     let cache = Cache::with_options(client.clone(), CacheOptions::new());
     for name in ["a", "b"] {
         let tagged = EntryOptions::new(MINUTE).tags([format!("tag of {name}")]);
@@ -220,6 +406,7 @@ async fn a_fallback_does_not_hide_what_redis_misses() {
     }
     server.stop().await;
     client.set("counter", "falls back").await.unwrap();
+    cache.client().set("counter", "so does the caller's own client").await.unwrap();
     assert!(cache.delete(&key("a")).await.unwrap().is_owed());
     assert!(cache.invalidate_tags(["tag of b"]).await.unwrap().is_owed());
     assert!(cache.delete_matching(&space().pattern()).await.unwrap().is_owed());
