@@ -136,9 +136,29 @@ impl RedisServer {
         Some(Self::run(command, port))
     }
 
-    fn run(mut command: Command, port: u16) -> Self {
+    /// Starts one on this port that keeps what it acknowledged in this directory, and has it again after it was killed.
+    /// Dropping a server kills it with SIGKILL.
+    ///
+    /// # Panics
+    /// As for [`RedisServer::start`].
+    pub fn durable(port: u16, directory: &std::path::Path) -> Self {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string()]).arg("--dir").arg(directory);
+        Self::run_with(command, port, ["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    fn run(command: Command, port: u16) -> Self {
+        Self::run_with(command, port, ["--appendonly", "no"])
+    }
+
+    fn run_with<'a>(
+        mut command: Command,
+        port: u16,
+        persistence: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let mut process = command
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
+            .args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
+            .args(persistence)
             // A replica would leave a file behind, which the next server would load.
             .args(["--repl-diskless-load", "on-empty-db"])
             .stdout(Stdio::piped())

@@ -1,6 +1,7 @@
 //! Tests against real servers.
 #![cfg_attr(test, allow(clippy::print_stderr))]
 
+mod accounting;
 mod auto_pipeline;
 mod builder;
 mod coherence;
@@ -11,6 +12,7 @@ mod command_resend;
 mod command_table;
 mod compare;
 mod consistency;
+mod crashes;
 mod decoder;
 mod degradation;
 mod edge;
@@ -29,11 +31,14 @@ mod layers;
 mod limits;
 mod outage;
 mod redaction;
+mod resident;
 mod resp3;
 mod rest_server;
 mod retry;
 mod revocation;
 mod scripts;
+mod seeded;
+mod soak;
 mod stampede;
 mod stored_form;
 mod subscriptions;

@@ -377,7 +377,9 @@ async fn a_script_that_never_ends_can_be_killed_and_others_are_told() {
 #[tokio::test]
 async fn a_kill_does_not_stand_behind_what_it_kills() {
     let redis = RedisServer::with(["--busy-reply-threshold", "20"]);
-    let plain = client(TcpOptions::new(redis.url()).hung_after(Duration::from_secs(3600)));
+    let options = TcpOptions::new(redis.url()).hung_after(Duration::from_secs(3600));
+    // A kill that stands behind the script would wait for ever.
+    let plain = client(options).layer(Deadline::new(Duration::from_secs(20)));
     for client in [plain.clone(), plain.layer(AutoPipeline::new())] {
         client.ping().await.unwrap();
         let endless = tokio::spawn({
