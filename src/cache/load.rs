@@ -53,11 +53,12 @@ pub(super) struct Terms<'a> {
 
 impl Cache {
     /// The value of a key; if it is not cached, what `load` gives, stored as the options say. A hit is one GET, or none
-    /// if the first tier has it; a miss costs two more round trips of one script each.
+    /// if the first tier has it; a miss costs two more round trips of one script each. With tags or a generation it is one
+    /// MGET more after the value is stored, and a round trip for tags that have no version yet.
     ///
     /// Many who miss the same key at the same time share one load: in this process
     /// ([`coalesce`](super::CacheOptions::coalesce)), and across processes for as long as the
-    /// [`lease`](super::CacheOptions::lease) of who loads lives. Nobody gets a value whose load began before a write or an
+    /// [`lease`](super::CacheOptions::lease) of who loads lives; it is renewed while the loader runs. Nobody gets a value whose load began before a write or an
     /// invalidation that had returned when he asked.
     ///
     /// A value whose entry was invalidated while it was loaded is returned but not stored. What is stored but is no `T`
