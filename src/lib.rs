@@ -34,6 +34,7 @@ pub fn scripts() -> impl Iterator<Item = &'static Script> {
     [
         &*cache::LEASE,
         &*cache::STORE_IF_LEASED,
+        &*cache::RENEW_LEASE,
         &*cache::TAG_VERSION,
         &*client::COMPARE_AND_SET,
         &*client::COMPARE_AND_DELETE,

@@ -10,7 +10,14 @@ use crate::{Key, Result};
 
 /// The loads that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Flights(Mutex<HashMap<String, Arc<Flight>>>);
+pub(super) struct Flights(Mutex<HashMap<String, Open>>);
+
+/// A load that others may still join, and how many have.
+#[derive(Debug, Default)]
+struct Open {
+    flight: Arc<Flight>,
+    seats: usize,
+}
 
 /// A load, and those who wait for it.
 #[derive(Debug, Default)]
@@ -54,10 +61,12 @@ pub(crate) struct Seat<'a> {
 impl Flights {
     pub(super) fn join<'a>(&'a self, key: &'a Key) -> Seat<'a> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let flight = match flights.get(key.as_str()) {
-            Some(flight) => Arc::clone(flight),
-            None => Arc::clone(flights.entry(key.as_str().to_owned()).or_default()),
+        let open = match flights.get_mut(key.as_str()) {
+            Some(open) => open,
+            None => flights.entry(key.as_str().to_owned()).or_default(),
         };
+        open.seats += 1;
+        let flight = Arc::clone(&open.flight);
         drop(flights);
         let joined = flight.clock.fetch_add(1, Ordering::SeqCst);
         Seat { flights: self, key, flight, joined }
@@ -89,7 +98,8 @@ impl Seat<'_> {
     /// The load is over: those who come from now on begin anew.
     pub(super) fn land(&self) {
         let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if flights.get(self.key.as_str()).is_some_and(|now| Arc::ptr_eq(now, &self.flight)) {
+        if flights.get(self.key.as_str()).is_some_and(|now| Arc::ptr_eq(&now.flight, &self.flight))
+        {
             flights.remove(self.key.as_str());
         }
     }
@@ -97,9 +107,14 @@ impl Seat<'_> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        // The map and this seat: nobody else is left.
-        if Arc::strong_count(&self.flight) <= 2 {
-            self.land();
+        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = flights.get_mut(self.key.as_str())
+            && Arc::ptr_eq(&open.flight, &self.flight)
+        {
+            open.seats -= 1;
+            if open.seats == 0 {
+                flights.remove(self.key.as_str());
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Cache;
+use super::outage::Access;
 use crate::client::{ScriptBatch, ScriptReplies};
 use crate::command::{Command, Script, ScriptContext};
 use crate::{Error, FromValue, Key, Result, Value, platform};
@@ -129,6 +130,25 @@ pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
     })
 });
 
+/// `KEYS`: a lease. `ARGV`: its token, its new time to live in milliseconds. Gives 1 if it still holds.
+pub(crate) static RENEW_LEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n\
+         return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
+    )
+    .key_locking()
+    .with_twin(|redis, keys, args| {
+        let ([lease], [token, ttl]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 1 key and 2 arguments"));
+        };
+        let held = redis.call(Command::new("GET").arg(lease))?;
+        match held.as_bytes() == Some(token) {
+            true => redis.call(Command::new("PEXPIRE").arg(lease).arg(ttl)),
+            false => Ok(Value::Integer(0)),
+        }
+    })
+});
+
 /// A text that was never there before: of the server's clock and the caller's random text.
 pub(super) fn unique(redis: &mut dyn ScriptContext, random: &[u8]) -> Result<Vec<u8>> {
     let now = redis.call(Command::new("TIME"))?;
@@ -147,10 +167,35 @@ pub(super) fn lease_key(key: &Key) -> String {
     key.companion(ROLE)
 }
 
-/// The right to store what is loaded or written from now on.
+/// The right to store what is loaded or written from now on. Whoever has it stores with it or releases it; what is dropped
+/// in between, as by a call that is cancelled or panics, is released in the background.
 pub(super) struct Lease {
+    cache: Cache,
     key: String,
     token: Bytes,
+    /// The server has nothing of it any more.
+    over: bool,
+}
+
+impl Lease {
+    /// Nothing of it is left on the server: it was stored with, or lost to somebody else.
+    pub(super) fn end(mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let client = self.cache.client.clone();
+        let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
+        self.cache.in_background(platform::send(|| async move {
+            // If this fails, the lease expires.
+            let _ = client.compare_and_delete(&key, &token).await;
+        }));
+    }
 }
 
 /// What stands beside and in an entry.
@@ -184,13 +229,13 @@ impl Cache {
     pub(super) async fn take_lease(&self, key: &Key) -> Result<Lease> {
         let mut batch = ScriptBatch::new(&self.client);
         let taken = self.queue_take(&mut batch, key)?;
-        taken.redeem(&mut batch.exec().await?)
+        taken.redeem(self, &mut batch.exec().await?)
     }
 
     async fn ask_for_lease(&self, key: &Key, how: &str) -> Result<Look> {
         let mut batch = ScriptBatch::new(&self.client);
         let asked = self.queue_lease(&mut batch, key, how)?;
-        asked.look(&mut batch.exec().await?)
+        asked.look(self, &mut batch.exec().await?)
     }
 
     /// Queues [`Cache::take_lease`].
@@ -209,22 +254,58 @@ impl Cache {
         self.options().lease.as_millis().clamp(1, u128::from(u32::MAX)).to_string()
     }
 
-    /// Gives a lease back that nothing will be stored with. One command or script.
-    pub(super) async fn release(&self, lease: &Lease) -> Result<bool> {
-        self.client.compare_and_delete(&lease.key, &lease.token).await
+    /// What `load` gives. The lease is renewed each time that half of it has passed, by one script, so that it holds for as
+    /// long as the load goes on.
+    pub(super) async fn while_held<T>(&self, lease: &Lease, load: impl Future<Output = T>) -> T {
+        use futures_util::future::{Either, select};
+        let half = (self.options().lease / 2).max(Duration::from_millis(1));
+        let renewals = async {
+            let mut pause = half;
+            loop {
+                platform::sleep(pause).await;
+                pause = match self.renew(lease).await {
+                    Ok(true) => half,
+                    // Somebody invalidated the entry: what is loaded will not be stored.
+                    Ok(false) => return std::future::pending::<T>().await,
+                    Err(_) => half / 4,
+                };
+            }
+        };
+        let (load, renewals) = (std::pin::pin!(load), std::pin::pin!(renewals));
+        match select(load, renewals).await {
+            Either::Left((loaded, _)) => loaded,
+            Either::Right((never, _)) => never,
+        }
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<bool> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let ttl = self.lease_millis();
+        let args = [&lease.token[..], ttl.as_bytes()];
+        let place = batch.script(&RENEW_LEASE, [&lease.key], args);
+        batch.exec().await?.take(place)
+    }
+
+    /// Gives a lease back that nothing will be stored with. One command or script; if it fails, the lease expires.
+    pub(super) async fn release(&self, lease: Lease) {
+        let released = self.client.compare_and_delete(&lease.key, &lease.token).await;
+        lease.end();
+        let _ = self.counted(Access::Write, released);
     }
 
     /// Stores a value if the lease still holds; tells whether it did. One script.
     pub(super) async fn store_leased(
         &self,
         key: &Key,
-        lease: &Lease,
+        lease: Lease,
         value: &[u8],
         ttl_millis: u64,
     ) -> Result<bool> {
         let mut batch = ScriptBatch::new(&self.client);
-        let place = self.queue_store(&mut batch, key, lease, value, ttl_millis, By::Load);
-        batch.exec().await?.take(place)
+        let place = self.queue_store(&mut batch, key, &lease, value, ttl_millis, By::Load);
+        let stored = batch.exec().await?.take(place)?;
+        lease.end();
+        Ok(stored)
     }
 
     /// Queues the storing of a value; its reply is whether it was stored.
@@ -255,18 +336,20 @@ pub(super) struct Asked {
 
 impl Asked {
     /// The lease, where it was to be taken in any case.
-    pub(super) fn redeem(self, replies: &mut ScriptReplies) -> Result<Lease> {
+    pub(super) fn redeem(self, cache: &Cache, replies: &mut ScriptReplies) -> Result<Lease> {
         let without =
             || Error::new(crate::ErrorKind::Protocol, "a lease was asked for, and none came");
-        self.look(replies)?.lease.ok_or_else(without)
+        self.look(cache, replies)?.lease.ok_or_else(without)
     }
 
-    fn look(self, replies: &mut ScriptReplies) -> Result<Look> {
+    fn look(self, cache: &Cache, replies: &mut ScriptReplies) -> Result<Look> {
         let mut parts = replies.take::<Vec<Value>>(self.place)?.into_iter();
         let token: Option<Bytes> = Option::from_value(parts.next().unwrap_or_default())?;
+        let lease =
+            token.map(|token| Lease { cache: cache.clone(), key: self.key, token, over: false });
         let stored = Option::from_value(parts.next().unwrap_or_default())?;
         let left: Option<i64> = Option::from_value(parts.next().unwrap_or_default())?;
         let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
-        Ok(Look { lease: token.map(|token| Lease { key: self.key, token }), stored, left })
+        Ok(Look { lease, stored, left })
     }
 }

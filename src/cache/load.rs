@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use super::entry_options::Lifetime;
 use super::flight::{Landed, Seat, Turn};
 use super::format::Entry;
+use super::l1::Moment;
 use super::load_options::Mode;
-use super::outage::Access;
-use super::permit::{Others, Permitted, Tick};
+use super::permit::{Others, Permit, Permitted, Tick};
 use super::tags::Versions;
 use super::{Cache, EntryOptions, LoadOptions, Lookup};
 use crate::platform::{self, BoxFuture, Instant, MaybeSend, MaybeSync, unix_millis};
@@ -31,6 +31,16 @@ struct Loaded<T> {
     stored: bool,
 }
 
+/// A load took longer than its caller waits.
+pub(super) struct TooLong(Duration);
+
+/// Why there is no value.
+struct Failure {
+    error: Error,
+    /// Only the caller's own limit has passed: somebody else may have more time.
+    of_caller: bool,
+}
+
 /// What is known and wanted of a load.
 pub(super) struct Terms<'a> {
     pub(super) options: &'a LoadOptions,
@@ -43,11 +53,12 @@ pub(super) struct Terms<'a> {
 
 impl Cache {
     /// The value of a key; if it is not cached, what `load` gives, stored as the options say. A hit is one GET, or none
-    /// if the first tier has it; a miss costs two more round trips of one script each.
+    /// if the first tier has it; a miss costs two more round trips of one script each. With tags or a generation it is one
+    /// MGET more after the value is stored, and a round trip for tags that have no version yet.
     ///
     /// Many who miss the same key at the same time share one load: in this process
     /// ([`coalesce`](super::CacheOptions::coalesce)), and across processes for as long as the
-    /// [`lease`](super::CacheOptions::lease) of who loads lives. Nobody gets a value whose load began before a write or an
+    /// [`lease`](super::CacheOptions::lease) of who loads lives; it is renewed while the loader runs. Nobody gets a value whose load began before a write or an
     /// invalidation that had returned when he asked.
     ///
     /// A value whose entry was invalidated while it was loaded is returned but not stored. What is stored but is no `T`
@@ -75,7 +86,7 @@ impl Cache {
         platform::send(|| async move {
             let load = async { load().await.map_err(Error::store) };
             if options.mode == Mode::Bypass {
-                return self.load_without_cache(within(&options, load)).await;
+                return self.load_without_cache(within(&options, load)).await?;
             }
             self.check_load(&options)?;
             // The seat is taken before the lookup, so that a load which lands in between counts for it.
@@ -212,12 +223,10 @@ impl Cache {
             let loaded = self.load_once(key, &mut || {}, terms, load).await;
             return Ok(loaded?.map(|loaded| loaded.value));
         };
-        let (seat, mut landed) = match terms.others {
-            Others::WaitForThem => self.turn(key, seat).await,
-            Others::LeaveItToThem => match seat.flight.landed.try_lock_arc() {
-                Some(landed) => (seat, landed),
-                None => return Ok(None),
-            },
+        let mut landed = match (seat.flight.landed.try_lock_arc(), terms.others) {
+            (Some(landed), _) => landed,
+            (None, Others::LeaveItToThem) => return Ok(None),
+            (None, Others::WaitForThem) => turn(&seat, terms.options.hard_timeout).await?,
         };
         if terms.options.mode != Mode::Refresh
             && let Some(landed) = landed.as_ref().filter(|landed| seat.accepts(landed))
@@ -236,27 +245,12 @@ impl Cache {
                 Some(Landed::new(Ok(payload.clone()), began, stored))
             }
             Ok(_) => None,
-            Err(error) => Some(Landed::new(Err(error.clone()), began, None)),
+            // Whoever waits longer goes on.
+            Err(Failure { error, of_caller: true }) => return Err(error.clone()),
+            Err(Failure { error, .. }) => Some(Landed::new(Err(error.clone()), began, None)),
         };
         seat.land();
         Ok(loaded?.map(|loaded| loaded.value))
-    }
-
-    /// Waits for the turn of a seat. Who loads for longer than a lease lasts, and may hang, is not waited for: those who
-    /// wait begin anew, one of them at a time.
-    async fn turn<'a>(&'a self, key: &'a Key, mut seat: Seat<'a>) -> (Seat<'a>, Turn) {
-        loop {
-            if let Some(landed) = seat.flight.landed.try_lock_arc() {
-                return (seat, landed);
-            }
-            match platform::timeout(self.options().lease, seat.flight.landed.lock_arc()).await {
-                Some(landed) => return (seat, landed),
-                None => {
-                    seat.land();
-                    seat = self.flights.join(key);
-                }
-            }
-        }
     }
 
     /// Loads a value, unless another process is seen to do so and stores one in time.
@@ -266,13 +260,14 @@ impl Cache {
         tick: Tick<'_>,
         terms: Terms<'_>,
         load: impl Future<Output = Result<T>>,
-    ) -> Result<Option<Loaded<T>>> {
+    ) -> Result<Option<Loaded<T>>, Failure> {
         let Terms { options, versions, reachable, others } = terms;
         let moment = self.shared.l1.as_ref().map(|l1| l1.moment(key));
-        let permit = match reachable {
+        let mut permit = match reachable {
             true => match self.permit(key, versions, options, others, tick).await? {
                 Permitted::Load(permit) => permit,
                 Permitted::LeaveIt => return Ok(None),
+                Permitted::TooLong(limit) => return Err(TooLong(limit).into()),
                 Permitted::Value(value, payload) => {
                     self.shared.counters.coalesced();
                     return Ok(Some(Loaded { value, payload, stored: true }));
@@ -280,45 +275,60 @@ impl Cache {
             },
             false => None,
         };
+        let loaded = self.load_and_store(key, tick, options, &mut permit, moment, load).await;
+        // Nothing was stored with it: nobody waits for what will not come.
+        if let Some(permit) = permit {
+            self.give_back(permit).await;
+        }
+        loaded.map(Some)
+    }
+
+    /// Loads a value. The permit is taken from its place when the value is stored.
+    async fn load_and_store<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        tick: Tick<'_>,
+        options: &LoadOptions,
+        permit: &mut Option<Permit>,
+        moment: Option<Moment>,
+        load: impl Future<Output = Result<T>>,
+    ) -> Result<Loaded<T>, Failure> {
         let began = Instant::now();
-        let value = match self.load_without_cache(within(options, load)).await {
-            Ok(value) => value,
-            Err(error) => {
-                // Nobody waits for what will not come. If this fails, the lease expires.
-                if let Some(permit) = permit {
-                    let _ = self.counted(Access::Write, self.release(&permit.lease).await);
-                }
-                return Err(error);
-            }
+        let load = self.load_without_cache(within(options, load));
+        let value = match &*permit {
+            Some(permit) => self.while_held(&permit.lease, load).await??,
+            None => load.await??,
         };
         let took = began.elapsed();
         let codec = self.options().format.codec;
         let encoded = codec.encode(key, &value).map(Bytes::from);
         let Some(payload) = self.forgive_codec(encoded)? else {
-            return Ok(Some(Loaded { value, payload: None, stored: false }));
+            return Ok(Loaded { value, payload: None, stored: false });
         };
         let how = self.how_to_store(options, &payload);
-        let mut stored = false;
-        if let (Some(permit), Some(how)) = (permit, how) {
-            let Lifetime { fresh, kept } = how.lifetime()?;
-            let timed = !how.stale_for().is_zero() || options.early_refresh.is_some();
-            let fresh_until = fresh
-                .filter(|_| timed)
-                .map(|fresh| unix_millis().saturating_add(fresh.as_millis() as u64));
-            let entry = Entry {
-                fresh_until,
-                load_ms: options.early_refresh.map(|_| took.as_millis() as u64),
-                tags: permit.tags,
-                ..Entry::plain(codec, payload.clone())
-            };
-            tick();
-            let sent = Instant::now();
-            stored = self.store_loaded(key, &permit.lease, &entry, kept.millis()?).await?;
-            if let (true, Some(l1), Some(moment)) = (stored, &self.shared.l1, moment) {
-                l1.put(key, &entry, moment.confirmed(sent), fresh);
-            }
+        let how = how.map(|how| Ok::<_, Error>((how.lifetime()?, how.stale_for()))).transpose()?;
+        let Some(((Lifetime { fresh, kept }, stale_for), permit)) =
+            how.and_then(|how| Some((how, permit.take()?)))
+        else {
+            return Ok(Loaded { value, payload: Some(payload), stored: false });
+        };
+        let timed = !stale_for.is_zero() || options.early_refresh.is_some();
+        let fresh_until = fresh
+            .filter(|_| timed)
+            .map(|fresh| unix_millis().saturating_add(fresh.as_millis() as u64));
+        let entry = Entry {
+            fresh_until,
+            load_ms: options.early_refresh.map(|_| took.as_millis() as u64),
+            tags: permit.tags,
+            ..Entry::plain(codec, payload.clone())
+        };
+        tick();
+        let sent = Instant::now();
+        let stored = self.store_loaded(key, permit.lease, &entry, kept.millis()?).await?;
+        if let (true, Some(l1), Some(moment)) = (stored, &self.shared.l1, moment) {
+            l1.put(key, &entry, moment.confirmed(sent), fresh);
         }
-        Ok(Some(Loaded { value, payload: Some(payload), stored }))
+        Ok(Loaded { value, payload: Some(payload), stored })
     }
 
     /// How a loaded value is to be stored; `None`: not at all.
@@ -332,10 +342,7 @@ impl Cache {
     }
 
     /// Loads a value while the cache is away, or not meant.
-    pub(crate) async fn load_without_cache<T>(
-        &self,
-        load: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    pub(crate) async fn load_without_cache<T>(&self, load: impl Future<Output = T>) -> T {
         let began = Instant::now();
         self.shared.counters.loaded();
         let loaded = load.await;
@@ -360,23 +367,52 @@ impl Cache {
     }
 }
 
-/// A load that is given up when it takes too long.
-pub(super) async fn within<T>(
-    options: &LoadOptions,
-    load: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    use futures_util::future::{Either, select};
-    let Some(limit) = options.hard_timeout else {
-        return load.await;
-    };
-    let load = std::pin::pin!(load);
-    match select(load, platform::sleep(limit)).await {
-        Either::Left((loaded, _)) => loaded,
-        Either::Right(_) => Err(too_long(limit)),
+/// Waits for the turn of a seat: until who loads has ended, or was dropped.
+async fn turn(seat: &Seat<'_>, limit: Option<Duration>) -> Result<Turn> {
+    let turn = seat.flight.landed.lock_arc();
+    match limit {
+        Some(limit) => platform::timeout(limit, turn).await.ok_or_else(|| TooLong(limit).into()),
+        None => Ok(turn.await),
     }
 }
 
-pub(super) fn too_long(limit: Duration) -> Error {
-    let text = format!("loading the value took longer than the hard timeout of {limit:?}");
-    Error::new(ErrorKind::Timeout, text)
+/// A load that is given up when it takes too long.
+pub(super) async fn within<T>(
+    options: &LoadOptions,
+    load: impl Future<Output = T>,
+) -> Result<T, TooLong> {
+    use futures_util::future::{Either, select};
+    let Some(limit) = options.hard_timeout else {
+        return Ok(load.await);
+    };
+    let load = std::pin::pin!(load);
+    match select(load, platform::sleep(limit)).await {
+        Either::Left((loaded, _)) => Ok(loaded),
+        Either::Right(_) => Err(TooLong(limit)),
+    }
+}
+
+impl From<TooLong> for Error {
+    fn from(TooLong(limit): TooLong) -> Self {
+        let text = format!("loading the value took longer than the hard timeout of {limit:?}");
+        Self::new(ErrorKind::Timeout, text)
+    }
+}
+
+impl From<TooLong> for Failure {
+    fn from(limit: TooLong) -> Self {
+        Self { error: limit.into(), of_caller: true }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, of_caller: false }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
 }

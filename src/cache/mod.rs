@@ -65,7 +65,7 @@ pub use invalidate::Progress;
 pub use invalidated::Invalidated;
 pub use key_distribution::KeyDistribution;
 pub use l1::L1Options;
-pub(crate) use lease::{LEASE, STORE_IF_LEASED};
+pub(crate) use lease::{LEASE, RENEW_LEASE, STORE_IF_LEASED};
 pub use load::Cached;
 pub use load_options::LoadOptions;
 pub use namespace::Namespace;

@@ -18,7 +18,7 @@ use crate::platform::Local;
 /// | [`compression`](Self::compression) | gzip from 1 KB |
 /// | [`max_unpacked`](Self::max_unpacked) | 64 MB |
 /// | `seal`, with the feature `encryption` | not sealed |
-/// | [`lease`](Self::lease), [`lease_wait`](Self::lease_wait) | 10 s, as long as the lease |
+/// | [`lease`](Self::lease), [`lease_wait`](Self::lease_wait) | 10 s, until the lease is free |
 /// | [`coalesce`](Self::coalesce) | on; in a Worker, for each request of its own |
 /// | [`l1`](Self::l1) | none |
 /// | [`edge`](Self::edge) | none |
@@ -107,8 +107,8 @@ impl CacheOptions {
         self
     }
 
-    /// How long a load may take and still have its value stored, and how long others wait for it: another process, and
-    /// those in this one whose load is shared. Default: 10 seconds.
+    /// How long the right to store lasts when its holder is not heard of: others wait this long for a process that died.
+    /// A load that takes longer than half of it renews it, by one script for each half. Default: 10 seconds.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
@@ -116,8 +116,8 @@ impl CacheOptions {
     }
 
     /// How long a miss waits for the value that another process is loading, before it loads on its own. Zero loads at
-    /// once. Default: as long as that process holds the lease, so that one load at a time is under way, also of a loader
-    /// that is slow or died.
+    /// once. Default: as long as that process holds the lease, at the most for the caller's
+    /// [`hard_timeout`](super::LoadOptions::hard_timeout), so that one load at a time is under way.
     ///
     /// Who waits asks after 60 ms, and then after pauses that grow threefold, up to 1 second; each look is one script.
     #[must_use]

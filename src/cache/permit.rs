@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 use super::EntryOptions;
 use super::format::Entry;
 use super::lease::{Lease, Look};
-use super::load::too_long;
 use super::load_options::Mode;
 use super::outage::Access;
 use super::tags::Versions;
@@ -43,6 +42,8 @@ pub(super) enum Permitted<T> {
     Load(Option<Permit>),
     Value(T, Option<Bytes>),
     LeaveIt,
+    /// Somebody else is loading for longer than the caller waits.
+    TooLong(Duration),
 }
 
 enum LeaseOr<T> {
@@ -68,7 +69,7 @@ impl Cache {
         let lease = match self.forgive(Access::Write, self.counted(Access::Write, lease))? {
             None => return Ok(Permitted::Load(None)),
             Some(LeaseOr::Lease(lease)) => lease,
-            Some(LeaseOr::TooLong(limit)) => return Err(too_long(limit)),
+            Some(LeaseOr::TooLong(limit)) => return Ok(Permitted::TooLong(limit)),
             Some(LeaseOr::LeaveIt) => return Ok(Permitted::LeaveIt),
             Some(LeaseOr::Value(value, payload)) => return Ok(Permitted::Value(value, payload)),
         };
@@ -83,7 +84,7 @@ impl Cache {
     }
 
     /// The lease of an entry, unless there is a fresh value by now. If somebody else has the lease, waits for their value,
-    /// as long as the lease lives. One script for each look; `tick` is called before it.
+    /// until the lease is free or the caller's limit passes. One script for each look; `tick` is called before it.
     async fn lease_or_value<T: DeserializeOwned>(
         &self,
         key: &Key,
@@ -101,6 +102,7 @@ impl Cache {
         if waiting.is_none() {
             return self.take_lease(key).await.map(LeaseOr::Lease);
         }
+        let start = Instant::now();
         loop {
             tick();
             let Look { lease, stored, left } = self.try_lease_and_look(key).await?;
@@ -112,7 +114,7 @@ impl Cache {
                 && let Some(value) = self.forgive_codec(entry.codec.decode(key, &entry.payload))?
             {
                 if let Some(lease) = lease {
-                    self.release(&lease).await?;
+                    self.release(lease).await;
                 }
                 let own = entry.codec == self.options().format.codec;
                 return Ok(LeaseOr::Value(value, own.then_some(entry.payload)));
@@ -120,7 +122,7 @@ impl Cache {
             if let Some(lease) = lease {
                 return Ok(LeaseOr::Lease(lease));
             }
-            match waiting.next(left).await {
+            match waiting.next(start.elapsed(), left).await {
                 Next::Look => {}
                 Next::GiveUp(limit) => return Ok(LeaseOr::TooLong(limit)),
                 // The load that begins last may store.
@@ -146,16 +148,19 @@ impl Cache {
     pub(super) async fn store_loaded(
         &self,
         key: &Key,
-        lease: &Lease,
+        lease: Lease,
         entry: &Entry,
         ttl_millis: u64,
     ) -> Result<bool> {
-        let packed = self.packed(key, entry).await;
-        let Some(bytes) = self.forgive_codec(packed)? else {
-            return Ok(false);
+        let packed = match self.packed(key, entry).await {
+            Ok(packed) => packed,
+            Err(error) => {
+                self.release(lease).await;
+                return self.forgive_codec(Err(error)).map(|none: Option<()>| none.is_some());
+            }
         };
         let began = Instant::now();
-        let stored = self.store_leased(key, lease, &bytes, ttl_millis).await;
+        let stored = self.store_leased(key, lease, &packed, ttl_millis).await;
         self.shared.counters.write_took(began.elapsed());
         self.forget_at_edge(std::slice::from_ref(key)).await;
         let stored = self.forgive(Access::Write, self.counted(Access::Write, stored))?;
@@ -185,7 +190,7 @@ impl Cache {
         let options = LoadOptions::new(entry.clone()).refresh();
         match self.permit::<()>(key, versions, &options, Others::WaitForThem, &mut || {}).await? {
             Permitted::Load(permit) => Ok(permit),
-            Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
+            Permitted::Value(..) | Permitted::LeaveIt | Permitted::TooLong(_) => Ok(None),
         }
     }
 
@@ -200,7 +205,7 @@ impl Cache {
         let options = LoadOptions::new(entry.clone());
         match self.permit::<()>(key, versions, &options, Others::LeaveItToThem, &mut || {}).await? {
             Permitted::Load(permit) => Ok(permit),
-            Permitted::Value(..) | Permitted::LeaveIt => Ok(None),
+            Permitted::Value(..) | Permitted::LeaveIt | Permitted::TooLong(_) => Ok(None),
         }
     }
 
@@ -214,15 +219,20 @@ impl Cache {
         ttl: super::Ttl,
     ) -> Result<bool> {
         let codec = self.options().format.codec;
-        let payload = codec.encode(key, value)?;
+        let stored = codec.encode(key, value).and_then(|payload| Ok((payload, ttl.millis()?)));
+        let (payload, millis) = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.give_back(permit).await;
+                return Err(error);
+            }
+        };
         let entry = Entry { tags: permit.tags, ..Entry::plain(codec, payload) };
-        self.store_loaded(key, &permit.lease, &entry, ttl.millis()?).await
+        self.store_loaded(key, permit.lease, &entry, millis).await
     }
 
     /// Gives a permit back that nothing will be stored with.
-    #[cfg(feature = "http-cache")]
     pub(crate) async fn give_back(&self, permit: Permit) {
-        // If this fails, the lease expires.
-        let _ = self.counted(Access::Write, self.release(&permit.lease).await);
+        self.release(permit.lease).await;
     }
 }

@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use super::CacheOptions;
-use crate::platform::{self, Instant};
+use crate::platform;
 
 const FIRST: Duration = Duration::from_millis(60);
 const LONGEST: Duration = Duration::from_secs(1);
 const GROWTH: u32 = 3;
-/// A lease ends this long after its time at the latest, as those see it who wait.
-const LATE: Duration = Duration::from_secs(1);
 
-/// A wait for the value that another process is loading: ever longer pauses, so that many who wait cost few requests, and
-/// none beyond the end of the lease.
+/// A wait for the value that another process is loading. The pauses grow, so that many who wait cost few requests, and end
+/// when the lease does.
 pub(super) struct Waiting {
-    start: Instant,
     pause: Duration,
-    patience: Duration,
+    /// After how long the caller loads on its own. `None`: not while somebody else holds the lease.
+    patience: Option<Duration>,
     /// After how long the caller gives up.
     limit: Option<Duration>,
 }
@@ -32,26 +30,24 @@ pub(super) enum Next {
 
 impl Waiting {
     pub(super) fn new(options: &CacheOptions, limit: Option<Duration>) -> Self {
-        let lease = options.lease.saturating_add(LATE);
-        let patience = options.lease_wait.unwrap_or(lease);
-        Self { start: Instant::now(), pause: FIRST, patience, limit }
+        Self { pause: FIRST, patience: options.lease_wait, limit }
     }
 
     /// Whether there is nothing to wait for.
     pub(super) fn is_none(&self) -> bool {
-        self.patience.is_zero()
+        self.patience.is_some_and(|patience| patience.is_zero())
     }
 
-    /// Waits for the next look; `left`: the lease ends then.
-    pub(super) async fn next(&mut self, left: Option<Duration>) -> Next {
-        let waited = self.start.elapsed();
+    /// Waits for the next look. `waited`: for how long the caller has waited so far; `left`: the lease ends then.
+    pub(super) async fn next(&mut self, waited: Duration, left: Option<Duration>) -> Next {
         if let Some(limit) = self.limit.filter(|limit| waited >= *limit) {
             return Next::GiveUp(limit);
         }
-        if waited >= self.patience {
+        if self.patience.is_some_and(|patience| waited >= patience) {
             return Next::TakeOver;
         }
-        let most = self.limit.map_or(self.patience, |limit| limit.min(self.patience)) - waited;
+        let most = self.limit.into_iter().chain(self.patience).min();
+        let most = most.map_or(Duration::MAX, |most| most - waited);
         let jitter = 0.75 + platform::random_fraction() / 2.0;
         // All who wait see the lease end at the same moment: they do not all ask at the same one.
         let end = left.map_or(most, |left| left + FIRST.mul_f64(platform::random_fraction()));
@@ -65,21 +61,54 @@ impl Waiting {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn half_a_second_costs_two_looks_and_a_lease_is_waited_for() {
-        let options = CacheOptions::new();
+    /// How many looks a wait takes, and how it ends. A lease never has more than 5 seconds left.
+    async fn wait(options: &CacheOptions, limit: Option<Duration>) -> (Vec<Duration>, Next) {
         let start = tokio::time::Instant::now();
-        let (mut waiting, mut looks) = (Waiting::new(&options, None), 0);
-        while let Next::Look = waiting.next(None).await {
-            looks += 1;
-            if looks == 2 {
-                assert!(start.elapsed() >= Duration::from_millis(175), "{:?}", start.elapsed());
-            }
-            // The wall clock of a wait stands still in this test.
-            if looks == 20 {
-                break;
+        let (mut waiting, mut looks) = (Waiting::new(options, limit), Vec::new());
+        loop {
+            match waiting.next(start.elapsed(), Some(Duration::from_secs(5))).await {
+                Next::Look if looks.len() < 1000 => looks.push(start.elapsed()),
+                next => return (looks, next),
             }
         }
-        assert!(start.elapsed() > options.lease, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_is_waited_for_until_the_callers_limit() {
+        let options = CacheOptions::new();
+        let (looks, end) = wait(&options, Some(Duration::from_secs(30))).await;
+        assert!(matches!(end, Next::GiveUp(_)));
+        assert!(looks[1] >= Duration::from_millis(175), "{looks:?}");
+        // From the fourth one on, one a second.
+        assert!((25..=43).contains(&looks.len()), "{}", looks.len());
+        let (looks, end) = wait(&options, None).await;
+        assert!(matches!(end, Next::Look) && looks.len() == 1000, "{} looks", looks.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_was_set_ends_with_a_load() {
+        let half_a_second = Duration::from_millis(500);
+        let options = CacheOptions::new().lease_wait(half_a_second);
+        let (looks, end) = wait(&options, Some(Duration::from_secs(30))).await;
+        assert!(matches!(end, Next::TakeOver));
+        assert!(
+            looks.iter().all(|look| *look <= half_a_second + Duration::from_millis(2)),
+            "{looks:?}"
+        );
+        assert!(Waiting::new(&options.lease_wait(Duration::ZERO), None).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_follows_the_end_of_the_lease() {
+        let start = tokio::time::Instant::now();
+        let mut waiting = Waiting::new(&CacheOptions::new(), None);
+        for _ in 0..4 {
+            waiting.next(start.elapsed(), None).await;
+        }
+        let before = start.elapsed();
+        waiting.next(before, Some(Duration::from_millis(100))).await;
+        let waited = start.elapsed() - before;
+        let range = Duration::from_millis(100)..=Duration::from_millis(162);
+        assert!(range.contains(&waited), "{waited:?}");
     }
 }

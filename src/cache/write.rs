@@ -87,6 +87,11 @@ impl Cache {
         options: &EntryOptions,
     ) -> Result<()> {
         let began = Instant::now();
+        // Compression takes time, which is not the leases'.
+        let mut compressed = Vec::with_capacity(payloads.len());
+        for payload in &payloads {
+            compressed.push(self.options().format.compress(payload).await?);
+        }
         // From here on a load or a write that began before this is refused.
         let mut batch = ScriptBatch::new(&self.client);
         let mut leases = Vec::with_capacity(keys.len());
@@ -101,8 +106,9 @@ impl Cache {
         let mut batch = ScriptBatch::new(&self.client);
         let mut places = Vec::with_capacity(keys.len());
         let mut first_error = Ok(());
-        for ((key, payload), lease) in keys.iter().zip(payloads).zip(leases) {
-            let lease = match lease.redeem(&mut replies) {
+        let contents = payloads.into_iter().zip(compressed);
+        for ((key, (payload, compressed)), lease) in keys.iter().zip(contents).zip(leases) {
+            let lease = match lease.redeem(self, &mut replies) {
                 Ok(lease) => lease,
                 Err(error) => {
                     first_error = first_error.and(Err(error));
@@ -118,20 +124,35 @@ impl Cache {
                 tags: tags.clone(),
                 ..Entry::plain(self.options().format.codec, payload)
             };
-            let stored = self.packed(key, &entry).await?;
-            let millis = kept.millis()?;
-            places.push(self.queue_store(&mut batch, key, &lease, &stored, millis, By::Write));
+            let packed = self.options().format.pack_compressed(key, &entry, compressed);
+            let packed = packed.and_then(|packed| Ok((packed, kept.millis()?)));
+            let (packed, millis) = match packed {
+                Ok(packed) => packed,
+                Err(error) => {
+                    self.release(lease).await;
+                    first_error = first_error.and(Err(error));
+                    continue;
+                }
+            };
+            self.shared.counters.bytes_written(packed.len(), entry.payload.len());
+            let place = self.queue_store(&mut batch, key, &lease, &packed, millis, By::Write);
+            places.push((place, lease));
         }
         let announced = announced(&mut batch, self.announcement(keys));
         let replies = batch.exec().await;
         self.forget_at_edge(keys).await;
         let mut replies = replies?;
         self.shared.counters.write_took(began.elapsed());
-        for place in places {
+        for (place, lease) in places {
             match replies.take(place) {
-                Ok(true) => self.shared.counters.stored(1),
-                // Somebody came later: the value is older than what they say.
-                Ok(false) => self.shared.counters.refused(),
+                Ok(stored) => {
+                    lease.end();
+                    match stored {
+                        true => self.shared.counters.stored(1),
+                        // Somebody came later: the value is older than what they say.
+                        false => self.shared.counters.refused(),
+                    }
+                }
                 Err(error) => first_error = first_error.and(Err(error)),
             }
         }

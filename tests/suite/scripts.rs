@@ -70,6 +70,8 @@ fn arguments(script: &Script) -> impl Strategy<Value = Vec<&'static str>> {
         vec![tokens, millis, &["take", "try", "look"]]
     } else if script.source().contains("'renew'") {
         vec![tokens, millis, &["renew", "hold"], &["0", "persist", "60", "9000000"]]
+    } else if script.source().contains("return redis.call('PEXPIRE'") {
+        vec![tokens, millis]
     } else if script.source().contains("ARGV[4]") {
         vec![tokens, tokens, &["0", "5000000"], &["0", "5000000"]]
     } else {

@@ -83,6 +83,9 @@ impl Entry {
     }
 }
 
+/// A compressed payload.
+pub(super) struct Compressed(Algorithm, Bytes);
+
 impl Format {
     pub(super) fn new() -> Self {
         Self {
@@ -97,20 +100,36 @@ impl Format {
 
     /// What is stored of an entry.
     pub(super) async fn pack(&self, key: &Key, entry: &Entry) -> Result<Bytes> {
+        let compressed = self.compress(&entry.payload).await?;
+        self.pack_compressed(key, entry, compressed)
+    }
+
+    /// What takes time of packing: the compressed payload, if it is to be compressed.
+    pub(super) async fn compress(&self, payload: &Bytes) -> Result<Option<Compressed>> {
+        let compressed = match &self.compression {
+            Some(compression) if self.form != Form::Plain => compression.pack(payload).await?,
+            _ => None,
+        };
+        Ok(compressed.map(|(algorithm, packed)| Compressed(algorithm, packed.into())))
+    }
+
+    /// As [`Format::pack`], of what [`Format::compress`] gave.
+    pub(super) fn pack_compressed(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        compressed: Option<Compressed>,
+    ) -> Result<Bytes> {
         if self.form == Form::Plain {
             return self.plain(key, entry);
         }
         let mut encoding = Vec::new();
-        let packed = match &self.compression {
-            Some(compression) => compression.pack(&entry.payload).await?,
-            None => None,
-        };
-        let packed = packed.map(|(algorithm, packed)| {
+        let packed = compressed.map(|Compressed(algorithm, packed)| {
             encoding.push(match algorithm {
                 Algorithm::Gzip => Encoding::Gzip,
                 Algorithm::Lz4 => Encoding::Lz4,
             });
-            Bytes::from(packed)
+            packed
         });
         let payload = packed.unwrap_or_else(|| entry.payload.clone());
         let sealing = self.sealing_key();
