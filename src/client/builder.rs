@@ -540,7 +540,7 @@ mod tests {
 
     #[test]
     fn the_deadline_is_for_what_is_remote_and_can_be_removed() -> Result<()> {
-        let shown = |builder: ClientBuilder| Ok(format!("{:?}", builder.build()?));
+        let shown = |builder: ClientBuilder| Ok::<_, Error>(format!("{:?}", builder.build()?));
         let remote = || Client::builder().url("https://:t@h");
         assert!(shown(remote())?.contains("limit: 5s"));
         assert!(shown(remote().deadline(Duration::from_secs(30)))?.contains("limit: 30s"));

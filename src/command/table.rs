@@ -102,9 +102,9 @@ commands! {
     row("CLIENT UNBLOCK", Control, Nowhere, Unsafe).refused(Server), Connection, "5.0.0", "Unblocks a client blocked by a blocking command from a different connection.";
     row("CLIENT UNPAUSE", Control, Nowhere, Unsafe).refused(Server), Connection, "6.2.0", "Resumes processing commands from paused clients.";
     row("CLUSTER", Write, Nowhere, Unsafe).container(), Cluster, "3.0.0", "A container for Redis Cluster commands.";
-    row("CLUSTER ADDSLOTS", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Assigns new hash slots to a node.";
-    row("CLUSTER ADDSLOTSRANGE", Control, Nowhere, Unsafe).refused(Server), Cluster, "7.0.0", "Assigns new hash slot ranges to a node.";
-    row("CLUSTER BUMPEPOCH", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Advances the cluster config epoch.";
+    row("CLUSTER ADDSLOTS", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Assigns new hash slots to a node.";
+    row("CLUSTER ADDSLOTSRANGE", Control, Nowhere, Unsafe), Cluster, "7.0.0", "Assigns new hash slot ranges to a node.";
+    row("CLUSTER BUMPEPOCH", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Advances the cluster config epoch.";
     row("CLUSTER COUNT-FAILURE-REPORTS", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the number of active failure reports active for a node.";
     row("CLUSTER COUNTKEYSINSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the number of keys in a hash slot.";
     row("CLUSTER DELSLOTS", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Sets hash slots as unbound for a node.";
@@ -117,7 +117,7 @@ commands! {
     row("CLUSTER INFO", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns information about the state of a node.";
     row("CLUSTER KEYSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the hash slot for a key.";
     row("CLUSTER LINKS", Control, Nowhere, Reads), Cluster, "7.0.0", "Returns a list of all TCP links to and from peer nodes.";
-    row("CLUSTER MEET", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Forces a node to handshake with another node.";
+    row("CLUSTER MEET", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Forces a node to handshake with another node.";
     row("CLUSTER MYID", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the ID of a node.";
     row("CLUSTER MYSHARDID", Control, Nowhere, Reads), Cluster, "7.2.0", "Returns the shard ID of a node.";
     row("CLUSTER NODES", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the cluster configuration for a node.";
@@ -125,8 +125,8 @@ commands! {
     row("CLUSTER REPLICATE", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Configure a node as replica of a master node.";
     row("CLUSTER RESET", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Resets a node.";
     row("CLUSTER SAVECONFIG", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Forces a node to save the cluster configuration to disk.";
-    row("CLUSTER SET-CONFIG-EPOCH", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Sets the configuration epoch for a new node.";
-    row("CLUSTER SETSLOT", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Binds a hash slot to a node.";
+    row("CLUSTER SET-CONFIG-EPOCH", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Sets the configuration epoch for a new node.";
+    row("CLUSTER SETSLOT", Control, Nowhere, Unsafe), Cluster, "3.0.0", "Binds a hash slot to a node.";
     row("CLUSTER SHARDS", Control, Nowhere, Reads), Cluster, "7.0.0", "Returns the mapping of cluster slots to shards.";
     row("CLUSTER SLAVES", Control, Nowhere, Reads), Cluster, "3.0.0", "Lists the replica nodes of a master node.";
     row("CLUSTER SLOT-STATS", Control, Nowhere, Reads), Cluster, "8.2.0", "Returns statistics of hash slots.";

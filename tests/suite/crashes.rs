@@ -150,9 +150,11 @@ async fn process(seed: u64, number: u64, killed: &str, origin: &str) {
         let (cache, plan) = (cache.clone(), plan.clone());
         async move {
             // It ends when the server does.
-            while plan.bus && plan.l1 {
-                let _ = cache.follow_invalidations().await;
-                tokio::task::yield_now().await;
+            if plan.bus && plan.l1 {
+                loop {
+                    let _ = cache.follow_invalidations().await;
+                    tokio::task::yield_now().await;
+                }
             }
         }
     });

@@ -93,7 +93,7 @@ async fn a_fallback_takes_over_what_a_batch_did_not_send() {
     let results = client.send_pipeline(&batch).await.unwrap();
     assert_eq!(results[1].as_ref().unwrap_err().kind(), ErrorKind::Connect);
     assert!(results[0].is_ok() && results[2].is_ok());
-    assert_eq!(results[3].as_ref().unwrap().as_bytes().map(|bytes| &bytes[..]), Some(&b"v"[..]));
+    assert_eq!(results[3].as_ref().unwrap().as_bytes().map(<[u8]>::to_vec), Some(b"v".to_vec()));
     let there = Client::new(engine);
     assert_eq!(there.exists(["a", "b", "c"]).await.unwrap(), 1, "and nothing else");
 }

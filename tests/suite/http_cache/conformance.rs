@@ -2,6 +2,7 @@
 //!
 //! Each row of a table is run on a cold, a fresh, a stale and a revalidated entry, and with its `Cache-Control` as it
 //! stands, in capitals, and with a line for each directive. Time is simulated.
+#![allow(clippy::needless_range_loop)] // A state is a number and a name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -593,7 +594,7 @@ async fn rfc_9111_4_3_2_conditions_of_clients() {
             for name in ["etag", "date", "cache-control"] {
                 assert_ne!(answer.header(name), "", "{told}: {name}");
             }
-            assert_eq!(answer.headers.contains_key("content-length") && has, false, "{told}");
+            assert!(!(answer.headers.contains_key("content-length") && has), "{told}");
         }
     }
 }
