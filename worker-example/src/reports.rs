@@ -75,7 +75,8 @@ fn to_http(request: &Request) -> Result<http::Request<Full<bytes::Bytes>>> {
         .method(request.method().to_string().as_str())
         // Not parsed by the worker crate: that would bring the tables of international names with it.
         .uri(request.inner().url());
-    for (name, value) in request.headers() {
+    // The URL names the host. In front of a Worker the header may name another one.
+    for (name, value) in request.headers().into_iter().filter(|(name, _)| name != "host") {
         http = http.header(name, value);
     }
     http.body(Full::default()).map_err(|_| unreadable())
