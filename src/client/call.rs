@@ -92,7 +92,7 @@ impl<R> Call<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The error is then of kind [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), its outcome unknown: the server may
+    /// The error is then of kind [`ErrorKind::Timeout`], its outcome unknown: the server may
     /// have carried the command out.
     pub fn within(mut self, limit: Duration) -> Self {
         if let Some(unsent) = &mut self.unsent {

@@ -99,7 +99,7 @@ pub struct Batch<S> {
 
 impl<S> Batch<S> {
     /// Ends these commands if they take longer than `limit`, and drops their request. The error is then of kind
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), its outcome unknown.
+    /// [`ErrorKind::Timeout`], its outcome unknown.
     pub fn within(self, limit: Duration) -> Self {
         let under_way = self.under_way.map(|(replies, slots)| {
             let limited: BoxFuture<'static, Result<Replies>> = boxed(|| async move {
@@ -194,7 +194,7 @@ impl Client {
     /// [`Client::transaction`].
     ///
     /// # Errors
-    /// As for [`Client::pipelined`], and [`ErrorKind::Discarded`](crate::ErrorKind::Discarded) if none has run.
+    /// As for [`Client::pipelined`], and [`ErrorKind::Discarded`] if none has run.
     pub fn transacted<S: Slots>(&self, queue: impl FnOnce(&Transaction) -> S) -> Batch<S> {
         let transaction = self.transaction();
         let slots = queue(&transaction);
