@@ -222,6 +222,7 @@ impl TcpTransport {
     /// Every command that the server carries out, as a line of text.
     async fn monitor(&self, info: &ConnectionInfo) -> Result<Messages> {
         let mut wire = BufReader::new(self.dialer.in_time(self.dialer.open(info)).await?);
+        wire.get_mut().monitor();
         let first = self.dialer.in_time(async {
             let monitor = redis::cmd("MONITOR").get_packed_command();
             wire.write_all(&monitor).await.map_err(|error| error_from(error.into()))?;

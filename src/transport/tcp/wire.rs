@@ -149,6 +149,8 @@ pub(super) struct Wire {
     replies: Framing,
     watch: Arc<Watch>,
     backlog: Option<Arc<Backlog>>,
+    /// After MONITOR, lines come that no command asked for.
+    monitors: bool,
 }
 
 impl Wire {
@@ -159,6 +161,7 @@ impl Wire {
             replies: Framing::new(max_reply_bytes),
             watch,
             backlog: None,
+            monitors: false,
         }
     }
 
@@ -166,6 +169,11 @@ impl Wire {
     pub(super) fn with_backlog(mut self, backlog: Arc<Backlog>) -> Self {
         self.backlog = Some(backlog);
         self
+    }
+
+    /// Takes what comes from now on for lines of MONITOR.
+    pub(super) fn monitor(&mut self) {
+        self.monitors = true;
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -183,7 +191,7 @@ impl Wire {
         self.replies.take(bytes).map_err(invalid)?;
         if let Some(backlog) = &self.backlog {
             backlog.receive(bytes.len(), (self.replies.ended() - before) as usize);
-        } else if self.replies.answers() > self.commands.begun() {
+        } else if !self.monitors && self.replies.answers() > self.commands.begun() {
             return Err(invalid(Unreadable::TooMany));
         }
         if self.replies.ended() > before {
