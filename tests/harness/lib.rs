@@ -1,9 +1,13 @@
 //! What the tests stand on: real servers on free ports, stopped by pid when they are dropped.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::panic::Location;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use edgecask::Client;
 use edgecask::layer::Deadline;
@@ -230,13 +234,41 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that was free a moment ago.
+/// A free port of this host, below those that the system gives to outgoing connections: a server that is stopped and started
+/// again finds it free.
 ///
 /// # Panics
-/// If the system has none.
+/// If there is none.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it is bound").port()
+    const PORTS: std::ops::Range<u16> = 12_000..32_000;
+    /// Each process begins at another port, and no test is given a port twice.
+    static NEXT: LazyLock<AtomicU32> =
+        LazyLock::new(|| AtomicU32::new(RandomState::new().hash_one(std::process::id()) as u32));
+    for _ in PORTS {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS.len() as u32;
+        let port = PORTS.start + next as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
+}
+
+/// Waits until this is so. Other tasks run between two attempts.
+///
+/// # Panics
+/// If it takes longer than two minutes.
+#[track_caller]
+pub fn until(mut condition: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
+    const LONGEST: Duration = Duration::from_secs(120);
+    let caller = Location::caller();
+    async move {
+        let start = Instant::now();
+        while !condition().await {
+            assert!(start.elapsed() < LONGEST, "{caller}: this is not so after {LONGEST:?}");
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// A real cluster of three primaries that share all slots, without replicas.
@@ -306,18 +338,14 @@ impl RedisCluster {
             run(&clients[0], &["MEET", "127.0.0.1", &node.port.to_string(), &bus[0]]).await;
         }
         for client in &clients {
-            loop {
+            until(async || {
                 let info: String =
                     client.execute(cmd("CLUSTER").arg("INFO")).await.expect("it answers");
-                let known = info.contains("cluster_known_nodes:3");
-                if known
-                    && info.contains("cluster_state:ok")
-                    && info.contains("cluster_slots_assigned:16384")
-                {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
+                ["known_nodes:3", "state:ok", "slots_assigned:16384"]
+                    .iter()
+                    .all(|line| info.contains(&format!("cluster_{line}")))
+            })
+            .await;
         }
         Self { nodes, _directory: directory }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use edgecask::prelude::*;
 use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask_server::{Fault, Server, ServerOptions};
+use edgecask_tests::until;
 
 async fn lagging() -> Server {
     Server::start(ServerOptions::memory().lagging_replica(None)).await.unwrap()
@@ -17,9 +18,7 @@ fn transport(server: &Server, read_your_writes: bool) -> RestTransport {
 
 /// Waits until the request for which a fault was injected has arrived.
 async fn until_drawn(server: &Server) {
-    while server.pending_faults() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || server.pending_faults() == 0).await;
 }
 
 async fn value(client: &Client, key: &str) -> Option<String> {

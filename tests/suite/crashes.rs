@@ -11,7 +11,7 @@ use edgecask::cache::{Cache, CacheOptions, EntryOptions, L1Options, Tier};
 use edgecask::layer::{AutoPipeline, Deadline, Retry};
 use edgecask::prelude::*;
 use edgecask::{Client, Key, Keyspace, Script};
-use edgecask_tests::{RedisServer, free_port};
+use edgecask_tests::{RedisServer, free_port, until};
 
 use crate::seeded::{Dice, again, finished, seeds};
 
@@ -200,9 +200,8 @@ async fn no_process_serves_what_was_invalidated_before_a_crash() {
         let database = origin.client();
         let progress = async |name: &str, more: u64| {
             let at = database.get::<u64>(name).await.unwrap().unwrap_or(0);
-            while database.get::<u64>(name).await.unwrap().unwrap_or(0) < at + more {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            until(async || database.get::<u64>(name).await.unwrap().unwrap_or(0) >= at + more)
+                .await;
         };
         for _ in 0..4 {
             progress("writes", 5 + dice.roll(20)).await;

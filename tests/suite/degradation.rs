@@ -11,7 +11,7 @@ use edgecask::store::{
 };
 use edgecask::{Client, ErrorKind};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The lines that were logged in this thread.
@@ -83,7 +83,7 @@ async fn goes_on_without_its_cache(client: Client, redis: RedisServer) {
 
     let redis = RedisServer::on_port(port);
     // The first command after the restart may still meet the old connection.
-    while !important.health().await.healthy {}
+    until(async || important.health().await.healthy).await;
     important.get(&acme).await.unwrap();
     let hits = important.stats().hits;
     assert_eq!(important.get(&acme).await.unwrap().as_ref(), Some(&changed));

@@ -13,7 +13,7 @@ use edgecask::command::strings::{Expiry, GetEx};
 use edgecask::prelude::*;
 use edgecask::{Json, Value};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 use serde_json::json;
 
 /// Runs a test by TCP in both protocols, and by REST.
@@ -277,9 +277,7 @@ async fn commands_that_wait_have_a_connection_of_their_own() {
     let waiting = tokio::spawn(client.blpop::<String>(["a", "b"], 0.0));
     let until = async |count: u64| {
         let blocked = format!("blocked_clients:{count}\r\n");
-        while !client.info("clients").await.unwrap().contains(&blocked) {
-            tokio::task::yield_now().await;
-        }
+        until(async || client.info("clients").await.unwrap().contains(&blocked)).await;
     };
     until(1).await;
     client.rpush("b", ["x"]).await.unwrap();

@@ -7,7 +7,7 @@ use edgecask::prelude::*;
 use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask::{Client, Error, ErrorKind, Outcome};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::{RedisServer, free_port};
+use edgecask_tests::{RedisServer, free_port, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -182,9 +182,7 @@ async fn a_circuit_opens_on_a_hung_server_and_closes_again() {
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::CircuitOpen, Outcome::NotSent));
     assert!(requests.try_recv().is_err(), "nothing was sent");
     wake.send(true).unwrap();
-    while kind().await.is_some() {
-        tokio::task::yield_now().await;
-    }
+    until(async || kind().await.is_none()).await;
     assert_eq!(kind().await, None);
 }
 

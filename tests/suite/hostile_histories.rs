@@ -18,7 +18,7 @@ use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use edgecask::{Error, ErrorKind, Key, Keyspace, Result, Value};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 use futures_util::future::join_all;
 
 const PROCESSES: usize = 3;
@@ -457,7 +457,7 @@ async fn run(plan: &Plan, redis: &RedisServer) -> Seen {
                 assert!(tries < 10_000, "{plan:?}: a write never gets through: {error}");
             }
             owed.fetch_add(cache.owed(), Ordering::SeqCst);
-            while !cache.catch_up().await {}
+            until(async || cache.catch_up().await).await;
             known.add(version);
             if plan.flushes && network.dice.roll(10) == 0 {
                 direct.flushall().await.unwrap();

@@ -13,7 +13,7 @@ use edgecask::transport::memory::MemoryTransport;
 use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use edgecask::{Error, ErrorKind, Outcome, Result, Value};
 use edgecask_server::{Fault, Server, ServerOptions};
-use edgecask_tests::{RedisServer, free_port};
+use edgecask_tests::{RedisServer, free_port, until};
 use futures_util::future::join_all;
 use futures_util::poll;
 
@@ -40,9 +40,7 @@ async fn a_fallback_takes_over_and_hands_back() {
 
     let redis = RedisServer::on_port(port);
     redis.client().set("k", "remote").await.unwrap();
-    while client.get::<String>("k").await.unwrap().as_deref() != Some("remote") {
-        tokio::task::yield_now().await;
-    }
+    until(async || client.get::<String>("k").await.unwrap().as_deref() == Some("remote")).await;
 }
 
 /// Of a batch it answers the first command, and never sends the others.
@@ -137,9 +135,7 @@ async fn a_budget_counts_round_trips_and_limits_connections() {
         server.inject(Fault::Delay(Duration::from_secs(3600)));
     }
     let slow: Vec<_> = (0..2).map(|_| tokio::spawn(client.get::<String>("k"))).collect();
-    while server.pending_faults() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || server.pending_faults() == 0).await;
     let third = tokio::spawn(client.get::<String>("k"));
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -156,9 +152,7 @@ async fn a_budget_counts_round_trips_and_limits_connections() {
     let client = client.layer(budget.clone());
     server.inject(Fault::Delay(Duration::from_secs(3600)));
     let slow = tokio::spawn(client.get::<String>("k"));
-    while server.pending_faults() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || server.pending_faults() == 0).await;
     let mut waits = Box::pin(client.get::<String>("k"));
     assert!(poll!(&mut waits).is_pending());
     let mut spent = Box::pin(client.get::<String>("k"));

@@ -14,7 +14,7 @@ use edgecask::transport::memory::MemoryTransport;
 use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use edgecask::{Error, ErrorKind, Key, Keyspace, Result, Value};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, free_port, until};
 use tokio::sync::Semaphore;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -28,14 +28,8 @@ fn key(name: &str) -> Key {
 }
 
 async fn gateway(redis: &RedisServer, port: u16) -> Server {
-    loop {
-        let options = ServerOptions::redis(redis.url()).token("t").port(port);
-        // The port may still be in use for a moment.
-        match Server::start(options).await {
-            Ok(server) => return server,
-            Err(_) => tokio::task::yield_now().await,
-        }
-    }
+    let options = ServerOptions::redis(redis.url()).token("t").port(port);
+    Server::start(options).await.unwrap()
 }
 
 fn port_of(server: &Server) -> u16 {
@@ -53,7 +47,7 @@ struct After {
 /// A cache behind a gateway that goes and comes back, while Redis keeps what it has.
 async fn while_away(options: CacheOptions, during: impl AsyncFn(&Cache)) -> After {
     let redis = RedisServer::start();
-    let server = gateway(&redis, 0).await;
+    let server = gateway(&redis, free_port()).await;
     let cache = Cache::with_options(Client::rest(&server.url(), "t").unwrap(), options);
     for name in ["a", "b", "c"] {
         let tagged = EntryOptions::new(MINUTE).tags([format!("tag of {name}")]);
@@ -100,9 +94,7 @@ async fn what_was_missed_is_made_up_for_without_being_asked() {
             cache.delete_many(&["a", "b", "c"].map(key)).await.unwrap();
         })
         .await;
-    while direct.exists(["a", "b", "c"].map(key)).await.unwrap() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || direct.exists(["a", "b", "c"].map(key)).await.unwrap() == 0).await;
 }
 
 #[tokio::test]
@@ -122,7 +114,7 @@ async fn too_many_tags_are_refused_and_those_before_are_not_forgotten() {
             assert!(cache.delete_many(&many).await.unwrap().is_owed());
         })
         .await;
-        while !cache.catch_up().await {}
+        until(async || cache.catch_up().await).await;
         let another = Cache::new(direct);
         assert_eq!(another.get::<String>(&key("a")).await.unwrap(), None);
         assert_eq!(cache.get::<String>(&key("b")).await.unwrap().as_deref(), Some("old"));
@@ -223,15 +215,13 @@ async fn no_call_waits_for_a_walk_through_all_keys() {
         assert_eq!(read.await.expect("a read waits for the walk").unwrap(), None);
     };
     read().await;
-    while gate.pages.load(Ordering::SeqCst) < 6 {
-        tokio::task::yield_now().await;
-    }
+    until(async || gate.pages.load(Ordering::SeqCst) >= 6).await;
     for _ in 0..100 {
         read().await;
     }
     let most = 2 * pages_of(&direct).await + 3;
     gate.open.add_permits(1000);
-    while !cache.catch_up().await {}
+    until(async || cache.catch_up().await).await;
     assert_eq!(direct.exists(&many[..]).await.unwrap(), 0);
     let pages = gate.pages.load(Ordering::SeqCst);
     assert!(pages <= most, "{pages} pages, {most} at the most: the walk began again");
@@ -308,7 +298,7 @@ async fn nothing_is_dropped_that_cannot_be_cleared() {
         direct.mset(keys.iter().map(|key| (key, "\"old\""))).await.unwrap();
     }
     direct.set("another's", "data").await.unwrap();
-    let server = gateway(&redis, 0).await;
+    let server = gateway(&redis, free_port()).await;
     let cache = Cache::new(Client::rest(&server.url(), "t").unwrap());
     let port = port_of(&server);
     server.stop().await;
@@ -318,12 +308,14 @@ async fn nothing_is_dropped_that_cannot_be_cleared() {
     assert_eq!(cache.owed(), MANY as u64);
     let server = gateway(&redis, port).await;
     // Until Redis has caught up, nothing is believed; and then nothing old is there.
-    let (mut next, mut caught_up) = (0, false);
-    while !caught_up {
-        caught_up = cache.owed() == 0;
+    let mut next = 0;
+    until(async || {
+        let caught_up = cache.owed() == 0;
         assert_eq!(cache.get::<String>(&name(next % MANY)).await.unwrap(), None);
         next += 4999;
-    }
+        caught_up
+    })
+    .await;
     assert_eq!(direct.exists(&many[..]).await.unwrap(), 0);
     assert_eq!(direct.get::<String>("another's").await.unwrap().as_deref(), Some("data"));
     server.stop().await;
@@ -332,7 +324,7 @@ async fn nothing_is_dropped_that_cannot_be_cleared() {
 #[tokio::test]
 async fn what_a_dropped_cache_owes_is_made_up_for() {
     let redis = RedisServer::start();
-    let (direct, server) = (redis.client(), gateway(&redis, 0).await);
+    let (direct, server) = (redis.client(), gateway(&redis, free_port()).await);
     let port = port_of(&server);
     direct.set(key("a"), "\"old\"").await.unwrap();
     let client = Client::rest(&server.url(), "t").unwrap();
@@ -340,9 +332,7 @@ async fn what_a_dropped_cache_owes_is_made_up_for() {
     // As at the end of a request.
     assert!(Cache::new(client).delete(&key("a")).await.unwrap().is_owed());
     let server = gateway(&redis, port).await;
-    while direct.exists([key("a")]).await.unwrap() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || direct.exists([key("a")]).await.unwrap() == 0).await;
     server.stop().await;
 }
 
@@ -395,7 +385,7 @@ async fn a_fallback_does_not_hide_what_redis_misses() {
 
 async fn does_not_hide(layered: impl FnOnce(Client) -> Client) {
     let redis = RedisServer::start();
-    let server = gateway(&redis, 0).await;
+    let server = gateway(&redis, free_port()).await;
     let port = port_of(&server);
     let client = Client::rest(&server.url(), "t").unwrap();
     let client = layered(client.layer(Fallback::to(MemoryTransport::new())));
@@ -434,9 +424,7 @@ async fn the_last_resort_is_not_what_another_process_invalidated() {
             false => other.delete(&key("x")).await.unwrap(),
         };
         // Until the first tier asks Redis again.
-        while cache.get_or_load(&key("x"), load.clone(), failing).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(async || cache.get_or_load(&key("x"), load.clone(), failing).await.is_err()).await;
         assert!(cache.get_or_load(&key("x"), load.clone(), failing).await.is_err());
     }
 }

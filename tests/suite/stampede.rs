@@ -8,7 +8,7 @@ use edgecask::cache::{Cache, CacheOptions, EntryOptions, L1Options, LoadOptions,
 use edgecask::layer::Observe;
 use edgecask::prelude::*;
 use edgecask::{ErrorKind, Key};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
@@ -48,9 +48,7 @@ async fn ten_thousand_callers_are_one_load() {
                 })
             })
             .collect();
-        while source.count() == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(async || source.count() > 0).await;
         source.go_on.notify_one();
         for value in join_all(calls).await {
             assert_eq!(value.unwrap().unwrap(), 42);
@@ -82,9 +80,8 @@ async fn several_processes_are_one_load() {
         })
         .collect();
     // Every process has found the key missing, and one of them loads.
-    while source.count() == 0 || processes.iter().any(|cache| cache.stats().misses == 0) {
-        tokio::task::yield_now().await;
-    }
+    until(async || source.count() > 0 && processes.iter().all(|cache| cache.stats().misses > 0))
+        .await;
     source.go_on.notify_one();
     for value in join_all(calls).await {
         assert_eq!(value.unwrap().unwrap(), 42);
@@ -134,14 +131,10 @@ async fn who_waits_for_another_process_shares_what_it_stored() {
         })
     };
     let first = start();
-    while cache.stats().misses == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || cache.stats().misses > 0).await;
     // These come while the first one waits already.
     let others: Vec<_> = (0..20).map(|_| start()).collect();
-    while cache.stats().misses < 21 {
-        tokio::task::yield_now().await;
-    }
+    until(async || cache.stats().misses >= 21).await;
     // The other process stores its value, and its lease is gone with that.
     client.set("k", "42").await.unwrap();
     client.del(["edgecask:lease:{k}"]).await.unwrap();
@@ -173,13 +166,9 @@ async fn who_leaves_hands_the_load_on_and_a_failure_is_everybodys() {
         })
     };
     let (first, second) = (start(&source), start(&source));
-    while source.count() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || source.count() > 0).await;
     first.abort();
-    while source.count() == 1 {
-        tokio::task::yield_now().await;
-    }
+    until(async || source.count() != 1).await;
     source.go_on.notify_one();
     assert_eq!(second.await.unwrap().unwrap(), 42);
 
@@ -218,9 +207,7 @@ async fn nobody_gets_what_was_loaded_before_a_write_that_he_knows_of() {
                     cache.get_or_load::<String, _, _>(&key("k"), Ttl::seconds(60), load).await
                 })
             };
-            while source.count() == 0 {
-                tokio::task::yield_now().await;
-            }
+            until(async || source.count() > 0).await;
             // Another process or this one writes, while the old value is on its way.
             invalidator.delete(&key("k")).await.unwrap();
             let new = {
@@ -307,36 +294,31 @@ async fn others_forget_what_one_deletes() {
     let follower = other.clone();
     let following = tokio::spawn(async move { follower.follow_invalidations().await });
     let until_followed = async |client: Client| {
-        while client.pubsub_numsub::<String>(["invalidations"]).await.unwrap()[0].1 == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(async || client.pubsub_numsub::<String>(["invalidations"]).await.unwrap()[0].1 > 0)
+            .await;
     };
     until_followed(redis.client()).await;
-    let until = async |value: Option<u64>| {
-        while other.get::<u64>(&key("k")).await.unwrap() != value {
-            tokio::task::yield_now().await;
-        }
+    let until_it_is = async |value: Option<u64>| {
+        until(async || other.get::<u64>(&key("k")).await.unwrap() == value).await;
     };
     for number in 1..5 {
         one.set(&key("k"), &number, Ttl::seconds(60)).await.unwrap();
-        until(Some(number)).await;
+        until_it_is(Some(number)).await;
     }
     one.delete(&key("k")).await.unwrap();
-    until(None).await;
+    until_it_is(None).await;
     one.set(&key("k"), &7, Ttl::seconds(60)).await.unwrap();
-    until(Some(7)).await;
+    until_it_is(Some(7)).await;
     one.delete_matching(&edgecask::Pattern::verbatim("k*").unwrap()).await.unwrap();
-    until(None).await;
+    until_it_is(None).await;
 
     // What is missed while the connection is away is not believed afterwards.
     one.set(&key("k"), &8, Ttl::seconds(60)).await.unwrap();
-    until(Some(8)).await;
+    until_it_is(Some(8)).await;
     drop(redis);
     let redis = RedisServer::on_port(port);
     until_followed(redis.client()).await;
-    while other.get::<u64>(&key("k")).await.ok() != Some(None) {
-        tokio::task::yield_now().await;
-    }
+    until(async || other.get::<u64>(&key("k")).await.ok() == Some(None)).await;
     following.abort();
 
     let lonely = Cache::new(Client::memory());
@@ -381,9 +363,7 @@ async fn who_waits_for_a_slow_load_does_not_load() {
             })
         })
         .collect();
-    while caches.iter().any(|cache| cache.stats().misses == 0) || source.count() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || source.count() > 0 && caches.iter().all(|cache| cache.stats().misses > 0)).await;
     // Longer than any wait of before.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     source.go_on.notify_one();
@@ -414,9 +394,7 @@ async fn a_load_that_hangs_is_waited_for_until_it_is_gone() {
             cache.get_or_load(&key("k"), forever, never).await
         })
     };
-    while cache.stats().loads == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || cache.stats().loads > 0).await;
     let source = Arc::new(Source::default());
     let others: Vec<_> = (0..20)
         .map(|_| {
@@ -427,17 +405,13 @@ async fn a_load_that_hangs_is_waited_for_until_it_is_gone() {
         })
         .collect();
     // They wait for who loads, until that one is gone.
-    while cache.stats().misses < 21 {
-        tokio::task::yield_now().await;
-    }
+    until(async || cache.stats().misses >= 21).await;
     let brief = LoadOptions::new(Ttl::seconds(60)).hard_timeout(Duration::from_millis(150));
     let late = cache.get_or_load(&key("k"), brief, || source.load()).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(source.count(), 0);
     hung.abort();
-    while source.count() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || source.count() > 0).await;
     source.go_on.notify_one();
     for value in join_all(others).await {
         assert_eq!(value.unwrap().unwrap(), 42);

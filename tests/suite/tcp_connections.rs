@@ -10,7 +10,7 @@ use edgecask::layer::{AutoPipeline, CircuitBreaker, Deadline};
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{ErrorKind, Outcome, Value};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 use futures_util::future::join_all;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -83,9 +83,7 @@ async fn blocked(client: &Client, clients: &str) {
 /// Until a field of INFO has this value.
 async fn reached(client: &Client, field: &str, value: &str) {
     in_time(async {
-        while info(client, field).await != value {
-            tokio::task::yield_now().await;
-        }
+        until(async || info(client, field).await == value).await;
     })
     .await;
 }
@@ -284,6 +282,19 @@ async fn one_attempt_to_connect_serves_all() {
     assert_eq!(attempts.load(Ordering::SeqCst), 1);
 }
 
+/// The pipeline goes by a connection of its own, which is made first: what follows must not overtake it.
+#[tokio::test]
+async fn nothing_overtakes_a_pipeline_with_wait_behind_auto_pipelining() {
+    let redis = RedisServer::start();
+    let client = client(TcpOptions::new(redis.url())).layer(AutoPipeline::new());
+    client.ping().await.unwrap();
+    let pipeline = client.pipeline();
+    drop((pipeline.set("k", "v"), pipeline.wait(1, 1)));
+    let (sent, got) = tokio::join!(pipeline.exec(), client.get::<String>("k"));
+    sent.unwrap();
+    assert_eq!(got.unwrap().as_deref(), Some("v"));
+}
+
 #[tokio::test]
 async fn nothing_is_handed_to_a_caller_who_is_gone() {
     let redis = RedisServer::start();
@@ -365,9 +376,7 @@ async fn a_script_that_never_ends_can_be_killed_and_others_are_told() {
         }
         client.send(&kill[0]).await.unwrap();
         in_time(async {
-            while client.ping().await.is_err() {
-                tokio::task::yield_now().await;
-            }
+            until(async || client.ping().await.is_ok()).await;
         })
         .await;
     }

@@ -9,7 +9,7 @@ use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Error, ErrorKind, Key, Keyspace, Outcome, Value};
 use edgecask_behaviour::{CASES, Scope};
-use edgecask_tests::{RedisCluster, RedisServer, TlsIdentity, free_port};
+use edgecask_tests::{RedisCluster, RedisServer, TlsIdentity, free_port, until};
 
 async fn cluster() -> (RedisCluster, Client) {
     let cluster = RedisCluster::start().await;
@@ -163,37 +163,35 @@ async fn sentinels_name_the_new_primary() {
     // All know each other and the replica, so that they can agree on a failover.
     for url in &urls {
         let sentinel = Client::tcp(url).unwrap();
-        loop {
+        until(async || {
             let asked = cmd("SENTINEL").arg("MASTER").arg("mymaster");
             let known = sentinel.execute::<std::collections::BTreeMap<String, String>>(asked).await;
-            if known.is_ok_and(|known| {
+            known.is_ok_and(|known| {
                 known["num-other-sentinels"] == "2" && known["num-slaves"] == "1"
-            }) {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+            })
+        })
+        .await;
     }
     let transport = TcpTransport::new(TcpOptions::sentinel(urls, "mymaster")).unwrap();
     let client = Client::new(transport).layer(Deadline::new(Duration::from_secs(2)));
     client.set("k", "v").await.unwrap();
-    while replica.client().get::<String>("k").await.ok().flatten().is_none() {
-        tokio::task::yield_now().await;
-    }
+    until(async || replica.client().get::<String>("k").await.ok().flatten().is_some()).await;
     // It stands still, with its connections open, as when a host dies.
     primary.pause();
     let error = client.incr("n").await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::Unknown));
     // The sentinels agree on the replica, which becomes the primary; nobody tells the client to look again.
-    let value = loop {
-        match client.get::<String>("k").await {
-            Ok(value) => break value,
-            Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout), "{error}");
-            }
+    until(async || match client.get::<String>("k").await {
+        Ok(value) => {
+            assert_eq!(value.as_deref(), Some("v"));
+            true
         }
-    };
-    assert_eq!(value.as_deref(), Some("v"));
+        Err(error) => {
+            assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout), "{error}");
+            false
+        }
+    })
+    .await;
     client.set("k", "w").await.unwrap();
     assert_eq!(replica.client().get::<String>("k").await.unwrap().as_deref(), Some("w"));
 }
@@ -218,9 +216,17 @@ async fn a_busy_primary_is_reached_behind_sentinels() {
         let client = Client::new(TcpTransport::new(options).unwrap())
             .layer(Deadline::new(Duration::from_millis(500)));
         // The sentinel may not have started yet.
-        while let Err(error) = client.ping().await {
-            assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout), "{error:?}");
-        }
+        until(async || match client.ping().await {
+            Ok(_) => true,
+            Err(error) => {
+                assert!(
+                    matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout),
+                    "{error:?}"
+                );
+                false
+            }
+        })
+        .await;
         let endless = cmd("EVAL").arg("while true do end").arg(0);
         assert_eq!(client.send(&endless).await.unwrap_err().kind(), ErrorKind::Timeout);
         let busy = client.get::<String>("k").await.unwrap_err();
@@ -230,9 +236,7 @@ async fn a_busy_primary_is_reached_behind_sentinels() {
         let code = killed.as_ref().err().map(Error::code);
         assert!(matches!(code, None | Some(Some("NOTBUSY"))), "{killed:?}");
         let idle = tokio::time::timeout(Duration::from_secs(30), async {
-            while client.ping().await.is_err() {
-                tokio::task::yield_now().await;
-            }
+            until(async || client.ping().await.is_ok()).await;
         });
         idle.await.expect("the script is killed");
     }
@@ -262,9 +266,11 @@ async fn sentinels_may_speak_tls_and_ask_for_passwords() {
     let transport = |options| Client::new(TcpTransport::new(options).unwrap());
     let client = transport(options.clone().sentinel_password("sentinel-secret"));
     // It may not have started yet.
-    while let Err(error) = client.set("k", "v").await {
-        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
-    }
+    until(async || {
+        let set = client.set("k", "v").await;
+        set.inspect_err(|error| assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}")).is_ok()
+    })
+    .await;
     assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("v"));
     for refused in [
         options.clone(),

@@ -10,7 +10,7 @@ use edgecask::store::{
     LlmPolicy, LlmPolicyStore, OnWrite, Store, StoreConfig, create_llm_policy_store,
 };
 use edgecask::{BoxError, ErrorKind};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 
 /// One policy that all share, and how often it was asked for.
 #[derive(Clone, Default)]
@@ -74,14 +74,11 @@ async fn a_message_makes_other_processes_forget() {
     let follower = other.clone();
     let following = tokio::spawn(async move { follower.follow_invalidations().await });
     let watcher = redis.client();
-    while watcher.pubsub_numsub::<String>(["cache:invalidate"]).await.unwrap()[0].1 == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || watcher.pubsub_numsub::<String>(["cache:invalidate"]).await.unwrap()[0].1 > 0)
+        .await;
     for tokens in 1..4 {
         one.set(&policy(tokens)).await.unwrap();
-        while other.get(&acme).await.unwrap() != Some(policy(tokens)) {
-            tokio::task::yield_now().await;
-        }
+        until(async || other.get(&acme).await.unwrap() == Some(policy(tokens))).await;
     }
     let reads = database.reads.load(Ordering::SeqCst);
     other.get(&acme).await.unwrap();

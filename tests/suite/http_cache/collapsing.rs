@@ -10,7 +10,7 @@ use axum::http::{Request, Response};
 use edgecask::Client;
 use edgecask::cache::Cache;
 use edgecask::http_cache::{HttpCache, HttpCacheOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 use tokio::sync::Semaphore;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -38,9 +38,7 @@ impl Slow {
 
     /// Waits until so many requests are there.
     async fn has_been_asked(&self, times: usize) {
-        while self.asked() < times {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(async || self.asked() >= times).await;
     }
 
     async fn get(&self, layer: &HttpCache, headers: &[(&str, &str)]) -> (String, String) {

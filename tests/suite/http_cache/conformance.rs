@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use edgecask::http_cache::HttpCacheOptions;
+use edgecask_tests::until;
 
 use super::origin::{Answer, Origin, options, response};
 
@@ -688,9 +689,7 @@ async fn rfc_5861_stale_while_revalidate() {
     prepare(&origin, &clock, 2, &[]).await;
     let stale = origin.get(&[]).await;
     assert_eq!(stale.header("cache-status"), "edgecask; hit; ttl=-10; detail=stale");
-    while !origin.get(&[]).await.header("cache-status").contains("ttl=100") {
-        tokio::task::yield_now().await;
-    }
+    until(async || origin.get(&[]).await.header("cache-status").contains("ttl=100")).await;
     // The refresh asks by what it has.
     assert_eq!(
         (origin.asked(), &origin.last_seen().headers["if-none-match"]),

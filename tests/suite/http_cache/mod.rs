@@ -20,7 +20,7 @@ use edgecask::cache::{Cache, CacheOptions, Tier};
 use edgecask::http_cache::{HttpCache, HttpCacheBody, HttpCacheOptions};
 use edgecask::prelude::*;
 use edgecask::{Client, Keyspace};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 use tower::{Layer, ServiceExt};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -360,9 +360,7 @@ async fn stale_responses_help() {
     let stale = browser.get(path).await;
     assert!(stale.hit() && stale.header("cache-status").ends_with("; detail=stale"));
     assert_eq!(stale.body, first.body);
-    while browser.get(path).await.body == first.body {
-        tokio::task::yield_now().await;
-    }
+    until(async || browser.get(path).await.body != first.body).await;
 }
 
 #[tokio::test]
