@@ -16,12 +16,10 @@ pub mod functions;
 pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
-mod info;
 pub mod json;
 pub mod keys;
 pub mod lists;
 pub mod pubsub;
-mod resend;
 pub mod scripting;
 pub mod search;
 pub mod server;
@@ -37,10 +35,11 @@ use std::fmt;
 
 pub use args::{Arguments, ToArg};
 pub use execute::Execute;
-pub(crate) use info::Role;
-pub use info::{Access, CommandDocs, CommandInfo, Group, KeyPositions, Refusal, ReplyKeys};
-pub use resend::Resend;
 pub use scripting::{Script, ScriptContext, Twin};
+pub(crate) use table::Role;
+pub use table::{
+    Access, CommandDocs, CommandInfo, Group, KeyPositions, Refusal, ReplyKeys, Resend,
+};
 
 use crate::{Error, Result, Value};
 

@@ -6,20 +6,10 @@
 
 use std::collections::HashMap;
 
-use super::Command;
-use super::info::{Access, KeyPositions, REST, Reach, Role, Rule};
-
-/// Whether a command may be sent a second time when the first answer was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Resend {
-    /// Yes: the same state and the same reply.
-    Safe,
-    /// The same state, but the reply may differ: a second DEL answers 0, a second XGROUP CREATE is an error.
-    ReplyMayDiffer,
-    /// No: a second INCR counts twice. Commands that are not in the table belong here.
-    Unsafe,
-}
+use super::keys::Role;
+use super::options::REST;
+use super::row::{Access, KeyPositions, Reach, Resend, Rule};
+use crate::command::Command;
 
 /// Whether a command may be sent again, and whether it changes anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -317,5 +307,139 @@ impl Command {
     /// A `null` in a merge deletes what is there, and is stored where nothing is.
     fn holds_null(&self, at: usize) -> bool {
         self.get(at).is_some_and(|json| json.windows(4).any(|word| word == b"null"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_change_what_may_be_sent_again() {
+        let resend = |line: &str| {
+            let mut words = line.split(' ');
+            let command = Command::new(words.next().unwrap_or_default().to_owned());
+            words.fold(command, |command, word| command.arg(word)).resend()
+        };
+        assert_eq!(resend("SET k nx"), Resend::Safe);
+        assert_eq!(resend("SET k v EX 5 GET"), Resend::Unsafe);
+        assert_eq!(resend("ZADD z INCR 1 m"), Resend::Unsafe);
+        assert_eq!(resend("script load x"), Resend::Safe);
+        assert_eq!(resend("NEWCOMMAND k"), Resend::Unsafe);
+        assert_eq!(resend("DEL k"), Resend::ReplyMayDiffer);
+        let (safe, differs, unsafe_) = (Resend::Safe, Resend::ReplyMayDiffer, Resend::Unsafe);
+        for (line, expected) in [
+            ("LTRIM q 2 -1", unsafe_),
+            ("LTRIM q 0 -2", unsafe_),
+            ("LTRIM q 0 9", safe),
+            ("LTRIM q -9 -1", safe),
+            ("ZUNIONSTORE t 2 t d", unsafe_),
+            ("ZUNIONSTORE t 2 s d WEIGHTS 2 2", safe),
+            ("BITOP NOT k k", unsafe_),
+            ("BITOP XOR k k o", unsafe_),
+            ("BITOP XOR d k o", safe),
+            ("ZRANGESTORE a a 1 2", unsafe_),
+            ("SDIFFSTORE b a b", unsafe_),
+            ("ZDIFFSTORE a 1 a", unsafe_),
+            ("EXPIRE k 100", safe),
+            ("EXPIRE k 100 NX", differs),
+            ("EXPIRE k -1", differs),
+            ("HEXPIRE k 100 FIELDS 1 f", safe),
+            ("HEXPIRE k 100 NX FIELDS 1 f", differs),
+            ("HSETEX k FNX FIELDS 1 f v", unsafe_),
+            ("HSETEX k EX 5 FIELDS 1 FNX v", safe),
+            ("HSETEX k FIELDS 1 f v FNX", unsafe_),
+            ("HGETEX k EXAT 1 FIELDS 1 f", unsafe_),
+            ("HGETEX k EX 100 FIELDS 1 f", safe),
+            ("GETEX k PERSIST", safe),
+            ("JSON.SET k $ 1", safe),
+            ("JSON.SET k $ 1 NX", unsafe_),
+            ("JSON.SET k $..a 1", unsafe_),
+            ("JSON.DEL k $.a[0]", unsafe_),
+            ("JSON.DEL k $.a", differs),
+            ("JSON.MERGE k $ null", unsafe_),
+            ("ZADD z 1 INCR", differs),
+            ("ZADD z NX INCR 1 m", unsafe_),
+            ("LREM l 0 a", differs),
+            ("LREM l 1 a", unsafe_),
+            ("BITFIELD k GET u8 0", safe),
+            ("BITFIELD k SET u8 0 1", differs),
+            ("BITFIELD k SET u8 INCRBY 1", differs),
+            ("BITFIELD k SET u8 0 1 INCRBY u8 0 1", unsafe_),
+            ("SORT l", safe),
+            ("SORT l STORE d", safe),
+            ("SORT l STORE l", unsafe_),
+            ("SORT l BY w_* STORE d", unsafe_),
+            ("GEORADIUS l 0 0 1 m STORE d STORE l", unsafe_),
+            ("RESTORE k 0 x", unsafe_),
+            ("RESTORE k 0 x REPLACE", safe),
+            ("COPY a b", differs),
+            ("COPY a b REPLACE", safe),
+            ("EXPIRE k 59", differs),
+            ("PEXPIRE k 59999", differs),
+            ("PEXPIRE k 60000", safe),
+            ("HPEXPIRE k 100 FIELDS 1 f", differs),
+            ("HEXPIRE k 100 FIELDS 1 f NX", differs),
+            ("GETEX k EX 60", safe),
+            ("GETEX k EX 1", differs),
+            ("GETEX k PX 100", differs),
+            ("HGETEX h FIELDS 1 f", safe),
+            ("HGETEX h FIELDS 1 f PERSIST", unsafe_),
+            ("HGETEX h FIELDS 1 f EX 10", unsafe_),
+            ("XTRIM s MAXLEN 10", differs),
+            ("XTRIM s MAXLEN ~ 10", unsafe_),
+            ("XTRIM s MAXLEN ~ 0 LIMIT 100", unsafe_),
+            ("ZUNIONSTORE d +1 s", unsafe_),
+            ("ZUNIONSTORE d 3 s", unsafe_),
+        ] {
+            assert_eq!(resend(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_safe_if_nothing_touches_what_another_writes() {
+        let of = |lines: &[&str]| {
+            let command = |line: &&str| {
+                let mut words = line.split(' ').map(str::to_owned);
+                Command::new(words.next().unwrap_or_default()).args_from(words)
+            };
+            Resend::of(&lines.iter().map(command).collect::<Vec<_>>())
+        };
+        let (safe, differs, unsafe_) = (Resend::Safe, Resend::ReplyMayDiffer, Resend::Unsafe);
+        for (lines, expected) in [
+            (&["GET k", "GET k", "LRANGE k 0 1"][..], safe),
+            (&["SET a 1", "SET b 1", "GET c", "PING"], safe),
+            (&["SET a 1", "DEL b"], differs),
+            (&["GET k", "SET k new"], unsafe_),
+            (&["SET k new", "GET k"], unsafe_),
+            (&["SET k a", "SET k b"], unsafe_),
+            (&["COPY cur prev REPLACE", "SET cur new"], unsafe_),
+            (&["LRANGE q 0 1", "LTRIM q 2 -1"], unsafe_),
+            (&["LRANGE q 0 1", "LTRIM q 0 1"], unsafe_),
+            (&["MSET a 1 a 2", "GET b"], safe),
+            (&["KEYS *", "SET a 1"], unsafe_),
+            (&["SORT l BY w_*", "SET w_1 2"], unsafe_),
+            (&["SORT l", "SET w_1 2"], safe),
+            (&["EVAL_RO x 1 a", "SET b 1"], unsafe_),
+            (&["CONFIG SET a 1", "CONFIG GET a"], unsafe_),
+            (&["FLUSHALL", "SET a 1"], unsafe_),
+            (&["INCR a", "GET b"], unsafe_),
+        ] {
+            assert_eq!(of(lines), expected, "{lines:?}");
+        }
+        let incr = Command::new("INCR").arg("k").with_resend(safe);
+        let get = |key| Command::new("GET").arg(key);
+        assert_eq!(Resend::of(&[incr.clone(), get("k")]), safe, "its caller answers for it");
+        let late = Command::new("SET").arg("k").arg("v").with_resend(unsafe_);
+        assert_eq!(Resend::of(&[late, get("a")]), unsafe_);
+    }
+
+    #[test]
+    fn a_caller_may_state_what_may_be_sent_again() {
+        let harmless = Command::new("INCR").arg("k").with_resend(Resend::Safe);
+        assert_eq!(harmless.resend(), Resend::Safe);
+        let late = Command::new("SET").arg("k").arg("v").with_resend(Resend::Unsafe);
+        assert_eq!(late.clone().arg("GET").resend(), Resend::Unsafe);
+        assert_eq!(late, Command::new("SET").arg("k").arg("v"), "it is no part of the command");
     }
 }

@@ -1,4 +1,4 @@
-//! The table behind [`Command::info`](super::Command::info): one row a command or subcommand, sorted by name.
+//! The table behind [`Command::info`](crate::command::Command::info): one row a command or subcommand, sorted by name.
 //!
 //! A row says what the command does to keys, where they stand, and whether it may be sent again; then, where it applies,
 //! which of its keys it writes, where its reply names keys, how it waits, why a shared connection refuses it, and whether
@@ -8,19 +8,19 @@
 //! Tests hold the rows against `COMMAND DOCS`, `COMMAND INFO` and `COMMAND GETKEYS` of real servers, and what may be sent
 //! again against two runs of each command.
 
-use super::info::Access::{Control, Read, Write};
-use super::info::KeyPositions::{
+use super::row::Access::{Control, Read, Write};
+use super::row::KeyPositions::{
     At, Counted, CountedPairs, Migrate, Nowhere, Radius, Sort, Stored as StoredCounted, Streams,
 };
-use super::info::Refusal::{Connection, Replication, Replies, Server, Subscribe, Transaction};
-use super::info::ReplyKeys::{Every, First as FirstItem, Scan, Streams as PerStream, Whole};
-use super::info::Rule::{
+use super::row::Refusal::{Connection, Replication, Replies, Server, Subscribe, Transaction};
+use super::row::ReplyKeys::{Every, First as FirstItem, Scan, Streams as PerStream, Whole};
+use super::row::Rule::{
     BitField, Copy, Expire, GetEx, HSetEx, JsonClear, JsonDel, JsonMSet, JsonPath, JsonSet, LRem,
     LTrim, Reads, ReplyMayDiffer, Restore, Safe, Set, Stores, Unsafe, XTrim, ZAdd,
 };
-use super::info::Wait::{Block, MillisLast, SecondsFirst, SecondsLast};
-use super::info::Written::{First, Second, Stored};
-use super::info::{CommandDocs, CommandInfo, Group, row};
+use super::row::Wait::{Block, MillisLast, SecondsFirst, SecondsLast};
+use super::row::Written::{First, Second, Stored};
+use super::row::{CommandDocs, CommandInfo, Group, row};
 
 macro_rules! commands {
     ($($row:expr, $group:ident, $since:literal, $summary:literal;)+) => {
