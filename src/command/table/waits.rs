@@ -20,23 +20,44 @@ impl Command {
         }
     }
 
-    /// How long a command that waits may wait, as its arguments say; [`Duration::MAX`] if for ever.
+    /// How long a command that waits may wait, as its arguments say; [`Duration::MAX`] if for ever, or if the
+    /// time is not written in plain decimal digits.
     pub fn blocks_for(&self) -> Option<Duration> {
         if !self.is_blocking() {
             return None;
         }
-        let number = |at: usize| std::str::from_utf8(self.get(at)?).ok()?.parse::<f64>().ok();
-        let last = || number(self.args().len().checked_sub(1)?);
-        let seconds = match self.info().wait {
-            Wait::Block => self.streams().0.and_then(number).map(|millis| millis / 1000.0),
-            Wait::MillisLast => last().map(|millis| millis / 1000.0),
-            Wait::SecondsFirst => number(0),
-            Wait::SecondsLast | Wait::Never => last(),
+        let last = || self.get(self.args().len().checked_sub(1)?);
+        let time = match self.info().wait {
+            Wait::Block => self.streams().0.and_then(|at| self.get(at)).and_then(millis),
+            Wait::MillisLast => last().and_then(millis),
+            Wait::SecondsFirst => self.get(0).and_then(seconds),
+            Wait::SecondsLast | Wait::Never => last().and_then(seconds),
         };
-        // What cannot be read is refused by the server at once.
-        let seconds = seconds.filter(|seconds| *seconds > 0.0).unwrap_or(f64::INFINITY);
-        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+        // Zero is for ever. What cannot be read is refused by the server at once.
+        Some(time.filter(|time| !time.is_zero()).unwrap_or(Duration::MAX))
     }
+}
+
+fn millis(text: &[u8]) -> Option<Duration> {
+    std::str::from_utf8(text).ok()?.parse().ok().map(Duration::from_millis)
+}
+
+/// Seconds as plain decimal digits. Reading them as `f64` would link its tables, of 10 kB, for this alone. `None` for
+/// other forms that Redis reads, as `1e3`.
+fn seconds(text: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let (whole, digits) = match (whole, fraction) {
+        ("", "") => return None,
+        ("", _) => (0, fraction),
+        _ => (whole.parse().ok()?, fraction),
+    };
+    let nanos = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let nanos = nanos.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
+    Some(Duration::new(whole, nanos))
 }
 
 #[cfg(test)]
@@ -59,6 +80,21 @@ mod tests {
         let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
         assert_eq!(blocks_for("BLPOP a b 1.5"), seconds(1.5));
         assert_eq!(blocks_for("BLPOP a 0"), Some(Duration::MAX));
+        for (text, expected) in [
+            ("0.25", Some(Duration::from_millis(250))),
+            (".5", Some(Duration::from_millis(500))),
+            ("3.", Some(Duration::from_secs(3))),
+            ("+2.000000001999", Some(Duration::new(2, 1))),
+            ("18446744073709551615", Some(Duration::from_secs(u64::MAX))),
+            ("0.0", Some(Duration::MAX)),
+        ] {
+            assert_eq!(blocks_for(&format!("BLPOP a {text}")), expected, "{text}");
+        }
+        for unread in
+            ["", ".", "-1", "1.-5", "1.+5", "1.5.5", "1e3", "inf", "x", "18446744073709551616"]
+        {
+            assert_eq!(blocks_for(&format!("BLPOP a {unread}")), Some(Duration::MAX), "{unread}");
+        }
         assert_eq!(blocks_for("BZMPOP 2 1 a MIN"), seconds(2.0));
         assert_eq!(blocks_for("XREAD COUNT 1 BLOCK 250 STREAMS s $"), seconds(0.25));
         assert_eq!(blocks_for("XREAD STREAMS s $"), None);
