@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use edgecask::command::Access;
 use edgecask::{Client, Command, Error};
 
 use crate::random_token;
@@ -85,16 +84,8 @@ fn hash(token: &str) -> blake3::Hash {
 impl Permission {
     /// Why a command is refused, if it is.
     pub(crate) fn refuse(&self, command: &Command) -> Option<String> {
-        let info = command.info();
-        // Like Upstash, a read-only token may not walk through all keys.
-        let reads = info.access == Access::Read
-            && !matches!(
-                command.name(),
-                "SCAN" | "KEYS" | "RANDOMKEY" | "EVAL_RO" | "EVALSHA_RO" | "FCALL_RO" | "SORT_RO"
-            );
-        let harmless = matches!(command.name(), "PING" | "ECHO" | "DBSIZE" | "TIME" | "INFO");
-        (matches!(self, Self::ReadOnly) && !reads && !harmless)
-            .then(|| no_permission(command.name()))
+        let refused = matches!(self, Self::ReadOnly) && !command.info().read_only_token;
+        refused.then(|| no_permission(command.name()))
     }
 
     /// Why listening by this word is refused, if it is: MONITOR shows everybody's values.
@@ -133,6 +124,13 @@ mod tests {
             ("FCALL_RO", true),
             ("SORT_RO", true),
             ("NEW", true),
+            ("SCAN", true),
+            ("ECHO", false),
+            ("DBSIZE", false),
+            ("TIME", false),
+            ("INFO", false),
+            ("COPY", true),
+            ("CLIENT", true),
         ] {
             assert_eq!(
                 Permission::ReadOnly.refuse(&Command::new(name)).is_some(),

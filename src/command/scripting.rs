@@ -184,20 +184,6 @@ impl fmt::Debug for Script {
 }
 
 /// The SHA-1 of a script, in lower-case hexadecimal.
-impl Command {
-    /// Whether this is for a server that is busy with a script: SCRIPT KILL, FUNCTION KILL, FUNCTION STATS. It must not stand
-    /// behind other commands, since the script may be one of them.
-    pub(crate) fn serves_when_busy(&self) -> bool {
-        let words: &[&str] = match self.name() {
-            "SCRIPT" => &["KILL"],
-            "FUNCTION" => &["KILL", "STATS"],
-            _ => return false,
-        };
-        let first = self.get(0).unwrap_or_default();
-        words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()))
-    }
-}
-
 pub(crate) fn sha1(source: &[u8]) -> String {
     sha1_smol::Sha1::from(source).digest().to_string()
 }

@@ -77,7 +77,7 @@ impl KeyPrefix {
         if command.is_unknown_subcommand() || info.name.is_empty() {
             return Some("behind a key prefix, only commands whose keys are known can be sent");
         }
-        if info.reaches_elsewhere() {
+        if command.reaches_elsewhere() {
             return Some(
                 "this command takes keys to another database or server, where the prefix does not hold",
             );
@@ -112,7 +112,7 @@ impl KeyPrefix {
             _ => {}
         }
         let (mut keys, mut has_pattern) = (Vec::new(), false);
-        let mut known = command.each_key(|at, role| match (role, command.get(at)) {
+        let known = command.each_key(|at, role| match (role, command.get(at)) {
             // It stands for the element itself.
             (Role::Pattern, Some(b"#")) => {}
             (role, _) => {
@@ -120,9 +120,6 @@ impl KeyPrefix {
                 keys.push(at);
             }
         });
-        if command.name() == "COPY" {
-            known &= command.options(2, &[("REPLACE", 0)], |_, _| {});
-        }
         if !known {
             return Err(refused(UNKNOWN_OPTION));
         }

@@ -26,6 +26,9 @@ fn methods() -> Vec<Method> {
     let mut methods = Vec::new();
     for file in std::fs::read_dir(source("")).unwrap() {
         let path = file.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let Some(module) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
         let text = std::fs::read_to_string(&path).unwrap();
         let lines = text.lines().skip_while(|line| !line.contains("Commands: Execute {"));

@@ -1,7 +1,7 @@
 //! Where the keys of a command stand among its arguments, and what it does with each.
 
-use super::options::REST;
-use super::row::{Access, KeyPositions, Written};
+use super::options::{COPY_OPTIONS, REST};
+use super::row::{Access, KeyPositions, Reach, Written};
 use crate::command::Command;
 
 /// What a command does with a key that its arguments name.
@@ -50,6 +50,11 @@ impl Command {
     /// Calls `found` for each key and its position. `false` if an option is not known or a count cannot be read, so that
     /// there may be more.
     pub(crate) fn each_key(&self, mut found: impl FnMut(usize, Role)) -> bool {
+        self.walk_keys(&mut found)
+    }
+
+    /// Compiled once, and not for every caller: it counts in wasm.
+    fn walk_keys(&self, found: &mut dyn FnMut(usize, Role)) -> bool {
         let info = self.info();
         let count = self.args().len();
         let mut nth = 0;
@@ -82,20 +87,18 @@ impl Command {
         match info.keys {
             KeyPositions::Nowhere => {}
             KeyPositions::At(first, last, step) => {
-                let last = if last < 0 {
-                    (count + 1).saturating_sub(last.unsigned_abs())
-                } else {
-                    last.unsigned_abs()
-                };
-                (first - 1..last.min(count)).step_by(step).for_each(named);
+                let distance = usize::from(last.unsigned_abs());
+                let last = if last < 0 { (count + 1).saturating_sub(distance) } else { distance };
+                (usize::from(first) - 1..last.min(count)).step_by(step.into()).for_each(named);
+                return info.reach != Reach::Db || self.options(2, COPY_OPTIONS, |_, _| {});
             }
             KeyPositions::Counted(at) => {
-                let (keys, complete) = counted(at - 1, 1);
+                let (keys, complete) = counted(usize::from(at) - 1, 1);
                 keys.for_each(named);
                 return complete;
             }
             KeyPositions::CountedPairs(at) => {
-                let (keys, complete) = counted(at - 1, 2);
+                let (keys, complete) = counted(usize::from(at) - 1, 2);
                 keys.step_by(2).for_each(named);
                 return complete;
             }
@@ -119,7 +122,7 @@ impl Command {
             }
             KeyPositions::Radius(from) => {
                 named(0);
-                return self.options(from - 1, RADIUS_OPTIONS, |word, at| {
+                return self.options(usize::from(from) - 1, RADIUS_OPTIONS, |word, at| {
                     if word.starts_with("STORE") && at < count {
                         found(at, Role::Write);
                     }

@@ -11,6 +11,7 @@ mod rows;
 mod waits;
 
 pub(crate) use keys::Role;
+use options::COPY_OPTIONS;
 use row::Reach;
 pub use row::{Access, CommandDocs, CommandInfo, Group, KeyPositions, Refusal, ReplyKeys, Resend};
 use rows::{DOCS, TABLE};
@@ -112,6 +113,25 @@ impl Command {
         let info = self.info();
         // COMMAND alone is a command too.
         info.is_container && (info.reach != Reach::Free || self.args().len() > 0)
+    }
+
+    /// Whether this takes keys to another database or server.
+    pub(crate) fn reaches_elsewhere(&self) -> bool {
+        match self.info().reach {
+            Reach::Elsewhere => true,
+            Reach::Db => {
+                let mut names_db = false;
+                self.options(2, COPY_OPTIONS, |word, _| names_db |= word == "DB");
+                names_db
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this is for a server that is busy with a script: SCRIPT KILL, FUNCTION KILL, FUNCTION STATS. It must not
+    /// stand behind other commands, since the script may be one of them.
+    pub(crate) fn serves_when_busy(&self) -> bool {
+        self.info().serves_when_busy
     }
 }
 

@@ -5,6 +5,9 @@ use crate::command::Command;
 /// An option that takes all arguments that follow.
 pub(super) const REST: usize = usize::MAX;
 
+/// Options of COPY, after its two keys.
+pub(super) const COPY_OPTIONS: &[(&str, usize)] = &[("DB", 1), ("REPLACE", 0)];
+
 const STREAM_OPTIONS: &[(&str, usize)] =
     &[("COUNT", 1), ("BLOCK", 1), ("GROUP", 2), ("NOACK", 0), ("CLAIM", 1), ("STREAMS", REST)];
 
@@ -27,6 +30,16 @@ impl Command {
         from: usize,
         known: &[(&'static str, usize)],
         mut found: impl FnMut(&'static str, usize),
+    ) -> bool {
+        self.walk_options(from, known, &mut found)
+    }
+
+    /// Compiled once, and not for every caller: it counts in wasm.
+    fn walk_options(
+        &self,
+        from: usize,
+        known: &[(&'static str, usize)],
+        found: &mut dyn FnMut(&'static str, usize),
     ) -> bool {
         let mut at = from;
         while let Some(arg) = self.get(at) {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::keys::Role;
-use super::options::REST;
+use super::options::{COPY_OPTIONS, REST};
 use super::row::{Access, KeyPositions, Reach, Resend, Rule};
 use crate::command::Command;
 
@@ -75,7 +75,7 @@ impl Resend {
             });
             let unnamed = info.keys == KeyPositions::Nowhere
                 && (changes || info.access != Access::Control && info.reach != Reach::Free)
-                || runs_code(command);
+                || info.reach == Reach::Code;
             if unnamed || patterns || !known {
                 return Self::Unsafe;
             }
@@ -84,11 +84,6 @@ impl Resend {
         let shared = written.iter().any(|key| touched.get(key) == Some(&None));
         if shared { Self::Unsafe } else { worst }
     }
-}
-
-/// Whether the command runs a script or a function, which may read keys that it does not name.
-fn runs_code(command: &Command) -> bool {
-    matches!(command.info().keys, KeyPositions::Counted(2)) && command.info().access == Access::Read
 }
 
 impl Command {
@@ -112,11 +107,11 @@ impl Command {
             Rule::ReplyMayDiffer => REPLY_MAY_DIFFER,
             Rule::Unsafe => UNSAFE,
             Rule::BitField => self.bitfield(),
-            Rule::Copy => self.with_options(
-                2,
-                &[("DB", 1, None), ("REPLACE", 0, Some(SAFE))],
-                REPLY_MAY_DIFFER,
-            ),
+            Rule::Copy => self.by_options(2, COPY_OPTIONS, REPLY_MAY_DIFFER, |word, _, verdict| {
+                if word == "REPLACE" {
+                    *verdict = SAFE;
+                }
+            }),
             // A time in the past deletes, and a short one may be over before the second run, which then finds nothing. A
             // condition may be met once only.
             Rule::Expire => {
@@ -136,23 +131,19 @@ impl Command {
                 (Some(0), Some(0..)) | (Some(..=0), Some(-1)) => SAFE,
                 _ => UNSAFE,
             },
-            Rule::Restore => self.with_options(
-                3,
-                &[("REPLACE", 0, Some(SAFE)), ("IDLETIME", 1, None), ("FREQ", 1, None)],
-                UNSAFE,
-            ),
+            Rule::Restore => {
+                let options = &[("REPLACE", 0), ("IDLETIME", 1), ("FREQ", 1)];
+                self.by_options(3, options, UNSAFE, |word, _, verdict| {
+                    if word == "REPLACE" {
+                        *verdict = SAFE;
+                    }
+                })
+            }
             // The condition may be met the first time only, and GET answers with what was there before.
-            Rule::Set => self.with_options(
-                2,
-                &[
-                    ("EX", 1, None),
-                    ("PX", 1, None),
-                    ("EXAT", 1, None),
-                    ("PXAT", 1, None),
-                    ("KEEPTTL", 0, None),
-                ],
-                SAFE,
-            ),
+            Rule::Set => {
+                let options = &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0)];
+                self.by_options(2, options, SAFE, |_, _, _| {})
+            }
             Rule::Stores => self.stores(),
             Rule::XTrim => self.xtrim(),
             Rule::ZAdd => self.zadd(),
@@ -169,22 +160,17 @@ impl Command {
         }
     }
 
-    /// What options make of it: `start`, unless one of them says otherwise. Unknown ones make it unsafe.
-    fn with_options(
+    /// What options make of it: `start`, unless `says` changes it at one of them. Unknown ones make it unsafe.
+    fn by_options(
         &self,
         from: usize,
-        known: &[(&'static str, usize, Option<Verdict>)],
+        known: &[(&'static str, usize)],
         start: Verdict,
+        says: impl Fn(&'static str, usize, &mut Verdict),
     ) -> Verdict {
         let mut verdict = start;
-        let mut at = from;
-        while let Some(arg) = self.get(at) {
-            let found = known.iter().find(|(word, ..)| arg.eq_ignore_ascii_case(word.as_bytes()));
-            let Some((_, takes, says)) = found else { return UNSAFE };
-            verdict = says.unwrap_or(verdict);
-            at += 1 + takes;
-        }
-        verdict
+        let known = self.options(from, known, |word, at| says(word, at, &mut verdict));
+        if known { verdict } else { UNSAFE }
     }
 
     fn integer(&self, at: usize) -> Option<i64> {
@@ -200,42 +186,36 @@ impl Command {
     }
 
     fn bitfield(&self) -> Verdict {
-        let mut verdict = Verdict::Reads;
         let operations = &[("GET", 2), ("SET", 3), ("INCRBY", 3), ("OVERFLOW", 1)];
-        let known = self.options(1, operations, |word, _| match word {
-            "SET" if verdict != UNSAFE => verdict = REPLY_MAY_DIFFER,
-            "INCRBY" => verdict = UNSAFE,
+        self.by_options(1, operations, Verdict::Reads, |word, _, verdict| match word {
+            "SET" if *verdict != UNSAFE => *verdict = REPLY_MAY_DIFFER,
+            "INCRBY" => *verdict = UNSAFE,
             _ => {}
-        });
-        if known { verdict } else { UNSAFE }
+        })
     }
 
     /// GETEX and HGETEX: after a Unix time that is past, or a short life, the second run finds nothing.
     fn getex(&self) -> Verdict {
-        let mut verdict = Verdict::Reads;
         let options =
             &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("PERSIST", 0), ("FIELDS", REST)];
-        let known = self.options(1, options, |word, at| match word {
-            "EXAT" | "PXAT" => verdict = UNSAFE,
+        self.by_options(1, options, Verdict::Reads, |word, at, verdict| match word {
+            "EXAT" | "PXAT" => *verdict = UNSAFE,
             // Options may also follow the fields.
-            "FIELDS" if self.fields_end(at, 1) != Some(self.args().len()) => verdict = UNSAFE,
-            "EX" | "PX" if !self.is_long(at, word == "PX") => verdict = REPLY_MAY_DIFFER,
-            "EX" | "PX" | "PERSIST" if verdict == Verdict::Reads => verdict = SAFE,
+            "FIELDS" if self.fields_end(at, 1) != Some(self.args().len()) => *verdict = UNSAFE,
+            "EX" | "PX" if !self.is_long(at, word == "PX") => *verdict = REPLY_MAY_DIFFER,
+            "EX" | "PX" | "PERSIST" if *verdict == Verdict::Reads => *verdict = SAFE,
             _ => {}
-        });
-        if known { verdict } else { UNSAFE }
+        })
     }
 
     fn hsetex(&self) -> Verdict {
-        let mut verdict = SAFE;
         let options =
             &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0), ("FIELDS", REST)];
-        let known = self.options(1, options, |word, at| match word {
-            "EXAT" | "PXAT" => verdict = REPLY_MAY_DIFFER,
-            "FIELDS" if self.fields_end(at, 2) != Some(self.args().len()) => verdict = UNSAFE,
+        self.by_options(1, options, SAFE, |word, at, verdict| match word {
+            "EXAT" | "PXAT" => *verdict = REPLY_MAY_DIFFER,
+            "FIELDS" if self.fields_end(at, 2) != Some(self.args().len()) => *verdict = UNSAFE,
             _ => {}
-        });
-        if known { verdict } else { UNSAFE }
+        })
     }
 
     /// The position after the fields whose count stands here, each of so many arguments.

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Access {
-    /// Only reads keys: a read-only token or a replica will do.
+    /// Only reads keys: a replica will do. For tokens, see [`CommandInfo::read_only_token`].
     Read,
     /// May change keys. Commands that are not in the table count as writes.
     Write,
@@ -22,11 +22,11 @@ pub enum KeyPositions {
     /// It has none.
     Nowhere,
     /// First, last (negative: counted from the end) and step, as `COMMAND INFO` gives them.
-    At(usize, isize, usize),
+    At(u8, i8, u8),
     /// A count at this position, then as many keys.
-    Counted(usize),
+    Counted(u8),
     /// A count at this position, then as many pairs of a key and a value.
-    CountedPairs(usize),
+    CountedPairs(u8),
     /// A destination, then a count, then as many keys.
     Stored,
     /// The first half of what follows the option `STREAMS`.
@@ -34,7 +34,7 @@ pub enum KeyPositions {
     /// The first argument, the options `STORE`, and the patterns of the options `BY` and `GET`.
     Sort,
     /// The first argument, and the options `STORE` and `STOREDIST`; options begin at this position.
-    Radius(usize),
+    Radius(u8),
     /// What follows the option `KEYS`, or else the third argument.
     Migrate,
 }
@@ -159,6 +159,10 @@ pub(super) enum Reach {
     Free,
     /// Another database or server.
     Elsewhere,
+    /// Another database, with the option DB.
+    Db,
+    /// Whatever the script or function that it runs reads.
+    Code,
 }
 
 /// Whether a command may be sent a second time when the first answer was lost.
@@ -189,6 +193,10 @@ pub struct CommandInfo {
     pub refused: Option<Refusal>,
     /// Whether it has subcommands, each with a row of its own.
     pub is_container: bool,
+    /// Whether a read-only token of Upstash suffices: for what reads keys, except for what walks through all of them or
+    /// runs code, and for PING and its like.
+    pub read_only_token: bool,
+    pub(super) serves_when_busy: bool,
     pub(super) written: Written,
     pub(super) wait: Wait,
     pub(super) rule: Rule,
@@ -208,6 +216,8 @@ pub(super) const fn row(
         reply_keys: ReplyKeys::Nowhere,
         refused: None,
         is_container: false,
+        read_only_token: matches!(access, Access::Read),
+        serves_when_busy: false,
         written: Written::All,
         wait: Wait::Never,
         rule,
@@ -243,6 +253,30 @@ impl CommandInfo {
         self
     }
 
+    /// It runs a script or a function, which may read keys that it does not name.
+    pub(super) const fn runs_code(mut self) -> Self {
+        self.reach = Reach::Code;
+        self.full_token()
+    }
+
+    /// It reads, and a read-only token does not suffice all the same.
+    pub(super) const fn full_token(mut self) -> Self {
+        self.read_only_token = false;
+        self
+    }
+
+    /// A read-only token suffices.
+    pub(super) const fn any_token(mut self) -> Self {
+        self.read_only_token = true;
+        self
+    }
+
+    /// It is for a server that is busy with a script.
+    pub(super) const fn when_busy(mut self) -> Self {
+        self.serves_when_busy = true;
+        self
+    }
+
     pub(super) const fn free(mut self) -> Self {
         self.reach = Reach::Free;
         self
@@ -250,6 +284,11 @@ impl CommandInfo {
 
     pub(super) const fn elsewhere(mut self) -> Self {
         self.reach = Reach::Elsewhere;
+        self
+    }
+
+    pub(super) const fn elsewhere_with_db(mut self) -> Self {
+        self.reach = Reach::Db;
         self
     }
 
@@ -272,10 +311,6 @@ impl CommandInfo {
     /// Whether it touches nothing of others', though it names no keys.
     pub(crate) fn is_free(&self) -> bool {
         self.reach == Reach::Free
-    }
-
-    pub(crate) fn reaches_elsewhere(&self) -> bool {
-        self.reach == Reach::Elsewhere
     }
 }
 

@@ -1,8 +1,8 @@
 //! The table behind [`Command::info`](crate::command::Command::info): one row a command or subcommand, sorted by name.
 //!
 //! A row says what the command does to keys, where they stand, and whether it may be sent again; then, where it applies,
-//! which of its keys it writes, where its reply names keys, how it waits, why a shared connection refuses it, and whether
-//! it is free of everybody's keys. Its group, the version that brought it and a line of summary follow. Those are kept in
+//! which of its keys it writes, where its reply names keys, how it waits, why a shared connection refuses it, what it
+//! reaches beyond the keys that it names, which tokens may send it, and whether it is for a busy server. Its group, the version that brought it and a line of summary follow. Those are kept in
 //! a static of their own, so that they are linked only where somebody asks for them.
 //!
 //! Tests hold the rows against `COMMAND DOCS`, `COMMAND INFO` and `COMMAND GETKEYS` of real servers, and what may be sent
@@ -145,7 +145,7 @@ commands! {
     row("CONFIG RESETSTAT", Control, Nowhere, Safe), Server, "2.0.0", "Resets the server's statistics.";
     row("CONFIG REWRITE", Control, Nowhere, Safe), Server, "2.8.0", "Persists the effective configuration to file.";
     row("CONFIG SET", Control, Nowhere, Safe), Server, "2.0.0", "Sets configuration parameters in-flight.";
-    row("COPY", Write, At(1, 2, 1), Copy).writes(Second), Keys, "6.2.0", "Copies the value of a key to a new key.";
+    row("COPY", Write, At(1, 2, 1), Copy).writes(Second).elsewhere_with_db(), Keys, "6.2.0", "Copies the value of a key to a new key.";
     row("DBSIZE", Read, Nowhere, Reads), Server, "1.0.0", "Returns the number of keys in the database.";
     row("DEBUG", Control, Nowhere, Unsafe).refused(Server), Server, "1.0.0", "A container for debugging commands.";
     row("DECR", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.";
@@ -155,19 +155,19 @@ commands! {
     row("DIGEST", Read, At(1, 1, 1), Reads), String, "8.4.0", "Returns the XXH3 hash of a string value.";
     row("DISCARD", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "2.0.0", "Discards a transaction.";
     row("DUMP", Read, At(1, 1, 1), Reads), Keys, "2.6.0", "Returns a serialized representation of the value stored at a key.";
-    row("ECHO", Control, Nowhere, Reads).free(), Connection, "1.0.0", "Returns the given string.";
-    row("EVAL", Write, Counted(2), Unsafe), Scripting, "2.6.0", "Executes a server-side Lua script.";
-    row("EVALSHA", Write, Counted(2), Unsafe), Scripting, "2.6.0", "Executes a server-side Lua script by SHA1 digest.";
-    row("EVALSHA_RO", Read, Counted(2), Reads), Scripting, "7.0.0", "Executes a read-only server-side Lua script by SHA1 digest.";
-    row("EVAL_RO", Read, Counted(2), Reads), Scripting, "7.0.0", "Executes a read-only server-side Lua script.";
+    row("ECHO", Control, Nowhere, Reads).free().any_token(), Connection, "1.0.0", "Returns the given string.";
+    row("EVAL", Write, Counted(2), Unsafe).runs_code(), Scripting, "2.6.0", "Executes a server-side Lua script.";
+    row("EVALSHA", Write, Counted(2), Unsafe).runs_code(), Scripting, "2.6.0", "Executes a server-side Lua script by SHA1 digest.";
+    row("EVALSHA_RO", Read, Counted(2), Reads).runs_code(), Scripting, "7.0.0", "Executes a read-only server-side Lua script by SHA1 digest.";
+    row("EVAL_RO", Read, Counted(2), Reads).runs_code(), Scripting, "7.0.0", "Executes a read-only server-side Lua script.";
     row("EXEC", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "1.2.0", "Executes all commands in a transaction.";
     row("EXISTS", Read, At(1, -1, 1), Reads), Keys, "1.0.0", "Determines whether one or more keys exist.";
     row("EXPIRE", Write, At(1, 1, 1), Expire), Keys, "1.0.0", "Sets the expiration time of a key in seconds.";
     row("EXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "1.2.0", "Sets the expiration time of a key to a Unix timestamp.";
     row("EXPIRETIME", Read, At(1, 1, 1), Reads), Keys, "7.0.0", "Returns the expiration time of a key as a Unix timestamp.";
     row("FAILOVER", Control, Nowhere, Unsafe).refused(Server), Server, "6.2.0", "Starts a coordinated failover from a server to one of its replicas.";
-    row("FCALL", Write, Counted(2), Unsafe), Scripting, "7.0.0", "Invokes a function.";
-    row("FCALL_RO", Read, Counted(2), Reads), Scripting, "7.0.0", "Invokes a read-only function.";
+    row("FCALL", Write, Counted(2), Unsafe).runs_code(), Scripting, "7.0.0", "Invokes a function.";
+    row("FCALL_RO", Read, Counted(2), Reads).runs_code(), Scripting, "7.0.0", "Invokes a read-only function.";
     row("FLUSHALL", Write, Nowhere, Safe), Server, "1.0.0", "Removes all keys from all databases.";
     row("FLUSHDB", Write, Nowhere, Safe), Server, "1.0.0", "Remove all keys from the current database.";
     row("FUNCTION", Write, Nowhere, Unsafe).container(), Scripting, "7.0.0", "A container for function commands.";
@@ -175,11 +175,11 @@ commands! {
     row("FUNCTION DUMP", Control, Nowhere, Reads), Scripting, "7.0.0", "Dumps all libraries into a serialized binary payload.";
     row("FUNCTION FLUSH", Write, Nowhere, Safe), Scripting, "7.0.0", "Deletes all libraries and functions.";
     row("FUNCTION HELP", Control, Nowhere, Reads).free(), Scripting, "7.0.0", "Returns helpful text about the different subcommands.";
-    row("FUNCTION KILL", Control, Nowhere, Unsafe), Scripting, "7.0.0", "Terminates a function during execution.";
+    row("FUNCTION KILL", Control, Nowhere, Unsafe).when_busy(), Scripting, "7.0.0", "Terminates a function during execution.";
     row("FUNCTION LIST", Control, Nowhere, Reads), Scripting, "7.0.0", "Returns information about all libraries.";
     row("FUNCTION LOAD", Write, Nowhere, ReplyMayDiffer), Scripting, "7.0.0", "Creates a library.";
     row("FUNCTION RESTORE", Write, Nowhere, Unsafe), Scripting, "7.0.0", "Restores all libraries from a payload.";
-    row("FUNCTION STATS", Control, Nowhere, Reads), Scripting, "7.0.0", "Returns information about a function during execution.";
+    row("FUNCTION STATS", Control, Nowhere, Reads).when_busy(), Scripting, "7.0.0", "Returns information about a function during execution.";
     row("GEOADD", Write, At(1, 1, 1), ReplyMayDiffer), Geo, "3.2.0", "Adds one or more members to a geospatial index. The key is created if it doesn't exist.";
     row("GEODIST", Read, At(1, 1, 1), Reads), Geo, "3.2.0", "Returns the distance between two members of a geospatial index.";
     row("GEOHASH", Read, At(1, 1, 1), Reads), Geo, "3.2.0", "Returns members from a geospatial index as geohash strings.";
@@ -228,7 +228,7 @@ commands! {
     row("INCR", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.";
     row("INCRBY", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.";
     row("INCRBYFLOAT", Write, At(1, 1, 1), Unsafe), String, "2.6.0", "Increment the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.";
-    row("INFO", Control, Nowhere, Reads).free(), Server, "1.0.0", "Returns information and statistics about the server.";
+    row("INFO", Control, Nowhere, Reads).free().any_token(), Server, "1.0.0", "Returns information and statistics about the server.";
     row("JSON.ARRAPPEND", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Appends values to the arrays at a path.";
     row("JSON.ARRINDEX", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Finds a value in the arrays at a path.";
     row("JSON.ARRINSERT", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Inserts values into the arrays at a path.";
@@ -256,7 +256,7 @@ commands! {
     row("JSON.STRLEN", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the lengths of the strings at a path.";
     row("JSON.TOGGLE", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Negates the booleans at a path.";
     row("JSON.TYPE", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the types of the values at a path.";
-    row("KEYS", Read, Nowhere, Reads).names(Every), Keys, "1.0.0", "Returns all key names that match a pattern.";
+    row("KEYS", Read, Nowhere, Reads).names(Every).full_token(), Keys, "1.0.0", "Returns all key names that match a pattern.";
     row("LASTSAVE", Control, Nowhere, Reads).free(), Server, "1.0.0", "Returns the Unix timestamp of the last successful save to disk.";
     row("LATENCY", Write, Nowhere, Unsafe).container(), Server, "2.8.13", "A container for latency diagnostics commands.";
     row("LATENCY DOCTOR", Control, Nowhere, Reads), Server, "2.8.13", "Returns a human-readable latency analysis report.";
@@ -317,7 +317,7 @@ commands! {
     row("PFDEBUG", Write, At(2, 2, 1), Unsafe), HyperLogLog, "2.8.9", "Internal commands for debugging HyperLogLog values.";
     row("PFMERGE", Write, At(1, -1, 1), Safe).writes(First), HyperLogLog, "2.8.9", "Merges one or more HyperLogLog values into a single key.";
     row("PFSELFTEST", Control, Nowhere, Unsafe), HyperLogLog, "2.8.9", "An internal command for testing HyperLogLog values.";
-    row("PING", Control, Nowhere, Reads).free(), Connection, "1.0.0", "Returns the server's liveliness response.";
+    row("PING", Control, Nowhere, Reads).free().any_token(), Connection, "1.0.0", "Returns the server's liveliness response.";
     row("PSETEX", Write, At(1, 1, 1), Safe), String, "2.6.0", "Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.";
     row("PSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Listens for messages published to channels that match one or more patterns.";
     row("PSYNC", Control, Nowhere, Unsafe).refused(Replication), Server, "2.8.0", "An internal command used in replication.";
@@ -332,7 +332,7 @@ commands! {
     row("PUBSUB SHARDNUMSUB", Control, Nowhere, Reads).free(), PubSub, "7.0.0", "Returns the count of subscribers of shard channels.";
     row("PUNSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Stops listening to messages published to channels that match one or more patterns.";
     row("QUIT", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Closes the connection.";
-    row("RANDOMKEY", Read, Nowhere, Reads).names(Whole), Keys, "1.0.0", "Returns a random key name from the database.";
+    row("RANDOMKEY", Read, Nowhere, Reads).names(Whole).full_token(), Keys, "1.0.0", "Returns a random key name from the database.";
     row("READONLY", Control, Nowhere, Unsafe).refused(Connection), Cluster, "3.0.0", "Enables read-only queries for a connection to a Redis Cluster replica node.";
     row("READWRITE", Control, Nowhere, Unsafe).refused(Connection), Cluster, "3.0.0", "Enables read-write queries for a connection to a Reids Cluster replica node.";
     row("RENAME", Write, At(1, 2, 1), Unsafe), Keys, "1.0.0", "Renames a key and overwrites the destination.";
@@ -349,14 +349,14 @@ commands! {
     row("RPUSHX", Write, At(1, 1, 1), Unsafe), List, "2.2.0", "Appends an element to a list only when the list exists.";
     row("SADD", Write, At(1, 1, 1), ReplyMayDiffer), Set, "1.0.0", "Adds one or more members to a set. Creates the key if it doesn't exist.";
     row("SAVE", Control, Nowhere, Unsafe), Server, "1.0.0", "Synchronously saves the database(s) to disk.";
-    row("SCAN", Read, Nowhere, Reads).names(Scan), Keys, "2.8.0", "Iterates over the key names in the database.";
+    row("SCAN", Read, Nowhere, Reads).names(Scan).full_token(), Keys, "2.8.0", "Iterates over the key names in the database.";
     row("SCARD", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Returns the number of members in a set.";
     row("SCRIPT", Write, Nowhere, Unsafe).container(), Scripting, "2.6.0", "A container for Lua scripts management commands.";
     row("SCRIPT DEBUG", Control, Nowhere, Unsafe).refused(Connection), Scripting, "3.2.0", "Sets the debug mode of server-side Lua scripts.";
     row("SCRIPT EXISTS", Control, Nowhere, Reads).free(), Scripting, "2.6.0", "Determines whether server-side Lua scripts exist in the script cache.";
     row("SCRIPT FLUSH", Control, Nowhere, Safe), Scripting, "2.6.0", "Removes all server-side Lua scripts from the script cache.";
     row("SCRIPT HELP", Control, Nowhere, Reads).free(), Scripting, "5.0.0", "Returns helpful text about the different subcommands.";
-    row("SCRIPT KILL", Control, Nowhere, Unsafe), Scripting, "2.6.0", "Terminates a server-side Lua script during execution.";
+    row("SCRIPT KILL", Control, Nowhere, Unsafe).when_busy(), Scripting, "2.6.0", "Terminates a server-side Lua script during execution.";
     row("SCRIPT LOAD", Control, Nowhere, Safe).free(), Scripting, "2.6.0", "Loads a server-side Lua script to the script cache.";
     row("SDIFF", Read, At(1, -1, 1), Reads), Set, "1.0.0", "Returns the difference of multiple sets.";
     row("SDIFFSTORE", Write, At(1, -1, 1), Stores).writes(First), Set, "1.0.0", "Stores the difference of multiple sets in a key.";
@@ -393,7 +393,7 @@ commands! {
     row("SMISMEMBER", Read, At(1, 1, 1), Reads), Set, "6.2.0", "Determines whether multiple members belong to a set.";
     row("SMOVE", Write, At(1, 2, 1), ReplyMayDiffer), Set, "1.0.0", "Moves a member from one set to another.";
     row("SORT", Write, Sort, Stores).writes(Stored), Keys, "1.0.0", "Sorts the elements in a list, a set, or a sorted set, optionally storing the result.";
-    row("SORT_RO", Read, Sort, Reads), Keys, "7.0.0", "Returns the sorted elements of a list, a set, or a sorted set.";
+    row("SORT_RO", Read, Sort, Reads).full_token(), Keys, "7.0.0", "Returns the sorted elements of a list, a set, or a sorted set.";
     row("SPOP", Write, At(1, 1, 1), Unsafe), Set, "1.0.0", "Returns one or more random members from a set after removing them. Deletes the set if the last member was popped.";
     row("SPUBLISH", Control, Nowhere, Unsafe).free(), PubSub, "7.0.0", "Post a message to a shard channel.";
     row("SRANDMEMBER", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Get one or multiple random members from a set.";
@@ -408,7 +408,7 @@ commands! {
     row("SUNSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "7.0.0", "Stops listening to messages posted to shard channels.";
     row("SWAPDB", Write, Nowhere, Unsafe), Server, "4.0.0", "Swaps two Redis databases.";
     row("SYNC", Control, Nowhere, Unsafe).refused(Replication), Server, "1.0.0", "An internal command used in replication.";
-    row("TIME", Control, Nowhere, Reads).free(), Server, "2.6.0", "Returns the server time.";
+    row("TIME", Control, Nowhere, Reads).free().any_token(), Server, "2.6.0", "Returns the server time.";
     row("TOUCH", Read, At(1, -1, 1), Reads), Keys, "3.2.1", "Returns the number of existing keys out of those specified after updating the time they were last accessed.";
     row("TTL", Read, At(1, 1, 1), Reads), Keys, "1.0.0", "Returns the expiration time in seconds of a key.";
     row("TYPE", Read, At(1, 1, 1), Reads), Keys, "1.0.0", "Determines the type of value stored at a key.";
