@@ -15,8 +15,8 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use tokio::sync::watch;
 
-use crate::http::Body;
-use crate::listen::told_to_stop;
+use crate::body::Body;
+use crate::closing::told_to_stop;
 
 /// A comment is sent when nothing else was for this long, so that both ends notice when the other has gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);

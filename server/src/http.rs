@@ -1,14 +1,12 @@
 //! One request: who asks, what for, and the answer with its status.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use edgecask::{Command, Error, ErrorKind};
 use futures_util::stream::{self, StreamExt};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -16,12 +14,12 @@ use tokio::sync::watch;
 
 use crate::access::{Permission, Tokens, no_permission};
 use crate::backend::{Backend, Freshness};
+use crate::body::{Body, full};
+use crate::error_text::error_text;
 use crate::faults::{Fault, FaultPlan};
 use crate::limits::Meter;
 use crate::reply::{self, Format};
 use crate::{events, request};
-
-pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 const SYNC_TOKEN: &str = "upstash-sync-token";
 
@@ -153,10 +151,6 @@ fn plain(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Respo
     response
 }
 
-pub(crate) fn full(body: Bytes) -> Body {
-    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
-}
-
 /// The permission of whoever asks, and the format of the answer.
 fn admit<T>(service: &Service, request: &Request<T>) -> Result<Permission, Refusal> {
     if ![Method::GET, Method::HEAD, Method::POST, Method::PUT].contains(request.method()) {
@@ -274,7 +268,7 @@ impl Call<'_> {
         let refused = refused.or_else(|| events::refuse_to_publish(command));
         let refused = refused.or_else(|| {
             let checked = self.service.backend.check(command);
-            checked.err().map(|error| reply::error_text(&error))
+            checked.err().map(|error| error_text(&error))
         });
         refused.or_else(|| self.service.meter.admit(command).err())
     }
@@ -351,7 +345,7 @@ fn bad(text: String) -> Refusal {
 }
 
 fn refusal_of(error: &Error) -> Refusal {
-    Refusal(status_of(error), reply::error_text(error))
+    Refusal(status_of(error), error_text(error))
 }
 
 /// A command's own failure is the client's business, a Redis that is away is ours.

@@ -36,6 +36,9 @@
 
 mod access;
 mod backend;
+mod body;
+mod closing;
+mod error_text;
 mod events;
 mod faults;
 mod http;

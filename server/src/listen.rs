@@ -19,7 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 
-use crate::http::{self, Body, Service};
+use crate::body::Body;
+use crate::closing::told_to_stop;
+use crate::http::{self, Service};
 
 /// How long requests under way may take after the server was told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
@@ -78,13 +80,6 @@ pub(crate) async fn serve(
     }
     drop(listener);
     let _ = tokio::time::timeout(LAST_REQUESTS, connections.shutdown()).await;
-}
-
-/// Waits until the server is stopped; if its handle was dropped, it runs on.
-pub(crate) async fn told_to_stop(closing: &mut watch::Receiver<bool>) {
-    if closing.wait_for(|closing| *closing).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// A request on a connection, from its headers until its answer is taken or given up.

@@ -1,10 +1,12 @@
-//! Replies as JSON, with strings plain or in base64; as RESP2 they are the next room's business.
+//! Replies in the format that the client asked for. JSON is written here, with strings plain or in base64; `resp2` writes the
+//! other one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use edgecask::transport::Results;
 use edgecask::{Error, Value};
 
+use crate::error_text::error_text;
 use crate::resp2;
 
 /// How the client asked for replies.
@@ -65,14 +67,6 @@ pub(crate) fn error_envelope(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"error\":");
     write_text(text, out);
     out.push(b'}');
-}
-
-/// What Redis said, word for word; of other errors, their text.
-pub(crate) fn error_text(error: &Error) -> String {
-    match error.code() {
-        Some(_) => error.message().to_owned(),
-        None => format!("ERR {}", error.message()),
-    }
 }
 
 fn write(value: &Value, format: Format, out: &mut Vec<u8>) {

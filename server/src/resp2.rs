@@ -3,7 +3,7 @@
 use edgecask::transport::Results;
 use edgecask::{Error, Value};
 
-use crate::reply::error_text;
+use crate::error_text::error_text;
 
 pub(crate) fn write_result(result: &Result<Value, Error>, out: &mut Vec<u8>) {
     match result {
