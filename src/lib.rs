@@ -31,15 +31,7 @@ pub use value::{FromValue, Json, Pairs, Value};
 
 /// The Lua scripts that this crate itself uses, for servers that run them by their native twins.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
-    [
-        &*cache::LEASE,
-        &*cache::STORE_IF_LEASED,
-        &*cache::RENEW_LEASE,
-        &*cache::TAG_VERSION,
-        &*client::COMPARE_AND_SET,
-        &*client::COMPARE_AND_DELETE,
-    ]
-    .into_iter()
+    cache::scripts().into_iter().chain(client::scripts())
 }
 
 /// Everything that code which sends commands needs: `use edgecask::prelude::*;`.

@@ -65,7 +65,6 @@ pub use invalidate::Progress;
 pub use invalidated::Invalidated;
 pub use key_distribution::KeyDistribution;
 pub use l1::L1Options;
-pub(crate) use lease::{LEASE, RENEW_LEASE, STORE_IF_LEASED};
 pub use load::Cached;
 pub use load_options::LoadOptions;
 pub use namespace::Namespace;
@@ -75,7 +74,6 @@ pub(crate) use permit::Permit;
 pub(crate) use read::Lookup;
 pub use server_stats::ServerStats;
 pub use stats::CacheStats;
-pub(crate) use tags::TAG_VERSION;
 #[cfg(feature = "http-cache")]
 pub(crate) use tags::Versions;
 pub use tier::Tier;
@@ -96,8 +94,14 @@ use self::outage::Outage;
 use self::replay::Missed;
 use self::stats::Counters;
 use crate::client::Client;
+use crate::command::Script;
 use crate::layer::WithoutFallback;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
+
+/// The Lua scripts that a cache sends.
+pub(crate) fn scripts() -> [&'static Script; 4] {
+    [&lease::LEASE, &lease::STORE_IF_LEASED, &lease::RENEW_LEASE, &tags::TAG_VERSION]
+}
 
 /// A cache of typed values over any [`Client`]. Clones share the client, the first tier and the statistics.
 ///

@@ -38,8 +38,13 @@ impl<T: Into<Vec<u8>>> From<T> for Change {
     }
 }
 
+/// The Lua scripts that compare and set, or delete.
+pub(crate) fn scripts() -> [&'static Script; 2] {
+    [&COMPARE_AND_SET, &COMPARE_AND_DELETE]
+}
+
 /// For servers without `SET … IFEQ`.
-pub(crate) static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
+static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) == ARGV[1] then \
          redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') return 1 end return 0",
@@ -58,7 +63,7 @@ pub(crate) static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// For servers without DELEX.
-pub(crate) static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
+static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
     )

@@ -18,7 +18,7 @@ pub use batch::{Pipeline, Replies, Slot, Transaction};
 pub use builder::ClientBuilder;
 pub use call::{Call, Required};
 pub use compare::Change;
-pub(crate) use compare::{COMPARE_AND_DELETE, COMPARE_AND_SET};
+pub(crate) use compare::scripts;
 pub use pipelined::{Batch, Slots};
 pub(crate) use script_batch::{ScriptBatch, ScriptReplies};
 pub use subscriber::{Event, Subscriber};
