@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::engine::wrong_arity;
 use super::number;
 use crate::command::Command;
 use crate::{Error, Result};
@@ -104,4 +103,11 @@ pub(super) fn syntax() -> Error {
 
 pub(super) fn not_an_integer() -> Error {
     Error::server("ERR value is not an integer or out of range")
+}
+
+pub(super) fn wrong_arity(name: &str) -> Error {
+    Error::server(&format!(
+        "ERR wrong number of arguments for '{}' command",
+        name.to_ascii_lowercase()
+    ))
 }

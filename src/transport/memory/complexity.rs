@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::engine::{self, Engine};
-use super::steps;
+use super::engine::Engine;
+use super::{commands, steps};
 use crate::Value;
 use crate::command::Command;
 
@@ -57,7 +57,7 @@ fn command(line: &str, last: usize) -> Command {
 
 /// An engine whose collections have this many elements.
 fn engine(size: usize) -> Engine {
-    let mut engine = Engine::new();
+    let mut engine = Engine::new(commands::find);
     let mut run = |line: &str| {
         let reply = engine.run(&command(line, 0), 1);
         assert!(reply.is_ok(), "{line}: {reply:?}");
@@ -123,7 +123,7 @@ fn what_is_linear_does_not_grow_faster() {
 fn every_command_is_counted() {
     // Scripts do what their commands do.
     let scripts = ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO"];
-    for name in engine::names() {
+    for name in commands::names() {
         let counted =
             forms(CONSTANT).chain(forms(LINEAR)).any(|form| form.split(' ').next() == Some(name));
         assert!(counted || scripts.contains(&name), "{name} is in no form");
@@ -132,7 +132,7 @@ fn every_command_is_counted() {
 
 #[test]
 fn what_is_appended_is_not_copied_again_each_time() {
-    let mut engine = Engine::new();
+    let mut engine = Engine::new(commands::find);
     let (mut moves, mut place) = (0, None);
     for _ in 0..10_000 {
         assert!(engine.run(&command("APPEND k 0123456789", 0), 1).is_ok());
@@ -156,7 +156,7 @@ fn a_scan_of_a_collection_finds_everything_that_stays() {
         ("SSCAN k", "SADD k", "SREM k", 1),
         ("ZSCAN k", "ZADD k", "ZREM k", 2),
     ] {
-        let mut engine = Engine::new();
+        let mut engine = Engine::new(commands::find);
         let mut random = fastrand::Rng::with_seed(3);
         let mut put = |engine: &mut Engine, name: &str| {
             let line = match add {

@@ -1,15 +1,11 @@
-//! The engine: finds a command's handler, checks its arity, runs it.
-
-use std::collections::HashMap;
-use std::sync::OnceLock;
+//! The engine: checks a command's arity, and runs its handler. It knows handlers only by the function that finds them.
 
 use bytes::Bytes;
 
-use super::args::Args;
+use super::args::{Args, wrong_arity};
 use super::keyspace::Keyspace;
-use super::pubsub::Listeners;
-use super::scripting::{Scripts, TwinContext};
-use super::{hashes, keys, lists, pubsub, scripting, server, sets, sorted_sets, strings};
+use super::listeners::Listeners;
+use super::scripts::{Scripts, TwinContext};
 use crate::command::{Command, Script};
 use crate::transport::Results;
 use crate::{Error, Result, Value};
@@ -17,7 +13,7 @@ use crate::{Error, Result, Value};
 /// A command that the engine runs: its name, its arity as Redis counts it (with the name; negative: at least) and
 /// what it does.
 pub(super) struct Handler {
-    name: &'static str,
+    pub(super) name: &'static str,
     arity: isize,
     run: fn(&mut Engine, Args<'_>) -> Result<Value>,
 }
@@ -46,41 +42,20 @@ impl Handler {
     }
 }
 
-const FAMILIES: [&[Handler]; 9] = [
-    strings::HANDLERS,
-    keys::HANDLERS,
-    hashes::HANDLERS,
-    lists::HANDLERS,
-    sets::HANDLERS,
-    sorted_sets::HANDLERS,
-    pubsub::HANDLERS,
-    scripting::HANDLERS,
-    server::HANDLERS,
-];
-
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    FAMILIES.into_iter().flatten().map(|handler| handler.name)
-}
-
-fn find(name: &str) -> Option<&'static Handler> {
-    static INDEX: OnceLock<HashMap<&str, &Handler>> = OnceLock::new();
-    INDEX
-        .get_or_init(|| {
-            FAMILIES.into_iter().flatten().map(|handler| (handler.name, handler)).collect()
-        })
-        .get(name)
-        .copied()
-}
+/// Finds what runs a command of this name.
+pub(super) type Find = fn(&str) -> Option<&'static Handler>;
 
 pub(super) struct Engine {
+    find: Find,
     pub(super) keyspace: Keyspace,
     pub(super) listeners: Listeners,
     pub(super) scripts: Scripts,
 }
 
 impl Engine {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(find: Find) -> Self {
         Self {
+            find,
             keyspace: Keyspace::new(),
             listeners: Listeners::default(),
             scripts: Scripts::default(),
@@ -90,6 +65,7 @@ impl Engine {
     /// Another engine with the same keys and scripts, to which nobody listens.
     pub(super) fn fork(&self) -> Self {
         Self {
+            find: self.find,
             keyspace: self.keyspace.clone(),
             listeners: Listeners::default(),
             scripts: self.scripts.clone(),
@@ -114,7 +90,7 @@ impl Engine {
 
     /// Runs one command without looking at the clock, as in a script or a transaction.
     fn run_now(&mut self, command: &Command) -> Result<Value> {
-        let handler = check(command)?;
+        let handler = self.check(command)?;
         (handler.run)(self, Args::new(command))
             .map_err(|error| error.with_command(|| command.label()))
     }
@@ -122,7 +98,7 @@ impl Engine {
     /// Runs commands as MULTI and EXEC do.
     pub(super) fn run_all(&mut self, commands: &[Command], now: u64) -> Result<Results> {
         for command in commands {
-            check(command).map_err(Error::into_discarded)?;
+            self.check(command).map_err(Error::into_discarded)?;
         }
         self.keyspace.advance_to(now);
         let run = |command| {
@@ -143,25 +119,18 @@ impl Engine {
         let mut call = |command: &Command| self.run_now(command);
         twin(&mut TwinContext::new(&mut call, read_only), keys, args)
     }
-}
 
-fn check(command: &Command) -> Result<&'static Handler> {
-    let name = command.name();
-    let handler = find(name).ok_or_else(|| {
-        Error::server(&format!("ERR unknown command '{}'", name.escape_default()))
-            .with_command(|| command.label())
-    })?;
-    let count = command.args().len() as isize + 1;
-    if count == handler.arity || (handler.arity < 0 && count >= -handler.arity) {
-        Ok(handler)
-    } else {
-        Err(wrong_arity(name).with_command(|| command.label()))
+    fn check(&self, command: &Command) -> Result<&'static Handler> {
+        let name = command.name();
+        let handler = (self.find)(name).ok_or_else(|| {
+            Error::server(&format!("ERR unknown command '{}'", name.escape_default()))
+                .with_command(|| command.label())
+        })?;
+        let count = command.args().len() as isize + 1;
+        if count == handler.arity || (handler.arity < 0 && count >= -handler.arity) {
+            Ok(handler)
+        } else {
+            Err(wrong_arity(name).with_command(|| command.label()))
+        }
     }
-}
-
-pub(super) fn wrong_arity(name: &str) -> Error {
-    Error::server(&format!(
-        "ERR wrong number of arguments for '{}' command",
-        name.to_ascii_lowercase()
-    ))
 }

@@ -6,24 +6,18 @@
 
 mod args;
 mod collections;
+mod commands;
 #[cfg(test)]
 mod complexity;
 mod engine;
 mod glob;
-mod hashes;
-mod keys;
 mod keyspace;
-mod lists;
+mod listeners;
 mod number;
-mod pubsub;
 mod score_tree;
-mod scripting;
-mod server;
-mod sets;
+mod scripts;
 mod sorted_set;
-mod sorted_sets;
 mod steps;
-mod strings;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,7 +45,7 @@ pub struct MemoryTransport {
 impl MemoryTransport {
     /// An empty engine.
     pub fn new() -> Self {
-        Self { engine: Arc::new(Mutex::new(Engine::new())) }
+        Self { engine: Arc::new(Mutex::new(Engine::new(commands::find))) }
     }
 
     /// Makes a script known, so that it runs also when it comes as text (EVAL) or by its sha (EVALSHA), as from a
@@ -83,7 +77,7 @@ impl MemoryTransport {
 
     /// Every command that the engine runs, in no particular order.
     pub fn commands() -> impl Iterator<Item = &'static str> {
-        engine::names()
+        commands::names()
     }
 
     /// Refuses a script that cannot run here: one without a native twin, of its own or [registered](Self::register).

@@ -1,13 +1,13 @@
 use bytes::Bytes;
 
-use super::args::{Args, syntax};
-use super::collections::Hash;
-use super::engine::{Handler, on_keys};
 use super::keys::{Scan, page};
-use super::keyspace::Keyspace;
-use super::number;
+use super::replies::length;
 use super::sets::random_picks;
-use super::strings::length;
+use crate::transport::memory::args::{Args, syntax};
+use crate::transport::memory::collections::Hash;
+use crate::transport::memory::engine::{Handler, on_keys};
+use crate::transport::memory::keyspace::Keyspace;
+use crate::transport::memory::number;
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = on_keys![

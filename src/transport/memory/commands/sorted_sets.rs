@@ -1,16 +1,16 @@
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::args::{Args, syntax};
-use super::collections::Set;
-use super::engine::{Handler, on_keys};
 use super::keys::{Scan, page};
-use super::keyspace::{Data, Keyspace, wrong_type};
 use super::lists::{mpop_count, range};
-use super::number;
+use super::replies::length;
 use super::sets::{intercard_keys, intercard_limit, random_picks};
-use super::sorted_set::{LexRange, Members, ScoreRange, SortedSet};
-use super::strings::length;
+use crate::transport::memory::args::{Args, syntax};
+use crate::transport::memory::collections::Set;
+use crate::transport::memory::engine::{Handler, on_keys};
+use crate::transport::memory::keyspace::{Data, Keyspace, wrong_type};
+use crate::transport::memory::number;
+use crate::transport::memory::sorted_set::{LexRange, Members, ScoreRange, SortedSet};
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = on_keys![

@@ -1,6 +1,6 @@
-use super::args::{Args, syntax};
-use super::engine::{Engine, Handler, wrong_arity};
-use super::strings::length;
+use super::replies::length;
+use crate::transport::memory::args::{Args, syntax, wrong_arity};
+use crate::transport::memory::engine::{Engine, Handler};
 use crate::{Result, Value, platform};
 
 pub(super) const HANDLERS: &[Handler] = &[

@@ -1,4 +1,6 @@
-use std::collections::HashMap;
+//! Who listens to what, and how messages reach them.
+
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,22 +9,11 @@ use bytes::Bytes;
 use futures_channel::mpsc;
 use futures_util::StreamExt;
 
-use super::args::Args;
-use super::engine::{Engine, Handler, wrong_arity};
 use super::glob;
-use super::strings::length;
+use crate::Result;
 use crate::command::Command;
 use crate::platform::unix_micros;
 use crate::transport::{Message, Messages, Subscription};
-use crate::{Error, Result, Value};
-
-pub(super) const HANDLERS: &[Handler] = &[
-    Handler::new("PUBLISH", 3, |engine, args| {
-        let (channel, payload) = (args.bytes(0)?, args.bytes(1)?);
-        Ok(length(engine.listeners.publish(&channel, &payload)))
-    }),
-    Handler::new("PUBSUB", -2, pubsub),
-];
 
 /// How many messages a subscriber may fall behind before it is cut off, and how many bytes, as Redis does with its output
 /// buffers (`client-output-buffer-limit pubsub 32mb`).
@@ -113,7 +104,7 @@ impl Listeners {
     }
 
     /// Tells how many got the message.
-    fn publish(&mut self, channel: &Bytes, payload: &Bytes) -> usize {
+    pub(super) fn publish(&mut self, channel: &Bytes, payload: &Bytes) -> usize {
         let message = Message::new(channel.clone(), payload.clone());
         let mut count = 0;
         if let Some(listeners) = self.channels.get_mut(channel) {
@@ -148,41 +139,24 @@ impl Listeners {
         let message = Message::new(Bytes::new(), line);
         self.monitors.retain_mut(|listener| listener.deliver(message.clone()));
     }
+
+    /// The channels to which somebody listens.
+    pub(super) fn channels(&self) -> impl Iterator<Item = &Bytes> {
+        self.channels.iter().filter(|(_, those)| alive(those) > 0).map(|(name, _)| name)
+    }
+
+    /// How many listen to a channel by its name.
+    pub(super) fn count(&self, channel: &[u8]) -> usize {
+        self.channels.get(channel).map_or(0, |those| alive(those))
+    }
+
+    /// How many different patterns somebody listens to.
+    pub(super) fn count_patterns(&self) -> usize {
+        let those = self.patterns.iter().filter(|(_, listener)| !listener.is_closed());
+        those.map(|(pattern, _)| pattern).collect::<HashSet<_>>().len()
+    }
 }
 
-fn pubsub(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
-    let listeners = &mut engine.listeners;
-    let alive = |those: &[Listener]| those.iter().filter(|listener| !listener.is_closed()).count();
-    match (args.word(0).as_str(), args.len()) {
-        ("CHANNELS", 1 | 2) => {
-            let pattern = args.at(1).unwrap_or(b"*");
-            let names = listeners
-                .channels
-                .iter()
-                .filter(|(name, those)| glob::matches(pattern, name) && alive(those) > 0);
-            Ok(Value::Array(names.map(|(name, _)| Value::Bulk(name.clone())).collect()))
-        }
-        ("NUMSUB", _) => {
-            let count = |name| length(listeners.channels.get(name).map_or(0, |those| alive(those)));
-            let pairs =
-                args.from(1).flat_map(|name| [Bytes::copy_from_slice(name).into(), count(name)]);
-            Ok(Value::Array(pairs.collect()))
-        }
-        ("NUMPAT", 1) => {
-            let mut patterns: Vec<_> = listeners
-                .patterns
-                .iter()
-                .filter(|(_, listener)| !listener.is_closed())
-                .map(|(name, _)| name)
-                .collect();
-            patterns.sort_unstable();
-            patterns.dedup();
-            Ok(length(patterns.len()))
-        }
-        ("CHANNELS" | "NUMPAT", _) => Err(wrong_arity(&format!("pubsub|{}", args.word(0)))),
-        (unknown, _) => Err(Error::server(&format!(
-            "ERR unknown subcommand '{}'. Try PUBSUB HELP.",
-            unknown.escape_default()
-        ))),
-    }
+fn alive(those: &[Listener]) -> usize {
+    those.iter().filter(|listener| !listener.is_closed()).count()
 }

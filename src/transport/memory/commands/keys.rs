@@ -1,8 +1,8 @@
-use super::args::{Args, syntax};
-use super::engine::{Handler, on_keys};
-use super::glob;
-use super::keyspace::{Entry, Keyspace};
-use super::strings::length;
+use super::replies::length;
+use crate::transport::memory::args::{Args, syntax};
+use crate::transport::memory::engine::{Handler, on_keys};
+use crate::transport::memory::glob;
+use crate::transport::memory::keyspace::{Entry, Keyspace};
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = on_keys![

@@ -1,10 +1,11 @@
 use bytes::{Bytes, BytesMut};
 
-use super::args::{Args, syntax};
-use super::engine::{Handler, on_keys};
 use super::keys::{Deadline, expires_at, parse_expiry};
-use super::keyspace::{Data, Keyspace};
-use super::{number, steps};
+use super::replies::length;
+use crate::transport::memory::args::{Args, not_an_integer, syntax};
+use crate::transport::memory::engine::{Handler, on_keys};
+use crate::transport::memory::keyspace::{Data, Keyspace};
+use crate::transport::memory::{number, steps};
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = on_keys![
@@ -69,10 +70,6 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
 /// Redis's default limit on a value, `proto-max-bulk-len`.
 const MAX_VALUE_BYTES: usize = 512 * 1024 * 1024;
 
-pub(super) fn length(length: usize) -> Value {
-    Value::Integer(i64::try_from(length).unwrap_or(i64::MAX))
-}
-
 fn get(db: &Keyspace, key: &[u8]) -> Result<Value> {
     Ok(db.read::<Bytes>(key)?.cloned().into())
 }
@@ -91,7 +88,7 @@ fn replace(db: &mut Keyspace, key: &[u8], value: Bytes) -> Result<()> {
 
 fn add(db: &mut Keyspace, key: &[u8], by: i64) -> Result<Value> {
     let old = match db.read::<Bytes>(key)? {
-        Some(text) => number::int(text).ok_or_else(super::args::not_an_integer)?,
+        Some(text) => number::int(text).ok_or_else(not_an_integer)?,
         None => 0,
     };
     let new = old

@@ -1,13 +1,13 @@
 use bytes::Bytes;
 use indexmap::IndexSet;
 
-use super::args::{Args, syntax};
-use super::collections::Set;
-use super::engine::{Handler, on_keys};
 use super::keys::{Scan, page};
-use super::keyspace::Keyspace;
-use super::steps;
-use super::strings::length;
+use super::replies::length;
+use crate::transport::memory::args::{Args, syntax};
+use crate::transport::memory::collections::Set;
+use crate::transport::memory::engine::{Handler, on_keys};
+use crate::transport::memory::keyspace::Keyspace;
+use crate::transport::memory::steps;
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = on_keys![
@@ -160,7 +160,7 @@ pub(super) fn intercard_keys(args: Args<'_>) -> Result<(Vec<&[u8]>, usize)> {
 pub(super) fn intercard_limit(args: Args<'_>, at: usize) -> Result<usize> {
     let limit = match args.len() - at {
         0 => 0,
-        2 if args.is(at, "LIMIT") => super::number::int(args.at(at + 1)?)
+        2 if args.is(at, "LIMIT") => crate::transport::memory::number::int(args.at(at + 1)?)
             .and_then(|limit| usize::try_from(limit).ok())
             .ok_or_else(|| Error::server("ERR LIMIT can't be negative"))?,
         _ => return Err(syntax()),

@@ -1,11 +1,11 @@
 use bytes::Bytes;
 
-use super::args::{Args, syntax};
-use super::collections::List;
-use super::engine::{Handler, on_keys};
-use super::keyspace::Keyspace;
-use super::strings::length;
+use super::replies::length;
 use crate::command::lists::End;
+use crate::transport::memory::args::{Args, syntax, wrong_arity};
+use crate::transport::memory::collections::List;
+use crate::transport::memory::engine::{Handler, on_keys};
+use crate::transport::memory::keyspace::Keyspace;
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = on_keys![
@@ -120,7 +120,7 @@ fn pop(db: &mut Keyspace, args: Args<'_>, end: End) -> Result<Value> {
     let count = match args.len() {
         1 => None,
         2 => Some(args.count(1)?),
-        _ => return Err(super::engine::wrong_arity(args.command().name())),
+        _ => return Err(wrong_arity(args.command().name())),
     };
     let popped = db.change::<List, _>(args.at(0)?, |list| {
         Ok(match count {
@@ -183,7 +183,7 @@ pub(super) fn mpop_count(args: Args<'_>, at: usize) -> Result<usize> {
     if !args.is(at, "COUNT") || args.len() != at + 2 {
         return Err(syntax());
     }
-    super::number::int(args.at(at + 1)?)
+    crate::transport::memory::number::int(args.at(at + 1)?)
         .and_then(|count| usize::try_from(count).ok())
         .filter(|count| *count > 0)
         .ok_or_else(|| Error::server("ERR count should be greater than 0"))

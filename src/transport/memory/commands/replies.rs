@@ -1,0 +1,7 @@
+//! Replies that many families give.
+
+use crate::Value;
+
+pub(super) fn length(length: usize) -> Value {
+    Value::Integer(i64::try_from(length).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,91 @@
+//! The scripts that the engine knows, and what their native twins see of it.
+
+use std::collections::HashMap;
+
+use crate::command::scripting::sha1;
+use crate::command::{Access, Command, ScriptContext, Twin};
+use crate::{Error, ErrorKind, Result, Value};
+
+/// The scripts that the engine knows, by sha.
+#[derive(Clone, Default)]
+pub(super) struct Scripts {
+    loaded: HashMap<String, Option<Twin>>,
+    /// Twins outlive SCRIPT FLUSH: they are code of this program, not data that was sent.
+    twins: HashMap<String, Twin>,
+}
+
+impl Scripts {
+    pub(super) fn register(&mut self, source: &[u8], twin: Option<Twin>) {
+        if let Some(twin) = twin {
+            self.twins.insert(sha1(source), twin);
+        }
+    }
+
+    /// Makes a script known, and tells its sha and its twin.
+    pub(super) fn load(&mut self, source: &[u8], twin: Option<Twin>) -> (String, Option<Twin>) {
+        let sha = sha1(source);
+        let twin = twin.or_else(|| self.twins.get(&sha).copied());
+        self.loaded.insert(sha.clone(), twin);
+        (sha, twin)
+    }
+
+    /// The twin, if it has one, of a script that is known.
+    pub(super) fn get(&self, sha: &[u8]) -> Option<Option<Twin>> {
+        self.loaded.get(&String::from_utf8_lossy(sha).to_ascii_lowercase()).copied()
+    }
+
+    /// Forgets what was loaded.
+    pub(super) fn flush(&mut self) {
+        self.loaded.clear();
+    }
+
+    /// Refuses a script without a twin. One whose sha is not known is not refused: NOSCRIPT says so, and the client sends
+    /// the text.
+    pub(super) fn check(&self, command: &Command) -> Result<()> {
+        let Some(script) = command.get(0).filter(|_| command.twin().is_none()) else {
+            return Ok(());
+        };
+        let runs = match command.name() {
+            "EVAL" | "EVAL_RO" => self.twins.contains_key(&sha1(script)),
+            "EVALSHA" | "EVALSHA_RO" => self.get(script).is_none_or(|twin| twin.is_some()),
+            _ => true,
+        };
+        match runs {
+            true => Ok(()),
+            false => Err(without_twin()),
+        }
+    }
+}
+
+pub(super) fn without_twin() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the embedded engine does not run Lua: give the Script a native twin, or register one for this source",
+    )
+}
+
+/// What a twin sees of the engine.
+pub(super) struct TwinContext<'a> {
+    call: &'a mut dyn FnMut(&Command) -> Result<Value>,
+    read_only: bool,
+}
+
+impl<'a> TwinContext<'a> {
+    pub(super) fn new(call: &'a mut dyn FnMut(&Command) -> Result<Value>, read_only: bool) -> Self {
+        Self { call, read_only }
+    }
+}
+
+impl ScriptContext for TwinContext<'_> {
+    fn call(&mut self, command: Command) -> Result<Value> {
+        if matches!(command.name(), "EVAL" | "EVAL_RO" | "EVALSHA" | "EVALSHA_RO" | "SCRIPT") {
+            return Err(Error::server("ERR This Redis command is not allowed from script"));
+        }
+        if self.read_only && command.info().access == Access::Write {
+            return Err(Error::server(
+                "ERR Write commands are not allowed from read-only scripts.",
+            ));
+        }
+        (self.call)(&command)
+    }
+}
