@@ -193,8 +193,8 @@ pub struct CommandInfo {
     pub refused: Option<Refusal>,
     /// Whether it has subcommands, each with a row of its own.
     pub is_container: bool,
-    /// Whether a read-only token of Upstash suffices: for what reads keys, except for what walks through all of them or
-    /// runs code, and for PING and its like.
+    /// Whether a read-only token of Upstash suffices. It does for what reads keys, and for PING, ECHO, TIME and INFO. It
+    /// does not for what walks through all keys, for what runs code, and for SORT_RO.
     pub read_only_token: bool,
     pub(super) serves_when_busy: bool,
     pub(super) written: Written,
@@ -298,7 +298,7 @@ impl CommandInfo {
     }
 
     /// Whether the command may be sent again, by its name alone; `None` if that depends on its arguments. See
-    /// [`Command::resend`].
+    /// [`Command::resend`](crate::command::Command::resend).
     pub fn resend(&self) -> Option<Resend> {
         match self.rule {
             Rule::Reads | Rule::Safe => Some(Resend::Safe),
