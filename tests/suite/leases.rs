@@ -25,6 +25,11 @@ async fn one() -> Result<u64, std::io::Error> {
     Ok(1)
 }
 
+/// A lease that does not expire while a test runs.
+fn long_lease() -> CacheOptions {
+    CacheOptions::new().lease(Duration::from_secs(3600))
+}
+
 /// Makes the scripts known to the server, so that they cost one round trip from here on.
 async fn warm_up(client: Client) {
     let cache = Cache::new(client);
@@ -55,7 +60,8 @@ async fn a_value_that_is_not_stored_is_not_waited_for() {
 async fn who_goes_away_leaves_no_lease() {
     let (redis, requests) = (RedisServer::start(), Requests::default());
     warm_up(redis.client()).await;
-    let caches = [0; 2].map(|_| Cache::new(requests.of(redis.client())));
+    let cache = || Cache::with_options(requests.of(redis.client()), long_lease());
+    let caches = [cache(), cache()];
     for next in &caches {
         let (cache, source) = (caches[0].clone(), Arc::new(Source::default()));
         let first = {
@@ -146,16 +152,16 @@ async fn a_lease_whose_answer_is_lost_is_released() {
         let other = Cache::new(requests.of(redis.client()));
         assert_eq!(other.get_or_load(&key("k"), MINUTE, one).await.unwrap(), 1);
         assert_eq!(requests.taken(), 3, "it does not wait");
-        other.delete(&key("k")).await.unwrap();
+        direct.del(["k"]).await.unwrap();
     };
     // The answer breaks off after the server has done what was asked.
-    let cache = Cache::new(second_request_fails(&server, Fault::Truncate));
+    let cache = Cache::with_options(second_request_fails(&server, Fault::Truncate), long_lease());
     assert_eq!(cache.get_or_load(&key("k"), MINUTE, one).await.unwrap(), 1);
     assert_eq!(cache.stats().errors, 1, "the answer is lost");
     others_load().await;
     // The caller goes away before he hears of it.
     let late = Fault::DelayReply(Duration::from_secs(3600));
-    let cache = Cache::new(second_request_fails(&server, late));
+    let cache = Cache::with_options(second_request_fails(&server, late), long_lease());
     let call = tokio::spawn(async move { cache.get_or_load(&key("k"), MINUTE, one).await });
     until(async || direct.exists([LEASE]).await.unwrap() == 1).await;
     call.abort();
