@@ -16,7 +16,7 @@ use crate::degradation::Log;
 
 /// A store in memory, whose puts wait for a permit.
 #[derive(Debug, Clone)]
-pub(crate) struct Shelf {
+struct Shelf {
     held: Arc<Mutex<HashMap<String, (Bytes, Duration)>>>,
     permits: Arc<Semaphore>,
     /// The puts that have come.
@@ -31,7 +31,7 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             held: Arc::default(),
             permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),

@@ -28,7 +28,6 @@ mod http_cache;
 mod http_plane;
 mod keyspaces;
 mod layers;
-mod leases;
 mod limits;
 mod outage;
 mod redaction;

@@ -18,19 +18,19 @@ fn key(name: &str) -> Key {
 
 /// A loader that counts, and takes until it is told to end.
 #[derive(Default)]
-pub(crate) struct Source {
+struct Source {
     loads: AtomicUsize,
-    pub(crate) go_on: Notify,
+    go_on: Notify,
 }
 
 impl Source {
-    pub(crate) async fn load(&self) -> Result<u64, std::io::Error> {
+    async fn load(&self) -> Result<u64, std::io::Error> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         self.go_on.notified().await;
         Ok(42)
     }
 
-    pub(crate) fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
     }
 }
@@ -327,25 +327,20 @@ async fn others_forget_what_one_deletes() {
 
 /// Counts round trips, in parts that batches of up to ten commands divide.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Requests(Arc<AtomicUsize>);
+struct Requests(Arc<AtomicUsize>);
 
 impl Requests {
     const WHOLE: usize = 2520;
 
-    pub(crate) fn of(&self, client: Client) -> Client {
+    fn of(&self, client: Client) -> Client {
         let count = Arc::clone(&self.0);
         client.layer(Observe::new().each(move |observed| {
             count.fetch_add(Self::WHOLE / observed.batch, Ordering::SeqCst);
         }))
     }
 
-    /// How many there were since the last call of this.
-    pub(crate) fn taken(&self) -> usize {
+    fn taken(&self) -> usize {
         self.0.swap(0, Ordering::SeqCst) / Self::WHOLE
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst) / Self::WHOLE
     }
 }
 
