@@ -5,13 +5,15 @@
 //! | `REDIS_URL` | `redis://` for TCP, `rediss://` for TCP with TLS, `https://` for the Upstash REST API |
 //! | `REDIS_PASSWORD` | the password, or the REST token |
 //! | `CACHE_PROVIDER` | `redis` or `upstash`, instead of what the URL says; `memory` for the embedded engine |
-//! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 5000 |
+//! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 4000 |
 //! | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | the same as Upstash's own SDK names them |
 //! | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | the same as Vercel names them |
 //! | `CACHE_TTL_AUTH_SECONDS`, `CACHE_TTL_POLICY_SECONDS`, `CACHE_TTL_CONFIG_SECONDS` | how long the three components cache; 300 |
 //!
-//! The first of `REDIS_URL`, `UPSTASH_REDIS_REST_URL` and `KV_REST_API_URL` that is set counts. If none is, the embedded
-//! engine is used. A variable that is set to nothing counts as not set; one that is not UTF-8 is an error.
+//! `REDIS_URL` counts before the others. `UPSTASH_REDIS_REST_URL` and `KV_REST_API_URL` may both be set only if they are the
+//! same. If no URL is set, the embedded engine is used. A variable that is set to nothing counts as not set; it is an error
+//! if the embedded engine would be used because of that, unless `CACHE_PROVIDER` is `memory`. A URL, password or token in
+//! quotation marks is an error, and so is a variable that is not UTF-8.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -19,7 +21,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cache::Ttl;
-use crate::client::Client;
+use crate::client::{Client, ClientBuilder};
 use crate::layer::CircuitBreaker;
 use crate::{Error, ErrorKind, Result};
 
@@ -55,7 +57,8 @@ pub enum Provider {
 #[non_exhaustive]
 pub struct Config {
     backend: Backend,
-    connect_timeout: Duration,
+    /// `None`: the default of the transport.
+    connect_timeout: Option<Duration>,
     auth_ttl: Ttl,
     policy_ttl: Ttl,
     config_ttl: Ttl,
@@ -112,9 +115,9 @@ impl Config {
         let variables = Variables(lookup);
         Ok(Self {
             backend: variables.backend()?,
-            connect_timeout: Duration::from_millis(
-                variables.number("REDIS_CONNECT_TIMEOUT", "milliseconds")?.unwrap_or(5000),
-            ),
+            connect_timeout: variables
+                .number("REDIS_CONNECT_TIMEOUT", "milliseconds")?
+                .map(Duration::from_millis),
             auth_ttl: variables.ttl("AUTH")?,
             policy_ttl: variables.ttl("POLICY")?,
             config_ttl: variables.ttl("CONFIG")?,
@@ -137,13 +140,13 @@ impl Config {
     /// [`ErrorKind::Config`] if the URL cannot be used, or this build does not have the provider's feature.
     pub fn client(&self) -> Result<Client> {
         let remote = match &self.backend {
-            Backend::Upstash { url, token } => rest_client(url, token)?,
+            Backend::Upstash { url, token } => Client::builder().url(url).token(token),
             Backend::Redis { url, password } => {
-                tcp_client(url, password.as_deref(), self.connect_timeout)?
+                tcp_builder(url, password.as_deref(), self.connect_timeout)?
             }
             Backend::Memory => return memory_client(),
         };
-        Ok(remote.layer(CircuitBreaker::default()))
+        remote.circuit_breaker(CircuitBreaker::default()).build()
     }
 
     /// How long answers to credential checks are cached (`CACHE_TTL_AUTH_SECONDS`).
@@ -183,6 +186,12 @@ const REST_VARIABLES: [(&str, &str); 2] = [
     ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
 ];
 
+/// All variables that hold a URL, a password or a token.
+fn backend_variables() -> impl Iterator<Item = &'static str> {
+    let rest = REST_VARIABLES.into_iter().flat_map(|(url, token)| [url, token]);
+    ["REDIS_URL", "REDIS_PASSWORD"].into_iter().chain(rest)
+}
+
 struct Variables<F>(F);
 
 impl<F: Fn(&str) -> Option<String>> Variables<F> {
@@ -215,9 +224,11 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             Some("memory") => return Ok(Backend::Memory),
             Some(_) => return wrong("CACHE_PROVIDER must be redis, upstash or memory"),
         };
+        self.check_quotes()?;
         if let Some(url) = self.get("REDIS_URL") {
             return self.shared_variables(url, provider);
         }
+        self.check_same_url()?;
         for (url_name, token_name) in REST_VARIABLES {
             let (url, token) = match (self.get(url_name), self.get(token_name)) {
                 (Some(url), Some(token)) => (url, token),
@@ -257,14 +268,39 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             _ if self.get("REDIS_PASSWORD").is_some() => {
                 wrong("REDIS_PASSWORD is set, REDIS_URL is not: set it to the server's URL")
             }
-            _ => Ok(Backend::Memory),
+            _ => match backend_variables().find(|name| (self.0)(name).is_some()) {
+                None => Ok(Backend::Memory),
+                Some(blank) => wrong(format!(
+                    "{blank} is set to nothing, and no other server is: set it, take it away, or set CACHE_PROVIDER to \
+                     memory for the embedded engine"
+                )),
+            },
+        }
+    }
+
+    fn check_quotes(&self) -> Result<()> {
+        let is_quoted = |name: &&str| self.get(name).is_some_and(|value| is_quoted(&value));
+        match backend_variables().find(is_quoted) {
+            None => Ok(()),
+            Some(name) => wrong(format!("{name} stands in quotation marks: take them away")),
+        }
+    }
+
+    /// Two URLs would leave it open which server is meant.
+    fn check_same_url(&self) -> Result<()> {
+        let [(first, _), (second, _)] = REST_VARIABLES;
+        match (self.get(first), self.get(second)) {
+            (Some(a), Some(b)) if a.trim_end_matches('/') != b.trim_end_matches('/') => wrong(
+                format!("{first} and {second} are set to different URLs: take one of them away"),
+            ),
+            _ => Ok(()),
         }
     }
 
     /// `REDIS_URL` and `REDIS_PASSWORD`, which serve both providers.
     fn shared_variables(&self, url: String, provider: Option<Provider>) -> Result<Backend> {
         let password = self.get("REDIS_PASSWORD");
-        let is_rest = url.starts_with("https://") || url.starts_with("http://");
+        let is_rest = matches!(scheme(&url).as_deref(), Some("https" | "http"));
         if !is_rest && !is_redis_url(&url) {
             return wrong("REDIS_URL must begin with redis://, rediss:// or https://");
         }
@@ -293,8 +329,19 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     }
 }
 
+/// The scheme of a URL, which has no case.
+fn scheme(url: &str) -> Option<String> {
+    url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())
+}
+
 fn is_redis_url(url: &str) -> bool {
-    url.starts_with("redis://") || url.starts_with("rediss://")
+    matches!(scheme(url).as_deref(), Some("redis" | "rediss"))
+}
+
+/// Whether a value stands in quotation marks, as some readers of `.env` files leave them.
+fn is_quoted(value: &str) -> bool {
+    value.len() >= 2
+        && ['"', '\''].iter().any(|mark| value.starts_with(*mark) && value.ends_with(*mark))
 }
 
 /// Whether a URL has a password before its host.
@@ -304,29 +351,25 @@ fn holds_password(url: &str) -> bool {
     authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
-#[cfg(feature = "rest")]
-fn rest_client(url: &str, token: &str) -> Result<Client> {
-    Client::rest(url, token)
-}
-
-#[cfg(not(feature = "rest"))]
-fn rest_client(_url: &str, _token: &str) -> Result<Client> {
-    wrong("the URL is one of the REST API, and this build is without the feature rest: turn it on")
-}
-
 #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
-fn tcp_client(url: &str, password: Option<&str>, connect_timeout: Duration) -> Result<Client> {
-    use crate::layer::Deadline;
+fn tcp_builder(
+    url: &str,
+    password: Option<&str>,
+    connect_timeout: Option<Duration>,
+) -> Result<ClientBuilder> {
     use crate::transport::tcp::{TcpOptions, TcpTransport};
-    let mut options = TcpOptions::new(url).connect_timeout(connect_timeout);
+    let mut options = TcpOptions::new(url);
+    if let Some(limit) = connect_timeout {
+        options = options.connect_timeout(limit);
+    }
     if let Some(password) = password {
         options = options.password(password);
     }
-    Ok(Client::new(TcpTransport::new(options)?).layer(Deadline::default()))
+    Ok(Client::builder().transport(TcpTransport::new(options)?))
 }
 
 #[cfg(not(all(feature = "tcp", not(target_arch = "wasm32"))))]
-fn tcp_client(_url: &str, _password: Option<&str>, _connect_timeout: Duration) -> Result<Client> {
+fn tcp_builder(_: &str, _: Option<&str>, _: Option<Duration>) -> Result<ClientBuilder> {
     wrong(
         "REDIS_URL is a redis:// URL, and this build does not speak TCP: set REDIS_URL to an https:// URL, or turn on the \
          feature tcp on a native target",
@@ -362,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_url_that_is_set_counts() {
+    fn the_url_that_is_set_counts() {
         let rest = [("UPSTASH_REDIS_REST_URL", "https://u"), ("UPSTASH_REDIS_REST_TOKEN", "t")];
         let vercel = [("KV_REST_API_URL", "https://v"), ("KV_REST_API_TOKEN", "t")];
         assert_eq!(provider(&[]), Ok(Provider::Memory));
@@ -378,7 +421,16 @@ mod tests {
             provider(&[("REDIS_URL", "redis://h"), ("CACHE_PROVIDER", "memory")]),
             Ok(Provider::Memory)
         );
-        assert_eq!(provider(&[("REDIS_URL", " "), ("CACHE_PROVIDER", "")]), Ok(Provider::Memory));
+        let blank = ("REDIS_URL", " ");
+        assert_eq!(provider(&[blank, ("CACHE_PROVIDER", "memory")]), Ok(Provider::Memory));
+        assert_eq!(provider(&[&[blank][..], &rest].concat()), Ok(Provider::Upstash));
+        let same = [("KV_REST_API_URL", "https://u/"), ("KV_REST_API_TOKEN", "t")];
+        assert_eq!(provider(&[&rest[..], &same].concat()), Ok(Provider::Upstash));
+        assert_eq!(provider(&[("REDIS_URL", "REDIS://h")]), Ok(Provider::Redis));
+        assert_eq!(
+            provider(&[("REDIS_URL", "HTTPS://h"), ("REDIS_PASSWORD", "t")]),
+            Ok(Provider::Upstash)
+        );
     }
 
     #[test]
@@ -401,6 +453,14 @@ mod tests {
             (&[("UPSTASH_REDIS_REST_URL", "https://u")], "UPSTASH_REDIS_REST_TOKEN is not: set it"),
             (&[("UPSTASH_REDIS_REST_TOKEN", "t")], "UPSTASH_REDIS_REST_URL is not: set it"),
             (&[("KV_REST_API_URL", "https://u")], "KV_REST_API_TOKEN is not: set it"),
+            (&[("REDIS_URL", " ")], "REDIS_URL is set to nothing"),
+            (&[("KV_REST_API_URL", "")], "KV_REST_API_URL is set to nothing"),
+            (&[redis, ("REDIS_PASSWORD", "\"p\"")], "REDIS_PASSWORD stands in quotation marks"),
+            (&[("REDIS_URL", "'redis://h'")], "REDIS_URL stands in quotation marks"),
+            (
+                &[("UPSTASH_REDIS_REST_URL", "https://u"), ("KV_REST_API_URL", "https://v")],
+                "UPSTASH_REDIS_REST_URL and KV_REST_API_URL are set to different URLs",
+            ),
             (&[("CACHE_TTL_AUTH_SECONDS", "5m")], "CACHE_TTL_AUTH_SECONDS must be"),
             (&[("CACHE_TTL_POLICY_SECONDS", "0")], "CACHE_TTL_POLICY_SECONDS must be"),
             (&[("REDIS_CONNECT_TIMEOUT", "-1")], "REDIS_CONNECT_TIMEOUT must be"),

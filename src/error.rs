@@ -414,7 +414,7 @@ fn without_whole(args: &[&[u8]], quoted: &str) -> String {
         if arg.chars().all(is_word) || is_said_often(arg) {
             continue;
         }
-        for form in [arg.to_owned(), arg.to_lowercase(), arg.to_uppercase()] {
+        for form in [arg.to_owned(), arg.to_ascii_lowercase(), arg.to_ascii_uppercase()] {
             clean = clean.replace(&form, "…");
         }
     }

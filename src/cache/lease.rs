@@ -16,7 +16,7 @@ use super::Cache;
 use super::outage::Access;
 use crate::client::{ScriptBatch, ScriptReplies};
 use crate::command::{Command, Script, ScriptContext};
-use crate::{Error, FromValue, Key, Result, Value, platform};
+use crate::{Client, Error, FromValue, Key, Outcome, Result, Value, platform};
 
 /// The role of a lease's key beside its entry's; see [`Key::companion`].
 pub(super) const ROLE: &str = "edgecask:lease";
@@ -149,6 +149,30 @@ pub(crate) static RENEW_LEASE: LazyLock<Script> = LazyLock::new(|| {
     })
 });
 
+/// `KEYS`: a lease. `ARGV`: its token, or the random text at its end. Deletes the lease if it is this one, and nothing was
+/// stored with it; gives how many keys were deleted.
+pub(crate) static RELEASE_LEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local held = redis.call('GET', KEYS[1])\n\
+         if not held or string.sub(held, 1, 1) == '=' then return 0 end\n\
+         if string.sub(held, -string.len(ARGV[1])) ~= ARGV[1] then return 0 end\n\
+         return redis.call('DEL', KEYS[1])",
+    )
+    .key_locking()
+    .with_twin(|redis, keys, args| {
+        let ([lease], [token]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 1 key and 1 argument"));
+        };
+        let held = redis.call(Command::new("GET").arg(lease))?;
+        match held.as_bytes() {
+            Some(held) if held.first() != Some(&DONE) && held.ends_with(token) => {
+                redis.call(Command::new("DEL").arg(lease))
+            }
+            _ => Ok(Value::Integer(0)),
+        }
+    })
+});
+
 /// A text that was never there before: of the server's clock and the caller's random text.
 pub(super) fn unique(redis: &mut dyn ScriptContext, random: &[u8]) -> Result<Vec<u8>> {
     let now = redis.call(Command::new("TIME"))?;
@@ -193,9 +217,45 @@ impl Drop for Lease {
         let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
         self.cache.in_background(platform::send(|| async move {
             // If this fails, the lease expires.
-            let _ = client.compare_and_delete(&key, &token).await;
+            let _ = release(&client, &key, &token).await;
         }));
     }
+}
+
+/// A lease that was asked for. Until the answer comes, the server may hold it for this caller without his knowing. If the
+/// answer is lost, or the caller goes away before, the lease is released in the background by its random text.
+struct Unanswered {
+    cache: Cache,
+    key: String,
+    random: String,
+}
+
+impl Unanswered {
+    /// The answer came, or the request never reached the server.
+    fn answered(mut self) {
+        self.random.clear();
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.random.is_empty() {
+            return;
+        }
+        let client = self.cache.client.clone();
+        let (key, random) = (std::mem::take(&mut self.key), std::mem::take(&mut self.random));
+        self.cache.in_background(platform::send(|| async move {
+            // If this fails, or comes before the request itself, the lease expires.
+            let _ = release(&client, &key, random.as_bytes()).await;
+        }));
+    }
+}
+
+/// Deletes a lease, known by its token or by the random text at its end. One script.
+async fn release(client: &Client, key: &str, token: &[u8]) -> Result<bool> {
+    let mut batch = ScriptBatch::new(client);
+    let place = batch.script(&RELEASE_LEASE, [key], [token]);
+    batch.exec().await?.take(place)
 }
 
 /// What stands beside and in an entry.
@@ -235,7 +295,19 @@ impl Cache {
     async fn ask_for_lease(&self, key: &Key, how: &str) -> Result<Look> {
         let mut batch = ScriptBatch::new(&self.client);
         let asked = self.queue_lease(&mut batch, key, how)?;
-        asked.look(self, &mut batch.exec().await?)
+        let unanswered = Unanswered {
+            cache: self.clone(),
+            key: asked.key.clone(),
+            random: asked.random.clone(),
+        };
+        let look = match batch.exec().await {
+            Ok(mut replies) => asked.look(self, &mut replies),
+            Err(error) => Err(error),
+        };
+        if look.as_ref().err().is_none_or(|error| error.outcome() != Outcome::Unknown) {
+            unanswered.answered();
+        }
+        look
     }
 
     /// Queues [`Cache::take_lease`].
@@ -247,7 +319,7 @@ impl Cache {
         let lease = lease_key(key);
         let (random, ttl) = (random_part()?, self.lease_millis());
         let place = batch.script(&LEASE, [key.as_str(), &lease], [&random, &ttl, how]);
-        Ok(Asked { key: lease, place })
+        Ok(Asked { key: lease, random, place })
     }
 
     fn lease_millis(&self) -> String {
@@ -286,9 +358,9 @@ impl Cache {
         batch.exec().await?.take(place)
     }
 
-    /// Gives a lease back that nothing will be stored with. One command or script; if it fails, the lease expires.
+    /// Gives a lease back that nothing will be stored with. One script; if it fails, the lease expires.
     pub(super) async fn release(&self, lease: Lease) {
-        let released = self.client.compare_and_delete(&lease.key, &lease.token).await;
+        let released = release(&self.client, &lease.key, &lease.token).await;
         lease.end();
         let _ = self.counted(Access::Write, released);
     }
@@ -331,6 +403,7 @@ impl Cache {
 /// A lease that was asked for.
 pub(super) struct Asked {
     key: String,
+    random: String,
     place: usize,
 }
 

@@ -99,8 +99,14 @@ use crate::layer::WithoutFallback;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 
 /// The Lua scripts that a cache sends.
-pub(crate) fn scripts() -> [&'static Script; 4] {
-    [&lease::LEASE, &lease::STORE_IF_LEASED, &lease::RENEW_LEASE, &tags::TAG_VERSION]
+pub(crate) fn scripts() -> [&'static Script; 5] {
+    [
+        &lease::LEASE,
+        &lease::STORE_IF_LEASED,
+        &lease::RENEW_LEASE,
+        &lease::RELEASE_LEASE,
+        &tags::TAG_VERSION,
+    ]
 }
 
 /// A cache of typed values over any [`Client`]. Clones share the client, the first tier and the statistics.

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, future};
 
 use super::Layer;
 use crate::command::{Access, Arguments, Command, KeyPositions, ReplyKeys, Role};
 use crate::platform::{BoxFuture, boxed};
-use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use crate::transport::{Capabilities, Message, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
 /// Puts a prefix before every key, and takes it off again where replies name keys: a tenant's or an environment's own
@@ -21,7 +22,9 @@ use crate::{Error, ErrorKind, Result, Value};
 ///   `SCRIPT FLUSH`. INFO passes: it shows no keys and no values.
 ///
 /// A Lua script or function gets its KEYS with the prefix, and should name no others: nothing holds it back. Channels have
-/// no prefix, those of SPUBLISH included: they are not keys, and all tenants share them.
+/// no prefix, those of SPUBLISH included: they are not keys, and all tenants share them. Keyspace notifications
+/// (`__keyspace@…`, `__keyevent@…`) name the keys of all tenants: a subscription to one of their channels, or to a pattern
+/// that begins like one, fails with [`ErrorKind::Unsupported`], and their messages do not reach any other pattern.
 ///
 /// ```
 /// use edgecask::{layer::KeyPrefix, prelude::*, transport::memory::MemoryTransport};
@@ -45,6 +48,13 @@ pub struct KeyPrefix {
 
 const UNKNOWN_OPTION: &str =
     "behind a key prefix, a command can be sent only if all its options are known, and complete";
+
+/// How the channels of keyspace notifications begin, those of the fields of hashes included.
+const NOTIFICATIONS: [&[u8]; 3] = [b"__keyspace@", b"__keyevent@", b"__subkey"];
+
+fn is_notification(channel: &[u8]) -> bool {
+    NOTIFICATIONS.iter().any(|begin| channel.starts_with(begin))
+}
 
 impl KeyPrefix {
     /// This prefix, as it is: end it with a `:`.
@@ -233,6 +243,10 @@ impl Prefixing {
     }
 }
 
+fn refused<'a>(why: &'static str) -> BoxFuture<'a, Result<Messages>> {
+    boxed(|| async move { Err(Error::new(ErrorKind::Unsupported, why)) })
+}
+
 #[deny(clippy::missing_trait_methods)]
 impl Transport for Prefixing {
     fn capabilities(&self) -> Capabilities {
@@ -261,13 +275,25 @@ impl Transport for Prefixing {
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        if *to == Subscription::Monitor {
-            return boxed(|| async {
-                let why = "MONITOR shows the commands of others, behind other prefixes too";
-                Err(Error::new(ErrorKind::Unsupported, why))
-            });
+        let names = match to {
+            Subscription::Channels(names) | Subscription::Patterns(names) => names,
+            Subscription::Monitor => {
+                return refused("MONITOR shows the commands of others, behind other prefixes too");
+            }
+        };
+        if names.iter().any(|name| is_notification(name)) {
+            return refused(
+                "keyspace notifications name the keys of others, behind other prefixes too",
+            );
         }
-        self.inner.subscribe(to)
+        boxed(|| async move {
+            let messages = self.inner.subscribe(to).await?;
+            // A pattern such as `*` matches the channels of notifications too.
+            let is_open = |message: &Result<Message>| {
+                future::ready(!message.as_ref().is_ok_and(|sent| is_notification(&sent.channel)))
+            };
+            Ok(messages.filter(is_open).boxed())
+        })
     }
 
     fn sync_token(&self) -> Option<String> {

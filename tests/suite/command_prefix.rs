@@ -8,6 +8,7 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use edgecask::{Client, Error, ErrorKind, Result, Value};
+use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::RedisServer;
 
 use crate::command_lines::{
@@ -261,4 +262,30 @@ async fn what_others_share_is_refused_with_its_reason() {
     keys.sort();
     assert_eq!(keys, ["l", "t:#", "t:l", "t:store", "t:victim", "victim"]);
     assert_eq!(other.get::<String>("victim").await.unwrap().as_deref(), Some(SECRET));
+}
+
+#[tokio::test]
+async fn a_tenant_hears_no_notifications_of_the_keys_of_others() {
+    let redis = RedisServer::with(["--notify-keyspace-events", "KEA"]);
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
+    let rest = Client::rest(&server.url(), server.token()).unwrap();
+    for plain in [redis.client(), rest] {
+        let tenant = plain.clone().layer(KeyPrefix::new("t:"));
+        let channel = "__keyspace@0__:other:secret";
+        let kind = |heard: edgecask::Result<_>| heard.map(drop).map_err(|error| error.kind());
+        let refused = Err(ErrorKind::Unsupported);
+        assert_eq!(kind(tenant.subscribe([channel]).await), refused);
+        assert_eq!(kind(tenant.psubscribe(["news", "__keyevent@*"]).await), refused);
+        for pattern in ["*", "__key*", "[_]_key*", "?_*"] {
+            let mut heard = tenant.psubscribe([pattern]).await.unwrap();
+            let mut control = plain.psubscribe([pattern]).await.unwrap();
+            plain.set("other:secret", "v").await.unwrap();
+            plain.publish("__news", "after").await.unwrap();
+            plain.publish("__key", "after").await.unwrap();
+            let first = control.message().await.unwrap();
+            assert!(first.channel.starts_with(b"__key") && first.channel.contains(&b'@'));
+            assert_eq!(heard.message().await.unwrap().payload, "after");
+        }
+    }
+    server.stop().await;
 }

@@ -16,7 +16,7 @@ use crate::degradation::Log;
 
 /// A store in memory, whose puts wait for a permit.
 #[derive(Debug, Clone)]
-struct Shelf {
+pub(crate) struct Shelf {
     held: Arc<Mutex<HashMap<String, (Bytes, Duration)>>>,
     permits: Arc<Semaphore>,
     /// The puts that have come.
@@ -31,7 +31,7 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             held: Arc::default(),
             permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),

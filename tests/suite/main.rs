@@ -28,6 +28,7 @@ mod http_cache;
 mod http_plane;
 mod keyspaces;
 mod layers;
+mod leases;
 mod limits;
 mod outage;
 mod redaction;

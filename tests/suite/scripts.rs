@@ -19,6 +19,7 @@ fn state() -> impl Strategy<Value = Vec<Command>> {
         "SET a v EX 1000",
         "SET b token",
         "SET b other",
+        "SET b 1.1-token",
         "SET b token PX 100000",
         "LPUSH a x",
         "HSET b f v",
@@ -72,6 +73,8 @@ fn arguments(script: &Script) -> impl Strategy<Value = Vec<&'static str>> {
         vec![tokens, millis, &["renew", "hold"], &["0", "persist", "60", "9000000"]]
     } else if script.source().contains("return redis.call('PEXPIRE'") {
         vec![tokens, millis]
+    } else if script.source().contains("string.len(ARGV[1])) ~= ARGV[1]") {
+        vec![tokens]
     } else if script.source().contains("ARGV[4]") {
         vec![tokens, tokens, &["0", "5000000"], &["0", "5000000"]]
     } else {

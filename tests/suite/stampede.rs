@@ -18,19 +18,19 @@ fn key(name: &str) -> Key {
 
 /// A loader that counts, and takes until it is told to end.
 #[derive(Default)]
-struct Source {
+pub(crate) struct Source {
     loads: AtomicUsize,
-    go_on: Notify,
+    pub(crate) go_on: Notify,
 }
 
 impl Source {
-    async fn load(&self) -> Result<u64, std::io::Error> {
+    pub(crate) async fn load(&self) -> Result<u64, std::io::Error> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         self.go_on.notified().await;
         Ok(42)
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
     }
 }
@@ -327,20 +327,25 @@ async fn others_forget_what_one_deletes() {
 
 /// Counts round trips, in parts that batches of up to ten commands divide.
 #[derive(Debug, Clone, Default)]
-struct Requests(Arc<AtomicUsize>);
+pub(crate) struct Requests(Arc<AtomicUsize>);
 
 impl Requests {
     const WHOLE: usize = 2520;
 
-    fn of(&self, client: Client) -> Client {
+    pub(crate) fn of(&self, client: Client) -> Client {
         let count = Arc::clone(&self.0);
         client.layer(Observe::new().each(move |observed| {
             count.fetch_add(Self::WHOLE / observed.batch, Ordering::SeqCst);
         }))
     }
 
-    fn taken(&self) -> usize {
+    /// How many there were since the last call of this.
+    pub(crate) fn taken(&self) -> usize {
         self.0.swap(0, Ordering::SeqCst) / Self::WHOLE
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst) / Self::WHOLE
     }
 }
 

@@ -1,0 +1,215 @@
+//! Leases: who holds one keeps it while he loads, and nobody waits for one that nobody needs any more.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use edgecask::cache::{Cache, CacheOptions, EntryOptions, LoadOptions, Ttl};
+use edgecask::layer::Observe;
+use edgecask::prelude::*;
+use edgecask::{ErrorKind, Key, Keyspace};
+use edgecask_server::{Fault, Server, ServerOptions};
+use edgecask_tests::{RedisServer, until};
+use futures_util::future::join_all;
+
+use crate::edge::Shelf;
+use crate::stampede::{Requests, Source};
+
+const MINUTE: Ttl = Ttl::seconds(60);
+const LEASE: &str = "edgecask:lease:{k}";
+
+fn key(name: &str) -> Key {
+    Key::verbatim(name).unwrap()
+}
+
+async fn one() -> Result<u64, std::io::Error> {
+    Ok(1)
+}
+
+/// A lease that does not expire while a test runs.
+fn long_lease() -> CacheOptions {
+    CacheOptions::new().lease(Duration::from_secs(3600))
+}
+
+/// Makes the scripts known to the server, so that they cost one round trip from here on.
+async fn warm_up(client: Client) {
+    let cache = Cache::new(client);
+    let tagged = EntryOptions::new(MINUTE).tags(["warm"]);
+    cache.set(&key("warm"), &1, tagged.clone()).await.unwrap();
+    cache.delete(&key("warm")).await.unwrap();
+    cache.get_or_load(&key("warm"), tagged, one).await.unwrap();
+    let none = async || Ok::<Option<u64>, std::io::Error>(None);
+    let unstored = LoadOptions::new(MINUTE).negative_ttl(None);
+    cache.get_or_load(&key("warm too"), unstored, none).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_stored_is_not_waited_for() {
+    let (redis, requests) = (RedisServer::start(), Requests::default());
+    warm_up(redis.client()).await;
+    let caches = [0; 2].map(|_| Cache::new(requests.of(redis.client())));
+    let options = LoadOptions::new(MINUTE).negative_ttl(None);
+    for cache in [&caches[0], &caches[0], &caches[1]] {
+        let none = async || Ok::<Option<u64>, std::io::Error>(None);
+        assert_eq!(cache.get_or_load(&key("k"), options.clone(), none).await.unwrap(), None);
+        // The read, the lease, its release.
+        assert_eq!(requests.taken(), 3);
+    }
+}
+
+#[tokio::test]
+async fn who_goes_away_leaves_no_lease() {
+    let (redis, requests) = (RedisServer::start(), Requests::default());
+    warm_up(redis.client()).await;
+    let cache = || Cache::with_options(requests.of(redis.client()), long_lease());
+    let caches = [cache(), cache()];
+    for next in &caches {
+        let (cache, source) = (caches[0].clone(), Arc::new(Source::default()));
+        let first = {
+            let source = Arc::clone(&source);
+            tokio::spawn(
+                async move { cache.get_or_load(&key("k"), MINUTE, || source.load()).await },
+            )
+        };
+        until(async || source.count() == 1).await;
+        first.abort();
+        until(async || redis.client().exists([LEASE]).await.unwrap() == 0).await;
+        requests.taken();
+        assert_eq!(next.get_or_load(&key("k"), MINUTE, one).await.unwrap(), 1);
+        assert_eq!(requests.taken(), 3, "it does not wait");
+        next.delete(&key("k")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_lease_lasts_as_long_as_its_load() {
+    let redis = RedisServer::start();
+    let options = CacheOptions::new().lease(Duration::from_millis(600));
+    let one_cache = Cache::with_options(redis.client(), options.clone());
+    let many: Vec<Cache> =
+        (0..50).map(|_| Cache::with_options(redis.client(), options.clone())).collect();
+    for (name, caches) in [("one", vec![one_cache; 50]), ("many", many)] {
+        let source = Arc::new(Source::default());
+        let calls: Vec<_> = caches
+            .into_iter()
+            .map(|cache| {
+                let source = Arc::clone(&source);
+                tokio::spawn(async move {
+                    cache.get_or_load(&key(name), MINUTE, || source.load()).await
+                })
+            })
+            .collect();
+        until(async || source.count() > 0).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        source.go_on.notify_one();
+        for value in join_all(calls).await {
+            assert_eq!(value.unwrap().unwrap(), 42);
+        }
+        assert_eq!(source.count(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_one_caller_is_not_that_of_others() {
+    let (cache, source) = (Cache::new(Client::memory()), Arc::new(Source::default()));
+    let load = |options: LoadOptions| {
+        let (cache, source) = (cache.clone(), Arc::clone(&source));
+        tokio::spawn(async move { cache.get_or_load(&key("k"), options, || source.load()).await })
+    };
+    let hurried = load(LoadOptions::new(MINUTE).hard_timeout(Duration::from_millis(100)));
+    until(async || source.count() == 1).await;
+    let patient = load(LoadOptions::new(MINUTE).hard_timeout(None));
+    assert_eq!(hurried.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    until(async || source.count() == 2).await;
+    source.go_on.notify_one();
+    assert_eq!(patient.await.unwrap().unwrap(), 42);
+}
+
+/// A client whose second request has this fault.
+fn second_request_fails(server: &Arc<Server>, fault: Fault) -> Client {
+    let server: Weak<Server> = Arc::downgrade(server);
+    let fault = std::sync::Mutex::new(Some(fault));
+    let client = {
+        let server = server.upgrade().unwrap();
+        Client::rest(&server.url(), server.token()).unwrap()
+    };
+    client.layer(Observe::new().each(move |_| {
+        if let (Some(server), Some(fault)) = (server.upgrade(), fault.lock().unwrap().take()) {
+            server.inject(fault);
+        }
+    }))
+}
+
+#[tokio::test]
+async fn a_lease_whose_answer_is_lost_is_released() {
+    let redis = RedisServer::start();
+    warm_up(redis.client()).await;
+    let server = Arc::new(Server::start(ServerOptions::redis(redis.url())).await.unwrap());
+    // By this way the scripts have other names.
+    warm_up(Client::rest(&server.url(), server.token()).unwrap()).await;
+    let (direct, requests) = (redis.client(), Requests::default());
+    let others_load = async || {
+        until(async || direct.exists([LEASE]).await.unwrap() == 0).await;
+        let other = Cache::new(requests.of(redis.client()));
+        assert_eq!(other.get_or_load(&key("k"), MINUTE, one).await.unwrap(), 1);
+        assert_eq!(requests.taken(), 3, "it does not wait");
+        direct.del(["k"]).await.unwrap();
+    };
+    // The answer breaks off after the server has done what was asked.
+    let cache = Cache::with_options(second_request_fails(&server, Fault::Truncate), long_lease());
+    assert_eq!(cache.get_or_load(&key("k"), MINUTE, one).await.unwrap(), 1);
+    assert_eq!(cache.stats().errors, 1, "the answer is lost");
+    others_load().await;
+    // The caller goes away before he hears of it.
+    let late = Fault::DelayReply(Duration::from_secs(3600));
+    let cache = Cache::with_options(second_request_fails(&server, late), long_lease());
+    let call = tokio::spawn(async move { cache.get_or_load(&key("k"), MINUTE, one).await });
+    until(async || direct.exists([LEASE]).await.unwrap() == 1).await;
+    call.abort();
+    others_load().await;
+    Arc::into_inner(server).unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn misses_cost_what_is_documented() {
+    let (redis, requests) = (RedisServer::start(), Requests::default());
+    warm_up(redis.client()).await;
+    let client = || requests.of(redis.client());
+    let cache = Cache::new(client());
+    let tagged = |tag: &str| EntryOptions::new(MINUTE).tags([tag]);
+    cache.get_or_load(&key("a"), tagged("t"), one).await.unwrap();
+    assert_eq!(requests.taken(), 5, "a miss whose tag has no version yet");
+    cache.get_or_load(&key("b"), tagged("t"), one).await.unwrap();
+    assert_eq!(requests.taken(), 4, "a miss whose tag has one");
+    cache.get_or_load(&key("b"), tagged("t"), one).await.unwrap();
+    assert_eq!(requests.taken(), 1, "a hit with tags");
+
+    let cache = Cache::with_options(client(), CacheOptions::new().generation("all"));
+    cache.get_or_load(&key("c"), MINUTE, one).await.unwrap();
+    requests.taken();
+    cache.get_or_load(&key("d"), MINUTE, one).await.unwrap();
+    assert_eq!(requests.taken(), 4, "a miss in a generation");
+
+    let space = Keyspace::literal("edge");
+    let options = CacheOptions::new().keyspace(space).edge(Shelf::new(), Duration::from_secs(60));
+    let cache = Cache::with_options(client(), options);
+    let name = Keyspace::literal("edge").key("k").unwrap();
+    cache.get_or_load(&name, MINUTE, one).await.unwrap();
+    assert_eq!(requests.taken(), 3, "a miss behind an edge tier");
+
+    // Who waits reads, and looks until the value is there.
+    let (cache, source) = (Cache::new(redis.client()), Arc::new(Source::default()));
+    let loads = {
+        let source = Arc::clone(&source);
+        tokio::spawn(async move { cache.get_or_load(&key("w"), MINUTE, || source.load()).await })
+    };
+    until(async || source.count() == 1).await;
+    let waiter = Cache::new(client());
+    let waits = {
+        let waiter = waiter.clone();
+        tokio::spawn(async move { waiter.get_or_load(&key("w"), MINUTE, one).await })
+    };
+    until(async || requests.count() >= 2).await;
+    source.go_on.notify_one();
+    assert_eq!((loads.await.unwrap().unwrap(), waits.await.unwrap().unwrap()), (42, 42));
+    assert_eq!((source.count(), waiter.stats().loads), (1, 0));
+}
