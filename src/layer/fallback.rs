@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Layer;
 use crate::command::{Command, Resend};
 use crate::platform::{BoxFuture, boxed};
-use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
 /// Sends to another transport what the first one cannot be reached for, such as an embedded engine while Redis is away.
@@ -62,6 +62,7 @@ struct WithFallback {
 impl WithFallback {
     /// What the first transport answered, if it was reached for these commands; else its error.
     fn reached<T>(&self, commands: &[Command], first: Result<T>) -> Result<Result<T>, Error> {
+        sending::note(&first);
         let error = match first {
             Err(error) if is_away(&error, commands) => error,
             result => {
@@ -87,6 +88,7 @@ impl WithFallback {
         let Some(error) = errors.iter().flatten().next().cloned() else {
             return self.reached(commands, Ok(results)).unwrap_or_else(Err);
         };
+        sending::note(&Ok(()));
         self.falls_back(&error);
         let places = || errors.iter().enumerate().filter(|(_, error)| error.is_some());
         let missing: Vec<Command> = places().map(|(at, _)| commands[at].clone()).collect();
@@ -109,7 +111,9 @@ impl WithFallback {
 /// Whether the other transport may take over.
 fn is_away(error: &Error, commands: &[Command]) -> bool {
     match error.outcome() {
-        Outcome::NotSent => matches!(error.kind(), ErrorKind::Connect | ErrorKind::CircuitOpen),
+        Outcome::NotSent => {
+            matches!(error.kind(), ErrorKind::Connect | ErrorKind::CircuitOpen) || error.is_loss()
+        }
         Outcome::Unknown => error.is_loss() && Resend::of(commands) == Resend::Safe,
         Outcome::Refused | Outcome::Completed => false,
     }

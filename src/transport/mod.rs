@@ -10,6 +10,7 @@
 pub mod memory;
 #[cfg(feature = "rest")]
 pub mod rest;
+pub(crate) mod sending;
 #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
 pub mod tcp;
 

@@ -27,7 +27,7 @@ use self::options::Topology;
 use self::own::{Own, Pool};
 use self::sentinel::Sentinels;
 use self::wire::Wire;
-use super::{Backend, Capabilities, Message, Messages, Results, Subscription, Transport};
+use super::{Backend, Capabilities, Message, Messages, Results, Subscription, Transport, sending};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
@@ -50,9 +50,9 @@ use crate::{Error, ErrorKind, Result, Value};
 ///   connection for each call. In pipelines and transactions they are refused.
 /// - A subscription.
 ///
-/// A connection is made by one attempt for all calls that need it, which goes on when a call is given up meanwhile. A call
-/// whose attempt fails was not sent; one whose deadline ends first has an unknown outcome. The deadline should therefore be
-/// longer than [`TcpOptions::connect_timeout`].
+/// A connection is made by one attempt for all calls that need it. The attempt goes on when a call is given up meanwhile. A
+/// call whose attempt fails was not sent. The error of a [`Deadline`](crate::layer::Deadline) says the same if the limit
+/// passes before there is a connection: its outcome is [`Outcome::NotSent`](crate::Outcome::NotSent).
 ///
 /// To a cluster, calls share one connection to each node. These are not watched for replies that stay away
 /// ([`TcpOptions::hung_after`]), replies have no bound ([`TcpOptions::max_reply_bytes`]), commands that wait are refused, and
@@ -128,20 +128,24 @@ impl TcpTransport {
     /// The shared connection, for a call. Making it is rare and large: in a box it does not weigh on every call.
     async fn hold<'a>(&'a self, one: &'a One) -> Result<Held<'a>> {
         match one.shared.current() {
-            Some(held) => Ok(held),
+            Some(held) => {
+                sending::sent();
+                Ok(held)
+            }
             None => {
                 let attempt = || {
                     let (dialer, target) = (Arc::clone(&self.dialer), Arc::clone(&one.target));
                     async move { dialer.in_time(target.connect(&dialer)).await }
                 };
-                boxed(|| one.shared.connect(attempt)).await
+                sending::unsent(boxed(|| one.shared.connect(attempt))).await
             }
         }
     }
 
     /// A connection for one call that may take long.
     async fn own<'a>(&'a self, one: &'a One) -> Result<Own<'a>> {
-        one.waiting.take(self.dialer.connect_timeout, one.target.connect(&self.dialer)).await
+        let connect = one.target.connect(&self.dialer);
+        sending::unsent(one.waiting.take(self.dialer.connect_timeout, connect)).await
     }
 
     /// Sends a command that waits for data, on a connection of its own.
@@ -158,7 +162,7 @@ impl TcpTransport {
 
     /// Sends a command that has to arrive although the server is busy, on a connection of its own.
     async fn rescue(&self, one: &One, command: &Command) -> Result<Value> {
-        let connection = one.target.connect_when_busy(&self.dialer).await?;
+        let connection = sending::unsent(one.target.connect_when_busy(&self.dialer)).await?;
         value_from(connection.send(&packed(command)).await.map_err(error_from)?)
     }
 

@@ -139,8 +139,8 @@ impl TcpOptions {
     }
 
     /// How long making a connection may take, with all that it needs: names, TLS, sentinels. A call whose connection is not
-    /// made in time fails with [`ErrorKind::Connect`] and was not sent; to know that, keep it shorter than the
-    /// [`Deadline`](crate::layer::Deadline). Default: 4 seconds.
+    /// made in time fails with [`ErrorKind::Connect`] and was not sent. Default: 4 seconds, which is shorter than the default
+    /// [`Deadline`](crate::layer::Deadline).
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
