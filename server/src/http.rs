@@ -24,16 +24,9 @@ use crate::{events, request};
 const SYNC_TOKEN: &str = "upstash-sync-token";
 
 /// The connection is to be closed without an answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is dropped on purpose")]
 pub(crate) struct Dropped;
-
-impl std::fmt::Display for Dropped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection is dropped on purpose")
-    }
-}
-
-impl std::error::Error for Dropped {}
 
 pub(crate) struct Service {
     pub(crate) backend: Backend,
