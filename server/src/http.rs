@@ -272,8 +272,8 @@ impl Call<'_> {
             None if is_rest_token(command) => (self.rest_token(command).await, 0),
             None => self.service.backend.send(&self.permission, command, self.want).await,
         };
-        let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
         let result = self.service.meter.room().fit(result);
+        let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
         let mut body = Vec::new();
         reply::write_result(&result, self.format, &mut body);
         Ok(Answer { status, format: self.format, body, offset })

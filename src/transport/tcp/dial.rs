@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::convert::{error_from, io_error_from, message_from};
+use super::framing::Unreadable;
 use super::wire::{Backlog, Stream, Watch, Wire};
 use crate::transport::Messages;
 use crate::{Error, ErrorKind, Outcome, Result};
@@ -33,6 +34,7 @@ pub(super) struct Dialer {
     pub(super) tls: Option<TlsConnector>,
     pub(super) connect_timeout: Duration,
     pub(super) hung_after: Duration,
+    pub(super) verify_after: Duration,
     pub(super) max_reply_bytes: usize,
 }
 
@@ -44,13 +46,21 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Whether it has been lost.
+    /// Whether it has been lost, or given up.
     pub(super) fn is_closed(&self) -> bool {
-        self.driver.is_finished()
+        self.driver.is_finished() || self.watch.unreadable().is_some()
     }
 
     pub(super) async fn send(&self, command: &redis::Cmd) -> redis::RedisResult<redis::Value> {
-        self.commands.clone().send_packed_command(command).await
+        match self.watch.verification() {
+            None => self.commands.clone().send_packed_command(command).await,
+            Some(nonce) => {
+                let mut pipeline = redis::Pipeline::with_capacity(2);
+                pipeline.add_command(command.clone());
+                let mut replies = self.send_verified(pipeline, 1, nonce).await?;
+                Ok(replies.pop().unwrap_or_default())
+            }
+        }
     }
 
     pub(super) async fn send_all(
@@ -58,7 +68,52 @@ impl Connection {
         pipeline: &redis::Pipeline,
         count: usize,
     ) -> redis::RedisResult<Vec<redis::Value>> {
-        self.commands.clone().send_packed_commands(pipeline, 0, count).await
+        match self.watch.verification() {
+            None => self.send_pipeline(pipeline, count).await,
+            Some(nonce) => self.send_verified(pipeline.clone(), count, nonce).await,
+        }
+    }
+
+    /// Sends commands with a PING behind them. Its reply shows that those before it belong to these commands. If it is
+    /// another one, the connection is closed, and all who wait for its replies fail.
+    async fn send_verified(
+        &self,
+        mut pipeline: redis::Pipeline,
+        count: usize,
+        nonce: String,
+    ) -> redis::RedisResult<Vec<redis::Value>> {
+        pipeline.cmd("PING").arg(&nonce);
+        let mut replies = self.send_pipeline(&pipeline, count + 1).await?;
+        if replies.pop().is_some_and(|reply| verifies(&reply, &nonce)) {
+            return Ok(replies);
+        }
+        let error = self.watch.set_unreadable(Unreadable::TooMany);
+        self.driver.abort();
+        Err(error.into())
+    }
+
+    async fn send_pipeline(
+        &self,
+        pipeline: &redis::Pipeline,
+        count: usize,
+    ) -> redis::RedisResult<Vec<redis::Value>> {
+        let replies = self.commands.clone().send_packed_commands(pipeline, 0, count).await;
+        replies.map_err(|error| match self.watch.unreadable() {
+            // Of a pipeline that has some of its replies, the crate only says that the connection was closed.
+            Some(reason) if error.is_io_error() => self.watch.set_unreadable(reason).into(),
+            _ => error,
+        })
+    }
+}
+
+/// Whether this is the reply to a PING with this nonce. Some servers refuse a PING to some users, or at some times.
+fn verifies(reply: &redis::Value, nonce: &str) -> bool {
+    match reply {
+        redis::Value::BulkString(bytes) => bytes == nonce.as_bytes(),
+        redis::Value::ServerError(error) => {
+            matches!(error.code(), "BUSY" | "LOADING" | "MASTERDOWN" | "NOPERM")
+        }
+        _ => false,
     }
 }
 
@@ -114,7 +169,7 @@ impl Dialer {
             Some(known) => known,
             None => Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error),
         })?;
-        let watch = Arc::new(Watch::new(self.hung_after));
+        let watch = Arc::new(Watch::new(self.hung_after, self.verify_after));
         introduce(Wire::new(stream, self.max_reply_bytes, watch), info.redis_settings()).await
     }
 

@@ -55,7 +55,7 @@ use crate::{Error, ErrorKind, Result, Value};
 /// passes before there is a connection: its outcome is [`Outcome::NotSent`](crate::Outcome::NotSent).
 ///
 /// To a cluster, calls share one connection to each node. These are not watched for replies that stay away
-/// ([`TcpOptions::hung_after`]), replies have no bound ([`TcpOptions::max_reply_bytes`]), commands that wait are refused, and
+/// ([`TcpOptions::hung_after`]) or that are too many ([`TcpOptions::verify_after`]), replies have no bound ([`TcpOptions::max_reply_bytes`]), commands that wait are refused, and
 /// SCRIPT KILL goes by the shared connections. A subscription has a connection of its own there, too.
 pub struct TcpTransport {
     dialer: Arc<Dialer>,

@@ -43,6 +43,7 @@ pub struct TcpOptions {
     pub(super) connect_timeout: Duration,
     keepalive: Duration,
     hung_after: Duration,
+    verify_after: Duration,
     max_reply_bytes: usize,
     pub(super) waiting_connections: usize,
     root_certificate: Option<Vec<u8>>,
@@ -97,6 +98,7 @@ impl TcpOptions {
             connect_timeout: Duration::from_secs(4),
             keepalive: Duration::from_secs(15),
             hung_after: Duration::from_secs(2),
+            verify_after: Duration::from_secs(1),
             max_reply_bytes: 64 << 20,
             waiting_connections: 32,
             root_certificate: None,
@@ -166,6 +168,21 @@ impl TcpOptions {
         self
     }
 
+    /// How long a connection may be busy without a break before one of its replies is verified. Replies have no numbers: if a
+    /// server or a proxy sends one too many, every later caller gets the reply of another. Where a connection has nothing to
+    /// do for 100 ms, such a reply is noticed by itself. Where it always has, a call takes a PING along, in the same round
+    /// trip, and its reply has to come right behind the call's own. If it does not, the connection is closed, and the calls
+    /// under way fail with [`ErrorKind::Protocol`] or [`ErrorKind::Disconnected`] and an unknown outcome.
+    ///
+    /// [`Duration::ZERO`] verifies every call, so that no caller gets the reply of another, at the cost of one PING for each
+    /// call. Default: 1 second, which costs one PING in a second of permanent load and leaves a second in which replies may
+    /// be wrong. The connections of a cluster are not verified.
+    #[must_use]
+    pub fn verify_after(mut self, busy: Duration) -> Self {
+        self.verify_after = busy;
+        self
+    }
+
     /// How large one reply may be: its bytes, and 64 more for each element of an array or map. A larger one is an error of
     /// kind [`ErrorKind::Protocol`], and the connection is replaced: what is on its way cannot be skipped. Default: 64 MiB.
     /// For the commands of a cluster there is no limit.
@@ -203,6 +220,7 @@ impl TcpOptions {
             tls: tls.then(|| self.tls()).transpose()?,
             connect_timeout: self.connect_timeout,
             hung_after: self.hung_after,
+            verify_after: self.verify_after,
             max_reply_bytes: self.max_reply_bytes,
         })
     }
@@ -354,6 +372,7 @@ impl fmt::Debug for TcpOptions {
         f.debug_struct("TcpOptions")
             .field("connect_timeout", &self.connect_timeout)
             .field("hung_after", &self.hung_after)
+            .field("verify_after", &self.verify_after)
             .field("max_reply_bytes", &self.max_reply_bytes)
             .field("waiting_connections", &self.waiting_connections)
             .finish_non_exhaustive()

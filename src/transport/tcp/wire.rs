@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::{Framing, Unreadable};
+use crate::platform;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -20,6 +21,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub(super) struct Watch {
     made: Instant,
     hung_after: Duration,
+    verify_after: Duration,
+    /// Makes the nonces of this connection different from all others.
+    random: u64,
+    nonces: AtomicU64,
+    /// When it was last known that replies and commands are in step, in microseconds since the connection was made.
+    verified: AtomicU64,
+    /// Why what was received could not be followed any further.
+    unreadable: OnceLock<Unreadable>,
     /// Replies that are due: commands that were written, less replies that came.
     due: AtomicU64,
     /// When the last reply came, in microseconds since the connection was made.
@@ -31,11 +40,20 @@ pub(super) struct Watch {
 
 const ANSWERED: u64 = u64::MAX;
 
+/// A surplus reply comes close behind the reply that it follows. Where nothing came for so long and nothing was due, there
+/// is none on its way.
+const QUIET: Duration = Duration::from_millis(100);
+
 impl Watch {
-    pub(super) fn new(hung_after: Duration) -> Self {
+    pub(super) fn new(hung_after: Duration, verify_after: Duration) -> Self {
         Self {
             made: Instant::now(),
             hung_after,
+            verify_after,
+            random: platform::random().map(u64::from_le_bytes).unwrap_or_default(),
+            nonces: AtomicU64::new(0),
+            verified: AtomicU64::new(0),
+            unreadable: OnceLock::new(),
             due: AtomicU64::new(0),
             last_reply: AtomicU64::new(0),
             silent_since: AtomicU64::new(ANSWERED),
@@ -45,6 +63,38 @@ impl Watch {
 
     fn now(&self) -> u64 {
         self.made.elapsed().as_micros() as u64
+    }
+
+    /// A nonce for the next call, if its replies have to be verified: there was no quiet moment for some time.
+    pub(super) fn verification(&self) -> Option<String> {
+        let micros = |duration: Duration| duration.as_micros() as u64;
+        if !self.verify_after.is_zero() {
+            let (now, verified) = (self.now(), self.verified.load(Relaxed));
+            let since = |then: u64| now.saturating_sub(then);
+            let is_quiet = self.due.load(Relaxed) == 0
+                && since(self.last_reply.load(Relaxed)) >= micros(QUIET);
+            if is_quiet {
+                self.verified.fetch_max(now, Relaxed);
+                return None;
+            }
+            if since(verified) < micros(self.verify_after) {
+                return None;
+            }
+            // One call of many does it.
+            self.verified.compare_exchange(verified, now, Relaxed, Relaxed).ok()?;
+        }
+        let number = self.nonces.fetch_add(1, Relaxed);
+        Some(format!("edgecask:{:016x}:{number}", self.random))
+    }
+
+    /// Nothing that is received from now on is to be used. The first reason stays.
+    pub(super) fn set_unreadable(&self, reason: Unreadable) -> io::Error {
+        let reason = *self.unreadable.get_or_init(|| reason);
+        io::Error::new(io::ErrorKind::InvalidData, reason)
+    }
+
+    pub(super) fn unreadable(&self) -> Option<Unreadable> {
+        self.unreadable.get().copied()
     }
 
     /// A call begins; its end needs to know when.
@@ -187,12 +237,12 @@ impl Wire {
 
     fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
         let before = self.replies.ended();
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        self.replies.take(bytes).map_err(invalid)?;
+        let taken = self.replies.take(bytes);
+        taken.map_err(|reason| self.watch.set_unreadable(reason))?;
         if let Some(backlog) = &self.backlog {
             backlog.receive(bytes.len(), (self.replies.ended() - before) as usize);
         } else if !self.monitors && self.replies.answers() > self.commands.begun() {
-            return Err(invalid(Unreadable::TooMany));
+            return Err(self.watch.set_unreadable(Unreadable::TooMany));
         }
         if self.replies.ended() > before {
             self.count_due();
@@ -247,7 +297,7 @@ mod tests {
     use super::*;
 
     fn watch(hung_after: Duration) -> Watch {
-        let watch = Watch::new(hung_after);
+        let watch = Watch::new(hung_after, Duration::from_secs(1));
         watch.due.store(1, Relaxed);
         watch
     }
@@ -264,6 +314,26 @@ mod tests {
         watch.give_up(watch.begin());
         watch.due.store(0, Relaxed);
         assert!(!watch.is_hung(), "nothing is due");
+    }
+
+    #[test]
+    fn replies_are_verified_where_nothing_is_ever_quiet() {
+        let always = Watch::new(Duration::ZERO, Duration::ZERO);
+        assert_ne!(always.verification(), None);
+        assert_ne!(always.verification(), always.verification());
+
+        let hour = Duration::from_secs(3600);
+        let busy = Watch { verify_after: hour, ..watch(hour) };
+        assert_eq!(busy.verification(), None, "not yet");
+        let long_ago = Instant::now().checked_sub(hour * 2);
+        let busy = Watch { made: long_ago.unwrap_or_else(Instant::now), ..busy };
+        busy.replied();
+        assert!(busy.verification().is_some());
+        assert_eq!(busy.verification(), None, "one call of many");
+
+        let quiet = Watch { made: long_ago.unwrap_or_else(Instant::now), ..watch(hour) };
+        quiet.due.store(0, Relaxed);
+        assert_eq!(quiet.verification(), None, "nothing is due, and nothing came");
     }
 
     #[test]
