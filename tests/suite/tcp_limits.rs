@@ -234,8 +234,8 @@ async fn the_local_server_receives_no_more_of_a_reply_than_it_may_hand_on() {
     server.stop().await;
 }
 
-/// A server that answers GET with its key, and one of these commands with a reply that nobody asked for besides. It tells how
-/// many connections it has had.
+/// A server that answers GET with its key. On its first connection it sends one reply that nobody asked for, and answers
+/// each GET only when the next command has come, so that a reply is always due. It tells how many connections it has had.
 async fn generous(surplus_at: usize) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port());
@@ -246,7 +246,7 @@ async fn generous(surplus_at: usize) -> (String, Arc<AtomicUsize>) {
             let number = count.fetch_add(1, Ordering::SeqCst);
             tokio::spawn(async move {
                 let mut client = BufReader::new(client);
-                let (mut line, mut answered) = (String::new(), 0);
+                let (mut line, mut answered, mut held) = (String::new(), 0, String::new());
                 loop {
                     // Each command is an array of bulk strings; its last one is the answer.
                     let mut words = Vec::new();
@@ -263,13 +263,16 @@ async fn generous(surplus_at: usize) -> (String, Arc<AtomicUsize>) {
                         }
                     }
                     let last = &words[length - 1];
-                    let mut reply = match words[0].as_str() {
-                        "CLIENT" => "+OK\r\n".to_owned(),
-                        _ => format!("${}\r\n{last}\r\n", last.len()),
-                    };
+                    let mut reply = std::mem::take(&mut held);
                     answered += 1;
                     if number == 0 && answered == surplus_at {
                         reply += "$7\r\nsurplus\r\n";
+                    }
+                    let own = format!("${}\r\n{last}\r\n", last.len());
+                    match words[0].as_str() {
+                        "CLIENT" => reply += "+OK\r\n",
+                        "GET" if number == 0 => held = own,
+                        _ => reply += &own,
                     }
                     if client.write_all(reply.as_bytes()).await.is_err() {
                         return;
