@@ -65,7 +65,8 @@ impl TcpOptions {
     }
 
     /// A cluster, by the URLs of some of its nodes. Commands go to the nodes of their keys; a pipeline goes to all of its
-    /// nodes at once; the keys of a transaction or a script have to be of one slot (`{tag}`). SCAN visits all primaries.
+    /// nodes at once; the keys of a transaction or a script have to be of one slot (`{tag}`). SCAN visits all primaries. A
+    /// [`KeyPrefix`](crate::layer::KeyPrefix) on a cluster needs a hash tag where a cache is used behind it.
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::of(Topology::Cluster, urls)
     }
