@@ -11,7 +11,7 @@ use edgecask::{Client, Command, Error, ErrorKind, Value};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::access::{Permission, no_permission};
-use crate::limits::{Room, too_large};
+use crate::limits::{ReplyBudget, too_large};
 use crate::scripts::Scripts;
 
 pub(crate) struct Backend {
@@ -160,7 +160,7 @@ impl Backend {
         commands: &[Command],
         atomic: bool,
         want: Freshness,
-        mut room: Room,
+        mut budget: ReplyBudget,
     ) -> (Result<Results, Error>, u64) {
         let route = self.route(permission, commands, want);
         let mut replies = Vec::new();
@@ -173,7 +173,7 @@ impl Backend {
         }
         let mut results = if atomic {
             let results = route.client.send_transaction(&sent).await.map_err(too_large);
-            results.map(|results| results.into_iter().map(|reply| room.fit(reply)).collect())
+            results.map(|results| results.into_iter().map(|reply| budget.charge(reply)).collect())
         } else {
             // One by one: a reply that does not fit is dropped before the next one comes, and costs no other reply.
             let mut results = Vec::with_capacity(sent.len());
@@ -184,7 +184,7 @@ impl Backend {
                 if results.is_empty() && result.as_ref().is_err_and(is_away) {
                     return (result.map(|_| Vec::new()), route.offset());
                 }
-                results.push(room.fit(result));
+                results.push(budget.charge(result));
             }
             Ok(results)
         };

@@ -272,7 +272,7 @@ impl Call<'_> {
             None if is_rest_token(command) => (self.rest_token(command).await, 0),
             None => self.service.backend.send(&self.permission, command, self.want).await,
         };
-        let result = self.service.meter.room().fit(result);
+        let result = self.service.meter.budget().charge(result);
         let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
         let mut body = Vec::new();
         reply::write_result(&result, self.format, &mut body);
@@ -292,8 +292,8 @@ impl Call<'_> {
         let (results, offset) = if admitted.is_empty() {
             (Ok(Vec::new()), 0)
         } else {
-            let (backend, room) = (&self.service.backend, self.service.meter.room());
-            backend.send_all(&self.permission, &admitted, atomic, self.want, room).await
+            let (backend, budget) = (&self.service.backend, self.service.meter.budget());
+            backend.send_all(&self.permission, &admitted, atomic, self.want, budget).await
         };
         let mut results = results.map_err(|error| refusal_of(&error))?.into_iter();
         let results = refusals.into_iter().filter_map(|refusal| match refusal {

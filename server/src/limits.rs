@@ -75,9 +75,7 @@ impl Limits {
         self.daily_commands = Some(commands);
         self
     }
-}
 
-impl Limits {
     /// The most bytes that the replies to one request may have together, before they are encoded. A reply that does not
     /// fit is the error `ERR max response size exceeded` in its place; its command was carried out. A transaction whose
     /// replies do not fit together fails as a whole over a real Redis.
@@ -118,9 +116,7 @@ impl Limits {
         self.body_time = time;
         self
     }
-}
 
-impl Limits {
     /// The most bytes that are received of one reply of a real Redis. What Redis says of users and roles always fits.
     pub(crate) fn received_reply_bytes(&self) -> usize {
         self.reply_bytes.max(64 * 1024)
@@ -146,8 +142,8 @@ impl Meter {
     }
 
     /// The room for the replies to one request.
-    pub(crate) fn room(&self) -> Room {
-        Room { left: self.limits.reply_bytes }
+    pub(crate) fn budget(&self) -> ReplyBudget {
+        ReplyBudget { left: self.limits.reply_bytes }
     }
 
     /// Counts a command, or says why it is refused.
@@ -183,13 +179,13 @@ impl Meter {
 }
 
 /// How much the replies to a request may still take.
-pub(crate) struct Room {
+pub(crate) struct ReplyBudget {
     left: usize,
 }
 
-impl Room {
+impl ReplyBudget {
     /// Puts an error in the place of a reply that does not fit beside those before it.
-    pub(crate) fn fit(&mut self, reply: Result<Value, Error>) -> Result<Value, Error> {
+    pub(crate) fn charge(&mut self, reply: Result<Value, Error>) -> Result<Value, Error> {
         let reply = reply.map_err(too_large);
         match self.left.checked_sub(reply.as_ref().map_or(0, size)) {
             Some(left) => {

@@ -87,7 +87,7 @@ impl KeyPrefix {
     fn refusal(&self, command: &Command) -> Option<&'static str> {
         let info = command.info();
         if let Some(refusal) = info.refused {
-            return Some(refusal.instead());
+            return Some(refusal.advice());
         }
         if command.is_unknown_subcommand() || info.name.is_empty() {
             return Some("behind a key prefix, only commands whose keys are known can be sent");
@@ -97,7 +97,7 @@ impl KeyPrefix {
                 "this command takes keys to another database or server, where the prefix does not hold",
             );
         }
-        if info.keys != KeyPositions::Nowhere || info.is_free() {
+        if info.keys != KeyPositions::Nowhere || info.reaches_no_keys() {
             return None;
         }
         match (info.reply_keys, info.access) {

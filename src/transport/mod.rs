@@ -317,7 +317,7 @@ impl Capabilities {
             Err(Error::new(ErrorKind::Unsupported, why).with_command(|| command.label()))
         };
         if let Some(refusal) = command.info().refused {
-            return refused(refusal.instead());
+            return refused(refusal.advice());
         }
         if matches!(command.name(), "POST" | "HOST:") {
             return refused(

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::HttpResponse;
 use super::http_client::is_success;
+use super::limits::Limits;
 use super::resp2::{self, Malformed};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
@@ -24,26 +25,6 @@ use crate::{Error, ErrorKind, Result, Value};
 pub(super) enum Strings {
     Base64,
     Plain,
-}
-
-/// How much an answer may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    /// Values in all.
-    pub(super) values: usize,
-    /// Arrays inside of each other.
-    pub(super) depth: usize,
-}
-
-impl Limits {
-    /// What is read by recursion must not exhaust the stack; `serde_json` allows 128 levels, the envelope's included.
-    pub(super) const DEEPEST: usize = 120;
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { values: 500_000, depth: Self::DEEPEST }
-    }
 }
 
 pub(super) struct Decoder<'a> {
@@ -57,16 +38,16 @@ impl<'a> Decoder<'a> {
         Self { strings, token, limits }
     }
 
-    fn room(&self) -> Room {
-        Room {
+    fn budget(&self) -> ValueBudget {
+        ValueBudget {
             values: Cell::new(self.limits.values),
             exceeded: Cell::new(false),
             numbers_as_text: Cell::new(false),
         }
     }
 
-    fn json<'b>(&self, room: &'b Room) -> Json<'b> {
-        Json { strings: self.strings, depth: self.limits.depth, room }
+    fn json<'b>(&self, budget: &'b ValueBudget) -> Json<'b> {
+        Json { strings: self.strings, depth: self.limits.depth, budget }
     }
 
     fn too_much(&self, response: &HttpResponse) -> Error {
@@ -84,8 +65,8 @@ impl<'a> Decoder<'a> {
             let reply = resp2::one(&response.body, self.limits);
             Envelope::from(reply.map_err(|malformed| self.not_resp2(malformed, response))?)
         } else {
-            let room = self.room();
-            self.parse(response, &room, EnvelopeSeed(self.json(&room)))?
+            let budget = self.budget();
+            self.parse(response, &budget, EnvelopeSeed(self.json(&budget)))?
         };
         self.open(envelope, response)
     }
@@ -104,8 +85,8 @@ impl<'a> Decoder<'a> {
             return resp2::many(&response.body, count, self.limits)
                 .map_err(|malformed| self.not_resp2(malformed, response));
         }
-        let room = self.room();
-        match self.parse(response, &room, AnswerSeed(self.json(&room)))? {
+        let budget = self.budget();
+        match self.parse(response, &budget, AnswerSeed(self.json(&budget)))? {
             Answer::One(envelope) => match self.open(envelope, response) {
                 Err(error) => Err(error),
                 Ok(_) => Err(protocol("the answer to a batch is not an array", response)),
@@ -133,7 +114,7 @@ impl<'a> Decoder<'a> {
     fn parse<'b, T>(
         &self,
         response: &'b HttpResponse,
-        room: &Room,
+        budget: &ValueBudget,
         seed: impl DeserializeSeed<'b, Value = T> + Copy,
     ) -> Result<T> {
         let read = || {
@@ -141,14 +122,14 @@ impl<'a> Decoder<'a> {
             seed.deserialize(&mut json).and_then(|parsed| json.end().map(|()| parsed))
         };
         let mut parsed = read();
-        if room.numbers_as_text.get() {
-            room.values.set(self.limits.values);
+        if budget.numbers_as_text.get() {
+            budget.values.set(self.limits.values);
             parsed = read();
         }
         parsed.map_err(|error| {
             if !is_success(response.status) {
                 self.failure(response)
-            } else if room.exceeded.get() {
+            } else if budget.exceeded.get() {
                 self.too_much(response)
             } else if error.is_eof() && !response.body.is_empty() {
                 broken_off(response)
@@ -260,7 +241,7 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
 }
 
 /// What is left of the values that an answer may hold.
-struct Room {
+struct ValueBudget {
     values: Cell<usize>,
     exceeded: Cell<bool>,
     /// Set when a number is found that an `f64` may not hold exactly. The answer is then read a second time, and each
@@ -274,19 +255,19 @@ struct Json<'a> {
     strings: Strings,
     /// Arrays that may still be inside.
     depth: usize,
-    room: &'a Room,
+    budget: &'a ValueBudget,
 }
 
 impl Json<'_> {
     fn exceeded<E: serde::de::Error>(self) -> E {
-        self.room.exceeded.set(true);
+        self.budget.exceeded.set(true);
         E::custom("too much")
     }
 
     /// Counts a value.
     fn count<E: serde::de::Error>(self) -> Result<(), E> {
-        let left = self.room.values.get().checked_sub(1).ok_or_else(|| self.exceeded())?;
-        self.room.values.set(left);
+        let left = self.budget.values.get().checked_sub(1).ok_or_else(|| self.exceeded())?;
+        self.budget.values.set(left);
         Ok(())
     }
 
@@ -405,7 +386,7 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
         self.0.count()?;
-        if !self.0.room.numbers_as_text.get() {
+        if !self.0.budget.numbers_as_text.get() {
             return json.deserialize_any(self);
         }
         let text = <&RawValue>::deserialize(json)?.get();
@@ -446,7 +427,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Value, E> {
-        self.0.room.numbers_as_text.set(true);
+        self.0.budget.numbers_as_text.set(true);
         Err(E::custom("a number that may have lost digits"))
     }
 

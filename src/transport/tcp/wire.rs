@@ -18,7 +18,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// What is known of a connection's health, by its stream and by its callers.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Health {
     made: Instant,
     hung_after: Duration,
     verify_after: Duration,
@@ -44,7 +44,7 @@ const ANSWERED: u64 = u64::MAX;
 /// is none on its way.
 const QUIET: Duration = Duration::from_millis(100);
 
-impl Watch {
+impl Health {
     pub(super) fn new(hung_after: Duration, verify_after: Duration) -> Self {
         Self {
             made: Instant::now(),
@@ -109,7 +109,7 @@ impl Watch {
     }
 
     /// The call's future was dropped before its reply came.
-    pub(super) fn give_up(&self, began: u64) {
+    pub(super) fn abandon(&self, began: u64) {
         let since = began.max(self.last_reply.load(Relaxed));
         self.silent_since.fetch_min(since, Relaxed);
         self.end();
@@ -197,19 +197,23 @@ pub(super) struct Wire {
     stream: Box<dyn Stream>,
     commands: Framing,
     replies: Framing,
-    watch: Arc<Watch>,
+    health: Arc<Health>,
     backlog: Option<Arc<Backlog>>,
     /// After MONITOR, lines come that no command asked for.
     monitors: bool,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Box<dyn Stream>, max_reply_bytes: usize, watch: Arc<Watch>) -> Self {
+    pub(super) fn new(
+        stream: Box<dyn Stream>,
+        max_reply_bytes: usize,
+        health: Arc<Health>,
+    ) -> Self {
         Self {
             stream,
             commands: Framing::new(usize::MAX),
             replies: Framing::new(max_reply_bytes),
-            watch,
+            health,
             backlog: None,
             monitors: false,
         }
@@ -226,28 +230,28 @@ impl Wire {
         self.monitors = true;
     }
 
-    pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
+    pub(super) fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     fn count_due(&self) {
         let due = self.commands.begun().saturating_sub(self.replies.answers());
-        self.watch.due.store(due, Relaxed);
+        self.health.due.store(due, Relaxed);
     }
 
     fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
         let before = self.replies.ended();
         let taken = self.replies.take(bytes);
-        taken.map_err(|reason| self.watch.set_unreadable(reason))?;
+        taken.map_err(|reason| self.health.set_unreadable(reason))?;
         if let Some(backlog) = &self.backlog {
             backlog.receive(bytes.len(), (self.replies.ended() - before) as usize);
         } else if !self.monitors && self.replies.answers() > self.commands.begun() {
-            return Err(self.watch.set_unreadable(Unreadable::TooMany));
+            return Err(self.health.set_unreadable(Unreadable::TooMany));
         }
         if self.replies.ended() > before {
             self.count_due();
-            self.watch.replied();
-        } else if self.watch.waiting.load(Relaxed) == 0 && self.watch.is_hung() {
+            self.health.replied();
+        } else if self.health.waiting.load(Relaxed) == 0 && self.health.is_hung() {
             let unwanted = "a reply went on after everybody had given up";
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, unwanted));
         }
@@ -296,50 +300,50 @@ impl AsyncWrite for Wire {
 mod tests {
     use super::*;
 
-    fn watch(hung_after: Duration) -> Watch {
-        let watch = Watch::new(hung_after, Duration::from_secs(1));
-        watch.due.store(1, Relaxed);
-        watch
+    fn health(hung_after: Duration) -> Health {
+        let health = Health::new(hung_after, Duration::from_secs(1));
+        health.due.store(1, Relaxed);
+        health
     }
 
     #[test]
     fn only_a_call_that_was_given_up_makes_silence_suspect() {
-        let watch = watch(Duration::ZERO);
-        let began = watch.begin();
-        assert!(!watch.is_hung(), "it is still waited for");
-        watch.give_up(began);
-        assert!(watch.is_hung());
-        watch.replied();
-        assert!(!watch.is_hung(), "a reply shows that it lives");
-        watch.give_up(watch.begin());
-        watch.due.store(0, Relaxed);
-        assert!(!watch.is_hung(), "nothing is due");
+        let health = health(Duration::ZERO);
+        let began = health.begin();
+        assert!(!health.is_hung(), "it is still waited for");
+        health.abandon(began);
+        assert!(health.is_hung());
+        health.replied();
+        assert!(!health.is_hung(), "a reply shows that it lives");
+        health.abandon(health.begin());
+        health.due.store(0, Relaxed);
+        assert!(!health.is_hung(), "nothing is due");
     }
 
     #[test]
     fn replies_are_verified_where_nothing_is_ever_quiet() {
-        let always = Watch::new(Duration::ZERO, Duration::ZERO);
+        let always = Health::new(Duration::ZERO, Duration::ZERO);
         assert_ne!(always.verification(), None);
         assert_ne!(always.verification(), always.verification());
 
         let hour = Duration::from_secs(3600);
-        let busy = Watch { verify_after: hour, ..watch(hour) };
+        let busy = Health { verify_after: hour, ..health(hour) };
         assert_eq!(busy.verification(), None, "not yet");
         let long_ago = Instant::now().checked_sub(hour * 2);
-        let busy = Watch { made: long_ago.unwrap_or_else(Instant::now), ..busy };
+        let busy = Health { made: long_ago.unwrap_or_else(Instant::now), ..busy };
         busy.replied();
         assert!(busy.verification().is_some());
         assert_eq!(busy.verification(), None, "one call of many");
 
-        let quiet = Watch { made: long_ago.unwrap_or_else(Instant::now), ..watch(hour) };
+        let quiet = Health { made: long_ago.unwrap_or_else(Instant::now), ..health(hour) };
         quiet.due.store(0, Relaxed);
         assert_eq!(quiet.verification(), None, "nothing is due, and nothing came");
     }
 
     #[test]
     fn a_call_that_was_given_up_early_is_no_sign_yet() {
-        let watch = watch(Duration::from_secs(3600));
-        watch.give_up(watch.begin());
-        assert!(!watch.is_hung());
+        let health = health(Duration::from_secs(3600));
+        health.abandon(health.begin());
+        assert!(!health.is_hung());
     }
 }
