@@ -1,8 +1,8 @@
-//! Who may do what: the standard token everything, the read-only token commands that read, and the tokens of ACL users
-//! what Redis lets those do.
+//! Permissions of tokens. The standard token may send every command, the read-only token commands that read, and the token of
+//! an ACL user the commands that Redis allows to that user.
 //!
-//! As with Redis's own category `@read`, scripts and functions do not belong to what only reads, also those that are sent
-//! by EVAL_RO: inside, they may call KEYS and its like.
+//! Scripts and functions do not count as reading, not even by EVAL_RO, because a script may call KEYS and similar commands. The
+//! category `@read` of Redis excludes them too.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,22 +11,22 @@ use edgecask::{Client, Command, Error};
 
 use crate::random_token;
 
-/// The tokens, kept as hashes: comparing those takes the same time whatever they hold.
+/// The tokens. They are kept as hashes, which are compared in constant time.
 pub(crate) struct Tokens {
     standard: blake3::Hash,
     read_only: Option<blake3::Hash>,
-    /// Those that ACL RESTTOKEN gave out.
+    /// The tokens that ACL RESTTOKEN issued.
     users: Mutex<Users>,
 }
 
 #[derive(Default)]
 struct Users {
     by_token: HashMap<blake3::Hash, Permission>,
-    /// The token of a user with a password: who asks again gets the same one.
+    /// The issued token for a user name and password. A second request gets the same token.
     given: HashMap<blake3::Hash, String>,
 }
 
-/// Each token holds a connection to Redis.
+/// The number of tokens is limited, because each keeps a connection to Redis.
 const MOST_USERS: usize = 1000;
 
 /// What a token allows.
@@ -34,7 +34,7 @@ const MOST_USERS: usize = 1000;
 pub(crate) enum Permission {
     Everything,
     ReadOnly,
-    /// What Redis allows the user of this name, by whose connection commands go.
+    /// The permissions of the Redis user of this name. Commands use the user's own connection.
     User(String, Client),
 }
 
@@ -55,7 +55,7 @@ impl Tokens {
         users.by_token.get(&hash).cloned()
     }
 
-    /// The token of a user, whose password was accepted on this connection.
+    /// The token of a user. The password was accepted on the connection of `client`.
     pub(crate) fn add_user(
         &self,
         name: &str,
@@ -68,7 +68,7 @@ impl Tokens {
             return Ok(token.clone());
         }
         if users.given.len() >= MOST_USERS {
-            return Err(Error::server("ERR too many tokens were given out: restart the server"));
+            return Err(Error::server("ERR too many tokens were issued: restart the server"));
         }
         let token = random_token()?;
         users.by_token.insert(hash(&token), Permission::User(name.to_owned(), client));
@@ -82,13 +82,13 @@ fn hash(token: &str) -> blake3::Hash {
 }
 
 impl Permission {
-    /// Why a command is refused, if it is.
+    /// The error text if the command is refused.
     pub(crate) fn refuse(&self, command: &Command) -> Option<String> {
         let refused = matches!(self, Self::ReadOnly) && !command.info().read_only_token;
         refused.then(|| no_permission(command.name()))
     }
 
-    /// Why listening by this word is refused, if it is: MONITOR shows everybody's values.
+    /// The error text if this kind of subscription is refused. MONITOR shows the values of all clients.
     pub(crate) fn refuse_to_listen(&self, word: &str) -> Option<String> {
         (matches!(self, Self::ReadOnly) && word == "MONITOR").then(|| no_permission(word))
     }

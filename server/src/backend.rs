@@ -1,4 +1,4 @@
-//! What stands behind the server: an embedded engine, perhaps with a replica that lags, or a real Redis.
+//! The backend of the server: an embedded engine, optionally with a lagging replica, or a real Redis.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,27 +22,27 @@ pub(crate) struct Backend {
     replica: Option<Replica>,
 }
 
-/// How a real Redis is reached.
+/// The address and limits of a real Redis.
 struct Redis {
     url: SecretString,
     /// The most bytes that are received of one reply.
     reply_bytes: usize,
 }
 
-/// The primary's state some writes ago.
+/// A copy of the primary's state of some writes ago.
 struct Replica {
     engine: MemoryTransport,
     copy: Mutex<(u64, Client)>,
-    /// How many requests that write the primary has carried out.
+    /// How many writing requests the primary has carried out.
     offset: AtomicU64,
 }
 
-/// How a request wants to read.
+/// How new the data of a read has to be.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Freshness {
-    /// At least as new as this.
+    /// At least as new as this offset.
     pub(crate) offset: u64,
-    /// Whatever it asks for, the replica answers.
+    /// The replica answers regardless of the offset.
     pub(crate) stale: bool,
 }
 
@@ -64,8 +64,8 @@ impl Backend {
         Ok(Self { primary, engine: None, redis: Some(redis), scripts, replica: None })
     }
 
-    /// Refuses a command that the REST API does not serve: one that waits for data, or changes a connection's state, or a
-    /// script that the embedded engine cannot run.
+    /// Refuses a command that the REST API does not serve: a command that waits for data or changes the state of a connection,
+    /// or a script that the embedded engine cannot run.
     pub(crate) fn check(&self, command: &Command) -> Result<(), Error> {
         self.primary.capabilities().blocking(false).check(command)?;
         let Some(engine) = &self.engine else { return Ok(()) };
@@ -75,7 +75,7 @@ impl Backend {
         }
     }
 
-    /// Asks Redis whether whoever has this permission may run a command.
+    /// Asks Redis whether the user of this permission may run a command.
     pub(crate) async fn allows(
         &self,
         permission: &Permission,
@@ -90,7 +90,7 @@ impl Backend {
             Permission::ReadOnly => return Err(refusal()),
             Permission::Everything => match self.primary.acl_whoami().await {
                 Ok(name) => name,
-                // A Redis without users has nobody to refuse.
+                // A Redis without ACL users refuses nobody.
                 Err(error) if error.code() == Some("ERR") => return Ok(()),
                 Err(error) => return Err(error),
             },
@@ -99,7 +99,7 @@ impl Backend {
         match self.primary.send(&dry_run.args_from(command.args())).await {
             Ok(Value::Simple(_)) => Ok(()),
             Ok(_) => Err(refusal()),
-            // Before Redis 7 nobody can tell; the server's own user is taken for one who may do everything.
+            // Redis before version 7 has no DRYRUN. The user of the server's own URL is then allowed everything.
             Err(error) if error.code() == Some("ERR") => match permission {
                 Permission::Everything => Ok(()),
                 _ => Err(refusal()),
@@ -112,14 +112,14 @@ impl Backend {
     /// A connection of an ACL user, if Redis accepts the password.
     pub(crate) async fn user(&self, name: &str, password: &str) -> Option<Client> {
         let client = self.redis.as_ref()?.connect(Some((name, password))).ok()?;
-        // A user who may not PING has given the right password all the same.
+        // NOPERM shows that the password was right and that the user may not PING.
         match client.send(&Command::new("PING")).await {
             Ok(_) => Some(client),
             Err(error) => (error.code() == Some("NOPERM")).then_some(client),
         }
     }
 
-    /// By whom a request is served, and the sync token's offset of its answer.
+    /// The client that serves a request, and the data for the sync token of its answer.
     fn route(&self, permission: &Permission, commands: &[Command], want: Freshness) -> Route<'_> {
         if let Permission::User(_, client) = permission {
             return Route { client: client.clone(), replica: None, writes: true, copied: 0 };
@@ -175,7 +175,7 @@ impl Backend {
             let results = route.client.send_transaction(&sent).await.map_err(too_large);
             results.map(|results| results.into_iter().map(|reply| budget.charge(reply)).collect())
         } else {
-            // One by one: a reply that does not fit is dropped before the next one comes, and costs no other reply.
+            // The commands are sent one by one, so that a reply that exceeds the limit is dropped before the next one comes.
             let mut results = Vec::with_capacity(sent.len());
             for command in sent.iter() {
                 let result = route.client.send(command).await;
@@ -198,7 +198,7 @@ impl Backend {
         (results, route.offset())
     }
 
-    /// The client that listens for a request.
+    /// The client for the subscription of a request.
     pub(crate) fn listener(&self, permission: &Permission) -> Client {
         match permission {
             Permission::User(_, client) => client.clone(),
@@ -210,7 +210,7 @@ impl Backend {
     pub(crate) fn replicate(&self) {
         if let Some(replica) = &self.replica {
             let mut copy = replica.copy();
-            // What is written from here on is in the copy or not, but not in its offset.
+            // Writes from here on may be in the copy, and they are not in its offset.
             let offset = replica.offset.load(Ordering::SeqCst);
             if copy.0 != offset {
                 *copy = (offset, Client::new(replica.engine.fork()));
@@ -227,7 +227,7 @@ struct Route<'a> {
 }
 
 impl Route<'_> {
-    /// The state that the answer shows, told after the request was carried out.
+    /// The offset of the state that the answer shows. It is taken after the request was carried out.
     fn offset(&self) -> u64 {
         match self.replica {
             Some(replica) if self.writes => replica.offset.fetch_add(1, Ordering::SeqCst) + 1,
@@ -260,7 +260,7 @@ impl Redis {
     fn connect(&self, _: Option<(&str, &str)>) -> Result<Client, Error> {
         Err(Error::new(
             ErrorKind::Config,
-            "this build serves the embedded engine alone: turn on the feature redis",
+            "this build serves the embedded engine only: turn on the feature redis",
         ))
     }
 }

@@ -1,8 +1,8 @@
-//! How answers name an error, whatever their format.
+//! The text of an error in answers of all formats.
 
 use edgecask::Error;
 
-/// What Redis said, word for word; of other errors, their text.
+/// The error reply of Redis word for word, or the message of another error.
 pub(crate) fn error_text(error: &Error) -> String {
     match error.code() {
         Some(_) => error.message().to_owned(),

@@ -1,8 +1,8 @@
 //! Subscriptions as streams of server-sent events.
 //!
-//! An event is text without carriage returns, and its fields are joined by commas that nothing escapes. A PUBLISH of what
-//! no event can carry is refused. What is published by another way all the same, by a script or over TCP, ends the
-//! stream: its client sees a gap, not a message that nobody has sent.
+//! An event is text without carriage returns, and its fields are joined by commas, which cannot be escaped. A PUBLISH of a
+//! message that no event can carry is refused. If such a message is published in another way, by a script or over TCP, the
+//! stream ends. So its client sees a gap and not a wrong message.
 
 use std::io;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use tokio::sync::watch;
 use crate::body::Body;
 use crate::closing::told_to_stop;
 
-/// A comment is sent when nothing else was for this long, so that both ends notice when the other has gone.
+/// After this time without an event a comment is sent, so that both ends notice when the other has gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 struct State {
     subscriber: Subscriber,
     closing: watch::Receiver<bool>,
-    /// What to send first.
+    /// The events to send first.
     greetings: std::vec::IntoIter<Bytes>,
     left: usize,
 }
@@ -60,7 +60,7 @@ impl State {
         tokio::select! {
             event = self.subscriber.next() => match event? {
                 Ok(Event::Message(message)) => frame_of(&message),
-                // The client is to see the gap, as after a message that is not carried: only a new request may go on.
+                // The stream ends, so that the client sees the gap.
                 _ => None,
             },
             () = told_to_stop(&mut self.closing) => None,
@@ -82,7 +82,7 @@ fn greetings(to: &Subscription) -> Vec<Bytes> {
     numbered.map(greeting).collect()
 }
 
-/// Why a message cannot be published through this server, if it cannot.
+/// The error text if a message cannot be published through this server.
 pub(crate) fn refuse_to_publish(command: &Command) -> Option<String> {
     let publishes = matches!(command.name(), "PUBLISH" | "SPUBLISH");
     (publishes && !command.args().all(is_carried)).then(|| {
@@ -99,7 +99,7 @@ fn frame_of(message: &Message) -> Option<Bytes> {
     let Message { channel, pattern, payload, .. } = message;
     let event = match pattern {
         Some(pattern) => {
-            // A client finds the end of the channel at the first comma after what the pattern says of it.
+            // A client finds the end of the channel at the first comma after the literal beginning of the pattern.
             let literal = pattern.iter().take_while(|byte| !b"*?[\\".contains(byte)).count();
             if channel.iter().skip(literal).any(|byte| *byte == b',') {
                 return None;
@@ -113,7 +113,7 @@ fn frame_of(message: &Message) -> Option<Bytes> {
     is_carried(&event).then(|| frame(&event))
 }
 
-/// One event: a `data:` line for each line of the text, as the format wants it.
+/// One event. The format has a `data:` line for each line of the text.
 fn frame(content: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(content.len() + 8);
     for line in content.split(|byte| *byte == b'\n') {

@@ -1,4 +1,4 @@
-//! Faults on purpose, for testing what clients do about them.
+//! Injected faults, to test how clients handle them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Something that goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -18,15 +18,15 @@ pub enum Fault {
     Delay(Duration),
     /// The command is carried out at once and answered late.
     DelayReply(Duration),
-    /// The command is refused with status 429 and this `Retry-After`, in whole seconds.
+    /// The command is refused with status 429 and this `Retry-After` in whole seconds.
     Throttle(Duration),
-    /// An HTML page with status 502 in place of an answer; the command is not carried out.
+    /// The answer is an HTML page with status 502. The command is not carried out.
     BadGateway,
-    /// The command is carried out, and its answer breaks off in the middle.
+    /// The command is carried out, and its answer is cut in the middle.
     Truncate,
-    /// The command is carried out, and its answer stops in the middle for this long.
+    /// The command is carried out, and its answer pauses in the middle for this long.
     SlowBody(Duration),
-    /// A lagging replica answers, whatever the request's sync token asks for.
+    /// A lagging replica answers, regardless of the request's sync token.
     StaleReplica,
     /// A stream of events is closed after its first event.
     CloseStream,
@@ -62,8 +62,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(text.strip_suffix('s')?.parse().ok()?))
 }
 
-/// Which requests go wrong: the next ones in turn, then others at random, at rates and from a seed, so that a run can be
-/// repeated.
+/// The faults of the next requests in order, then random faults at given rates. The random numbers come from a seed, so that a
+/// run can be repeated.
 ///
 /// ```
 /// use edgecask_server::{Fault, FaultPlan};
@@ -88,19 +88,19 @@ impl FaultPlan {
         Self { rates: Vec::new(), state: Mutex::new(state) }
     }
 
-    /// This fault for this part of all requests, from 0 to 1.
+    /// Adds a random fault for this share of all requests, from 0 to 1.
     #[must_use]
     pub fn rate(mut self, fault: Fault, rate: f64) -> Self {
         self.rates.push((fault, rate));
         self
     }
 
-    /// This fault for the next request, after those that were set before.
+    /// Adds a fault for the next request, after the faults that were added before.
     pub fn next(&self, fault: Fault) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next.push_back(fault);
     }
 
-    /// How many of the faults set by [`FaultPlan::next`] have not happened yet.
+    /// How many faults that [`FaultPlan::next`] added have not happened yet.
     pub fn pending(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next.len()
     }

@@ -1,4 +1,4 @@
-//! One request: who asks, what for, and the answer with its status.
+//! One request: its permission, its commands, and the answer with its status.
 
 use std::io;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::{events, request};
 
 const SYNC_TOKEN: &str = "upstash-sync-token";
 
-/// The connection is to be closed without an answer.
+/// Closes the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped on purpose")]
 pub(crate) struct Dropped;
@@ -51,7 +51,7 @@ struct Answer {
     offset: u64,
 }
 
-/// Why a request is refused: the status and Redis's error text.
+/// A refused request: the status and an error text in the form of Redis.
 struct Refusal(StatusCode, String);
 
 pub(crate) async fn handle(
@@ -144,7 +144,7 @@ fn plain(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Respo
     response
 }
 
-/// The permission of whoever asks, and the format of the answer.
+/// The permission of the request's token.
 fn admit<T>(service: &Service, request: &Request<T>) -> Result<Permission, Refusal> {
     if ![Method::GET, Method::HEAD, Method::POST, Method::PUT].contains(request.method()) {
         return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "ERR method not allowed".to_owned()));
@@ -158,7 +158,7 @@ fn admit<T>(service: &Service, request: &Request<T>) -> Result<Permission, Refus
         (None, _) => permission(&request::token_in(query).map_err(bad)?.ok_or_else(unknown)?),
         (Some(only), None) => {
             let permission = permission(bearer(only).ok_or_else(unknown)?)?;
-            // As a second token it would be dropped, though it may be meant as an argument.
+            // `_token` would be dropped as a second token, although it may be an argument.
             if request::has_token(query) {
                 return Err(bad(request::ambiguous_token()));
             }
@@ -218,7 +218,7 @@ async fn answer(
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return Err(bad("ERR max request size exceeded".to_owned()));
         }
-        Ok(Err(_)) => return Err(bad("ERR the request broke off".to_owned())),
+        Ok(Err(_)) => return Err(bad("ERR the request ended in the middle".to_owned())),
         Err(_) => {
             let late = "ERR the request's body did not arrive in time".to_owned();
             return Err(Refusal(StatusCode::REQUEST_TIMEOUT, late));
@@ -238,7 +238,7 @@ async fn answer(
             }
             request::no_arguments_in(query).map_err(bad)?;
             let commands = request::batch_from_json(&body, limits.batch_commands).map_err(bad)?;
-            // What was read of it is as large again.
+            // The commands take as much memory again.
             drop(body);
             call.all(commands, atomic).await
         }
@@ -246,7 +246,7 @@ async fn answer(
     }
 }
 
-/// What is the same for every command of a request.
+/// The settings that all commands of a request share.
 struct Call<'a> {
     service: &'a Service,
     permission: Permission,
@@ -255,7 +255,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Why a command is not even tried.
+    /// The error text if a command is refused before it is sent.
     fn refuse(&self, command: &Command) -> Option<String> {
         let refused = self.permission.refuse(command);
         let refused = refused.or_else(|| events::refuse_to_publish(command));
@@ -306,13 +306,13 @@ impl Call<'_> {
         Ok(Answer { status: StatusCode::OK, format: self.format, body, offset })
     }
 
-    /// ACL RESTTOKEN, which is the REST server's own business.
+    /// ACL RESTTOKEN, which the REST server carries out itself.
     async fn rest_token(&self, command: &Command) -> Result<edgecask::Value, Error> {
         let text = |at| command.get(at).map(String::from_utf8_lossy);
         let (Some(user), Some(password), None) = (text(1), text(2), text(3)) else {
             return Err(Error::server("ERR wrong number of arguments for 'acl|resttoken' command"));
         };
-        // Who may not look at users may not try their passwords either.
+        // Without the permission to list users, nobody may try their passwords.
         let administers = Command::new("ACL").arg("USERS");
         if self.service.backend.allows(&self.permission, &administers).await.is_err() {
             return Err(Error::server(&no_permission("acl|resttoken")));
@@ -341,7 +341,7 @@ fn refusal_of(error: &Error) -> Refusal {
     Refusal(status_of(error), error_text(error))
 }
 
-/// A command's own failure is the client's business, a Redis that is away is ours.
+/// The status for an error: 400 for the error of a command, and a gateway error if Redis cannot be reached.
 fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::Connect | ErrorKind::Disconnected | ErrorKind::Protocol => {

@@ -12,14 +12,14 @@
 //! | `POST /subscribe/a`, `/psubscribe/news.*`, `/monitor` | a stream of server-sent events |
 //!
 //! Replies come as JSON, as JSON with base64 strings (`Upstash-Encoding: base64`) or as RESP2
-//! (`Upstash-Response-Format: resp2`). What a client or a proxy may have rewritten on the way is refused with status 400
-//! and never run: path segments `.` and `..`, a query where none belongs, `_token` beside an `Authorization` header. So
-//! is a PUBLISH of what server-sent events cannot carry: bytes that are not UTF-8, carriage returns. A channel with a comma
-//! reaches those who subscribed to it by name; a pattern that does not spell the comma out ends there with a gap.
-//! `ACL RESTTOKEN` gives out tokens of Redis's ACL users. Only HTTP/1.1 is spoken.
+//! (`Upstash-Response-Format: resp2`). Requests that a client or a proxy may have rewritten are refused with status 400 and
+//! never run: path segments `.` and `..`, a query where none is expected, `_token` together with an `Authorization` header.
+//! A PUBLISH of bytes that server-sent events cannot carry is refused too: bytes that are not UTF-8, and carriage returns. A
+//! message to a channel with a comma reaches the subscribers of that channel's name. The stream of a pattern without that
+//! comma ends there with a gap. `ACL RESTTOKEN` issues tokens of Redis's ACL users. The server speaks HTTP/1.1 only.
 //!
-//! Beyond that it helps to test clients: a [lagging replica](ServerOptions::lagging_replica) shows what sync tokens are
-//! for, and a [fault plan](FaultPlan) breaks connections and answers on purpose.
+//! The server also helps to test clients: a [lagging replica](ServerOptions::lagging_replica) shows the effect of sync tokens,
+//! and a [fault plan](FaultPlan) injects faults into connections and answers.
 //!
 //! ```
 //! use edgecask_server::{Server, ServerOptions};
@@ -73,7 +73,7 @@ enum Source {
     Redis(SecretString),
 }
 
-/// What to serve, and to whom. `Debug` shows no token and no URL of Redis.
+/// The settings of a [`Server`]. `Debug` shows no token and no URL of Redis.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {
@@ -101,7 +101,7 @@ impl ServerOptions {
         }
     }
 
-    /// Over a new embedded engine. It knows the scripts that Edgecask itself uses.
+    /// Serves a new embedded engine. It knows the scripts that Edgecask itself uses.
     pub fn memory() -> Self {
         let engine = MemoryTransport::new();
         for script in edgecask::scripts() {
@@ -113,29 +113,30 @@ impl ServerOptions {
         Self::new(Source::Memory(engine))
     }
 
-    /// Over the Redis at this `redis://` URL; it needs the feature `redis`, which is on by default. Upstash's script flag
-    /// `allow-key-locking`, which Redis does not know, is taken out of scripts.
+    /// Serves the Redis at this `redis://` URL. It needs the feature `redis`, which is on by default. Upstash's script flag
+    /// `allow-key-locking`, which Redis does not know, is removed from scripts. The commands of a pipeline are sent one after the
+    /// other, so that each reply has a limit; see [`Limits::reply_bytes`].
     pub fn redis(url: impl Into<String>) -> Self {
         Self::new(Source::Redis(SecretString::from(url.into())))
     }
 
-    /// Puts a replica beside the embedded engine, which answers requests that only read. It catches up every so often;
-    /// with `None` only by [`Server::replicate`]. A request whose sync token asks for more than it has goes to the
-    /// primary. It copies all keys each time: this is for tests. Default: there is no replica.
+    /// Adds a replica to the embedded engine, which answers requests that only read. It catches up in this interval, or with
+    /// `None` only by [`Server::replicate`]. A request whose sync token asks for newer data goes to the primary. The replica is
+    /// for tests, because it copies all keys each time. Default: no replica.
     #[must_use]
     pub fn lagging_replica(mut self, every: Option<Duration>) -> Self {
         self.lagging_replica = Some(every);
         self
     }
 
-    /// What Upstash's plans limit. Default: the sizes of the free plan, without a daily quota.
+    /// The limits of Upstash's plans. Default: the sizes of the free plan, without a daily quota.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Which requests go wrong. Default: none.
+    /// The faults to inject. Default: none.
     #[must_use]
     pub fn faults(mut self, faults: FaultPlan) -> Self {
         self.faults = faults;
@@ -156,14 +157,14 @@ impl ServerOptions {
         self
     }
 
-    /// The token that may do everything. Default: a random one.
+    /// The token that may send every command. Default: a random one.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(SecretString::from(token.into()));
         self
     }
 
-    /// A token that may only read: no writes, no SCAN and KEYS, no scripts. Default: there is none.
+    /// A token that may only read: no writes, no SCAN and KEYS, no scripts. Default: none.
     #[must_use]
     pub fn read_only_token(mut self, token: impl Into<String>) -> Self {
         self.read_only_token = Some(SecretString::from(token.into()));
@@ -171,7 +172,7 @@ impl ServerOptions {
     }
 }
 
-/// A running server. Dropping it lets it run on; [`Server::stop`] ends it.
+/// A running server. It runs on if this is dropped. [`Server::stop`] ends it.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -182,10 +183,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to listen; requests are served when this is done.
+    /// Starts the server. Requests are served when this is done.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the address cannot be listened on, or the URL of Redis cannot be used.
+    /// [`ErrorKind::Config`] if the server cannot listen on the address, or the URL of Redis cannot be used.
     pub async fn start(options: ServerOptions) -> Result<Self, Error> {
         let token = match options.token {
             Some(token) => token,
@@ -233,29 +234,30 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The token that may do everything.
+    /// The token that may send every command.
     pub fn token(&self) -> &str {
         self.token.expose_secret()
     }
 
-    /// Lets a lagging replica catch up with everything that was written.
+    /// Lets a lagging replica catch up with all writes.
     pub fn replicate(&self) {
         self.service.backend.replicate();
     }
 
-    /// Lets this happen to the next request, after the faults that were set before.
+    /// Injects a fault into the next request, after the faults that were injected before.
     pub fn inject(&self, fault: Fault) {
         self.service.faults.next(fault);
     }
 
-    /// How many of the injected faults have not happened yet: a test can wait for the request that draws one.
+    /// How many injected faults have not happened yet. A test can wait for the request that gets one.
     pub fn pending_faults(&self) -> usize {
         self.service.faults.pending()
     }
 
-    /// Stops listening, ends the streams of events, finishes the requests under way for up to 10 seconds, and returns.
+    /// Stops the server: it accepts no more connections, ends the streams of events, and waits up to 10 seconds for the requests
+    /// under way.
     pub async fn stop(self) {
-        // Both fail only if the server has ended already.
+        // Both fail only if the server has already ended.
         let _ = self.stop.send(true);
         let _ = self.task.await;
     }

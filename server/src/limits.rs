@@ -1,4 +1,4 @@
-//! What Upstash's plans limit: the size of requests, records and keys, and the number of commands a day.
+//! The limits of Upstash's plans: the size of requests, records and keys, and the number of commands a day.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -95,15 +95,15 @@ impl Limits {
         self
     }
 
-    /// The most connections at a time; those beyond are answered with status 503 and closed.
+    /// The most connections at a time. Further ones are answered with status 503 and closed.
     #[must_use]
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
     }
 
-    /// How long a connection may be without a request under way, its headers included, and how long a client may take
-    /// nothing of its answer, before the connection is closed.
+    /// How long a connection may be idle before it is closed. Waiting for the headers of a request counts as idle, and so does
+    /// waiting for a client that does not read its answer.
     #[must_use]
     pub fn idle_time(mut self, time: Duration) -> Self {
         self.idle_time = time;
@@ -129,10 +129,10 @@ impl Default for Limits {
     }
 }
 
-/// The limits, and what was used of them today.
+/// The limits, and the number of commands of today.
 pub(crate) struct Meter {
     pub(crate) limits: Limits,
-    /// The day since the epoch, and its commands.
+    /// The number of the day since the epoch, and its commands.
     today: Mutex<(u64, u64)>,
 }
 
@@ -141,12 +141,12 @@ impl Meter {
         Self { limits, today: Mutex::default() }
     }
 
-    /// The room for the replies to one request.
+    /// The bytes that the replies to one request may take.
     pub(crate) fn budget(&self) -> ReplyBudget {
         ReplyBudget { left: self.limits.reply_bytes }
     }
 
-    /// Counts a command, or says why it is refused.
+    /// Counts a command, or returns the error text if it is refused.
     pub(crate) fn admit(&self, command: &Command) -> Result<(), String> {
         let limits = &self.limits;
         for at in command.key_positions() {
@@ -178,13 +178,13 @@ impl Meter {
     }
 }
 
-/// How much the replies to a request may still take.
+/// The number of bytes that the replies to a request may still take.
 pub(crate) struct ReplyBudget {
     left: usize,
 }
 
 impl ReplyBudget {
-    /// Puts an error in the place of a reply that does not fit beside those before it.
+    /// Counts a reply. If it does not fit with the replies before it, it is replaced by an error.
     pub(crate) fn charge(&mut self, reply: Result<Value, Error>) -> Result<Value, Error> {
         let reply = reply.map_err(too_large);
         match self.left.checked_sub(reply.as_ref().map_or(0, size)) {
@@ -201,7 +201,7 @@ fn exceeded() -> Error {
     Error::server("ERR max response size exceeded")
 }
 
-/// What the transport says of a reply that it stopped receiving, as the API says it. Other errors stay.
+/// Turns the transport's error for a reply beyond the limit into the error of the API. Other errors are not changed.
 pub(crate) fn too_large(error: Error) -> Error {
     let is_limit =
         error.kind() == ErrorKind::Protocol && error.message().contains("max_reply_bytes");

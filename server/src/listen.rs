@@ -1,5 +1,4 @@
-//! Connections: accepted until the server stops, then finished. There are only so many at a time, and one on which nothing
-//! happens is closed.
+//! Accepts connections until the server stops, and then finishes them. Their number is limited, and idle ones are closed.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -23,7 +22,7 @@ use crate::body::Body;
 use crate::closing::told_to_stop;
 use crate::http::{self, Service};
 
-/// How long requests under way may take after the server was told to stop.
+/// How long requests under way may take after the server was stopped.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 pub(crate) async fn serve(
@@ -38,7 +37,7 @@ pub(crate) async fn serve(
         let socket = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => socket,
-                // Out of file descriptors, or the peer has gone already: others may fare better.
+                // There are no file descriptors left, or the peer has gone. The next connection may succeed.
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -50,7 +49,7 @@ pub(crate) async fn serve(
             turn_away(socket);
             continue;
         };
-        // Answers are small and awaited.
+        // Clients wait for answers, which are small. A failure here only costs speed.
         let _ = socket.set_nodelay(true);
         let service = Arc::clone(&service);
         let (under_way, requests) = watch::channel(0_usize);
@@ -59,7 +58,7 @@ pub(crate) async fn serve(
             let (service, request_under_way) = (Arc::clone(&service), UnderWay::new(&under_way));
             async move {
                 let response = http::handle(service, request).await?;
-                // It is under way until its answer is taken.
+                // The request is under way until its answer was read.
                 let held = |body| Held { body, _request: request_under_way }.boxed_unsync();
                 Ok::<_, http::Dropped>(response.map(held))
             }
@@ -71,7 +70,7 @@ pub(crate) async fn serve(
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
             tokio::select! {
-                // A connection's end is the client's business, whatever it looks like.
+                // A client may end its connection in any way.
                 _ = connection => {}
                 () = idle(requests, idle_time) => {}
             }
@@ -82,7 +81,7 @@ pub(crate) async fn serve(
     let _ = tokio::time::timeout(LAST_REQUESTS, connections.shutdown()).await;
 }
 
-/// A request on a connection, from its headers until its answer is taken or given up.
+/// A request on a connection, from its headers until its answer was read or given up.
 struct UnderWay(Arc<watch::Sender<usize>>);
 
 impl UnderWay {
@@ -98,7 +97,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// The body of an answer. Its request is under way until the body is taken or given up.
+/// The body of an answer. Its request is under way until the body was read or given up.
 struct Held {
     body: Body,
     _request: UnderWay,
@@ -124,7 +123,7 @@ impl hyper::body::Body for Held {
     }
 }
 
-/// Waits until there was no request for this long.
+/// Waits until there was no request for this time.
 async fn idle(mut requests: watch::Receiver<usize>, time: Duration) {
     loop {
         let nothing = *requests.borrow_and_update() == 0;
@@ -137,13 +136,13 @@ async fn idle(mut requests: watch::Receiver<usize>, time: Duration) {
             false => changed.await,
         };
         if changed.is_err() {
-            // The connection is ending by itself.
+            // The connection ends by itself.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Says that the server is full. The client may be gone, or not listen.
+/// Answers that the server is full. It is ignored if the client does not receive the answer.
 fn turn_away(socket: TcpStream) {
     const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
         content-length: 51\r\nconnection: close\r\n\r\n{\"error\":\"ERR max concurrent connections exceeded\"}";

@@ -31,7 +31,7 @@ struct Options {
     #[arg(long, default_value_t = 8079)]
     port: u16,
 
-    /// The token that may do everything; a random one if it is not given
+    /// The token that may send every command; a random one if it is not given
     #[arg(long)]
     token: Option<String>,
 
@@ -43,11 +43,11 @@ struct Options {
     #[arg(long, value_name = "COUNT")]
     daily_commands: Option<u64>,
 
-    /// Let reads without a sync token see a replica that catches up every so often (embedded engine only)
+    /// Let reads without a sync token see a replica that catches up in this interval (embedded engine only)
     #[arg(long, value_name = "MILLISECONDS", conflicts_with = "redis")]
     replica_lag: Option<u64>,
 
-    /// Let this part of the requests go wrong, such as drop-after:0.1 or delay=200ms:0.5; may be given several times
+    /// Inject a fault into this share of the requests, such as drop-after:0.1 or delay=200ms:0.5; may be given several times
     ///
     /// Faults: drop-before, drop-after, delay=TIME, delay-reply=TIME, throttle=TIME, bad-gateway, truncate,
     /// slow-body=TIME, stale-replica, close-stream
@@ -73,7 +73,7 @@ async fn main() -> ExitCode {
     match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell if standard error is closed.
+            // If standard error is closed, the message is lost.
             let _ = writeln!(std::io::stderr(), "edgecask-server: {error}");
             ExitCode::FAILURE
         }

@@ -12,7 +12,7 @@ use crate::resp2;
 /// How the client asked for replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// JSON, where what is not UTF-8 is lost.
+    /// JSON. Bytes that are not UTF-8 are lost.
     Json,
     /// JSON with strings in base64.
     Base64,

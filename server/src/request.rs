@@ -29,7 +29,7 @@ pub(crate) fn batch_from_json(body: &[u8], most: usize) -> Result<Vec<Command>, 
     }
 }
 
-/// Reads a batch command by command, so that what is too long is refused before it takes memory.
+/// Reads a batch command by command, so that a batch that is too long does not take memory.
 struct Batch {
     most: usize,
 }
@@ -69,7 +69,7 @@ fn command(args: &[&RawValue]) -> Result<Command, Malformed> {
     args.iter().try_fold(command, |command, arg| Ok(command.arg(text(arg)?)))
 }
 
-/// A string's content, or a number or bool just as it is written, so that no digit is lost.
+/// The content of a string, or the text of a number or bool, so that no digit is lost.
 fn text(arg: &RawValue) -> Result<Cow<'_, str>, Malformed> {
     let json = arg.get();
     match json.as_bytes().first() {
@@ -81,7 +81,7 @@ fn text(arg: &RawValue) -> Result<Cow<'_, str>, Malformed> {
     }
 }
 
-/// `/set/k/v`, with the body as the last argument of the path and `?EX=60` as what follows it.
+/// The command of `/set/k/v?EX=60`: the path, then the body as one argument, then the query.
 pub(crate) fn from_path(path: &str, query: &str, body: &[u8]) -> Result<Command, Malformed> {
     let mut segments = segments(path)?.into_iter();
     let name = segments.next().and_then(|name| String::from_utf8(name).ok());
@@ -106,7 +106,7 @@ pub(crate) fn subscription(path: &str) -> Result<(&'static str, Subscription), M
     if word != b"monitor" && names.iter().all(Vec::is_empty) {
         return Err("ERR wrong number of arguments for 'subscribe' command".to_owned());
     }
-    // As text, events cannot name other channels: their messages would be lost or taken for another channel's.
+    // Events are text and cannot carry other names. Messages of such channels would be lost or attributed to others.
     let unfit = |name: &Vec<u8>| {
         name.is_empty() || name.contains(&b'\r') || std::str::from_utf8(name).is_err()
     };
@@ -125,8 +125,8 @@ pub(crate) fn subscription(path: &str) -> Result<(&'static str, Subscription), M
 
 /// The decoded segments of a path.
 ///
-/// URL parsers resolve the segments `.` and `..`, in percent encoding too, and take `\` for `/`: a command with such a
-/// segment runs as another one when a client or proxy has rewritten it, so none is taken.
+/// URL parsers resolve the segments `.` and `..`, also in percent encoding, and read `\` as `/`. A client or proxy that rewrites
+/// such a path turns the command into another one, so paths with such segments are refused.
 fn segments(path: &str) -> Result<Vec<Vec<u8>>, Malformed> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let decode = |segment: &str| percent_decode_str(segment).collect::<Vec<u8>>();
@@ -157,12 +157,12 @@ pub(crate) fn has_token(query: &str) -> bool {
     query_pairs(query).any(|(name, _)| name == TOKEN)
 }
 
-/// `_token` in a query is a token and no argument, so that of an argument of that name nothing would be left.
+/// The error for a `_token` that may be an argument. The server reads it as a token, so the argument would be lost.
 pub(crate) fn ambiguous_token() -> Malformed {
     "ERR the query parameter '_token' is the token and cannot be an argument too: send the command as JSON".to_owned()
 }
 
-/// Refuses a query where the command does not come from it: what it holds would be lost.
+/// Refuses a query if the command is not in the path, because the query would be ignored.
 pub(crate) fn no_arguments_in(query: &str) -> Result<(), Malformed> {
     match query_pairs(query).all(|(name, _)| name == TOKEN) {
         true => Ok(()),

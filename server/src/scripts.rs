@@ -1,5 +1,5 @@
-//! Upstash's own script flag. `#!lua flags=allow-key-locking` is unknown to Redis and to the embedded engine, so it is
-//! taken out on the way there, and the sha that the client knows is kept beside the one that they know.
+//! Upstash's own script flag. Redis and the embedded engine do not know `#!lua flags=allow-key-locking`, so the flag is removed
+//! before a script is sent there. This changes the script's sha, so a table maps the client's sha to the other one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,19 +10,19 @@ const FLAG: &str = "allow-key-locking";
 
 #[derive(Default)]
 pub(crate) struct Scripts {
-    /// The client's sha, and Redis's.
+    /// The client's sha, with the sha in Redis.
     shas: Mutex<HashMap<String, String>>,
 }
 
-/// A command as Redis understands it.
+/// A command that Redis understands.
 pub(crate) struct Translated {
     pub(crate) command: Command,
-    /// The reply to give in place of Redis's.
+    /// The reply to use instead of the one from Redis.
     pub(crate) reply: Option<String>,
 }
 
 impl Scripts {
-    /// `None` if the command can go as it is.
+    /// `None` if the command can be sent unchanged.
     pub(crate) fn translate(&self, command: &Command) -> Option<Translated> {
         match command.name() {
             "EVAL" | "EVAL_RO" => {
@@ -85,7 +85,7 @@ fn replaced(command: &Command, place: usize, by: &str) -> Command {
     Command::new(command.name().to_owned()).args_from(args)
 }
 
-/// The source without the flag, if it is there. The number of lines stays, for Lua's error messages.
+/// The source without the flag, if it has the flag. The number of lines does not change, because Lua's errors name lines.
 fn without_flag(source: &[u8]) -> Option<String> {
     let source = std::str::from_utf8(source).ok()?;
     let (first, rest) = source.split_once('\n')?;

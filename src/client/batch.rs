@@ -9,7 +9,7 @@ use crate::command::{Command, Execute};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
 
-/// The place of an `R` among the replies of a [`Pipeline`] or [`Transaction`]; redeem it with [`Replies::take`].
+/// The place of an `R` among the replies of a [`Pipeline`] or [`Transaction`]. [`Replies::take`] returns the reply.
 #[must_use = "the slot is what finds this command's reply"]
 pub struct Slot<R> {
     queue: u64,
@@ -23,7 +23,7 @@ impl<R> fmt::Debug for Slot<R> {
     }
 }
 
-/// The commands that wait to be sent. Typed commands take `&self`, hence the lock; it is never held for long.
+/// The commands that wait to be sent. Typed commands take `&self`, so the list has a lock, which is held briefly.
 struct Queue {
     id: u64,
     client: Client,
@@ -74,7 +74,7 @@ macro_rules! queue {
             /// Sends everything in one round trip. An empty queue is not sent and has no replies.
             ///
             /// # Errors
-            /// Only what concerns the batch as a whole; a command's own error stands in its place among the replies.
+            /// The error of the batch as a whole. The error of a single command is in its place among the replies.
             pub async fn exec(self) -> Result<Replies> {
                 let (queue, client, commands) = self.0.close();
                 let results = client.$send(&commands).await?;
@@ -107,7 +107,7 @@ macro_rules! queue {
 }
 
 queue! {
-    /// Commands that go in one round trip, in order but not as a unit. A command that fails does not stop the others.
+    /// Commands that are sent in one round trip, in order but not as a unit. A command that fails does not stop the others.
     ///
     /// ```
     /// use edgecask::prelude::*;
@@ -134,9 +134,9 @@ queue! {
 }
 
 queue! {
-    /// Commands that run as a unit: nobody else's command runs in between. Redis MULTI and EXEC. A command that fails
-    /// does not undo or stop the others; a transaction that Redis refuses as a whole runs none of them and is an error
-    /// of kind [`ErrorKind::Discarded`].
+    /// Commands that run as a unit: no command of another client runs in between. Redis MULTI and EXEC. A command that fails
+    /// does not undo or stop the others. If Redis refuses the transaction as a whole, none of the commands runs, and the error
+    /// is of kind [`ErrorKind::Discarded`].
     ///
     /// ```
     /// use edgecask::prelude::*;
@@ -156,7 +156,7 @@ queue! {
     Transaction, send_transaction
 }
 
-/// The replies of a [`Pipeline`] or [`Transaction`], to be taken out one by one.
+/// The replies of a [`Pipeline`] or [`Transaction`], which are taken one by one.
 #[derive(Debug)]
 pub struct Replies {
     queue: u64,
@@ -165,7 +165,7 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// The reply of the command that this slot stands for.
+    /// The reply of the command of this slot.
     ///
     /// # Errors
     /// The command's own error, [`ErrorKind::Type`] if the reply is of another type, or [`ErrorKind::InvalidInput`] if
@@ -194,7 +194,7 @@ impl Replies {
         self.results.is_empty()
     }
 
-    /// All replies as they are; those taken before come as [`Value::Nil`].
+    /// All replies without conversion. Replies that were taken before are [`Value::Nil`].
     pub fn into_results(self) -> Results {
         self.results.into_iter().map(|result| result.unwrap_or(Ok(Value::Nil))).collect()
     }

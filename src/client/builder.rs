@@ -1,4 +1,4 @@
-//! From a URL to a client, with its layers in the right order.
+//! Builds a client from a URL, with its layers in the right order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +14,7 @@ use crate::layer::{
 use crate::transport::{Backend, Transport};
 use crate::{Error, ErrorKind, Result};
 
-/// Makes a [`Client`] from a URL or a transport, and puts its layers in the right order, in whatever order they are
-/// named.
+/// Makes a [`Client`] from a URL or a transport. The layers have a fixed order, independent of the order of the calls.
 ///
 /// ```
 /// use edgecask::{Client, layer::{CircuitBreaker, Retry}};
@@ -37,17 +36,17 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// | slot | default | why there |
 /// |---|---|---|
-/// | [`layer`](Self::layer) | none | a layer of one's own sees each call as it was made |
+/// | [`layer`](Self::layer) | none | your own layer sees each call as it was made |
 /// | [`observe`](Self::observe) | none | counts each call once, with its retries |
-/// | [`key_prefix`](Self::key_prefix) | none | all that follow see the keys that are sent |
+/// | [`key_prefix`](Self::key_prefix) | none | all layers below see the keys that are sent |
 /// | [`total_deadline`](Self::total_deadline) | none | limits the call with its retries and waits |
 /// | [`fallback`](Self::fallback) | none | takes over after the last attempt |
 /// | [`retry`](Self::retry) | none | sends single commands again, not the batches that they shared |
-/// | [`auto_pipeline`](Self::auto_pipeline) | none | a batch counts as one round trip for all that follow |
+/// | [`auto_pipeline`](Self::auto_pipeline) | none | a batch is one round trip for all layers below |
 /// | [`circuit_breaker`](Self::circuit_breaker) | none | sees each attempt, and that it took too long |
 /// | [`deadline`](Self::deadline) | 5 s; none for the embedded engine | limits each attempt |
-/// | [`request_budget`](Self::request_budget) | none | counts what is really sent |
-/// | [`transport_layer`](Self::transport_layer) | none | a layer of one's own sees each round trip |
+/// | [`request_budget`](Self::request_budget) | none | counts the requests that are sent |
+/// | [`transport_layer`](Self::transport_layer) | none | your own layer sees each round trip |
 ///
 /// `Debug` shows neither the URL nor the token.
 #[must_use = "a builder makes nothing until it is built"]
@@ -59,7 +58,7 @@ pub struct ClientBuilder {
     transport: Option<Arc<dyn Transport>>,
     transport_layers: Vec<OwnLayer>,
     request_budget: Option<RequestBudget>,
-    /// `None`: nothing was said.
+    /// `None` if it was not set.
     deadline: Option<Option<Duration>>,
     circuit_breaker: Option<CircuitBreaker>,
     auto_pipeline: Option<AutoPipeline>,
@@ -71,7 +70,7 @@ pub struct ClientBuilder {
     layers: Vec<OwnLayer>,
 }
 
-/// A layer of the user's own that waits to be wrapped around what is inside of it.
+/// A layer of the user's own, not yet applied.
 type OwnLayer = Box<dyn FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send>;
 
 fn own(layer: impl Layer + Send + 'static) -> OwnLayer {
@@ -79,7 +78,7 @@ fn own(layer: impl Layer + Send + 'static) -> OwnLayer {
 }
 
 impl ClientBuilder {
-    /// Where commands go; see [`Client::open`] for the forms of a URL.
+    /// The server's URL; see [`Client::open`] for its forms.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
@@ -91,13 +90,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Lets the token travel unencrypted, by an `http://` URL to a host other than this one. Default: `false`.
+    /// Allows `http://` URLs of other hosts, over which the token is sent unencrypted. Default: `false`.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
     }
 
-    /// A transport that is made already, instead of a URL: one with further settings, or a transport of one's own.
+    /// A transport instead of a URL: one with further settings, or a transport of your own.
     ///
     /// ```
     /// use edgecask::{Client, transport::memory::MemoryTransport};
@@ -111,38 +110,38 @@ impl ClientBuilder {
     }
 
     /// How long each round trip may take, or `None` for no limit. Default: 5 seconds, and no limit for the embedded
-    /// engine. A command that waits for data, such as BLPOP, may take as much longer as it was told to wait.
+    /// engine. A command that waits for data, such as BLPOP, may take longer by the time that it may wait.
     pub fn deadline(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.deadline = Some(limit.into());
         self
     }
 
-    /// How long a whole call may take, with its retries and the waits between them. Default: no limit, which leaves as
-    /// many deadlines as there are attempts.
+    /// How long a whole call may take, with its retries and the waits between them. Default: no limit other than the deadlines
+    /// of the attempts.
     pub fn total_deadline(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.total_deadline = limit.into();
         self
     }
 
-    /// Sends again what failed, where that is safe.
+    /// Sends failed commands again, where that is safe.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// Stops asking a server that does not answer.
+    /// Sends nothing to a server that does not answer.
     pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
         self.circuit_breaker = Some(breaker);
         self
     }
 
-    /// Lets commands of the same moment share a round trip.
+    /// Sends concurrent commands in one round trip.
     pub fn auto_pipeline(mut self, settings: AutoPipeline) -> Self {
         self.auto_pipeline = Some(settings);
         self
     }
 
-    /// Asks another transport while this one is away.
+    /// Uses another transport while this one is unavailable.
     pub fn fallback(mut self, fallback: Fallback) -> Self {
         self.fallback = Some(fallback);
         self
@@ -154,45 +153,47 @@ impl ClientBuilder {
         self
     }
 
-    /// Keeps a Worker's limits on subrequests and connections.
+    /// Stays within a Worker's limits on subrequests and connections.
     pub fn request_budget(mut self, budget: RequestBudget) -> Self {
         self.request_budget = Some(budget);
         self
     }
 
-    /// Shows calls to `tracing`, and to a function that counts.
+    /// Reports calls to `tracing`, and to a function.
     pub fn observe(mut self, observe: Observe) -> Self {
         self.observe = Some(observe);
         self
     }
 
-    /// Adds a layer of one's own around all others. The one that is added last sees a command first.
+    /// Adds your own layer around all others. The one that is added last sees a command first.
     pub fn layer(mut self, layer: impl Layer + Send + 'static) -> Self {
         self.layers.push(own(layer));
         self
     }
 
-    /// Adds a layer of one's own next to the transport, where it sees each round trip. The one that is added last sees
-    /// a command first.
+    /// Adds your own layer next to the transport, where it sees each round trip. The one that is added last sees a command
+    /// first.
     pub fn transport_layer(mut self, layer: impl Layer + Send + 'static) -> Self {
         self.transport_layers.push(own(layer));
         self
     }
 
-    /// The client. Nothing is sent, and nothing connected to, until the first command.
+    /// Builds the client. No connection is made before the first command.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], which says what to do, if there is neither a URL nor a transport, or both; if the URL cannot
-    /// be used, its token is missing or given twice, or this build is without the feature that it needs.
+    /// [`ErrorKind::Config`] if there is neither a URL nor a transport, or both; if the URL cannot be used; if its token is
+    /// missing or given twice; or if this build lacks the feature that it needs. The message says what to do.
     pub fn build(self) -> Result<Client> {
         let transport = match (self.transport, self.url, self.token) {
             (Some(transport), None, None) => transport,
             (None, Some(url), token) => open(url.trim(), token, self.allow_http)?,
             (Some(_), None, Some(_)) => {
-                return wrong("a token is given beside a transport: give it to the transport");
+                return wrong(
+                    "a token is given together with a transport: give it to the transport",
+                );
             }
             (Some(_), Some(_), _) => {
-                return wrong("both a URL and a transport are given: take one of them away");
+                return wrong("both a URL and a transport are given: remove one of them");
             }
             (None, None, _) => return wrong("there is no URL: call url(…), or transport(…)"),
         };
@@ -237,18 +238,18 @@ impl fmt::Debug for ClientBuilder {
 }
 
 impl Client {
-    /// A client of what this URL names, with the default [`Deadline`] where that is remote.
+    /// A client for this URL, with the default [`Deadline`] for a remote server.
     ///
     /// | URL | reaches | feature |
     /// |---|---|---|
     /// | `https://:token@host` | the REST API | `rest` |
     /// | `redis://[user[:password]@]host[:port][/database]` | a Redis by TCP | `tcp`, on native targets |
-    /// | `rediss://…` | the same, by TLS | `tcp`, on native targets |
+    /// | `rediss://…` | the same over TLS | `tcp`, on native targets |
     /// | `memory:` | a new, empty embedded engine | `memory` |
     ///
-    /// In a REST URL, what is not a letter or digit of a token is written in percent encoding, as in every URL; a token
-    /// beside the URL ([`ClientBuilder::token`]) is written as it is. `http://` is for this host only, unless
-    /// [`ClientBuilder::allow_http`] says otherwise.
+    /// In a REST URL, the characters of a token other than letters and digits are written in percent encoding, as in every URL.
+    /// A separate token ([`ClientBuilder::token`]) is not encoded. `http://` is accepted for this host only, unless
+    /// [`ClientBuilder::allow_http`] is set.
     ///
     /// ```
     /// use edgecask::{Client, prelude::*};
@@ -272,7 +273,7 @@ impl Client {
         Self::builder().url(url).build()
     }
 
-    /// A builder of a client, for what a URL does not say.
+    /// A builder of a client, for settings that a URL does not have.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
@@ -293,7 +294,7 @@ fn wrong<T>(message: &'static str) -> Result<T> {
     Err(Error::new(ErrorKind::Config, message))
 }
 
-/// The transport of a URL. No message repeats the URL, because it may hold the token.
+/// The transport of a URL. No message repeats the URL, because it may contain the token.
 fn open(url: &str, token: Option<String>, allow_http: bool) -> Result<Arc<dyn Transport>> {
     let Some((scheme, rest)) = url.split_once(':') else {
         return wrong("the URL does not begin with https://, redis://, rediss:// or memory:");
@@ -301,22 +302,22 @@ fn open(url: &str, token: Option<String>, allow_http: bool) -> Result<Arc<dyn Tr
     match scheme.to_ascii_lowercase().as_str() {
         "https" | "http" => rest_transport(url, token, allow_http),
         "redis" | "rediss" => tcp_transport(url, token),
-        "memory" if !rest.trim_matches('/').is_empty() => {
-            wrong("the embedded engine has no address: the URL is memory: and nothing more")
-        }
+        "memory" if !rest.trim_matches('/').is_empty() => wrong(
+            "the embedded engine has no address: the URL is memory: without anything behind it",
+        ),
         "memory" if token.is_some() => {
-            wrong("the embedded engine takes no token: take the token away")
+            wrong("the embedded engine takes no token: remove the token")
         }
         "memory" => memory_transport(),
         _ => wrong("the URL does not begin with https://, redis://, rediss:// or memory:"),
     }
 }
 
-/// A URL without the user name and password that it holds, and what those are, still in percent encoding.
+/// A URL without its user name and password, and these two, still in percent encoding.
 #[cfg(any(feature = "rest", all(feature = "tcp", not(target_arch = "wasm32"))))]
 fn without_credentials(url: &str) -> (String, Option<(&str, &str)>) {
     let Some((scheme, rest)) = url.split_once("://") else { return (url.to_owned(), None) };
-    // A URL parser takes `\\` for `/`: what follows it is no host.
+    // A URL parser reads `\\` as `/`, so the host ends there.
     let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     match authority.rsplit_once('@') {
@@ -339,12 +340,10 @@ fn rest_transport(
     let token = match (credentials, token) {
         (None, Some(token)) => token,
         (Some(_), Some(_)) => {
-            return wrong("the URL holds a token, and another is given: take one of them away");
+            return wrong("the URL contains a token, and another one is given: remove one of them");
         }
         (None, None) => {
-            return wrong(
-                "the REST URL is without a token: call token(…), or write https://:token@host",
-            );
+            return wrong("the REST URL has no token: call token(…), or write https://:token@host");
         }
         (Some((_, token)), None) if !token.is_empty() => {
             match percent_encoding::percent_decode_str(token).decode_utf8() {
@@ -353,7 +352,7 @@ fn rest_transport(
             }
         }
         (Some(_), None) => {
-            return wrong("the token stands after a colon in the URL: https://:token@host");
+            return wrong("the token in the URL has to follow a colon: https://:token@host");
         }
     };
     let options = RestOptions::new(base, token).allow_http(allow_http);
@@ -362,7 +361,7 @@ fn rest_transport(
 
 #[cfg(not(feature = "rest"))]
 fn rest_transport(_: &str, _: Option<String>, _: bool) -> Result<Arc<dyn Transport>> {
-    wrong("the URL is one of the REST API, and this build is without the feature rest: turn it on")
+    wrong("the URL is one of the REST API, and this build lacks the feature rest: turn it on")
 }
 
 #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
@@ -371,7 +370,7 @@ fn tcp_transport(url: &str, token: Option<String>) -> Result<Arc<dyn Transport>>
     let mut options = TcpOptions::new(url);
     if let Some(password) = token {
         if without_credentials(url).1.is_some_and(|(_, password)| !password.is_empty()) {
-            return wrong("the URL holds a password, and a token is given: take one of them away");
+            return wrong("the URL contains a password, and a token is given: remove one of them");
         }
         options = options.password(password);
     }
@@ -393,7 +392,7 @@ fn memory_transport() -> Result<Arc<dyn Transport>> {
 
 #[cfg(not(feature = "memory"))]
 fn memory_transport() -> Result<Arc<dyn Transport>> {
-    wrong("the URL is memory:, and this build is without the feature memory: turn it on")
+    wrong("the URL is memory:, and this build lacks the feature memory: turn it on")
 }
 
 #[cfg(all(test, feature = "memory", feature = "reqwest"))]

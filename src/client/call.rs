@@ -10,11 +10,11 @@ use crate::platform::{BoxFuture, boxed};
 use crate::transport::sending;
 use crate::{Error, ErrorKind, Result, Value};
 
-/// A command on its way: a future of its reply. Nothing is sent until it is polled, and dropping it cancels the
-/// request as far as the transport can. Every error names the command.
+/// The future of a command's reply. Nothing is sent until it is polled. Dropping it cancels the request, if the transport
+/// can. Every error names the command.
 #[must_use = "nothing is sent until the call is awaited"]
 pub struct Call<R> {
-    /// A command that nobody has asked for yet.
+    /// The command, until the call is polled for the first time.
     unsent: Option<Unsent>,
     reply: Option<BoxFuture<'static, Sent>>,
     convert: fn(Value) -> Result<R>,
@@ -105,7 +105,7 @@ impl<R> Call<R> {
                 self.reply = None;
                 Poll::Ready(sent)
             }
-            // A call that is done has nothing more to give.
+            // The call has already returned its reply.
             None => Poll::Pending,
         }
     }
@@ -124,7 +124,7 @@ impl<R> Call<R> {
     }
 }
 
-/// Ends a call that has a future already.
+/// Limits a call that was polled before.
 fn within(limit: Duration, reply: BoxFuture<'static, Sent>) -> BoxFuture<'static, Sent> {
     boxed(|| async move {
         let mut answered = None;
@@ -151,7 +151,7 @@ impl<R> fmt::Debug for Call<R> {
     }
 }
 
-/// A [`Call`] whose reply has to be there; see [`Call::required`].
+/// A [`Call`] whose value must exist; see [`Call::required`].
 #[must_use = "nothing is sent until the call is awaited"]
 pub struct Required<T>(Call<Option<T>>);
 

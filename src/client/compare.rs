@@ -1,4 +1,4 @@
-//! Compare and set: changes to a value that nobody else's change can slip under.
+//! Compare and set: changes to a value that never overwrite a change of another client.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use crate::command::strings::{SetOptions, StringCommands, ValueIs};
 use crate::command::{Arguments, Command, Script, ToArg};
 use crate::{Error, ErrorKind, Result, Value, platform};
 
-/// What [`Client::update`] makes of a value.
+/// The change that [`Client::update`] makes to a value.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// Sets it. An old value's time to live stays.
+    /// Sets it. The time to live of an old value stays.
     Set(Vec<u8>),
     /// Deletes it.
     Delete,
-    /// Leaves it as it is.
+    /// Does not change it.
     Keep,
 }
 
@@ -78,8 +78,8 @@ static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
 });
 
 impl Client {
-    /// Sets a string if it still equals `old` (`None`: if the key is absent), and tells whether it did. An old value's
-    /// time to live stays. One command: `SET … IFEQ` where the server has it, else a script.
+    /// Sets a string if it still equals `old` (`None`: if the key is absent), and returns whether it did. The time to live of
+    /// an old value stays. One command: `SET … IFEQ` where the server has it, else a script.
     ///
     /// ```
     /// use edgecask::prelude::*;
@@ -118,8 +118,8 @@ impl Client {
         self.run_script(&COMPARE_AND_SET, [key], args.iter()).await
     }
 
-    /// Deletes a string if it still equals `old`, and tells whether it did. One command: DELEX where the server has
-    /// it, else a script.
+    /// Deletes a string if it still equals `old`, and returns whether it did. One command: DELEX where the server has it, else
+    /// a script.
     ///
     /// # Errors
     /// As for [`Client::send`]. If the outcome is unknown, the value may have been deleted.
@@ -133,8 +133,9 @@ impl Client {
         self.run_script(&COMPARE_AND_DELETE, [key], [old]).await
     }
 
-    /// Changes a string by a function of its old value, and gives the new one. If somebody else changed it in between,
-    /// the function is called again with what they made of it, so that no change is lost; it should do nothing else.
+    /// Changes a string by a function of its old value, and returns the new one. If another client changed the value in
+    /// between, the function is called again with that value, so that no change is lost. The function should have no side
+    /// effects.
     ///
     /// ```
     /// use edgecask::{Change, prelude::*};
@@ -155,7 +156,7 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Two commands, and two more for each change of somebody else's.
+    /// Two commands, and two more for each change by another client.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] after 32 tries, or as for [`Client::send`].
@@ -182,7 +183,7 @@ impl Client {
             }
             platform::sleep(LONGEST.mul_f64(platform::random_fraction())).await;
         }
-        Err(Error::new(ErrorKind::Conflict, "somebody else changed the value each time")
+        Err(Error::new(ErrorKind::Conflict, "another client changed the value each time")
             .with_command(|| Command::new("SET").arg(&key).label()))
     }
 }

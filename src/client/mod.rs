@@ -29,7 +29,7 @@ use crate::layer::Layer;
 use crate::transport::{Capabilities, Results, Subscription, Transport, in_parts, redacted};
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-/// A client of Redis, whichever way it is reached. Clones share the transport.
+/// A client of Redis, over any transport. Clones share the transport.
 ///
 /// The typed commands are the traits of [`command`](crate::command); `use edgecask::prelude::*;` brings them in.
 ///
@@ -105,31 +105,31 @@ impl Client {
         self.transport.capabilities()
     }
 
-    /// The token by which another client's reads, in another process or request, see what this one wrote; to be handed on
-    /// and given to [`Client::set_sync_token`] there. `None` where every read sees every write anyway (TCP and the
-    /// embedded engine), where [`read_your_writes`](crate::transport::rest::RestOptions::read_your_writes) is off, and
-    /// before the first command. Right after writes that overlapped, send one more command before asking: until then no
-    /// single token stands for all of them.
+    /// The token by which reads of another client, in another process or request, see the writes of this one. Pass it to
+    /// [`Client::set_sync_token`] there. It is `None` where every read sees every write anyway (TCP and the embedded engine),
+    /// where [`read_your_writes`](crate::transport::rest::RestOptions::read_your_writes) is off, and before the first command.
+    /// After writes that overlapped, send one more command before you take the token: until then no single token covers all
+    /// of them.
     pub fn sync_token(&self) -> Option<String> {
         self.transport.sync_token()
     }
 
-    /// Lets reads see what another client wrote before it gave this token.
+    /// Lets reads see the writes of another client, up to the moment when it took this token.
     pub fn set_sync_token(&self, token: &str) {
         self.transport.set_sync_token(token);
     }
 
-    /// Sends a command and gives the reply as it is: one round trip.
+    /// Sends a command and returns the reply without conversion: one round trip.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] before anything is sent, or the transport's.
+    /// [`ErrorKind::Unsupported`] before anything is sent, or the transport's error.
     pub async fn send(&self, command: &Command) -> Result<Value> {
         self.capabilities().check(command)?;
         let reply = self.transport.send(command).await;
         reply.map_err(|error| error.redacted(command.args()).with_command(|| command.label()))
     }
 
-    /// A queue of commands that go in one round trip, in order but not as a unit.
+    /// A queue of commands that are sent in one round trip, in order but not as a unit.
     pub fn pipeline(&self) -> Pipeline {
         Pipeline::new(self.clone())
     }
@@ -139,12 +139,12 @@ impl Client {
         Transaction::new(self.clone())
     }
 
-    /// Sends commands in order in one round trip, and gives the replies as they are.
+    /// Sends commands in order in one round trip, and returns the replies without conversion.
     ///
-    /// A pipeline that is longer than [`Capabilities::pipeline_commands`] or [`Capabilities::pipeline_bytes`] goes in
-    /// several round trips, one after the other. Every layer sees each of them as a call of its own: it has its own
-    /// deadline and its own retries. When one is lost, its items have that error, the items before it their replies, and
-    /// those after it were not sent ([`Outcome::NotSent`](crate::Outcome::NotSent)).
+    /// A pipeline that is longer than [`Capabilities::pipeline_commands`] or [`Capabilities::pipeline_bytes`] is sent in
+    /// several round trips, one after the other. Every layer sees each of them as a separate call with its own deadline and
+    /// its own retries. If one is lost, its items have that error, and the items before it have their replies. The items after
+    /// it are not sent; they have the outcome [`Outcome::NotSent`](crate::Outcome::NotSent).
     ///
     /// # Errors
     /// As for [`Client::send`], if the first round trip failed.
@@ -155,7 +155,7 @@ impl Client {
         Ok(named(commands, redacted(commands, results)?))
     }
 
-    /// Runs commands as a unit in one round trip, and gives the replies as they are.
+    /// Runs commands as a unit in one round trip, and returns the replies without conversion.
     ///
     /// # Errors
     /// As for [`Client::send_pipeline`], and [`ErrorKind::Discarded`].
@@ -173,7 +173,7 @@ impl Client {
         commands.iter().try_for_each(|command| capabilities.check(command))
     }
 
-    /// Runs a script: EVALSHA, and EVAL once where the server does not know it yet. One round trip, rarely two.
+    /// Runs a script by EVALSHA, and by EVAL if the server does not know it yet. One round trip, rarely two.
     pub fn run_script<R: FromValue>(
         &self,
         script: &Script,
@@ -205,8 +205,8 @@ impl Client {
         }
     }
 
-    /// The messages of some channels, from now on. Redis SUBSCRIBE. The subscriber reconnects by itself and shows every
-    /// gap; dropping it unsubscribes.
+    /// The messages of some channels, from now on. Redis SUBSCRIBE. The subscriber reconnects by itself and shows every gap.
+    /// Dropping it unsubscribes.
     ///
     /// ```
     /// use edgecask::prelude::*;
@@ -222,11 +222,11 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Over REST each channel is a request of its own that stays open; a Worker may have six of them.
+    /// Over REST each channel has a request that stays open. A Worker may have six of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where [`Capabilities::subscriptions`] is `false`, and
-    /// the transport's if the first attempt fails.
+    /// [`ErrorKind::Unsupported`] where [`Capabilities::subscriptions`] is `false`, and the transport's error if the first
+    /// attempt fails.
     pub async fn subscribe(
         &self,
         channels: impl IntoIterator<Item = impl Into<Bytes>>,
@@ -245,8 +245,8 @@ impl Client {
         self.listen(Subscription::patterns(patterns)).await
     }
 
-    /// Every command that the server carries out from now on, each message's payload being one line of text with the
-    /// time, the client and the command. Redis MONITOR. It slows a server down and shows values: for debugging.
+    /// Every command that the server carries out from now on. The payload of each message is a line of text with the time, the
+    /// client and the command. Redis MONITOR. It is for debugging, because it slows the server down and shows values.
     ///
     /// # Errors
     /// As for [`Client::subscribe`].
@@ -254,7 +254,7 @@ impl Client {
         self.listen(Subscription::Monitor).await
     }
 
-    /// Listens to anything that a [`Subscription`] can name.
+    /// Subscribes to anything that a [`Subscription`] can name.
     ///
     /// # Errors
     /// As for [`Client::subscribe`].
@@ -264,13 +264,16 @@ impl Client {
             Subscription::Monitor => 1,
         };
         if topics == 0 {
-            return Err(Error::new(ErrorKind::InvalidInput, "a subscription to no channel at all"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a subscription needs at least one channel or pattern",
+            ));
         }
         Subscriber::start(Arc::clone(&self.transport), to).await
     }
 }
 
-/// Names the command in each item's error.
+/// Adds the command to each item's error.
 fn named(commands: &[Command], results: Results) -> Results {
     let pairs = results.into_iter().zip(commands);
     pairs

@@ -11,8 +11,8 @@ use crate::platform::{BoxFuture, boxed};
 use crate::transport::sending;
 use crate::{Error, ErrorKind, Result};
 
-/// The places of several replies: a [`Slot`], a tuple of up to twelve, a `Vec`, an array or an `Option` of them, each
-/// nested as deep as one likes.
+/// The places of several replies: a [`Slot`], or a tuple of up to twelve, a `Vec`, an array or an `Option` of places, nested
+/// to any depth.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not stand for the replies of a pipeline",
     note = "give back what the commands returned: a slot, a tuple of up to twelve, or a `Vec` of slots"
@@ -21,7 +21,7 @@ pub trait Slots {
     /// The replies, in the same shape.
     type Output;
 
-    /// Takes the replies out.
+    /// Takes the replies.
     ///
     /// # Errors
     /// Those of [`Replies::take`], for the first slot that has one.
@@ -91,10 +91,10 @@ slots_of_tuple! {
     A B C D E F G H I J K L;
 }
 
-/// Several commands on their way: a future of their replies. Nothing is sent until it is polled.
+/// The future of the replies of several commands. Nothing is sent until it is polled.
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Batch<S> {
-    /// What is under way, until it is done.
+    /// The request and the slots, until the replies are there.
     under_way: Option<(BoxFuture<'static, Result<Replies>>, S)>,
 }
 
@@ -118,12 +118,12 @@ impl<S: Slots> Future for Batch<S> {
     type Output = Result<S::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // A future that is done has nothing more to give.
+        // The future has already returned its replies.
         let Some((replies, _)) = &mut self.under_way else { return Poll::Pending };
         let replies = ready!(replies.as_mut().poll(context));
         let Some((_, slots)) = self.under_way.take() else { return Poll::Pending };
         let mut replies = replies?;
-        // Also the error of a command whose slot was not given back.
+        // This includes the error of a command whose slot was not returned.
         if let Some(error) = replies.first_error() {
             return Poll::Ready(Err(error));
         }
@@ -138,8 +138,8 @@ impl<S> fmt::Debug for Batch<S> {
 }
 
 impl Client {
-    /// Sends several commands in one round trip, and gives their replies in the shape in which `queue` gave their slots:
-    /// a tuple, a `Vec`, or any nesting of them. Without commands nothing is sent.
+    /// Sends several commands in one round trip, and returns their replies in the shape in which `queue` returned their slots: a
+    /// tuple, a `Vec`, or any nesting of them. Without commands nothing is sent.
     ///
     /// ```
     /// use edgecask::prelude::*;
@@ -160,19 +160,19 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The commands run in order but not as a unit. One that fails does not stop the others; to get each one's own error,
+    /// The commands run in order but not as a unit. One that fails does not stop the others. To get the error of each command,
     /// use [`Client::pipeline`].
     ///
     /// # Errors
-    /// That of the first command that failed, also of one whose slot was not given back, naming the command; or as for
-    /// [`Client::send_pipeline`].
+    /// The error of the first command that failed, also if its slot was not returned; the error names the command. Otherwise
+    /// as for [`Client::send_pipeline`].
     pub fn pipelined<S: Slots>(&self, queue: impl FnOnce(&Pipeline) -> S) -> Batch<S> {
         let pipeline = self.pipeline();
         let slots = queue(&pipeline);
         Batch { under_way: Some((boxed(|| pipeline.exec()), slots)) }
     }
 
-    /// Runs several commands as a unit (MULTI/EXEC) in one round trip, and gives their replies as
+    /// Runs several commands as a unit (MULTI/EXEC) in one round trip, and returns their replies as
     /// [`Client::pipelined`] does.
     ///
     /// ```
@@ -189,7 +189,7 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Redis undoes nothing: where one command failed, the others have run. To get each one's own error, use
+    /// Redis undoes nothing: if one command failed, the others have run. To get the error of each command, use
     /// [`Client::transaction`].
     ///
     /// # Errors

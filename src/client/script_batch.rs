@@ -1,14 +1,14 @@
-//! Scripts beside commands in one round trip.
+//! Scripts and commands in one round trip.
 
 use super::Client;
 use crate::command::{Arguments, Command, Resend, Script, ToArg};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-/// Scripts and commands that go in one round trip, in order but not as a unit.
+/// Scripts and commands that are sent in one round trip, in order but not as a unit.
 ///
-/// Scripts are sent by EVALSHA. From the first one that the server does not know, everything is sent a second time, with
-/// EVAL, so that the order stays: for scripts and commands that may be repeated only. It states of each that it may.
+/// Scripts are sent by EVALSHA. From the first one that the server does not know, everything is sent a second time with EVAL,
+/// so that the order is kept. So all scripts and commands must be safe to repeat, and each is marked as [`Resend::Safe`].
 pub(crate) struct ScriptBatch {
     client: Client,
     steps: Vec<Step>,
@@ -31,7 +31,7 @@ impl ScriptBatch {
         Self { client: client.clone(), steps: Vec::new() }
     }
 
-    /// Appends a script; gives its place among the replies.
+    /// Appends a script, and returns its place among the replies.
     pub(crate) fn script(
         &mut self,
         script: &Script,
@@ -46,7 +46,7 @@ impl ScriptBatch {
         self.push(Step::Script(script.clone(), all))
     }
 
-    /// Appends a command; gives its place among the replies.
+    /// Appends a command, and returns its place among the replies.
     pub(crate) fn command(&mut self, command: Command) -> usize {
         self.push(Step::Command(command.with_resend(Resend::Safe)))
     }

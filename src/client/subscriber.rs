@@ -10,25 +10,23 @@ use crate::platform::{self, Instant};
 use crate::transport::{Message, Messages, Subscription, Transport};
 use crate::{Error, ErrorKind, Result};
 
-/// What a [`Subscriber`] tells.
+/// What a [`Subscriber`] reports.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
     /// A message.
     Message(Message),
-    /// The connection was lost. What is published from here on is missed until [`Event::Resumed`]; Redis keeps no
-    /// messages for those who are away.
+    /// The connection was lost. Messages are missed until [`Event::Resumed`], because Redis keeps none for absent subscribers.
     Lost(Error),
-    /// Listening again.
+    /// The subscription works again.
     Resumed,
 }
 
 /// The messages of a subscription, from [`Client::subscribe`](crate::Client::subscribe), as a stream of [`Event`]s.
 ///
-/// It reconnects by itself, with waits that grow from 100 ms to 10 s with full jitter until a connection has brought a
-/// message or lasted for a minute, and shows where messages may be
-/// missing: it never ends silently. Only an error that no reconnecting can mend, such as a token that is refused, is
-/// the last item.
+/// It reconnects by itself. The waits grow from 100 ms to 10 s, with full jitter, and start again after a connection that
+/// brought a message or lasted for a minute. Each gap in which messages may be missing is an item, so the stream never ends
+/// without notice. An error that reconnecting cannot solve, such as a token that is refused, is the last item.
 ///
 /// ```
 /// use edgecask::{Event, prelude::*};
@@ -62,10 +60,10 @@ impl Subscriber {
         Ok(Self { events: stream::unfold(link, Link::next).boxed() })
     }
 
-    /// The next message, whatever gaps lie before it.
+    /// The next message. Gaps before it are skipped.
     ///
     /// # Errors
-    /// Only what ends the subscription.
+    /// The error that ends the subscription.
     pub async fn message(&mut self) -> Result<Message> {
         loop {
             match self.events.next().await {
@@ -94,7 +92,7 @@ impl fmt::Debug for Subscriber {
     }
 }
 
-/// A subscription that is kept up.
+/// A subscription that reconnects.
 struct Link {
     transport: Arc<dyn Transport>,
     to: Subscription,
@@ -102,7 +100,7 @@ struct Link {
 }
 
 enum State {
-    /// After so many attempts, of which none has proved itself yet.
+    /// Connected, after this many attempts without a proven connection.
     Listening {
         messages: Messages,
         attempts: u32,
@@ -127,7 +125,7 @@ impl Link {
                         Some(Err(error)) => error,
                         None => Error::new(ErrorKind::Disconnected, "the subscription broke off"),
                     };
-                    // A server that greets and closes again is not there.
+                    // A server that accepts a subscription and closes it again does not count as available.
                     let attempts = if since.elapsed() >= PROVEN { 0 } else { *attempts };
                     self.state = State::Lost { attempts };
                     return Some((Ok(Event::Lost(error)), self));
@@ -154,17 +152,17 @@ impl Link {
     }
 }
 
-/// A connection that has brought a message, or lasted for so long, is a good one: after it, waits begin anew.
+/// A connection is proven after a message, or after this time. Then waits start from the beginning.
 const PROVEN: Duration = Duration::from_secs(60);
 
-/// How long to wait before trying again after so many failures.
+/// How long to wait before the next attempt, after this many failed ones.
 fn wait(attempts: u32, random: f64) -> Duration {
     const FIRST: Duration = Duration::from_millis(100);
     const LONGEST: Duration = Duration::from_secs(10);
     FIRST.saturating_mul(2_u32.saturating_pow(attempts)).min(LONGEST).mul_f64(random)
 }
 
-/// Whether trying again cannot help.
+/// Whether another attempt cannot succeed.
 fn is_final(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Config

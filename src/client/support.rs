@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, ErrorKind};
 
-/// What the server was found to lack; each is found out once.
+/// Features that the server was found to lack. Each is found out once.
 #[derive(Debug, Default)]
 pub(super) struct Support {
     no_comparing: AtomicBool,
@@ -10,18 +10,18 @@ pub(super) struct Support {
 }
 
 impl Support {
-    /// Whether `SET … IFEQ` and DELEX are worth a try.
+    /// Whether the server may know `SET … IFEQ` and DELEX.
     pub(super) fn comparing(&self) -> bool {
         !self.no_comparing.load(Ordering::Relaxed)
     }
 
-    /// Whether this error says that they are not there.
+    /// Whether this error says that the server does not know them.
     pub(super) fn lacks_comparing(&self, error: &Error) -> bool {
-        // Before 8.4, Redis finds the word out of place; others do not know DELEX.
+        // Before 8.4, Redis reports a syntax error at the option. Servers without DELEX report an unknown command.
         learn(&self.no_comparing, error, &["syntax error", "unknown command"])
     }
 
-    /// Whether Upstash's script flag is worth a try.
+    /// Whether the server may know Upstash's script flag.
     pub(super) fn key_locking(&self) -> bool {
         !self.no_key_locking.load(Ordering::Relaxed)
     }

@@ -7,25 +7,26 @@ use crate::platform::{BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
-/// Stops asking a server that does not answer, and tries it again after a while.
+/// Sends nothing to a server that does not answer, and probes it after some time.
 ///
-/// - **Closed**, the normal state: calls pass. After so many failures in a row it opens.
-/// - **Open**: calls fail at once with [`ErrorKind::CircuitOpen`]; nothing is sent.
-/// - **Half-open**, after a while: one call passes as a probe. If the server answers it, the circuit closes; if not, it
-///   stays open for another while.
+/// - **Closed**, the normal state: calls pass. After some failures in a row ([`failures`](Self::failures)) the circuit opens.
+/// - **Open**, for [`open_for`](Self::open_for): calls fail at once with [`ErrorKind::CircuitOpen`], and nothing is sent.
+/// - **Half-open**, after that: one call passes as a probe. If the server answers it, the circuit closes. Otherwise it stays
+///   open for the same time again.
 ///
-/// A failure is a connection that could not be made or was lost, a timeout, or a status of 500 and above. A server that
-/// answers with an error is there, so that counts as an answer. A call that is dropped counts as neither.
+/// A failure is a connection that could not be made or was lost, a timeout, or a status of 500 and above. An error reply
+/// counts as an answer, because it shows that the server works. A call that is dropped counts as neither.
 ///
-/// A command that waits for data or replicas, such as BLPOP, or a pipeline with WAIT, is no probe: it would hold up all
-/// others. A PING goes before it as the probe, which costs one round trip. That it ran out of time counts as neither.
+/// A command that waits for data or replicas, such as BLPOP, or a pipeline with WAIT, is not used as the probe, because all
+/// other calls would have to wait for it. A PING is sent before it as the probe, which costs one round trip. The timeout of
+/// such a command counts neither as an answer nor as a failure.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`failures`](Self::failures) | 5 in a row |
 /// | [`open_for`](Self::open_for) | 10 s |
 ///
-/// Add it after the [`Deadline`](super::Deadline), or it never learns of timeouts:
+/// Add it after the [`Deadline`](super::Deadline). Otherwise it does not see timeouts:
 ///
 /// ```
 /// use edgecask::{Client, layer::{CircuitBreaker, Deadline}};
@@ -55,7 +56,7 @@ impl CircuitBreaker {
         self
     }
 
-    /// How long nothing is sent before a probe is.
+    /// How long nothing is sent before the next probe.
     #[must_use]
     pub fn open_for(mut self, duration: Duration) -> Self {
         self.open_for = duration;
@@ -75,7 +76,7 @@ impl Layer for CircuitBreaker {
     }
 }
 
-/// The state of a circuit. It holds plain data, so the requests of a Worker may share it.
+/// The state of a circuit. It is plain data, so the requests of a Worker may share it.
 #[derive(Debug, Default)]
 struct Circuit {
     /// Failures in a row.
@@ -84,7 +85,7 @@ struct Circuit {
     probing: bool,
 }
 
-/// How a call that was let through ended.
+/// How a call that passed has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Answered,
@@ -93,7 +94,7 @@ enum Ending {
 }
 
 impl Circuit {
-    /// Lets a call through, or not; tells whether the call is a probe.
+    /// Admits a call, and tells whether it is a probe; or fails.
     fn admit(&mut self, settings: &CircuitBreaker, now: Instant) -> Result<bool> {
         let Some(opened_at) = self.opened_at else {
             return Ok(false);
@@ -176,9 +177,9 @@ impl WithBreaker {
     }
 }
 
-/// What a call gives.
+/// The output of a call.
 trait Answer {
-    /// Whether the server was lost in the midst of it.
+    /// Whether the server failed during the call.
     fn has_failed(&self) -> bool {
         false
     }
@@ -188,14 +189,14 @@ impl Answer for Value {}
 
 impl Answer for Messages {}
 
-/// A long batch may go in several parts, of which one was lost.
+/// A long batch may be sent in several parts, and one of them may fail.
 impl Answer for Results {
     fn has_failed(&self) -> bool {
         self.iter().any(|item| item.as_ref().is_err_and(is_failure))
     }
 }
 
-/// Whether an error means that the server is not there.
+/// Whether an error means that the server is unavailable.
 fn is_failure(error: &Error) -> bool {
     error.kind() == ErrorKind::Connect || error.is_loss()
 }
@@ -208,7 +209,7 @@ fn ending<T: Answer>(result: &Result<T>) -> Ending {
     }
 }
 
-/// A call on its way. It tells the circuit how it ended, also when it is dropped.
+/// A call that was admitted. It reports its end to the circuit, also if it is dropped.
 struct Passage<'a> {
     breaker: &'a WithBreaker,
     probe: bool,

@@ -7,15 +7,17 @@ use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
-/// Sends to another transport what the first one cannot be reached for, such as an embedded engine while Redis is away.
+/// Sends commands to another transport while the first one is unavailable: for example to an embedded engine during an outage
+/// of Redis.
 ///
-/// It takes over after a connection that could not be made and an open circuit; after a lost answer or a timeout only
-/// for commands that may be sent twice ([`Command::resend`]); never after an answer. What was written to the other
-/// transport stays there: it suits limits that may start afresh, not data that has to last. One warning is logged when it
-/// begins and one line when it ends, not one for each call.
+/// The other transport takes over if the command was not sent: no connection could be made, the circuit is open, or a
+/// deadline passed before there was a connection. After a lost answer or a timeout, it takes over only for commands that may
+/// be sent twice ([`Command::resend`]). It never takes over after an answer. Data that was written to the other transport
+/// stays there, so a fallback suits limits that may start afresh, and not data that has to last. A warning is logged when the
+/// fallback begins and a line when it ends, and nothing for the calls between.
 ///
-/// A [`Cache`](crate::cache::Cache) never uses it: what another process invalidates, the other transport would not know. A
-/// cache has an outage handling of its own, and a first tier.
+/// A [`Cache`](crate::cache::Cache) never uses a fallback, because the other transport does not see what other processes
+/// invalidate. A cache has its own handling of outages, and a first tier.
 ///
 /// ```
 /// use edgecask::{layer::{CircuitBreaker, Fallback}, prelude::*, transport::memory::MemoryTransport};
@@ -40,7 +42,7 @@ pub struct Fallback {
 }
 
 impl Fallback {
-    /// To this transport.
+    /// Falls back to this transport.
     pub fn to(other: impl Transport) -> Self {
         Self { other: Arc::new(other) }
     }
@@ -60,14 +62,14 @@ struct WithFallback {
 }
 
 impl WithFallback {
-    /// What the first transport answered, if it was reached for these commands; else its error.
+    /// The first transport's result if it stands, or the error for which the other transport takes over.
     fn settled<T>(&self, commands: &[Command], first: Result<T>) -> Result<Result<T>, Error> {
         sending::note(&first);
         let error = match first {
             Err(error) if is_unavailable(&error, commands) => error,
             result => {
                 if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the server is reached again: the fallback is over");
+                    tracing::info!("the server is available again: the fallback has ended");
                 }
                 return Ok(result);
             }
@@ -76,7 +78,7 @@ impl WithFallback {
         Err(error)
     }
 
-    /// These results, with those of the other transport in place of what the first one was not reached for.
+    /// These results, with those of the other transport in the places where the first one was unavailable.
     async fn filled(&self, commands: &[Command], mut results: Results) -> Result<Results> {
         let away = |(command, result): (&Command, &Result<Value>)| match result {
             Err(error) if !command.is_without_fallback() => {
@@ -92,7 +94,7 @@ impl WithFallback {
         self.log_fallback(&error);
         let places = || errors.iter().enumerate().filter(|(_, error)| error.is_some());
         let missing: Vec<Command> = places().map(|(at, _)| commands[at].clone()).collect();
-        // If that one fails too, what was answered stays.
+        // If the other transport fails too, the results stay as they are.
         if let Ok(others) = self.other.pipeline(&missing).await {
             for ((at, _), other) in places().zip(others) {
                 results[at] = other;
@@ -103,7 +105,7 @@ impl WithFallback {
 
     fn log_fallback(&self, error: &Error) {
         if !self.away.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%error, "the server is not reached: falling back");
+            tracing::warn!(%error, "the server is unavailable: falling back");
         }
     }
 }
@@ -121,7 +123,7 @@ fn is_unavailable(error: &Error, commands: &[Command]) -> bool {
 
 #[deny(clippy::missing_trait_methods)]
 impl Transport for WithFallback {
-    /// What both can do.
+    /// What both transports can do.
     fn capabilities(&self) -> Capabilities {
         let (one, other) = (self.inner.capabilities(), self.other.capabilities());
         Capabilities::new(one.backend)
@@ -149,7 +151,7 @@ impl Transport for WithFallback {
         })
     }
 
-    /// Of a batch that several callers share, the other transport gets what may go there.
+    /// A batch may contain commands without fallback beside others. The other transport gets the others only.
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
             let first = self.inner.pipeline(commands).await;
@@ -157,7 +159,7 @@ impl Transport for WithFallback {
                 return first;
             }
             let error = match first {
-                // Of a batch that goes in parts, the first ones may have been answered.
+                // If a batch is sent in parts, some parts may have been answered.
                 Ok(results) => return self.filled(commands, results).await,
                 Err(error) => error,
             };
@@ -194,7 +196,7 @@ impl Transport for WithFallback {
         })
     }
 
-    /// Subscriptions stay with the first transport: they reconnect by themselves.
+    /// Subscriptions use the first transport only. They reconnect by themselves.
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         self.inner.subscribe(to)
     }
@@ -208,7 +210,7 @@ impl Transport for WithFallback {
     }
 }
 
-/// Keeps all commands from a [`Fallback`].
+/// Excludes all commands from a [`Fallback`].
 pub(crate) struct WithoutFallback;
 
 impl Layer for WithoutFallback {

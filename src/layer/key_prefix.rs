@@ -9,22 +9,22 @@ use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Message, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
-/// Puts a prefix before every key, and takes it off again where replies name keys: a tenant's or an environment's own
-/// keyspace.
+/// Puts a prefix before every key, and removes it from replies that name keys. So a tenant or an environment has a keyspace
+/// of its own.
 ///
-/// Patterns of KEYS and SCAN match below the prefix only. A command that would reach beyond it fails at once with
-/// [`ErrorKind::Unsupported`] and is not sent:
+/// Patterns of KEYS and SCAN match keys with the prefix only. Commands that would reach other keys fail at once with
+/// [`ErrorKind::Unsupported`] and are not sent:
 ///
 /// * commands whose keys or options are not known;
-/// * what reaches keys that it does not name: FLUSHALL, RANDOMKEY, DBSIZE, `SEARCH.QUERY`;
-/// * what takes keys elsewhere: MOVE, MIGRATE, COPY with `DB`;
-/// * what shows or changes the server that tenants share: CONFIG, most of ACL, `CLIENT LIST`, SLOWLOG, MONITOR, FUNCTION,
-///   `SCRIPT FLUSH`. INFO passes: it shows no keys and no values.
+/// * commands that reach keys that they do not name: FLUSHALL, RANDOMKEY, DBSIZE, `SEARCH.QUERY`;
+/// * commands that move or copy keys to another database or server: MOVE, MIGRATE, COPY with `DB`;
+/// * commands that show or change the server that tenants share: CONFIG, most of ACL, `CLIENT LIST`, SLOWLOG, MONITOR,
+///   FUNCTION, `SCRIPT FLUSH`. INFO is sent, because it shows no keys and no values.
 ///
-/// A Lua script or function gets its KEYS with the prefix, and should name no others: nothing holds it back. Channels have
-/// no prefix, those of SPUBLISH included: they are not keys, and all tenants share them. Keyspace notifications
-/// (`__keyspace@…`, `__keyevent@…`) name the keys of all tenants: a subscription to one of their channels, or to a pattern
-/// that begins like one, fails with [`ErrorKind::Unsupported`], and their messages do not reach any other pattern.
+/// A Lua script or function gets its KEYS with the prefix. It must not name other keys; this layer cannot check that.
+/// Channels have no prefix, those of SPUBLISH included: they are not keys, and all tenants share them. Keyspace notifications
+/// (`__keyspace@…`, `__keyevent@…`) name the keys of all tenants. So a subscription to one of their channels, or to a pattern
+/// that begins like one, fails with [`ErrorKind::Unsupported`], and other patterns do not receive their messages.
 ///
 /// On a Redis Cluster, a prefix changes the slots of keys without a hash tag, and not those of keys with one. Keys that share
 /// a slot only because one is the other's hash tag, as `a` and `lease:{a}` do, are separated. The cache keeps a lease beside
@@ -54,7 +54,7 @@ pub struct KeyPrefix {
 const UNKNOWN_OPTION: &str =
     "behind a key prefix, a command can be sent only if all its options are known, and complete";
 
-/// How the channels of keyspace notifications begin, those of the fields of hashes included.
+/// The beginnings of the channels of keyspace notifications. The last one is for fields of hashes.
 const NOTIFICATIONS: [&[u8]; 3] = [b"__keyspace@", b"__keyevent@", b"__subkey"];
 
 fn is_notification(channel: &[u8]) -> bool {
@@ -71,7 +71,7 @@ impl KeyPrefix {
         [&self.prefix, key].concat()
     }
 
-    /// A glob that matches below the prefix only.
+    /// A glob that matches keys with the prefix only.
     fn pattern(&self, pattern: &[u8]) -> Vec<u8> {
         let mut escaped = Vec::new();
         for byte in &self.prefix {
@@ -83,7 +83,7 @@ impl KeyPrefix {
         [&escaped, pattern].concat()
     }
 
-    /// Why a command may not be sent behind a prefix.
+    /// The reason why a command may not be sent behind a prefix.
     fn refusal(&self, command: &Command) -> Option<&'static str> {
         let info = command.info();
         if let Some(refusal) = info.refused {
@@ -94,7 +94,7 @@ impl KeyPrefix {
         }
         if command.reaches_elsewhere() {
             return Some(
-                "this command takes keys to another database or server, where the prefix does not hold",
+                "this command moves or copies keys to another database or server, where the prefix does not apply",
             );
         }
         if info.keys != KeyPositions::Nowhere || info.reaches_no_keys() {
@@ -103,15 +103,15 @@ impl KeyPrefix {
         match (info.reply_keys, info.access) {
             (ReplyKeys::Every | ReplyKeys::Scan, _) => None,
             (_, Access::Control) => Some(
-                "this command shows or changes the whole server, which others behind other prefixes share",
+                "this command shows or changes the whole server, which clients with other prefixes share",
             ),
             _ => Some(
-                "this command reaches keys that it does not name, which may be behind other prefixes",
+                "this command reaches keys that it does not name, and they may have other prefixes",
             ),
         }
     }
 
-    /// The command as it is sent.
+    /// The command with the prefix before its keys.
     fn prefixed(&self, command: &Command) -> Result<Command> {
         let refused = |why: &'static str| {
             Error::new(ErrorKind::Unsupported, why).with_command(|| command.label())
@@ -128,7 +128,7 @@ impl KeyPrefix {
         }
         let (mut keys, mut has_pattern) = (Vec::new(), false);
         let known = command.each_key(|at, role| match (role, command.get(at)) {
-            // It stands for the element itself.
+            // `#` stands for the element itself and not for a key.
             (Role::Pattern, Some(b"#")) => {}
             (role, _) => {
                 has_pattern |= role == Role::Pattern;
@@ -139,7 +139,9 @@ impl KeyPrefix {
             return Err(refused(UNKNOWN_OPTION));
         }
         if has_pattern && self.prefix.contains(&b'*') {
-            return Err(refused("patterns of SORT cannot stand behind a prefix that holds a `*`"));
+            return Err(refused(
+                "patterns of SORT cannot be used behind a prefix that contains a `*`",
+            ));
         }
         Ok(self.replaced(command, |at, arg| keys.contains(&at).then(|| self.key(arg))))
     }
@@ -159,7 +161,7 @@ impl KeyPrefix {
         command.with_args(args)
     }
 
-    /// SCAN whose patterns, all of them, match below the prefix; `None` if an option is not known.
+    /// SCAN with all patterns limited to keys with the prefix; `None` if an option is not known.
     fn scan(&self, command: &Command) -> Option<Command> {
         let mut patterns = Vec::new();
         let options = &[("MATCH", 1), ("COUNT", 1), ("TYPE", 1)];
@@ -168,7 +170,7 @@ impl KeyPrefix {
                 patterns.push(at);
             }
         });
-        // An option without its value would take the one that is added here.
+        // An option without a value would take the MATCH that is added here as its value.
         let complete = command.args().len() % 2 == 1;
         if !known || !complete {
             return None;
@@ -179,7 +181,7 @@ impl KeyPrefix {
         Some(self.replaced(command, |at, arg| patterns.contains(&at).then(|| self.pattern(arg))))
     }
 
-    /// The reply without the prefix, where it names keys.
+    /// The reply, with the prefix removed from the keys that it names.
     fn stripped(&self, keys: ReplyKeys, reply: Value) -> Value {
         match (keys, reply) {
             (ReplyKeys::Whole, key) => self.strip(key),
@@ -283,17 +285,19 @@ impl Transport for Prefixing {
         let names = match to {
             Subscription::Channels(names) | Subscription::Patterns(names) => names,
             Subscription::Monitor => {
-                return refused("MONITOR shows the commands of others, behind other prefixes too");
+                return refused(
+                    "MONITOR shows the commands of all clients, also of those with other prefixes",
+                );
             }
         };
         if names.iter().any(|name| is_notification(name)) {
             return refused(
-                "keyspace notifications name the keys of others, behind other prefixes too",
+                "keyspace notifications name the keys of all clients, also of those with other prefixes",
             );
         }
         boxed(|| async move {
             let messages = self.inner.subscribe(to).await?;
-            // A pattern such as `*` matches the channels of notifications too.
+            // A pattern such as `*` also matches the channels of notifications.
             let is_open = |message: &Result<Message>| {
                 future::ready(!message.as_ref().is_ok_and(|sent| is_notification(&sent.channel)))
             };

@@ -5,12 +5,12 @@
 //!
 //! | layer | what it does |
 //! |---|---|
-//! | [`RequestBudget`] | keeps a Worker's limits on subrequests and connections; over REST as a layer of the HTTP client |
+//! | [`RequestBudget`] | stays within a Worker's limits on subrequests and connections; over REST as a layer of the HTTP client |
 //! | [`Deadline`] | limits each attempt |
-//! | [`CircuitBreaker`] | stops asking a server that does not answer |
-//! | [`AutoPipeline`] | lets commands of the same moment share a round trip |
+//! | [`CircuitBreaker`] | sends nothing to a server that does not answer |
+//! | [`AutoPipeline`] | sends concurrent commands in one round trip |
 //! | [`Retry`] | sends again what failed and is safe; an open circuit ends it |
-//! | [`Fallback`] | asks another transport when this one is away |
+//! | [`Fallback`] | uses another transport while this one is unavailable |
 //! | [`Deadline`] | limits the whole call; for one call there is [`Call::within`](crate::Call::within) |
 //! | [`KeyPrefix`] | gives a tenant or an environment its own keyspace |
 //! | [`Observe`] | spans for `tracing`, counts for `metrics` |
@@ -38,7 +38,7 @@ pub use retry::Retry;
 
 use crate::transport::Transport;
 
-/// Something that wraps a transport in another.
+/// Wraps a transport in another one.
 pub trait Layer {
     /// Wraps it.
     fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport>;

@@ -9,14 +9,14 @@ use crate::platform::{BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, Result, Value};
 
-/// Shows every round trip to `tracing`, and every command to a function that counts.
+/// Reports every round trip to `tracing`, and every command to a function.
 ///
 /// Each round trip is a span named `redis` at level `DEBUG`, with the fields that OpenTelemetry has for databases:
 /// `db.system.name`, `db.operation.name` (the command, or `PIPELINE` or `MULTI`), `db.operation.batch.size`, and
 /// `error.type` after a failure. Keys and values are not shown.
 ///
-/// With the feature `metrics`, [`Observe::metrics`] counts commands with the `metrics` crate. For anything else there
-/// is [`Observe::each`]:
+/// With the feature `metrics`, [`Observe::metrics`] counts commands with the `metrics` crate. [`Observe::each`] is for
+/// everything else:
 ///
 /// ```
 /// use edgecask::{layer::Observe, prelude::*};
@@ -53,26 +53,27 @@ pub struct Observed<'a> {
     pub took: Duration,
     /// How many commands shared the round trip.
     pub batch: usize,
-    /// Why it failed.
+    /// Its error, if it failed.
     pub error: Option<&'a Error>,
 }
 
 impl Observe {
-    /// Spans, and nothing else.
+    /// Makes spans only.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Calls this for every command, after its reply.
+    /// Calls this function for every command, after its reply.
     #[must_use]
     pub fn each(mut self, observer: impl Fn(&Observed<'_>) + Send + Sync + 'static) -> Self {
         self.each = Some(Arc::new(observer));
         self
     }
 
-    /// Counts with the `metrics` crate, by whatever recorder the application installed: the counter
-    /// `edgecask_commands_total` with the labels `command` and `outcome` (`ok`, or the kind of the error), and the
-    /// histogram `edgecask_command_duration_seconds` with the label `command`.
+    /// Counts with the `metrics` crate, in the recorder that the application installed: the counter
+    /// `edgecask_commands_total` with the labels `command` and `outcome` (`ok`, or
+    /// [`ErrorKind::as_str`](crate::ErrorKind::as_str)), and the histogram `edgecask_command_duration_seconds` with the label
+    /// `command`.
     #[cfg(feature = "metrics")]
     #[must_use]
     pub fn metrics(self) -> Self {

@@ -11,22 +11,22 @@ use crate::transport::rest::{HttpClient, HttpLayer, HttpRequest, HttpResponse, H
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
-/// Keeps what one request of a Worker may do: so many subrequests, so many connections at a time.
+/// Limits the subrequests of one request of a Worker, and how many of them run at a time.
 ///
 /// A Worker on the free plan may make 50 subrequests for each request that it handles (10,000 on the paid plan), and
-/// hold 6 connections at a time. A call beyond the first limit fails at once with [`ErrorKind::BudgetSpent`], instead
-/// of with the platform's own error in the midst of something; a call beyond the second waits for its turn.
+/// hold 6 connections at a time. A call beyond the first limit fails at once with [`ErrorKind::BudgetSpent`], before the
+/// platform makes it fail. A call beyond the second limit waits for its turn.
 ///
 /// Over REST it belongs around the HTTP client
 /// ([`RestOptions::http_layer`](crate::transport::rest::RestOptions::http_layer) or
 /// [`RestTransport::http_layer`](crate::transport::rest::RestTransport::http_layer)): there each HTTP request counts, those of
 /// retries and of long pipelines, and those that the transport makes for itself. As a [layer](super::Layer) of a
-/// client it counts round trips as this layer sees them: retries only if it is inside of [`Retry`](super::Retry), and
-/// neither the requests that a transport makes for itself nor those of the parts into which a transport splits a batch.
-/// A subscription counts as one for each channel over HTTP, as one in all otherwise, and holds no connection of this
+/// client it counts the round trips that this layer sees. Retries count only if it is inside of [`Retry`](super::Retry). The
+/// requests that a transport makes for itself, and the parts into which a transport splits a batch, do not count.
+/// A subscription counts as one for each channel over HTTP, and as one in all otherwise. It takes no connection of this
 /// budget.
 ///
-/// What else makes subrequests, such as the Worker's own cache, can share the budget by its [`Subrequests`].
+/// Other code that makes subrequests, such as the Worker's own cache, can share the budget by its [`Subrequests`].
 ///
 /// | setting | default |
 /// |---|---|
@@ -73,7 +73,7 @@ impl RequestBudget {
         self
     }
 
-    /// Begins to count.
+    /// Starts to count.
     #[must_use]
     pub fn start(self) -> Subrequests {
         Subrequests(Arc::new(Counted {
@@ -89,7 +89,7 @@ impl Default for RequestBudget {
     }
 }
 
-/// A [`RequestBudget`] that counts. Clones share the count; it is a layer of clients and of HTTP clients.
+/// A [`RequestBudget`] with its count. Clones share the count. It is a layer of clients and of HTTP clients.
 ///
 /// ```
 /// use edgecask::{ErrorKind, layer::RequestBudget};
@@ -110,32 +110,32 @@ struct Counted {
 }
 
 impl Subrequests {
-    /// How many there may still be.
+    /// How many subrequests are left.
     pub fn left(&self) -> u64 {
         self.0.left.load(Ordering::Relaxed)
     }
 
-    /// Counts one that is about to be made.
+    /// Counts a subrequest that is about to be made.
     ///
     /// # Errors
-    /// [`ErrorKind::BudgetSpent`] if there may be no more.
+    /// [`ErrorKind::BudgetSpent`] if none is left.
     pub fn charge(&self) -> Result<()> {
         let spend = |left: u64| left.checked_sub(1);
         match self.0.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend) {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::new(
                 ErrorKind::BudgetSpent,
-                "this request has made as many subrequests as it may: put more commands into one pipeline",
+                "this request has used up its subrequests: put more commands into one pipeline",
             )),
         }
     }
 
-    /// Makes one, once a connection is free.
+    /// Makes a subrequest when a connection is free.
     ///
     /// # Errors
     /// As for [`Subrequests::charge`], or the subrequest's own.
     pub async fn within<T>(&self, subrequest: impl Future<Output = Result<T>>) -> Result<T> {
-        // Counted first, so that what may not be made does not wait.
+        // It is counted first, so that a subrequest that is refused does not wait.
         self.charge()?;
         let refund = Refund(&self.0.left);
         let _connection = self.0.connections.acquire().await;
@@ -144,7 +144,7 @@ impl Subrequests {
     }
 }
 
-/// Counts one less when it is dropped: the subrequest was given up before it was made.
+/// Gives a subrequest back to the budget when it is dropped, because it was given up before it was made.
 struct Refund<'a>(&'a AtomicU64);
 
 impl Drop for Refund<'_> {
@@ -165,7 +165,7 @@ impl Layer for Subrequests {
     }
 }
 
-/// Each transport that the settings are given to has a budget of its own.
+/// Each transport with these settings has a budget of its own.
 #[cfg(feature = "rest")]
 impl HttpLayer for RequestBudget {
     fn wrap(&self, inner: Arc<dyn HttpClient>) -> Arc<dyn HttpClient> {

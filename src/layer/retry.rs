@@ -8,7 +8,7 @@ use crate::platform::{self, BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
-/// Sends again what failed, where that is safe.
+/// Sends failed commands again, where that is safe.
 ///
 /// | what happened | what is sent again |
 /// |---|---|
@@ -17,17 +17,18 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 /// | the answer was lost: timeout, broken connection, an error page in place of a reply | commands that may be sent twice |
 /// | anything else | nothing |
 ///
-/// Whether a command may be sent twice is known of each command and its arguments ([`Command::resend`]); a batch may if all
-/// of its commands may, and none touches a key that another writes ([`Resend::of`]). Otherwise the error's outcome is
-/// [`Outcome::Unknown`], and nothing is sent again.
+/// [`Command::resend`] tells of each command and its arguments whether it may be sent twice. A batch may be sent twice if all
+/// of its commands may, and none touches a key that another writes ([`Resend::of`]). Otherwise nothing is sent again, and the
+/// error's outcome is [`Outcome::Unknown`]. The last error tells the number of attempts and the time of all of them
+/// ([`Error::attempts`], [`Error::elapsed`]).
 ///
-/// A pipeline that a transport sends in parts, such as a long batch of [`AutoPipeline`](super::AutoPipeline) over REST, goes
-/// on where it stopped: the parts behind one that was lost are sent then. A pipeline that
-/// [`Client::send_pipeline`](crate::Client::send_pipeline) itself splits does not: each part is a call of its own here,
-/// and the caller sends what is marked [`Outcome::NotSent`].
+/// A transport may send a pipeline in parts, for example a long batch of [`AutoPipeline`](super::AutoPipeline) over REST. If a
+/// part is lost, the parts behind it are sent by this layer. A pipeline that
+/// [`Client::send_pipeline`](crate::Client::send_pipeline) splits itself is different: each part is a call of its own here,
+/// and the caller has to send the items with [`Outcome::NotSent`] again.
 ///
-/// Waits grow exponentially with full jitter, so that many clients do not come back at the same moment. A budget
-/// shared by all calls of the client keeps retries from multiplying the load on a server that is in trouble.
+/// Waits grow exponentially with full jitter, so that many clients do not retry at the same moment. All calls of a client
+/// share a budget for retries, which limits the additional load on a server in trouble.
 ///
 /// | setting | default |
 /// |---|---|
@@ -67,41 +68,41 @@ impl Retry {
         }
     }
 
-    /// How often a command is sent at the most; 1 sends nothing again.
+    /// How often a command is sent at most. With 1 nothing is sent again.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// The most that the first wait takes; each further one may take twice as long.
+    /// The longest first wait. Each further wait may be twice as long.
     #[must_use]
     pub fn base(mut self, base: Duration) -> Self {
         self.base = base;
         self
     }
 
-    /// The most that any wait takes. A server that asks for a longer one is not asked again.
+    /// The longest wait. If the server asks for a longer one, the call fails at once.
     #[must_use]
     pub fn longest(mut self, longest: Duration) -> Self {
         self.longest = longest;
         self
     }
 
-    /// What may be sent again after its answer was lost. With [`Resend::ReplyMayDiffer`] a DEL that is sent twice may
-    /// answer 0 though it deleted; with [`Resend::Unsafe`] an INCR may count twice.
+    /// Which commands may be sent again after a lost answer. With [`Resend::ReplyMayDiffer`], a DEL that is sent twice may
+    /// answer 0 although it deleted the key. With [`Resend::Unsafe`], an INCR may count twice.
     #[must_use]
     pub fn resend(mut self, most: Resend) -> Self {
         self.resend = most;
         self
     }
 
-    /// How long to wait before sending again after this failure of attempt number `attempt`; `None` gives up.
+    /// How long to wait before the next attempt, after attempt number `attempt` failed with this error; `None` to give up.
     fn wait(&self, error: &Error, resend: Resend, attempt: u32, random: f64) -> Option<Duration> {
         const THROTTLED_BASE: Duration = Duration::from_secs(1);
         let throttled = error.kind() == ErrorKind::Throttled;
         let safe = match error.outcome() {
-            // What was lost before it was this command's turn, in a batch that went in parts, was not sent either.
+            // A loss of an earlier part of a batch, or a deadline before there was a connection: this command was not sent.
             Outcome::NotSent => error.kind() == ErrorKind::Connect || throttled || error.is_loss(),
             Outcome::Refused => throttled,
             Outcome::Unknown => error.is_loss() && resend <= self.resend,
@@ -131,7 +132,8 @@ impl Layer for Retry {
     }
 }
 
-/// What retries may cost: each takes from it, each success gives a little back. When it is empty, failures are final.
+/// The budget for retries. Each retry takes from it, and each success gives a little back. When it is empty, nothing is sent
+/// again.
 #[derive(Debug)]
 struct Budget(AtomicI64);
 
@@ -151,7 +153,7 @@ impl Budget {
     }
 
     fn succeeded(&self) {
-        // A full budget, the common case, is only read.
+        // The budget is usually full, and then it is only read.
         if self.0.load(Ordering::Relaxed) < Self::FULL {
             self.0.fetch_add(Self::SUCCESS, Ordering::Relaxed);
         }
@@ -207,7 +209,7 @@ fn counted(error: Error, attempts: u32, start: Instant) -> Error {
     if attempts > 1 { error.with_attempts(attempts, start.elapsed()) } else { error }
 }
 
-/// Whether a command was certainly not carried out and may be sent when its turn comes.
+/// Whether a command was certainly not carried out, so that it may be sent now.
 fn is_unsent(item: &Result<Value>) -> bool {
     item.as_ref().is_err_and(|error| {
         let throttled = error.kind() == ErrorKind::Throttled;
@@ -230,7 +232,7 @@ impl Transport for WithRetry {
             let start = Instant::now();
             let mut results =
                 self.repeated(commands, move || self.inner.pipeline(commands)).await?;
-            // Where a batch went in parts and one was lost, those after it were not sent: their turn is now.
+            // If the transport sent the batch in parts and one was lost, the parts after it were not sent. They are sent now.
             let mut attempt = 1;
             loop {
                 let unsent = results.iter().rev().take_while(|item| is_unsent(item)).count();

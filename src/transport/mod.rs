@@ -1,6 +1,6 @@
-//! How commands reach a Redis: one small trait and its makers.
+//! Transports send commands to a Redis: one small trait and its implementations.
 //!
-//! | maker | feature | reaches |
+//! | transport | feature | reaches |
 //! |---|---|---|
 //! | [`rest::RestTransport`] | `rest` | the Upstash REST API, over reqwest on native targets (feature `reqwest`), `fetch` on wasm32, or an HTTP client of your own |
 //! | [`tcp::TcpTransport`] | `tcp` | any Redis over TCP, from long-running native hosts |
@@ -23,43 +23,43 @@ use crate::command::Command;
 use crate::platform::BoxFuture;
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
-/// What stands at the other end, as health checks name it.
+/// What a transport is connected to. Health checks report it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// A Redis server, reached by REST or TCP.
+    /// A Redis server, over REST or TCP.
     Redis,
     /// The embedded engine.
     InMemory,
 }
 
-/// What a transport can do. Asked before a call, so that what it cannot serve fails at once.
+/// What a transport can do. It is checked before a call, so that a call that cannot be served fails at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// What stands at the other end.
+    /// What the transport is connected to.
     pub backend: Backend,
-    /// Arguments inside pipelines and transactions may be any bytes. Where it is `false`, they must be UTF-8.
+    /// Whether arguments inside pipelines and transactions may be any bytes. Where it is `false`, they must be UTF-8.
     pub binary_batches: bool,
-    /// Blocking commands such as BLPOP.
+    /// Whether blocking commands such as BLPOP can be sent.
     pub blocking: bool,
-    /// [`Transport::subscribe`].
+    /// Whether [`Transport::subscribe`] works.
     pub subscriptions: bool,
     /// Lua scripts. Where it is `false`, only scripts with a native twin run.
     pub lua: bool,
-    /// The server may be Upstash, whose scripts can lock single keys; see
+    /// Whether the server may be Upstash, whose scripts can lock single keys; see
     /// [`Script::key_locking`](crate::Script::key_locking).
     pub key_locking: bool,
     /// The most commands that one round trip of a pipeline may have. The client sends a longer one in several round
     /// trips.
     pub pipeline_commands: usize,
-    /// The most bytes that one round trip of a pipeline may have, about.
+    /// The approximate number of bytes that one round trip of a pipeline may have.
     pub pipeline_bytes: usize,
-    /// A [`Fallback`](crate::layer::Fallback) answers while the server is away.
+    /// Whether a [`Fallback`](crate::layer::Fallback) answers while the server is unavailable.
     pub falls_back: bool,
 }
 
-/// The replies of a batch in the order of its commands; an item's error stands beside the others' results.
+/// The replies of a batch in the order of its commands. A command that failed has its error among the others' replies.
 pub type Results = Vec<Result<Value>>;
 
 /// What to listen to.
@@ -86,7 +86,7 @@ impl Subscription {
     }
 }
 
-/// A message that somebody subscribed to. `Debug` shows the payload's length only.
+/// A message of a subscription. `Debug` shows the payload's length only.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
@@ -94,7 +94,7 @@ pub struct Message {
     pub channel: Bytes,
     /// The pattern that the channel matched, for [`Subscription::Patterns`].
     pub pattern: Option<Bytes>,
-    /// What was published, or the line of [`Subscription::Monitor`].
+    /// The published bytes, or the line of [`Subscription::Monitor`].
     pub payload: Bytes,
 }
 
@@ -104,7 +104,7 @@ impl Message {
         Self { channel: channel.into(), pattern: None, payload: payload.into() }
     }
 
-    /// The same message, which came because its channel matched this pattern.
+    /// The same message, with the pattern that its channel matched.
     #[must_use]
     pub fn matching(mut self, pattern: impl Into<Bytes>) -> Self {
         self.pattern = Some(pattern.into());
@@ -123,14 +123,14 @@ impl fmt::Debug for Message {
     }
 }
 
-/// The messages of a subscription. It ends when the connection does; dropping it unsubscribes.
+/// The messages of a subscription. The stream ends when the connection does. Dropping it unsubscribes.
 pub type Messages = BoxStream<'static, Result<Message>>;
 
-/// A way to send commands. Behaviour such as retries is a [layer](crate::layer) around one, and is itself a transport.
+/// Sends commands. Behaviour such as retries is a [layer](crate::layer) around a transport, and is itself a transport.
 ///
-/// All futures are `Send` on every target, and dropping one cancels its request as far as the transport can.
+/// All futures are `Send` on every target. Dropping one cancels its request, if the transport can.
 ///
-/// A transport of one's own that counts what passes, as a layer around any other:
+/// A transport of your own that counts commands, as a layer around any other:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -147,7 +147,7 @@ pub type Messages = BoxStream<'static, Result<Message>>;
 ///     commands: Arc<AtomicU64>,
 /// }
 ///
-/// // A layer that forgets to pass a call on takes something away from those inside: let clippy find it.
+/// // Clippy reports a method that the layer does not pass on.
 /// #[deny(clippy::missing_trait_methods)]
 /// impl Transport for Counting {
 ///     fn capabilities(&self) -> Capabilities {
@@ -211,20 +211,20 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// transaction that the server discards as a whole is an error of kind [`ErrorKind::Discarded`].
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>>;
 
-    /// Begins to listen. The stream is ready to receive when the future is done.
+    /// Subscribes. Messages are received from the moment the future is done.
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>>;
 
-    /// The token by which another client's reads see what this one wrote. A layer asks its inner transport; `None`
-    /// where every read sees every write anyway, or nothing was sent yet.
+    /// The token by which reads of another client see the writes of this one. A layer asks its inner transport. It is `None`
+    /// where every read sees every write anyway, or if nothing was sent yet.
     fn sync_token(&self) -> Option<String>;
 
-    /// Lets reads see what another client wrote, by its token. A layer tells its inner transport; where every read sees
-    /// every write anyway, there is nothing to do.
+    /// Lets reads see the writes of another client, by its token. A layer passes it to its inner transport. Where every read
+    /// sees every write anyway, it does nothing.
     fn set_sync_token(&self, token: &str);
 }
 
 impl Capabilities {
-    /// A transport to this backend that can do nothing but send UTF-8 text; the methods below add to that.
+    /// A transport to this backend that can send UTF-8 text only. The methods below add to that.
     ///
     /// ```
     /// use edgecask::transport::{Backend, Capabilities};
@@ -289,7 +289,7 @@ impl Capabilities {
         self
     }
 
-    /// How many of these commands go in the first round trip of a pipeline; a command that is too long goes alone.
+    /// How many of these commands fit into the first round trip of a pipeline. A command that is too long is sent alone.
     fn first_part(&self, commands: &[Command]) -> usize {
         let mut bytes = 0_usize;
         let fits = commands.iter().take(self.pipeline_commands).take_while(|command| {
@@ -306,12 +306,12 @@ impl Capabilities {
         self
     }
 
-    /// Refuses a command that the transport cannot serve: one that waits where nothing may wait, and one that would disturb
-    /// the others on a shared connection, such as `CLIENT REPLY`, SELECT or SHUTDOWN. A subcommand that the table of
-    /// commands does not hold is refused too; a command that it does not hold is not, and counts as a write.
+    /// Refuses a command that the transport cannot serve: a command that waits, where the transport cannot wait, and a command
+    /// that would disturb others on a shared connection, such as `CLIENT REPLY`, SELECT or SHUTDOWN. A subcommand that is not in
+    /// the table of commands is refused too. A command that is not in the table is not refused, and counts as a write.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], with what to do instead.
+    /// [`ErrorKind::Unsupported`]. The message says what to do instead.
     pub fn check(&self, command: &Command) -> Result<()> {
         let refused = |why: &'static str| {
             Err(Error::new(ErrorKind::Unsupported, why).with_command(|| command.label()))
@@ -326,8 +326,7 @@ impl Capabilities {
         }
         if command.is_unknown_subcommand() {
             return refused(
-                "this subcommand is not known, so it may change the state of a connection that others share: send it by \
-                 redis-cli",
+                "this subcommand is not known and may change the state of the shared connection: send it by redis-cli",
             );
         }
         if !self.blocking && command.is_blocking() {
@@ -339,8 +338,8 @@ impl Capabilities {
     }
 }
 
-/// Sends a pipeline in as many parts as these capabilities ask for, one after the other. When a part is lost, those after
-/// it are not sent, and each item tells what became of it; if it is the first part, the call as a whole fails.
+/// Sends a pipeline in as many parts as these capabilities require, one after the other. If a part is lost, the parts after it
+/// are not sent, and the outcome of each item tells what is known of it. If the first part is lost, the whole call fails.
 pub(crate) async fn in_parts<'a, F>(
     capabilities: Capabilities,
     commands: &'a [Command],
@@ -354,7 +353,7 @@ where
         return Ok(Vec::new());
     }
     if !rest.is_empty() && !capabilities.binary_batches {
-        // Found out before the first part is sent.
+        // This is checked before the first part is sent.
         let is_text = |arg| std::str::from_utf8(arg).is_ok();
         if let Some(command) = commands.iter().find(|command| !command.args().all(is_text)) {
             return Err(not_utf8(command));
@@ -379,8 +378,8 @@ where
 pub(crate) fn not_utf8(command: &Command) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "over REST, arguments inside pipelines and transactions must be UTF-8: send this command on its own, or store its \
-         bytes as text (base64)",
+        "over REST, arguments inside pipelines and transactions must be UTF-8: send this command alone, or store its bytes as \
+         text (base64)",
     )
     .with_command(|| command.label())
 }

@@ -3,12 +3,12 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::command::{Access, Command, KeyPositions, Role};
 
-/// The keys that commands touch, as hashes: a false match only costs a wait.
+/// The keys that commands touch, as hashes. Two keys with one hash only cause a wait.
 #[derive(Default)]
 pub(super) struct Footprint {
     reads: HashSet<u64>,
     writes: HashSet<u64>,
-    /// Reads or writes keys that are not known from the command.
+    /// Whether keys are read that are not known from the command.
     reads_any: bool,
     writes_any: bool,
 }
@@ -39,7 +39,7 @@ impl Footprint {
                     }
                 };
             });
-            // A script without keys, or an option that is not known.
+            // The command is a script without keys, or has an option that is not known.
             if !known || !named && info.access != Access::Control {
                 touches.reads_any = true;
                 touches.writes_any |= info.access == Access::Write;

@@ -15,20 +15,19 @@ use crate::platform::{self, BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
-/// Lets commands that are sent at the same time share a round trip.
+/// Sends commands that are issued at the same time in one round trip.
 ///
-/// Single commands that are ready in the same moment (those of a `join!`, or of many requests that a server handles at
-/// once) are gathered and go as one pipeline. Each caller gets its own reply or error; nobody else's failure touches
-/// it. A call that is dropped before its batch leaves is not sent.
+/// Single commands that are ready at the same moment (those of a `join!`, or of many requests that a server handles at
+/// once) are sent as one pipeline. Each caller gets its own reply or error; the failure of another command does not affect
+/// it. A call that is dropped before its batch is sent, is not sent.
 ///
-/// **Order is kept**: a command never overtakes one that was issued before it and touches the same key, if one of
-/// the two writes, also across batches and explicit pipelines, which wait where they have to. Commands that touch
-/// different keys may be under way at the same time. A command that waits for data, such as BLPOP, waits for what was
-/// issued before it, and nothing waits for it: what wakes it may come later from the same client.
+/// **Order is kept**: if two commands touch the same key and one of them writes, they are sent in the order in which they
+/// were issued, also across batches and explicit pipelines, which wait for each other where necessary. Commands that touch
+/// different keys may be under way at the same time. A command that waits for data, such as BLPOP, is sent after the commands
+/// that were issued before it. No later command waits for it, because a later command may be the one that ends its wait.
 ///
-/// A batch that is refused before it is sent, because it holds a command that the transport cannot serve, goes in
-/// smaller ones: that command fails alone. One such command costs about as many more round trips as halvings of the
-/// batch lead to it.
+/// If a batch is refused before it is sent, because the transport cannot serve one of its commands, it is split in halves
+/// until that command fails alone. Each halving costs about one more round trip.
 ///
 /// | setting | default |
 /// |---|---|
@@ -55,8 +54,8 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// In a Worker, add it to a client that one request made for itself: the callers of a batch wait for the same future,
-/// and a request must not wait for another's.
+/// In a Worker, add it to a client of one request only. The callers of a batch wait for the same future, and a request must
+/// not wait for a future of another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoPipeline {
@@ -78,14 +77,14 @@ impl AutoPipeline {
         self
     }
 
-    /// The most bytes of a batch; a longer command goes alone.
+    /// The most bytes of a batch. A longer command is sent alone.
     #[must_use]
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
     }
 
-    /// How long a batch waits for more commands. Without, it takes what is ready in the same moment.
+    /// How long a batch waits for more commands. By default it takes only commands that are ready at the same moment.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -119,13 +118,13 @@ struct Gathering {
 struct Queue {
     settings: AutoPipeline,
     inner: Arc<dyn Transport>,
-    /// The batch that commands join. Locked before anything else is, so that turns are taken in one order.
+    /// The batch that new commands join. It is locked before all other locks, so that turns are taken in one order.
     open: Mutex<Option<Arc<Batch>>>,
     under_way: Mutex<Order>,
     hasher: RandomState,
 }
 
-/// What has left, or is about to, in the order in which it was issued.
+/// The batches that are being sent or are about to be, in the order in which they were issued.
 #[derive(Default)]
 struct Order {
     turns: Vec<UnderWay>,
@@ -141,8 +140,8 @@ struct UnderWay {
 /// Commands that share a round trip.
 struct Batch {
     content: Arc<Content>,
-    /// The round trip. Everybody in the batch drives it, and everybody who has to wait for it: nobody is stuck behind a
-    /// call that its owner does not poll.
+    /// The round trip. All callers of the batch poll it, and so do all batches that wait for it. So nobody is blocked by a call
+    /// that its owner does not poll.
     sent: Shared<BoxFuture<'static, ()>>,
 }
 
@@ -164,21 +163,21 @@ enum Kind {
 
 #[derive(Default)]
 struct Gathered {
-    /// A caller that goes takes its command out.
+    /// A caller that is dropped takes its command out.
     commands: Vec<Option<Command>>,
     bytes: usize,
-    /// Its place in the order, once nothing more joins it.
+    /// Its place in the order, when no more commands join it.
     turn: Option<Turn>,
 }
 
 #[derive(Default)]
 struct Answer {
     replies: Vec<Option<Result<Value>>>,
-    /// Why there are no replies at all.
+    /// The error if there are no replies at all.
     failure: Option<Error>,
 }
 
-/// A place in the order: what to wait for, until it is dropped.
+/// A place in the order, with the batches to wait for. It is kept until it is dropped.
 struct Turn {
     id: u64,
     after: Vec<Weak<Batch>>,
@@ -194,7 +193,7 @@ impl Drop for Turn {
 impl Turn {
     async fn wait(&mut self) {
         for batch in std::mem::take(&mut self.after) {
-            // One that has gone, or was given up by all its callers, is not waited for.
+            // A batch that has ended, or that all of its callers gave up, is not waited for.
             if let Some(batch) = batch.upgrade() {
                 batch.sent.clone().await;
             }
@@ -203,7 +202,7 @@ impl Turn {
 }
 
 impl Queue {
-    /// Takes a place in the order for a batch that nothing more joins.
+    /// Takes a place in the order for a batch that no more commands join.
     fn close(self: &Arc<Self>, batch: &Arc<Batch>) {
         let mut gathered = lock(&batch.content.gathered);
         let touches = Footprint::of(gathered.commands.iter().flatten(), &self.hasher);
@@ -212,8 +211,8 @@ impl Queue {
         let after = after.map(|other| Weak::clone(&other.batch)).collect();
         order.next_id += 1;
         let id = order.next_id;
-        // What waits for data may wait for the very command that would have to wait for it. A pipeline with WAIT in it does
-        // not, and its writes keep their place.
+        // A later command may be the one that ends the wait of a command that waits for data, so later commands do not wait
+        // for it. A pipeline with WAIT does not depend on later commands, and its writes keep their place.
         let waits_for_data = batch.content.kind == Kind::Alone
             && gathered.commands.iter().flatten().any(Command::is_blocking);
         if !waits_for_data {
@@ -240,7 +239,7 @@ impl Queue {
         Arc::new(Batch { content, sent })
     }
 
-    /// Puts a command into a batch, and gives its place there.
+    /// Adds a command to the open batch, and returns its place there.
     fn join(self: &Arc<Self>, command: Command) -> Place {
         let size = command.len_bytes();
         let mut open = lock(&self.open);
@@ -261,7 +260,7 @@ impl Queue {
         Place { batch, at }
     }
 
-    /// Sends commands by themselves, in their turn.
+    /// Sends commands as a batch of their own, when it is their turn.
     async fn by_themselves(self: &Arc<Self>, kind: Kind, commands: &[Command]) -> Result<Results> {
         let batch = {
             let mut open = lock(&self.open);
@@ -285,7 +284,7 @@ impl Queue {
             if !self.settings.delay.is_zero() {
                 platform::sleep(self.settings.delay).await;
             }
-            // As long as others join, the moment is not over.
+            // The batch is open as long as more commands join it.
             let mut joined = 0;
             loop {
                 let count = lock(&content.gathered).commands.len();
@@ -324,7 +323,7 @@ impl Queue {
         *lock(&content.answer) = answer;
     }
 
-    /// Sends commands of many callers, none of whom shall have the error of another's command.
+    /// Sends commands of many callers, such that none gets the error of another's command.
     async fn send_gathered(&self, commands: &[Command]) -> Result<Results> {
         let mut replies = Vec::with_capacity(commands.len());
         let mut parts = vec![commands];
@@ -346,13 +345,13 @@ impl Queue {
     }
 }
 
-/// Whether a batch was refused for what is in it, before any of it was sent.
+/// Whether a batch was refused because of its commands, before any of it was sent.
 fn is_refusal(error: &Error) -> bool {
     error.outcome() == Outcome::NotSent
         && matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput)
 }
 
-/// A command's place in a batch. Dropped before the batch leaves, the command does not leave with it.
+/// A command's place in a batch. If it is dropped before the batch is sent, the command is not sent.
 struct Place {
     batch: Arc<Batch>,
     at: usize,
@@ -363,7 +362,10 @@ impl Place {
         self.batch.sent.clone().await;
         let mut answer = lock(&self.batch.content.answer);
         let missing = || {
-            Err(Error::new(ErrorKind::Protocol, "a batch came back without this command's reply"))
+            Err(Error::new(
+                ErrorKind::Protocol,
+                "the replies of a batch lack the one of this command",
+            ))
         };
         let reply = match &answer.failure {
             Some(failure) => Err(failure.clone()),
@@ -414,7 +416,7 @@ impl Transport for Gathering {
             let alone = std::slice::from_ref(command);
             let mut replies = self.queue.by_themselves(Kind::Alone, alone).await?;
             replies.pop().unwrap_or_else(|| {
-                Err(Error::new(ErrorKind::Protocol, "a command came back without its reply"))
+                Err(Error::new(ErrorKind::Protocol, "there is no reply to this command"))
             })
         })
     }

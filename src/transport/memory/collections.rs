@@ -1,5 +1,4 @@
-//! The collections that values are made of. Each operation counts its steps, so that a command cannot do more without a
-//! test that shows it.
+//! The collections of the engine's values. Each operation counts its steps, so that a test notices a command that takes more.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,7 +8,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::steps;
 
-/// A list: both ends are near, the middle is as far as it is long.
+/// A list. Access to both ends takes constant time, and access to the middle linear time.
 #[derive(Default)]
 pub(super) struct List(VecDeque<Bytes>);
 
@@ -85,7 +84,7 @@ impl Clone for List {
     }
 }
 
-/// Fields and values in an order that changes only where one is removed: the last takes its place.
+/// Fields and values in a stable order. If one is removed, the last one takes its place.
 #[derive(Default)]
 pub(super) struct Hash(IndexMap<Bytes, Bytes>);
 
@@ -132,7 +131,7 @@ impl Clone for Hash {
     }
 }
 
-/// Members in an order that changes only where one is removed: the last takes its place.
+/// Members in a stable order. If one is removed, the last one takes its place.
 #[derive(Default)]
 pub(super) struct Set(IndexSet<Bytes>);
 

@@ -1,5 +1,5 @@
-//! No command does more than Redis would: the steps of each are counted on collections of which one is ten times as large
-//! as the other.
+//! Tests that no command has a higher complexity than in Redis. The steps of each command are counted on two collections, one
+//! of which is ten times as large as the other.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use super::{commands, steps};
 use crate::Value;
 use crate::command::Command;
 
-/// Commands that do about the same whatever the size, or grow with its logarithm. `last` is the last element.
+/// Commands of constant or logarithmic complexity. `last` is the last element.
 const CONSTANT: &str = "
 APPEND b x | DECR n | DECRBY n 1 | DELEX b | DIGEST n | GET b | GETDEL b | GETEX b | GETRANGE b 0 -1 | GETSET b x | INCR n
 INCRBY n 1 | INCRBYFLOAT n 1 | MGET b n | MSET b x n 1 | MSETNX b x | PSETEX b 10 x | SET b x | SETEX b 10 x | SETNX b x
@@ -34,7 +34,7 @@ ZDIFFSTORE r 2 t z
 DBSIZE | ECHO x | INFO | PING | TIME | PUBLISH c x | PUBSUB NUMSUB c | SCRIPT EXISTS x
 ";
 
-/// Commands that grow with the collection, or with the part of it that they name.
+/// Commands that are linear in the size of the collection, or of the part of it that they name.
 const LINEAR: &str = "
 KEYS * | SCAN 0 COUNT 1000000 MATCH nosuch | FLUSHALL | FLUSHDB | COPY l m | COPY s m | COPY z m | COPY h m
 HGETALL h | HKEYS h | HVALS h | HRANDFIELD h 1000000 | HSCAN h 0 COUNT 1000000
@@ -87,7 +87,7 @@ fn counted(list: &'static str) -> impl Iterator<Item = (&'static str, usize, usi
         let [small, large] = [0, 1].map(|which| {
             let (size, engine) = &engines[which];
             let mut engine = engine.fork();
-            // What two engines share is copied when one of them changes it.
+            // Two engines share values, and a value is copied when one of them changes it.
             let text = format!("SET b {}", "x".repeat(*size));
             assert!(engine.run(&command(&text, 0), 1).is_ok());
             let command = command(form, size - 1);
@@ -121,7 +121,7 @@ fn what_is_linear_does_not_grow_faster() {
 
 #[test]
 fn every_command_is_counted() {
-    // Scripts do what their commands do.
+    // Scripts have the complexity of their commands.
     let scripts = ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO"];
     for name in commands::names() {
         let counted =
@@ -142,7 +142,7 @@ fn what_is_appended_is_not_copied_again_each_time() {
         moves += usize::from(place.replace(value.as_ptr()) != Some(value.as_ptr()));
     }
     assert!(moves < 40, "{moves} moves");
-    // Who holds the old value goes on seeing it.
+    // A holder of the old value still sees it.
     let Ok(Value::Bulk(old)) = engine.run(&command("GET k", 0), 1) else { panic!("it is there") };
     assert!(engine.run(&command("SETRANGE k 0 x", 0), 1).is_ok());
     assert!(old.starts_with(b"0123"));

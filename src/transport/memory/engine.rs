@@ -1,4 +1,4 @@
-//! The engine: checks a command's arity, and runs its handler. It knows handlers only by the function that finds them.
+//! The engine: checks a command's arity, and runs its handler. It gets handlers from a function, so it does not depend on them.
 
 use bytes::Bytes;
 
@@ -62,7 +62,7 @@ impl Engine {
         }
     }
 
-    /// Another engine with the same keys and scripts, to which nobody listens.
+    /// Another engine with the same keys and scripts, and without subscribers.
     pub(super) fn fork(&self) -> Self {
         Self {
             find: self.find,

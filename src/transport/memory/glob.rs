@@ -1,9 +1,9 @@
 //! Redis's glob patterns over bytes: `*`, `?`, `[abc]`, `[^a]`, `[a-z]` and `\`.
 
-/// Whether the text matches the pattern. Takes time in proportion to their lengths' product, however many stars.
+/// Whether the text matches the pattern. The time is at most proportional to the product of both lengths.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut seen) = (0, 0);
-    // Where to go back to: the pattern after the last star, and how much text that star has taken.
+    // Where to backtrack to: the pattern after the last star, and how much text that star has matched.
     let mut star: Option<(usize, usize)> = None;
     while seen < text.len() {
         if pattern.get(at) == Some(&b'*') {
@@ -22,7 +22,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// How many bytes of the pattern this one byte of text uses up, or `None` if it does not match.
+/// How many bytes of the pattern match this one byte of text, or `None` if it does not match.
 fn matches_one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
         [] => None,
@@ -36,7 +36,7 @@ fn matches_one(pattern: &[u8], byte: u8) -> Option<usize> {
     }
 }
 
-/// Whether the byte is in the class, and the class's length up to and with its `]` (or the pattern's end).
+/// Whether the byte is in the class, and the length of the class with its `]` (or to the end of the pattern).
 fn matches_class(class: &[u8], byte: u8) -> (bool, usize) {
     let negated = class.first() == Some(&b'^');
     let mut at = usize::from(negated);

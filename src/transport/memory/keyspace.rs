@@ -1,4 +1,4 @@
-//! The keys: values of five types, their expiry, and the order that SCAN visits them in.
+//! The keys: values of five types, their expiry, and the order in which SCAN visits them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hasher};
@@ -82,7 +82,7 @@ pub(super) struct Entry {
 #[derive(Clone)]
 pub(super) struct Keyspace {
     entries: HashMap<Bytes, Entry>,
-    /// Every key by its place in SCAN's order, which does not change while keys come and go.
+    /// Every key by its position in SCAN's order. The position does not change while other keys are added or removed.
     order: BTreeSet<(u64, Bytes)>,
     expiries: BTreeSet<(u64, Bytes)>,
     now: u64,
@@ -101,7 +101,7 @@ impl Keyspace {
         }
     }
 
-    /// Sets the clock and drops what has expired. The clock never goes back, lest dead keys come alive.
+    /// Sets the clock and removes expired keys. The clock never goes back, so that no expired key returns.
     pub(super) fn advance_to(&mut self, now: u64) {
         self.now = self.now.max(now);
         while let Some((at, key)) = self.expiries.first()
@@ -135,7 +135,7 @@ impl Keyspace {
         self.entries.contains_key(key)
     }
 
-    /// The value of a key, if it is there and of this type.
+    /// The value of a key, if it exists and has this type.
     pub(super) fn read<T: Kind>(&self, key: &[u8]) -> Result<Option<&T>> {
         match self.entries.get(key) {
             None => Ok(None),
@@ -143,7 +143,7 @@ impl Keyspace {
         }
     }
 
-    /// Changes a value that is there. A collection that is empty afterwards is gone.
+    /// Changes an existing value. A collection that is empty afterwards is removed.
     pub(super) fn change<T: Kind, R>(
         &mut self,
         key: &[u8],
@@ -160,14 +160,14 @@ impl Keyspace {
         result.map(Some)
     }
 
-    /// Changes a value, which is made if it is absent.
+    /// Changes a value. An absent value is created.
     pub(super) fn update<T: Kind, R>(
         &mut self,
         key: &[u8],
         change: impl FnOnce(&mut T) -> Result<R>,
     ) -> Result<R> {
         if self.contains(key) {
-            // The entry is there, so the change runs.
+            // The entry exists, so the change runs.
             return self.change(key, change).and_then(|done| done.ok_or_else(wrong_type));
         }
         let mut value = T::default();
@@ -178,7 +178,7 @@ impl Keyspace {
         Ok(result)
     }
 
-    /// Stores a value under a key, over anything that was there.
+    /// Stores a value under a key, and replaces any old value.
     pub(super) fn put(&mut self, key: Bytes, data: Data, expires_at: Option<u64>) {
         self.remove(&key);
         self.order.insert((place(&key), key.clone()));
@@ -206,7 +206,7 @@ impl Keyspace {
         Some(entry)
     }
 
-    /// Sets or takes away a key's expiry. A time that has passed deletes the key.
+    /// Sets or removes a key's expiry. A time that has passed deletes the key.
     pub(super) fn set_expiry(&mut self, key: &[u8], expires_at: Option<u64>) {
         if expires_at.is_some_and(|at| at <= self.now) {
             self.remove(key);
@@ -231,8 +231,8 @@ impl Keyspace {
         self.entries.iter().inspect(|_| steps::count(1))
     }
 
-    /// The keys of about `count` places from `cursor` on, and the place to go on from (0: the end). Keys that share a
-    /// place come together, so that none is lost between two steps.
+    /// The keys of about `count` positions from `cursor` on, and the next cursor (0 at the end). Keys of the same position are
+    /// returned together, so that none is missed between two steps.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<&Bytes>) {
         let mut keys = Vec::new();
         let mut last = None;
@@ -255,13 +255,13 @@ impl Keyspace {
     }
 }
 
-/// Cursors stay below 2^48, so that clients which read them as floats do not lose their place.
+/// Cursors are below 2^48, so that clients that read them as floats read them exactly.
 const MAX_PLACE: u64 = (1 << 48) - 1;
 
 fn place(key: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(key);
-    // 0 is the cursor of the beginning and the end.
+    // 0 is the cursor of the beginning and of the end.
     (hasher.finish() & MAX_PLACE).max(1)
 }
 

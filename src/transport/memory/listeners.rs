@@ -1,4 +1,4 @@
-//! Who listens to what, and how messages reach them.
+//! The subscribers of channels and patterns, and the delivery of messages to them.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -15,16 +15,16 @@ use crate::command::Command;
 use crate::platform::unix_micros;
 use crate::transport::{Message, Messages, Subscription};
 
-/// How many messages a subscriber may fall behind before it is cut off, and how many bytes, as Redis does with its output
-/// buffers (`client-output-buffer-limit pubsub 32mb`).
+/// How many messages and bytes a subscriber may fall behind before it is disconnected. Redis limits its output buffers in the
+/// same way (`client-output-buffer-limit pubsub 32mb`).
 const BACKLOG: usize = 8192;
 const BACKLOG_BYTES: usize = 32 * 1024 * 1024;
 
-/// One subscriber's end of the line.
+/// The sending side of a subscriber's queue.
 #[derive(Clone)]
 struct Listener {
     messages: mpsc::Sender<Result<Message>>,
-    /// How many bytes were sent and not yet taken.
+    /// How many bytes are in the queue.
     waiting: Arc<AtomicUsize>,
 }
 
@@ -33,7 +33,7 @@ impl Listener {
         self.messages.is_closed()
     }
 
-    /// Hands a message over. A listener that has gone, or fell too far behind, is to be forgotten.
+    /// Puts a message into the queue. Returns whether the subscriber stays: one that has gone or is too slow does not.
     fn deliver(&mut self, message: Message) -> bool {
         let size = size(&message);
         let waiting = self.waiting.fetch_add(size, Ordering::Relaxed);
@@ -46,13 +46,13 @@ impl Listener {
     }
 }
 
-/// About how many bytes a message holds.
+/// About how many bytes a message takes.
 fn size(message: &Message) -> usize {
     const HEAD: usize = 128;
     HEAD + message.channel.len() + message.payload.len()
 }
 
-/// Who listens to what.
+/// All subscribers.
 #[derive(Default)]
 pub(super) struct Listeners {
     channels: HashMap<Bytes, Vec<Listener>>,
@@ -87,7 +87,7 @@ impl Listeners {
         }))
     }
 
-    /// Forgets those who have gone, each time their number may have doubled.
+    /// Removes subscribers that have gone, each time their number may have doubled.
     fn sweep(&mut self) {
         self.since_sweep += 1;
         if self.since_sweep <= self.after_sweep {
@@ -103,7 +103,7 @@ impl Listeners {
         self.after_sweep = self.channels.len() + self.patterns.len() + self.monitors.len();
     }
 
-    /// Tells how many got the message.
+    /// Publishes a message. Returns how many subscribers received it.
     pub(super) fn publish(&mut self, channel: &Bytes, payload: &Bytes) -> usize {
         let message = Message::new(channel.clone(), payload.clone());
         let mut count = 0;
@@ -125,7 +125,7 @@ impl Listeners {
         count
     }
 
-    /// Shows a command to those who watch, in the form of Redis MONITOR.
+    /// Sends a command to the subscribers of MONITOR, in the form of Redis.
     pub(super) fn monitor(&mut self, command: &Command) {
         if self.monitors.is_empty() {
             return;
@@ -140,17 +140,17 @@ impl Listeners {
         self.monitors.retain_mut(|listener| listener.deliver(message.clone()));
     }
 
-    /// The channels to which somebody listens.
+    /// The channels that have subscribers.
     pub(super) fn channels(&self) -> impl Iterator<Item = &Bytes> {
         self.channels.iter().filter(|(_, those)| alive(those) > 0).map(|(name, _)| name)
     }
 
-    /// How many listen to a channel by its name.
+    /// How many subscribers a channel has, patterns excluded.
     pub(super) fn count(&self, channel: &[u8]) -> usize {
         self.channels.get(channel).map_or(0, |those| alive(those))
     }
 
-    /// How many different patterns somebody listens to.
+    /// How many different patterns have subscribers.
     pub(super) fn count_patterns(&self) -> usize {
         let those = self.patterns.iter().filter(|(_, listener)| !listener.is_closed());
         those.map(|(pattern, _)| pattern).collect::<HashSet<_>>().len()

@@ -48,14 +48,14 @@ impl MemoryTransport {
         Self { engine: Arc::new(Mutex::new(Engine::new(commands::find))) }
     }
 
-    /// Makes a script known, so that it runs also when it comes as text (EVAL) or by its sha (EVALSHA), as from a
+    /// Registers a script, so that it also runs when it is sent as text (EVAL) or by its sha (EVALSHA), as from a
     /// client of another process. A script without a twin is known but does not run.
     pub fn register(&self, script: &Script) {
         self.lock().register(script);
     }
 
-    /// Another engine with a copy of everything that is in this one now: keys, lifetimes and scripts. What happens to
-    /// one of them later does not show in the other. Takes time in proportion to the number of keys.
+    /// Another engine with a copy of this one's current content: keys, lifetimes and scripts. Later changes to one of them
+    /// are not visible in the other. The time is proportional to the number of keys.
     ///
     /// ```
     /// use edgecask::{prelude::*, transport::memory::MemoryTransport};
@@ -90,7 +90,7 @@ impl MemoryTransport {
     }
 
     fn lock(&self) -> MutexGuard<'_, Engine> {
-        // Commands check before they change anything, so a panic leaves no half-done change behind.
+        // Commands check their arguments before they change anything, so a panic leaves no partial change.
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,13 +11,13 @@ pub(super) fn int(text: &[u8]) -> Option<i64> {
     canonical.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
-/// A float, `inf` included, NaN not.
+/// A float. `inf` is accepted, NaN is not.
 pub(super) fn float(text: &[u8]) -> Option<f64> {
     let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (!number.is_nan()).then_some(number)
 }
 
-/// A float as replies show it: the shortest form that reads back the same, exponents only for the very large and small.
+/// A float as replies show it: the shortest form that reads back the same. Only very large and very small ones have exponents.
 pub(super) fn show(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();

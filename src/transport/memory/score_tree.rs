@@ -39,18 +39,18 @@ impl ScoreTree {
         Self { root: balanced(&mut members.into_iter(), size) }
     }
 
-    /// Puts a member in that is not there.
+    /// Adds a member that is not in the tree.
     pub(super) fn insert(&mut self, member: Bytes, score: f64) {
         insert(&mut self.root, Node { score, member, left: None, right: None, size: 1 });
     }
 
-    /// Whether the member was there with this score.
+    /// Removes a member. Returns whether it was there with this score.
     pub(super) fn remove(&mut self, member: &[u8], score: f64) -> bool {
         remove(&mut self.root, member, score)
     }
 
-    /// How many members there are before the first for which this is false. It is true for none after one for which it
-    /// is false.
+    /// How many members there are before the first for which the predicate is false. The predicate must be false for all
+    /// members after that one.
     pub(super) fn count_while(&self, holds: impl Fn(&Bytes, f64) -> bool) -> usize {
         let (mut count, mut link) = (0, &self.root);
         while let Some(node) = link {
@@ -72,7 +72,7 @@ impl ScoreTree {
         found
     }
 
-    /// Takes out the members at some ranks.
+    /// Removes the members at some ranks.
     pub(super) fn take(&mut self, ranks: Range<usize>) -> Vec<(Bytes, f64)> {
         let (before, rest) = split(self.root.take(), ranks.start);
         let (taken, after) = split(rest, ranks.len());
@@ -137,7 +137,7 @@ fn remove(link: &mut Link, member: &[u8], score: f64) -> bool {
     removed
 }
 
-/// Mends a node one of whose branches has lost or got a member.
+/// Balances a node after a member was added to or removed from one of its branches.
 fn rebalance(node: &mut Box<Node>) {
     let (left, right) = (weight(&node.left), weight(&node.right));
     node.size = left + right - 1;
@@ -178,7 +178,7 @@ fn rotate_right(node: &mut Box<Node>) {
     }
 }
 
-/// Takes the first node of a tree out.
+/// Removes the first node of a tree.
 fn take_first(link: &mut Link) -> Link {
     steps::count(1);
     let node = link.as_mut()?;
@@ -192,7 +192,7 @@ fn take_first(link: &mut Link) -> Link {
     Some(first)
 }
 
-/// One tree of two, all of whose members are before and after that of a node.
+/// Joins two trees and a node between them.
 fn join(left: Link, mut node: Box<Node>, right: Link) -> Box<Node> {
     steps::count(1);
     match (left, right) {
@@ -214,7 +214,7 @@ fn join(left: Link, mut node: Box<Node>, right: Link) -> Box<Node> {
     }
 }
 
-/// One tree of two, where all members of the first are before those of the second.
+/// Joins two trees, where all members of the first are before those of the second.
 fn merge(left: Link, mut right: Link) -> Link {
     match take_first(&mut right) {
         Some(first) => Some(join(left, first, right)),
@@ -222,7 +222,7 @@ fn merge(left: Link, mut right: Link) -> Link {
     }
 }
 
-/// The first members of a tree, as many as this, and the others.
+/// Splits a tree into its first members, as many as given, and the others.
 fn split(link: Link, at: usize) -> (Link, Link) {
     steps::count(1);
     let Some(mut node) = link else {
@@ -269,7 +269,7 @@ fn drain(link: Link, members: &mut Vec<(Bytes, f64)>) {
 mod tests {
     use super::*;
 
-    /// The size of a tree whose nodes all know theirs and are balanced.
+    /// Checks the sizes and the balance of all nodes, and returns the size of the tree.
     fn checked(link: &Link) -> usize {
         let Some(node) = link else {
             return 0;

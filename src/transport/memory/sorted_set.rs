@@ -10,7 +10,7 @@ use super::steps;
 
 #[derive(Default)]
 pub(super) struct SortedSet {
-    /// In an order that changes only where one is removed: the last takes its place.
+    /// In a stable order. If one is removed, the last one takes its place.
     scores: IndexMap<Bytes, f64>,
     order: ScoreTree,
 }
@@ -49,7 +49,7 @@ impl SortedSet {
         self.scores.iter().inspect(|_| steps::count(1)).map(|(member, score)| (member, *score))
     }
 
-    /// The member at a position of the order of [`SortedSet::iter`].
+    /// The member at a position in the order of [`SortedSet::iter`].
     pub(super) fn get_index(&self, at: usize) -> Option<(&Bytes, f64)> {
         steps::count(1);
         self.scores.get_index(at).map(|(member, score)| (member, *score))
@@ -68,7 +68,7 @@ impl SortedSet {
         self.order.range(ranks)
     }
 
-    /// Takes the members at some ranks out.
+    /// Removes the members at some ranks.
     pub(super) fn take_ranks(&mut self, ranks: Range<usize>) -> Members {
         let taken = self.order.take(ranks);
         steps::count(taken.len());
@@ -85,7 +85,7 @@ impl SortedSet {
         start..end.max(start)
     }
 
-    /// The ranks of the members with these names, if all scores are equal; as in Redis, any ranks if they are not.
+    /// The ranks of the members with these names, if all scores are equal. If they are not, the result is undefined as in Redis.
     pub(super) fn ranks_by_lex(&self, range: &LexRange) -> Range<usize> {
         let start = self.order.count_while(|member, _| range.is_below(member));
         let end = self.order.count_while(|member, _| !range.is_above(member));

@@ -1,11 +1,11 @@
-//! Counts what commands do to collections, for the test that holds it against Redis's own complexity.
+//! Counts the steps of commands on collections, for the test that compares them with the complexity in Redis.
 
 #[cfg(test)]
 thread_local! {
     static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Elements that were looked at, moved or copied. Does nothing outside tests.
+/// Counts elements that were looked at, moved or copied. Does nothing outside tests.
 pub(super) fn count(steps: usize) {
     #[cfg(test)]
     STEPS.set(STEPS.get().saturating_add(steps));

@@ -1,4 +1,4 @@
-//! HTTP answers as replies: RESP2, JSON with or without base64, errors at any status, and what is none of these.
+//! Turns HTTP answers into replies: RESP2, JSON with or without base64, errors with any status, and answers of other kinds.
 
 use std::cell::Cell;
 use std::fmt;
@@ -20,7 +20,7 @@ use super::resp2::{self, Malformed};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
 
-/// How the strings in JSON are written.
+/// The encoding of strings in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Strings {
     Base64,
@@ -134,7 +134,7 @@ impl<'a> Decoder<'a> {
             } else if error.is_eof() && !response.body.is_empty() {
                 broken_off(response)
             } else {
-                // serde_json's own message may quote a value, so ours says where.
+                // The message of serde_json may quote a value, so only the place is told.
                 self.no_reply(&format!("column {}", error.column()), response)
             }
         })
@@ -149,7 +149,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// An answer of success that is no reply. What begins as one may hold a value further on, and is not shown.
+    /// The error of a successful answer that is not a reply. An answer that begins like a reply may hold a value further on,
+    /// so it is not shown.
     fn no_reply(&self, place: &str, response: &HttpResponse) -> Error {
         let body = &response.body;
         let message = format!("the answer is not a reply ({place} of {} bytes)", body.len());
@@ -162,7 +163,7 @@ impl<'a> Decoder<'a> {
         error.with_status(response.status)
     }
 
-    /// The result of an envelope. An error field counts at every status, a result only at a successful one.
+    /// The result of an envelope. An error field counts with every status, a result only with a successful one.
     fn open(&self, envelope: Envelope, response: &HttpResponse) -> Result<Value> {
         match envelope.into_result() {
             Some(Err(error)) => Err(self.classify(error, response)),
@@ -172,21 +173,21 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// A Redis error, seen in the light of the HTTP status.
+    /// A Redis error with the kind that the HTTP status implies.
     fn classify(&self, error: Error, response: &HttpResponse) -> Error {
         let error = match response.status {
             401 | 403 if error.kind() != ErrorKind::Unauthorized => {
                 error.into_kind(ErrorKind::Unauthorized)
             }
             429 => error.into_kind(ErrorKind::Throttled),
-            // A server that fails says nothing reliable about the command.
+            // The error of a failing server is not reliable about the command.
             500.. => error.into_kind(ErrorKind::Http),
             _ => error,
         };
         error.with_status(response.status).with_retry_after(retry_after(response))
     }
 
-    /// An answer without a Redis error at a status that is no success.
+    /// The error of an answer without success and without a Redis error.
     fn failure(&self, response: &HttpResponse) -> Error {
         let status = response.status;
         let snippet = self.snippet(&response.body);
@@ -205,10 +206,10 @@ impl<'a> Decoder<'a> {
             .with_retry_after(retry_after(response))
     }
 
-    /// The beginning of a body that is not a reply, without control characters and without the token.
+    /// The beginning of a body that is not a reply. Control characters and the token are taken out.
     fn snippet(&self, body: &[u8]) -> String {
         const LONGEST: usize = 80;
-        // The token is cut out before the text is shortened, so that no part of it is left at the end.
+        // The token is taken out before the text is cut, so that no part of it is left at the end.
         let head = &body[..body.len().min(LONGEST * 4 + self.token.len())];
         let text = String::from_utf8_lossy(head).replace(self.token, "[redacted]");
         let clean: Vec<&str> = text.split_whitespace().collect();
@@ -226,7 +227,7 @@ fn protocol(message: impl Into<std::borrow::Cow<'static, str>>, response: &HttpR
 }
 
 fn broken_off(response: &HttpResponse) -> Error {
-    Error::new(ErrorKind::Disconnected, "the answer broke off in the middle")
+    Error::new(ErrorKind::Disconnected, "the answer ended in the middle")
         .with_status(response.status)
 }
 
@@ -234,13 +235,13 @@ fn empty(response: &HttpResponse) -> Error {
     protocol("the answer holds neither a result nor an error", response)
 }
 
-/// `Retry-After` in seconds. Its other form, a date, is left alone: no server of this API sends it.
+/// `Retry-After` in seconds. The other form, a date, is ignored, because no server of this API sends it.
 fn retry_after(response: &HttpResponse) -> Option<Duration> {
     let seconds = response.header("retry-after")?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// What is left of the values that an answer may hold.
+/// The number of values that an answer may still hold.
 struct ValueBudget {
     values: Cell<usize>,
     exceeded: Cell<bool>,
@@ -249,11 +250,11 @@ struct ValueBudget {
     numbers_as_text: Cell<bool>,
 }
 
-/// How to read JSON, at any depth.
+/// How to read JSON at a depth.
 #[derive(Clone, Copy)]
 struct Json<'a> {
     strings: Strings,
-    /// Arrays that may still be inside.
+    /// How many levels of arrays may still follow.
     depth: usize,
     budget: &'a ValueBudget,
 }
@@ -264,7 +265,7 @@ impl Json<'_> {
         E::custom("too much")
     }
 
-    /// Counts a value.
+    /// Counts a value, and fails if there are too many.
     fn count<E: serde::de::Error>(self) -> Result<(), E> {
         let left = self.budget.values.get().checked_sub(1).ok_or_else(|| self.exceeded())?;
         self.budget.values.set(left);
@@ -294,7 +295,7 @@ impl From<Result<Value>> for Envelope {
 }
 
 impl Envelope {
-    /// `None` if it holds neither. An error beside a result wins.
+    /// `None` if it holds neither. An error takes precedence over a result.
     fn into_result(self) -> Option<Result<Value>> {
         match (self.error, self.result) {
             (Some(error), _) => Some(Err(error)),
@@ -333,7 +334,7 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Answer, A::Error> {
         let mut envelopes = Vec::new();
         while let Some(envelope) = items.next_element_seed(EnvelopeSeed(self.0))? {
-            // One may be empty, and takes as much room as a value.
+            // An envelope may be empty, and takes as much memory as a value.
             self.0.count()?;
             envelopes.push(envelope);
         }
@@ -434,7 +435,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
         match self.0.strings {
             Strings::Plain => Ok(Value::bulk(Bytes::copy_from_slice(text.as_bytes()))),
-            // The one string that is not encoded; it cannot be base64, whose length is a multiple of four.
+            // "OK" is the only string that is not encoded. It cannot be base64, whose length is a multiple of four.
             Strings::Base64 if text == "OK" => Ok(Value::OK),
             Strings::Base64 => BASE64.decode(text).map(Value::bulk).map_err(|_| {
                 E::custom("a string is not base64: the server does not know Upstash-Encoding")

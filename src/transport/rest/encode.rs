@@ -14,7 +14,7 @@ pub(super) const SEGMENT: &AsciiSet =
 /// Paths longer than this are refused by common servers and proxies.
 const MAX_PATH_BYTES: usize = 8 * 1024;
 
-/// A single command: `POST /` with a JSON array; if an argument is not UTF-8, in the path form, whose body may be any
+/// A single command: `POST /` with a JSON array. If an argument is not UTF-8, the path form is used, whose body may be any
 /// bytes.
 pub(super) fn single(command: &Command) -> Result<(String, Bytes)> {
     let mut body = Vec::with_capacity(command.len_bytes() + 4 * command.args().len() + 8);
@@ -56,12 +56,12 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// `POST /SET/key?EX=60` with the value as body: what stands before the body's argument goes into the path, what
-/// follows it goes into the query in pairs.
+/// `POST /SET/key?EX=60` with the value as body. The arguments before the body's one go into the path, and those after it go
+/// into the query in pairs.
 ///
-/// Between here and the server, URL parsers and proxies may change a URL: they resolve the segments `.` and `..`,
-/// escaped ones too, and merge empty ones. A changed path is another command. So an argument that is not safe in its
-/// place is carried elsewhere: the body may be any argument that is not empty. Where no choice fits, nothing is sent.
+/// URL parsers and proxies on the way may change a URL: they resolve the segments `.` and `..`, also escaped ones, and merge
+/// empty ones. A changed path is another command. So the argument for the body is chosen such that all others are safe in
+/// their places. The body may be any argument that is not empty. If no choice is safe, the command is refused.
 fn binary(command: &Command) -> Result<(String, Bytes)> {
     let refuse = |why: &'static str| {
         Err(Error::new(ErrorKind::Unsupported, why).with_command(|| command.label()))
@@ -73,7 +73,8 @@ fn binary(command: &Command) -> Result<(String, Bytes)> {
     let escaped: Vec<usize> = args.iter().map(|arg| escaped_len(arg) + 1).collect();
     let whole = command.name().len() + 1 + escaped.iter().sum::<usize>();
     let last = args.len().saturating_sub(1);
-    // The body may be at the latest what cannot be in the path, and at the earliest what is followed by good pairs.
+    // The body is at the latest the first argument that is not safe in the path, and at the earliest an argument that only
+    // pairs that are safe in the query follow.
     let latest = args.iter().position(|arg| !fits_path(arg)).unwrap_or(last);
     let pairs = args.rchunks_exact(2).take_while(|pair| fits_query(pair)).count();
     let fits = |at: &usize| !args[*at].is_empty() && (last - at) / 2 <= pairs;
@@ -92,7 +93,7 @@ fn binary(command: &Command) -> Result<(String, Bytes)> {
         );
     }
     let short = |at: &usize| whole - escaped[*at] <= MAX_PATH_BYTES;
-    // Bytes belong into the body first of all: only there they are not escaped.
+    // Bytes are preferred for the body, because they are not escaped there.
     let best = |at: &usize| (std::str::from_utf8(args[*at]).is_err(), args[*at].len());
     let Some(body_at) = fitting().filter(short).rev().max_by_key(best) else {
         return refuse(
@@ -118,7 +119,7 @@ fn escaped_len(arg: &[u8]) -> usize {
     percent_encode(arg, SEGMENT).map(str::len).sum()
 }
 
-/// Whether a name is a plain word that is none of the API's own paths.
+/// Whether a name is a plain word and not one of the API's own paths.
 fn is_command_name(name: &str) -> bool {
     const PATHS: [&str; 5] = ["PIPELINE", "MULTI-EXEC", "SUBSCRIBE", "PSUBSCRIBE", "MONITOR"];
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -127,13 +128,13 @@ fn is_command_name(name: &str) -> bool {
         && !PATHS.contains(&name)
 }
 
-/// Whether a path segment reaches the server as it is.
+/// Whether a path segment reaches the server unchanged.
 pub(super) fn fits_path(arg: &[u8]) -> bool {
     !matches!(arg, b"" | b"." | b"..")
 }
 
-/// Whether an option and its value reach the server as they are. A server takes `_token` for its own, and may take an
-/// option with an empty value for a word that stands alone.
+/// Whether an option and its value reach the server unchanged. A server reads `_token` as its own parameter, and may read an
+/// option with an empty value as a single word.
 fn fits_query(pair: &[&[u8]]) -> bool {
     pair.iter().all(|part| !part.is_empty()) && !pair[0].eq_ignore_ascii_case(b"_token")
 }

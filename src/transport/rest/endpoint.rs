@@ -13,13 +13,13 @@ impl Endpoint {
     pub(super) fn parse(url: &str, allow_http: bool) -> Result<Self> {
         let bad = |why: &'static str| Error::new(ErrorKind::Config, why);
         let base = url.trim().trim_end_matches('/');
-        // A URL parser drops a fragment, resolves dots and turns `\` into `/`: the requests would go elsewhere.
+        // A URL parser drops a fragment, resolves dots and turns `\` into `/`, so the requests would go to another path.
         if base.contains('#') {
-            return Err(bad("the REST URL holds a fragment (#): take it away"));
+            return Err(bad("the REST URL contains a fragment (#): remove it"));
         }
         if base.contains('\\') || base.split('/').any(is_dots) {
             return Err(bad(
-                "the path of the REST URL holds dot segments or backslashes: write it out",
+                "the path of the REST URL contains dot segments or backslashes: write the resolved path",
             ));
         }
         let uri: http::Uri = base
@@ -39,18 +39,18 @@ impl Endpoint {
             Some("http") if allow_http || is_loopback(host) => {}
             Some("http") => {
                 return Err(bad(
-                    "the REST URL would send the token unencrypted: use https://, or allow_http if that is meant",
+                    "the REST URL would send the token unencrypted: use https://, or set allow_http if that is intended",
                 ));
             }
             _ => return Err(bad("the REST URL must begin with https://")),
         }
         if authority.contains('@') {
             return Err(bad(
-                "the REST URL holds a user name or password: give the token on its own",
+                "the REST URL contains a user name or password: give the token separately",
             ));
         }
         if uri.query().is_some() {
-            return Err(bad("the REST URL holds a query: give the token on its own"));
+            return Err(bad("the REST URL contains a query: give the token separately"));
         }
         Ok(Self { base: base.to_owned() })
     }

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 
 #[wasm_bindgen]
 extern "C" {
-    /// The platform's own `fetch`: Workers, browsers, Node and Deno all have it on the global object.
+    /// The platform's `fetch`. Workers, browsers, Node and Deno have it on the global object.
     #[wasm_bindgen(js_name = fetch, catch)]
     fn global_fetch(url: &str, init: &RequestInit) -> Result<js_sys::Promise, JsValue>;
 }
@@ -39,7 +39,7 @@ impl HttpClient for FetchClient {
             let header = |name| headers.get(name).ok().flatten();
             let length = length(&headers);
             let status = response.status();
-            // A body that nobody reads holds one of a Worker's few connections: it is read to its end, or aborted.
+            // An unread body occupies one of a Worker's few connections, so it is read to its end or aborted.
             let mut body = Collected::new(status, request.max_response_bytes, length)?;
             if length.is_some_and(|length| length <= body.room() as u64) {
                 let whole = JsFuture::from(response.array_buffer().map_err(lost)?).await;
@@ -72,7 +72,7 @@ impl HttpClient for FetchClient {
             let abort = AbortOnDrop::new()?;
             let response = fetch(&request, &abort).await?;
             let reader = reader(response.body().ok_or_else(|| lost(JsValue::UNDEFINED))?)?;
-            // The fetch goes on until the stream is dropped.
+            // The stream owns the abort handle, so the fetch goes on until the stream is dropped.
             let body = stream::try_unfold((reader, abort), |(reader, abort)| async move {
                 Ok(piece(&reader).await?.map(|piece| (piece, (reader, abort))))
             });
@@ -81,7 +81,7 @@ impl HttpClient for FetchClient {
     }
 }
 
-/// How long a body is. One that is packed is longer than its header says.
+/// The length of a body, if the header tells it. The header of a compressed body does not tell the real length.
 fn length(headers: &Headers) -> Option<u64> {
     let header = |name| headers.get(name).ok().flatten();
     match header("content-encoding") {
@@ -112,17 +112,17 @@ async fn fetch(request: &HttpRequest, abort: &AbortOnDrop) -> Result<Response> {
     }
     let init = RequestInit::new();
     init.set_method("POST");
-    // A redirect might lead the token to another host.
+    // A redirect could send the token to another host.
     init.set_redirect(RequestRedirect::Manual);
     init.set_headers(&headers);
     init.set_body(&Uint8Array::from(&*request.body));
     init.set_signal(Some(&abort.controller.signal()));
     let promise = global_fetch(&request.url, &init).map_err(not_sent)?;
-    // fetch does not tell whether the request had left when it failed.
+    // fetch does not tell whether the request was sent before it failed.
     JsFuture::from(promise).await.map_err(lost)?.dyn_into().map_err(lost)
 }
 
-/// Aborts the fetch when its future is dropped before the end: a deadline, a cancelled request.
+/// Aborts the fetch if its future is dropped early, for example by a deadline or a cancelled request.
 struct AbortOnDrop {
     controller: AbortController,
     armed: std::cell::Cell<bool>,
@@ -155,7 +155,7 @@ fn not_sent(error: JsValue) -> Error {
 
 fn lost(error: JsValue) -> Error {
     let code = cause_code(&error);
-    // Node's fetch names the cause; a connection that was refused never carried the request.
+    // Node's fetch names the cause. If the connection was refused, the request was not sent.
     let kind = match code.as_deref() {
         Some("ECONNREFUSED" | "ENOTFOUND" | "EAI_AGAIN" | "UND_ERR_CONNECT_TIMEOUT") => {
             ErrorKind::Connect

@@ -35,24 +35,24 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// How much of an answer without success is read: enough for an error, and little of a page.
+/// How many bytes of an answer without success are read. That is enough for an error message.
 const ERROR_BYTES: usize = 64 * 1024;
 
-/// The body of an answer as its pieces come, within a limit.
+/// Collects the pieces of a body up to a limit.
 #[derive(Debug)]
 pub(super) struct Collected {
     status: u16,
     most: usize,
-    /// An answer of one piece, as most are, is not copied.
+    /// The first piece. Most answers have only one, which is not copied.
     first: Bytes,
     all: Vec<u8>,
 }
 
 impl Collected {
-    /// The body of an answer that may say how long it is.
+    /// Starts to collect a body. `announced` is its length, if the answer has a `Content-Length`.
     ///
     /// # Errors
-    /// It says that it is too long.
+    /// [`ErrorKind::Protocol`] if the announced length exceeds the limit.
     pub(super) fn new(status: u16, most: usize, announced: Option<u64>) -> Result<Self> {
         let is_too_long = announced.is_some_and(|length| length > most as u64);
         if is_success(status) && is_too_long {
@@ -62,15 +62,15 @@ impl Collected {
         Ok(Self { status, most, first: Bytes::new(), all: Vec::new() })
     }
 
-    /// How many bytes more there may be.
+    /// How many more bytes the limit allows.
     pub(super) fn room(&self) -> usize {
         self.most - self.first.len() - self.all.len()
     }
 
-    /// Takes a piece in. `false` if nothing more is wanted.
+    /// Adds a piece. Returns `false` if no more pieces are needed.
     ///
     /// # Errors
-    /// The answer is too long.
+    /// [`ErrorKind::Protocol`] if the body exceeds the limit.
     pub(super) fn push(&mut self, piece: Bytes) -> Result<bool> {
         let room = self.room();
         if piece.len() > room && is_success(self.status) {
@@ -120,7 +120,7 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// The headers that matter, in lower case. An [`HttpClient`] hands these on, if they are there, and no others.
+    /// The headers that this crate reads, in lower case. An [`HttpClient`] passes on those that are present, and no others.
     pub const HEADERS: [&'static str; 2] = ["retry-after", "upstash-sync-token"];
 
     /// An answer; `header` gives the value of each of [`HttpResponse::HEADERS`].
@@ -155,7 +155,7 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
-/// An answer whose body comes piece by piece; dropping it ends the request.
+/// An answer whose body comes piece by piece. Dropping it ends the request.
 #[non_exhaustive]
 pub struct HttpStream {
     /// The status code.
@@ -177,16 +177,16 @@ impl fmt::Debug for HttpStream {
     }
 }
 
-/// Something that sends HTTP requests: reqwest on native targets, `fetch` on wasm32, or a user's own.
+/// Sends HTTP requests: by reqwest on native targets, by `fetch` on wasm32, or by a client of the user's own.
 pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
-    /// Posts a request and reads the whole answer, up to [`HttpRequest::max_response_bytes`]. A longer answer of success
-    /// is an error of kind [`ErrorKind::Protocol`], and of any other status its beginning is enough; either way no more
-    /// of it is read.
+    /// Posts a request and reads the whole answer, up to [`HttpRequest::max_response_bytes`]. A longer successful answer is an
+    /// error of kind [`ErrorKind::Protocol`]. Of a longer answer without success, the beginning is returned. In both cases no
+    /// more is read.
     ///
     /// # Errors
-    /// Only if there is no whole answer: [`ErrorKind::Connect`] if the request certainly did not leave, else
-    /// [`ErrorKind::Disconnected`] or [`ErrorKind::Timeout`]. An answer of any status is not an error here. The error's
-    /// text must not hold the headers.
+    /// Only if there is no complete answer: [`ErrorKind::Connect`] if the request was certainly not sent, else
+    /// [`ErrorKind::Disconnected`] or [`ErrorKind::Timeout`]. An answer with an error status is not an error here. The text of
+    /// the error must not contain the headers.
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>>;
 
     /// Whether [`HttpClient::open`] works. Default: `false`.
@@ -194,7 +194,7 @@ pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Posts a request and reads the answer as it comes, without end. Subscriptions need it.
+    /// Posts a request and returns the answer as a stream, which may have no end. Subscriptions need it.
     ///
     /// # Errors
     /// As for [`HttpClient::post`]; by default [`ErrorKind::Unsupported`].
@@ -206,11 +206,11 @@ pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Something that wraps an HTTP client in another: what a [`Layer`](crate::layer::Layer) is to commands, it is to HTTP
-/// requests. It sees each of them: every part of a long pipeline, the request by which a transport finds out how the
-/// server writes replies, and the one that joins sync tokens.
+/// Wraps an HTTP client in another one, as a [`Layer`](crate::layer::Layer) wraps a transport. It sees every HTTP request: each
+/// part of a long pipeline, the request that finds out how the server writes replies, and the request that joins sync
+/// tokens.
 ///
-/// [`RequestBudget`](crate::layer::RequestBudget) is one, and so is any function:
+/// [`RequestBudget`](crate::layer::RequestBudget) implements it, and so does every function of this form:
 ///
 /// ```
 /// use std::sync::Arc;

@@ -1,14 +1,14 @@
-/// How much an answer may hold.
+/// The limits on an answer's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// Values in all.
+    /// The number of values, nested ones included.
     pub(super) values: usize,
-    /// Arrays inside of each other.
+    /// The depth of nested arrays.
     pub(super) depth: usize,
 }
 
 impl Limits {
-    /// What is read by recursion must not exhaust the stack; `serde_json` allows 128 levels, the envelope's included.
+    /// Answers are read by recursion, which must not exhaust the stack. `serde_json` allows 128 levels, the envelope's included.
     pub(super) const DEEPEST: usize = 120;
 }
 

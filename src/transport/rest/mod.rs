@@ -43,8 +43,8 @@ use crate::command::{Access, Command, Resend};
 use crate::platform::{self, BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
 
-/// The transport over the Upstash REST API. It holds settings and, on native targets, a pool of connections; in a
-/// Worker it holds no I/O object, so that requests may share it.
+/// The transport over the Upstash REST API. It holds settings and, on native targets, a pool of connections. In a Worker it
+/// holds no I/O object, so that requests may share it.
 ///
 /// Arguments of a single command may be any bytes; inside pipelines and transactions the API takes UTF-8 only.
 #[derive(Clone)]
@@ -98,7 +98,7 @@ impl Headers {
     }
 }
 
-/// How this one answer is to be written.
+/// The format that one answer is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Resp2,
@@ -146,8 +146,8 @@ impl RestTransport {
         })
     }
 
-    /// A transport of the same settings and connections that has seen no writes yet. Give each request that a server
-    /// handles its own: reads then wait for the writes of that request alone.
+    /// A transport with the same settings and connections, and without sync tokens. Give each request that a server handles
+    /// one of its own, so that reads wait for the writes of that request only.
     #[must_use]
     pub fn session(&self) -> Self {
         let sync = self.sync.as_ref().map(|_| Arc::default());
@@ -198,7 +198,7 @@ impl RestTransport {
             max_response_bytes: self.shared.max_response_bytes,
         };
         let response = self.http.post(request).await?;
-        // An HTTP client of the user's own may have read more.
+        // An HTTP client of the user's own may ignore the limit.
         if response.body.len() > self.shared.max_response_bytes {
             return Err(too_long(response.status, self.shared.max_response_bytes));
         }
@@ -210,16 +210,16 @@ impl RestTransport {
         Ok(response)
     }
 
-    /// The token to carry. Where several stand for different writes, one that stands for all is fetched first.
+    /// The sync token for a request. If several tokens stand for different writes, one that stands for all is fetched first.
     async fn ticket(&self, writes: bool) -> Option<Ticket> {
         let sync = self.sync.as_ref()?;
         if !writes && sync.is_split() {
-            // Random, so that it is nobody's key.
+            // The name is random, so that it is not a key of the user's.
             let name = platform::random().map(u128::from_le_bytes).unwrap_or_default();
             let command = Command::new("UNLINK").arg(format!("edgecask:sync:{name:032x}"));
             let joined = Box::pin(self.send(&command)).await;
             if let Err(error) = joined {
-                tracing::warn!(%error, "a read may miss one of two writes that overlapped");
+                tracing::warn!(%error, "a read may not see one of two writes that overlapped");
             }
         }
         Some(sync.begin(writes))
@@ -228,13 +228,13 @@ impl RestTransport {
     fn decoder(&self, format: Format) -> Decoder<'_> {
         let strings = match format {
             Format::Json(strings) => strings,
-            // Errors may come as JSON even so, and are never encoded.
+            // Errors may come as JSON all the same. Their strings are never encoded.
             Format::Resp2 => Strings::Plain,
         };
         Decoder::new(strings, self.shared.token.expose_secret(), self.shared.limits)
     }
 
-    /// The format for JSON, where RESP2 is not to be had.
+    /// The JSON format, for requests that cannot be answered in RESP2.
     fn json(&self) -> Format {
         Format::Json(match self.shared.encoding {
             Encoding::Plain => Strings::Plain,
@@ -242,7 +242,7 @@ impl RestTransport {
         })
     }
 
-    /// Posts commands in the best format that the server knows.
+    /// Posts commands, and asks for the best format that the server knows.
     async fn negotiated(
         &self,
         path: &str,
@@ -273,7 +273,7 @@ impl RestTransport {
         Ok((self.post(path, body, format, writes).await?, format))
     }
 
-    /// Asks for RESP2, and again for base64 if the server does not know it and its answer lost something.
+    /// Asks for RESP2. If the server does not know it and its plain answer lost bytes, the request is sent again for base64.
     async fn negotiate(
         &self,
         path: &str,
@@ -289,7 +289,7 @@ impl RestTransport {
                 known.record(batch, true);
                 Ok((tried, Format::Resp2))
             }
-            // It ignores what it does not know, and answers in plain JSON.
+            // The server ignores the unknown header and answers in plain JSON.
             200..300 if is_json => {
                 known.record(batch, false);
                 if tried.body.windows(REPLACEMENT.len()).any(|bytes| bytes == REPLACEMENT) {
@@ -297,7 +297,7 @@ impl RestTransport {
                 }
                 Ok((tried, Format::Json(Strings::Plain)))
             }
-            // It refuses what it does not know, or this command.
+            // The server refuses the unknown header, or the command.
             400 if is_json => {
                 let response = self.post(path, body, self.json(), false).await?;
                 if (200..300).contains(&response.status) {
@@ -305,7 +305,7 @@ impl RestTransport {
                 }
                 Ok((response, self.json()))
             }
-            // A page in between, a limit: it tells nothing about the server.
+            // The answer comes from a proxy, or is a rate limit. It says nothing about the formats of the server.
             _ => Ok((tried, Format::Resp2)),
         }
     }
@@ -355,7 +355,7 @@ impl RestTransport {
     }
 }
 
-/// Whether the primary carries the command out. Of a command that nobody knows, that is not certain.
+/// Whether the primary certainly carries the command out. That is not certain for a command that is not in the table.
 fn certainly_writes(command: &Command) -> bool {
     let info = command.info();
     info.access == Access::Write && !info.name.is_empty()
@@ -370,7 +370,7 @@ fn default_http_client() -> Result<Arc<dyn HttpClient>> {
 fn default_http_client() -> Result<Arc<dyn HttpClient>> {
     Err(Error::new(
         ErrorKind::Config,
-        "this build is without an HTTP client: turn on the feature reqwest, or give one by RestOptions::http_client",
+        "this build has no HTTP client: turn on the feature reqwest, or set one by RestOptions::http_client",
     ))
 }
 

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Whether the server answers in RESP2, found out once for single commands and once for pipelines.
+/// Whether the server answers in RESP2. It is found out once for single commands and once for pipelines.
 #[derive(Debug, Default)]
 pub(super) struct Negotiation {
     single: AtomicU8,

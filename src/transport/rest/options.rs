@@ -11,16 +11,16 @@ use super::{HttpClient, HttpLayer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// [`Encoding::Resp2`] if the server knows it, else [`Encoding::Base64`]. The first command that may be sent twice
-    /// finds out, at the cost of one more request if the server does not.
+    /// [`Encoding::Resp2`] if the server knows it, else [`Encoding::Base64`]. The first command that may be sent twice finds
+    /// out. If the server does not know RESP2, that costs one more request.
     #[default]
     Auto,
-    /// As Redis itself writes them (`Upstash-Response-Format: resp2`): smaller and faster to read, and every byte arrives
-    /// as it was stored. Transactions are answered in base64 all the same.
+    /// The protocol of Redis (`Upstash-Response-Format: resp2`). It is smaller and faster to read, and every byte arrives as it
+    /// was stored. Transactions are still answered in base64.
     Resp2,
     /// As JSON with strings in base64 (`Upstash-Encoding: base64`), so that every byte arrives as it was stored.
     Base64,
-    /// As JSON strings: what is not UTF-8 is lost. For servers that know neither.
+    /// JSON strings, for servers that know neither of the others. Bytes that are not UTF-8 are lost.
     Plain,
 }
 
@@ -78,16 +78,16 @@ impl RestOptions {
         self
     }
 
-    /// Lets the token travel unencrypted to a host other than this one. Default: `false`.
+    /// Allows `http://` URLs of other hosts, over which the token is sent unencrypted. Default: `false`.
     #[must_use]
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
     }
 
-    /// Whether a read sees every write that this transport has been answered, whichever replica serves it, by Upstash's
-    /// sync token. It costs a header; only after writes that overlapped, the next read costs one command more (an
-    /// UNLINK of a key with a random name under `edgecask:sync:`), by which the primary gives a token for all of them.
+    /// Whether a read sees every write of this transport that was answered before, whichever replica serves the read. It uses
+    /// Upstash's sync token, and costs a header. After writes that overlapped, the next read costs one more command: an UNLINK
+    /// of a key with a random name under `edgecask:sync:`, to which the primary answers with a token for all of the writes.
     /// Default: `true`.
     #[must_use]
     pub fn read_your_writes(mut self, yes: bool) -> Self {
@@ -104,26 +104,25 @@ impl RestOptions {
         self
     }
 
-    /// The most bytes that an answer may have; a longer one is an error of kind
-    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol), and no more of it is read. Of an answer without success no
-    /// more than 64 KiB are read. A record of Upstash may have 100 MB and more: raise this to read such.
-    /// Default: 32 MiB.
+    /// The most bytes that an answer may have. A longer one is an error of kind
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol), and no more of it is read. Of an answer without success at most
+    /// 64 KiB are read. A record of Upstash may have 100 MB and more: raise the limit to read such records. Default: 32 MiB.
     #[must_use]
     pub fn max_response_bytes(mut self, bytes: usize) -> Self {
         self.max_response_bytes = bytes;
         self
     }
 
-    /// The most bytes that a message of a subscription may have, as the server writes it. A longer one ends the stream
-    /// of the subscription, as a lost connection does. Default: 16 MiB; Upstash takes messages of 10 MB.
+    /// The most bytes that a message of a subscription may have, as the server writes it. A longer one ends the stream of the
+    /// subscription, as a lost connection does. Default: 16 MiB. Upstash accepts messages of 10 MB.
     #[must_use]
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
     }
 
-    /// The most values that an answer may hold, those of all commands and those inside of arrays counted together. Each
-    /// takes about 50 bytes of memory, while it may be sent in 2. An answer with more is an error of kind
+    /// The most values that an answer may hold. The values of all commands of a batch and those inside of arrays count
+    /// together. A value takes about 50 bytes of memory, and may be sent in 2. An answer with more values is an error of kind
     /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol). Default: 500,000.
     #[must_use]
     pub fn max_values(mut self, values: usize) -> Self {
@@ -132,8 +131,8 @@ impl RestOptions {
     }
 
     /// How deep arrays may be nested in a reply, at most 120. A deeper one is an error of kind
-    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol). Default: 120; no command of Redis nests deeper than a handful,
-    /// but scripts may.
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol). Default: 120. Commands of Redis nest a few levels deep; scripts may
+    /// nest deeper.
     #[must_use]
     pub fn max_depth(mut self, depth: usize) -> Self {
         self.limits.depth = depth.min(Limits::DEEPEST);
@@ -148,10 +147,10 @@ impl RestOptions {
         self
     }
 
-    /// How long the stream of a subscription may be silent before it counts as lost: it is then opened again, and the
-    /// subscriber shows the gap. Only for a server that sends comments meanwhile (`edgecask-server` does every 15
-    /// seconds), or to a channel that is never silent for so long; Upstash does not say whether it sends any.
-    /// Default: no limit. On native targets TCP's keepalive notices a server that is gone; `fetch` has nothing like it.
+    /// How long the stream of a subscription may be silent before it counts as lost. It is then opened again, and the
+    /// subscriber shows the gap. Set it only if the server sends comments while nothing is published, or if the channel is
+    /// never silent for so long. `edgecask-server` sends a comment every 15 seconds; Upstash does not document any.
+    /// Default: no limit. On native targets TCP's keepalive detects a server that is gone. `fetch` has no such mechanism.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = Some(limit);

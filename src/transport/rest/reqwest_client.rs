@@ -9,18 +9,18 @@ use super::http_client::{Collected, HttpClient, HttpRequest, HttpResponse, HttpS
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result};
 
-/// How long making a connection may take; the whole call is the business of [`Deadline`](crate::layer::Deadline).
+/// How long connecting may take. [`Deadline`](crate::layer::Deadline) limits the whole call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// HTTP over reqwest: rustls, connections kept alive, HTTP/2 where the server offers it. It follows no redirects,
-/// lest the token travel to another host. It goes by the proxies that the environment names (`https_proxy` and the
-/// like), but never to this host by a proxy, which would read the token.
+/// HTTP over reqwest, with rustls, connections that are kept alive, and HTTP/2 where the server offers it. It follows no
+/// redirects, because those would send the token to another host. It uses the proxies that the environment names
+/// (`https_proxy` and similar), but never for URLs of this host, because a proxy could read the token.
 #[derive(Debug, Clone)]
 pub struct ReqwestClient {
     http: reqwest::Client,
-    /// Without proxies, for this host; the same one if the application configured it itself.
+    /// The client for this host, without proxies. It is the same as `http` if the application gave the client.
     direct: reqwest::Client,
-    /// The few URLs with their headers that most requests have, parsed once.
+    /// The URLs and headers of most requests, parsed once.
     prepared: Arc<RwLock<Vec<Prepared>>>,
 }
 
@@ -48,19 +48,19 @@ impl ReqwestClient {
         Ok(Self { direct, ..Self::with(http) })
     }
 
-    /// A client that the application configured itself: proxies, certificates, pool sizes.
+    /// Uses a client that the application configured itself: proxies, certificates, pool sizes.
     pub fn with(client: reqwest::Client) -> Self {
         Self { direct: client.clone(), http: client, prepared: Arc::default() }
     }
 }
 
-/// Whether reqwest may find proxies. Making a second client is not free.
+/// Whether reqwest may find proxies. Only then a second client is made, which costs time and memory.
 fn may_have_proxies() -> bool {
     let is_proxy = |name: &std::ffi::OsStr| {
         let name = name.to_string_lossy().to_ascii_lowercase();
         matches!(&*name, "http_proxy" | "https_proxy" | "all_proxy")
     };
-    // There the system may name proxies too.
+    // On these systems, the system settings may name proxies too.
     cfg!(any(windows, target_os = "macos")) || std::env::vars_os().any(|(name, _)| is_proxy(&name))
 }
 
@@ -95,7 +95,7 @@ impl ReqwestClient {
     }
 
     fn prepared(&self, request: &HttpRequest) -> Result<(reqwest::Url, HeaderMap)> {
-        /// URLs with values in them (binary commands) come in any number.
+        /// The number of URLs is limited, because the URLs of binary commands contain values.
         const MOST: usize = 8;
         let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner);
         let found = known.iter().find(|known| {
@@ -107,7 +107,7 @@ impl ReqwestClient {
         let is_full = known.len() >= MOST;
         drop(known);
         let url: reqwest::Url = request.url.parse().map_err(unfit)?;
-        // A URL that the parser changed may be another command.
+        // If the parser changed the URL, it may name another command.
         let parsed =
             [url.path(), url.query().map_or("", |_| "?"), url.query().unwrap_or("")].concat();
         if !request.url.ends_with(&parsed) {

@@ -1,4 +1,4 @@
-//! Replies in RESP2, the form that Redis itself speaks. Strings are slices of the body: nothing is copied.
+//! Parses replies in RESP2, the protocol of Redis itself. Strings are slices of the body, so nothing is copied.
 
 use bytes::Bytes;
 
@@ -10,18 +10,18 @@ use crate::{Error, Result, Value};
 pub(super) enum Malformed {
     /// It ends too early.
     Incomplete,
-    /// The byte at this place cannot stand there.
+    /// The byte at this position is not allowed there.
     At(usize),
-    /// It holds more values than it may, or deeper arrays.
+    /// It holds more values or deeper arrays than the limits allow.
     TooMuch,
 }
 
-/// Whether a body is RESP2 rather than JSON or a page: their first bytes differ.
+/// Whether a body is RESP2 and not JSON or a page. Their first bytes differ.
 pub(super) fn is_resp2(body: &[u8]) -> bool {
     matches!(body.first(), Some(b'+' | b'-' | b':' | b'$' | b'*'))
 }
 
-/// A body of one reply.
+/// Parses a body of one reply.
 pub(super) fn one(body: &Bytes, limits: Limits) -> Result<Result<Value>, Malformed> {
     let mut reader = Reader { body, at: 0, limits };
     let reply = reader.reply(0)?;
@@ -29,8 +29,8 @@ pub(super) fn one(body: &Bytes, limits: Limits) -> Result<Result<Value>, Malform
     Ok(reply)
 }
 
-/// A body of the replies to `count` commands. The documentation does not say how they are put together, so both forms
-/// that make sense are read: one reply after the other, and one array of them all.
+/// Parses a body of the replies to `count` commands. The documentation of Upstash does not say how the replies are joined, so
+/// two forms are accepted: one reply after the other, and one array of all replies.
 pub(super) fn many(
     body: &Bytes,
     count: usize,
@@ -54,15 +54,15 @@ pub(super) fn many(
 struct Reader<'a> {
     body: &'a Bytes,
     at: usize,
-    /// What is left of the values.
+    /// `values` is the number of values that may still follow.
     limits: Limits,
 }
 
 impl<'a> Reader<'a> {
     fn replies(&mut self, count: usize, depth: usize) -> Result<Vec<Result<Value>>, Malformed> {
-        /// A count may be false, and stands in many arrays inside of each other.
+        /// The count may be wrong, and nested arrays have one each, so little is reserved by it.
         const RESERVED: usize = 1024;
-        // Each takes three bytes at the least.
+        // A reply takes at least three bytes.
         let possible = self.limits.values.min((self.body.len() - self.at) / 3);
         let mut replies = Vec::with_capacity(count.min(possible).min(RESERVED));
         for _ in 0..count {
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
             b'-' => Ok(Err(Error::server(&String::from_utf8_lossy(content)))),
             b':' => Ok(Ok(match parse(content) {
                 Some(number) => Value::Integer(number),
-                // What does not fit stays as its digits.
+                // A number that does not fit is kept as its digits.
                 None if is_number(content) => Value::Bulk(self.body.slice_ref(content)),
                 None => return Err(malformed),
             })),
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The first byte of a line, and what follows it.
+    /// The first byte of a line, and the rest of it.
     fn line(&mut self) -> Result<(u8, &'a [u8]), Malformed> {
         let rest = &self.body[self.at..];
         let end = rest.windows(2).position(|pair| pair == b"\r\n").ok_or(Malformed::Incomplete)?;

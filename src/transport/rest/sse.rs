@@ -1,4 +1,4 @@
-//! Subscriptions over server-sent events: one request that stays open for each channel or pattern.
+//! Subscriptions over server-sent events. Each channel or pattern has one request that stays open.
 
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ impl Topic {
         Ok([endpoint, &percent_encode(name, SEGMENT).to_string()].concat())
     }
 
-    /// The message of an event, if it is one. Fields are joined by commas that names may hold too, so what is known of
-    /// the name decides where it ends.
+    /// The message of an event, if the event is one. Fields are joined by commas, and names may contain commas. So the end of a
+    /// name is found by the name or pattern of the subscription.
     fn message(&self, event: &str) -> Option<Message> {
         match self {
             Self::Channel(name) => {
@@ -66,7 +66,7 @@ impl Topic {
             Self::Pattern(pattern) => {
                 let rest = event.as_bytes().strip_prefix(b"pmessage,")?;
                 let rest = rest.strip_prefix(&pattern[..])?.strip_prefix(b",")?;
-                // The channel begins with what stands before the pattern's first wildcard.
+                // The channel begins with the part of the pattern before its first wildcard.
                 let literal = pattern.iter().take_while(|byte| !b"*?[\\".contains(byte)).count();
                 let comma = rest.iter().skip(literal).position(|byte| *byte == b',')?;
                 let (channel, payload) = rest.split_at(literal + comma);
@@ -80,7 +80,7 @@ impl Topic {
     }
 }
 
-/// The messages of all topics. They end together: a gap in one of them must show.
+/// The messages of all topics. The stream ends when one of them ends, so that the subscriber shows the gap.
 pub(super) async fn messages<F>(
     topics: Vec<Topic>,
     idle_timeout: Option<Duration>,
@@ -100,7 +100,7 @@ where
     Ok(stream::select_all(try_join_all(opened).await?).boxed())
 }
 
-/// Waits for the first event, by which the server says that it listens.
+/// Waits for the first event, which confirms the subscription.
 async fn listening(
     topic: Topic,
     body: BoxStream<'static, Result<Bytes>>,
@@ -124,20 +124,20 @@ async fn listening(
     Ok(stream::iter(first).chain(rest).chain(end).boxed())
 }
 
-/// How much of an event has come that has not ended yet.
+/// The size of the current event so far.
 #[derive(Default)]
 struct Open {
-    /// Of its lines, comments aside, which nobody keeps.
+    /// The bytes of its lines. Comments do not count, because they are not stored.
     event: usize,
-    /// Of the line that has not ended yet.
+    /// The bytes of the current line.
     line: usize,
     is_comment: bool,
-    /// A `\n` would belong to the `\r` before it.
+    /// Whether the last byte was `\r`. A `\n` that follows belongs to the same line break.
     after_return: bool,
 }
 
 impl Open {
-    /// Takes a piece in; `false` if a line or an event has become longer than `most`.
+    /// Adds a piece. Returns `false` if a line or an event is longer than `most`.
     fn take(&mut self, piece: &[u8], most: usize) -> bool {
         for line in piece.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
             if std::mem::replace(&mut self.after_return, line.ends_with(b"\r")) && line == b"\n" {
@@ -159,7 +159,7 @@ impl Open {
             }
             if ends {
                 if self.line == 0 {
-                    // An empty line ends an event.
+                    // An empty line ends the event.
                     self.event = 0;
                 }
                 self.line = 0;
@@ -169,7 +169,7 @@ impl Open {
     }
 }
 
-/// The pieces of a body, and an error once an event in it is longer than `most` bytes.
+/// The pieces of a body, with an error if an event is longer than `most` bytes.
 fn bounded(
     body: BoxStream<'static, Result<Bytes>>,
     most: usize,
@@ -192,7 +192,7 @@ fn bounded(
     pieces.boxed()
 }
 
-/// The pieces of a body, and an error once it has been silent for too long.
+/// The pieces of a body, with an error if it is silent for too long.
 fn alive(
     body: BoxStream<'static, Result<Bytes>>,
     idle_timeout: Option<Duration>,

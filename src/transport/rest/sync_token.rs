@@ -1,21 +1,21 @@
-//! Read your writes: which sync token a request carries, and what an answer's token says.
+//! Read your writes: which sync token a request carries, and what the token of an answer covers.
 //!
-//! A token is opaque: two of them cannot be compared. What is known is which request carried which token, and that
-//! the primary, which carries out all writes in turn, has seen everything that was answered before a write began. So a
-//! token of a write stands for all tokens that had arrived when the write began, and a token of a read for the one that
-//! the read carried. Tokens of writes that overlapped stand for different states; then one write more, which changes
-//! nothing, asks the primary for a token that covers them all.
+//! Tokens are opaque and cannot be compared. Two facts are known: which token a request carried, and that the primary, which
+//! carries out all writes in order, has seen everything that was answered before a write began. So the token of a write
+//! covers all tokens that had arrived when the write began. The token of a read covers the token that the read carried.
+//! Tokens of writes that overlapped do not cover each other. Then one more write, which changes nothing, gets a token from
+//! the primary that covers all of them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The tokens that no other one stands for: one at most times.
+/// The tokens that no other token covers. Usually there is one.
 #[derive(Debug, Default)]
 pub(super) struct SyncTokens(Mutex<Tokens>);
 
 #[derive(Debug, Default)]
 struct Tokens {
     newest: Vec<Token>,
-    /// Counts beginnings and arrivals.
+    /// Counts the requests that began and the tokens that arrived.
     clock: u64,
 }
 
@@ -33,18 +33,20 @@ pub(super) struct Ticket {
     writes: bool,
 }
 
-/// The longest token that is carried. Servers refuse requests whose headers are longer than some 8 KB.
+/// The longest token that is used. Servers refuse requests whose headers are longer than about 8 KB.
 const LONGEST: usize = 4096;
 
-/// The most tokens that are kept. Two say already that they have to be joined, and each later one began after the ones
-/// that are dropped had arrived, or stands beside them.
+/// The most tokens that are kept. Two tokens already cause a join, and the join covers dropped tokens too.
 const MOST: usize = 16;
 
 /// Whether every request can carry this token.
 fn fits(token: &str) -> bool {
     let fits = token.len() <= LONGEST && token.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if !fits {
-        tracing::warn!(bytes = token.len(), "a sync token that no header carries is dropped");
+        tracing::warn!(
+            bytes = token.len(),
+            "a sync token that does not fit into a header is dropped"
+        );
     }
     fits
 }
@@ -54,12 +56,12 @@ impl SyncTokens {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether writes have overlapped, so that no single token stands for them all.
+    /// Whether writes have overlapped, so that no single token covers all of them.
     pub(super) fn is_split(&self) -> bool {
         self.lock().newest.len() > 1
     }
 
-    /// A request begins; its ticket says which token to carry.
+    /// Starts a request. Its ticket holds the token to carry.
     pub(super) fn begin(&self, writes: bool) -> Ticket {
         let mut tokens = self.lock();
         tokens.clock += 1;
@@ -67,7 +69,7 @@ impl SyncTokens {
         Ticket { carried, began: tokens.clock, writes }
     }
 
-    /// The answer has come, with this token.
+    /// Records the token of a request's answer.
     pub(super) fn finish(&self, ticket: &Ticket, token: &str) {
         if !fits(token) {
             return;
@@ -94,7 +96,7 @@ impl SyncTokens {
         self.lock().newest.last().map(|token| token.text.clone())
     }
 
-    /// Goes on from a token of another client. What this client knew before is forgotten.
+    /// Takes over a token of another client. The tokens of this client are dropped.
     pub(super) fn import(&self, token: &str) {
         if !fits(token) {
             return;

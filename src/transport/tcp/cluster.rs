@@ -12,8 +12,8 @@ use crate::command::Command;
 use crate::transport::sending;
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-/// A cluster. The crate finds each key's node; redirections are followed here, and nothing else is sent again: the crate
-/// would also repeat commands whose answers were lost.
+/// A cluster. The `redis` crate finds the node of each key. Redirections are followed here and not by the crate, because the
+/// crate would also repeat commands whose replies were lost.
 pub(super) struct Cluster {
     client: ClusterClient,
     /// For subscriptions, which any node serves.
@@ -21,7 +21,7 @@ pub(super) struct Cluster {
     connection: OnceCell<ClusterConnection>,
 }
 
-/// How often a command may be sent on to another node.
+/// How often a command may be redirected to another node.
 const MOST_REDIRECTIONS: usize = 8;
 /// How long to wait while a slot is being moved, and before more than one redirection.
 const SLOT_IS_MOVING: Duration = Duration::from_millis(20);
@@ -80,13 +80,13 @@ impl Cluster {
         value_from(result.map_err(error_from)?)
     }
 
-    /// Commands to their nodes, all at once; those of one key stay in order.
+    /// Sends all commands to their nodes at once. Commands of one key stay in order.
     pub(super) async fn pipeline(&self, commands: &[Command]) -> Result<Vec<Result<Value>>> {
         self.connection().await?;
         Ok(join_all(commands.iter().map(|command| self.send(command))).await)
     }
 
-    /// A transaction, to the one node that has all of its keys.
+    /// Sends a transaction to the one node that has all of its keys.
     pub(super) async fn transaction(
         &self,
         pipeline: &redis::Pipeline,
@@ -96,7 +96,7 @@ impl Cluster {
         connection.req_packed_commands(pipeline, 0, count).await.map_err(error_from)
     }
 
-    /// SCAN goes through the primaries, one after the other. The cursor says which, and where in it.
+    /// SCAN visits the primaries one after the other. The cursor names the primary and the place in it.
     async fn scan(&self, command: &Command) -> Result<Value> {
         let given = command.get(0).map(String::from_utf8_lossy).unwrap_or_default();
         let (at, cursor) = given
@@ -106,7 +106,7 @@ impl Cluster {
         let Some((host, port)) = primaries.get(at).cloned() else {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
-                "the cluster has changed since this iteration began: begin anew",
+                "the cluster has changed since this iteration began: start it again",
             ));
         };
         let rest = command.args().skip(1);
@@ -123,7 +123,7 @@ impl Cluster {
         Ok(Value::Array(vec![Value::bulk(cursor), keys]))
     }
 
-    /// The addresses of all primaries, in an order that stays while the cluster does.
+    /// The addresses of all primaries, in an order that is stable while the cluster does not change.
     async fn primaries(&self) -> Result<Vec<(String, u16)>> {
         let mut connection = self.connection().await?;
         let mut slots = redis::cmd("CLUSTER");
@@ -150,6 +150,9 @@ fn address(node: &str) -> Result<RoutingInfo> {
             host: host.to_owned(),
             port,
         })),
-        None => Err(Error::new(ErrorKind::Protocol, "a redirection to no address")),
+        None => Err(Error::new(
+            ErrorKind::Protocol,
+            "the cluster sent a redirection without an address",
+        )),
     }
 }

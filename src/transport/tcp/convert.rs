@@ -1,4 +1,4 @@
-//! Between this crate's words and those of the `redis` crate.
+//! Converts commands, values and errors between this crate and the `redis` crate.
 
 use std::io;
 use std::sync::Arc;
@@ -98,10 +98,10 @@ pub(super) fn error_from(error: redis::RedisError) -> Error {
     } else if error.is_io_error() {
         (ErrorKind::Disconnected, "the connection to Redis was lost")
     } else if error.kind() == redis::ErrorKind::InvalidClientConfig {
-        // What the crate says of it may quote a URL.
+        // The crate's message may quote a URL.
         return Error::new(ErrorKind::Config, "these connection settings do not go together");
     } else {
-        // What the crate says of it quotes what was received.
+        // The crate's message quotes what was received.
         return Error::new(
             ErrorKind::Protocol,
             "Redis answered something that is not of its protocol",
@@ -110,7 +110,7 @@ pub(super) fn error_from(error: redis::RedisError) -> Error {
     Error::new(kind, message).with_source(error)
 }
 
-/// What an I/O error means, if it is one of ours or of TLS.
+/// The error that an I/O error stands for, if it comes from this transport or from TLS.
 pub(super) fn io_error_from(error: &io::Error) -> Option<Error> {
     let cause = error.get_ref()?;
     if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref::<rustls::Error>() {
@@ -127,8 +127,8 @@ pub(super) fn io_error_from(error: &io::Error) -> Option<Error> {
                 Unreadable::TooLarge => "a reply is too large: see TcpOptions::max_reply_bytes",
                 Unreadable::Malformed => "Redis answered something that is not of its protocol",
                 Unreadable::TooMany => {
-                    "more replies came than commands were sent: the connection was given up, because nobody can tell \
-                     whose they are"
+                    "more replies came than commands were sent: the connection was closed, because the replies cannot be \
+                     matched with commands any more"
                 }
             },
         )

@@ -1,4 +1,4 @@
-//! Making connections.
+//! Opens connections: socket, TLS and handshake.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,11 +25,11 @@ use super::wire::{Backlog, Health, Stream, Wire};
 use crate::transport::Messages;
 use crate::{Error, ErrorKind, Outcome, Result};
 
-/// For connections on a stream whose server knows who is there.
+/// For a connection on a stream whose handshake was made before.
 static NO_HANDSHAKE: LazyLock<RedisConnectionInfo> =
     LazyLock::new(|| RedisConnectionInfo::default().set_skip_set_lib_name());
 
-/// Makes connections, all with the same settings.
+/// Opens connections, all with the same settings.
 pub(super) struct Dialer {
     pub(super) tls: Option<TlsConnector>,
     pub(super) connect_timeout: Duration,
@@ -46,7 +46,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Whether it has been lost, or given up.
+    /// Whether it was lost, or what it received cannot be used.
     pub(super) fn is_closed(&self) -> bool {
         self.driver.is_finished() || self.health.unreadable().is_some()
     }
@@ -74,8 +74,8 @@ impl Connection {
         }
     }
 
-    /// Sends commands with a PING behind them. Its reply shows that those before it belong to these commands. If it is
-    /// another one, the connection is closed, and all who wait for its replies fail.
+    /// Sends commands with a PING behind them. The PING's reply shows that the replies before it belong to these commands. If
+    /// it is another reply, the connection is closed and all calls on it fail.
     async fn send_verified(
         &self,
         mut pipeline: redis::Pipeline,
@@ -99,14 +99,15 @@ impl Connection {
     ) -> redis::RedisResult<Vec<redis::Value>> {
         let replies = self.commands.clone().send_packed_commands(pipeline, 0, count).await;
         replies.map_err(|error| match self.health.unreadable() {
-            // Of a pipeline that has some of its replies, the crate only says that the connection was closed.
+            // If some replies of the pipeline have come, the crate only reports that the connection was closed.
             Some(reason) if error.is_io_error() => self.health.set_unreadable(reason).into(),
             _ => error,
         })
     }
 }
 
-/// Whether this is the reply to a PING with this nonce. Some servers refuse a PING to some users, or at some times.
+/// Whether this is the reply to a PING with this nonce. A server may also refuse the PING, because of the user's permissions
+/// or its own state; that says nothing about the other replies.
 fn verifies(reply: &redis::Value, nonce: &str) -> bool {
     match reply {
         redis::Value::BulkString(bytes) => bytes == nonce.as_bytes(),
@@ -155,7 +156,7 @@ impl Dialer {
         Ok(messages.map(taken).boxed())
     }
 
-    /// Ends what takes longer than making a connection may.
+    /// Ends a step that takes longer than connecting may take.
     pub(super) async fn in_time<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::time::timeout(self.connect_timeout, step).await.unwrap_or_else(|_| {
             let message = format!("no connection to Redis within {:?}", self.connect_timeout);
@@ -163,7 +164,7 @@ impl Dialer {
         })
     }
 
-    /// A stream whose server knows who is there.
+    /// An open stream after its handshake.
     pub(super) async fn open(&self, info: &ConnectionInfo) -> Result<Wire> {
         let stream = self.stream(info).await.map_err(|error| match io_error_from(&error) {
             Some(known) => known,
@@ -195,8 +196,7 @@ impl Dialer {
     }
 }
 
-/// A host of several addresses may not be reached at each of them: the next one is tried when one fails, or takes long
-/// (RFC 8305).
+/// Connects to the first address of a host that answers. The next address is tried when one fails or takes long (RFC 8305).
 async fn first_reached(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     const TAKES_LONG: Duration = Duration::from_millis(250);
     let mut attempts = FuturesUnordered::new();
@@ -230,17 +230,17 @@ async fn tcp(host: &str, port: u16, settings: &TcpSettings) -> io::Result<TcpStr
     Ok(stream)
 }
 
-/// A connection on a stream as it is: nothing is sent.
+/// A connection on an open stream. Nothing is sent.
 async fn multiplexed<S>(stream: S) -> Result<(MultiplexedConnection, impl Future<Output = ()>)>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    // Deadlines are a layer's business, and who is there was said before.
+    // Deadlines are a layer, and the handshake is made elsewhere.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     MultiplexedConnection::new_with_config(&NO_HANDSHAKE, stream, config).await.map_err(error_from)
 }
 
-/// Says who is there: user, protocol, database and the name of this library, in one round trip.
+/// Makes the handshake: user, protocol, database and the name of this library, in one round trip.
 async fn handshake(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
     let user = settings.username().filter(|name| !name.is_empty() && *name != "default");
     let resp3 = settings.protocol().supports_resp3();
@@ -257,7 +257,7 @@ async fn handshake(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
         pipeline.cmd("SELECT").arg(settings.db());
     }
     let essential = pipeline.len();
-    // Servers before 7.2 refuse these, which does not matter.
+    // Servers before 7.2 refuse these. Their replies are ignored.
     pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg("edgecask");
     pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
 
@@ -267,7 +267,7 @@ async fn handshake(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
         let sent = std::pin::pin!(connection.send_packed_commands(&pipeline, 0, pipeline.len()));
         match select(sent, std::pin::pin!(driver)).await {
             Either::Left((replies, _)) => replies,
-            // The driver ends with the connection, and leaves an error behind.
+            // The driver ends when the connection does, and the pipeline then has an error.
             Either::Right(((), sent)) => sent.await,
         }
     };
@@ -290,7 +290,7 @@ async fn handshake(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
     wire.ok_or_else(|| Error::new(ErrorKind::Connect, "the connection to Redis was lost"))
 }
 
-/// Why a server lets nobody in. What it says may repeat the password, so that only its code is told.
+/// The error of a handshake that the server refused. The server's text may repeat the password, so only its code is kept.
 fn refused(code: &str, detail: Option<&str>, settings: &RedisConnectionInfo) -> Error {
     let is_code = code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     let code = if is_code && settings.password() != Some(code) { code } else { "ERR" };
@@ -305,12 +305,12 @@ fn refused(code: &str, detail: Option<&str>, settings: &RedisConnectionInfo) -> 
             ErrorKind::Unauthorized,
             "Redis refused the connection's user, password, database or protocol",
         ),
-        code => Error::server(&format!("{code} Redis lets no connection in")),
+        code => Error::server(&format!("{code} Redis refused the connection")),
     };
     error.with_outcome(Outcome::NotSent)
 }
 
-/// A stream that is lent to a connection, and wanted back.
+/// A stream that a temporary connection uses and that is taken back afterwards.
 #[derive(Clone)]
 struct ReclaimableStream(Arc<Mutex<Option<Wire>>>);
 

@@ -1,8 +1,8 @@
-//! Where replies and commands begin and end in a stream of RESP, without keeping any of it.
+//! Finds where replies and commands begin and end in a stream of RESP, without storing them.
 
-/// What an element of an aggregate costs in memory beyond its bytes.
+/// The memory that an element of an aggregate takes beyond its bytes.
 const ELEMENT: u64 = 64;
-/// How deep aggregates may be nested, as in the `redis` crate's parser.
+/// How deep aggregates may be nested. The parser of the `redis` crate has the same limit.
 const DEEPEST: usize = 100;
 /// The longest line that holds a length.
 const LONGEST_NUMBER: usize = 24;
@@ -11,16 +11,16 @@ const LONGEST_NUMBER: usize = 24;
 #[derive(Debug)]
 pub(super) struct Framing {
     limit: u64,
-    /// What the item that is under way has cost so far.
+    /// The cost of the current item so far.
     cost: u64,
     /// The elements that are still to come, at each depth.
     open: Vec<u64>,
     state: State,
-    /// The line that is under way, as far as a length can be in it.
+    /// The beginning of the current line, as much of it as a length may take.
     line: Vec<u8>,
     begun: u64,
     ended: u64,
-    /// Whether the item that is under way is a push.
+    /// Whether the current item is a push.
     is_push: bool,
     pushes: u64,
 }
@@ -31,11 +31,11 @@ enum State {
     Type,
     /// In a line of this type; whether the last byte was a carriage return.
     Line { kind: u8, returned: bool },
-    /// So many bytes to come, the final line break among them.
+    /// This many bytes are to come, the final line break included.
     Data(u64),
 }
 
-/// Why a stream cannot be followed any further.
+/// Why a stream cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// A reply beyond the limit.
@@ -49,7 +49,7 @@ pub(super) enum Unreadable {
 }
 
 impl Framing {
-    /// A stream whose items may cost so much at the most: their bytes, and 64 for each element of an aggregate.
+    /// A stream whose items may cost `limit` each: their bytes, and 64 for each element of an aggregate.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit: limit as u64,
@@ -79,7 +79,7 @@ impl Framing {
         self.ended - self.pushes
     }
 
-    /// Goes on through these bytes.
+    /// Follows the stream through these bytes.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), Unreadable> {
         while let Some(first) = bytes.first() {
             let taken = match self.state {
@@ -111,7 +111,7 @@ impl Framing {
         Ok(())
     }
 
-    /// Goes on in a line, and tells how far.
+    /// Follows a line, and returns how many bytes belong to it.
     fn line(&mut self, kind: u8, returned: bool, bytes: &[u8]) -> Result<usize, Unreadable> {
         let Some(at) = bytes.iter().position(|byte| *byte == b'\n') else {
             self.keep(bytes);
@@ -149,7 +149,7 @@ impl Framing {
                 let count = self.length()?.unwrap_or(0);
                 let count = match kind {
                     b'%' => count.saturating_mul(2),
-                    // What the attributes belong to is part of the same item.
+                    // The value that follows the attributes is part of the same item.
                     b'|' => count.saturating_mul(2).saturating_add(1),
                     _ => count,
                 };

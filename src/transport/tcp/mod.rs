@@ -32,31 +32,30 @@ use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
 
-/// The transport over TCP. It connects when the first command is sent; a command whose answer was lost is not sent again.
+/// The transport over TCP. It connects when the first command is sent. A command whose reply was lost is not sent again.
 ///
-/// To one server, or the primary that sentinels name, calls share one connection, which is made again when it was lost, and when replies stay away after a call was given up
-/// (see [`TcpOptions::hung_after`]): a connection that was cut without a word, and a server that is busy with a script that
-/// never ends, cost the calls that are under way their time, and no others. What is sent on a new connection to such a
-/// server is refused at once with the code `BUSY`.
+/// Calls to one server, or to the primary that sentinels name, share one connection. The connection is replaced when it was
+/// lost, and when no reply comes after a call was given up; see [`TcpOptions::hung_after`]. So a connection that was cut
+/// without notice, or a server that runs an endless script, delays only the calls that are under way. Such a server refuses
+/// what is sent on a new connection at once, with the code `BUSY`.
 ///
 /// These have connections of their own:
-/// - A command that waits for data (BLPOP, XREAD with BLOCK, …), from a pool; see [`TcpOptions::waiting_connections`].
-///   Dropping its future closes the connection, so that the server hands nothing to a caller who is gone. What the server
-///   had sent by then is lost.
-/// - A pipeline with WAIT or WAITAOF in it, from the same pool: these count for the writes of their own connection, so that
-///   they belong behind the writes in one pipeline. A deadline of such a call has to be longer than they may wait. By
-///   themselves they are refused.
-/// - SCRIPT KILL, FUNCTION KILL and FUNCTION STATS, which the shared connection could not carry when they are needed: a
-///   connection for each call. In pipelines and transactions they are refused.
-/// - A subscription.
+/// - A command that waits for data (BLPOP, XREAD with BLOCK, …) takes one from a pool; see
+///   [`TcpOptions::waiting_connections`]. If its future is dropped, the connection is closed, so that the server hands no
+///   data to a caller that is gone. Data that the server had sent before is lost.
+/// - A pipeline with WAIT or WAITAOF takes one from the same pool. These commands wait for the writes of their own
+///   connection, so they belong behind the writes in one pipeline. A single WAIT or WAITAOF is refused.
+/// - SCRIPT KILL, FUNCTION KILL and FUNCTION STATS open a connection for each call, because the shared one is blocked when
+///   they are needed. In pipelines and transactions they are refused.
+/// - Each subscription has one.
 ///
 /// A connection is made by one attempt for all calls that need it. The attempt goes on when a call is given up meanwhile. A
 /// call whose attempt fails was not sent. The error of a [`Deadline`](crate::layer::Deadline) says the same if the limit
 /// passes before there is a connection: its outcome is [`Outcome::NotSent`](crate::Outcome::NotSent).
 ///
-/// To a cluster, calls share one connection to each node. These are not watched for replies that stay away
-/// ([`TcpOptions::hung_after`]) or that are too many ([`TcpOptions::verify_after`]), replies have no bound ([`TcpOptions::max_reply_bytes`]), commands that wait are refused, and
-/// SCRIPT KILL goes by the shared connections. A subscription has a connection of its own there, too.
+/// In a cluster, calls share one connection to each node. [`TcpOptions::hung_after`], [`TcpOptions::verify_after`] and
+/// [`TcpOptions::max_reply_bytes`] do not apply to these connections. Commands that wait are refused, and SCRIPT KILL uses the
+/// shared connections. Each subscription has a connection of its own in a cluster too.
 pub struct TcpTransport {
     dialer: Arc<Dialer>,
     link: Link,
@@ -89,7 +88,7 @@ impl Target {
         }
     }
 
-    /// A connection that also a busy server takes: it lets nobody choose a database.
+    /// A connection that a busy server accepts too. Such a server refuses SELECT, so the database is left out.
     async fn connect_when_busy(&self, dialer: &Dialer) -> Result<Connection> {
         let without_database = |info: &ConnectionInfo| {
             info.clone().set_redis_settings(info.redis_settings().clone().set_db(0))
@@ -129,7 +128,7 @@ impl TcpTransport {
         Ok(Self { dialer: Arc::new(options.dialer()?), link })
     }
 
-    /// The shared connection, for a call. Making it is rare and large: in a box it does not weigh on every call.
+    /// The shared connection, for one call. Making one is rare and its future is large, so that future is boxed.
     async fn shared_connection<'a>(
         &'a self,
         single: &'a SingleServer,
@@ -149,7 +148,7 @@ impl TcpTransport {
         }
     }
 
-    /// A connection for one call that may take long.
+    /// A pooled connection, for one call that may take long.
     async fn pooled_connection<'a>(
         &'a self,
         single: &'a SingleServer,
@@ -158,7 +157,7 @@ impl TcpTransport {
         sending::unsent(single.waiting.take(self.dialer.connect_timeout, connect)).await
     }
 
-    /// Sends a command that waits for data, on a connection of its own.
+    /// Sends a command that waits for data, on a pooled connection.
     async fn wait_for(&self, single: &SingleServer, command: &Command) -> Result<Value> {
         let pooled = self.pooled_connection(single).await?;
         let reply = pooled.connection.send(&packed(command)).await.map_err(error_from);
@@ -170,13 +169,13 @@ impl TcpTransport {
         result
     }
 
-    /// Sends a command that has to arrive although the server is busy, on a connection of its own.
+    /// Sends a command that a busy server has to receive, on a new connection.
     async fn send_when_busy(&self, single: &SingleServer, command: &Command) -> Result<Value> {
         let connection = sending::unsent(single.target.connect_when_busy(&self.dialer)).await?;
         value_from(connection.send(&packed(command)).await.map_err(error_from)?)
     }
 
-    /// How the server of this moment is reached.
+    /// The address and settings of the current server.
     async fn server(&self, single: &SingleServer) -> Result<ConnectionInfo> {
         match &*single.target {
             Target::Server(info) => Ok(info.clone()),
@@ -186,7 +185,7 @@ impl TcpTransport {
         }
     }
 
-    /// Looks for another primary if this one is a replica now.
+    /// Drops the connections if their server has become a replica, so that the next call finds the new primary.
     fn note_role<T>(&self, single: &SingleServer, result: &Result<T>) {
         if matches!(result, Err(error) if error.code() == Some("READONLY")) {
             single.shared.forget_all();
@@ -218,7 +217,7 @@ impl TcpTransport {
         ))
     }
 
-    /// A server for a subscription.
+    /// The server to subscribe at: in a cluster, any node that can be reached.
     async fn subscribed_server(&self) -> Result<ConnectionInfo> {
         match &self.link {
             Link::Single(single) => self.server(single).await,
@@ -263,7 +262,7 @@ impl TcpTransport {
     }
 }
 
-/// The next line with its type, without its end; `None` if there are no more. The stream bounds its length.
+/// The next line with its type byte and without its line break; `None` at the end. The stream limits its length.
 async fn next_line(wire: &mut BufReader<Wire>) -> Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     wire.read_until(b'\n', &mut line).await.map_err(|error| error_from(error.into()))?;
@@ -411,7 +410,7 @@ impl Transport for TcpTransport {
     fn set_sync_token(&self, _token: &str) {}
 }
 
-/// Whether a command waits for replicas or the disk, and counts for the writes of its own connection.
+/// Whether a command waits until the writes of its own connection are on replicas or on disk.
 fn waits_for_replication(command: &Command) -> bool {
     command.name().starts_with("WAIT") && matches!(command.name(), "WAIT" | "WAITAOF")
 }
@@ -419,19 +418,19 @@ fn waits_for_replication(command: &Command) -> bool {
 fn wait_without_writes(command: &Command) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "this command counts for the writes of its pooled connection, and connections are shared: put it behind the writes \
-         in single pipeline",
+        "this command waits for the writes of its own connection, and connections are shared: put it behind the writes in \
+         one pipeline",
     )
     .with_command(|| command.label())
 }
 
-/// Refuses commands that have to arrive although the server is busy: a batch has no connection that it would take.
+/// Refuses commands that a busy server has to receive: a batch uses the shared connection, which such a server blocks.
 fn refuse_in_batch(commands: &[Command]) -> Result<()> {
     match commands.iter().find(|command| command.serves_when_busy()) {
         None => Ok(()),
         Some(command) => Err(Error::new(
             ErrorKind::Unsupported,
-            "this command has to reach a busy server, which a batch does not: send it by itself",
+            "this command has to reach a busy server, and a batch cannot: send it by itself",
         )
         .with_command(|| command.label())),
     }
@@ -440,7 +439,7 @@ fn refuse_in_batch(commands: &[Command]) -> Result<()> {
 fn blocking_in_pipeline(command: &Command) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "a command that waits for data cannot be in a pipeline: it would hold up everybody else",
+        "a command that waits for data cannot be in a pipeline: it would block the calls of all others",
     )
     .with_command(|| command.label())
 }

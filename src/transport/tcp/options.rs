@@ -16,7 +16,7 @@ use super::dial::Dialer;
 use super::sentinel::Sentinels;
 use crate::{Error, ErrorKind, Result};
 
-/// How many questions of a keepalive go unanswered before the connection is lost.
+/// How many keepalive probes may go unanswered before the connection is lost.
 const PROBES: u32 = 3;
 
 /// The settings of a [`TcpTransport`](super::TcpTransport).
@@ -49,7 +49,7 @@ pub struct TcpOptions {
     root_certificate: Option<Vec<u8>>,
 }
 
-/// What stands behind the URLs.
+/// What the URLs are the addresses of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Topology {
     Server,
@@ -150,19 +150,18 @@ impl TcpOptions {
         self
     }
 
-    /// How long a connection may be silent before TCP asks whether the other side is still there. One that went away
-    /// without a word, such as a host that lost its power, is noticed after twice as long, and then the next command
-    /// connects again and a subscription shows its gap. In whole seconds, at least one. Default: 15 seconds.
+    /// How long a connection may be silent before TCP probes the other side. A host that is gone without notice, for example
+    /// after a power failure, is detected after twice this time. Then the next command connects again, and a subscription
+    /// shows its gap. In whole seconds, at least one. Default: 15 seconds.
     #[must_use]
     pub fn keepalive(mut self, silence: Duration) -> Self {
         self.keepalive = silence.max(Duration::from_secs(1));
         self
     }
 
-    /// How long replies may stay away, after a call was given up by its deadline or its caller, before the shared
-    /// connection counts as hung. The next call then has a new one: the old one may be cut somewhere on its way, or its
-    /// server is busy with a command that never ends. Calls that still wait for the old one go on waiting, and any reply
-    /// shows that a connection lives. Default: 2 seconds.
+    /// How long no reply may come, after a call was given up by its deadline or its caller, before the shared connection
+    /// counts as hung. The connection may be cut, or the server may be busy with an endless command. The next call then opens
+    /// a new connection, and calls on the old one go on waiting. Any reply shows that a connection works. Default: 2 seconds.
     #[must_use]
     pub fn hung_after(mut self, silence: Duration) -> Self {
         self.hung_after = silence;
@@ -184,21 +183,22 @@ impl TcpOptions {
         self
     }
 
-    /// How large one reply may be: its bytes, and 64 more for each element of an array or map. A larger one is an error of
-    /// kind [`ErrorKind::Protocol`], and the connection is replaced: what is on its way cannot be skipped. Default: 64 MiB.
-    /// For the commands of a cluster there is no limit.
+    /// How large one reply may be: its bytes, and 64 more for each element of an array or map. A larger reply is an error of
+    /// kind [`ErrorKind::Protocol`], and the connection is replaced, because the rest of the reply cannot be skipped. Default:
+    /// 64 MiB. For the commands of a cluster there is no limit.
     ///
-    /// As much is received of a subscription before its reader takes it. Then the server keeps the messages, as far as its
-    /// `client-output-buffer-limit` lets it, and closes the connection, which shows as a gap.
+    /// The limit also holds for the messages of a subscription that the reader has not taken yet. Above it, the server keeps
+    /// the messages up to its `client-output-buffer-limit` and then closes the connection, which shows as a gap.
     #[must_use]
     pub fn max_reply_bytes(mut self, limit: usize) -> Self {
         self.max_reply_bytes = limit;
         self
     }
 
-    /// How many connections there may be for commands that wait (BLPOP, XREAD with BLOCK, WAIT in a pipeline, …), each of
-    /// which has one for itself. A call beyond that waits for one of them as long as [`connect_timeout`](Self::connect_timeout)
-    /// says, and fails then with [`ErrorKind::BudgetSpent`]. They are kept for 30 seconds for the next such command. Default: 32.
+    /// How many connections there may be for commands that wait (BLPOP, XREAD with BLOCK, WAIT in a pipeline, …). Each of these
+    /// commands has a connection for itself. A call beyond the limit waits for a free connection as long as
+    /// [`connect_timeout`](Self::connect_timeout) says, and then fails with [`ErrorKind::BudgetSpent`]. An idle connection is
+    /// kept for 30 seconds. Default: 32.
     #[must_use]
     pub fn waiting_connections(mut self, most: usize) -> Self {
         self.waiting_connections = most.max(1);
@@ -292,8 +292,8 @@ impl TcpOptions {
                     "#insecure is not supported: trust the server's certificate by root_certificate",
                 ));
             }
-            // Where an application brings several providers, rustls would panic for want of a choice. One that was
-            // installed before stays.
+            // Where an application brings several providers, rustls would panic because none is chosen. A provider
+            // that was installed before stays.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
         let mut settings = info.redis_settings().clone();
@@ -323,7 +323,7 @@ impl TcpOptions {
                     return Err(bad_certificate());
                 }
             }
-            // Where some of the system's cannot be read, the others will do.
+            // Certificates of the system that cannot be read are left out.
             None => {
                 trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
@@ -335,7 +335,7 @@ impl TcpOptions {
     /// The certificates of a cluster's connections.
     fn certificates(&self) -> Result<TlsCertificates> {
         let pem = self.root_certificate.as_deref().map(String::from_utf8_lossy);
-        // What holds no certificate would only show when nothing can be connected to.
+        // Without this check, a text without a certificate would be noticed only when no connection can be made.
         if pem.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
             return Err(bad_certificate());
         }
@@ -348,7 +348,7 @@ impl TcpOptions {
             .with_interval((self.keepalive / PROBES).max(Duration::from_secs(1)))
             .with_retries(PROBES);
         let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-        // What was sent and not acknowledged is no silence: without this it would be sent again for a quarter of an hour.
+        // Keepalive does not cover data that was sent and not acknowledged. Without this it would be resent for 15 minutes.
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         let settings = settings.set_user_timeout(self.keepalive * 2);
         settings
@@ -359,7 +359,7 @@ fn is_tls(info: &ConnectionInfo) -> bool {
     matches!(info.addr(), ConnectionAddr::TcpTls { .. })
 }
 
-/// What the crate says of them may quote a URL, and with it the password.
+/// The crate's message may quote a URL with its password.
 fn bad_settings(_: redis::RedisError) -> Error {
     Error::new(ErrorKind::Config, "these connection settings cannot be used")
 }

@@ -1,4 +1,4 @@
-//! Connections that one call has for itself.
+//! A pool of connections, each of which serves one call at a time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -10,25 +10,25 @@ use tokio::time::Instant;
 use super::dial::Connection;
 use crate::{Error, ErrorKind, Result};
 
-/// How long a connection that nobody uses is kept.
+/// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A bounded pool. A connection comes back only after its call has been answered: one whose call was given up is closed,
-/// so that the server hands nothing to somebody who is gone.
+/// A bounded pool. A connection returns to it only after its call was answered. The connection of a call that was given up is
+/// closed, so that the server hands no data to a caller that is gone.
 pub(super) struct Pool {
     most: usize,
     room: Semaphore,
     idle: Arc<Mutex<Idle>>,
 }
 
-/// What nobody uses at the moment.
+/// The idle connections.
 #[derive(Default)]
 struct Idle {
-    /// Each with the time at which it came back, the oldest first.
+    /// Each with the time at which it was released, the oldest first.
     connections: Vec<(Instant, Connection)>,
-    /// How often the pool was cleared: what was taken before does not come back.
+    /// How often the pool was cleared. A connection that was taken before is not kept.
     generation: u64,
-    /// Closes what nobody uses for long.
+    /// The task that closes idle connections.
     sweeper: Option<JoinHandle<()>>,
 }
 
@@ -57,7 +57,7 @@ impl PooledConnection<'_> {
             return;
         }
         idle.connections.push((Instant::now(), self.connection));
-        // One of a runtime that is gone has finished.
+        // The task of a runtime that has ended is finished too.
         if idle.sweeper.as_ref().is_none_or(JoinHandle::is_finished) {
             idle.sweeper = Some(tokio::spawn(sweep(Arc::downgrade(&self.pool.idle))));
         }
@@ -69,7 +69,7 @@ impl Pool {
         Self { most, room: Semaphore::new(most), idle: Arc::default() }
     }
 
-    /// A connection, an idle one if there is one. If all are in use, it waits at the most so long for one.
+    /// A connection: an idle one if there is one, else a new one. If all are in use, this waits for `wait` at most.
     pub(super) async fn take(
         &self,
         wait: Duration,
@@ -81,7 +81,7 @@ impl Pool {
                  TcpOptions::waiting_connections",
                 self.most
             );
-            // The server is not the reason.
+            // This limit is the client's own, so it says nothing about the server.
             return Err(Error::new(ErrorKind::BudgetSpent, message));
         };
         let (generation, connection) = {
@@ -96,7 +96,7 @@ impl Pool {
         Ok(PooledConnection { connection, pool: self, generation, _room: room })
     }
 
-    /// Lets go of all that are idle, and of those in use when their calls end.
+    /// Closes the idle connections, and those in use when their calls end.
     pub(super) fn clear(&self) {
         let mut idle = lock(&self.idle);
         idle.generation += 1;
@@ -104,7 +104,7 @@ impl Pool {
     }
 }
 
-/// Closes connections when nobody has used them for long, as long as there are some.
+/// Closes connections that are idle for too long, until none is idle.
 async fn sweep(idle: Weak<Mutex<Idle>>) {
     let mut until = Instant::now() + IDLE_TIMEOUT;
     loop {

@@ -7,27 +7,27 @@ use super::dial::{Connection, Dialer};
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-/// Sentinels that know a primary by its name.
+/// Sentinels that watch a primary of this name.
 pub(super) struct Sentinels {
     pub(super) sentinels: Vec<ConnectionInfo>,
     pub(super) name: String,
-    /// How the primary is reached; its address is the sentinels' to say.
+    /// The settings of the primary. Its address comes from the sentinels.
     pub(super) primary: ConnectionInfo,
 }
 
-/// How a server answers that a script holds up.
+/// The error code of a server that runs a long script.
 const BUSY: Option<&str> = Some("BUSY");
 
-/// What came of a step on the way to the primary.
+/// The result of a step on the way to the primary.
 enum Step {
     Named(Result<ConnectionAddr>),
     Reached(Box<Result<(ConnectionInfo, Connection)>>),
 }
 
 impl Sentinels {
-    /// A connection to the primary of this moment, and how it was made. All sentinels are asked at once, since some may
-    /// be hung or know an old primary only, and the first server that says of itself that it is a primary is taken, or that
-    /// is too busy to say. `primary` says how it is reached, but for its address.
+    /// A connection to the current primary, and how it was made. All sentinels are asked at once, because some may hang or
+    /// know an old primary only. The first server that reports the role of a primary, or is too busy to report one, is taken.
+    /// `primary` holds the settings without the address.
     pub(super) async fn connect(
         &self,
         dialer: &Dialer,
@@ -61,8 +61,8 @@ impl Sentinels {
         if let Some(busy) = busy {
             return Err(busy);
         }
-        // Nothing was sent to the primary, whatever the sentinels said.
-        Err(Error::new(ErrorKind::Connect, "the sentinels name no primary that is reached")
+        // Nothing was sent to the primary, whichever error the sentinels had.
+        Err(Error::new(ErrorKind::Connect, "no primary that the sentinels name can be reached")
             .with_source(last))
     }
 
@@ -89,7 +89,7 @@ impl Sentinels {
 async fn reach(dialer: &Dialer, info: ConnectionInfo) -> Result<(ConnectionInfo, Connection)> {
     let connection = dialer.connect(&info).await?;
     let role = match dialer.in_time(ask(&connection, &redis::cmd("ROLE"))).await {
-        // It is there, and says so to every command.
+        // The server is reached. It answers every command like this.
         Err(error) if error.code() == BUSY => return Ok((info, connection)),
         role => role?,
     };
@@ -97,7 +97,7 @@ async fn reach(dialer: &Dialer, info: ConnectionInfo) -> Result<(ConnectionInfo,
     if String::from_value(role)? == "master" {
         return Ok((info, connection));
     }
-    Err(Error::new(ErrorKind::Connect, "the server that a sentinel names is a primary no more"))
+    Err(Error::new(ErrorKind::Connect, "the server that a sentinel names is no longer a primary"))
 }
 
 async fn ask(connection: &Connection, question: &redis::Cmd) -> Result<Value> {

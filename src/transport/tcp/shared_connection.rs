@@ -8,18 +8,18 @@ use super::dial::Connection;
 use crate::platform::BoxFuture;
 use crate::{Error, ErrorKind, Result};
 
-/// One shared connection, made when it is first needed, and again after it was lost or hung.
+/// One connection that all calls share. It is made when it is first needed, and replaced when it is lost or hangs.
 #[derive(Default)]
 pub(super) struct SharedConnection(Arc<State>);
 
 #[derive(Default)]
 struct State {
     current: RwLock<Option<Arc<Connection>>>,
-    /// How the next connection is being made, for all who need it.
+    /// The attempt to connect that is under way, for all calls that need it.
     attempt: Mutex<Option<Attempt>>,
 }
 
-/// A task, so that it outlives the call that began it. Nothing comes of it if its runtime ends.
+/// It runs as a task, so that it outlives the call that started it. Its output is `None` if its runtime shuts down first.
 type Attempt = Shared<BoxFuture<'static, Option<Result<Arc<Connection>>>>>;
 
 impl State {
@@ -27,7 +27,7 @@ impl State {
         self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to make a connection.
+    /// Starts to connect.
     fn begin(
         self: &Arc<Self>,
         connect: impl Future<Output = Result<Connection>> + Send + 'static,
@@ -48,7 +48,7 @@ impl State {
     }
 }
 
-/// The connection, for one call. Dropping it before the call has ended tells that the call was given up.
+/// The connection, for one call. If it is dropped before the call has ended, the call counts as given up.
 pub(super) struct ConnectionGuard<'a> {
     connection: Arc<Connection>,
     shared: &'a SharedConnection,
@@ -86,7 +86,7 @@ impl Drop for ConnectionGuard<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.connection.health.abandon(self.began);
-            // Here, too: nobody may ever call again, and a hung connection should not stay for ever.
+            // Checked here because there may be no further call that would check it.
             if self.connection.health.is_hung() {
                 self.shared.forget(&self.connection);
             }
@@ -95,7 +95,7 @@ impl Drop for ConnectionGuard<'_> {
 }
 
 impl SharedConnection {
-    /// The connection, if there is one that serves.
+    /// The connection, if there is one that works.
     pub(super) fn current(&self) -> Option<ConnectionGuard<'_>> {
         let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
         let connection = current.as_ref()?;
@@ -110,22 +110,22 @@ impl SharedConnection {
         ConnectionGuard { connection, shared: self, began, ended: false }
     }
 
-    /// Lets the next call connect again. Calls that wait for replies of this connection go on waiting.
+    /// Drops this connection, so that the next call connects again. Calls that use it go on waiting for their replies.
     fn forget(&self, connection: &Arc<Connection>) {
         let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.take_if(|current| Arc::ptr_eq(current, connection)).is_some()
             && connection.health.is_hung()
         {
-            tracing::warn!("Redis left calls unanswered: the next one has a new connection");
+            tracing::warn!("Redis did not answer in time: the next call uses a new connection");
         }
     }
 
-    /// Lets the next call connect again.
+    /// Drops any connection, so that the next call connects again.
     pub(super) fn forget_all(&self) {
         *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// A new connection, by the attempt that is under way or a new one.
+    /// A new connection: that of the attempt that is under way, or of a new attempt.
     pub(super) async fn connect<F>(&self, connect: impl Fn() -> F) -> Result<ConnectionGuard<'_>>
     where
         F: Future<Output = Result<Connection>> + Send + 'static,
@@ -133,7 +133,7 @@ impl SharedConnection {
         loop {
             let (attempt, is_own) = {
                 let mut attempt = self.0.attempt();
-                // One may have ended meanwhile.
+                // An attempt may have succeeded meanwhile.
                 if let Some(current) = self.current() {
                     return Ok(current);
                 }
@@ -143,7 +143,7 @@ impl SharedConnection {
             match attempt.clone().await {
                 Some(connection) => return Ok(self.guard(connection?)),
                 None => {
-                    // Its runtime is gone; this call's is there.
+                    // The attempt belonged to a runtime that has ended. This call's runtime is running.
                     self.0.attempt().take_if(|current| current.ptr_eq(&attempt));
                     if is_own {
                         return Err(Error::new(ErrorKind::Connect, "the runtime is shutting down"));

@@ -1,4 +1,4 @@
-//! The stream under a connection: it bounds what is received, and knows when replies stay away.
+//! The stream under a connection. It limits what is received, and records whether replies come.
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::platform;
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// What is known of a connection's health, by its stream and by its callers.
+/// The health of a connection, as its stream and its callers report it.
 #[derive(Debug)]
 pub(super) struct Health {
     made: Instant,
@@ -27,21 +27,20 @@ pub(super) struct Health {
     nonces: AtomicU64,
     /// When it was last known that replies and commands are in step, in microseconds since the connection was made.
     verified: AtomicU64,
-    /// Why what was received could not be followed any further.
+    /// Why the received bytes cannot be read any further.
     unreadable: OnceLock<Unreadable>,
-    /// Replies that are due: commands that were written, less replies that came.
+    /// The number of replies that are due: commands that were written, minus replies that came.
     due: AtomicU64,
     /// When the last reply came, in microseconds since the connection was made.
     last_reply: AtomicU64,
-    /// Since when no reply came, though a caller has given up waiting; [`ANSWERED`] if there is no such caller.
+    /// Since when no reply has come while a caller gave up; [`ANSWERED`] if no caller gave up since the last reply.
     silent_since: AtomicU64,
     waiting: AtomicUsize,
 }
 
 const ANSWERED: u64 = u64::MAX;
 
-/// A surplus reply comes close behind the reply that it follows. Where nothing came for so long and nothing was due, there
-/// is none on its way.
+/// A surplus reply follows another reply closely. If nothing came for this long and nothing was due, none is on its way.
 const QUIET: Duration = Duration::from_millis(100);
 
 impl Health {
@@ -65,7 +64,7 @@ impl Health {
         self.made.elapsed().as_micros() as u64
     }
 
-    /// A nonce for the next call, if its replies have to be verified: there was no quiet moment for some time.
+    /// A nonce for the next call, if its replies have to be verified because the connection was busy without a break.
     pub(super) fn verification(&self) -> Option<String> {
         let micros = |duration: Duration| duration.as_micros() as u64;
         if !self.verify_after.is_zero() {
@@ -80,14 +79,14 @@ impl Health {
             if since(verified) < micros(self.verify_after) {
                 return None;
             }
-            // One call of many does it.
+            // Of several calls at the same time, one is verified.
             self.verified.compare_exchange(verified, now, Relaxed, Relaxed).ok()?;
         }
         let number = self.nonces.fetch_add(1, Relaxed);
         Some(format!("edgecask:{:016x}:{number}", self.random))
     }
 
-    /// Nothing that is received from now on is to be used. The first reason stays.
+    /// Marks everything that is received from now on as unusable. The first reason is kept.
     pub(super) fn set_unreadable(&self, reason: Unreadable) -> io::Error {
         let reason = *self.unreadable.get_or_init(|| reason);
         io::Error::new(io::ErrorKind::InvalidData, reason)
@@ -97,26 +96,26 @@ impl Health {
         self.unreadable.get().copied()
     }
 
-    /// A call begins; its end needs to know when.
+    /// Reports that a call begins. The time is for [`Health::abandon`].
     pub(super) fn begin(&self) -> u64 {
         self.waiting.fetch_add(1, Relaxed);
         self.now()
     }
 
-    /// The call has its reply, or an error.
+    /// Reports that a call has its reply or an error.
     pub(super) fn end(&self) {
         self.waiting.fetch_sub(1, Relaxed);
     }
 
-    /// The call's future was dropped before its reply came.
+    /// Reports that a call was dropped before its reply came.
     pub(super) fn abandon(&self, began: u64) {
         let since = began.max(self.last_reply.load(Relaxed));
         self.silent_since.fetch_min(since, Relaxed);
         self.end();
     }
 
-    /// Whether replies have stayed away for so long that the connection is of no use: it may be cut somewhere without a
-    /// word, or the server is busy with something that nobody waits for any more.
+    /// Whether no reply has come for so long that the connection is to be replaced. It may be cut without notice, or the
+    /// server may be busy with a command that nobody waits for any more.
     pub(super) fn is_hung(&self) -> bool {
         let since = self.silent_since.load(Relaxed);
         since != ANSWERED
@@ -130,8 +129,8 @@ impl Health {
     }
 }
 
-/// What was received of a subscription and not taken by its reader. Beyond a limit nothing is read, so that the server
-/// notices a reader that is too slow.
+/// The messages of a subscription that were received and not taken by the reader. Above a limit nothing more is received, so
+/// that the server notices a slow reader.
 #[derive(Debug)]
 pub(super) struct Backlog {
     limit: usize,
@@ -150,23 +149,23 @@ impl Backlog {
         }
     }
 
-    /// So many messages were not for the reader.
+    /// Takes messages that are not for the reader.
     pub(super) fn skip(&self, messages: usize) {
         for _ in 0..messages {
             self.take(0);
         }
     }
 
-    /// The reader takes a message of so many bytes.
+    /// Takes a message of this many bytes.
     pub(super) fn take(&self, bytes: usize) {
         let less = |by: usize| move |now: usize| Some(now.saturating_sub(by));
         let bytes = if self.messages.fetch_update(Relaxed, Relaxed, less(1)) == Ok(1) {
-            // Bytes around messages are not counted one by one.
+            // The bytes around the messages are dropped together with the last message.
             usize::MAX
         } else {
             bytes
         };
-        // The closures always give a number.
+        // This cannot fail, because the closure always returns a number.
         let _ = self.bytes.fetch_update(Relaxed, Relaxed, less(bytes));
         self.taken.wake();
     }
@@ -191,15 +190,15 @@ impl Backlog {
     }
 }
 
-/// A stream of commands and replies. It is read no further when a reply grows beyond the limit, when one comes that no
-/// command asked for, or when one goes on after everybody has given up.
+/// A stream of commands and replies. Reading fails when a reply exceeds the limit, when a reply comes that no command asked
+/// for, and when a reply goes on after all callers have given up.
 pub(super) struct Wire {
     stream: Box<dyn Stream>,
     commands: Framing,
     replies: Framing,
     health: Arc<Health>,
     backlog: Option<Arc<Backlog>>,
-    /// After MONITOR, lines come that no command asked for.
+    /// Whether MONITOR was sent. Then lines come that no command asked for.
     monitors: bool,
 }
 
@@ -219,13 +218,13 @@ impl Wire {
         }
     }
 
-    /// From here on, what is received is for a reader that may be slow.
+    /// Counts what is received from now on for a reader that may be slow.
     pub(super) fn with_backlog(mut self, backlog: Arc<Backlog>) -> Self {
         self.backlog = Some(backlog);
         self
     }
 
-    /// Takes what comes from now on for lines of MONITOR.
+    /// Treats what is received from now on as lines of MONITOR.
     pub(super) fn monitor(&mut self) {
         self.monitors = true;
     }
@@ -252,7 +251,7 @@ impl Wire {
             self.count_due();
             self.health.replied();
         } else if self.health.waiting.load(Relaxed) == 0 && self.health.is_hung() {
-            let unwanted = "a reply went on after everybody had given up";
+            let unwanted = "a reply went on after all callers had given up";
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, unwanted));
         }
         Ok(())
@@ -281,7 +280,7 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        // What this crate writes is RESP.
+        // This cannot fail, because this crate writes valid RESP without a limit.
         let _ = self.commands.take(&bytes[..written]);
         self.count_due();
         Poll::Ready(Ok(written))

@@ -79,12 +79,12 @@ fn rename(db: &mut Keyspace, args: Args<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How the number of an expiry is meant.
+/// The meaning of the number of an expiry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deadline {
-    /// From now on; negative means gone at once.
+    /// Relative to now. A negative number deletes the key.
     FromNow,
-    /// From now on, and it must be positive.
+    /// Relative to now. It must be positive.
     InFuture,
     /// A Unix time.
     Absolute,
@@ -92,7 +92,7 @@ pub(super) enum Deadline {
     AbsolutePositive,
 }
 
-/// The Unix time in milliseconds that a number of `unit` milliseconds means.
+/// The Unix time in milliseconds for a number in units of `unit` milliseconds.
 pub(super) fn expires_at(
     db: &Keyspace,
     args: Args<'_>,
@@ -182,7 +182,7 @@ fn time_to_live(db: &mut Keyspace, args: Args<'_>, unit: u64, left: bool) -> Res
     }))
 }
 
-/// The options of SCAN and its kin.
+/// The options of SCAN, HSCAN, SSCAN and ZSCAN.
 pub(super) struct Scan<'a> {
     pub(super) pattern: Option<&'a [u8]>,
     pub(super) count: usize,
@@ -224,17 +224,17 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// A page of a collection whose items are told by their positions, and the cursor to go on from.
+/// A page of a collection whose items have positions, and the next cursor.
 ///
-/// It goes from the last to the first, and the cursor is how many are left. Whoever is removed leaves his place to the
-/// last, who is thus seen in any case, and whoever is new is put at the end: who stays is never missed.
+/// It goes from the last item to the first, and the cursor is the number of items that are left. The last item takes the
+/// place of a removed one, and is returned in any case. New items are added at the end. So no item that stays is missed.
 pub(super) fn page(
     size: usize,
     cursor: u64,
     count: usize,
     mut push: impl FnMut(usize, &mut Vec<Value>),
 ) -> Value {
-    /// Redis, too, gives small collections as a whole.
+    /// Redis also returns small collections as a whole.
     const WHOLE: usize = 128;
     let left = match usize::try_from(cursor) {
         Ok(left @ 1..) => left.min(size),

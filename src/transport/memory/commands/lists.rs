@@ -141,7 +141,7 @@ fn move_one(
     if db.read::<List>(from)?.is_none() {
         return Ok(Value::Nil);
     }
-    // Checked before anything is taken out.
+    // This is checked before anything is removed.
     db.read::<List>(to)?;
     if from == to {
         let moved = db.change::<List, _>(from, |list| {
@@ -214,7 +214,7 @@ fn lrem(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let removed = db.change::<List, _>(args.at(0)?, |list| {
         let matches = |item: &Bytes| item == element;
         let most = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
-        // Counted from the end, those before the last few stay.
+        // A negative count removes from the end, so the elements before them stay.
         let mut stay = match count {
             ..0 => {
                 list.range(0..list.len()).filter(|item| matches(item)).count().saturating_sub(most)

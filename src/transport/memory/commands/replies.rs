@@ -1,4 +1,4 @@
-//! Replies that many families give.
+//! Replies that several families share.
 
 use crate::Value;
 

@@ -85,7 +85,7 @@ fn store(db: &mut Keyspace, args: Args<'_>, set: Set) -> Result<Value> {
     Ok(size)
 }
 
-/// The sets of all keys, each checked for its type before any is used.
+/// The sets of all keys. The types of all values are checked before any is used.
 fn sets<'a, 'k>(
     db: &'a Keyspace,
     keys: impl Iterator<Item = &'k [u8]>,
@@ -97,7 +97,7 @@ fn union<'k>(db: &Keyspace, keys: impl Iterator<Item = &'k [u8]>) -> Result<Set>
     Ok(sets(db, keys)?.into_iter().flatten().flat_map(Set::iter).cloned().collect())
 }
 
-/// Gives each member that is in all sets, until it hears `false`.
+/// Passes each member that is in all sets to the function, until that returns `false`.
 fn intersection<'k>(
     db: &Keyspace,
     keys: impl Iterator<Item = &'k [u8]>,
@@ -123,7 +123,7 @@ fn difference<'k>(db: &Keyspace, keys: impl Iterator<Item = &'k [u8]>) -> Result
     };
     let others: Vec<&Set> = others.iter().copied().flatten().collect();
     let total: usize = others.iter().map(|set| set.len()).sum();
-    // Whichever is less: to ask every other set for each member, or to take out every other's members.
+    // The cheaper way is taken: to look each member up in all other sets, or to remove the members of all other sets.
     if first.len().saturating_mul(others.len()) <= first.len().saturating_add(total) {
         let in_none = |member: &&Bytes| !others.iter().any(|set| set.contains(member));
         return Ok(first.iter().filter(in_none).cloned().collect());
@@ -230,13 +230,13 @@ pub(super) fn random_picks(
     size: usize,
     count: i64,
 ) -> Result<Vec<usize>> {
-    /// Redis takes any number; here a bad argument must not take all memory.
+    /// Redis accepts any number. Here a bad argument must not use up all memory.
     const MOST_REPEATED: u64 = 1024 * 1024;
     if size == 0 {
         return Ok(Vec::new());
     }
     if let Ok(count) = usize::try_from(count) {
-        // To draw until enough are different takes long only if most are wanted.
+        // Drawing until enough are different takes long only if most of them are wanted.
         if count.saturating_mul(3) > size {
             steps::count(size);
             return Ok(random.choose_multiple(0..size, count.min(size)));

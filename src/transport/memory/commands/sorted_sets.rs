@@ -338,7 +338,7 @@ impl RangeQuery {
         };
         let limit = match limit.filter(|_| !matches!(by, By::Rank(..))) {
             None => (0, usize::MAX),
-            // A negative offset finds nothing, a negative count everything.
+            // With a negative offset there is no result. A negative count is no limit.
             Some((offset, count)) => match usize::try_from(offset) {
                 Ok(offset) => (offset, usize::try_from(count).unwrap_or(usize::MAX)),
                 Err(_) => (0, 0),
@@ -407,7 +407,7 @@ impl Combine {
     }
 }
 
-/// The set of a key; a plain set counts as one whose scores are all 1.
+/// The sorted set of a key. A plain set counts as a sorted set whose scores are all 1.
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Absent,
@@ -464,7 +464,7 @@ fn product(score: f64, weight: f64) -> f64 {
     if product.is_nan() { 0.0 } else { product }
 }
 
-/// As in Redis, the small sets come first, which shows in sums that depend on their order.
+/// As in Redis, the small sets come first. Sums of floats depend on this order.
 fn by_size(mut sources: Weighted<'_>) -> Weighted<'_> {
     sources.sort_by_key(|(source, _)| source.len());
     sources
@@ -482,7 +482,7 @@ fn union(sources: Weighted<'_>, how: Aggregate) -> IndexMap<Bytes, f64> {
     result
 }
 
-/// Up to so many of the members that all sources have.
+/// Up to `most` of the members that all sources have.
 fn intersection(sources: Weighted<'_>, how: Aggregate, most: usize) -> IndexMap<Bytes, f64> {
     let sources = by_size(sources);
     let Some(((smallest, weight), others)) = sources.split_first() else {
@@ -503,7 +503,7 @@ fn difference(sources: Weighted<'_>) -> IndexMap<Bytes, f64> {
         return IndexMap::new();
     };
     let total: usize = others.iter().map(|(other, _)| other.len()).sum();
-    // Whichever is less: to ask every other set for each member, or to take out every other's members.
+    // The cheaper way is taken: to look each member up in all other sets, or to remove the members of all other sets.
     if first.len().saturating_mul(others.len()) <= first.len().saturating_add(total) {
         let in_none = |(member, _): &(&Bytes, f64)| {
             others.iter().all(|(other, _)| other.score(member).is_none())

@@ -119,7 +119,7 @@ fn append(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     })
 }
 
-/// Changes a value in its place. It is copied only if somebody still holds it as it was.
+/// Changes a value in place. It is copied only if another holder still needs the old value.
 fn edit(value: &mut Bytes, edit: impl FnOnce(&mut BytesMut)) {
     let mut buffer = std::mem::take(value).try_into_mut().unwrap_or_else(|shared| {
         steps::count(shared.len());
@@ -139,7 +139,7 @@ fn check_length(length: usize) -> Result<()> {
 fn getrange(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let (start, end) = (args.int(1)?, args.int(2)?);
     let value = db.read::<Bytes>(args.at(0)?)?.cloned().unwrap_or_default();
-    // Two negative ends the wrong way round name nothing, also when both lie before the beginning.
+    // Two negative ends in the wrong order select nothing, also if both are before the beginning.
     if start < 0 && end < 0 && start > end {
         return Ok(Value::bulk(Bytes::new()));
     }
@@ -208,7 +208,7 @@ fn digest(value: &[u8]) -> Bytes {
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(value)).into()
 }
 
-/// Whether the condition of SET or DELEX at this position is met; a value that is absent equals nothing.
+/// Whether the condition of SET or DELEX at this position is met. An absent value equals no value.
 fn is_met(db: &Keyspace, args: Args<'_>, at: usize) -> Result<bool> {
     let expected = args.at(at + 1)?;
     let stored = db.read::<Bytes>(args.at(0)?)?;
