@@ -1,4 +1,4 @@
-//! The one error type: what went wrong, with which command, and whether it may have been carried out.
+//! The error type: what went wrong, with which command, and whether the command may have been carried out.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -39,7 +39,7 @@ pub enum ErrorKind {
     BudgetSpent,
     /// No answer within the time allowed.
     Timeout,
-    /// The connection was lost, or the answer broke off, after the request had left.
+    /// The connection was lost, or the answer ended in the middle, after the request was sent.
     Disconnected,
     /// The token or password was refused.
     Unauthorized,
@@ -53,7 +53,7 @@ pub enum ErrorKind {
     Server,
     /// A transaction was discarded as a whole; none of its commands ran.
     Discarded,
-    /// Somebody else changed the value again and again; see [`Client::update`](crate::Client::update).
+    /// Another client changed the value again and again; see [`Client::update`](crate::Client::update).
     Conflict,
     /// There is no such value, and the caller asked for one; see [`Call::required`](crate::Call::required).
     NotFound,
@@ -117,16 +117,15 @@ impl ErrorKind {
     }
 }
 
-/// What is known of the fate of a command that failed. A retry is safe without further thought only after
-/// [`Outcome::NotSent`].
+/// What is known of the effect of a command that failed. A retry is always safe after [`Outcome::NotSent`] only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It never left, so it was certainly not carried out.
+    /// It was not sent, so it was certainly not carried out.
     NotSent,
-    /// The server looked at it and answered with an error.
+    /// The server received it and answered with an error.
     Refused,
-    /// It left, and nobody knows whether it was carried out.
+    /// It may have been sent, and it is not known whether it was carried out.
     Unknown,
     /// It was carried out; only its reply could not be used.
     Completed,
@@ -155,7 +154,7 @@ struct Inner {
     kind: ErrorKind,
     outcome: Outcome,
     message: Cow<'static, str>,
-    /// Where the server's own words begin in the message.
+    /// The position in the message where the server's text begins.
     quoted_from: Option<usize>,
     code: Option<Box<str>>,
     command: Option<Box<str>>,
@@ -203,8 +202,8 @@ impl Error {
         }))
     }
 
-    /// An error reply of Redis, such as `WRONGTYPE Operation against a key …`. What Redis repeats of the
-    /// command's arguments is cut off, because they may hold secrets.
+    /// An error reply of Redis, such as `WRONGTYPE Operation against a key …`. If Redis repeats the command's arguments, they
+    /// are cut off, because they may contain secrets.
     ///
     /// ```
     /// use edgecask::{Error, ErrorKind};
@@ -234,7 +233,7 @@ impl Error {
 
     /// An error whose message ends in words of the server.
     pub(crate) fn quoting(kind: ErrorKind, own: String, quoted: &str) -> Self {
-        /// What a server says has no bound of its own.
+        /// The text of a server has no limit of its own.
         const LONGEST: usize = 500;
         let start = own.len();
         let cut = quoted.char_indices().nth(LONGEST).map(|(at, _)| &quoted[..at]);
@@ -263,9 +262,9 @@ impl Error {
         self
     }
 
-    /// The same error without these arguments of the command in what the server said: each word of at least 3 bytes that is
-    /// part of an argument, or that an argument is part of, becomes `…`. The words of Redis's own messages stay, and
-    /// so does what this crate says itself. A transport calls it with all arguments of the command whose reply this is.
+    /// The same error with these arguments removed from the server's text. Each word of at least 3 bytes that is part of an
+    /// argument, or that an argument is part of, becomes `…`. The words of Redis's own messages stay, and so does the text of
+    /// this crate. A transport calls it with all arguments of the command.
     ///
     /// ```
     /// use edgecask::Error;
@@ -394,7 +393,7 @@ impl Error {
         self.0.command.as_deref()
     }
 
-    /// Sets what is known of the command's fate.
+    /// Sets what is known of the command's effect.
     #[must_use]
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = outcome;
@@ -423,7 +422,7 @@ impl Error {
         self
     }
 
-    /// Names the command that failed, unless one is named already: the innermost knows best.
+    /// Names the command that failed, unless the error already names one. The innermost caller knows the command best.
     #[must_use]
     pub fn with_command(mut self, command: impl FnOnce() -> String) -> Self {
         if self.0.command.is_none() {
@@ -442,7 +441,7 @@ impl Error {
         }
     }
 
-    /// A call took longer than it might.
+    /// The error of a call that took longer than its limit.
     pub(crate) fn timed_out(limit: Duration) -> Self {
         Self::new(ErrorKind::Timeout, format!("no answer within {limit:?}"))
     }
@@ -455,14 +454,14 @@ impl Error {
     }
 }
 
-/// Shorter ones would make messages unreadable, and are no secrets.
+/// Shorter arguments are not taken out: they are no secrets, and messages would become unreadable.
 const SHORTEST_SECRET: usize = 3;
 
 fn is_word(c: char) -> bool {
     !c.is_whitespace() && !"'\"`,;()[]{}".contains(c)
 }
 
-/// What a server said, without these arguments. Its code, which it begins with, stays.
+/// The text of a server without these arguments. The code at its beginning stays.
 fn without(args: &[&[u8]], quoted: &str, code: Option<&str>) -> String {
     let mut clean = String::with_capacity(quoted.len());
     let mut rest = quoted;
@@ -487,8 +486,8 @@ fn without(args: &[&[u8]], quoted: &str, code: Option<&str>) -> String {
     clean
 }
 
-/// The same without the arguments of several words, each as a whole: the words alone may be too short to be told from
-/// others, as those of `p(w)1;z2` are.
+/// The same text without the arguments that have several words, each as a whole. Their single words may be too short to be
+/// recognised, as those of `p(w)1;z2` are.
 fn without_whole(args: &[&[u8]], quoted: &str) -> String {
     let mut clean = quoted.to_owned();
     for arg in args.iter().filter(|arg| arg.len() <= quoted.len()) {
@@ -506,7 +505,7 @@ fn without_whole(args: &[&[u8]], quoted: &str) -> String {
 }
 
 fn is_secret(args: &[&[u8]], word: &str) -> bool {
-    /// What is escaped cannot be compared, and is nothing that a server says of itself.
+    /// Escaped text cannot be compared with arguments, and a server's own words are not escaped.
     const LONGEST_ESCAPED: usize = 8;
     if word.len() < SHORTEST_SECRET || is_common(word) {
         return false;
@@ -556,7 +555,7 @@ fn is_common(word: &str) -> bool {
         values version wait was watch weight weights were when where which while will with without would write \
         writes wrong wrongpass wrongtype xx yes you zero zset";
     static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| WORDS.split(' ').collect());
-    // A long argument is not copied for this.
+    // The length is checked first, so that a long argument is not copied.
     word.len() <= LONGEST && COMMON.contains(&*word.to_ascii_lowercase())
 }
 
@@ -592,7 +591,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Only what is known of the error is shown.
+/// Fields without a value are left out.
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");

@@ -35,9 +35,12 @@ pub(crate) async fn limited<T>(
             }
         };
         // A command that still waits now belongs to somebody else too, and may be sent later.
-        let unsent = waits && !reports.is_waiting() && !reports.is_sent();
-        let error = Error::timed_out(limit);
-        Err(if unsent { error.with_outcome(crate::Outcome::NotSent) } else { error })
+        if waits && !reports.is_waiting() && !reports.is_sent() {
+            let message = format!("no connection within {limit:?}, so nothing was sent");
+            let error = Error::new(crate::ErrorKind::Timeout, message);
+            return Err(error.with_outcome(crate::Outcome::NotSent));
+        }
+        Err(Error::timed_out(limit))
     }
     #[cfg(not(all(feature = "tcp", not(target_arch = "wasm32"))))]
     platform::timeout(limit, call).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
