@@ -1,9 +1,9 @@
 // What callers hand in: every exported method with wrong arguments of every kind, in every position.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:http";
 import { describe, it } from "node:test";
 import * as edgecask from "../../pkg/node/edgecask.cjs";
+import { startHttp } from "./servers.mjs";
 
 const { Cache, Client, Keyspace, LlmPolicyStore, Subscriber, Usage, setLogger } = edgecask;
 
@@ -301,15 +301,13 @@ it("what is handed in is not changed by what its owner does next", async () => {
 });
 
 it("a time longer than a timer holds does not trap", async () => {
-  const hung = createServer().listen(0, "127.0.0.1");
-  await once(hung, "listening");
-  const at = { url: `http://127.0.0.1:${hung.address().port}`, token: "t", timeoutMs: 3_155_760_000_000 };
-  const asked = once(hung, "request");
+  const slow = await startHttp();
+  const at = { url: slow.url, token: "t", timeoutMs: 3_155_760_000_000 };
+  const asked = once(slow, "request");
   const answer = new Client(at).ping();
   (await asked)[1].end('{"result":"PONG"}');
   await answer;
-  hung.close();
-  hung.closeAllConnections();
+  await slow.stop();
 });
 
 it("a client may be freed while it is called", async () => {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Cache, Client, Keyspace, LlmPolicyStore, Usage, setLogger } from "../../pkg/node/edgecask.cjs";
-import { ask, startRedis, startServer } from "./servers.mjs";
+import { ask, startHttp, startRedis, startServer } from "./servers.mjs";
 
 for (const [name, start] of [
   ["the server's embedded engine", () => [null, startServer()]],
@@ -189,26 +189,21 @@ describe("errors", () => {
   });
 
   it("of a redirect keep the token here", async () => {
-    const { createServer } = await import("node:http");
     const seen = [];
-    const page = createServer((request, response) => {
+    const page = await startHttp((request, response) => {
       seen.push(request.url);
       response.writeHead(307, { location: "/elsewhere" }).end();
-    }).listen(0, "127.0.0.1");
-    await new Promise((ready) => page.once("listening", ready));
-    const client = new Client({ url: `http://127.0.0.1:${page.address().port}`, token: "t" });
+    });
+    const client = new Client({ url: page.url, token: "t" });
     await assert.rejects(client.ping(), { kind: "Http", status: 307 });
     assert.deepEqual(seen, ["/"]);
-    page.closeAllConnections();
-    page.close();
+    await page.stop();
   });
 
   it("end a call that hangs, and its request", async () => {
-    const { createServer } = await import("node:http");
     const closed = [];
-    const hung = createServer((request) => closed.push(once(request.socket, "close"))).listen(0, "127.0.0.1");
-    await once(hung, "listening");
-    const client = (more) => new Client({ url: `http://127.0.0.1:${hung.address().port}`, token: "t", ...more });
+    const hung = await startHttp((request) => closed.push(once(request.socket, "close")));
+    const client = (more) => new Client({ url: hung.url, token: "t", ...more });
     await assert.rejects(client({ timeoutMs: 200 }).ping(), { kind: "Timeout", outcome: "Unknown" });
     await assert.rejects(client().command(["PING"], { timeoutMs: 200 }), { kind: "Timeout" });
     for (const call of [
@@ -230,7 +225,7 @@ describe("errors", () => {
     await assert.rejects(client().command(["PING"], { signal: AbortSignal.abort(reason) }), reason);
     await assert.rejects(client().command(["PING"], { signal: "now" }), { kind: "InvalidInput" });
     assert.equal(closed.length, 6);
-    hung.close();
+    await hung.stop();
   });
 });
 

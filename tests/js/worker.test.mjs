@@ -2,17 +2,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { createRequire } from "node:module";
-import { ask, startRedis, startServer } from "./servers.mjs";
+import { ask, startHttp, startMiniflare, startRedis, startServer } from "./servers.mjs";
 
-// Miniflare comes with wrangler.
-const { Miniflare } = createRequire(createRequire(import.meta.url).resolve("wrangler"))("miniflare");
 const build = new URL("../../worker-example/build/", import.meta.url).pathname;
 
 function startWorker(bindings) {
-  return new Miniflare({
+  return startMiniflare({
     modules: true,
     modulesRoot: build,
     scriptPath: `${build}index.js`,
@@ -120,7 +116,7 @@ describe("the npm package in a Worker", () => {
     };`;
   const startPackage = async (bindings, script = source, options = {}) => {
     const file = (name) => readFile(new URL(`../../pkg/web/${name}`, import.meta.url));
-    return new Miniflare({
+    return startMiniflare({
       modules: [
         { type: "ESModule", path: "index.js", contents: IMPORTS + script },
         { type: "ESModule", path: "edgecask.js", contents: await file("edgecask.js") },
@@ -263,15 +259,12 @@ describe("the npm package in a Worker", () => {
       assert.deepEqual(await call("set"), { owed: false });
       await server.stop();
       assert.deepEqual(await call("delete-without-background"), { count: 0, owed: true });
-      const hung = createServer().listen(new URL(server.url).port, "127.0.0.1");
-      await once(hung, "listening");
+      const hung = await startHttp(undefined, new URL(server.url).port);
       const asked = once(hung, "request");
       assert.equal(await call("do-not-wait"), 1);
       const [{ socket }] = await asked;
       if (!socket.closed) await once(socket, "close");
-      hung.close();
-      hung.closeAllConnections();
-      await once(hung, "close");
+      await hung.stop();
       await restart();
       while (!(await call("catch-up")));
       assert.equal(await ask(server, "EXISTS", "k"), 0);
