@@ -60,6 +60,35 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Its name, such as `InvalidInput`, which stays the same from version to version.
+    ///
+    /// ```
+    /// assert_eq!(edgecask::ErrorKind::InvalidInput.as_str(), "InvalidInput");
+    /// ```
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Config => "Config",
+            Self::InvalidInput => "InvalidInput",
+            Self::Unsupported => "Unsupported",
+            Self::Connect => "Connect",
+            Self::CircuitOpen => "CircuitOpen",
+            Self::BudgetSpent => "BudgetSpent",
+            Self::Timeout => "Timeout",
+            Self::Disconnected => "Disconnected",
+            Self::Unauthorized => "Unauthorized",
+            Self::Throttled => "Throttled",
+            Self::Http => "Http",
+            Self::Protocol => "Protocol",
+            Self::Server => "Server",
+            Self::Discarded => "Discarded",
+            Self::Conflict => "Conflict",
+            Self::NotFound => "NotFound",
+            Self::Type => "Type",
+            Self::Codec => "Codec",
+            Self::Store => "Store",
+        }
+    }
+
     fn describe(self) -> &'static str {
         match self {
             Self::Config => "bad configuration",

@@ -60,9 +60,11 @@ pub(super) async fn until_aborted(
     }
 }
 
+/// The face has seen that it is one. It may be one of another realm, which is no instance of this realm's class.
 fn signal_of(options: &JsValue) -> Option<AbortSignal> {
-    convert::option(options, "signal")?.dyn_into().ok()
+    convert::option(options, "signal").map(JsCast::unchecked_into)
 }
+
 /// What a future gives; `None` if the signal aborts before.
 async fn unless_aborted<T>(
     signal: &AbortSignal,

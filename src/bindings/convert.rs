@@ -71,24 +71,7 @@ pub(super) fn error(error: Error) -> JsValue {
     if let Some(thrown) = super::json::thrown(&error) {
         return thrown;
     }
-    let js = js_sys::Error::new(&error.to_string());
-    js.set_name("EdgecaskError");
-    let set = |name: &str, value: JsValue| {
-        // Setting a property of a new object cannot fail.
-        let _ = Reflect::set(&js, &name.into(), &value);
-    };
-    set("kind", format!("{:?}", error.kind()).into());
-    set("outcome", format!("{:?}", error.outcome()).into());
-    if let Some(code) = error.code() {
-        set("code", code.into());
-    }
-    if let Some(status) = error.status() {
-        set("status", status.into());
-    }
-    if let Some(wait) = error.retry_after() {
-        set("retryAfterMs", (wait.as_millis() as f64).into());
-    }
-    js.into()
+    super::errors::edgecask_error(&error)
 }
 
 /// A property of an options object; `undefined` and `null` count as not given.

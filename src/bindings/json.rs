@@ -33,21 +33,39 @@ struct Thrown(Local<JsValue>);
 
 /// What JavaScript's own code threw, if that is this error.
 pub(super) fn thrown(error: &Error) -> Option<JsValue> {
-    let source = std::error::Error::source(error)?;
+    as_thrown(std::error::Error::source(error)?)
+}
+
+/// What JavaScript's own code threw, if that is this source of an error.
+pub(super) fn as_thrown(source: &(dyn std::error::Error + 'static)) -> Option<JsValue> {
     Some((*source.downcast_ref::<Thrown>()?.0).clone())
 }
 
+/// Its name and code alone: this text reaches the log, and a message may hold what is to stay in it, such as the address of
+/// a database with its password.
 impl fmt::Display for Thrown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = Reflect::get(&self.0, &"message".into()).ok();
-        match message.and_then(|message| message.as_string()) {
-            Some(message) => f.write_str(&message),
-            None => f.write_str("something was thrown that is not an Error"),
+        let Some(name) = self.word("name") else {
+            return f.write_str("something was thrown that is not an Error");
+        };
+        match self.word("code") {
+            Some(code) => write!(f, "{name} was thrown, with the code {code}"),
+            None => write!(f, "{name} was thrown"),
         }
     }
 }
 
-/// As text: the object may hold what is to stay in it.
+impl Thrown {
+    /// A property that is one word, as names and codes are.
+    fn word(&self, property: &str) -> Option<String> {
+        const LONGEST: usize = 60;
+        let word = Reflect::get(&self.0, &property.into()).ok()?.as_string()?;
+        let is_word = (1..=LONGEST).contains(&word.len())
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        is_word.then_some(word)
+    }
+}
+
 impl fmt::Debug for Thrown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Thrown({self})")

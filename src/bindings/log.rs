@@ -7,6 +7,7 @@ use tracing::Dispatch;
 use wasm_bindgen::prelude::*;
 
 use super::convert;
+use crate::platform;
 use crate::platform::log::{self, Level};
 
 thread_local! {
@@ -18,6 +19,12 @@ thread_local! {
 pub fn set_logger(logger: Option<Function>, level: &str) {
     let dispatch = logger.map_or_else(Dispatch::none, |logger| dispatch(logger, level));
     OF_THE_MODULE.set(dispatch);
+}
+
+/// Says whether this is a Cloudflare Worker.
+#[wasm_bindgen(js_name = setWorker)]
+pub fn set_worker(is_worker: bool) {
+    platform::set_worker(is_worker);
 }
 
 /// The options `logger` and `logLevel` of a client, a cache or a store.

@@ -6,6 +6,7 @@ mod cache;
 mod call;
 mod client;
 mod convert;
+pub mod errors;
 #[cfg(feature = "js-cache")]
 mod json;
 #[cfg(feature = "js-cache")]

@@ -126,6 +126,13 @@ pub fn shares_futures() -> bool {
     return !worker::is_here();
 }
 
+/// Says whether this program runs in a Cloudflare Worker, for one that is taken for the wrong thing. It comes before the first
+/// call. Default: whether `navigator.userAgent` is `Cloudflare-Workers`, or there is a `WebSocketPair`.
+#[cfg(target_arch = "wasm32")]
+pub fn set_worker(is_worker: bool) {
+    worker::say(is_worker);
+}
+
 /// Milliseconds since the Unix epoch by the wall clock. In a Worker it stands still between I/O.
 pub fn unix_millis() -> u64 {
     unix_micros() / 1000

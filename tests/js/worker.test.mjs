@@ -98,7 +98,7 @@ describe("the Worker", () => {
 
 describe("the npm package in a Worker", () => {
   const IMPORTS = `
-    import init, { Cache, Client, initSync } from "./edgecask.js";
+    import init, { Cache, Client, initSync, setWorker } from "./edgecask.js";
     import wasm from "./edgecask_bg.wasm";
   `;
   const source = `
@@ -153,6 +153,36 @@ describe("the npm package in a Worker", () => {
       const answers = await Promise.all(Array.from({ length: 50 }, () => worker.dispatchFetch("http://worker/k")));
       const texts = await Promise.all(answers.map((answer) => answer.text()));
       assert.deepEqual([[...new Set(answers.map(({ status }) => status))], [...new Set(texts)]], [[200], ['"loaded"']]);
+      await worker.dispose();
+      await server.stop();
+    });
+  }
+
+  const OTHER = 'Object.defineProperty(globalThis, "navigator", { value: { userAgent: "Mozilla/5.0" } });';
+  for (const [how, first] of [
+    ["by its navigator", "globalThis.WebSocketPair = undefined;"],
+    ["by its WebSocketPair", OTHER],
+    ["because it is said to be one", `${OTHER} globalThis.WebSocketPair = undefined; setWorker(true);`],
+  ]) {
+    it(`is known to run in a Worker ${how}, where requests load on their own`, async () => {
+      const server = await startServer();
+      const worker = await startPackage({ url: server.url, token: server.token }, `
+        ${first}
+        let cache, loads = 0;
+        export default {
+          async fetch(request, { url, token }) {
+            await init(wasm);
+            cache ??= new Cache(new Client({ url, token }), { leaseWaitMs: 0 });
+            const load = async () => {
+              loads++;
+              while (loads < 2) await new Promise((wake) => setTimeout(wake, 10));
+              return "loaded";
+            };
+            return Response.json(await cache.getOrLoad("k", { ttlSeconds: 60, hardTimeoutMs: 10_000 }, load));
+          },
+        };`);
+      const answers = await Promise.all([1, 2].map(() => worker.dispatchFetch("http://worker/")));
+      assert.deepEqual(await Promise.all(answers.map((answer) => answer.json())), ["loaded", "loaded"]);
       await worker.dispose();
       await server.stop();
     });
@@ -295,6 +325,13 @@ it("says which variable is missing", async () => {
   const answer = await worker.dispatchFetch("http://worker/policies/acme-corp");
   assert.equal(answer.status, 500);
   assert.match((await answer.json()).error, /UPSTASH_REDIS_REST_TOKEN/);
+  await worker.dispose();
+});
+
+it("does not show to a client what a backing store says", async () => {
+  const worker = startWorker({});
+  const answer = await worker.dispatchFetch("http://worker/behaviour/failing-store/0", { method: "POST" });
+  assert.deepEqual([answer.status, await answer.json()], [502, { error: "the backing store failed" }]);
   await worker.dispose();
 });
 

@@ -61,7 +61,7 @@ fn face(shell: &Shell, tools: &Tools) -> Result<()> {
         let alias = format!("--alias:edgecask-wasm={}", made.join("edgecask.js").display());
         let outfile = format!("--outfile={}", out.join(file).display());
         let source = face.join(entry).with_extension("ts");
-        cmd!(shell, "{esbuild} {source} --bundle --target=es2022 --log-level=warning {form...} {alias} {outfile}")
+        cmd!(shell, "{esbuild} {source} --bundle --keep-names --target=es2022 --log-level=warning {form...} {alias} {outfile}")
             .run()?;
         shell.copy_file(made.join("edgecask_bg.wasm"), out.join("edgecask_bg.wasm"))?;
 

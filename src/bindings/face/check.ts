@@ -5,8 +5,8 @@ import { failure, invalid } from "./errors.js";
 /** A check of one value: gives it clean, or throws what is wrong with it. */
 export type Check<T> = (value: unknown, name: string) => T;
 
-type Checks = Record<string, Check<unknown>>;
-type Checked<S extends Checks> = { [Name in keyof S]: ReturnType<S[Name]> };
+export type Checks = Record<string, Check<unknown>>;
+export type Checked<S extends Checks> = { [Name in keyof S]: ReturnType<S[Name]> };
 
 /** How long the strings and bytes of one call may be together. */
 const MOST_TEXT = 64 * 1024 * 1024;
@@ -22,10 +22,10 @@ export function checked<S extends Checks>(where: string, given: ArrayLike<unknow
   const names = Object.keys(checks);
   if (given.length > names.length) {
     const expected = names.length === 0 ? "no argument" : `at most ${names.length}: ${names.join(", ")}`;
-    throw invalid(names.at(-1) ?? "", `${where} takes ${expected}`);
+    throw invalid(`arguments[${names.length}]`, `${where} takes ${expected}`);
   }
   textLeft = MOST_TEXT;
-  const clean: Record<string, unknown> = {};
+  const clean = bare();
   names.forEach((name, at) => (clean[name] = guarded(where, name, () => checks[name](given[at], name))));
   return clean as Checked<S>;
 }
@@ -61,6 +61,16 @@ export class Wrong extends Error {
 export function wrong(name: string, expected: string, value: unknown): Wrong {
   const is = value === null ? "null" : isList(value) ? "a list" : `of type ${typeof value}`;
   return new Wrong(name, `${name} must be ${expected}; it is ${is}`);
+}
+
+/** An object without a prototype: what others have put into `Object.prototype` is none of its properties. */
+export function bare<T extends object>(from?: T): T & Record<string, unknown> {
+  return Object.assign(Object.create(null), from) as T & Record<string, unknown>;
+}
+
+/** What is shown of a name that a caller has given. */
+function shown(name: string): string {
+  return name.length <= 40 ? name : `${name.slice(0, 40)}…`;
 }
 
 function isList(value: unknown): value is unknown[] {
@@ -127,10 +137,13 @@ export const ttl: Check<number | "forever"> = (value, name) => {
   return seconds(value, name);
 };
 
+/** Gives "Uint8Array", "Float64Array", …; `undefined` for what is no view of numbers. */
+const kindOfView = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
+
 export const bytes: Check<Uint8Array> = (value, name) => {
-  // A proxy of one is none: wasm could not read it.
-  if (!ArrayBuffer.isView(value) || !(value instanceof Uint8Array)) throw wrong(name, "a Uint8Array", value);
-  const copy = new Uint8Array(value);
+  // One of another realm is one, and a proxy of one is none: wasm could not read it.
+  if (kindOfView.call(value) !== "Uint8Array") throw wrong(name, "a Uint8Array", value);
+  const copy = new Uint8Array(value as Uint8Array);
   spend(name, copy.length);
   return copy;
 };
@@ -152,13 +165,13 @@ export const argument: Check<string | Uint8Array> = (value, name) => {
   }
 };
 
-/** A list. */
-export const list = <T>(item: Check<T>, least = 0): Check<T[]> => (value, name) => {
+/** A list; its first item may have a check of its own. */
+export const list = <T>(item: Check<T>, least = 0, first = item): Check<T[]> => (value, name) => {
   if (!isList(value)) throw wrong(name, "a list", value);
   const length = value.length;
   if (length < least) throw new Wrong(name, `${name} must not be empty`);
   if (length > MOST_ITEMS) throw new Wrong(name, `${name} has more than ${MOST_ITEMS} items`);
-  return Array.from({ length }, (_, at) => item(value[at], `${name}[${at}]`));
+  return Array.from({ length }, (_, at) => (at === 0 ? first : item)(value[at], `${name}[${at}]`));
 };
 
 /** A string, or a list of them. */
@@ -168,14 +181,14 @@ export const texts = (least = 0, item = text): Check<string[]> => (value, name) 
   return list(item, least)(value, name);
 };
 
-/** A command: its name, and its arguments. */
-export const command: Check<(string | Uint8Array)[]> = (value, where) => {
-  const parts = list(argument, 1)(value, where);
-  if (typeof (value as unknown[])[0] !== "string" || parts[0] === "") {
-    throw new Wrong(`${where}[0]`, `${where} must begin with the command's name, a string`);
-  }
-  return parts;
+/** The name that a command begins with. */
+const commandName: Check<string> = (value, where) => {
+  if (typeof value !== "string" || value === "") throw new Wrong(where, `${where} must be the command's name, a string`);
+  return text(value, where);
 };
+
+/** A command: its name, and its arguments. */
+export const command: Check<(string | Uint8Array)[]> = list<string | Uint8Array>(argument, 1, commandName);
 
 export const func: Check<(...args: unknown[]) => unknown> = (value, name) => {
   if (typeof value !== "function") throw wrong(name, "a function", value);
@@ -186,10 +199,8 @@ export const func: Check<(...args: unknown[]) => unknown> = (value, name) => {
 export const waitUntil: Check<(work: Promise<unknown>) => unknown> = (value, name) => {
   if (typeof value === "function") return (work) => Reflect.apply(value, undefined, [work]);
   if (typeof value === "object" && value !== null) {
-    const context = value as { waitUntil?: unknown };
-    if (typeof context.waitUntil === "function") {
-      return (work) => (context as { waitUntil(work: Promise<unknown>): unknown }).waitUntil(work);
-    }
+    const { waitUntil } = value as { waitUntil?: unknown };
+    if (typeof waitUntil === "function") return (work) => Reflect.apply(waitUntil, value, [work]);
   }
   throw wrong(name, "a function, or a Worker's context", value);
 };
@@ -197,19 +208,20 @@ export const waitUntil: Check<(work: Promise<unknown>) => unknown> = (value, nam
 const isAborted = globalThis.AbortSignal && Object.getOwnPropertyDescriptor(AbortSignal.prototype, "aborted")?.get;
 
 export const signal: Check<AbortSignal> = (value, name) => {
-  if (typeof value !== "object" || value === null) throw wrong(name, "an AbortSignal", value);
   try {
     // Throws for what only looks like one.
-    isAborted?.call(value);
+    if (typeof isAborted?.call(value) === "boolean") return value as AbortSignal;
   } catch {
-    throw wrong(name, "an AbortSignal", value);
+    // Refused below.
   }
-  return value as AbortSignal;
+  throw wrong(name, "an AbortSignal", value);
 };
 
-/** A value as JSON text. */
+/** A value as JSON text. What JSON.stringify would make something else of without a word is refused. */
 export const json: Check<string> = (value, name) => {
   let made: string | undefined;
+  if (typeof value === "number" && !Number.isFinite(value)) throw new Wrong(name, `${name} is ${value}, which JSON cannot hold`);
+  if (isLost(value)) throw new Wrong(name, `${name} must be something that JSON can hold, not bytes, a Map or a Set`);
   try {
     made = JSON.stringify(value);
   } catch (error) {
@@ -220,6 +232,20 @@ export const json: Check<string> = (value, name) => {
   return made;
 };
 
+/** Whether its content is lost in JSON, unless it says by itself what it is there. */
+function isLost(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const isOne = ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Map || value instanceof Set;
+  return isOne && typeof (value as { toJSON?: unknown }).toJSON !== "function";
+}
+
+/** An object with values as JSON text, as its keys and their values. */
+export const entries: Check<[string[], string[]]> = (value, where) => {
+  if (!isPlain(value)) throw wrong(where, "a plain object whose keys are those of the cache", value);
+  const keys = Object.keys(value).map((key) => name(key, `${where}[${JSON.stringify(shown(key))}]`));
+  return [keys, keys.map((key) => json(value[key], `${where}[${JSON.stringify(shown(key))}]`))];
+};
+
 /** What may be left out. */
 export const optional = <T>(check: Check<T>): Check<T | undefined> => (value, name) =>
   value === undefined || value === null ? undefined : check(value, name);
@@ -228,22 +254,26 @@ export const optional = <T>(check: Check<T>): Check<T | undefined> => (value, na
 export const otherwise = <T>(check: Check<T>, value: T): Check<T> => (given, name) =>
   given === undefined || given === null ? value : check(given, name);
 
-/** An object with options: each has a check here, and no other may be given. */
+/** Whether it is an object of no class. That of another realm has another `Object.prototype`. */
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** An object with options: each has a check here, and no other may be given. Only its own properties are read, once. */
 export const options = <S extends Checks>(checks: S, ...required: (keyof S & string)[]): Check<Partial<Checked<S>>> => {
   const known = Object.keys(checks);
   return (value, name) => {
-    if (value === undefined && required.length === 0) return {};
-    if (typeof value !== "object" || value === null || Object.prototype.toString.call(value) !== "[object Object]") {
-      throw wrong(name, "an object with options", value);
-    }
+    const clean = bare();
+    if ((value === undefined || value === null) && required.length === 0) return clean as Partial<Checked<S>>;
+    if (!isPlain(value)) throw wrong(name, "a plain object with options", value);
     for (const own of Object.keys(value)) {
       if (known.includes(own)) continue;
-      const shown = own.length <= 40 ? own : `${own.slice(0, 40)}…`;
-      throw new Wrong(`${name}.${shown}`, `there is no option '${shown}'; there are ${known.join(", ")}`);
+      throw new Wrong(`${name}.${shown(own)}`, `there is no option '${shown(own)}'; there are ${known.join(", ")}`);
     }
-    const clean: Record<string, unknown> = {};
     for (const option of known) {
-      const given = (value as Record<string, unknown>)[option];
+      const given = Object.hasOwn(value, option) ? value[option] : undefined;
       if (given !== undefined && given !== null) clean[option] = checks[option](given, `${name}.${option}`);
       else if (required.includes(option)) throw wrong(`${name}.${option}`, "given", given);
     }
@@ -264,15 +294,14 @@ export const exclusive = <T extends object>(check: Check<T>, ...sets: (keyof T &
   return clean;
 };
 
-const userAgent = (globalThis as { navigator?: { userAgent?: unknown } }).navigator?.userAgent;
-/** Outside of a Worker there is no global scope that forbids I/O. */
-let insideHandler = userAgent !== "Cloudflare-Workers";
+let insideHandler = false;
 
 /** Refuses calls where a Worker may not do any I/O: they would never settle. */
 export function mayCall(): void {
   if (insideHandler) return;
   try {
-    clearTimeout(setTimeout(() => {}, 0));
+    // Every other place lets a timer start.
+    if (typeof setTimeout === "function") clearTimeout(setTimeout(() => {}, 0));
   } catch {
     throw failure(
       "Unsupported",

@@ -1,10 +1,10 @@
 import * as wasm from "edgecask-wasm";
 import {
-  Wrong, argument, checked, command, count, exclusive, flag, list, listed, mayCall, millis, name, options, optional, otherwise, positive, signal, text,
-  texts, wrong,
+  type Check, argument, checked, command, count, exclusive, flag, list, listed, millis, name, options, otherwise, positive, signal, text, texts, wrong,
 } from "./check.js";
-import { disposable, failure, freed, invalid, type EdgecaskError } from "./errors.js";
-import { LOG, mustBeStarted, type LogOptions } from "./log.js";
+import { failure, invalid, type EdgecaskError } from "./errors.js";
+import { Handle, called, handle, hold, known, made } from "./handle.js";
+import { type LogOptions, logged, mustBeStarted } from "./log.js";
 import { Subscriber, subscriberOf } from "./subscriber.js";
 
 /** One argument of a command. Numbers are written in decimal; a Uint8Array goes as its bytes. */
@@ -68,7 +68,7 @@ export interface SetOptions {
   get?: boolean;
 }
 
-const CLIENT = options({
+const CLIENT = logged({
   url: text,
   token: text,
   timeoutMs: millis,
@@ -79,10 +79,13 @@ const CLIENT = options({
   keyPrefix: text,
   maxRequests: positive,
   idleTimeoutMs: millis,
-  ...LOG,
 });
-const LOGGING = options(LOG);
-const CALL = optional(options({ signal, timeoutMs: millis }));
+const clientOptions: typeof CLIENT = (value, name) => {
+  if (value === undefined || value === null) throw wrong(name, "a plain object with options", value);
+  return CLIENT(value, name);
+};
+const LOGGING = logged({});
+const CALL = options({ signal, timeoutMs: millis });
 const SET = exclusive(
   options({ ex: positive, px: positive, exat: positive, pxat: positive, keepTtl: flag, nx: flag, xx: flag, get: flag }),
   ["ex", "px", "exat", "pxat", "keepTtl"],
@@ -90,23 +93,17 @@ const SET = exclusive(
 );
 
 /** A Redis client over the Upstash REST API, or over an embedded engine. */
-export class Client {
-  #wasm: wasm.Client | undefined;
-
+export class Client extends Handle {
   /** A client of the REST API at this URL. Nothing is sent yet. */
   constructor(options: ClientOptions) {
-    const own = Made.of(arguments[0]);
-    if (own) {
-      this.#wasm = own;
-      return;
-    }
-    const given = checked("new Client", arguments, { options: (value, name) => CLIENT(value ?? null, name) });
+    super();
+    const given = checked("new Client", arguments, { options: clientOptions });
     mustBeStarted();
     if (given.options.url === undefined || given.options.token === undefined) {
       const needs = "new Client({ url, token }) needs both; Client.memory() needs neither";
       throw failure("Config", `bad configuration: ${needs}`);
     }
-    this.#wasm = new wasm.Client(given.options);
+    hold(this, new wasm.Client(given.options));
   }
 
   /** A client over a new, empty embedded engine. */
@@ -114,7 +111,7 @@ export class Client {
     const given = checked("Client.memory", arguments, { options: LOGGING });
     mustBeStarted();
     if (!wasm.Client.memory) throw failure("Unsupported", "not supported: this module is without the embedded engine");
-    return new Client(new Made(wasm.Client.memory(given.options)) as never);
+    return made(Client, wasm.Client.memory(given.options));
   }
 
   /**
@@ -128,14 +125,16 @@ export class Client {
     let unreadable: [unknown] | undefined;
     const lookup = (name: string) => {
       try {
-        const value = given.env[name];
+        // What every object has by its prototype is no variable.
+        const isVariable = !Object.hasOwn(Object.prototype, name) || Object.hasOwn(given.env, name);
+        const value = isVariable ? given.env[name] : undefined;
         return typeof value === "string" ? value : undefined;
       } catch (error) {
         unreadable ??= [error];
         return undefined;
       }
     };
-    const client = new Client(new Made(wasm.Client.fromEnv(lookup, given.options)) as never);
+    const client = made(Client, wasm.Client.fromEnv(lookup, given.options));
     if (!unreadable) return client;
     client.free();
     throw invalid("env", "Client.fromEnv: env cannot be read", unreadable[0]);
@@ -144,19 +143,19 @@ export class Client {
   /** Sends any command: `client.command(["SET", "key", "value", "EX", 60])`. */
   async command(args: Argument[], options?: CallOptions): Promise<Reply> {
     const given = checked("client.command", arguments, { args: command, options: CALL });
-    return this.#client().command(given.args, given.options);
+    return called<wasm.Client>(this, "Client").command(given.args, given.options);
   }
 
   /** Sends commands in order in one round trip. A command's error stands in its place, and does not stop the others. */
   async pipeline(commands: Argument[][], options?: CallOptions): Promise<(Reply | EdgecaskError)[]> {
     const given = checked("client.pipeline", arguments, { commands: list(command), options: CALL });
-    return this.#client().batch(given.commands, false, given.options);
+    return called<wasm.Client>(this, "Client").batch(given.commands, false, given.options);
   }
 
   /** Runs commands as a unit (MULTI/EXEC) in one round trip. */
   async transaction(commands: Argument[][], options?: CallOptions): Promise<(Reply | EdgecaskError)[]> {
     const given = checked("client.transaction", arguments, { commands: list(command), options: CALL });
-    return this.#client().batch(given.commands, true, given.options);
+    return called<wasm.Client>(this, "Client").batch(given.commands, true, given.options);
   }
 
   /** Runs a Lua script by its sha (EVALSHA), and sends its source where the server does not know it yet. */
@@ -167,19 +166,19 @@ export class Client {
       args: otherwise(list(argument), []),
       options: CALL,
     });
-    return this.#client().eval(given.source, given.keys, given.args, given.options);
+    return called<wasm.Client>(this, "Client").eval(given.source, given.keys, given.args, given.options);
   }
 
   /** The text of a key, or `null` if it is absent. Nothing is parsed. */
   async get(key: string): Promise<string | null> {
     const given = checked("client.get", arguments, { key: text });
-    return asText(await this.#send("GET", given.key));
+    return asText(await send(this, "GET", given.key));
   }
 
   /** The bytes of a key, or `null` if it is absent. */
   async getBytes(key: string): Promise<Uint8Array | null> {
     const given = checked("client.getBytes", arguments, { key: text });
-    const reply = await this.#send("GET", given.key);
+    const reply = await send(this, "GET", given.key);
     return typeof reply === "string" ? new TextEncoder().encode(reply) : (reply as Uint8Array | null);
   }
 
@@ -193,7 +192,7 @@ export class Client {
     const { key: name, value: given, options: how } = checked("client.set", arguments, {
       key: text,
       value: argument,
-      options: otherwise(SET, {}),
+      options: SET,
     });
     const words: (string | Uint8Array)[] = ["SET", name, given];
     for (const option of ["ex", "px", "exat", "pxat"] as const) {
@@ -201,95 +200,59 @@ export class Client {
       if (time !== undefined) words.push(option.toUpperCase(), String(time));
     }
     for (const option of ["keepTtl", "nx", "xx", "get"] as const) if (how[option]) words.push(option.toUpperCase());
-    const reply = await this.#send(...words);
+    const reply = await send(this, ...words);
     return how.get ? asText(reply) : reply === "OK";
   }
 
   /** Deletes keys, given as a list or one by one; tells how many were there. */
   async del(keys: string | string[], ...more: string[]): Promise<number> {
     const given = listed("client.del", arguments, "keys", text, 0);
-    return given.length === 0 ? 0 : Number(await this.#send("DEL", ...given));
+    return given.length === 0 ? 0 : Number(await send(this, "DEL", ...given));
   }
 
   /** The messages of some channels, from now on. */
   async subscribe(channels: string | string[], ...more: string[]): Promise<Subscriber> {
     const given = listed("client.subscribe", arguments, "channels", text);
-    return subscriberOf(await this.#client().subscribe(given, false));
+    return subscriberOf(await called<wasm.Client>(this, "Client").subscribe(given, false));
   }
 
   /** The messages of all channels that match some globs, such as `news:*`. */
   async psubscribe(patterns: string | string[], ...more: string[]): Promise<Subscriber> {
     const given = listed("client.psubscribe", arguments, "patterns", text);
-    return subscriberOf(await this.#client().subscribe(given, true));
+    return subscriberOf(await called<wasm.Client>(this, "Client").subscribe(given, true));
   }
 
   /** Every command that the server carries out from now on, as lines of text. For debugging: it shows values. */
   async monitor(): Promise<Subscriber> {
     checked("client.monitor", arguments, {});
-    return subscriberOf(await this.#client().monitor());
+    return subscriberOf(await called<wasm.Client>(this, "Client").monitor());
   }
 
   /** The token by which the reads of another client, in another request or service, see what this one wrote. */
   syncToken(): string | null {
     checked("client.syncToken", arguments, {});
-    return (this.#wasm ?? freed("Client")).syncToken() ?? null;
+    return known<wasm.Client>(this, "Client").syncToken() ?? null;
   }
 
   /** Lets reads see what another client wrote before it gave this token. */
   setSyncToken(token: string): void {
     const given = checked("client.setSyncToken", arguments, { token: text });
-    (this.#wasm ?? freed("Client")).setSyncToken(given.token);
+    known<wasm.Client>(this, "Client").setSyncToken(given.token);
   }
 
   /** Resolves if the server answers. */
   async ping(): Promise<void> {
     checked("client.ping", arguments, {});
-    await this.#send("PING");
-  }
-
-  /** Gives its memory back now, and not when it is collected. Calls that are under way go on. */
-  free(): void {
-    this.#wasm?.free();
-    this.#wasm = undefined;
-  }
-
-  /** What a client is in wasm; `null`: it was freed, `undefined`: this is none. @internal */
-  static wasmOf(client: unknown): wasm.Client | null | undefined {
-    const isClient = typeof client === "object" && client !== null && #wasm in client;
-    return isClient ? (client.#wasm ?? null) : undefined;
-  }
-
-  #client(): wasm.Client {
-    mayCall();
-    return this.#wasm ?? freed("Client");
-  }
-
-  #send(...words: (string | Uint8Array)[]): Promise<Reply> {
-    return this.#client().command(words, undefined);
-  }
-}
-disposable(Client);
-
-/** What a client is made of that the module itself has made. */
-class Made {
-  readonly #client: wasm.Client;
-
-  constructor(client: wasm.Client) {
-    this.#client = client;
-  }
-
-  static of(value: unknown): wasm.Client | undefined {
-    return typeof value === "object" && value !== null && #client in value ? value.#client : undefined;
+    await send(this, "PING");
   }
 }
 
 /** The check of a client that is handed in. @internal */
-export const client = (value: unknown, name: string): wasm.Client => {
-  const found = Client.wasmOf(value);
-  if (found === null) throw new Wrong(name, `${name} was freed`);
-  if (found === undefined) throw wrong(name, "a Client", value);
-  return found;
-};
+export const client: Check<Client> = handle(Client, "Client");
+
+function send(client: Client, ...words: (string | Uint8Array)[]): Promise<Reply> {
+  return called<wasm.Client>(client, "Client").command(words, undefined);
+}
 
 function asText(reply: Reply): string | null {
   if (reply === null || typeof reply === "string") return reply;
@@ -298,7 +261,7 @@ function asText(reply: Reply): string | null {
 }
 
 const variables = (value: unknown, name: string): Record<string, unknown> => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (typeof value !== "object" || value === null || Object.prototype.toString.call(value) !== "[object Object]") {
     throw wrong(name, "an object with variables", value);
   }
   return value as Record<string, unknown>;

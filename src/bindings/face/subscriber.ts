@@ -1,6 +1,7 @@
 import type * as wasm from "edgecask-wasm";
 import { checked } from "./check.js";
-import { disposable, failure, type EdgecaskError } from "./errors.js";
+import { failure, type EdgecaskError } from "./errors.js";
+import { Handle, isFreed, known, made } from "./handle.js";
 
 /** What a subscriber tells. Between "lost" and "resumed", messages are missed. */
 export type SubscriberEvent =
@@ -8,35 +9,30 @@ export type SubscriberEvent =
   | { type: "lost"; error: EdgecaskError }
   | { type: "resumed" };
 
-let made: wasm.Subscriber | undefined;
-
 /** The messages of a subscription: by next(), or in a `for await` loop. */
-export class Subscriber implements AsyncIterable<SubscriberEvent> {
-  #wasm: wasm.Subscriber | undefined;
-
+export class Subscriber extends Handle implements AsyncIterable<SubscriberEvent> {
   /** Subscribers come from `client.subscribe()`. */
   private constructor() {
-    if (!made) throw failure("InvalidInput", "invalid input: a Subscriber comes from client.subscribe()");
-    this.#wasm = made;
+    super();
+    throw failure("InvalidInput", "invalid input: a Subscriber comes from client.subscribe()");
   }
 
   /** What comes next; `null` when the subscription was closed. */
   async next(): Promise<SubscriberEvent | null> {
     checked("subscriber.next", arguments, {});
-    return this.#wasm ? this.#wasm.next() : null;
+    return isFreed(this) ? null : known<wasm.Subscriber>(this, "Subscriber").next();
   }
 
   /** Unsubscribes. A call of `next` that waits gets `null`. */
   close(): void {
     checked("subscriber.close", arguments, {});
-    this.#wasm?.close();
+    if (!isFreed(this)) known<wasm.Subscriber>(this, "Subscriber").close();
   }
 
   /** Closes it, and gives its memory back now. */
-  free(): void {
-    this.#wasm?.close();
-    this.#wasm?.free();
-    this.#wasm = undefined;
+  override free(): void {
+    this.close();
+    super.free();
   }
 
   /** Leaving the loop closes the subscription. */
@@ -49,14 +45,7 @@ export class Subscriber implements AsyncIterable<SubscriberEvent> {
   }
 }
 
-disposable(Subscriber as unknown as { prototype: Subscriber });
-
 /** @internal */
 export function subscriberOf(from: wasm.Subscriber): Subscriber {
-  made = from;
-  try {
-    return Reflect.construct(Subscriber, []) as Subscriber;
-  } finally {
-    made = undefined;
-  }
+  return made(Subscriber as unknown as { prototype: Subscriber }, from);
 }
