@@ -4,8 +4,6 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
 )]
 
-#[cfg(all(feature = "js", target_arch = "wasm32"))]
-pub mod bindings;
 pub mod cache;
 pub mod client;
 pub mod command;

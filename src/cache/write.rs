@@ -51,7 +51,10 @@ impl Cache {
     }
 
     /// As [`Cache::set_many`]; tells whether Redis has missed it and the keys are [owed](Cache::owed).
-    pub(crate) async fn write_many<'a, T: Serialize + ?Sized + 'a>(
+    ///
+    /// # Errors
+    /// As for [`Cache::set_many`].
+    pub async fn write_many<'a, T: Serialize + ?Sized + 'a>(
         &self,
         entries: impl IntoIterator<Item = (&'a Key, &'a T)>,
         options: impl Into<EntryOptions>,

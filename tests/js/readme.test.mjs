@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { startMiniflare, startServer } from "./servers.mjs";
 
 const pkg = new URL("../../pkg/", import.meta.url).pathname;
-const readme = await readFile(new URL("../../src/bindings/README.md", import.meta.url), "utf8");
+const readme = await readFile(new URL("../../js/README.md", import.meta.url), "utf8");
 const snippets = [...readme.matchAll(/```js\n([^]*?)```/g)].map(([, code]) => code);
 
 /** What the snippets take for given. */

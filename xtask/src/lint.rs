@@ -7,7 +7,14 @@ use crate::setup;
 use crate::tools::Tools;
 
 /// Everything but what only builds for wasm32.
-const NATIVE: [&str; 4] = ["--workspace", "--exclude", "edgecask-worker-example", "--all-targets"];
+const NATIVE: [&str; 6] = [
+    "--workspace",
+    "--exclude",
+    "edgecask-js",
+    "--exclude",
+    "edgecask-worker-example",
+    "--all-targets",
+];
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
@@ -15,8 +22,15 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     setup::for_wasm(shell, tools)?;
     let wasm = tools.wasm_shell(shell)?;
     let target = ["--target", "wasm32-unknown-unknown"];
-    cmd!(wasm, "cargo clippy {target...} --package edgecask --features js-cache,worker,http-cache,encryption,msgpack,lz4 -- -D warnings")
+    cmd!(wasm, "cargo clippy {target...} --package edgecask --features worker,http-cache,encryption,msgpack,lz4 -- -D warnings")
         .run()?;
+    for features in ["", "cache"] {
+        cmd!(
+            wasm,
+            "cargo clippy {target...} --package edgecask-js --features {features} -- -D warnings"
+        )
+        .run()?;
+    }
     cmd!(
         wasm,
         "cargo clippy {target...} --package edgecask-behaviour --all-targets -- -D warnings"
@@ -39,7 +53,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     ] {
         cmd!(shell, "cargo clippy --package edgecask --no-default-features --features {features} -- -D warnings").run()?;
     }
-    for features in ["", "rest", "memory", "worker", "js", "js-cache", "gzip", "http-cache"] {
+    for features in ["", "rest", "memory", "worker", "gzip", "http-cache"] {
         cmd!(wasm, "cargo clippy {target...} --package edgecask --no-default-features --features {features} -- -D warnings")
             .run()?;
     }
@@ -47,7 +61,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     shell.set_var("RUSTDOCFLAGS", "-D warnings");
     cmd!(
         shell,
-        "cargo doc --no-deps --workspace --exclude edgecask-worker-example --document-private-items"
+        "cargo doc --no-deps --workspace --exclude edgecask-js --exclude edgecask-worker-example --document-private-items"
     )
     .run()?;
     Ok(())

@@ -12,7 +12,8 @@ use crate::{setup, wasm};
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     setup::everything(shell, tools)?;
-    cmd!(shell, "cargo test --workspace --exclude edgecask-worker-example").run()?;
+    cmd!(shell, "cargo test --workspace --exclude edgecask-js --exclude edgecask-worker-example")
+        .run()?;
     cmd!(shell, "cargo build --package edgecask-server").run()?;
     quickstart(shell)?;
     under_node(shell, tools)?;

@@ -3,15 +3,15 @@ use std::time::Duration;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::super::convert::{self, flag, option, text, texts, whole};
-use crate::cache::{
+use crate::convert::{self, flag, option, text, texts, whole};
+use edgecask::cache::{
     CacheOptions, Compression, EntryOptions, Form, L1Options, LoadOptions, SealingKeys, Tier, Ttl,
     WorkerCache,
 };
-use crate::{Keyspace, Result};
+use edgecask::{Keyspace, Result};
 
 /// The property `tier`.
-pub(in super::super) fn tier(options: &JsValue) -> Option<Tier> {
+pub(crate) fn tier(options: &JsValue) -> Option<Tier> {
     match text(options, "tier")?.as_str() {
         "critical" => Some(Tier::Critical),
         "best-effort" => Some(Tier::BestEffort),

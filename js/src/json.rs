@@ -8,8 +8,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::convert;
-use crate::platform::Local;
-use crate::{BoxError, Error, ErrorKind, Result};
+use edgecask::platform::Local;
+use edgecask::{BoxError, Error, ErrorKind, Result};
 
 /// Something that says of itself what it is, as JSON text.
 pub(super) fn text(value: &impl Serialize) -> Result<String, JsValue> {

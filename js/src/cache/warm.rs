@@ -3,11 +3,11 @@ use wasm_bindgen::prelude::*;
 
 use super::options::{load_options, number};
 use super::{JsCache, Json, loaded, verbatim};
-use crate::bindings::call::promise;
-use crate::bindings::client::JsClient;
-use crate::bindings::keyspace::JsKeyspace;
-use crate::bindings::{convert, json, log};
-use crate::cache::{Usage, WarmOptions, Warmed};
+use crate::call::promise;
+use crate::client::JsClient;
+use crate::keyspace::JsKeyspace;
+use crate::{convert, json, log};
+use edgecask::cache::{Usage, WarmOptions, Warmed};
 
 #[wasm_bindgen(js_class = Cache)]
 impl JsCache {
@@ -16,7 +16,7 @@ impl JsCache {
         let cache = self.cache.clone();
         promise(self.log(), async move {
             let keys = verbatim(keys).map_err(convert::error)?;
-            let load = async |key: crate::Key| loaded(&load, key.as_str().into()).await;
+            let load = async |key: edgecask::Key| loaded(&load, key.as_str().into()).await;
             json::text(&cache.warm::<Json, _, _>(keys, warm_options(&options), load).await)
         })
     }
@@ -94,7 +94,7 @@ impl JsUsage {
 impl JsUsage {
     fn call<F>(&self, work: impl FnOnce(Usage) -> F + 'static) -> Promise
     where
-        F: Future<Output = crate::Result<JsValue>> + 'static,
+        F: Future<Output = edgecask::Result<JsValue>> + 'static,
     {
         let work = work(self.usage.clone());
         let log = log::or_module(self.log.as_ref());

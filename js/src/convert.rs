@@ -4,8 +4,8 @@
 use js_sys::{Array, BigInt, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use crate::command::Command;
-use crate::{Error, ErrorKind, Result, Value};
+use edgecask::command::Command;
+use edgecask::{Error, ErrorKind, Result, Value};
 
 /// Integers beyond this are bigints in JavaScript.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -67,7 +67,7 @@ pub(super) fn reply(value: Value) -> JsValue {
 
 /// An `EdgecaskError`; or what JavaScript's own code threw, as it was.
 pub(super) fn error(error: Error) -> JsValue {
-    #[cfg(feature = "js-cache")]
+    #[cfg(feature = "cache")]
     if let Some(thrown) = super::json::thrown(&error) {
         return thrown;
     }
@@ -99,7 +99,7 @@ pub(super) fn flag(options: &JsValue, name: &str) -> bool {
 }
 
 /// A property that is a list of strings.
-#[cfg(feature = "js-cache")]
+#[cfg(feature = "cache")]
 pub(super) fn texts(options: &JsValue, name: &str) -> Vec<String> {
     let list = option(options, name).and_then(|list| list.dyn_into::<Array>().ok());
     list.unwrap_or_default().iter().filter_map(|text| text.as_string()).collect()

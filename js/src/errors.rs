@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use js_sys::{Function, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
-use crate::{Error, Outcome};
+use edgecask::{Error, Outcome};
 
 thread_local! {
     static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
@@ -47,7 +47,7 @@ pub(super) fn edgecask_error(error: &Error) -> JsValue {
 
 /// What led to an error: the texts of sources hold no value and no token.
 fn cause(source: &(dyn std::error::Error + 'static)) -> JsValue {
-    #[cfg(feature = "js-cache")]
+    #[cfg(feature = "cache")]
     if let Some(thrown) = super::json::as_thrown(source) {
         return thrown;
     }
@@ -62,6 +62,6 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::NotSent => "NotSent",
         Outcome::Refused => "Refused",
         Outcome::Completed => "Completed",
-        Outcome::Unknown => "Unknown",
+        _ => "Unknown",
     }
 }

@@ -7,12 +7,12 @@ use wasm_bindgen::prelude::*;
 use super::call::{limited, promise};
 use super::subscriber::JsSubscriber;
 use super::{convert, log};
-use crate::client::Client;
-use crate::command::Script;
-use crate::config::Config;
-use crate::layer::{AutoPipeline, CircuitBreaker, Deadline, KeyPrefix, RequestBudget, Retry};
-use crate::transport::rest::{RestOptions, RestTransport};
-use crate::{Result, Value};
+use edgecask::client::Client;
+use edgecask::command::Script;
+use edgecask::config::Config;
+use edgecask::layer::{AutoPipeline, CircuitBreaker, Deadline, KeyPrefix, RequestBudget, Retry};
+use edgecask::transport::rest::{RestOptions, RestTransport};
+use edgecask::{Result, Value};
 
 /// A Redis client over the Upstash REST API, or over an embedded engine.
 #[wasm_bindgen(js_name = Client)]
@@ -32,7 +32,7 @@ impl JsClient {
     }
 
     /// A client over a new, empty embedded engine.
-    #[cfg(feature = "memory")]
+    #[cfg(feature = "cache")]
     pub fn memory(options: &JsValue) -> JsClient {
         Self { client: Client::memory(), log: log::of_options(options) }
     }
@@ -125,7 +125,7 @@ impl JsClient {
     }
 
     /// Where lines go of what is made over this client, with these options.
-    #[cfg(feature = "js-cache")]
+    #[cfg(feature = "cache")]
     pub(super) fn log_of(&self, options: &JsValue) -> Option<Dispatch> {
         log::of_options(options).or_else(|| self.log.clone())
     }
@@ -162,7 +162,7 @@ fn connect(options: &JsValue) -> Result<Client> {
     })
 }
 
-fn replies(results: crate::transport::Results) -> JsValue {
+fn replies(results: edgecask::transport::Results) -> JsValue {
     let items =
         results.into_iter().map(|result| result.map_or_else(convert::error, convert::reply));
     items.collect::<Array>().into()

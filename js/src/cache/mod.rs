@@ -17,8 +17,8 @@ use self::options::{cache_options, entry_options, load_options};
 use super::call::{self, promise};
 use super::client::JsClient;
 use super::{convert, json, log};
-use crate::cache::{Cache, Invalidated, ServerStats};
-use crate::{BoxError, Key, Pattern, Result};
+use edgecask::cache::{Cache, Invalidated, ServerStats};
+use edgecask::{BoxError, Key, Pattern, Result};
 
 /// A cache of JSON values.
 #[wasm_bindgen(js_name = Cache)]

@@ -1,7 +1,7 @@
 use wasm_bindgen::prelude::*;
 
 use super::convert;
-use crate::Keyspace;
+use edgecask::Keyspace;
 
 /// A prefix that keys are made under.
 #[wasm_bindgen(js_name = Keyspace)]

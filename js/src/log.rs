@@ -7,8 +7,8 @@ use tracing::Dispatch;
 use wasm_bindgen::prelude::*;
 
 use super::convert;
-use crate::platform;
-use crate::platform::log::{self, Level};
+use edgecask::platform;
+use edgecask::platform::log::{self, Level};
 
 thread_local! {
     static OF_THE_MODULE: RefCell<Dispatch> = RefCell::new(Dispatch::none());
@@ -40,7 +40,7 @@ pub(super) fn or_module(log: Option<&Dispatch>) -> Dispatch {
 }
 
 fn dispatch(logger: Function, level: &str) -> Dispatch {
-    log::to(level.parse().unwrap_or(Level::WARN), move |line| {
+    log::to_function(level.parse().unwrap_or(Level::WARN), move |line| {
         // The face sees to what it throws.
         let _ = logger.call1(&JsValue::UNDEFINED, line);
     })

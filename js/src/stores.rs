@@ -6,9 +6,9 @@ use super::cache::tier;
 use super::call::promise;
 use super::client::JsClient;
 use super::{convert, json, log};
-use crate::cache::Ttl;
-use crate::store::{LlmPolicy, LlmPolicyStore, Store, StoreConfig, create_llm_policy_store};
-use crate::{BoxError, Result};
+use edgecask::cache::Ttl;
+use edgecask::store::{LlmPolicy, LlmPolicyStore, Store, StoreConfig, create_llm_policy_store};
+use edgecask::{BoxError, Result};
 
 /// The store of LLM policies: read through the cache, written to the backing store first. Policies are JSON text.
 #[wasm_bindgen(js_name = LlmPolicyStore)]

@@ -9,8 +9,8 @@ use wasm_bindgen::prelude::*;
 
 use super::call::promise;
 use super::convert;
-use crate::Value;
-use crate::client::{Event, Subscriber};
+use edgecask::Value;
+use edgecask::client::{Event, Subscriber};
 
 /// The messages of a subscription.
 #[wasm_bindgen(js_name = Subscriber)]
@@ -37,13 +37,16 @@ impl JsSubscriber {
         let events = Arc::clone(&self.events);
         promise(self.log.clone(), async move {
             let mut events = events.lock().await;
-            let Some(open) = &mut *events else { return Ok(JsValue::NULL) };
-            match open.next().await {
-                Some(Ok(event)) => Ok(describe(event)),
-                Some(Err(error)) => Err(convert::error(error)),
-                None => {
-                    *events = None;
-                    Ok(JsValue::NULL)
+            loop {
+                let Some(open) = &mut *events else { return Ok(JsValue::NULL) };
+                match open.next().await {
+                    Some(Ok(event)) => {
+                        if let Some(event) = describe(event) {
+                            return Ok(event);
+                        }
+                    }
+                    Some(Err(error)) => return Err(convert::error(error)),
+                    None => *events = None,
                 }
             }
         })
@@ -59,7 +62,8 @@ impl JsSubscriber {
     }
 }
 
-fn describe(event: Event) -> JsValue {
+/// An event as an object; `None` for one that the face does not know.
+fn describe(event: Event) -> Option<JsValue> {
     let object = Object::new();
     let set = |name: &str, value: JsValue| {
         // Setting a property of a new object cannot fail.
@@ -79,6 +83,7 @@ fn describe(event: Event) -> JsValue {
             set("error", convert::error(error));
         }
         Event::Resumed => set("type", "resumed".into()),
+        _ => return None,
     }
-    object.into()
+    Some(object.into())
 }

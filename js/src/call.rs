@@ -10,8 +10,8 @@ use wasm_bindgen_futures::future_to_promise;
 use web_sys::AbortSignal;
 
 use super::convert;
-use crate::platform::LocalFuture;
-use crate::{Error, Result, platform};
+use edgecask::platform::LocalFuture;
+use edgecask::{Error, ErrorKind, Result, platform};
 
 /// A call as a promise, whose log lines go to this subscriber. It holds all that it needs, so that the object which it is
 /// called on may be freed meanwhile.
@@ -34,7 +34,7 @@ pub(super) async fn limited<T>(
     let limit = convert::whole(options, "timeoutMs").map(Duration::from_millis);
     let call = async {
         let Some(limit) = limit else { return call.await };
-        platform::timeout(limit, call).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
+        platform::timeout(limit, call).await.unwrap_or_else(|| Err(timed_out(limit)))
     };
     match signal_of(options) {
         None => call.await.map_err(convert::error),
@@ -45,8 +45,12 @@ pub(super) async fn limited<T>(
     }
 }
 
+fn timed_out(limit: Duration) -> Error {
+    Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}"))
+}
+
 /// Something that goes on until its signal aborts, which is no error.
-#[cfg(feature = "js-cache")]
+#[cfg(feature = "cache")]
 pub(super) async fn until_aborted(
     options: &JsValue,
     work: impl Future<Output = Result<()>>,

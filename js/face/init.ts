@@ -25,7 +25,7 @@ export async function initialize(input?: InitInput | Promise<InitInput> | Wrappe
 /** Loads the wasm at once: `initSync(module)`. */
 export function initSync(input: BufferSource | WebAssembly.Module | { module: BufferSource | WebAssembly.Module }): void {
   if (isStarted()) return;
-  const wrapped = typeof input === "object" && input !== null && "module" in input;
+  const wrapped = typeof input === "object" && input !== null && Object.hasOwn(input, "module");
   const module: unknown = wrapped ? (input as { module: unknown }).module : input;
   if (!(module instanceof WebAssembly.Module || module instanceof ArrayBuffer || ArrayBuffer.isView(module))) {
     throw notWasm();
@@ -48,7 +48,7 @@ async function load(source: InitInput | Promise<InitInput> | undefined): Promise
 }
 
 function unwrap(input: InitInput | Promise<InitInput> | Wrapped | undefined): InitInput | Promise<InitInput> | undefined {
-  const wrapped = typeof input === "object" && input !== null && "module_or_path" in input;
+  const wrapped = typeof input === "object" && input !== null && Object.hasOwn(input, "module_or_path");
   return wrapped ? (input as Wrapped).module_or_path : (input as InitInput);
 }
 
