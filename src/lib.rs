@@ -17,6 +17,7 @@ mod key;
 pub mod layer;
 pub mod platform;
 pub mod store;
+mod tier;
 pub mod transport;
 mod value;
 

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
-use super::{Cache, Cached, Invalidated, LoadOptions};
+use super::{Cache, Cached, Invalidated, LoadOptions, Stored};
 use crate::key::TextParts;
 use crate::platform::{BoxFuture, MaybeSend};
 use crate::{BoxError, Key, Keyspace, Result};
@@ -90,7 +90,7 @@ impl<T: Cached> Namespace<T> {
         &self,
         id: impl IntoIterator<Item = P>,
         value: &T,
-    ) -> Result<()> {
+    ) -> Result<Stored> {
         self.cache.set(&self.key(id)?, value, self.options.entry.clone()).await
     }
 
