@@ -34,6 +34,7 @@ use self::core::{Core, Scope};
 #[cfg(feature = "encryption")]
 pub use self::entry::SealingKeys;
 pub use self::entry::{Codec, Compression, EntryOptions, Form, Ttl, stored_form};
+#[cfg(feature = "http-cache")]
 pub(crate) use self::invalidate::Versions;
 pub use self::invalidate::{Invalidated, Progress};
 pub use self::load::{Cached, LoadOptions, StoreGuard};
@@ -162,6 +163,7 @@ impl Cache {
     }
 
     /// Starts work that nobody waits for.
+    #[cfg(feature = "http-cache")]
     pub(crate) fn in_background(&self, work: BoxFuture<'static, ()>) {
         self.scope.background.spawn(work);
     }

@@ -30,9 +30,9 @@ impl Cache {
     /// [tier](crate::cache::CacheOptions::tier) decides: by default `load` is asked.
     ///
     /// # Errors
-    /// The loader's, as [`ErrorKind::Store`]; [`ErrorKind::Timeout`] after the
+    /// The loader's, as [`ErrorKind::Store`](crate::ErrorKind::Store); [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) after the
     /// [`hard_timeout`](crate::cache::LoadOptions::hard_timeout); the client's in the tier
-    /// [`Tier::Critical`](crate::cache::Tier::Critical); [`ErrorKind::InvalidInput`] if the time to live is zero, or the cache is
+    /// [`Tier::Critical`](crate::cache::Tier::Critical); [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the time to live is zero, or the cache is
     /// [`Form::Plain`](crate::cache::Form::Plain) and the options ask for more.
     pub fn get_or_load<'a, T, E, F>(
         &'a self,
