@@ -233,6 +233,22 @@ impl<R: Record> CachingStore<R> {
         cache.get_or_load(&key, self.options.clone(), || self.backing.get(id)).await
     }
 
+    /// As [`CachingStore::get`], for a record that many read: with a [first tier](StoreConfig::l1), a hit decodes and copies
+    /// nothing.
+    ///
+    /// # Errors
+    /// As for [`CachingStore::get`].
+    pub async fn get_shared(&self, id: &R::Id) -> Result<Option<Arc<R>>> {
+        let key = self.key(id)?;
+        let load = || async { Ok::<_, Error>(self.backing.get(id).await?.map(Arc::new)) };
+        let Some(cache) = &self.cache else {
+            return load().await;
+        };
+        let record: Arc<Option<Arc<R>>> =
+            cache.get_or_load_shared(&key, self.options.clone(), load).await?;
+        Ok((*record).clone())
+    }
+
     /// Many records in their ids' order. The cache is asked in one round trip, the backing store once for each that is
     /// missing, at the same time.
     ///

@@ -311,3 +311,63 @@ async fn a_generation_stays_whoever_renews_it() {
     assert_eq!(own.get::<u64>(&key(1)).await.unwrap(), None);
     assert_eq!(ttl().await, edgecask::Value::Integer(-1));
 }
+
+#[tokio::test]
+async fn a_shared_value_is_decoded_once_and_forgotten_like_any_other() {
+    let redis = RedisServer::start();
+    let hour = Duration::from_secs(3600);
+    let options = CacheOptions::new().l1(L1Options::new().ttl(hour)).bus("bus");
+    let [cache, other] = [0; 2].map(|_| Cache::with_options(redis.client(), options.clone()));
+    let follower = cache.clone();
+    let following = tokio::spawn(async move { follower.follow_invalidations().await });
+    let watcher = redis.client();
+    until(async || watcher.pubsub_numsub::<String>(["bus"]).await.unwrap()[0].1 > 0).await;
+    let key = key("k");
+    let shared = async || cache.get_shared::<Vec<u64>>(&key).await.unwrap();
+    let tagged = || EntryOptions::new(MINUTE).tags(["t"]);
+
+    assert_eq!(shared().await, None);
+    let load = async || Ok::<_, std::io::Error>(vec![1]);
+    let loaded = cache.get_or_load_shared(&key, tagged(), load).await.unwrap();
+    let (first, second) = (shared().await.unwrap(), shared().await.unwrap());
+    assert!(Arc::ptr_eq(&first, &second) && *first == *loaded);
+    let never = || async { Err::<Vec<u64>, _>(std::io::Error::other("not asked")) };
+    let hit = cache.get_or_load_shared(&key, tagged(), never).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &hit));
+    // The bytes are there for others, and one more type for one more decoding.
+    assert_eq!(cache.get::<(u64,)>(&key).await.unwrap(), Some((1,)));
+    assert_eq!(*cache.get_shared::<[u64; 1]>(&key).await.unwrap().unwrap(), [1]);
+    assert_eq!(*shared().await.unwrap(), [1]);
+
+    cache.set(&key, &[2], tagged()).await.unwrap();
+    assert_eq!(*shared().await.unwrap(), [2]);
+    shared().await.unwrap();
+    other.set(&key, &[3], tagged()).await.unwrap();
+    until(async || *shared().await.unwrap() == [3]).await;
+    cache.invalidate_tags(["t"]).await.unwrap();
+    assert_eq!(shared().await, None);
+    cache.set(&key, &[4], MINUTE).await.unwrap();
+    shared().await.unwrap();
+    cache.delete(&key).await.unwrap();
+    assert_eq!(shared().await, None);
+    following.abort();
+}
+
+#[tokio::test]
+async fn shared_values_keep_to_the_bound() {
+    let redis = RedisServer::start();
+    let cache =
+        Cache::with_options(redis.client(), CacheOptions::new().l1(L1Options::new().bytes(64_000)));
+    let value = "v".repeat(1000);
+    let asked = keys(0..50);
+    for key in &asked {
+        cache.set(key, &value, MINUTE).await.unwrap();
+        cache.get::<String>(key).await.unwrap();
+        cache.get_shared::<String>(key).await.unwrap();
+        cache.get_shared::<String>(key).await.unwrap();
+    }
+    let told = format!("{cache:?}");
+    let bytes = told.split("bytes: ").nth(1).unwrap().split([' ', ',', '}']).next().unwrap();
+    let bytes: u64 = bytes.parse().unwrap();
+    assert!((20_000..=64_000).contains(&bytes), "{told}");
+}

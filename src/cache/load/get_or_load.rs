@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,6 +59,32 @@ impl Cache {
             let found = self.find(key, &options).await?;
             loader.resolve(key, waiter, found, &options, &self.scope.background, load).await
         })
+    }
+
+    /// As [`Cache::get_or_load`]; a hit in the first tier decodes nothing, as for [`Cache::get_shared`].
+    ///
+    /// # Errors
+    /// As for [`Cache::get_or_load`].
+    pub async fn get_or_load_shared<T, E, F>(
+        &self,
+        key: &Key,
+        options: impl Into<LoadOptions>,
+        load: impl FnOnce() -> F + MaybeSend,
+    ) -> Result<Arc<T>>
+    where
+        T: Cached + 'static,
+        E: Into<BoxError>,
+        F: Future<Output = Result<T, E>> + MaybeSend,
+    {
+        let options = options.into();
+        // An early refresh is decided by the ordinary read.
+        if options.mode == Mode::Cached
+            && options.early_refresh.is_none()
+            && let Some(value) = self.core.reader.near_shared(key)
+        {
+            return Ok(value);
+        }
+        self.get_or_load(key, options, load).await.map(Arc::new)
     }
 
     /// Joins those who want a key, before it is looked up. `None` if callers do not share loads.

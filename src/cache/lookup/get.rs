@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 
 use super::Lookup;
 use crate::cache::Cache;
 use crate::cache::invalidate::Versions;
-use crate::cache::load::LoadOptions;
+use crate::cache::load::{Cached, LoadOptions};
 use crate::{Key, Result};
 
 impl Cache {
@@ -41,6 +43,39 @@ impl Cache {
             values[at] = found;
         }
         Ok(values)
+    }
+
+    /// As [`Cache::get`], for a value that many read: where there is a [first tier](crate::cache::L1Options), it holds the
+    /// value itself beside its bytes, so that a hit decodes nothing. The value is decoded by the first hit that asks for
+    /// this type.
+    ///
+    /// ```
+    /// use edgecask::{Client, Keyspace, cache::{Cache, CacheOptions, L1Options, Ttl}};
+    /// use std::sync::Arc;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let cache = Cache::with_options(Client::memory(), CacheOptions::new().l1(L1Options::new()));
+    /// let key = Keyspace::new(["app", "flags"])?.key(["web"])?;
+    /// let load = || async { Ok::<_, std::io::Error>(vec!["dark-mode".to_owned()]) };
+    /// let flags = cache.get_or_load_shared(&key, Ttl::seconds(60), load).await?;
+    /// let first: Arc<Vec<String>> = cache.get_shared(&key).await?.unwrap();
+    /// let second = cache.get_shared(&key).await?.unwrap();
+    /// assert!(first == flags && Arc::ptr_eq(&first, &second));
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Cache::get`].
+    pub async fn get_shared<T: Cached + 'static>(&self, key: &Key) -> Result<Option<Arc<T>>> {
+        if let Some(value) = self.core.reader.near_shared(key) {
+            return Ok(Some(value));
+        }
+        let keys = std::slice::from_ref(key);
+        let far = self.core.reader.get_many(keys, &self.scope.background);
+        Ok(Box::pin(far).await?.pop().flatten().map(Arc::new))
     }
 
     /// Looks a key up in the first tier and then in Redis; counts the read.

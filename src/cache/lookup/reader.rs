@@ -14,7 +14,7 @@ use crate::cache::outage::{Backlog, Operation};
 use crate::cache::tiers::{Edge, Epoch, Fetched, L1, ReadStart};
 use crate::client::Client;
 use crate::command::strings::StringCommands;
-use crate::platform::{Instant, unix_millis};
+use crate::platform::{Instant, MaybeSend, MaybeSync, unix_millis};
 use crate::{Key, Result};
 
 /// Entries as they were read: `Err` for one that cannot be decoded, `None` for one that is not there or whose tags were
@@ -130,6 +130,16 @@ impl Reader {
     /// The value of a key in this process's memory; counts it as a hit. An entry of another type counts as nothing.
     pub(super) fn near<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
         let value = self.l1.as_ref()?.get(key)?.view().decode(key).ok()?;
+        self.count_l1_hit();
+        Some(value)
+    }
+
+    /// As [`Reader::near`], decoded once for all who ask for this type.
+    pub(crate) fn near_shared<T>(&self, key: &Key) -> Option<Arc<T>>
+    where
+        T: DeserializeOwned + MaybeSend + MaybeSync + 'static,
+    {
+        let value = self.l1.as_ref()?.get_shared(key)?;
         self.count_l1_hit();
         Some(value)
     }

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quick_cache::DefaultHashBuilder;
-use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
+use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle, EntryAction};
+use serde::de::DeserializeOwned;
 
 use super::epochs::{Epoch, Epochs};
 use crate::Key;
 use crate::cache::entry::{Codec, Entry, View};
-use crate::platform::{Instant, unix_millis};
+use crate::platform::{Instant, MaybeSend, MaybeSync, SharedValue, unix_millis};
 
 /// The settings of the first tier, in this process's memory, before Redis.
 ///
@@ -46,7 +47,8 @@ impl L1Options {
         Self { bytes: 16 << 20, ttl: Duration::from_secs(5) }
     }
 
-    /// How much memory keys and values may take. What is used least goes first.
+    /// How much memory keys and values may take. A value that is [shared](crate::cache::Cache::get_shared) counts twice: in
+    /// its form in the codec, and as itself. What is used least goes first.
     #[must_use]
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.bytes = bytes;
@@ -67,43 +69,37 @@ impl Default for L1Options {
     }
 }
 
-/// An entry in memory, and until when it is served. It is cloned for every hit.
-#[derive(Clone)]
+/// An entry in memory, and until when it is served.
 pub(crate) struct L1Entry {
     codec: Codec,
     payload: Arc<[u8]>,
-    /// `None` for most entries.
-    metadata: Option<Arc<Metadata>>,
+    fresh_until: Option<u64>,
+    load_ms: Option<u64>,
+    tags: Box<[String]>,
     expires_at: Instant,
     /// The epoch of all tags in which it was read.
     tags_epoch: u64,
-}
-
-struct Metadata {
-    fresh_until: Option<u64>,
-    load_ms: Option<u64>,
-    tags: Vec<String>,
-}
-
-impl Metadata {
-    fn of(entry: &Entry) -> Option<Arc<Self>> {
-        let Entry { fresh_until, load_ms, tags, .. } = entry;
-        let plain = fresh_until.is_none() && load_ms.is_none() && tags.is_empty();
-        let tags = tags.keys().cloned();
-        (!plain).then(|| {
-            Arc::new(Self { fresh_until: *fresh_until, load_ms: *load_ms, tags: tags.collect() })
-        })
-    }
+    /// The value, once somebody has asked for it to be shared.
+    shared: Option<SharedValue>,
 }
 
 impl L1Entry {
     pub(crate) fn view(&self) -> View<'_> {
-        let metadata = self.metadata.as_ref();
-        View {
+        let Self { codec, fresh_until, load_ms, .. } = *self;
+        View { codec, payload: &self.payload, fresh_until, load_ms }
+    }
+
+    /// The same entry with its value.
+    fn with_shared(&self, shared: SharedValue) -> Self {
+        Self {
             codec: self.codec,
-            payload: &self.payload,
-            fresh_until: metadata.and_then(|metadata| metadata.fresh_until),
-            load_ms: metadata.and_then(|metadata| metadata.load_ms),
+            payload: Arc::clone(&self.payload),
+            fresh_until: self.fresh_until,
+            load_ms: self.load_ms,
+            tags: self.tags.clone(),
+            expires_at: self.expires_at,
+            tags_epoch: self.tags_epoch,
+            shared: Some(shared),
         }
     }
 }
@@ -111,21 +107,26 @@ impl L1Entry {
 #[derive(Clone)]
 struct Weighter;
 
-impl quick_cache::Weighter<String, L1Entry> for Weighter {
-    fn weight(&self, key: &String, cached: &L1Entry) -> u64 {
+impl quick_cache::Weighter<String, Arc<L1Entry>> for Weighter {
+    fn weight(&self, key: &String, entry: &Arc<L1Entry>) -> u64 {
         // What the map itself and the entry take, about.
-        const OVERHEAD: u64 = 200;
-        const METADATA: u64 = 80;
+        const OVERHEAD: u64 = 260;
         const TAG: u64 = 40;
-        let metadata = cached.metadata.as_ref().map_or(0, |metadata| {
-            METADATA + metadata.tags.iter().map(|tag| TAG + tag.len() as u64).sum::<u64>()
-        });
-        OVERHEAD + key.len() as u64 + cached.payload.len() as u64 + metadata
+        let tags = entry.tags.iter().map(|tag| TAG + tag.len() as u64).sum::<u64>();
+        let payload = entry.payload.len() as u64;
+        // The size of a value is not known: about as much as its form in the codec.
+        let shared = if entry.shared.is_some() { payload } else { 0 };
+        OVERHEAD + key.len() as u64 + payload + shared + tags
     }
 }
 
-type Entries =
-    QuickCache<String, L1Entry, Weighter, DefaultHashBuilder, DefaultLifecycle<String, L1Entry>>;
+type Entries = QuickCache<
+    String,
+    Arc<L1Entry>,
+    Weighter,
+    DefaultHashBuilder,
+    DefaultLifecycle<String, Arc<L1Entry>>,
+>;
 
 pub(crate) struct L1 {
     entries: Entries,
@@ -172,29 +173,51 @@ impl L1 {
         }
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<L1Entry> {
-        let cached = self.entries.get(key.as_str())?;
-        (cached.expires_at > Instant::now() && self.is_current(&cached)).then_some(cached)
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<L1Entry>> {
+        let entry = self.entries.get(key.as_str())?;
+        (entry.expires_at > Instant::now() && self.is_current(&entry)).then_some(entry)
+    }
+
+    /// The value of a key, decoded once for all who ask for this type. `None` if there is no fresh entry, or it is of
+    /// another type.
+    pub(crate) fn get_shared<T>(&self, key: &Key) -> Option<Arc<T>>
+    where
+        T: DeserializeOwned + MaybeSend + MaybeSync + 'static,
+    {
+        let entry = self.get(key)?;
+        if entry.fresh_until.is_some_and(|until| until <= unix_millis()) {
+            return None;
+        }
+        if let Some(value) = entry.shared.as_ref().and_then(SharedValue::get) {
+            return Some(value);
+        }
+        let value = Arc::new(entry.view().decode::<T>(key).ok()?);
+        let shared = SharedValue::new(Arc::clone(&value));
+        // The entry may have been replaced or removed in the meantime.
+        self.entries.entry(key.as_str(), Some(Duration::ZERO), |_, present| {
+            if Arc::ptr_eq(present, &entry) {
+                *present = Arc::new(entry.with_shared(shared));
+            }
+            EntryAction::Retain(())
+        });
+        Some(value)
     }
 
     /// The entry even if its time is over: for when Redis and the loader fail.
-    pub(crate) fn get_expired(&self, key: &Key) -> Option<L1Entry> {
-        let cached = self.entries.get(key.as_str())?;
-        self.is_current(&cached).then_some(cached)
+    pub(crate) fn get_expired(&self, key: &Key) -> Option<Arc<L1Entry>> {
+        let entry = self.entries.get(key.as_str())?;
+        self.is_current(&entry).then_some(entry)
     }
 
     /// Whether none of its tags was invalidated since it was read.
-    fn is_current(&self, cached: &L1Entry) -> bool {
-        let Some(metadata) =
-            cached.metadata.as_ref().filter(|_| self.any_tags.load(Ordering::SeqCst))
-        else {
+    fn is_current(&self, entry: &L1Entry) -> bool {
+        if entry.tags.is_empty() || !self.any_tags.load(Ordering::SeqCst) {
             return true;
-        };
+        }
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        let newer = |tag: &String| {
-            tags.get(tag).is_some_and(|invalidated| *invalidated > cached.tags_epoch)
-        };
-        !metadata.tags.iter().any(newer)
+        let is_newer =
+            |tag: &String| tags.get(tag).is_some_and(|invalidated| *invalidated > entry.tags_epoch);
+        !entry.tags.iter().any(is_newer)
     }
 
     /// The start of a read of this key, now.
@@ -224,11 +247,14 @@ impl L1 {
                 codec: entry.codec,
                 // A copy: a part of a larger answer would keep all of it.
                 payload: Arc::from(&entry.payload[..]),
-                metadata: Metadata::of(entry),
+                fresh_until: entry.fresh_until,
+                load_ms: entry.load_ms,
+                tags: entry.tags.keys().cloned().collect(),
                 expires_at,
                 tags_epoch: start.tags_epoch,
+                shared: None,
             };
-            self.entries.insert(key.as_str().to_owned(), cached);
+            self.entries.insert(key.as_str().to_owned(), Arc::new(cached));
             // An invalidation in between may have come too early for this entry.
             if !unchanged() {
                 self.entries.remove(key.as_str());
