@@ -319,7 +319,11 @@ impl Exchange {
             }
             let asked_at = self.options.now();
             let request = Request::from_parts(head, body.take().unwrap_or_default());
-            let asked = service.call(request).await;
+            let asking = service.call(request);
+            let asked = match &question.guard {
+                Some(guard) => guard.while_held(asking).await,
+                None => asking.await,
+            };
             let timing = Timing { asked: asked_at, came: self.options.now() };
             let response = match asked {
                 Ok(response) if !in_trouble(response.status()) => response,

@@ -386,7 +386,7 @@ impl Leases {
     }
 
     /// Begins the time of leases anew; gives how many still hold. One script for each, in one round trip.
-    pub(super) async fn renew(&self, leases: &[&Lease]) -> Result<usize> {
+    async fn renew(&self, leases: &[&Lease]) -> Result<usize> {
         let (mut batch, ttl) = (ScriptBatch::new(&self.client), self.ttl_millis());
         let queue = |lease: &&Lease| {
             batch.script(&RENEW_LEASE, [&lease.key], [&lease.token[..], ttl.as_bytes()])

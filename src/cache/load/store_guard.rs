@@ -160,14 +160,12 @@ impl StoreGuard {
         stored
     }
 
-    /// Holds the right for another [lease](crate::cache::CacheOptions::lease) from now; gives whether it still holds. One
-    /// script. For values that take longer than that to make.
-    ///
-    /// # Errors
-    /// The client's.
-    pub async fn renew(&self) -> Result<bool> {
-        let renewed = self.cache.core.loader.guards.leases.renew(&[&self.held.lease]).await?;
-        Ok(renewed == 1)
+    /// What `work` gives, while the right is held: it is renewed each time that half of the
+    /// [lease](crate::cache::CacheOptions::lease) has passed, by one script. For values that take longer than a lease to
+    /// make.
+    pub async fn while_held<T>(&self, work: impl Future<Output = T>) -> T {
+        let leases = &self.cache.core.loader.guards.leases;
+        leases.while_all_held(&[&self.held.lease], work).await
     }
 
     /// Gives the right up, so that others do not wait for it. One script.
