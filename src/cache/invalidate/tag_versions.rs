@@ -53,7 +53,7 @@ pub(crate) static TAG_VERSION: LazyLock<Script> = LazyLock::new(|| {
          return version",
     )
     .key_locking()
-    .with_twin(|redis, keys, args| {
+    .with_native(|redis, keys, args| {
         let ([tag], [random, kept, how, stay]) = (keys, args) else {
             return Err(Error::server("ERR this script takes 1 key and 4 arguments"));
         };

@@ -45,7 +45,7 @@ pub(crate) static LEASE: LazyLock<Script> = LazyLock::new(|| {
          return {token, redis.call('GET', KEYS[1]), left}",
     )
     .key_locking()
-    .with_twin(|redis, keys, args| {
+    .with_native(|redis, keys, args| {
         let ([entry, lease], [random, ttl, how]) = (keys, args) else {
             return Err(Error::server("ERR this script takes 2 keys and 3 arguments"));
         };
@@ -99,7 +99,7 @@ pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
          return 1",
     )
     .key_locking()
-    .with_twin(|redis, keys, args| {
+    .with_native(|redis, keys, args| {
         let ([entry, lease], [token, value, ttl, mark]) = (keys, args) else {
             return Err(Error::server("ERR this script takes 2 keys and 4 arguments"));
         };
@@ -135,7 +135,7 @@ pub(crate) static RENEW_LEASE: LazyLock<Script> = LazyLock::new(|| {
          return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
     )
     .key_locking()
-    .with_twin(|redis, keys, args| {
+    .with_native(|redis, keys, args| {
         let ([lease], [token, ttl]) = (keys, args) else {
             return Err(Error::server("ERR this script takes 1 key and 2 arguments"));
         };
@@ -157,7 +157,7 @@ pub(crate) static RELEASE_LEASE: LazyLock<Script> = LazyLock::new(|| {
          return redis.call('DEL', KEYS[1])",
     )
     .key_locking()
-    .with_twin(|redis, keys, args| {
+    .with_native(|redis, keys, args| {
         let ([lease], [token]) = (keys, args) else {
             return Err(Error::server("ERR this script takes 1 key and 1 argument"));
         };
