@@ -15,6 +15,7 @@ mod key;
 pub mod layer;
 pub mod platform;
 pub mod store;
+mod tier;
 pub mod transport;
 mod value;
 
@@ -27,7 +28,7 @@ pub use error::{BoxError, Error, ErrorKind, Outcome, Result};
 pub use key::{Key, KeyPart, KeyParts, KeyWriter, Keyspace, Pattern};
 pub use value::{FromValue, Json, Pairs, Value};
 
-/// The Lua scripts that this crate itself uses, for servers that run them by their native twins.
+/// The Lua scripts that this crate itself uses, for servers that run them by their native implementation.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
     cache::scripts().into_iter().chain(client::scripts())
 }

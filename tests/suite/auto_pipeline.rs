@@ -203,16 +203,16 @@ async fn a_lost_batch_fails_for_all_in_it_and_nobody_else() {
 #[tokio::test]
 async fn a_command_that_cannot_be_sent_fails_alone() {
     let client = Client::memory().layer(KeyPrefix::new("t:")).layer(AutoPipeline::new());
-    let (no_twin, no_keys) = (cmd("EVAL").arg("return 1").arg(0), cmd("RANDOMKEY"));
-    let (set, no_twin, got, no_keys, count) = join!(
+    let (no_native, no_keys) = (cmd("EVAL").arg("return 1").arg(0), cmd("RANDOMKEY"));
+    let (set, no_native, got, no_keys, count) = join!(
         client.set("k", "v"),
-        client.send(&no_twin),
+        client.send(&no_native),
         client.get::<String>("k"),
         client.send(&no_keys),
         client.incr("n"),
     );
     set.unwrap();
-    assert_eq!(no_twin.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(no_native.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(got.unwrap().as_deref(), Some("v"));
     assert_eq!(no_keys.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(count.unwrap(), 1);

@@ -334,7 +334,7 @@ impl Plan {
     async fn write(&self, cache: &Cache, version: u64) -> Result<()> {
         match self.way {
             Way::Delete => cache.delete(&key()).await.map(|_| ()),
-            Way::Set => cache.set(&key(), &version, self.entry()).await,
+            Way::Set => cache.set(&key(), &version, self.entry()).await.map(drop),
             Way::Tag => cache.invalidate_tags(["t"]).await.map(|_| ()),
             Way::Generation => cache.clear().await.map(|_| ()),
             Way::Pattern => cache.delete_matching(&space().pattern()).await.map(|_| ()),

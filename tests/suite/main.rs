@@ -3,6 +3,7 @@
 
 mod accounting;
 mod auto_pipeline;
+mod batch_loads;
 mod builder;
 mod coherence;
 mod command_docs;

@@ -1,4 +1,4 @@
-//! The scripts that Edgecask ships: the Lua on a real Redis and the twin on the engine do the same.
+//! The scripts that Edgecask ships: the Lua on a real Redis and the native implementation on the engine do the same.
 
 use edgecask::layer::{AutoPipeline, Fallback, KeyPrefix, Retry};
 use edgecask::platform::BoxFuture;
@@ -99,7 +99,7 @@ fn timeless(value: Value) -> Value {
 }
 
 #[test]
-fn twins_do_what_the_lua_does() {
+fn native_scripts_do_what_the_lua_does() {
     let redis = RedisServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
@@ -188,16 +188,18 @@ async fn a_script_that_cannot_run_is_refused_before_anything_does() {
         plain.script_flush().await.unwrap();
     }
     assert_eq!(plain.keys::<String>("*").await.unwrap(), [""; 0]);
-    // With a twin it runs through all layers, and so does one that the engine knows.
-    let twin = Script::new("return redis.call('SET', KEYS[1], ARGV[1])  -- a twin's")
-        .with_twin(|redis, keys, args| redis.call(Command::new("SET").arg(&keys[0]).arg(&args[0])));
+    // With a native implementation it runs through all layers, and so does one that the engine knows.
+    let native = Script::new("return redis.call('SET', KEYS[1], ARGV[1])  -- a native one")
+        .with_native(|redis, keys, args| {
+            redis.call(Command::new("SET").arg(&keys[0]).arg(&args[0]))
+        });
     for client in &clients {
-        client.run_script::<()>(&twin, ["k"], ["v"]).await.unwrap();
+        client.run_script::<()>(&native, ["k"], ["v"]).await.unwrap();
         plain.script_flush().await.unwrap();
     }
     assert_eq!(plain.dbsize().await.unwrap(), 2);
-    engine.register(&twin);
-    plain.eval::<()>(twin.source(), ["other"], ["v"]).await.unwrap();
+    engine.register(&native);
+    plain.eval::<()>(native.source(), ["other"], ["v"]).await.unwrap();
     assert_eq!(plain.dbsize().await.unwrap(), 3);
 }
 

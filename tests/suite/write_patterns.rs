@@ -85,7 +85,8 @@ async fn a_message_makes_other_processes_forget() {
     assert_eq!(database.reads.load(Ordering::SeqCst), reads);
     let hits = other.stats().l1_hits;
     assert_eq!(other.get_many(&[acme.clone(), acme]).await.unwrap(), vec![Some(policy(3)); 2]);
-    assert_eq!(other.stats().l1_hits, hits + 2);
+    // A record that is asked for twice is read once.
+    assert_eq!(other.stats().l1_hits, hits + 1);
     following.abort();
 
     let deaf = store(&database, redis.client(), OnWrite::Invalidate, hour);

@@ -83,7 +83,8 @@ impl JsCache {
         self.call(async move |cache: Cache| {
             let values = values.into_iter().map(value).collect::<Result<Vec<Json>>>()?;
             let (keys, options) = (verbatim(keys)?, entry_options(&options));
-            cache.write_many(keys.iter().zip(&values), options).await
+            let stored = cache.set_many(keys.iter().zip(&values), options).await?;
+            Ok(stored.is_owed())
         })
     }
 
