@@ -1,15 +1,20 @@
 //! Leases: who holds one keeps it while he loads, and nobody waits for one that nobody needs any more.
 
-use std::sync::{Arc, Weak};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use edgecask::cache::{Cache, CacheOptions, EntryOptions, LoadOptions, Ttl};
+use edgecask::cache::{Cache, CacheOptions, EntryOptions, LoadOptions, Tier, Ttl};
 use edgecask::layer::Observe;
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::{ErrorKind, Key, Keyspace};
+use edgecask::transport::Results;
+use edgecask::{ErrorKind, Key, Keyspace, Pattern, Result};
 use edgecask_server::{Fault, Server, ServerOptions};
-use edgecask_tests::{RedisServer, until};
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip, until};
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 
 use crate::edge::Shelf;
 use crate::stampede::{Requests, Source};
@@ -80,6 +85,12 @@ async fn who_goes_away_leaves_no_lease() {
     }
 }
 
+/// How long a key will last.
+async fn remaining(client: &Client, key: &str) -> Duration {
+    let millis: u64 = client.execute(cmd("PTTL").arg(key)).await.expect("it is held");
+    Duration::from_millis(millis)
+}
+
 #[tokio::test]
 async fn a_lease_lasts_as_long_as_its_load() {
     let redis = RedisServer::start();
@@ -99,7 +110,16 @@ async fn a_lease_lasts_as_long_as_its_load() {
             })
             .collect();
         until(async || source.count() > 0).await;
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        // After three renewals, the load has gone on for longer than a lease lasts.
+        let (direct, lease) = (redis.client(), format!("edgecask:lease:{{{name}}}"));
+        for _ in 0..3 {
+            let mut left = Duration::MAX;
+            until(async || {
+                let before = std::mem::replace(&mut left, remaining(&direct, &lease).await);
+                left > before
+            })
+            .await;
+        }
         source.go_on.notify_one();
         for value in join_all(calls).await {
             assert_eq!(value.unwrap().unwrap(), 42);
@@ -212,4 +232,140 @@ async fn misses_cost_what_is_documented() {
     source.go_on.notify_one();
     assert_eq!((loads.await.unwrap().unwrap(), waits.await.unwrap().unwrap()), (42, 42));
     assert_eq!((source.count(), waiter.stats().loads), (1, 0));
+}
+
+/// Keeps what passes, and holds one round trip up.
+#[derive(Debug, Clone)]
+struct Step {
+    held: usize,
+    begun: Arc<AtomicUsize>,
+    sent: Arc<Mutex<Vec<Command>>>,
+    go_on: Arc<Notify>,
+}
+
+impl Step {
+    fn holding(held: usize) -> Self {
+        Self { held, begun: Arc::default(), sent: Arc::default(), go_on: Arc::default() }
+    }
+
+    fn is_reached(&self) -> bool {
+        self.begun.load(Ordering::SeqCst) > self.held
+    }
+
+    /// Delivers all that passed a second time.
+    async fn repeat(&self, client: &Client) {
+        let sent = self.sent.lock().unwrap().clone();
+        client.send_pipeline(&sent).await.unwrap();
+    }
+}
+
+impl Tap for Step {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            self.sent.lock().unwrap().extend(trip.commands.iter().cloned());
+            if self.begun.fetch_add(1, Ordering::SeqCst) == self.held {
+                self.go_on.notified().await;
+            }
+            trip.go().await
+        })
+    }
+}
+
+/// What begins before an invalidation, and goes on after it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Begun {
+    Load,
+    Set,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Later {
+    Delete,
+    Set,
+    Tag,
+    Pattern,
+    All,
+}
+
+fn tagged() -> EntryOptions {
+    EntryOptions::new(MINUTE).tags(["t"])
+}
+
+fn generation(client: Client) -> Cache {
+    let options = CacheOptions::new().generation("g").tier(Tier::Critical);
+    Cache::with_options(client, options)
+}
+
+async fn begin(cache: Cache, begun: Begun, database: Arc<Mutex<&'static str>>) {
+    match begun {
+        Begun::Load => {
+            let load = || async { Ok::<_, Infallible>(database.lock().unwrap().to_owned()) };
+            cache.get_or_load(&key("k"), tagged(), load).await.map(drop).unwrap();
+        }
+        Begun::Set => cache.set(&key("k"), "old", tagged()).await.unwrap(),
+    }
+}
+
+async fn invalidate(cache: &Cache, later: Later) {
+    match later {
+        Later::Delete => drop(cache.delete(&key("k")).await.unwrap()),
+        Later::Set => cache.set(&key("k"), "new", tagged()).await.unwrap(),
+        Later::Tag => drop(cache.invalidate_tags(["t"]).await.unwrap()),
+        Later::Pattern => {
+            let pattern = Pattern::verbatim("k*").unwrap();
+            cache.delete_matching(&pattern).await.map(drop).unwrap();
+        }
+        Later::All => drop(cache.clear().await.unwrap()),
+    }
+}
+
+/// Each round trip of a load or a write is held up until the invalidation has returned; then all of them arrive again.
+#[tokio::test]
+async fn what_arrives_late_or_twice_brings_nothing_back() {
+    let redis = RedisServer::start();
+    let direct = redis.client();
+    warm_up(direct.clone()).await;
+    for begun in [Begun::Load, Begun::Set] {
+        for later in [Later::Delete, Later::Set, Later::Tag, Later::Pattern, Later::All] {
+            // A write whose first request arrives after another write is the later one.
+            for held in usize::from(begun == Begun::Set).. {
+                direct.flushdb().await.unwrap();
+                let step = Step::holding(held);
+                let database = Arc::new(Mutex::new("old"));
+                let tapped = generation(direct.clone().layer(Tapped(step.clone())));
+                let call = tokio::spawn(begin(tapped, begun, Arc::clone(&database)));
+                until(async || step.is_reached() || call.is_finished()).await;
+                *database.lock().unwrap() = "new";
+                invalidate(&generation(direct.clone()), later).await;
+                step.go_on.notify_one();
+                call.await.unwrap();
+                let seen = async || generation(direct.clone()).get::<String>(&key("k")).await;
+                let told = format!("{begun:?}, {later:?}, round trip {held}");
+                assert_ne!(seen().await.unwrap().as_deref(), Some("old"), "{told}, late");
+                step.repeat(&direct).await;
+                assert_ne!(seen().await.unwrap().as_deref(), Some("old"), "{told}, twice");
+                if !step.is_reached() {
+                    assert!(held > 1, "{told}: it has no round trips");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_invalidation_that_arrives_twice_brings_no_version_back() {
+    let redis = RedisServer::start();
+    let direct = redis.client();
+    warm_up(direct.clone()).await;
+    let cache = generation(direct.clone());
+    for later in [Later::Tag, Later::All] {
+        let step = Step::holding(usize::MAX);
+        invalidate(&generation(direct.clone().layer(Tapped(step.clone()))), later).await;
+        cache.set(&key("k"), "old", tagged()).await.unwrap();
+        invalidate(&cache, later).await;
+        assert_eq!(cache.get::<String>(&key("k")).await.unwrap(), None, "{later:?}");
+        step.repeat(&direct).await;
+        assert_eq!(cache.get::<String>(&key("k")).await.unwrap(), None, "{later:?}, twice");
+    }
 }
