@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use edgecask::cache::{Cache, CacheOptions, EntryOptions, LoadOptions, Tier, Ttl};
+use edgecask::cache::{Cache, CacheOptions, EntryOptions, L1Options, LoadOptions, Tier, Ttl};
 use edgecask::layer::Observe;
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
@@ -238,6 +238,9 @@ async fn misses_cost_what_is_documented() {
 #[derive(Debug, Clone)]
 struct Step {
     held: usize,
+    /// It goes on without its caller, who gets no answer.
+    alone: bool,
+    arrived: Arc<Notify>,
     begun: Arc<AtomicUsize>,
     sent: Arc<Mutex<Vec<Command>>>,
     go_on: Arc<Notify>,
@@ -245,7 +248,9 @@ struct Step {
 
 impl Step {
     fn holding(held: usize) -> Self {
-        Self { held, begun: Arc::default(), sent: Arc::default(), go_on: Arc::default() }
+        let (arrived, go_on) = (Arc::default(), Arc::default());
+        let (begun, sent) = (Arc::default(), Arc::default());
+        Self { held, alone: false, arrived, begun, sent, go_on }
     }
 
     fn is_reached(&self) -> bool {
@@ -263,7 +268,18 @@ impl Tap for Step {
     fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
         Box::pin(async move {
             self.sent.lock().unwrap().extend(trip.commands.iter().cloned());
-            if self.begun.fetch_add(1, Ordering::SeqCst) == self.held {
+            let is_held = self.begun.fetch_add(1, Ordering::SeqCst) == self.held;
+            if is_held && self.alone {
+                let (step, inner) = (self.clone(), Arc::clone(trip.inner));
+                let commands = trip.commands.to_vec();
+                tokio::spawn(async move {
+                    step.go_on.notified().await;
+                    inner.pipeline(&commands).await.unwrap();
+                    step.arrived.notify_one();
+                });
+                std::future::pending::<()>().await;
+            }
+            if is_held {
                 self.go_on.notified().await;
             }
             trip.go().await
@@ -296,6 +312,13 @@ fn generation(client: Client) -> Cache {
     Cache::with_options(client, options)
 }
 
+/// With a first tier that is outdated for an hour, for all that other processes do.
+fn generation_with_l1(client: Client) -> Cache {
+    let options = CacheOptions::new().generation("g").tier(Tier::Critical);
+    let l1 = L1Options::new().ttl(Duration::from_secs(3600));
+    Cache::with_options(client, options.l1(l1))
+}
+
 async fn begin(cache: Cache, begun: Begun, database: Arc<Mutex<&'static str>>) {
     match begun {
         Begun::Load => {
@@ -319,7 +342,44 @@ async fn invalidate(cache: &Cache, later: Later) {
     }
 }
 
-/// Each round trip of a load or a write is held up until the invalidation has returned; then all of them arrive again.
+/// A round trip of a load or a write is held up until an invalidation has returned; then all of them arrive again.
+/// Tells whether there is such a round trip.
+async fn overtaken(direct: &Client, plan: (Begun, Later, bool, bool), held: usize) -> bool {
+    let (begun, later, same_process, alone) = plan;
+    direct.flushdb().await.unwrap();
+    let step = Step { alone, ..Step::holding(held) };
+    let database = Arc::new(Mutex::new("old"));
+    let tapped = direct.clone().layer(Tapped(step.clone()));
+    let (cache, other) = match same_process {
+        true => {
+            let cache = generation_with_l1(tapped);
+            (cache.clone(), cache)
+        }
+        false => (generation(tapped), generation(direct.clone())),
+    };
+    let call = tokio::spawn(begin(cache, begun, Arc::clone(&database)));
+    until(async || step.is_reached() || call.is_finished()).await;
+    let is_reached = step.is_reached();
+    // What follows is not held up.
+    step.begun.fetch_add(1000, Ordering::SeqCst);
+    *database.lock().unwrap() = "new";
+    if is_reached && alone {
+        call.abort();
+    }
+    invalidate(&other, later).await;
+    step.go_on.notify_one();
+    if is_reached && alone {
+        step.arrived.notified().await;
+    } else {
+        call.await.unwrap();
+    }
+    let seen = async || other.get::<String>(&key("k")).await.unwrap();
+    assert_ne!(seen().await.as_deref(), Some("old"), "late: {plan:?}, round trip {held}");
+    step.repeat(direct).await;
+    assert_ne!(seen().await.as_deref(), Some("old"), "twice: {plan:?}, round trip {held}");
+    is_reached
+}
+
 #[tokio::test]
 async fn what_arrives_late_or_twice_brings_nothing_back() {
     let redis = RedisServer::start();
@@ -327,27 +387,16 @@ async fn what_arrives_late_or_twice_brings_nothing_back() {
     warm_up(direct.clone()).await;
     for begun in [Begun::Load, Begun::Set] {
         for later in [Later::Delete, Later::Set, Later::Tag, Later::Pattern, Later::All] {
-            // A write whose first request arrives after another write is the later one.
-            for held in usize::from(begun == Begun::Set).. {
-                direct.flushdb().await.unwrap();
-                let step = Step::holding(held);
-                let database = Arc::new(Mutex::new("old"));
-                let tapped = generation(direct.clone().layer(Tapped(step.clone())));
-                let call = tokio::spawn(begin(tapped, begun, Arc::clone(&database)));
-                until(async || step.is_reached() || call.is_finished()).await;
-                *database.lock().unwrap() = "new";
-                invalidate(&generation(direct.clone()), later).await;
-                step.go_on.notify_one();
-                call.await.unwrap();
-                let seen = async || generation(direct.clone()).get::<String>(&key("k")).await;
-                let told = format!("{begun:?}, {later:?}, round trip {held}");
-                assert_ne!(seen().await.unwrap().as_deref(), Some("old"), "{told}, late");
-                step.repeat(&direct).await;
-                assert_ne!(seen().await.unwrap().as_deref(), Some("old"), "{told}, twice");
-                if !step.is_reached() {
-                    assert!(held > 1, "{told}: it has no round trips");
-                    break;
+            for (same_process, alone) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
+                let plan = (begun, later, same_process, alone);
+                // A write whose first request arrives after another write is the later one.
+                let mut held = usize::from(begun == Begun::Set);
+                while overtaken(&direct, plan, held).await {
+                    held += 1;
                 }
+                assert!(held > 1, "{plan:?}: there was nothing to hold up");
             }
         }
     }
