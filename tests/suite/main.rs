@@ -32,6 +32,7 @@ mod layers;
 mod leases;
 mod limits;
 mod outage;
+mod promises;
 mod redaction;
 mod resident;
 mod resp3;

@@ -4,10 +4,10 @@ use edgecask::layer::{AutoPipeline, Fallback, KeyPrefix, Retry};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use edgecask::transport::{Capabilities, Results};
 use edgecask::{Client, Error, ErrorKind, Outcome, Result, Script, Value};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -141,7 +141,7 @@ async fn scripts_lock_their_keys_on_upstash_and_run_elsewhere_all_the_same() {
     // The local server takes the flag as Upstash does; a proxy that hands it on to Redis is told apart once.
     let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
     let rest = Client::rest(&server.url(), server.token()).unwrap();
-    let proxy = Client::new(Proxy(redis.client()));
+    let proxy = redis.client().layer(Tapped(Proxy));
     for client in [rest, redis.client(), proxy] {
         for count in 1..=3 {
             client.del(["n"]).await.unwrap();
@@ -205,30 +205,14 @@ async fn a_script_that_cannot_run_is_refused_before_anything_does() {
 
 /// REST in front of a plain Redis, without a thought for scripts.
 #[derive(Debug)]
-struct Proxy(Client);
+struct Proxy;
 
-impl Transport for Proxy {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities().key_locking(true)
-    }
-    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(self.0.send(command))
-    }
-    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.0.send_pipeline(commands))
-    }
-    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.0.send_transaction(commands))
-    }
-    fn subscribe<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        Box::pin(async { Err(edgecask::Error::new(edgecask::ErrorKind::Unsupported, "")) })
+impl Tap for Proxy {
+    fn capabilities(&self, inner: Capabilities) -> Capabilities {
+        inner.key_locking(true)
     }
 
-    fn sync_token(&self) -> Option<String> {
-        self.0.sync_token()
-    }
-
-    fn set_sync_token(&self, token: &str) {
-        self.0.set_sync_token(token);
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(trip.go())
     }
 }
