@@ -3,14 +3,15 @@
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::setup;
 use crate::tools::Tools;
+use crate::{architecture, setup};
 
 /// Everything but what only builds for wasm32.
 const NATIVE: [&str; 4] = ["--workspace", "--exclude", "edgecask-worker-example", "--all-targets"];
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
+    architecture::check(&shell.current_dir())?;
     cmd!(shell, "cargo clippy {NATIVE...} -- -D warnings").run()?;
     setup::for_wasm(shell, tools)?;
     let wasm = tools.wasm_shell(shell)?;

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask setup`, `test`, `lint`, `bench`, `fuzz`, `pkg`, `worker`.
 #![allow(clippy::print_stdout)]
 
+mod architecture;
 mod fuzz;
 mod lint;
 mod setup;
