@@ -13,6 +13,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// What kind of thing went wrong.
+///
+/// ```
+/// use edgecask::ErrorKind;
+///
+/// assert_eq!(ErrorKind::CircuitOpen.as_str(), "CircuitOpen");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -60,7 +66,8 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Its name, such as `InvalidInput`, which stays the same from version to version.
+    /// The name of the variant, such as `InvalidInput`: the `kind` of an error in JavaScript, and the label of metrics and
+    /// spans. It does not change between versions.
     ///
     /// ```
     /// assert_eq!(edgecask::ErrorKind::InvalidInput.as_str(), "InvalidInput");
@@ -142,10 +149,12 @@ pub enum Outcome {
 /// assert_eq!(error.outcome(), Outcome::NotSent);
 /// assert_eq!(error.to_string(), "cannot connect: connection refused");
 /// ```
-#[derive(Clone)]
+#[derive(Clone, thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
-#[derive(Clone)]
+#[derive(Clone, thiserror::Error)]
+#[error("{}{}: {message}{}", Prefix(command), kind.describe(), Suffix(*attempts, *elapsed))]
 struct Inner {
     kind: ErrorKind,
     outcome: Outcome,
@@ -156,6 +165,8 @@ struct Inner {
     command: Option<Box<str>>,
     status: Option<u16>,
     retry_after: Option<Duration>,
+    attempts: u32,
+    elapsed: Option<Duration>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -190,6 +201,8 @@ impl Error {
             command: None,
             status: None,
             retry_after: None,
+            attempts: 1,
+            elapsed: None,
             source: None,
         }))
     }
@@ -342,6 +355,44 @@ impl Error {
         self.0.retry_after
     }
 
+    /// How often the command was tried. It is more than 1 only after a [`Retry`](crate::layer::Retry).
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long all attempts took together, with the waits between them, after a [`Retry`](crate::layer::Retry).
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.0.elapsed
+    }
+
+    /// Whether the same call may succeed later without a change to it or to the configuration: the server cannot be reached,
+    /// did not answer, is overloaded or is starting.
+    ///
+    /// It does not tell whether the call may be sent again now: that depends on the [outcome](Error::outcome) and on the
+    /// command. [`Retry`](crate::layer::Retry) looks at both.
+    ///
+    /// ```
+    /// use edgecask::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::Timeout, "no answer within 5s").is_transient());
+    /// assert!(Error::server("LOADING Redis is loading the dataset in memory").is_transient());
+    /// assert!(!Error::server("ERR syntax error").is_transient());
+    /// ```
+    pub fn is_transient(&self) -> bool {
+        const CODES: [&str; 7] =
+            ["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOREPLICAS", "READONLY", "TRYAGAIN"];
+        match self.kind() {
+            ErrorKind::Connect
+            | ErrorKind::CircuitOpen
+            | ErrorKind::Throttled
+            | ErrorKind::Conflict => true,
+            ErrorKind::Server | ErrorKind::Discarded => {
+                self.code().is_some_and(|code| CODES.contains(&code))
+            }
+            _ => self.is_loss(),
+        }
+    }
+
     /// The command that failed and its first key, such as `GET copilot:llm:policy:acme`.
     pub fn command(&self) -> Option<&str> {
         self.0.command.as_deref()
@@ -365,6 +416,14 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.0.retry_after = wait;
+        self
+    }
+
+    /// Sets how often the command was tried, and how long all attempts took together.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32, elapsed: Duration) -> Self {
+        self.0.attempts = attempts;
+        self.0.elapsed = Some(elapsed);
         self
     }
 
@@ -505,38 +564,64 @@ fn is_common(word: &str) -> bool {
     word.len() <= LONGEST && COMMON.contains(&*word.to_ascii_lowercase())
 }
 
-impl fmt::Display for Error {
+/// The command before a message.
+struct Prefix<'a>(&'a Option<Box<str>>);
+
+impl fmt::Display for Prefix<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(command) = &self.0.command {
-            write!(f, "{command}: ")?;
+        match self.0 {
+            Some(command) => write!(f, "{command}: "),
+            None => Ok(()),
         }
-        write!(f, "{}: {}", self.0.kind.describe(), self.0.message)
+    }
+}
+
+/// The attempts after a message, if there were several.
+struct Suffix(u32, Option<Duration>);
+
+impl fmt::Display for Suffix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self(attempts @ 2.., Some(elapsed)) => {
+                write!(f, " ({attempts} attempts in {} ms)", elapsed.as_millis())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
-        let mut out = f.debug_struct("Error");
-        out.field("kind", &inner.kind)
-            .field("message", &inner.message)
-            .field("outcome", &inner.outcome);
-        if let Some(command) = &inner.command {
-            out.field("command", command);
-        }
-        if let Some(status) = &inner.status {
-            out.field("status", status);
-        }
-        if let Some(source) = &inner.source {
-            out.field("source", source);
-        }
-        out.finish()
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+/// Only what is known of the error is shown.
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.kind)
+            .field("message", &self.message)
+            .field("outcome", &self.outcome);
+        if let Some(code) = &self.code {
+            out.field("code", code);
+        }
+        if let Some(command) = &self.command {
+            out.field("command", command);
+        }
+        if let Some(status) = &self.status {
+            out.field("status", status);
+        }
+        if let Some(wait) = &self.retry_after {
+            out.field("retry_after", wait);
+        }
+        if let Some(elapsed) = &self.elapsed {
+            out.field("attempts", &self.attempts).field("elapsed", elapsed);
+        }
+        if let Some(source) = &self.source {
+            out.field("source", source);
+        }
+        out.finish()
     }
 }
 
@@ -560,6 +645,75 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let error = Error::store("table is gone");
         assert_eq!(error.to_string(), "store error: table is gone");
+    }
+
+    #[test]
+    fn every_kind_is_named_as_its_variant() {
+        for kind in KINDS {
+            assert_eq!(kind.as_str(), format!("{kind:?}"));
+        }
+    }
+
+    const KINDS: [ErrorKind; 19] = [
+        ErrorKind::Config,
+        ErrorKind::InvalidInput,
+        ErrorKind::Unsupported,
+        ErrorKind::Connect,
+        ErrorKind::CircuitOpen,
+        ErrorKind::BudgetSpent,
+        ErrorKind::Timeout,
+        ErrorKind::Disconnected,
+        ErrorKind::Unauthorized,
+        ErrorKind::Throttled,
+        ErrorKind::Http,
+        ErrorKind::Protocol,
+        ErrorKind::Server,
+        ErrorKind::Discarded,
+        ErrorKind::Conflict,
+        ErrorKind::NotFound,
+        ErrorKind::Type,
+        ErrorKind::Codec,
+        ErrorKind::Store,
+    ];
+
+    #[test]
+    fn what_may_pass_by_itself_is_transient() {
+        use ErrorKind::*;
+        for kind in KINDS {
+            let expected = [Connect, CircuitOpen, Timeout, Disconnected, Throttled, Http, Conflict];
+            assert_eq!(Error::new(kind, "").is_transient(), expected.contains(&kind), "{kind:?}");
+        }
+        assert!(Error::new(Http, "").with_status(503).is_transient());
+        assert!(!Error::new(Http, "").with_status(404).is_transient());
+        assert!(Error::server("MASTERDOWN Link with MASTER is down").is_transient());
+        assert!(!Error::server("WRONGTYPE Operation").is_transient());
+        assert!(!Error::server("EXECABORT Transaction discarded").is_transient());
+    }
+
+    #[test]
+    fn an_error_shows_its_attempts_code_and_retry_after() {
+        use std::error::Error as _;
+        let error = Error::new(ErrorKind::Timeout, "no answer").with_attempts(1, Duration::ZERO);
+        assert_eq!(error.to_string(), "timed out: no answer");
+        let error = Error::server("BUSY a script runs")
+            .with_command(|| "GET k".to_owned())
+            .with_retry_after(Some(Duration::from_secs(7)))
+            .with_attempts(3, Duration::from_millis(1250));
+        assert_eq!(
+            error.to_string(),
+            "GET k: server error: BUSY a script runs (3 attempts in 1250 ms)"
+        );
+        assert_eq!((error.attempts(), error.elapsed()), (3, Some(Duration::from_millis(1250))));
+        let shown = format!("{error:?}");
+        for part in ["code: \"BUSY\"", "retry_after: 7s", "attempts: 3", "elapsed: 1.25s"] {
+            assert!(shown.contains(part), "{shown}");
+        }
+        assert!(error.source().is_none());
+        let discarded = error.into_discarded();
+        assert_eq!(
+            discarded.source().map(ToString::to_string).as_deref(),
+            Some("GET k: server error: BUSY a script runs (3 attempts in 1250 ms)")
+        );
     }
 
     #[test]

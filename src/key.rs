@@ -141,7 +141,8 @@ impl Key {
     }
 
     /// The key `role` beside this one, in the same cluster slot and outside every keyspace that this key is in. No other
-    /// key has the same.
+    /// key has the same. Behind a [`KeyPrefix`](crate::layer::KeyPrefix) both share a slot if the prefix or this key has a hash
+    /// tag.
     ///
     /// It costs some milliseconds for a key with a closing brace and no hash tag. Only [`Key::verbatim`] makes such keys.
     pub(crate) fn companion(&self, role: &str) -> String {
@@ -571,6 +572,11 @@ mod tests {
             for key in &keys {
                 let companion = Key::verbatim(key)?.companion("lease");
                 assert_eq!(slot_of(&companion), slot_of(key), "{key} {companion}");
+                let together = |prefix: &str| {
+                    slot_of(&[prefix, &companion].concat()) == slot_of(&[prefix, key].concat())
+                };
+                assert!(together("{acme}:"), "{key} {companion}");
+                assert!(hash_tag(key).is_none() || together("acme:"), "{key} {companion}");
                 assert!(companions.insert(companion), "{key}");
             }
         }

@@ -7,20 +7,26 @@ use edgecask::command::Access;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::{Client, Command, Error, Value};
+use edgecask::{Client, Command, Error, ErrorKind, Value};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::access::{Permission, no_permission};
-use crate::limits::Room;
+use crate::limits::{ReplyBudget, too_large};
 use crate::scripts::Scripts;
 
 pub(crate) struct Backend {
     primary: Client,
     engine: Option<MemoryTransport>,
-    /// The URL of a real Redis.
-    redis: Option<SecretString>,
+    redis: Option<Redis>,
     scripts: Scripts,
     replica: Option<Replica>,
+}
+
+/// How a real Redis is reached.
+struct Redis {
+    url: SecretString,
+    /// The most bytes that are received of one reply.
+    reply_bytes: usize,
 }
 
 /// The primary's state some writes ago.
@@ -51,10 +57,11 @@ impl Backend {
         Self { primary, engine: Some(engine), redis: None, scripts: Scripts::default(), replica }
     }
 
-    pub(crate) fn redis(url: SecretString) -> Result<Self, Error> {
-        let primary = connect(url.expose_secret(), None)?;
-        let redis = Some(url);
-        Ok(Self { primary, engine: None, redis, scripts: Scripts::default(), replica: None })
+    pub(crate) fn redis(url: SecretString, reply_bytes: usize) -> Result<Self, Error> {
+        let redis = Redis { url, reply_bytes };
+        let primary = redis.connect(None)?;
+        let scripts = Scripts::default();
+        Ok(Self { primary, engine: None, redis: Some(redis), scripts, replica: None })
     }
 
     /// Refuses a command that the REST API does not serve: one that waits for data, or changes a connection's state, or a
@@ -104,8 +111,7 @@ impl Backend {
 
     /// A connection of an ACL user, if Redis accepts the password.
     pub(crate) async fn user(&self, name: &str, password: &str) -> Option<Client> {
-        let url = self.redis.as_ref()?.expose_secret();
-        let client = connect(url, Some((name, password))).ok()?;
+        let client = self.redis.as_ref()?.connect(Some((name, password))).ok()?;
         // A user who may not PING has given the right password all the same.
         match client.send(&Command::new("PING")).await {
             Ok(_) => Some(client),
@@ -154,7 +160,7 @@ impl Backend {
         commands: &[Command],
         atomic: bool,
         want: Freshness,
-        mut room: Room,
+        mut budget: ReplyBudget,
     ) -> (Result<Results, Error>, u64) {
         let route = self.route(permission, commands, want);
         let mut replies = Vec::new();
@@ -166,19 +172,21 @@ impl Backend {
             }
         }
         let mut results = if atomic {
-            let results = route.client.send_transaction(&sent).await;
-            results.map(|results| results.into_iter().map(|reply| room.fit(reply)).collect())
-        } else if self.engine.is_some() {
-            // It is near: one by one, so that what does not fit is not kept until the last.
+            let results = route.client.send_transaction(&sent).await.map_err(too_large);
+            results.map(|results| results.into_iter().map(|reply| budget.charge(reply)).collect())
+        } else {
+            // One by one: a reply that does not fit is dropped before the next one comes, and costs no other reply.
             let mut results = Vec::with_capacity(sent.len());
             for command in sent.iter() {
-                results.push(room.fit(route.client.send(command).await));
+                let result = route.client.send(command).await;
+                let is_away =
+                    |error: &Error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
+                if results.is_empty() && result.as_ref().is_err_and(is_away) {
+                    return (result.map(|_| Vec::new()), route.offset());
+                }
+                results.push(budget.charge(result));
             }
             Ok(results)
-        } else {
-            let results = route.client.send_pipeline(&sent).await;
-            results
-                .map(|results: Results| results.into_iter().map(|reply| room.fit(reply)).collect())
         };
         if let Ok(results) = &mut results {
             for (at, reply) in replies {
@@ -234,22 +242,25 @@ impl Replica {
     }
 }
 
-/// A client of a real Redis, for the user of the URL or for another.
-#[cfg(feature = "redis")]
-fn connect(url: &str, user: Option<(&str, &str)>) -> Result<Client, Error> {
-    use edgecask::layer::Deadline;
-    use edgecask::transport::tcp::{TcpOptions, TcpTransport};
-    let mut options = TcpOptions::new(url);
-    if let Some((name, password)) = user {
-        options = options.username(name).password(password);
+impl Redis {
+    /// A client for the user of the URL, or for another one.
+    #[cfg(feature = "redis")]
+    fn connect(&self, user: Option<(&str, &str)>) -> Result<Client, Error> {
+        use edgecask::layer::Deadline;
+        use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+        let mut options =
+            TcpOptions::new(self.url.expose_secret()).max_reply_bytes(self.reply_bytes);
+        if let Some((name, password)) = user {
+            options = options.username(name).password(password);
+        }
+        Ok(Client::new(TcpTransport::new(options)?).layer(Deadline::default()))
     }
-    Ok(Client::new(TcpTransport::new(options)?).layer(Deadline::default()))
-}
 
-#[cfg(not(feature = "redis"))]
-fn connect(_: &str, _: Option<(&str, &str)>) -> Result<Client, Error> {
-    Err(Error::new(
-        edgecask::ErrorKind::Config,
-        "this build serves the embedded engine alone: turn on the feature redis",
-    ))
+    #[cfg(not(feature = "redis"))]
+    fn connect(&self, _: Option<(&str, &str)>) -> Result<Client, Error> {
+        Err(Error::new(
+            ErrorKind::Config,
+            "this build serves the embedded engine alone: turn on the feature redis",
+        ))
+    }
 }

@@ -24,16 +24,9 @@ use crate::{events, request};
 const SYNC_TOKEN: &str = "upstash-sync-token";
 
 /// The connection is to be closed without an answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is dropped on purpose")]
 pub(crate) struct Dropped;
-
-impl std::fmt::Display for Dropped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection is dropped on purpose")
-    }
-}
-
-impl std::error::Error for Dropped {}
 
 pub(crate) struct Service {
     pub(crate) backend: Backend,
@@ -279,8 +272,8 @@ impl Call<'_> {
             None if is_rest_token(command) => (self.rest_token(command).await, 0),
             None => self.service.backend.send(&self.permission, command, self.want).await,
         };
+        let result = self.service.meter.budget().charge(result);
         let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
-        let result = self.service.meter.room().fit(result);
         let mut body = Vec::new();
         reply::write_result(&result, self.format, &mut body);
         Ok(Answer { status, format: self.format, body, offset })
@@ -299,8 +292,8 @@ impl Call<'_> {
         let (results, offset) = if admitted.is_empty() {
             (Ok(Vec::new()), 0)
         } else {
-            let (backend, room) = (&self.service.backend, self.service.meter.room());
-            backend.send_all(&self.permission, &admitted, atomic, self.want, room).await
+            let (backend, budget) = (&self.service.backend, self.service.meter.budget());
+            backend.send_all(&self.permission, &admitted, atomic, self.want, budget).await
         };
         let mut results = results.map_err(|error| refusal_of(&error))?.into_iter();
         let results = refusals.into_iter().filter_map(|refusal| match refusal {

@@ -200,7 +200,7 @@ impl Server {
                     "a lagging replica is simulated over the embedded engine only",
                 ));
             }
-            Source::Redis(url) => Backend::redis(url)?,
+            Source::Redis(url) => Backend::redis(url, options.limits.received_reply_bytes())?,
         };
         let listener = TcpListener::bind((options.host, options.port)).await.map_err(|error| {
             Error::new(

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use edgecask::{Command, Error, Value, platform};
+use edgecask::{Command, Error, ErrorKind, Value, platform};
 
 /// The limits of a server. Where Upstash documents one, the default is that of its free plan, but without a daily quota.
 ///
@@ -75,12 +75,13 @@ impl Limits {
         self.daily_commands = Some(commands);
         self
     }
-}
 
-impl Limits {
     /// The most bytes that the replies to one request may have together, before they are encoded. A reply that does not
-    /// fit is an error in its place; its command was carried out. A real Redis has answered all of a request before this
-    /// is counted.
+    /// fit is the error `ERR max response size exceeded` in its place; its command was carried out. A transaction whose
+    /// replies do not fit together fails as a whole over a real Redis.
+    ///
+    /// No more than that is received of one reply of a real Redis, but at least 64 KiB. The connection to it is closed then,
+    /// so that the other requests that use it at that moment fail too.
     #[must_use]
     pub fn reply_bytes(mut self, bytes: usize) -> Self {
         self.reply_bytes = bytes;
@@ -115,6 +116,11 @@ impl Limits {
         self.body_time = time;
         self
     }
+
+    /// The most bytes that are received of one reply of a real Redis. What Redis says of users and roles always fits.
+    pub(crate) fn received_reply_bytes(&self) -> usize {
+        self.reply_bytes.max(64 * 1024)
+    }
 }
 
 impl Default for Limits {
@@ -136,8 +142,8 @@ impl Meter {
     }
 
     /// The room for the replies to one request.
-    pub(crate) fn room(&self) -> Room {
-        Room { left: self.limits.reply_bytes }
+    pub(crate) fn budget(&self) -> ReplyBudget {
+        ReplyBudget { left: self.limits.reply_bytes }
     }
 
     /// Counts a command, or says why it is refused.
@@ -173,21 +179,33 @@ impl Meter {
 }
 
 /// How much the replies to a request may still take.
-pub(crate) struct Room {
+pub(crate) struct ReplyBudget {
     left: usize,
 }
 
-impl Room {
+impl ReplyBudget {
     /// Puts an error in the place of a reply that does not fit beside those before it.
-    pub(crate) fn fit(&mut self, reply: Result<Value, Error>) -> Result<Value, Error> {
+    pub(crate) fn charge(&mut self, reply: Result<Value, Error>) -> Result<Value, Error> {
+        let reply = reply.map_err(too_large);
         match self.left.checked_sub(reply.as_ref().map_or(0, size)) {
             Some(left) => {
                 self.left = left;
                 reply
             }
-            None => Err(Error::server("ERR max response size exceeded")),
+            None => Err(exceeded()),
         }
     }
+}
+
+fn exceeded() -> Error {
+    Error::server("ERR max response size exceeded")
+}
+
+/// What the transport says of a reply that it stopped receiving, as the API says it. Other errors stay.
+pub(crate) fn too_large(error: Error) -> Error {
+    let is_limit =
+        error.kind() == ErrorKind::Protocol && error.message().contains("max_reply_bytes");
+    if is_limit { exceeded() } else { error }
 }
 
 /// About how many bytes a reply takes.

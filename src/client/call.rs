@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::Client;
 use crate::command::{Command, Script};
-use crate::platform::{self, BoxFuture, boxed};
+use crate::platform::{BoxFuture, boxed};
+use crate::transport::sending;
 use crate::{Error, ErrorKind, Result, Value};
 
 /// A command on its way: a future of its reply. Nothing is sent until it is polled, and dropping it cancels the
@@ -35,28 +36,20 @@ impl Unsent {
         let Self { client, command, script, limit } = self;
         match (script, limit) {
             (None, None) => boxed(|| async move { (client.send(&command).await, Some(command)) }),
-            (None, Some(limit)) => {
-                boxed(
-                    || async move { (limited(limit, client.send(&command)).await, Some(command)) },
-                )
-            }
+            (None, Some(limit)) => boxed(|| async move {
+                (sending::limited(limit, client.send(&command)).await, Some(command))
+            }),
             (Some(script), None) => {
                 boxed(
                     || async move { (client.send_script(&script, &command).await, Some(command)) },
                 )
             }
             (Some(script), Some(limit)) => boxed(|| async move {
-                (limited(limit, client.send_script(&script, &command)).await, Some(command))
+                let reply = client.send_script(&script, &command);
+                (sending::limited(limit, reply).await, Some(command))
             }),
         }
     }
-}
-
-async fn limited(
-    limit: Duration,
-    reply: impl Future<Output = Result<Value>> + Send,
-) -> Result<Value> {
-    platform::timeout(limit, reply).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
 }
 
 impl<R> Call<R> {
@@ -92,8 +85,7 @@ impl<R> Call<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The error is then of kind [`ErrorKind::Timeout`], its outcome unknown: the server may
-    /// have carried the command out.
+    /// The error is then of kind [`ErrorKind::Timeout`], and its outcome is that of a [`Deadline`](crate::layer::Deadline).
     pub fn within(mut self, limit: Duration) -> Self {
         if let Some(unsent) = &mut self.unsent {
             unsent.limit = Some(unsent.limit.map_or(limit, |other| other.min(limit)));
@@ -135,8 +127,13 @@ impl<R> Call<R> {
 /// Ends a call that has a future already.
 fn within(limit: Duration, reply: BoxFuture<'static, Sent>) -> BoxFuture<'static, Sent> {
     boxed(|| async move {
-        let timed_out = || (Err(Error::timed_out(limit)), None);
-        platform::timeout(limit, reply).await.unwrap_or_else(timed_out)
+        let mut answered = None;
+        let reply = sending::limited(limit, async {
+            let (reply, command) = reply.await;
+            answered = command;
+            reply
+        });
+        (reply.await, answered)
     })
 }
 

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::{Client, Pipeline, Replies, Slot, Transaction};
-use crate::platform::{self, BoxFuture, boxed};
+use crate::platform::{BoxFuture, boxed};
+use crate::transport::sending;
 use crate::{Error, ErrorKind, Result};
 
 /// The places of several replies: a [`Slot`], a tuple of up to twelve, a `Vec`, an array or an `Option` of them, each
@@ -99,13 +100,11 @@ pub struct Batch<S> {
 
 impl<S> Batch<S> {
     /// Ends these commands if they take longer than `limit`, and drops their request. The error is then of kind
-    /// [`ErrorKind::Timeout`], its outcome unknown.
+    /// [`ErrorKind::Timeout`], and its outcome is that of a [`Deadline`](crate::layer::Deadline).
     pub fn within(self, limit: Duration) -> Self {
         let under_way = self.under_way.map(|(replies, slots)| {
-            let limited: BoxFuture<'static, Result<Replies>> = boxed(|| async move {
-                let timed_out = || Err(Error::timed_out(limit));
-                platform::timeout(limit, replies).await.unwrap_or_else(timed_out)
-            });
+            let limited: BoxFuture<'static, Result<Replies>> =
+                boxed(|| sending::limited(limit, replies));
             (limited, slots)
         });
         Self { under_way }

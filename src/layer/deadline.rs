@@ -3,15 +3,21 @@ use std::time::Duration;
 
 use super::Layer;
 use crate::command::Command;
-use crate::platform::{self, BoxFuture, boxed};
-use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
-use crate::{Error, Result, Value};
+use crate::platform::{BoxFuture, boxed};
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
+use crate::{Result, Value};
 
 /// Ends every call that takes longer than a limit, and drops its request. Default: 5 seconds.
 ///
-/// The error is of kind [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), and its outcome is unknown: the server may
-/// have carried the command out. A subscription has to be set up within the limit, and may then last; a command that
-/// waits for data, such as BLPOP, may take as much longer as it was told to wait.
+/// The error is of kind [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). Its outcome is
+/// [`Outcome::NotSent`](crate::Outcome::NotSent) if the call was still waiting for its connection over TCP. Otherwise it is
+/// [`Outcome::Unknown`](crate::Outcome::Unknown), because the server may have carried the command out; so it is over REST,
+/// where an HTTP client does not tell when a request leaves. A layer of your own that sends one call to two transports
+/// needs a deadline for each of them instead of one around both.
+///
+/// A subscription has to be set up within the limit, and may then last. A command that waits for data, such as BLPOP, may
+/// take as much longer as it was told to wait. So may a pipeline, by the sum of what its WAITs may take; if one of them has
+/// no limit of its own, nor has the pipeline.
 ///
 /// ```
 /// use edgecask::{Client, layer::Deadline};
@@ -50,17 +56,22 @@ struct WithDeadline {
 }
 
 impl WithDeadline {
-    fn limited<'a, T: 'a>(&self, call: BoxFuture<'a, Result<T>>) -> BoxFuture<'a, Result<T>> {
-        Self::limited_to(self.limit, call)
+    /// The limit with what these commands may wait on the server; `None` if one of them may wait for ever.
+    fn limit_for(&self, commands: &[Command]) -> Option<Duration> {
+        let mut waits = commands.iter().filter_map(Command::blocks_for);
+        waits.try_fold(self.limit, |limit, wait| {
+            (wait != Duration::MAX).then(|| limit.saturating_add(wait))
+        })
     }
 
-    fn limited_to<'a, T: 'a>(
-        limit: Duration,
+    fn limited<'a, T: 'a>(
+        limit: Option<Duration>,
         call: BoxFuture<'a, Result<T>>,
     ) -> BoxFuture<'a, Result<T>> {
-        boxed(|| async move {
-            platform::timeout(limit, call).await.unwrap_or_else(|| Err(Error::timed_out(limit)))
-        })
+        match limit {
+            Some(limit) => boxed(|| sending::limited(limit, call)),
+            None => call,
+        }
     }
 }
 
@@ -71,24 +82,21 @@ impl Transport for WithDeadline {
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        let call = self.inner.send(command);
-        match command.blocks_for() {
-            None => self.limited(call),
-            Some(Duration::MAX) => call,
-            Some(wait) => Self::limited_to(self.limit.saturating_add(wait), call),
-        }
+        let limit = self.limit_for(std::slice::from_ref(command));
+        Self::limited(limit, self.inner.send(command))
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.limited(self.inner.pipeline(commands))
+        Self::limited(self.limit_for(commands), self.inner.pipeline(commands))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.limited(self.inner.transaction(commands))
+        // Inside of a transaction no command waits.
+        Self::limited(Some(self.limit), self.inner.transaction(commands))
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        self.limited(self.inner.subscribe(to))
+        Self::limited(Some(self.limit), self.inner.subscribe(to))
     }
 
     fn sync_token(&self) -> Option<String> {
@@ -97,5 +105,36 @@ impl Transport for WithDeadline {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use super::*;
+    use crate::transport::memory::MemoryTransport;
+
+    #[test]
+    fn a_limit_grows_by_what_the_commands_may_wait() {
+        let inner = Arc::new(MemoryTransport::new());
+        let deadline = WithDeadline { limit: Duration::from_secs(5), inner };
+        let limit_for = |lines: &[&str]| {
+            let command = |line: &&str| {
+                let mut words = line.split(' ').map(str::to_owned);
+                Command::new(words.next().unwrap_or_default()).args_from(words)
+            };
+            let commands: Vec<Command> = lines.iter().map(command).collect();
+            deadline.limit_for(&commands).map(|limit| limit.as_millis())
+        };
+        for (lines, expected) in [
+            (&[][..], Some(5000)),
+            (&["SET k v", "GET k"], Some(5000)),
+            (&["SET k v", "WAIT 1 250"], Some(5250)),
+            (&["SET k v", "WAIT 1 250", "SET k w", "WAITAOF 1 0 500"], Some(5750)),
+            (&["SET k v", "WAIT 1 250", "WAIT 1 0"], None),
+            (&["BLPOP k 1.5"], Some(6500)),
+            (&["BLPOP k 0"], None),
+        ] {
+            assert_eq!(limit_for(lines), expected, "{lines:?}");
+        }
     }
 }

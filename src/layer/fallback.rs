@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Layer;
 use crate::command::{Command, Resend};
 use crate::platform::{BoxFuture, boxed};
-use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
 /// Sends to another transport what the first one cannot be reached for, such as an embedded engine while Redis is away.
@@ -61,9 +61,10 @@ struct WithFallback {
 
 impl WithFallback {
     /// What the first transport answered, if it was reached for these commands; else its error.
-    fn reached<T>(&self, commands: &[Command], first: Result<T>) -> Result<Result<T>, Error> {
+    fn settled<T>(&self, commands: &[Command], first: Result<T>) -> Result<Result<T>, Error> {
+        sending::note(&first);
         let error = match first {
-            Err(error) if is_away(&error, commands) => error,
+            Err(error) if is_unavailable(&error, commands) => error,
             result => {
                 if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
                     tracing::info!("the server is reached again: the fallback is over");
@@ -71,23 +72,24 @@ impl WithFallback {
                 return Ok(result);
             }
         };
-        self.falls_back(&error);
+        self.log_fallback(&error);
         Err(error)
     }
 
     /// These results, with those of the other transport in place of what the first one was not reached for.
-    async fn completed(&self, commands: &[Command], mut results: Results) -> Result<Results> {
+    async fn filled(&self, commands: &[Command], mut results: Results) -> Result<Results> {
         let away = |(command, result): (&Command, &Result<Value>)| match result {
             Err(error) if !command.is_without_fallback() => {
-                is_away(error, std::slice::from_ref(command)).then(|| error.clone())
+                is_unavailable(error, std::slice::from_ref(command)).then(|| error.clone())
             }
             _ => None,
         };
         let errors: Vec<Option<Error>> = commands.iter().zip(&results).map(away).collect();
         let Some(error) = errors.iter().flatten().next().cloned() else {
-            return self.reached(commands, Ok(results)).unwrap_or_else(Err);
+            return self.settled(commands, Ok(results)).unwrap_or_else(Err);
         };
-        self.falls_back(&error);
+        sending::note(&Ok(()));
+        self.log_fallback(&error);
         let places = || errors.iter().enumerate().filter(|(_, error)| error.is_some());
         let missing: Vec<Command> = places().map(|(at, _)| commands[at].clone()).collect();
         // If that one fails too, what was answered stays.
@@ -99,7 +101,7 @@ impl WithFallback {
         Ok(results)
     }
 
-    fn falls_back(&self, error: &Error) {
+    fn log_fallback(&self, error: &Error) {
         if !self.away.swap(true, Ordering::Relaxed) {
             tracing::warn!(%error, "the server is not reached: falling back");
         }
@@ -107,9 +109,11 @@ impl WithFallback {
 }
 
 /// Whether the other transport may take over.
-fn is_away(error: &Error, commands: &[Command]) -> bool {
+fn is_unavailable(error: &Error, commands: &[Command]) -> bool {
     match error.outcome() {
-        Outcome::NotSent => matches!(error.kind(), ErrorKind::Connect | ErrorKind::CircuitOpen),
+        Outcome::NotSent => {
+            matches!(error.kind(), ErrorKind::Connect | ErrorKind::CircuitOpen) || error.is_loss()
+        }
         Outcome::Unknown => error.is_loss() && Resend::of(commands) == Resend::Safe,
         Outcome::Refused | Outcome::Completed => false,
     }
@@ -138,7 +142,7 @@ impl Transport for WithFallback {
             return self.inner.send(command);
         }
         boxed(|| async move {
-            match self.reached(std::slice::from_ref(command), self.inner.send(command).await) {
+            match self.settled(std::slice::from_ref(command), self.inner.send(command).await) {
                 Ok(result) => result,
                 Err(_) => self.other.send(command).await,
             }
@@ -154,18 +158,18 @@ impl Transport for WithFallback {
             }
             let error = match first {
                 // Of a batch that goes in parts, the first ones may have been answered.
-                Ok(results) => return self.completed(commands, results).await,
+                Ok(results) => return self.filled(commands, results).await,
                 Err(error) => error,
             };
             if !commands.iter().any(Command::is_without_fallback) {
-                return match self.reached(commands, Err(error)) {
+                return match self.settled(commands, Err(error)) {
                     Ok(result) => result,
                     Err(_) => self.other.pipeline(commands).await,
                 };
             }
             let may: Vec<Command> =
                 commands.iter().filter(|command| !command.is_without_fallback()).cloned().collect();
-            let error = match self.reached(&may, Err(error)) {
+            let error = match self.settled(&may, Err(error)) {
                 Ok(result) => return result,
                 Err(error) => error,
             };
@@ -183,7 +187,7 @@ impl Transport for WithFallback {
             return self.inner.transaction(commands);
         }
         boxed(|| async move {
-            match self.reached(commands, self.inner.transaction(commands).await) {
+            match self.settled(commands, self.inner.transaction(commands).await) {
                 Ok(result) => result,
                 Err(_) => self.other.transaction(commands).await,
             }

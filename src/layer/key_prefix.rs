@@ -26,6 +26,11 @@ use crate::{Error, ErrorKind, Result, Value};
 /// (`__keyspace@…`, `__keyevent@…`) name the keys of all tenants: a subscription to one of their channels, or to a pattern
 /// that begins like one, fails with [`ErrorKind::Unsupported`], and their messages do not reach any other pattern.
 ///
+/// On a Redis Cluster, a prefix changes the slots of keys without a hash tag, and not those of keys with one. Keys that share
+/// a slot only because one is the other's hash tag, as `a` and `lease:{a}` do, are separated. The cache keeps a lease beside
+/// each entry in this way. So give the prefix a hash tag, such as `{acme}:`, which puts all of its keys into one slot; or make
+/// the prefix a part of each key by [`Keyspace::join`](crate::Keyspace::join), which keeps an entry and its lease together.
+///
 /// ```
 /// use edgecask::{layer::KeyPrefix, prelude::*, transport::memory::MemoryTransport};
 ///
@@ -57,7 +62,7 @@ fn is_notification(channel: &[u8]) -> bool {
 }
 
 impl KeyPrefix {
-    /// This prefix, as it is: end it with a `:`.
+    /// This prefix, as it is: end it with a `:`. For a cluster, see [above](Self).
     pub fn new(prefix: impl Into<Bytes>) -> Self {
         Self { prefix: prefix.into() }
     }
@@ -82,7 +87,7 @@ impl KeyPrefix {
     fn refusal(&self, command: &Command) -> Option<&'static str> {
         let info = command.info();
         if let Some(refusal) = info.refused {
-            return Some(refusal.instead());
+            return Some(refusal.advice());
         }
         if command.is_unknown_subcommand() || info.name.is_empty() {
             return Some("behind a key prefix, only commands whose keys are known can be sent");
@@ -92,7 +97,7 @@ impl KeyPrefix {
                 "this command takes keys to another database or server, where the prefix does not hold",
             );
         }
-        if info.keys != KeyPositions::Nowhere || info.is_free() {
+        if info.keys != KeyPositions::Nowhere || info.reaches_no_keys() {
             return None;
         }
         match (info.reply_keys, info.access) {

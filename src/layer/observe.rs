@@ -78,8 +78,7 @@ impl Observe {
     pub fn metrics(self) -> Self {
         self.each(|observed| {
             let command = observed.name.to_owned();
-            let outcome =
-                observed.error.map_or_else(|| "ok".to_owned(), |error| format!("{:?}", error.kind()));
+            let outcome = observed.error.map_or("ok", |error| error.kind().as_str());
             metrics::counter!("edgecask_commands_total", "command" => command.clone(), "outcome" => outcome)
                 .increment(1);
             metrics::histogram!("edgecask_command_duration_seconds", "command" => command)
@@ -124,7 +123,7 @@ impl Observing {
         let start = Instant::now();
         let result = call.instrument(span.clone()).await;
         if let Err(error) = &result {
-            span.record("error.type", tracing::field::debug(error.kind()));
+            span.record("error.type", error.kind().as_str());
         }
         if let Some(each) = &self.settings.each {
             let took = start.elapsed();

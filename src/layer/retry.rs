@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Layer;
 use crate::command::{Command, Resend};
-use crate::platform::{self, BoxFuture, boxed};
+use crate::platform::{self, BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
@@ -178,7 +178,7 @@ impl WithRetry {
         call: impl Fn() -> BoxFuture<'a, Result<T>> + Send + 'a,
     ) -> BoxFuture<'a, Result<T>> {
         boxed(|| async move {
-            let mut attempt = 1;
+            let (mut attempt, start) = (1, Instant::now());
             loop {
                 let error = match call().await {
                     Ok(reply) => {
@@ -194,12 +194,17 @@ impl WithRetry {
                         tracing::debug!(%error, attempt, ?wait, "sending again");
                         platform::sleep(wait).await;
                     }
-                    None => return Err(error),
+                    None => return Err(counted(error, attempt, start)),
                 }
                 attempt += 1;
             }
         })
     }
+}
+
+/// The error with the number of attempts, if there were several.
+fn counted(error: Error, attempts: u32, start: Instant) -> Error {
+    if attempts > 1 { error.with_attempts(attempts, start.elapsed()) } else { error }
 }
 
 /// Whether a command was certainly not carried out and may be sent when its turn comes.
@@ -222,6 +227,7 @@ impl Transport for WithRetry {
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
+            let start = Instant::now();
             let mut results =
                 self.repeated(commands, move || self.inner.pipeline(commands)).await?;
             // Where a batch went in parts and one was lost, those after it were not sent: their turn is now.
@@ -241,6 +247,7 @@ impl Transport for WithRetry {
                 match again {
                     Ok(more) => results.extend(more),
                     Err(error) => {
+                        let error = counted(error, attempt + 1, start);
                         results.extend(commands[at..].iter().map(|_| Err(error.clone())));
                     }
                 }

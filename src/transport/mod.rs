@@ -10,6 +10,7 @@
 pub mod memory;
 #[cfg(feature = "rest")]
 pub mod rest;
+pub(crate) mod sending;
 #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
 pub mod tcp;
 
@@ -316,7 +317,7 @@ impl Capabilities {
             Err(Error::new(ErrorKind::Unsupported, why).with_command(|| command.label()))
         };
         if let Some(refusal) = command.info().refused {
-            return refused(refusal.instead());
+            return refused(refusal.advice());
         }
         if matches!(command.name(), "POST" | "HOST:") {
             return refused(

@@ -325,14 +325,14 @@ async fn begin(cache: Cache, begun: Begun, database: Arc<Mutex<&'static str>>) {
             let load = || async { Ok::<_, Infallible>(database.lock().unwrap().to_owned()) };
             cache.get_or_load(&key("k"), tagged(), load).await.map(drop).unwrap();
         }
-        Begun::Set => cache.set(&key("k"), "old", tagged()).await.unwrap(),
+        Begun::Set => cache.set(&key("k"), "old", tagged()).await.map(drop).unwrap(),
     }
 }
 
 async fn invalidate(cache: &Cache, later: Later) {
     match later {
         Later::Delete => drop(cache.delete(&key("k")).await.unwrap()),
-        Later::Set => cache.set(&key("k"), "new", tagged()).await.unwrap(),
+        Later::Set => cache.set(&key("k"), "new", tagged()).await.map(drop).unwrap(),
         Later::Tag => drop(cache.invalidate_tags(["t"]).await.unwrap()),
         Later::Pattern => {
             let pattern = Pattern::verbatim("k*").unwrap();

@@ -53,6 +53,19 @@ fn client(url: &str) -> Client {
 }
 
 #[tokio::test]
+async fn the_last_error_tells_how_often_it_was_tried() {
+    let (url, _) = serve(&["502 Bad Gateway"; 9]).await;
+    let error = client(&url).exists(["k"]).await.unwrap_err();
+    assert_eq!(error.attempts(), 4);
+    assert!(error.elapsed().is_some() && error.is_transient());
+    assert!(error.to_string().contains("(4 attempts in "), "{error}");
+    // What is not sent again has one attempt, and no word of it.
+    let error = client(&url).incr("k").await.unwrap_err();
+    assert_eq!((error.attempts(), error.elapsed()), (1, None));
+    assert!(!error.to_string().contains("attempts"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_safe_gets_through() {
     let (url, count) = serve(&["close", "502 Bad Gateway", "503 Service Unavailable"]).await;
     assert_eq!(client(&url).exists(["k"]).await.unwrap(), 1);

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edgecask::command::CommandInfo;
-use edgecask::layer::{AutoPipeline, CircuitBreaker, Deadline};
+use edgecask::layer::{AutoPipeline, CircuitBreaker, Deadline, Fallback, Retry};
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{ErrorKind, Outcome, Value};
 use edgecask_tests::{RedisServer, until};
 use futures_util::future::join_all;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -238,6 +238,87 @@ async fn a_primary_that_became_a_replica_is_left() {
     assert_eq!(proxy.accepted(), 3, "the old connection is not used again");
 }
 
+/// A server that accepts connections and never says a word.
+async fn silent() -> TcpOptions {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut accepted = Vec::new();
+        while let Ok((client, _)) = listener.accept().await {
+            accepted.push(client);
+        }
+    });
+    TcpOptions::new(url).connect_timeout(Duration::from_secs(60))
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_while_a_connection_is_made_says_that_nothing_was_sent() {
+    const LIMIT: Duration = Duration::from_millis(100);
+    let unsent = |error: edgecask::Error| {
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotSent));
+    };
+    let plain = client(silent().await);
+    let limited = plain.clone().layer(Deadline::new(LIMIT));
+    let commands = [cmd("INCR").arg("n")];
+    unsent(limited.incr("n").await.unwrap_err());
+    unsent(limited.send_pipeline(&commands).await.unwrap_err());
+    unsent(limited.send_transaction(&commands).await.unwrap_err());
+    unsent(limited.blpop::<String>(["list"], 0.01).await.unwrap_err());
+    unsent(limited.execute::<()>(cmd("SCRIPT").arg("KILL")).await.unwrap_err());
+    unsent(plain.incr("n").within(LIMIT).await.unwrap_err());
+    unsent(plain.pipelined(|p| p.incr("n")).within(LIMIT).await.unwrap_err());
+    // It may be sent again, or elsewhere.
+    let fallback = Fallback::to(edgecask::transport::memory::MemoryTransport::new());
+    assert_eq!(limited.layer(fallback).incr("n").await.unwrap(), 1);
+
+    // A batch of several callers is still sent when one of them has gone.
+    let gathered = plain.layer(AutoPipeline::new());
+    let hasty = gathered.clone().layer(Deadline::new(LIMIT));
+    unsent(hasty.incr("n").await.unwrap_err());
+    let patient = gathered.layer(Deadline::new(LIMIT * 5));
+    let (hasty, patient) = tokio::join!(hasty.incr("n"), patient.incr("m"));
+    assert_eq!(hasty.unwrap_err().outcome(), Outcome::Unknown);
+    unsent(patient.unwrap_err());
+}
+
+/// The server of the first connection closes it when it has a command; those of later ones never say a word.
+async fn lost_then_silent() -> TcpOptions {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let mut received = Vec::new();
+        while received.windows(7).filter(|word| word == b"SETINFO").count() < 2 {
+            first.read_buf(&mut received).await.unwrap();
+        }
+        first.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
+        while !received.ends_with(b"GET\r\n$1\r\nk\r\n") {
+            first.read_buf(&mut received).await.unwrap();
+        }
+        drop(first);
+        let mut silent = Vec::new();
+        while let Ok((client, _)) = listener.accept().await {
+            silent.push(client);
+        }
+    });
+    TcpOptions::new(url).connect_timeout(Duration::from_secs(60))
+}
+
+#[tokio::test]
+async fn a_deadline_does_not_forget_what_an_earlier_attempt_sent() {
+    for gathers in [false, true] {
+        let mut client = client(lost_then_silent().await);
+        if gathers {
+            client = client.layer(AutoPipeline::new());
+        }
+        let client = client
+            .layer(Retry::new().base(Duration::ZERO))
+            .layer(Deadline::new(Duration::from_millis(500)));
+        let error = client.get::<String>("k").await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::Unknown));
+    }
+}
+
 /// An attempt belongs to all who need it: it outlives who began it, and its failure is everybody's.
 #[tokio::test]
 async fn one_attempt_to_connect_serves_all() {
@@ -250,7 +331,8 @@ async fn one_attempt_to_connect_serves_all() {
     let hasty = client.clone().layer(Deadline::new(Duration::from_millis(100)));
     let (error, accepted) = tokio::join!(hasty.ping(), listener.accept());
     let (mut slow, _) = accepted.unwrap();
-    assert_eq!(error.unwrap_err().kind(), ErrorKind::Timeout);
+    let error = error.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotSent));
     let port = redis.port();
     tokio::spawn(async move {
         let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -352,6 +434,26 @@ async fn wait_counts_for_the_writes_of_its_pipeline() {
     assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("w"));
     waits.abort();
     blocked(&client, "0").await;
+}
+
+/// The limit of a pipeline grows by what each of its commands may wait.
+#[tokio::test]
+async fn a_deadline_adds_what_each_wait_of_a_pipeline_may_take() {
+    let redis = RedisServer::start();
+    let client = client(TcpOptions::new(redis.url()));
+    let limited = client.clone().layer(Deadline::new(Duration::from_millis(250)));
+    // There is no replica, so that each WAIT takes all of its time: together longer than either of them and the limit.
+    let pipeline = limited.pipeline();
+    let waits = (pipeline.set("k", "v"), pipeline.wait(1, 400), pipeline.wait(1, 400));
+    let mut replies = pipeline.exec().await.unwrap();
+    assert_eq!((replies.take(waits.1).unwrap(), replies.take(waits.2).unwrap()), (0, 0));
+
+    // Inside of a transaction nothing waits, so that it has the plain limit.
+    let transaction = limited.transaction();
+    let (set, replicas) = (transaction.set("k", "x"), transaction.wait(1, 0));
+    let mut replies = transaction.exec().await.unwrap();
+    replies.take(set).unwrap();
+    assert_eq!(replies.take(replicas).unwrap(), 0);
 }
 
 #[tokio::test]

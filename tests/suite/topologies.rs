@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edgecask::cache::{Cache, CacheOptions, EntryOptions, Tier};
 use edgecask::command::keys::{Cursor, ScanOptions};
-use edgecask::layer::Deadline;
+use edgecask::layer::{Deadline, KeyPrefix};
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Error, ErrorKind, Key, Keyspace, Outcome, Value};
@@ -306,6 +306,28 @@ impl Drop for SentinelProcess {
         // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// A prefix with a hash tag keeps an entry and its lease in one slot; keys have a hash tag of their own, or none.
+#[tokio::test]
+async fn the_cache_works_on_a_cluster_behind_a_prefix_with_a_hash_tag() {
+    let (_cluster, client) = cluster().await;
+    let options = CacheOptions::new().tier(Tier::Critical);
+    let cache = Cache::with_options(client.layer(KeyPrefix::new("{acme}:")), options);
+    let minute = EntryOptions::new(Duration::from_secs(60));
+    for key in ["plain", "a:{tagged}", "odd}"] {
+        let (key, mut loads) = (Key::verbatim(key).unwrap(), 0);
+        for _ in 0..2 {
+            let load = || {
+                loads += 1;
+                async { Ok::<_, std::io::Error>(1) }
+            };
+            let loaded: i32 = cache.get_or_load(&key, minute.clone(), load).await.unwrap();
+            assert_eq!(loaded, 1);
+        }
+        assert_eq!(loads, 1, "{key}");
+        assert_eq!(cache.delete_many(&[key]).await.unwrap().count(), 1);
     }
 }
 

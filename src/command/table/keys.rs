@@ -1,7 +1,7 @@
 //! Where the keys of a command stand among its arguments, and what it does with each.
 
 use super::options::{COPY_OPTIONS, REST};
-use super::row::{Access, KeyPositions, Reach, Written};
+use super::row::{Access, KeyPositions, Reach, WrittenKeys};
 use crate::command::Command;
 
 /// What a command does with a key that its arguments name.
@@ -61,10 +61,10 @@ impl Command {
         let mut named = |at: usize| {
             let writes = info.access == Access::Write
                 && match info.written {
-                    Written::All => true,
-                    Written::First => nth == 0,
-                    Written::Second => nth == 1,
-                    Written::Stored => false,
+                    WrittenKeys::All => true,
+                    WrittenKeys::First => nth == 0,
+                    WrittenKeys::Second => nth == 1,
+                    WrittenKeys::Stored => false,
                 };
             nth += 1;
             if at < count {

@@ -112,7 +112,7 @@ impl Command {
     pub(crate) fn is_unknown_subcommand(&self) -> bool {
         let info = self.info();
         // COMMAND alone is a command too.
-        info.is_container && (info.reach != Reach::Free || self.args().len() > 0)
+        info.is_container && (info.reach != Reach::NoKeys || self.args().len() > 0)
     }
 
     /// Whether this takes keys to another database or server.

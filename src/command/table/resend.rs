@@ -74,7 +74,7 @@ impl Resend {
                 }
             });
             let unnamed = info.keys == KeyPositions::Nowhere
-                && (changes || info.access != Access::Control && info.reach != Reach::Free)
+                && (changes || info.access != Access::Control && info.reach != Reach::NoKeys)
                 || info.reach == Reach::Code;
             if unnamed || patterns || !known {
                 return Self::Unsafe;

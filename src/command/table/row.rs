@@ -41,7 +41,7 @@ pub enum KeyPositions {
 
 /// Which of its keys a command writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Written {
+pub(super) enum WrittenKeys {
     /// All, if it writes.
     All,
     First,
@@ -99,7 +99,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What to do instead, as a sentence.
-    pub fn instead(self) -> &'static str {
+    pub fn advice(self) -> &'static str {
         match self {
             Self::Transaction => "connections are shared between callers: use transaction()",
             Self::Subscribe => {
@@ -155,8 +155,8 @@ pub(super) enum Rule {
 pub(super) enum Reach {
     /// Nothing if it names keys; anything if it names none.
     Keys,
-    /// Nothing, though it names no keys.
-    Free,
+    /// No keys: it names none and reaches none.
+    NoKeys,
     /// Another database or server.
     Elsewhere,
     /// Another database, with the option DB.
@@ -197,7 +197,7 @@ pub struct CommandInfo {
     /// does not for what walks through all keys, for what runs code, and for SORT_RO.
     pub read_only_token: bool,
     pub(super) serves_when_busy: bool,
-    pub(super) written: Written,
+    pub(super) written: WrittenKeys,
     pub(super) wait: Wait,
     pub(super) rule: Rule,
     pub(super) reach: Reach,
@@ -218,7 +218,7 @@ pub(super) const fn row(
         is_container: false,
         read_only_token: matches!(access, Access::Read),
         serves_when_busy: false,
-        written: Written::All,
+        written: WrittenKeys::All,
         wait: Wait::Never,
         rule,
         reach: Reach::Keys,
@@ -233,7 +233,7 @@ impl CommandInfo {
         self
     }
 
-    pub(super) const fn writes(mut self, written: Written) -> Self {
+    pub(super) const fn writes(mut self, written: WrittenKeys) -> Self {
         self.written = written;
         self
     }
@@ -277,8 +277,8 @@ impl CommandInfo {
         self
     }
 
-    pub(super) const fn free(mut self) -> Self {
-        self.reach = Reach::Free;
+    pub(super) const fn no_keys(mut self) -> Self {
+        self.reach = Reach::NoKeys;
         self
     }
 
@@ -308,9 +308,9 @@ impl CommandInfo {
         }
     }
 
-    /// Whether it touches nothing of others', though it names no keys.
-    pub(crate) fn is_free(&self) -> bool {
-        self.reach == Reach::Free
+    /// Whether it names no keys and reaches none.
+    pub(crate) fn reaches_no_keys(&self) -> bool {
+        self.reach == Reach::NoKeys
     }
 }
 

@@ -19,7 +19,7 @@ use super::row::Rule::{
     LTrim, Reads, ReplyMayDiffer, Restore, Safe, Set, Stores, Unsafe, XTrim, ZAdd,
 };
 use super::row::Wait::{Block, MillisLast, SecondsFirst, SecondsLast};
-use super::row::Written::{First, Second, Stored};
+use super::row::WrittenKeys::{First, Second, Stored};
 use super::row::{CommandDocs, CommandInfo, Group, row};
 
 macro_rules! commands {
@@ -32,12 +32,12 @@ macro_rules! commands {
 
 commands! {
     row("ACL", Write, Nowhere, Unsafe).container(), Server, "6.0.0", "A container for Access List Control commands.";
-    row("ACL CAT", Control, Nowhere, Reads).free(), Server, "6.0.0", "Lists the ACL categories, or the commands inside a category.";
+    row("ACL CAT", Control, Nowhere, Reads).no_keys(), Server, "6.0.0", "Lists the ACL categories, or the commands inside a category.";
     row("ACL DELUSER", Control, Nowhere, ReplyMayDiffer), Server, "6.0.0", "Deletes ACL users, and terminates their connections.";
     row("ACL DRYRUN", Control, Nowhere, Reads), Server, "7.0.0", "Simulates the execution of a command by a user, without executing the command.";
-    row("ACL GENPASS", Control, Nowhere, Reads).free(), Server, "6.0.0", "Generates a pseudorandom, secure password that can be used to identify ACL users.";
+    row("ACL GENPASS", Control, Nowhere, Reads).no_keys(), Server, "6.0.0", "Generates a pseudorandom, secure password that can be used to identify ACL users.";
     row("ACL GETUSER", Control, Nowhere, Reads), Server, "6.0.0", "Lists the ACL rules of a user.";
-    row("ACL HELP", Control, Nowhere, Reads).free(), Server, "6.0.0", "Returns helpful text about the different subcommands.";
+    row("ACL HELP", Control, Nowhere, Reads).no_keys(), Server, "6.0.0", "Returns helpful text about the different subcommands.";
     row("ACL LIST", Control, Nowhere, Reads), Server, "6.0.0", "Dumps the effective rules in ACL file format.";
     row("ACL LOAD", Control, Nowhere, Unsafe), Server, "6.0.0", "Reloads the rules from the configured ACL file.";
     row("ACL LOG", Control, Nowhere, Unsafe), Server, "6.0.0", "Lists recent security events generated due to ACL rules.";
@@ -45,7 +45,7 @@ commands! {
     row("ACL SAVE", Control, Nowhere, Unsafe), Server, "6.0.0", "Saves the effective ACL rules in the configured ACL file.";
     row("ACL SETUSER", Control, Nowhere, Unsafe), Server, "6.0.0", "Creates and modifies an ACL user and its rules.";
     row("ACL USERS", Control, Nowhere, Reads), Server, "6.0.0", "Lists all ACL users.";
-    row("ACL WHOAMI", Control, Nowhere, Reads).free(), Server, "6.0.0", "Returns the authenticated username of the current connection.";
+    row("ACL WHOAMI", Control, Nowhere, Reads).no_keys(), Server, "6.0.0", "Returns the authenticated username of the current connection.";
     row("APPEND", Write, At(1, 1, 1), Unsafe), String, "2.0.0", "Appends a string to the value of a key. Creates the key if it doesn't exist.";
     row("ARCOUNT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The number of elements that are there.";
     row("ARDEL", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Deletes elements, and tells how many were there.";
@@ -84,10 +84,10 @@ commands! {
     row("BZPOPMIN", Write, At(1, -2, 1), Unsafe).names(FirstItem).waits(SecondsLast), SortedSet, "5.0.0", "Removes and returns the member with the lowest score from one or more sorted sets. Blocks until a member is available otherwise. Deletes the sorted set if the last element was popped.";
     row("CLIENT", Write, Nowhere, Unsafe).container(), Connection, "2.4.0", "A container for client connection commands.";
     row("CLIENT CACHING", Control, Nowhere, Unsafe).refused(Connection), Connection, "6.0.0", "Instructs the server whether to track the keys in the next request.";
-    row("CLIENT GETNAME", Control, Nowhere, Reads).free(), Connection, "2.6.9", "Returns the name of the connection.";
+    row("CLIENT GETNAME", Control, Nowhere, Reads).no_keys(), Connection, "2.6.9", "Returns the name of the connection.";
     row("CLIENT GETREDIR", Control, Nowhere, Reads), Connection, "6.0.0", "Returns the client ID to which the connection's tracking notifications are redirected.";
-    row("CLIENT HELP", Control, Nowhere, Reads).free(), Connection, "5.0.0", "Returns helpful text about the different subcommands.";
-    row("CLIENT ID", Control, Nowhere, Reads).free(), Connection, "5.0.0", "Returns the unique client ID of the connection.";
+    row("CLIENT HELP", Control, Nowhere, Reads).no_keys(), Connection, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("CLIENT ID", Control, Nowhere, Reads).no_keys(), Connection, "5.0.0", "Returns the unique client ID of the connection.";
     row("CLIENT INFO", Control, Nowhere, Reads), Connection, "6.2.0", "Returns information about the connection.";
     row("CLIENT KILL", Control, Nowhere, Unsafe).refused(Server), Connection, "2.4.0", "Terminates open connections.";
     row("CLIENT LIST", Control, Nowhere, Reads), Connection, "2.4.0", "Lists open connections.";
@@ -95,7 +95,7 @@ commands! {
     row("CLIENT NO-TOUCH", Control, Nowhere, Unsafe).refused(Connection), Connection, "7.2.0", "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.";
     row("CLIENT PAUSE", Control, Nowhere, Unsafe).refused(Server), Connection, "3.0.0", "Suspends commands processing.";
     row("CLIENT REPLY", Control, Nowhere, Unsafe).refused(Replies), Connection, "3.2.0", "Instructs the server whether to reply to commands.";
-    row("CLIENT SETINFO", Control, Nowhere, Safe).free(), Connection, "7.2.0", "Sets information specific to the client or connection.";
+    row("CLIENT SETINFO", Control, Nowhere, Safe).no_keys(), Connection, "7.2.0", "Sets information specific to the client or connection.";
     row("CLIENT SETNAME", Control, Nowhere, Unsafe).refused(Connection), Connection, "2.6.9", "Sets the connection name.";
     row("CLIENT TRACKING", Control, Nowhere, Unsafe).refused(Connection), Connection, "6.0.0", "Controls server-assisted client-side caching for the connection.";
     row("CLIENT TRACKINGINFO", Control, Nowhere, Reads), Connection, "6.2.0", "Returns information about server-assisted client-side caching for the connection.";
@@ -113,7 +113,7 @@ commands! {
     row("CLUSTER FLUSHSLOTS", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Deletes all slots information from a node.";
     row("CLUSTER FORGET", Control, Nowhere, Unsafe).refused(Server), Cluster, "3.0.0", "Removes a node from the nodes table.";
     row("CLUSTER GETKEYSINSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the key names in a hash slot.";
-    row("CLUSTER HELP", Control, Nowhere, Reads).free(), Cluster, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("CLUSTER HELP", Control, Nowhere, Reads).no_keys(), Cluster, "5.0.0", "Returns helpful text about the different subcommands.";
     row("CLUSTER INFO", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns information about the state of a node.";
     row("CLUSTER KEYSLOT", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the hash slot for a key.";
     row("CLUSTER LINKS", Control, Nowhere, Reads), Cluster, "7.0.0", "Returns a list of all TCP links to and from peer nodes.";
@@ -131,17 +131,17 @@ commands! {
     row("CLUSTER SLAVES", Control, Nowhere, Reads), Cluster, "3.0.0", "Lists the replica nodes of a master node.";
     row("CLUSTER SLOT-STATS", Control, Nowhere, Reads), Cluster, "8.2.0", "Returns statistics of hash slots.";
     row("CLUSTER SLOTS", Control, Nowhere, Reads), Cluster, "3.0.0", "Returns the mapping of cluster slots to nodes.";
-    row("COMMAND", Control, Nowhere, Reads).container().free(), Server, "2.8.13", "Returns detailed information about all commands.";
-    row("COMMAND COUNT", Control, Nowhere, Reads).free(), Server, "2.8.13", "Returns a count of commands.";
-    row("COMMAND DOCS", Control, Nowhere, Reads).free(), Server, "7.0.0", "Returns documentary information about one, multiple or all commands.";
-    row("COMMAND GETKEYS", Control, Nowhere, Reads).free(), Server, "2.8.13", "Extracts the key names from an arbitrary command.";
-    row("COMMAND GETKEYSANDFLAGS", Control, Nowhere, Reads).free(), Server, "7.0.0", "Extracts the key names and access flags for an arbitrary command.";
-    row("COMMAND HELP", Control, Nowhere, Reads).free(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
-    row("COMMAND INFO", Control, Nowhere, Reads).free(), Server, "2.8.13", "Returns information about one, multiple or all commands.";
-    row("COMMAND LIST", Control, Nowhere, Reads).free(), Server, "7.0.0", "Returns a list of command names.";
+    row("COMMAND", Control, Nowhere, Reads).container().no_keys(), Server, "2.8.13", "Returns detailed information about all commands.";
+    row("COMMAND COUNT", Control, Nowhere, Reads).no_keys(), Server, "2.8.13", "Returns a count of commands.";
+    row("COMMAND DOCS", Control, Nowhere, Reads).no_keys(), Server, "7.0.0", "Returns documentary information about one, multiple or all commands.";
+    row("COMMAND GETKEYS", Control, Nowhere, Reads).no_keys(), Server, "2.8.13", "Extracts the key names from an arbitrary command.";
+    row("COMMAND GETKEYSANDFLAGS", Control, Nowhere, Reads).no_keys(), Server, "7.0.0", "Extracts the key names and access flags for an arbitrary command.";
+    row("COMMAND HELP", Control, Nowhere, Reads).no_keys(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("COMMAND INFO", Control, Nowhere, Reads).no_keys(), Server, "2.8.13", "Returns information about one, multiple or all commands.";
+    row("COMMAND LIST", Control, Nowhere, Reads).no_keys(), Server, "7.0.0", "Returns a list of command names.";
     row("CONFIG", Write, Nowhere, Unsafe).container(), Server, "2.0.0", "A container for server configuration commands.";
     row("CONFIG GET", Control, Nowhere, Reads), Server, "2.0.0", "Returns the effective values of configuration parameters.";
-    row("CONFIG HELP", Control, Nowhere, Reads).free(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("CONFIG HELP", Control, Nowhere, Reads).no_keys(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
     row("CONFIG RESETSTAT", Control, Nowhere, Safe), Server, "2.0.0", "Resets the server's statistics.";
     row("CONFIG REWRITE", Control, Nowhere, Safe), Server, "2.8.0", "Persists the effective configuration to file.";
     row("CONFIG SET", Control, Nowhere, Safe), Server, "2.0.0", "Sets configuration parameters in-flight.";
@@ -155,7 +155,7 @@ commands! {
     row("DIGEST", Read, At(1, 1, 1), Reads), String, "8.4.0", "Returns the XXH3 hash of a string value.";
     row("DISCARD", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "2.0.0", "Discards a transaction.";
     row("DUMP", Read, At(1, 1, 1), Reads), Keys, "2.6.0", "Returns a serialized representation of the value stored at a key.";
-    row("ECHO", Control, Nowhere, Reads).free().any_token(), Connection, "1.0.0", "Returns the given string.";
+    row("ECHO", Control, Nowhere, Reads).no_keys().any_token(), Connection, "1.0.0", "Returns the given string.";
     row("EVAL", Write, Counted(2), Unsafe).runs_code(), Scripting, "2.6.0", "Executes a server-side Lua script.";
     row("EVALSHA", Write, Counted(2), Unsafe).runs_code(), Scripting, "2.6.0", "Executes a server-side Lua script by SHA1 digest.";
     row("EVALSHA_RO", Read, Counted(2), Reads).runs_code(), Scripting, "7.0.0", "Executes a read-only server-side Lua script by SHA1 digest.";
@@ -174,7 +174,7 @@ commands! {
     row("FUNCTION DELETE", Write, Nowhere, ReplyMayDiffer), Scripting, "7.0.0", "Deletes a library and its functions.";
     row("FUNCTION DUMP", Control, Nowhere, Reads), Scripting, "7.0.0", "Dumps all libraries into a serialized binary payload.";
     row("FUNCTION FLUSH", Write, Nowhere, Safe), Scripting, "7.0.0", "Deletes all libraries and functions.";
-    row("FUNCTION HELP", Control, Nowhere, Reads).free(), Scripting, "7.0.0", "Returns helpful text about the different subcommands.";
+    row("FUNCTION HELP", Control, Nowhere, Reads).no_keys(), Scripting, "7.0.0", "Returns helpful text about the different subcommands.";
     row("FUNCTION KILL", Control, Nowhere, Unsafe).when_busy(), Scripting, "7.0.0", "Terminates a function during execution.";
     row("FUNCTION LIST", Control, Nowhere, Reads), Scripting, "7.0.0", "Returns information about all libraries.";
     row("FUNCTION LOAD", Write, Nowhere, ReplyMayDiffer), Scripting, "7.0.0", "Creates a library.";
@@ -228,7 +228,7 @@ commands! {
     row("INCR", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.";
     row("INCRBY", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.";
     row("INCRBYFLOAT", Write, At(1, 1, 1), Unsafe), String, "2.6.0", "Increment the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.";
-    row("INFO", Control, Nowhere, Reads).free().any_token(), Server, "1.0.0", "Returns information and statistics about the server.";
+    row("INFO", Control, Nowhere, Reads).no_keys().any_token(), Server, "1.0.0", "Returns information and statistics about the server.";
     row("JSON.ARRAPPEND", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Appends values to the arrays at a path.";
     row("JSON.ARRINDEX", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Finds a value in the arrays at a path.";
     row("JSON.ARRINSERT", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Inserts values into the arrays at a path.";
@@ -237,7 +237,7 @@ commands! {
     row("JSON.ARRTRIM", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Trims the arrays at a path to a range.";
     row("JSON.CLEAR", Write, At(1, 1, 1), JsonClear), Json, "JSON 2.0.0", "Empties containers and sets numbers to 0 at a path.";
     row("JSON.DEBUG", Write, Nowhere, Unsafe).container(), Json, "JSON 1.0.0", "A container for debugging commands.";
-    row("JSON.DEBUG HELP", Control, Nowhere, Reads).free(), Json, "JSON 1.0.0", "Returns helpful text about the subcommands.";
+    row("JSON.DEBUG HELP", Control, Nowhere, Reads).no_keys(), Json, "JSON 1.0.0", "Returns helpful text about the subcommands.";
     row("JSON.DEBUG MEMORY", Read, At(2, 2, 1), Reads), Json, "JSON 1.0.0", "Returns the memory that the values at a path take.";
     row("JSON.DEL", Write, At(1, 1, 1), JsonDel), Json, "JSON 1.0.0", "Deletes the values at a path.";
     row("JSON.FORGET", Write, At(1, 1, 1), JsonDel), Json, "JSON 1.0.0", "Deletes the values at a path: another name of JSON.DEL.";
@@ -257,11 +257,11 @@ commands! {
     row("JSON.TOGGLE", Write, At(1, 1, 1), Unsafe), Json, "JSON 1.0.0", "Negates the booleans at a path.";
     row("JSON.TYPE", Read, At(1, 1, 1), Reads), Json, "JSON 1.0.0", "Returns the types of the values at a path.";
     row("KEYS", Read, Nowhere, Reads).names(Every).full_token(), Keys, "1.0.0", "Returns all key names that match a pattern.";
-    row("LASTSAVE", Control, Nowhere, Reads).free(), Server, "1.0.0", "Returns the Unix timestamp of the last successful save to disk.";
+    row("LASTSAVE", Control, Nowhere, Reads).no_keys(), Server, "1.0.0", "Returns the Unix timestamp of the last successful save to disk.";
     row("LATENCY", Write, Nowhere, Unsafe).container(), Server, "2.8.13", "A container for latency diagnostics commands.";
     row("LATENCY DOCTOR", Control, Nowhere, Reads), Server, "2.8.13", "Returns a human-readable latency analysis report.";
     row("LATENCY GRAPH", Control, Nowhere, Reads), Server, "2.8.13", "Returns a latency graph for an event.";
-    row("LATENCY HELP", Control, Nowhere, Reads).free(), Server, "2.8.13", "Returns helpful text about the different subcommands.";
+    row("LATENCY HELP", Control, Nowhere, Reads).no_keys(), Server, "2.8.13", "Returns helpful text about the different subcommands.";
     row("LATENCY HISTOGRAM", Control, Nowhere, Reads), Server, "7.0.0", "Returns the cumulative distribution of latencies of a subset or all commands.";
     row("LATENCY HISTORY", Control, Nowhere, Reads), Server, "2.8.13", "Returns timestamp-latency samples for an event.";
     row("LATENCY LATEST", Control, Nowhere, Reads), Server, "2.8.13", "Returns the latest latency samples for all events.";
@@ -283,7 +283,7 @@ commands! {
     row("LTRIM", Write, At(1, 1, 1), LTrim), List, "1.0.0", "Removes elements from both ends a list. Deletes the list if all elements were trimmed.";
     row("MEMORY", Write, Nowhere, Unsafe).container(), Server, "4.0.0", "A container for memory diagnostics commands.";
     row("MEMORY DOCTOR", Control, Nowhere, Reads), Server, "4.0.0", "Outputs a memory problems report.";
-    row("MEMORY HELP", Control, Nowhere, Reads).free(), Server, "4.0.0", "Returns helpful text about the different subcommands.";
+    row("MEMORY HELP", Control, Nowhere, Reads).no_keys(), Server, "4.0.0", "Returns helpful text about the different subcommands.";
     row("MEMORY MALLOC-STATS", Control, Nowhere, Reads), Server, "4.0.0", "Returns the allocator statistics.";
     row("MEMORY PURGE", Control, Nowhere, Safe), Server, "4.0.0", "Asks the allocator to release memory.";
     row("MEMORY STATS", Control, Nowhere, Reads), Server, "4.0.0", "Returns details about memory usage.";
@@ -291,7 +291,7 @@ commands! {
     row("MGET", Read, At(1, -1, 1), Reads), String, "1.0.0", "Atomically returns the string values of one or more keys.";
     row("MIGRATE", Write, Migrate, Unsafe).elsewhere(), Keys, "2.6.0", "Atomically transfers a key from one Redis instance to another.";
     row("MODULE", Write, Nowhere, Unsafe).container(), Server, "4.0.0", "A container for module commands.";
-    row("MODULE HELP", Control, Nowhere, Reads).free(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("MODULE HELP", Control, Nowhere, Reads).no_keys(), Server, "5.0.0", "Returns helpful text about the different subcommands.";
     row("MODULE LIST", Control, Nowhere, Reads), Server, "4.0.0", "Returns all loaded modules.";
     row("MODULE LOAD", Control, Nowhere, Unsafe).refused(Server), Server, "4.0.0", "Loads a module.";
     row("MODULE LOADEX", Control, Nowhere, Unsafe).refused(Server), Server, "7.0.0", "Loads a module using extended parameters.";
@@ -305,7 +305,7 @@ commands! {
     row("OBJECT", Write, Nowhere, Unsafe).container(), Keys, "2.2.3", "A container for object introspection commands.";
     row("OBJECT ENCODING", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the internal encoding of a Redis object.";
     row("OBJECT FREQ", Read, At(2, 2, 1), Reads), Keys, "4.0.0", "Returns the logarithmic access frequency counter of a Redis object.";
-    row("OBJECT HELP", Control, Nowhere, Reads).free(), Keys, "6.2.0", "Returns helpful text about the different subcommands.";
+    row("OBJECT HELP", Control, Nowhere, Reads).no_keys(), Keys, "6.2.0", "Returns helpful text about the different subcommands.";
     row("OBJECT IDLETIME", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the time since the last access to a Redis object.";
     row("OBJECT REFCOUNT", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the reference count of a value of a key.";
     row("PERSIST", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "2.2.0", "Removes the expiration time of a key.";
@@ -317,19 +317,19 @@ commands! {
     row("PFDEBUG", Write, At(2, 2, 1), Unsafe), HyperLogLog, "2.8.9", "Internal commands for debugging HyperLogLog values.";
     row("PFMERGE", Write, At(1, -1, 1), Safe).writes(First), HyperLogLog, "2.8.9", "Merges one or more HyperLogLog values into a single key.";
     row("PFSELFTEST", Control, Nowhere, Unsafe), HyperLogLog, "2.8.9", "An internal command for testing HyperLogLog values.";
-    row("PING", Control, Nowhere, Reads).free().any_token(), Connection, "1.0.0", "Returns the server's liveliness response.";
+    row("PING", Control, Nowhere, Reads).no_keys().any_token(), Connection, "1.0.0", "Returns the server's liveliness response.";
     row("PSETEX", Write, At(1, 1, 1), Safe), String, "2.6.0", "Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.";
     row("PSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Listens for messages published to channels that match one or more patterns.";
     row("PSYNC", Control, Nowhere, Unsafe).refused(Replication), Server, "2.8.0", "An internal command used in replication.";
     row("PTTL", Read, At(1, 1, 1), Reads), Keys, "2.6.0", "Returns the expiration time in milliseconds of a key.";
-    row("PUBLISH", Control, Nowhere, Unsafe).free(), PubSub, "2.0.0", "Posts a message to a channel.";
+    row("PUBLISH", Control, Nowhere, Unsafe).no_keys(), PubSub, "2.0.0", "Posts a message to a channel.";
     row("PUBSUB", Write, Nowhere, Unsafe).container(), PubSub, "2.8.0", "A container for Pub/Sub commands.";
-    row("PUBSUB CHANNELS", Control, Nowhere, Reads).free(), PubSub, "2.8.0", "Returns the active channels.";
-    row("PUBSUB HELP", Control, Nowhere, Reads).free(), PubSub, "6.2.0", "Returns helpful text about the different subcommands.";
-    row("PUBSUB NUMPAT", Control, Nowhere, Reads).free(), PubSub, "2.8.0", "Returns a count of unique pattern subscriptions.";
-    row("PUBSUB NUMSUB", Control, Nowhere, Reads).free(), PubSub, "2.8.0", "Returns a count of subscribers to channels.";
-    row("PUBSUB SHARDCHANNELS", Control, Nowhere, Reads).free(), PubSub, "7.0.0", "Returns the active shard channels.";
-    row("PUBSUB SHARDNUMSUB", Control, Nowhere, Reads).free(), PubSub, "7.0.0", "Returns the count of subscribers of shard channels.";
+    row("PUBSUB CHANNELS", Control, Nowhere, Reads).no_keys(), PubSub, "2.8.0", "Returns the active channels.";
+    row("PUBSUB HELP", Control, Nowhere, Reads).no_keys(), PubSub, "6.2.0", "Returns helpful text about the different subcommands.";
+    row("PUBSUB NUMPAT", Control, Nowhere, Reads).no_keys(), PubSub, "2.8.0", "Returns a count of unique pattern subscriptions.";
+    row("PUBSUB NUMSUB", Control, Nowhere, Reads).no_keys(), PubSub, "2.8.0", "Returns a count of subscribers to channels.";
+    row("PUBSUB SHARDCHANNELS", Control, Nowhere, Reads).no_keys(), PubSub, "7.0.0", "Returns the active shard channels.";
+    row("PUBSUB SHARDNUMSUB", Control, Nowhere, Reads).no_keys(), PubSub, "7.0.0", "Returns the count of subscribers of shard channels.";
     row("PUNSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Stops listening to messages published to channels that match one or more patterns.";
     row("QUIT", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Closes the connection.";
     row("RANDOMKEY", Read, Nowhere, Reads).names(Whole).full_token(), Keys, "1.0.0", "Returns a random key name from the database.";
@@ -353,11 +353,11 @@ commands! {
     row("SCARD", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Returns the number of members in a set.";
     row("SCRIPT", Write, Nowhere, Unsafe).container(), Scripting, "2.6.0", "A container for Lua scripts management commands.";
     row("SCRIPT DEBUG", Control, Nowhere, Unsafe).refused(Connection), Scripting, "3.2.0", "Sets the debug mode of server-side Lua scripts.";
-    row("SCRIPT EXISTS", Control, Nowhere, Reads).free(), Scripting, "2.6.0", "Determines whether server-side Lua scripts exist in the script cache.";
+    row("SCRIPT EXISTS", Control, Nowhere, Reads).no_keys(), Scripting, "2.6.0", "Determines whether server-side Lua scripts exist in the script cache.";
     row("SCRIPT FLUSH", Control, Nowhere, Safe), Scripting, "2.6.0", "Removes all server-side Lua scripts from the script cache.";
-    row("SCRIPT HELP", Control, Nowhere, Reads).free(), Scripting, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("SCRIPT HELP", Control, Nowhere, Reads).no_keys(), Scripting, "5.0.0", "Returns helpful text about the different subcommands.";
     row("SCRIPT KILL", Control, Nowhere, Unsafe).when_busy(), Scripting, "2.6.0", "Terminates a server-side Lua script during execution.";
-    row("SCRIPT LOAD", Control, Nowhere, Safe).free(), Scripting, "2.6.0", "Loads a server-side Lua script to the script cache.";
+    row("SCRIPT LOAD", Control, Nowhere, Safe).no_keys(), Scripting, "2.6.0", "Loads a server-side Lua script to the script cache.";
     row("SDIFF", Read, At(1, -1, 1), Reads), Set, "1.0.0", "Returns the difference of multiple sets.";
     row("SDIFFSTORE", Write, At(1, -1, 1), Stores).writes(First), Set, "1.0.0", "Stores the difference of multiple sets in a key.";
     row("SEARCH.AGGREGATE", Read, Nowhere, Reads), Search, "Upstash", "What aggregations make of everything that a filter matches: names and values in turn, nested.";
@@ -386,7 +386,7 @@ commands! {
     row("SLAVEOF", Control, Nowhere, Unsafe).refused(Server), Server, "1.0.0", "Sets a Redis server as a replica of another, or promotes it to being a master.";
     row("SLOWLOG", Write, Nowhere, Unsafe).container(), Server, "2.2.12", "A container for slow log commands.";
     row("SLOWLOG GET", Control, Nowhere, Reads), Server, "2.2.12", "Returns the slow log's entries.";
-    row("SLOWLOG HELP", Control, Nowhere, Reads).free(), Server, "6.2.0", "Show helpful text about the different subcommands.";
+    row("SLOWLOG HELP", Control, Nowhere, Reads).no_keys(), Server, "6.2.0", "Show helpful text about the different subcommands.";
     row("SLOWLOG LEN", Control, Nowhere, Reads), Server, "2.2.12", "Returns the number of entries in the slow log.";
     row("SLOWLOG RESET", Control, Nowhere, Safe), Server, "2.2.12", "Clears all entries from the slow log.";
     row("SMEMBERS", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Returns all members of a set.";
@@ -395,7 +395,7 @@ commands! {
     row("SORT", Write, Sort, Stores).writes(Stored), Keys, "1.0.0", "Sorts the elements in a list, a set, or a sorted set, optionally storing the result.";
     row("SORT_RO", Read, Sort, Reads).full_token(), Keys, "7.0.0", "Returns the sorted elements of a list, a set, or a sorted set.";
     row("SPOP", Write, At(1, 1, 1), Unsafe), Set, "1.0.0", "Returns one or more random members from a set after removing them. Deletes the set if the last member was popped.";
-    row("SPUBLISH", Control, Nowhere, Unsafe).free(), PubSub, "7.0.0", "Post a message to a shard channel.";
+    row("SPUBLISH", Control, Nowhere, Unsafe).no_keys(), PubSub, "7.0.0", "Post a message to a shard channel.";
     row("SRANDMEMBER", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Get one or multiple random members from a set.";
     row("SREM", Write, At(1, 1, 1), ReplyMayDiffer), Set, "1.0.0", "Removes one or more members from a set. Deletes the set if the last member was removed.";
     row("SSCAN", Read, At(1, 1, 1), Reads), Set, "2.8.0", "Iterates over members of a set.";
@@ -408,7 +408,7 @@ commands! {
     row("SUNSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "7.0.0", "Stops listening to messages posted to shard channels.";
     row("SWAPDB", Write, Nowhere, Unsafe), Server, "4.0.0", "Swaps two Redis databases.";
     row("SYNC", Control, Nowhere, Unsafe).refused(Replication), Server, "1.0.0", "An internal command used in replication.";
-    row("TIME", Control, Nowhere, Reads).free().any_token(), Server, "2.6.0", "Returns the server time.";
+    row("TIME", Control, Nowhere, Reads).no_keys().any_token(), Server, "2.6.0", "Returns the server time.";
     row("TOUCH", Read, At(1, -1, 1), Reads), Keys, "3.2.1", "Returns the number of existing keys out of those specified after updating the time they were last accessed.";
     row("TTL", Read, At(1, 1, 1), Reads), Keys, "1.0.0", "Returns the expiration time in seconds of a key.";
     row("TYPE", Read, At(1, 1, 1), Reads), Keys, "1.0.0", "Determines the type of value stored at a key.";
@@ -436,8 +436,8 @@ commands! {
     row("VREM", Write, At(1, 1, 1), ReplyMayDiffer), VectorSet, "8.0.0", "Removes an element from a vector set.";
     row("VSETATTR", Write, At(1, 1, 1), Safe), VectorSet, "8.0.0", "Sets the attributes of an element.";
     row("VSIM", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the elements that are most similar to a vector or an element.";
-    row("WAIT", Control, Nowhere, Reads).waits(MillisLast).free(), Keys, "3.0.0", "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.";
-    row("WAITAOF", Control, Nowhere, Reads).waits(MillisLast).free(), Keys, "7.2.0", "Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas.";
+    row("WAIT", Control, Nowhere, Reads).waits(MillisLast).no_keys(), Keys, "3.0.0", "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.";
+    row("WAITAOF", Control, Nowhere, Reads).waits(MillisLast).no_keys(), Keys, "7.2.0", "Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas.";
     row("WATCH", Control, At(1, -1, 1), Unsafe).refused(Transaction), Transaction, "2.2.0", "Monitors changes to keys to determine the execution of a transaction.";
     row("XACK", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "5.0.0", "Returns the number of messages that were successfully acknowledged by the consumer group member of a stream.";
     row("XACKDEL", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "8.2.0", "Acknowledges entries and deletes them as a policy says.";
@@ -451,12 +451,12 @@ commands! {
     row("XGROUP CREATECONSUMER", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "6.2.0", "Creates a consumer in a consumer group.";
     row("XGROUP DELCONSUMER", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "5.0.0", "Deletes a consumer from a consumer group.";
     row("XGROUP DESTROY", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "5.0.0", "Destroys a consumer group.";
-    row("XGROUP HELP", Control, Nowhere, Reads).free(), Stream, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("XGROUP HELP", Control, Nowhere, Reads).no_keys(), Stream, "5.0.0", "Returns helpful text about the different subcommands.";
     row("XGROUP SETID", Write, At(2, 2, 1), Safe), Stream, "5.0.0", "Sets the last-delivered ID of a consumer group.";
     row("XINFO", Write, Nowhere, Unsafe).container(), Stream, "5.0.0", "A container for stream introspection commands.";
     row("XINFO CONSUMERS", Read, At(2, 2, 1), Reads), Stream, "5.0.0", "Returns a list of the consumers in a consumer group.";
     row("XINFO GROUPS", Read, At(2, 2, 1), Reads), Stream, "5.0.0", "Returns a list of the consumer groups of a stream.";
-    row("XINFO HELP", Control, Nowhere, Reads).free(), Stream, "5.0.0", "Returns helpful text about the different subcommands.";
+    row("XINFO HELP", Control, Nowhere, Reads).no_keys(), Stream, "5.0.0", "Returns helpful text about the different subcommands.";
     row("XINFO STREAM", Read, At(2, 2, 1), Reads), Stream, "5.0.0", "Returns information about a stream.";
     row("XLEN", Read, At(1, 1, 1), Reads), Stream, "5.0.0", "Return the number of messages in a stream.";
     row("XPENDING", Read, At(1, 1, 1), Reads), Stream, "5.0.0", "Returns the information and entries from a stream consumer group's pending entries list.";

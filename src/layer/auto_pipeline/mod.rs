@@ -12,7 +12,7 @@ use self::footprint::Footprint;
 use super::Layer;
 use crate::command::Command;
 use crate::platform::{self, BoxFuture, boxed};
-use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
 /// Lets commands that are sent at the same time share a round trip.
@@ -272,10 +272,12 @@ impl Queue {
         };
         batch.sent.clone().await;
         let answer = std::mem::take(&mut *lock(&batch.content.answer));
-        match answer.failure {
+        let results = match answer.failure {
             Some(error) => Err(error),
             None => Ok(answer.replies.into_iter().flatten().collect()),
-        }
+        };
+        sending::note(&results);
+        results
     }
 
     async fn send_batch(self: Arc<Self>, content: Arc<Content>) {
@@ -360,12 +362,16 @@ impl Place {
     async fn reply(self) -> Result<Value> {
         self.batch.sent.clone().await;
         let mut answer = lock(&self.batch.content.answer);
-        if let Some(failure) = &answer.failure {
-            return Err(failure.clone());
-        }
-        answer.replies.get_mut(self.at).and_then(Option::take).unwrap_or_else(|| {
+        let missing = || {
             Err(Error::new(ErrorKind::Protocol, "a batch came back without this command's reply"))
-        })
+        };
+        let reply = match &answer.failure {
+            Some(failure) => Err(failure.clone()),
+            None => answer.replies.get_mut(self.at).and_then(Option::take).unwrap_or_else(missing),
+        };
+        // Another caller may have polled the batch when it was sent.
+        sending::note(&reply);
+        reply
     }
 }
 

@@ -7,10 +7,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::value::RawValue;
 
 use super::HttpResponse;
 use super::http_client::is_success;
+use super::limits::Limits;
 use super::resp2::{self, Malformed};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
@@ -20,26 +25,6 @@ use crate::{Error, ErrorKind, Result, Value};
 pub(super) enum Strings {
     Base64,
     Plain,
-}
-
-/// How much an answer may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    /// Values in all.
-    pub(super) values: usize,
-    /// Arrays inside of each other.
-    pub(super) depth: usize,
-}
-
-impl Limits {
-    /// What is read by recursion must not exhaust the stack; `serde_json` allows 128 levels, the envelope's included.
-    pub(super) const DEEPEST: usize = 120;
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { values: 500_000, depth: Self::DEEPEST }
-    }
 }
 
 pub(super) struct Decoder<'a> {
@@ -53,12 +38,16 @@ impl<'a> Decoder<'a> {
         Self { strings, token, limits }
     }
 
-    fn room(&self) -> Room {
-        Room { values: Cell::new(self.limits.values), exceeded: Cell::new(false) }
+    fn budget(&self) -> ValueBudget {
+        ValueBudget {
+            values: Cell::new(self.limits.values),
+            exceeded: Cell::new(false),
+            numbers_as_text: Cell::new(false),
+        }
     }
 
-    fn json<'b>(&self, room: &'b Room) -> Json<'b> {
-        Json { strings: self.strings, depth: self.limits.depth, room }
+    fn json<'b>(&self, budget: &'b ValueBudget) -> Json<'b> {
+        Json { strings: self.strings, depth: self.limits.depth, budget }
     }
 
     fn too_much(&self, response: &HttpResponse) -> Error {
@@ -76,8 +65,8 @@ impl<'a> Decoder<'a> {
             let reply = resp2::one(&response.body, self.limits);
             Envelope::from(reply.map_err(|malformed| self.not_resp2(malformed, response))?)
         } else {
-            let room = self.room();
-            self.parse(response, &room, EnvelopeSeed(self.json(&room)))?
+            let budget = self.budget();
+            self.parse(response, &budget, EnvelopeSeed(self.json(&budget)))?
         };
         self.open(envelope, response)
     }
@@ -96,8 +85,8 @@ impl<'a> Decoder<'a> {
             return resp2::many(&response.body, count, self.limits)
                 .map_err(|malformed| self.not_resp2(malformed, response));
         }
-        let room = self.room();
-        match self.parse(response, &room, AnswerSeed(self.json(&room)))? {
+        let budget = self.budget();
+        match self.parse(response, &budget, AnswerSeed(self.json(&budget)))? {
             Answer::One(envelope) => match self.open(envelope, response) {
                 Err(error) => Err(error),
                 Ok(_) => Err(protocol("the answer to a batch is not an array", response)),
@@ -125,15 +114,22 @@ impl<'a> Decoder<'a> {
     fn parse<'b, T>(
         &self,
         response: &'b HttpResponse,
-        room: &Room,
-        seed: impl DeserializeSeed<'b, Value = T>,
+        budget: &ValueBudget,
+        seed: impl DeserializeSeed<'b, Value = T> + Copy,
     ) -> Result<T> {
-        let mut json = serde_json::Deserializer::from_slice(&response.body);
-        let parsed = seed.deserialize(&mut json).and_then(|parsed| json.end().map(|()| parsed));
+        let read = || {
+            let mut json = serde_json::Deserializer::from_slice(&response.body);
+            seed.deserialize(&mut json).and_then(|parsed| json.end().map(|()| parsed))
+        };
+        let mut parsed = read();
+        if budget.numbers_as_text.get() {
+            budget.values.set(self.limits.values);
+            parsed = read();
+        }
         parsed.map_err(|error| {
             if !is_success(response.status) {
                 self.failure(response)
-            } else if room.exceeded.get() {
+            } else if budget.exceeded.get() {
                 self.too_much(response)
             } else if error.is_eof() && !response.body.is_empty() {
                 broken_off(response)
@@ -245,9 +241,12 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
 }
 
 /// What is left of the values that an answer may hold.
-struct Room {
+struct ValueBudget {
     values: Cell<usize>,
     exceeded: Cell<bool>,
+    /// Set when a number is found that an `f64` may not hold exactly. The answer is then read a second time, and each
+    /// number is taken from its text. That reading scans the answer once for each level of nesting.
+    numbers_as_text: Cell<bool>,
 }
 
 /// How to read JSON, at any depth.
@@ -256,19 +255,19 @@ struct Json<'a> {
     strings: Strings,
     /// Arrays that may still be inside.
     depth: usize,
-    room: &'a Room,
+    budget: &'a ValueBudget,
 }
 
 impl Json<'_> {
     fn exceeded<E: serde::de::Error>(self) -> E {
-        self.room.exceeded.set(true);
+        self.budget.exceeded.set(true);
         E::custom("too much")
     }
 
     /// Counts a value.
     fn count<E: serde::de::Error>(self) -> Result<(), E> {
-        let left = self.room.values.get().checked_sub(1).ok_or_else(|| self.exceeded())?;
-        self.room.values.set(left);
+        let left = self.budget.values.get().checked_sub(1).ok_or_else(|| self.exceeded())?;
+        self.budget.values.set(left);
         Ok(())
     }
 
@@ -309,6 +308,7 @@ enum Answer {
     Many(Vec<Envelope>),
 }
 
+#[derive(Clone, Copy)]
 struct AnswerSeed<'a>(Json<'a>);
 
 impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
@@ -386,7 +386,20 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
         self.0.count()?;
-        json.deserialize_any(self)
+        if !self.0.budget.numbers_as_text.get() {
+            return json.deserialize_any(self);
+        }
+        let text = <&RawValue>::deserialize(json)?.get();
+        match text.as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => {
+                let number = text.parse().map(Value::Integer);
+                Ok(number.unwrap_or_else(|_| Value::bulk(text.to_owned())))
+            }
+            _ => {
+                let value = serde_json::Deserializer::from_str(text).deserialize_any(self);
+                value.map_err(D::Error::custom)
+            }
+        }
     }
 }
 
@@ -413,8 +426,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         Ok(i64::try_from(number).map_or_else(|_| Value::bulk(number.to_string()), Value::Integer))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::bulk(number.to_string()))
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Value, E> {
+        self.0.budget.numbers_as_text.set(true);
+        Err(E::custom("a number that may have lost digits"))
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
@@ -488,6 +502,52 @@ mod tests {
             numbers,
             (9_007_199_254_740_993, i64::MIN, u64::MAX, 12_345_678_901_234_567_890)
         );
+        Ok(())
+    }
+
+    #[test]
+    fn a_number_beyond_an_integer_keeps_the_digits_that_the_server_sent() -> Result<()> {
+        for strings in [Strings::Plain, Strings::Base64] {
+            for digits in [
+                "18446744073709551616",
+                "-9223372036854775809",
+                "123456789012345678901234567890",
+                "0.10",
+                "1.5e3",
+            ] {
+                let nested = format!(r#"{{"id":0.5,"result":[1,[{digits},null],{digits}]}}"#);
+                let value = single(strings, 200, &nested)?;
+                let text = || Value::bulk(digits.to_owned());
+                let inner = Value::Array(vec![text(), Value::Nil]);
+                assert_eq!(value, Value::Array(vec![Value::Integer(1), inner, text()]), "{digits}");
+                let decoder = Decoder::new(strings, "token", Limits::default());
+                let body = format!(r#"[{{"result":{digits}}},{{"error":"ERR no"}}]"#);
+                let results = decoder.batch(&response(200, &body), 2)?;
+                assert_eq!(results[0].clone()?, text());
+                assert!(results[1].is_err());
+            }
+        }
+        assert_eq!(single(Strings::Plain, 200, r#"{"result":-0}"#)?, Value::Integer(0));
+        // What the second reading of an answer finds is told as the first one tells it.
+        for (body, kind) in [
+            (r#"{"result":[0.5,"not base64!"]}"#, ErrorKind::Protocol),
+            (r#"{"result":[0.5"#, ErrorKind::Disconnected),
+            (r#"{"result":[0.5,]}"#, ErrorKind::Protocol),
+            (r#"{"result":1e999}"#, ErrorKind::Protocol),
+        ] {
+            assert_eq!(error(200, body).kind(), kind, "{body}");
+        }
+        let decoder = Decoder::new(Strings::Plain, "token", Limits { values: 4, depth: 2 });
+        for (body, fits) in [
+            (r#"{"result":[0.5,[1]]}"#, true),
+            (r#"{"result":[0.5,[[1]]]}"#, false),
+            (r#"{"result":[0.5,1,2,3]}"#, false),
+        ] {
+            let result = decoder.single(&response(200, body));
+            let message = result.map_or_else(|error| error.message().to_owned(), |_| String::new());
+            assert_eq!(message.is_empty(), fits, "{body}: {message}");
+            assert!(fits || message.contains("max_values"), "{message}");
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod endpoint;
 #[cfg(target_arch = "wasm32")]
 mod fetch;
 mod http_client;
+mod limits;
 mod negotiate;
 mod options;
 #[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
@@ -22,12 +23,13 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::decode::{Decoder, Limits, Strings};
+use self::decode::{Decoder, Strings};
 use self::endpoint::Endpoint;
 #[cfg(target_arch = "wasm32")]
 pub use self::fetch::FetchClient;
 use self::http_client::{Collected, too_long};
 pub use self::http_client::{HttpClient, HttpLayer, HttpRequest, HttpResponse, HttpStream};
+use self::limits::Limits;
 use self::negotiate::Negotiation;
 pub use self::options::{Encoding, RestOptions};
 #[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
@@ -263,7 +265,7 @@ impl RestTransport {
                     if !commands.iter().all(repeatable) {
                         self.json()
                     } else {
-                        return self.find_out(path, body, batch).await;
+                        return self.negotiate(path, body, batch).await;
                     }
                 }
             },
@@ -272,7 +274,7 @@ impl RestTransport {
     }
 
     /// Asks for RESP2, and again for base64 if the server does not know it and its answer lost something.
-    async fn find_out(
+    async fn negotiate(
         &self,
         path: &str,
         body: Bytes,
@@ -284,12 +286,12 @@ impl RestTransport {
         let is_json = matches!(tried.body.first(), Some(b'{' | b'['));
         match tried.status {
             _ if resp2::is_resp2(&tried.body) => {
-                known.learn(batch, true);
+                known.record(batch, true);
                 Ok((tried, Format::Resp2))
             }
             // It ignores what it does not know, and answers in plain JSON.
             200..300 if is_json => {
-                known.learn(batch, false);
+                known.record(batch, false);
                 if tried.body.windows(REPLACEMENT.len()).any(|bytes| bytes == REPLACEMENT) {
                     return Ok((self.post(path, body, self.json(), false).await?, self.json()));
                 }
@@ -299,7 +301,7 @@ impl RestTransport {
             400 if is_json => {
                 let response = self.post(path, body, self.json(), false).await?;
                 if (200..300).contains(&response.status) {
-                    known.learn(batch, false);
+                    known.record(batch, false);
                 }
                 Ok((response, self.json()))
             }

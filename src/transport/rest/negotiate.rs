@@ -24,7 +24,7 @@ impl Negotiation {
         }
     }
 
-    pub(super) fn learn(&self, batch: bool, speaks: bool) {
+    pub(super) fn record(&self, batch: bool, speaks: bool) {
         self.cell(batch).store(if speaks { YES } else { NO }, Ordering::Relaxed);
     }
 }

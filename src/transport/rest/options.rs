@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::decode::Limits;
+use super::limits::Limits;
 use super::{HttpClient, HttpLayer};
 
 /// How the server writes replies.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::decode::Limits;
+use super::limits::Limits;
 use crate::{Error, Result, Value};
 
 /// Why a body is not RESP2.

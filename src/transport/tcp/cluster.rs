@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::convert::{error_from, packed, value_from};
 use crate::command::Command;
+use crate::transport::sending;
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
 /// A cluster. The crate finds each key's node; redirections are followed here, and nothing else is sent again: the crate
@@ -31,11 +32,19 @@ impl Cluster {
     }
 
     async fn connection(&self) -> Result<ClusterConnection> {
+        if let Some(connection) = self.connection.get() {
+            sending::sent();
+            return Ok(connection.clone());
+        }
         let connect = || async { self.client.get_async_connection().await };
-        let connection = self.connection.get_or_try_init(connect).await;
-        connection.cloned().map_err(|error| {
-            Error::new(ErrorKind::Connect, "no node of the cluster is reached").with_source(error)
+        sending::unsent(async {
+            let connection = self.connection.get_or_try_init(connect).await;
+            connection.cloned().map_err(|error| {
+                Error::new(ErrorKind::Connect, "no node of the cluster is reached")
+                    .with_source(error)
+            })
         })
+        .await
     }
 
     pub(super) async fn send(&self, command: &Command) -> Result<Value> {

@@ -20,12 +20,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::convert::{error_from, io_error_from, message_from};
-use super::wire::{Backlog, Stream, Watch, Wire};
+use super::framing::Unreadable;
+use super::wire::{Backlog, Health, Stream, Wire};
 use crate::transport::Messages;
 use crate::{Error, ErrorKind, Outcome, Result};
 
 /// For connections on a stream whose server knows who is there.
-static NOTHING_TO_SAY: LazyLock<RedisConnectionInfo> =
+static NO_HANDSHAKE: LazyLock<RedisConnectionInfo> =
     LazyLock::new(|| RedisConnectionInfo::default().set_skip_set_lib_name());
 
 /// Makes connections, all with the same settings.
@@ -33,24 +34,33 @@ pub(super) struct Dialer {
     pub(super) tls: Option<TlsConnector>,
     pub(super) connect_timeout: Duration,
     pub(super) hung_after: Duration,
+    pub(super) verify_after: Duration,
     pub(super) max_reply_bytes: usize,
 }
 
 /// A connection that is ready for commands. It is closed when it is dropped.
 pub(super) struct Connection {
     commands: MultiplexedConnection,
-    pub(super) watch: Arc<Watch>,
+    pub(super) health: Arc<Health>,
     driver: tokio::task::JoinHandle<()>,
 }
 
 impl Connection {
-    /// Whether it has been lost.
+    /// Whether it has been lost, or given up.
     pub(super) fn is_closed(&self) -> bool {
-        self.driver.is_finished()
+        self.driver.is_finished() || self.health.unreadable().is_some()
     }
 
     pub(super) async fn send(&self, command: &redis::Cmd) -> redis::RedisResult<redis::Value> {
-        self.commands.clone().send_packed_command(command).await
+        match self.health.verification() {
+            None => self.commands.clone().send_packed_command(command).await,
+            Some(nonce) => {
+                let mut pipeline = redis::Pipeline::with_capacity(2);
+                pipeline.add_command(command.clone());
+                let mut replies = self.send_verified(pipeline, 1, nonce).await?;
+                Ok(replies.pop().unwrap_or_default())
+            }
+        }
     }
 
     pub(super) async fn send_all(
@@ -58,7 +68,52 @@ impl Connection {
         pipeline: &redis::Pipeline,
         count: usize,
     ) -> redis::RedisResult<Vec<redis::Value>> {
-        self.commands.clone().send_packed_commands(pipeline, 0, count).await
+        match self.health.verification() {
+            None => self.send_pipeline(pipeline, count).await,
+            Some(nonce) => self.send_verified(pipeline.clone(), count, nonce).await,
+        }
+    }
+
+    /// Sends commands with a PING behind them. Its reply shows that those before it belong to these commands. If it is
+    /// another one, the connection is closed, and all who wait for its replies fail.
+    async fn send_verified(
+        &self,
+        mut pipeline: redis::Pipeline,
+        count: usize,
+        nonce: String,
+    ) -> redis::RedisResult<Vec<redis::Value>> {
+        pipeline.cmd("PING").arg(&nonce);
+        let mut replies = self.send_pipeline(&pipeline, count + 1).await?;
+        if replies.pop().is_some_and(|reply| verifies(&reply, &nonce)) {
+            return Ok(replies);
+        }
+        let error = self.health.set_unreadable(Unreadable::TooMany);
+        self.driver.abort();
+        Err(error.into())
+    }
+
+    async fn send_pipeline(
+        &self,
+        pipeline: &redis::Pipeline,
+        count: usize,
+    ) -> redis::RedisResult<Vec<redis::Value>> {
+        let replies = self.commands.clone().send_packed_commands(pipeline, 0, count).await;
+        replies.map_err(|error| match self.health.unreadable() {
+            // Of a pipeline that has some of its replies, the crate only says that the connection was closed.
+            Some(reason) if error.is_io_error() => self.health.set_unreadable(reason).into(),
+            _ => error,
+        })
+    }
+}
+
+/// Whether this is the reply to a PING with this nonce. Some servers refuse a PING to some users, or at some times.
+fn verifies(reply: &redis::Value, nonce: &str) -> bool {
+    match reply {
+        redis::Value::BulkString(bytes) => bytes == nonce.as_bytes(),
+        redis::Value::ServerError(error) => {
+            matches!(error.code(), "BUSY" | "LOADING" | "MASTERDOWN" | "NOPERM")
+        }
+        _ => false,
     }
 }
 
@@ -72,9 +127,9 @@ impl Dialer {
     /// A connection for commands.
     pub(super) async fn connect(&self, info: &ConnectionInfo) -> Result<Connection> {
         let wire = self.in_time(self.open(info)).await?;
-        let watch = Arc::clone(wire.watch());
+        let health = Arc::clone(wire.health());
         let (commands, driver) = multiplexed(wire).await?;
-        Ok(Connection { commands, watch, driver: tokio::spawn(driver) })
+        Ok(Connection { commands, health, driver: tokio::spawn(driver) })
     }
 
     /// A connection for this many channels or patterns, to which `set_up` subscribes.
@@ -87,7 +142,7 @@ impl Dialer {
         let backlog = Arc::new(Backlog::new(self.max_reply_bytes));
         let wire = self.in_time(self.open(info)).await?.with_backlog(Arc::clone(&backlog));
         let subscription = self.in_time(async {
-            let mut subscription = PubSub::new(&NOTHING_TO_SAY, wire).await.map_err(error_from)?;
+            let mut subscription = PubSub::new(&NO_HANDSHAKE, wire).await.map_err(error_from)?;
             set_up(&mut subscription).await.map_err(error_from)?;
             Ok(subscription)
         });
@@ -114,8 +169,8 @@ impl Dialer {
             Some(known) => known,
             None => Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error),
         })?;
-        let watch = Arc::new(Watch::new(self.hung_after));
-        introduce(Wire::new(stream, self.max_reply_bytes, watch), info.redis_settings()).await
+        let health = Arc::new(Health::new(self.hung_after, self.verify_after));
+        handshake(Wire::new(stream, self.max_reply_bytes, health), info.redis_settings()).await
     }
 
     async fn stream(&self, info: &ConnectionInfo) -> io::Result<Box<dyn Stream>> {
@@ -182,13 +237,11 @@ where
 {
     // Deadlines are a layer's business, and who is there was said before.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
-    MultiplexedConnection::new_with_config(&NOTHING_TO_SAY, stream, config)
-        .await
-        .map_err(error_from)
+    MultiplexedConnection::new_with_config(&NO_HANDSHAKE, stream, config).await.map_err(error_from)
 }
 
 /// Says who is there: user, protocol, database and the name of this library, in one round trip.
-async fn introduce(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
+async fn handshake(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
     let user = settings.username().filter(|name| !name.is_empty() && *name != "default");
     let resp3 = settings.protocol().supports_resp3();
     let mut pipeline = redis::Pipeline::new();
@@ -208,8 +261,8 @@ async fn introduce(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
     pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg("edgecask");
     pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
 
-    let lent = Lent(Arc::new(Mutex::new(Some(wire))));
-    let (mut connection, driver) = multiplexed(lent.clone()).await?;
+    let stream = ReclaimableStream(Arc::new(Mutex::new(Some(wire))));
+    let (mut connection, driver) = multiplexed(stream.clone()).await?;
     let replies = {
         let sent = std::pin::pin!(connection.send_packed_commands(&pipeline, 0, pipeline.len()));
         match select(sent, std::pin::pin!(driver)).await {
@@ -233,7 +286,7 @@ async fn introduce(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
             return Err(refused(error.code(), error.details(), settings));
         }
     }
-    let wire = lent.lock().take();
+    let wire = stream.lock().take();
     wire.ok_or_else(|| Error::new(ErrorKind::Connect, "the connection to Redis was lost"))
 }
 
@@ -259,9 +312,9 @@ fn refused(code: &str, detail: Option<&str>, settings: &RedisConnectionInfo) -> 
 
 /// A stream that is lent to a connection, and wanted back.
 #[derive(Clone)]
-struct Lent(Arc<Mutex<Option<Wire>>>);
+struct ReclaimableStream(Arc<Mutex<Option<Wire>>>);
 
-impl Lent {
+impl ReclaimableStream {
     fn lock(&self) -> MutexGuard<'_, Option<Wire>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,7 +330,7 @@ impl Lent {
     }
 }
 
-impl AsyncRead for Lent {
+impl AsyncRead for ReclaimableStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -287,7 +340,7 @@ impl AsyncRead for Lent {
     }
 }
 
-impl AsyncWrite for Lent {
+impl AsyncWrite for ReclaimableStream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

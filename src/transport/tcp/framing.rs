@@ -1,7 +1,5 @@
 //! Where replies and commands begin and end in a stream of RESP, without keeping any of it.
 
-use std::fmt;
-
 /// What an element of an aggregate costs in memory beyond its bytes.
 const ELEMENT: u64 = 64;
 /// How deep aggregates may be nested, as in the `redis` crate's parser.
@@ -38,27 +36,17 @@ enum State {
 }
 
 /// Why a stream cannot be followed any further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// A reply beyond the limit.
+    #[error("a reply is larger than max_reply_bytes allows")]
     TooLarge,
-    /// Not RESP.
+    #[error("what was received is not RESP")]
     Malformed,
-    /// A reply that nobody asked for: from then on nobody can tell whose the next ones are.
+    /// A reply that no command asked for. From then on nobody can tell whose the next ones are.
+    #[error("more replies came than commands were sent")]
     TooMany,
 }
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "a reply is larger than max_reply_bytes allows",
-            Self::Malformed => "what was received is not RESP",
-            Self::TooMany => "more replies came than commands were sent",
-        })
-    }
-}
-
-impl std::error::Error for Unreadable {}
 
 impl Framing {
     /// A stream whose items may cost so much at the most: their bytes, and 64 for each element of an aggregate.

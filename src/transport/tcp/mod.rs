@@ -4,10 +4,10 @@ mod cluster;
 mod convert;
 mod dial;
 mod framing;
-mod kept;
 mod options;
-mod own;
+mod pool;
 mod sentinel;
+mod shared_connection;
 mod wire;
 
 use std::fmt;
@@ -21,13 +21,13 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use self::cluster::Cluster;
 use self::convert::{error_from, packed, value_from};
 use self::dial::{Connection, Dialer};
-use self::kept::{Held, Kept};
 pub use self::options::TcpOptions;
 use self::options::Topology;
-use self::own::{Own, Pool};
+use self::pool::{Pool, PooledConnection};
 use self::sentinel::Sentinels;
+use self::shared_connection::{ConnectionGuard, SharedConnection};
 use self::wire::Wire;
-use super::{Backend, Capabilities, Message, Messages, Results, Subscription, Transport};
+use super::{Backend, Capabilities, Message, Messages, Results, Subscription, Transport, sending};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
@@ -50,12 +50,12 @@ use crate::{Error, ErrorKind, Result, Value};
 ///   connection for each call. In pipelines and transactions they are refused.
 /// - A subscription.
 ///
-/// A connection is made by one attempt for all calls that need it, which goes on when a call is given up meanwhile. A call
-/// whose attempt fails was not sent; one whose deadline ends first has an unknown outcome. The deadline should therefore be
-/// longer than [`TcpOptions::connect_timeout`].
+/// A connection is made by one attempt for all calls that need it. The attempt goes on when a call is given up meanwhile. A
+/// call whose attempt fails was not sent. The error of a [`Deadline`](crate::layer::Deadline) says the same if the limit
+/// passes before there is a connection: its outcome is [`Outcome::NotSent`](crate::Outcome::NotSent).
 ///
 /// To a cluster, calls share one connection to each node. These are not watched for replies that stay away
-/// ([`TcpOptions::hung_after`]), replies have no bound ([`TcpOptions::max_reply_bytes`]), commands that wait are refused, and
+/// ([`TcpOptions::hung_after`]) or that are too many ([`TcpOptions::verify_after`]), replies have no bound ([`TcpOptions::max_reply_bytes`]), commands that wait are refused, and
 /// SCRIPT KILL goes by the shared connections. A subscription has a connection of its own there, too.
 pub struct TcpTransport {
     dialer: Arc<Dialer>,
@@ -63,14 +63,14 @@ pub struct TcpTransport {
 }
 
 enum Link {
-    One(Box<One>),
+    Single(Box<SingleServer>),
     Cluster(Box<Cluster>),
 }
 
 /// One server, or the primary that sentinels name.
-struct One {
+struct SingleServer {
     target: Arc<Target>,
-    shared: Kept,
+    shared: SharedConnection,
     waiting: Pool,
 }
 
@@ -110,13 +110,17 @@ impl TcpTransport {
     /// # Errors
     /// [`ErrorKind::Config`] if a URL cannot be used.
     pub fn new(options: TcpOptions) -> Result<Self> {
-        let one = |target| {
+        let single = |target| {
             let waiting = Pool::new(options.waiting_connections);
-            Link::One(Box::new(One { target: Arc::new(target), shared: Kept::default(), waiting }))
+            Link::Single(Box::new(SingleServer {
+                target: Arc::new(target),
+                shared: SharedConnection::default(),
+                waiting,
+            }))
         };
         let link = match &options.topology {
-            Topology::Server => one(Target::Server(options.first()?)),
-            Topology::Sentinel(name) => one(Target::Sentinels(options.sentinels(name)?)),
+            Topology::Server => single(Target::Server(options.first()?)),
+            Topology::Sentinel(name) => single(Target::Sentinels(options.sentinels(name)?)),
             Topology::Cluster => {
                 let cluster = Cluster::new(options.cluster_client()?, options.infos()?);
                 Link::Cluster(Box::new(cluster))
@@ -126,45 +130,55 @@ impl TcpTransport {
     }
 
     /// The shared connection, for a call. Making it is rare and large: in a box it does not weigh on every call.
-    async fn hold<'a>(&'a self, one: &'a One) -> Result<Held<'a>> {
-        match one.shared.current() {
-            Some(held) => Ok(held),
+    async fn shared_connection<'a>(
+        &'a self,
+        single: &'a SingleServer,
+    ) -> Result<ConnectionGuard<'a>> {
+        match single.shared.current() {
+            Some(guard) => {
+                sending::sent();
+                Ok(guard)
+            }
             None => {
                 let attempt = || {
-                    let (dialer, target) = (Arc::clone(&self.dialer), Arc::clone(&one.target));
+                    let (dialer, target) = (Arc::clone(&self.dialer), Arc::clone(&single.target));
                     async move { dialer.in_time(target.connect(&dialer)).await }
                 };
-                boxed(|| one.shared.connect(attempt)).await
+                sending::unsent(boxed(|| single.shared.connect(attempt))).await
             }
         }
     }
 
     /// A connection for one call that may take long.
-    async fn own<'a>(&'a self, one: &'a One) -> Result<Own<'a>> {
-        one.waiting.take(self.dialer.connect_timeout, one.target.connect(&self.dialer)).await
+    async fn pooled_connection<'a>(
+        &'a self,
+        single: &'a SingleServer,
+    ) -> Result<PooledConnection<'a>> {
+        let connect = single.target.connect(&self.dialer);
+        sending::unsent(single.waiting.take(self.dialer.connect_timeout, connect)).await
     }
 
     /// Sends a command that waits for data, on a connection of its own.
-    async fn wait_for(&self, one: &One, command: &Command) -> Result<Value> {
-        let own = self.own(one).await?;
-        let reply = own.connection.send(&packed(command)).await.map_err(error_from);
+    async fn wait_for(&self, single: &SingleServer, command: &Command) -> Result<Value> {
+        let pooled = self.pooled_connection(single).await?;
+        let reply = pooled.connection.send(&packed(command)).await.map_err(error_from);
         let result = reply.and_then(value_from);
-        self.note_role(one, &result);
+        self.note_role(single, &result);
         if result.is_ok() {
-            own.give_back();
+            pooled.release();
         }
         result
     }
 
     /// Sends a command that has to arrive although the server is busy, on a connection of its own.
-    async fn rescue(&self, one: &One, command: &Command) -> Result<Value> {
-        let connection = one.target.connect_when_busy(&self.dialer).await?;
+    async fn send_when_busy(&self, single: &SingleServer, command: &Command) -> Result<Value> {
+        let connection = sending::unsent(single.target.connect_when_busy(&self.dialer)).await?;
         value_from(connection.send(&packed(command)).await.map_err(error_from)?)
     }
 
     /// How the server of this moment is reached.
-    async fn server(&self, one: &One) -> Result<ConnectionInfo> {
-        match &*one.target {
+    async fn server(&self, single: &SingleServer) -> Result<ConnectionInfo> {
+        match &*single.target {
             Target::Server(info) => Ok(info.clone()),
             Target::Sentinels(sentinels) => {
                 Ok(sentinels.connect(&self.dialer, &sentinels.primary).await?.0)
@@ -173,27 +187,27 @@ impl TcpTransport {
     }
 
     /// Looks for another primary if this one is a replica now.
-    fn note_role<T>(&self, one: &One, result: &Result<T>) {
+    fn note_role<T>(&self, single: &SingleServer, result: &Result<T>) {
         if matches!(result, Err(error) if error.code() == Some("READONLY")) {
-            one.shared.forget_all();
-            one.waiting.clear();
+            single.shared.forget_all();
+            single.waiting.clear();
         }
     }
 
     async fn send_all(
         &self,
-        one: &One,
+        single: &SingleServer,
         pipeline: &redis::Pipeline,
         count: usize,
         alone: bool,
     ) -> Result<Vec<redis::Value>> {
         let replies = if alone {
-            let own = self.own(one).await?;
-            let replies = own.connection.send_all(pipeline, count).await.map_err(error_from)?;
-            own.give_back();
+            let pooled = self.pooled_connection(single).await?;
+            let replies = pooled.connection.send_all(pipeline, count).await.map_err(error_from)?;
+            pooled.release();
             replies
         } else {
-            self.hold(one).await?.send_all(pipeline, count).await?
+            self.shared_connection(single).await?.send_all(pipeline, count).await?
         };
         if replies.len() == count {
             return Ok(replies);
@@ -207,7 +221,7 @@ impl TcpTransport {
     /// A server for a subscription.
     async fn subscribed_server(&self) -> Result<ConnectionInfo> {
         match &self.link {
-            Link::One(one) => self.server(one).await,
+            Link::Single(single) => self.server(single).await,
             Link::Cluster(cluster) => {
                 for info in &cluster.seeds {
                     if self.dialer.connect(info).await.is_ok() {
@@ -268,7 +282,7 @@ impl fmt::Debug for TcpTransport {
         let mut out = f.debug_struct("TcpTransport");
         match &self.link {
             Link::Cluster(_) => out.field("topology", &"cluster"),
-            Link::One(one) => match &*one.target {
+            Link::Single(single) => match &*single.target {
                 Target::Server(info) => out.field("address", &info.addr().to_string()),
                 Target::Sentinels(_) => out.field("topology", &"sentinel"),
             },
@@ -281,29 +295,29 @@ impl Transport for TcpTransport {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(Backend::Redis)
             .binary_batches(true)
-            .blocking(matches!(self.link, Link::One(_)))
+            .blocking(matches!(self.link, Link::Single(_)))
             .subscriptions(true)
             .lua(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        let one = match &self.link {
+        let single = match &self.link {
             Link::Cluster(cluster) => return boxed(|| cluster.send(command)),
-            Link::One(one) => one,
+            Link::Single(single) => single,
         };
-        if waits_for_others(command) {
-            return boxed(|| std::future::ready(Err(counts_for_nothing(command))));
+        if waits_for_replication(command) {
+            return boxed(|| std::future::ready(Err(wait_without_writes(command))));
         }
         if command.is_blocking() {
-            return boxed(|| self.wait_for(one, command));
+            return boxed(|| self.wait_for(single, command));
         }
         if command.serves_when_busy() {
-            return boxed(|| self.rescue(one, command));
+            return boxed(|| self.send_when_busy(single, command));
         }
         boxed(|| async move {
-            let reply = self.hold(one).await?.send(&packed(command)).await;
+            let reply = self.shared_connection(single).await?.send(&packed(command)).await;
             let result = reply.and_then(value_from);
-            self.note_role(one, &result);
+            self.note_role(single, &result);
             result
         })
     }
@@ -313,24 +327,25 @@ impl Transport for TcpTransport {
             if commands.is_empty() {
                 return Ok(Vec::new());
             }
-            let waits = |command: &&Command| command.is_blocking() && !waits_for_others(command);
+            let waits =
+                |command: &&Command| command.is_blocking() && !waits_for_replication(command);
             if let Some(waits) = commands.iter().find(waits) {
-                return Err(waits_in_batch(waits));
+                return Err(blocking_in_pipeline(waits));
             }
-            let one = match &self.link {
+            let single = match &self.link {
                 Link::Cluster(cluster) => return cluster.pipeline(commands).await,
-                Link::One(one) => one,
+                Link::Single(single) => single,
             };
-            refuse_rescues(commands)?;
+            refuse_in_batch(commands)?;
             let mut pipeline = redis::Pipeline::with_capacity(commands.len());
             for command in commands {
                 pipeline.add_command(packed(command));
             }
-            let alone = commands.iter().any(waits_for_others);
-            let replies = self.send_all(one, &pipeline, commands.len(), alone).await?;
+            let alone = commands.iter().any(waits_for_replication);
+            let replies = self.send_all(single, &pipeline, commands.len(), alone).await?;
             let results: Results = replies.into_iter().map(value_from).collect();
             for result in &results {
-                self.note_role(one, result);
+                self.note_role(single, result);
             }
             Ok(results)
         })
@@ -338,8 +353,8 @@ impl Transport for TcpTransport {
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
-            if matches!(self.link, Link::One(_)) {
-                refuse_rescues(commands)?;
+            if matches!(self.link, Link::Single(_)) {
+                refuse_in_batch(commands)?;
             }
             let mut pipeline = redis::Pipeline::with_capacity(commands.len() + 2);
             pipeline.add_command(redis::cmd("MULTI"));
@@ -350,12 +365,12 @@ impl Transport for TcpTransport {
             let count = commands.len() + 2;
             let mut replies = match &self.link {
                 Link::Cluster(cluster) => cluster.transaction(&pipeline, count).await?,
-                Link::One(one) => self.send_all(one, &pipeline, count, false).await?,
+                Link::Single(single) => self.send_all(single, &pipeline, count, false).await?,
             };
             let exec = replies.pop().unwrap_or_default();
             let refusal = replies.into_iter().find_map(|reply| value_from(reply).err());
-            if let (Link::One(one), Some(refusal)) = (&self.link, &refusal) {
-                self.note_role(one, &Err::<(), _>(refusal.clone()));
+            if let (Link::Single(single), Some(refusal)) = (&self.link, &refusal) {
+                self.note_role(single, &Err::<(), _>(refusal.clone()));
             }
             match (exec, refusal) {
                 (redis::Value::Array(items), None) if items.len() == commands.len() => {
@@ -397,21 +412,21 @@ impl Transport for TcpTransport {
 }
 
 /// Whether a command waits for replicas or the disk, and counts for the writes of its own connection.
-fn waits_for_others(command: &Command) -> bool {
+fn waits_for_replication(command: &Command) -> bool {
     command.name().starts_with("WAIT") && matches!(command.name(), "WAIT" | "WAITAOF")
 }
 
-fn counts_for_nothing(command: &Command) -> Error {
+fn wait_without_writes(command: &Command) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "this command counts for the writes of its own connection, and connections are shared: put it behind the writes \
-         in one pipeline",
+        "this command counts for the writes of its pooled connection, and connections are shared: put it behind the writes \
+         in single pipeline",
     )
     .with_command(|| command.label())
 }
 
 /// Refuses commands that have to arrive although the server is busy: a batch has no connection that it would take.
-fn refuse_rescues(commands: &[Command]) -> Result<()> {
+fn refuse_in_batch(commands: &[Command]) -> Result<()> {
     match commands.iter().find(|command| command.serves_when_busy()) {
         None => Ok(()),
         Some(command) => Err(Error::new(
@@ -422,7 +437,7 @@ fn refuse_rescues(commands: &[Command]) -> Result<()> {
     }
 }
 
-fn waits_in_batch(command: &Command) -> Error {
+fn blocking_in_pipeline(command: &Command) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         "a command that waits for data cannot be in a pipeline: it would hold up everybody else",

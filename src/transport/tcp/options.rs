@@ -43,6 +43,7 @@ pub struct TcpOptions {
     pub(super) connect_timeout: Duration,
     keepalive: Duration,
     hung_after: Duration,
+    verify_after: Duration,
     max_reply_bytes: usize,
     pub(super) waiting_connections: usize,
     root_certificate: Option<Vec<u8>>,
@@ -64,7 +65,8 @@ impl TcpOptions {
     }
 
     /// A cluster, by the URLs of some of its nodes. Commands go to the nodes of their keys; a pipeline goes to all of its
-    /// nodes at once; the keys of a transaction or a script have to be of one slot (`{tag}`). SCAN visits all primaries.
+    /// nodes at once; the keys of a transaction or a script have to be of one slot (`{tag}`). SCAN visits all primaries. A
+    /// [`KeyPrefix`](crate::layer::KeyPrefix) on a cluster needs a hash tag where a cache is used behind it.
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::of(Topology::Cluster, urls)
     }
@@ -97,6 +99,7 @@ impl TcpOptions {
             connect_timeout: Duration::from_secs(4),
             keepalive: Duration::from_secs(15),
             hung_after: Duration::from_secs(2),
+            verify_after: Duration::from_secs(1),
             max_reply_bytes: 64 << 20,
             waiting_connections: 32,
             root_certificate: None,
@@ -139,8 +142,8 @@ impl TcpOptions {
     }
 
     /// How long making a connection may take, with all that it needs: names, TLS, sentinels. A call whose connection is not
-    /// made in time fails with [`ErrorKind::Connect`] and was not sent; to know that, keep it shorter than the
-    /// [`Deadline`](crate::layer::Deadline). Default: 4 seconds.
+    /// made in time fails with [`ErrorKind::Connect`] and was not sent. Default: 4 seconds, which is shorter than the default
+    /// [`Deadline`](crate::layer::Deadline).
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
@@ -163,6 +166,21 @@ impl TcpOptions {
     #[must_use]
     pub fn hung_after(mut self, silence: Duration) -> Self {
         self.hung_after = silence;
+        self
+    }
+
+    /// How long a connection may be busy without a break before one of its replies is verified. Replies have no numbers: if a
+    /// server or a proxy sends one too many, every later caller gets the reply of another. Where a connection has nothing to
+    /// do for 100 ms, such a reply is noticed by itself. Where it always has, a call takes a PING along, in the same round
+    /// trip, and its reply has to come right behind the call's own. If it does not, the connection is closed, and the calls
+    /// under way fail with [`ErrorKind::Protocol`] or [`ErrorKind::Disconnected`] and an unknown outcome.
+    ///
+    /// [`Duration::ZERO`] verifies every call, so that no caller gets the reply of another, at the cost of one PING for each
+    /// call. Default: 1 second, which costs one PING in a second of permanent load and leaves a second in which replies may
+    /// be wrong. The connections of a cluster are not verified.
+    #[must_use]
+    pub fn verify_after(mut self, busy: Duration) -> Self {
+        self.verify_after = busy;
         self
     }
 
@@ -203,6 +221,7 @@ impl TcpOptions {
             tls: tls.then(|| self.tls()).transpose()?,
             connect_timeout: self.connect_timeout,
             hung_after: self.hung_after,
+            verify_after: self.verify_after,
             max_reply_bytes: self.max_reply_bytes,
         })
     }
@@ -354,6 +373,7 @@ impl fmt::Debug for TcpOptions {
         f.debug_struct("TcpOptions")
             .field("connect_timeout", &self.connect_timeout)
             .field("hung_after", &self.hung_after)
+            .field("verify_after", &self.verify_after)
             .field("max_reply_bytes", &self.max_reply_bytes)
             .field("waiting_connections", &self.waiting_connections)
             .finish_non_exhaustive()

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,24 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::{Framing, Unreadable};
+use crate::platform;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// What is known of a connection's health, by its stream and by its callers.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Health {
     made: Instant,
     hung_after: Duration,
+    verify_after: Duration,
+    /// Makes the nonces of this connection different from all others.
+    random: u64,
+    nonces: AtomicU64,
+    /// When it was last known that replies and commands are in step, in microseconds since the connection was made.
+    verified: AtomicU64,
+    /// Why what was received could not be followed any further.
+    unreadable: OnceLock<Unreadable>,
     /// Replies that are due: commands that were written, less replies that came.
     due: AtomicU64,
     /// When the last reply came, in microseconds since the connection was made.
@@ -31,11 +40,20 @@ pub(super) struct Watch {
 
 const ANSWERED: u64 = u64::MAX;
 
-impl Watch {
-    pub(super) fn new(hung_after: Duration) -> Self {
+/// A surplus reply comes close behind the reply that it follows. Where nothing came for so long and nothing was due, there
+/// is none on its way.
+const QUIET: Duration = Duration::from_millis(100);
+
+impl Health {
+    pub(super) fn new(hung_after: Duration, verify_after: Duration) -> Self {
         Self {
             made: Instant::now(),
             hung_after,
+            verify_after,
+            random: platform::random().map(u64::from_le_bytes).unwrap_or_default(),
+            nonces: AtomicU64::new(0),
+            verified: AtomicU64::new(0),
+            unreadable: OnceLock::new(),
             due: AtomicU64::new(0),
             last_reply: AtomicU64::new(0),
             silent_since: AtomicU64::new(ANSWERED),
@@ -45,6 +63,38 @@ impl Watch {
 
     fn now(&self) -> u64 {
         self.made.elapsed().as_micros() as u64
+    }
+
+    /// A nonce for the next call, if its replies have to be verified: there was no quiet moment for some time.
+    pub(super) fn verification(&self) -> Option<String> {
+        let micros = |duration: Duration| duration.as_micros() as u64;
+        if !self.verify_after.is_zero() {
+            let (now, verified) = (self.now(), self.verified.load(Relaxed));
+            let since = |then: u64| now.saturating_sub(then);
+            let is_quiet = self.due.load(Relaxed) == 0
+                && since(self.last_reply.load(Relaxed)) >= micros(QUIET);
+            if is_quiet {
+                self.verified.fetch_max(now, Relaxed);
+                return None;
+            }
+            if since(verified) < micros(self.verify_after) {
+                return None;
+            }
+            // One call of many does it.
+            self.verified.compare_exchange(verified, now, Relaxed, Relaxed).ok()?;
+        }
+        let number = self.nonces.fetch_add(1, Relaxed);
+        Some(format!("edgecask:{:016x}:{number}", self.random))
+    }
+
+    /// Nothing that is received from now on is to be used. The first reason stays.
+    pub(super) fn set_unreadable(&self, reason: Unreadable) -> io::Error {
+        let reason = *self.unreadable.get_or_init(|| reason);
+        io::Error::new(io::ErrorKind::InvalidData, reason)
+    }
+
+    pub(super) fn unreadable(&self) -> Option<Unreadable> {
+        self.unreadable.get().copied()
     }
 
     /// A call begins; its end needs to know when.
@@ -59,7 +109,7 @@ impl Watch {
     }
 
     /// The call's future was dropped before its reply came.
-    pub(super) fn give_up(&self, began: u64) {
+    pub(super) fn abandon(&self, began: u64) {
         let since = began.max(self.last_reply.load(Relaxed));
         self.silent_since.fetch_min(since, Relaxed);
         self.end();
@@ -147,19 +197,23 @@ pub(super) struct Wire {
     stream: Box<dyn Stream>,
     commands: Framing,
     replies: Framing,
-    watch: Arc<Watch>,
+    health: Arc<Health>,
     backlog: Option<Arc<Backlog>>,
     /// After MONITOR, lines come that no command asked for.
     monitors: bool,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Box<dyn Stream>, max_reply_bytes: usize, watch: Arc<Watch>) -> Self {
+    pub(super) fn new(
+        stream: Box<dyn Stream>,
+        max_reply_bytes: usize,
+        health: Arc<Health>,
+    ) -> Self {
         Self {
             stream,
             commands: Framing::new(usize::MAX),
             replies: Framing::new(max_reply_bytes),
-            watch,
+            health,
             backlog: None,
             monitors: false,
         }
@@ -176,28 +230,28 @@ impl Wire {
         self.monitors = true;
     }
 
-    pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
+    pub(super) fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     fn count_due(&self) {
         let due = self.commands.begun().saturating_sub(self.replies.answers());
-        self.watch.due.store(due, Relaxed);
+        self.health.due.store(due, Relaxed);
     }
 
     fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
         let before = self.replies.ended();
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        self.replies.take(bytes).map_err(invalid)?;
+        let taken = self.replies.take(bytes);
+        taken.map_err(|reason| self.health.set_unreadable(reason))?;
         if let Some(backlog) = &self.backlog {
             backlog.receive(bytes.len(), (self.replies.ended() - before) as usize);
         } else if !self.monitors && self.replies.answers() > self.commands.begun() {
-            return Err(invalid(Unreadable::TooMany));
+            return Err(self.health.set_unreadable(Unreadable::TooMany));
         }
         if self.replies.ended() > before {
             self.count_due();
-            self.watch.replied();
-        } else if self.watch.waiting.load(Relaxed) == 0 && self.watch.is_hung() {
+            self.health.replied();
+        } else if self.health.waiting.load(Relaxed) == 0 && self.health.is_hung() {
             let unwanted = "a reply went on after everybody had given up";
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, unwanted));
         }
@@ -246,30 +300,50 @@ impl AsyncWrite for Wire {
 mod tests {
     use super::*;
 
-    fn watch(hung_after: Duration) -> Watch {
-        let watch = Watch::new(hung_after);
-        watch.due.store(1, Relaxed);
-        watch
+    fn health(hung_after: Duration) -> Health {
+        let health = Health::new(hung_after, Duration::from_secs(1));
+        health.due.store(1, Relaxed);
+        health
     }
 
     #[test]
     fn only_a_call_that_was_given_up_makes_silence_suspect() {
-        let watch = watch(Duration::ZERO);
-        let began = watch.begin();
-        assert!(!watch.is_hung(), "it is still waited for");
-        watch.give_up(began);
-        assert!(watch.is_hung());
-        watch.replied();
-        assert!(!watch.is_hung(), "a reply shows that it lives");
-        watch.give_up(watch.begin());
-        watch.due.store(0, Relaxed);
-        assert!(!watch.is_hung(), "nothing is due");
+        let health = health(Duration::ZERO);
+        let began = health.begin();
+        assert!(!health.is_hung(), "it is still waited for");
+        health.abandon(began);
+        assert!(health.is_hung());
+        health.replied();
+        assert!(!health.is_hung(), "a reply shows that it lives");
+        health.abandon(health.begin());
+        health.due.store(0, Relaxed);
+        assert!(!health.is_hung(), "nothing is due");
+    }
+
+    #[test]
+    fn replies_are_verified_where_nothing_is_ever_quiet() {
+        let always = Health::new(Duration::ZERO, Duration::ZERO);
+        assert_ne!(always.verification(), None);
+        assert_ne!(always.verification(), always.verification());
+
+        let hour = Duration::from_secs(3600);
+        let busy = Health { verify_after: hour, ..health(hour) };
+        assert_eq!(busy.verification(), None, "not yet");
+        let long_ago = Instant::now().checked_sub(hour * 2);
+        let busy = Health { made: long_ago.unwrap_or_else(Instant::now), ..busy };
+        busy.replied();
+        assert!(busy.verification().is_some());
+        assert_eq!(busy.verification(), None, "one call of many");
+
+        let quiet = Health { made: long_ago.unwrap_or_else(Instant::now), ..health(hour) };
+        quiet.due.store(0, Relaxed);
+        assert_eq!(quiet.verification(), None, "nothing is due, and nothing came");
     }
 
     #[test]
     fn a_call_that_was_given_up_early_is_no_sign_yet() {
-        let watch = watch(Duration::from_secs(3600));
-        watch.give_up(watch.begin());
-        assert!(!watch.is_hung());
+        let health = health(Duration::from_secs(3600));
+        health.abandon(health.begin());
+        assert!(!health.is_hung());
     }
 }

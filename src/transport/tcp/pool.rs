@@ -11,7 +11,7 @@ use super::dial::Connection;
 use crate::{Error, ErrorKind, Result};
 
 /// How long a connection that nobody uses is kept.
-const KEPT_IDLE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A bounded pool. A connection comes back only after its call has been answered: one whose call was given up is closed,
 /// so that the server hands nothing to somebody who is gone.
@@ -34,22 +34,23 @@ struct Idle {
 
 impl Idle {
     fn sweep(&mut self) {
-        self.connections
-            .retain(|(since, connection)| since.elapsed() < KEPT_IDLE && !connection.is_closed());
+        self.connections.retain(|(since, connection)| {
+            since.elapsed() < IDLE_TIMEOUT && !connection.is_closed()
+        });
     }
 }
 
 /// A connection of the pool, for one call.
-pub(super) struct Own<'a> {
+pub(super) struct PooledConnection<'a> {
     pub(super) connection: Connection,
     pool: &'a Pool,
     generation: u64,
     _room: SemaphorePermit<'a>,
 }
 
-impl Own<'_> {
+impl PooledConnection<'_> {
     /// Keeps the connection for the next call.
-    pub(super) fn give_back(self) {
+    pub(super) fn release(self) {
         let mut idle = lock(&self.pool.idle);
         idle.sweep();
         if idle.generation != self.generation {
@@ -73,7 +74,7 @@ impl Pool {
         &self,
         wait: Duration,
         connect: impl Future<Output = Result<Connection>>,
-    ) -> Result<Own<'_>> {
+    ) -> Result<PooledConnection<'_>> {
         let Ok(Ok(room)) = tokio::time::timeout(wait, self.room.acquire()).await else {
             let message = format!(
                 "all {} connections for commands that wait are in use: wait for one of them, or raise \
@@ -92,7 +93,7 @@ impl Pool {
             Some((_, connection)) => connection,
             None => connect.await?,
         };
-        Ok(Own { connection, pool: self, generation, _room: room })
+        Ok(PooledConnection { connection, pool: self, generation, _room: room })
     }
 
     /// Lets go of all that are idle, and of those in use when their calls end.
@@ -105,14 +106,14 @@ impl Pool {
 
 /// Closes connections when nobody has used them for long, as long as there are some.
 async fn sweep(idle: Weak<Mutex<Idle>>) {
-    let mut until = Instant::now() + KEPT_IDLE;
+    let mut until = Instant::now() + IDLE_TIMEOUT;
     loop {
         tokio::time::sleep_until(until).await;
         let Some(idle) = idle.upgrade() else { return };
         let mut idle = lock(&idle);
         idle.sweep();
         match idle.connections.first() {
-            Some((since, _)) => until = *since + KEPT_IDLE,
+            Some((since, _)) => until = *since + IDLE_TIMEOUT,
             None => {
                 idle.sweeper = None;
                 return;

@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// One shared connection, made when it is first needed, and again after it was lost or hung.
 #[derive(Default)]
-pub(super) struct Kept(Arc<State>);
+pub(super) struct SharedConnection(Arc<State>);
 
 #[derive(Default)]
 struct State {
@@ -49,14 +49,14 @@ impl State {
 }
 
 /// The connection, for one call. Dropping it before the call has ended tells that the call was given up.
-pub(super) struct Held<'a> {
+pub(super) struct ConnectionGuard<'a> {
     connection: Arc<Connection>,
-    kept: &'a Kept,
+    shared: &'a SharedConnection,
     began: u64,
     ended: bool,
 }
 
-impl Held<'_> {
+impl ConnectionGuard<'_> {
     pub(super) async fn send(mut self, command: &redis::Cmd) -> Result<redis::Value> {
         let reply = self.connection.send(command).await;
         self.settle(reply)
@@ -74,47 +74,47 @@ impl Held<'_> {
     /// The result of the call. It fails when the connection does; the next call connects again.
     fn settle<T>(&mut self, result: redis::RedisResult<T>) -> Result<T> {
         self.ended = true;
-        self.connection.watch.end();
+        self.connection.health.end();
         if result.as_ref().is_err_and(|error| error.is_unrecoverable_error()) {
-            self.kept.forget(&self.connection);
+            self.shared.forget(&self.connection);
         }
         result.map_err(error_from)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for ConnectionGuard<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.connection.watch.give_up(self.began);
+            self.connection.health.abandon(self.began);
             // Here, too: nobody may ever call again, and a hung connection should not stay for ever.
-            if self.connection.watch.is_hung() {
-                self.kept.forget(&self.connection);
+            if self.connection.health.is_hung() {
+                self.shared.forget(&self.connection);
             }
         }
     }
 }
 
-impl Kept {
+impl SharedConnection {
     /// The connection, if there is one that serves.
-    pub(super) fn current(&self) -> Option<Held<'_>> {
+    pub(super) fn current(&self) -> Option<ConnectionGuard<'_>> {
         let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
         let connection = current.as_ref()?;
-        if connection.is_closed() || connection.watch.is_hung() {
+        if connection.is_closed() || connection.health.is_hung() {
             return None;
         }
-        Some(self.held(Arc::clone(connection)))
+        Some(self.guard(Arc::clone(connection)))
     }
 
-    fn held(&self, connection: Arc<Connection>) -> Held<'_> {
-        let began = connection.watch.begin();
-        Held { connection, kept: self, began, ended: false }
+    fn guard(&self, connection: Arc<Connection>) -> ConnectionGuard<'_> {
+        let began = connection.health.begin();
+        ConnectionGuard { connection, shared: self, began, ended: false }
     }
 
     /// Lets the next call connect again. Calls that wait for replies of this connection go on waiting.
     fn forget(&self, connection: &Arc<Connection>) {
         let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.take_if(|current| Arc::ptr_eq(current, connection)).is_some()
-            && connection.watch.is_hung()
+            && connection.health.is_hung()
         {
             tracing::warn!("Redis left calls unanswered: the next one has a new connection");
         }
@@ -126,7 +126,7 @@ impl Kept {
     }
 
     /// A new connection, by the attempt that is under way or a new one.
-    pub(super) async fn connect<F>(&self, connect: impl Fn() -> F) -> Result<Held<'_>>
+    pub(super) async fn connect<F>(&self, connect: impl Fn() -> F) -> Result<ConnectionGuard<'_>>
     where
         F: Future<Output = Result<Connection>> + Send + 'static,
     {
@@ -141,7 +141,7 @@ impl Kept {
                 (attempt.get_or_insert_with(|| self.0.begin(connect())).clone(), is_own)
             };
             match attempt.clone().await {
-                Some(connection) => return Ok(self.held(connection?)),
+                Some(connection) => return Ok(self.guard(connection?)),
                 None => {
                     // Its runtime is gone; this call's is there.
                     self.0.attempt().take_if(|current| current.ptr_eq(&attempt));
