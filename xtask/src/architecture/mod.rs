@@ -13,24 +13,9 @@ use self::crate_map::CrateMap;
 /// Files that import each other in a circle and wait to be parted, each list in alphabetical order. A circle that is gone
 /// has to go from here.
 const KNOWN_CIRCLES: &[&[&str]] = &[
-    &["bindings/convert.rs", "bindings/json.rs"],
-    &[
-        "cache/bus.rs",
-        "cache/edge.rs",
-        "cache/lease.rs",
-        "cache/mod.rs",
-        "cache/options.rs",
-        "cache/outage.rs",
-        "cache/pending.rs",
-        "cache/read.rs",
-        "cache/replay.rs",
-        "cache/tags.rs",
-        "cache/write.rs",
-    ],
     &["client/call.rs", "client/mod.rs"],
     &["command/execute.rs", "command/mod.rs", "command/scripting.rs"],
     &["http_cache/body.rs", "http_cache/exchange.rs"],
-    &["transport/rest/decode.rs", "transport/rest/resp2.rs"],
 ];
 
 /// Which files a file imports, and by which names.
