@@ -66,8 +66,12 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The name of the variant: the `kind` of an error in JavaScript, and the label of metrics and spans. It does not change
-    /// between versions.
+    /// The name of the variant, such as `InvalidInput`: the `kind` of an error in JavaScript, and the label of metrics and
+    /// spans. It does not change between versions.
+    ///
+    /// ```
+    /// assert_eq!(edgecask::ErrorKind::InvalidInput.as_str(), "InvalidInput");
+    /// ```
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Config => "Config",
@@ -550,7 +554,7 @@ fn is_common(word: &str) -> bool {
         script's scripts see server set sha1 shebang shutdown single size slot smaller snapshot sort source \
         specified stale start state status stop storage stored stream string strings subcommand subscribe such \
         supported syntax target temporarily that the there this time timed timeout to token too top transaction \
-        try tryagain trying ttl twin type unable unbalanced unblocked unexpected unit unkillable unknown unlink \
+        try tryagain trying ttl type unable unbalanced unblocked unexpected unit unkillable unknown unlink \
         unsubscribe unsupported use used user user_script username username-password uses using valid value \
         values version wait was watch weight weights were when where which while will with without would write \
         writes wrong wrongpass wrongtype xx yes you zero zset";

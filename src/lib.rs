@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
+// On docs.rs, each item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
 )]
 
-#[cfg(all(feature = "js", target_arch = "wasm32"))]
-pub mod bindings;
 pub mod cache;
 pub mod client;
 pub mod command;
@@ -17,6 +17,7 @@ mod key;
 pub mod layer;
 pub mod platform;
 pub mod store;
+mod tier;
 pub mod transport;
 mod value;
 
@@ -29,7 +30,30 @@ pub use error::{BoxError, Error, ErrorKind, Outcome, Result};
 pub use key::{Key, KeyPart, KeyParts, KeyWriter, Keyspace, Pattern};
 pub use value::{FromValue, Json, Pairs, Value};
 
-/// The Lua scripts that this crate itself uses, for servers that run them by their native twins.
+/// The guide, whose snippets are tested.
+#[cfg(all(doctest, feature = "reqwest", feature = "memory"))]
+mod guide {
+    #[doc = include_str!("../docs/connect.md")]
+    mod connect {}
+    #[doc = include_str!("../docs/layers.md")]
+    mod layers {}
+    #[doc = include_str!("../docs/stampede.md")]
+    mod stampede {}
+    #[doc = include_str!("../docs/tags.md")]
+    mod tags {}
+    #[doc = include_str!("../docs/tiers.md")]
+    mod tiers {}
+    #[doc = include_str!("../docs/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../docs/from-redis-rs.md")]
+    mod from_redis_rs {}
+    #[doc = include_str!("../docs/from-upstash-redis.md")]
+    mod from_upstash_redis {}
+    #[doc = include_str!("../docs/from-moka.md")]
+    mod from_moka {}
+}
+
+/// The Lua scripts that this crate itself uses, for servers that run them by their native implementation.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
     cache::scripts().into_iter().chain(client::scripts())
 }

@@ -4,7 +4,7 @@ use edgecask::{ErrorKind, Value};
 
 use crate::Scope;
 
-/// The Lua and the twin set a key to the sum of the arguments, and give all that they were given.
+/// The Lua and the native implementation set a key to the sum of the arguments, and give all that they were given.
 fn sum() -> Script {
     Script::new(
         "local sum = 0\n\
@@ -12,7 +12,7 @@ fn sum() -> Script {
          redis.call('SET', KEYS[1], sum)\n\
          return {KEYS[1], #ARGV, sum, redis.call('GET', KEYS[1])}",
     )
-    .with_twin(|redis, keys, args| {
+    .with_native(|redis, keys, args| {
         let numbers = args.iter().map(|arg| String::from_utf8_lossy(arg).parse::<i64>());
         let sum: i64 = numbers.map(|number| number.unwrap_or(0)).sum();
         redis.call(Command::new("SET").arg(&keys[0]).arg(sum))?;
@@ -25,7 +25,7 @@ fn sum() -> Script {
 pub(crate) async fn a_script_runs_and_is_remembered(scope: Scope) {
     let (client, key, script) = (&scope.client, scope.key("k"), sum());
     if !client.capabilities().lua {
-        // Here scripts run by their twins, which reach only an engine in this process.
+        // Here scripts run by their native implementations, which reach only an engine in this process.
         let reply: (String, i64, i64, i64) =
             client.run_script(&script, [&key], [1, 2, 3]).await.unwrap();
         assert_eq!(reply, (key.to_string(), 3, 6, 6));

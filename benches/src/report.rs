@@ -70,12 +70,12 @@ pub(crate) fn of_cache(cache: &cache::Measured) -> String {
         text,
         "`Cache::get` of a policy of {bytes} bytes among 10,000 keys of the embedded engine: {hit_nanos:.0} ns, of which \
          decoding its JSON alone takes {decode_nanos:.0} ns; ratio {ratio:.2}.\n\n\
-         A hit of the first tier among 10,000 keys, beside the bare `quick_cache` that it stands on:\n\n\
-         | value | ns | bare ns | ratio |\n|---|---:|---:|---:|\n",
+         A hit of the first tier among 10,000 keys, beside the `quick_cache` that it stands on and beside `moka`:\n\n\
+         | value | ns | beside | its ns | ratio |\n|---|---:|---|---:|---:|\n",
     );
     for beside in &cache.l1 {
-        let cache::l1::Beside { what, nanos, bare_nanos, ratio } = beside;
-        let _ = writeln!(text, "| {what} | {nanos:.0} | {bare_nanos:.0} | {ratio:.2} |");
+        let cache::l1::Beside { what, peer, nanos, peer_nanos, ratio } = beside;
+        let _ = writeln!(text, "| {what} | {nanos:.0} | {peer} | {peer_nanos:.0} | {ratio:.2} |");
     }
     let _ = write!(
         text,

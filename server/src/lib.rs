@@ -108,7 +108,8 @@ impl ServerOptions {
             engine.register(script);
             // As it arrives from a client that takes this for Upstash; see `scripts.rs`.
             let sent = Script::new(format!("#!lua\n{}", script.source()));
-            engine.register(&script.twin().map_or(sent.clone(), |twin| sent.with_twin(twin)));
+            engine
+                .register(&script.native().map_or(sent.clone(), |native| sent.with_native(native)));
         }
         Self::new(Source::Memory(engine))
     }

@@ -2,8 +2,8 @@
 //!
 //! | to | take |
 //! |---|---|
-//! | read, load what is missing | [`Cache::get`], [`Cache::get_many`], [`Cache::get_or_load`], [`Cache::get_or_revalidate`] |
-//! | store | [`Cache::set`], [`Cache::set_many`]; how: [`EntryOptions`], [`CacheOptions`] |
+//! | read, load what is missing | [`Cache::get`], [`Cache::get_many`], [`Cache::get_or_load`], [`Cache::get_or_load_many`], [`Cache::get_or_revalidate`] |
+//! | store | [`Cache::set`], [`Cache::set_many`], [`Cache::begin_store`]; how: [`EntryOptions`], [`CacheOptions`] |
 //! | invalidate | [`Cache::delete`], [`Cache::invalidate_tags`], [`Cache::delete_matching`], [`Cache::clear`] |
 //! | hold values of one type under one keyspace | [`Namespace`] |
 //! | keep values in this process as well | [`L1Options`], [`Cache::follow_invalidations`] |
@@ -11,101 +11,57 @@
 //! | load before it is asked for | [`Cache::warm`], [`Usage`] |
 //! | watch | [`Cache::stats`], [`Cache::health`], [`ServerStats`], [`Cache::key_distribution`] |
 
-#[cfg(feature = "http-cache")]
-mod blob;
-mod bus;
-mod edge;
-mod entry_options;
-mod flight;
-mod format;
-mod health;
-mod histogram;
+mod background;
+mod core;
+mod entry;
 mod invalidate;
-mod invalidated;
-mod key_distribution;
-mod l1;
-mod lease;
 mod load;
-mod load_options;
+mod lookup;
 mod namespace;
+mod observe;
 mod options;
 mod outage;
-mod pending;
-mod permit;
-mod prometheus;
-mod read;
-mod replay;
-mod revalidate;
-mod server_stats;
-mod stats;
-mod stripes;
-mod tags;
-mod tier;
-mod ttl;
-mod turn;
-mod usage;
-mod waiting;
+mod tiers;
+mod token;
 mod warm;
-#[cfg(all(target_arch = "wasm32", feature = "rest"))]
-mod worker_cache;
 mod write;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use edge::EdgeStore;
-pub use entry_options::EntryOptions;
-pub(crate) use flight::Seat;
+use self::background::Background;
+use self::core::{Core, Scope};
 #[cfg(feature = "encryption")]
-pub use format::SealingKeys;
-pub use format::{Codec, Compression, Form};
-pub use health::{Health, HealthBackend};
-pub use histogram::Histogram;
-pub use invalidate::Progress;
-pub use invalidated::Invalidated;
-pub use key_distribution::KeyDistribution;
-pub use l1::L1Options;
-pub use load::Cached;
-pub use load_options::LoadOptions;
-pub use namespace::Namespace;
-pub use options::CacheOptions;
+pub use self::entry::SealingKeys;
+pub use self::entry::{Codec, Compression, EntryOptions, Form, Ttl, stored_form};
 #[cfg(feature = "http-cache")]
-pub(crate) use permit::Permit;
-pub(crate) use read::Lookup;
-pub use server_stats::ServerStats;
-pub use stats::CacheStats;
-#[cfg(feature = "http-cache")]
-pub(crate) use tags::Versions;
-pub use tier::Tier;
-pub use ttl::Ttl;
-pub use usage::Usage;
-pub use warm::{WarmOptions, Warmed};
+pub(crate) use self::invalidate::Versions;
+pub use self::invalidate::{Invalidated, Progress};
+pub use self::load::{Cached, LoadOptions, StoreGuard};
+pub(crate) use self::lookup::Lookup;
+pub use self::namespace::Namespace;
+pub use self::observe::{
+    CacheStats, Health, HealthBackend, Histogram, KeyDistribution, ServerStats,
+};
+pub use self::options::CacheOptions;
 #[cfg(all(target_arch = "wasm32", feature = "rest"))]
-pub use worker_cache::WorkerCache;
-
-/// The formats of what a cache stores, for programs in other languages.
-#[doc = include_str!("format/README.md")]
-pub mod stored_form {}
-
-use self::edge::Edge;
-use self::flight::Flights;
-use self::l1::L1;
-use self::outage::Outage;
-use self::replay::Missed;
-use self::stats::Counters;
+pub use self::tiers::WorkerCache;
+pub use self::tiers::{EdgeStore, L1Options};
+pub use self::warm::{Usage, WarmOptions, Warmed};
+pub use self::write::Stored;
 use crate::client::Client;
 use crate::command::Script;
-use crate::layer::WithoutFallback;
-use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
+use crate::platform::{self, BoxFuture, MaybeSend, MaybeSync};
+pub use crate::tier::Tier;
 
 /// The Lua scripts that a cache sends.
 pub(crate) fn scripts() -> [&'static Script; 5] {
     [
-        &lease::LEASE,
-        &lease::STORE_IF_LEASED,
-        &lease::RENEW_LEASE,
-        &lease::RELEASE_LEASE,
-        &tags::TAG_VERSION,
+        &load::LEASE,
+        &load::STORE_IF_LEASED,
+        &load::RENEW_LEASE,
+        &load::RELEASE_LEASE,
+        &invalidate::TAG_VERSION,
     ]
 }
 
@@ -115,9 +71,9 @@ pub(crate) fn scripts() -> [&'static Script; 5] {
 /// else in a documented [envelope](stored_form). Every entry has a time to live; the one that has none asks for it by
 /// name, [`Ttl::FOREVER`].
 ///
-/// When Redis is away, the [tier](CacheOptions::tier) decides. By default nothing fails for it: reads find nothing or ask
-/// the loader, writes are lost, and invalidations are kept in this process, which believes nothing that Redis says until
-/// they are carried out there; [`Invalidated::is_owed`] says so to who asked for it. One warning is logged for an outage. A
+/// When Redis is away, the [tier](CacheOptions::tier) decides. By default nothing fails: reads find nothing or ask
+/// the loader, writes are lost, and invalidations are kept in this process, which trusts nothing that Redis holds until
+/// they are carried out there; [`Invalidated::is_owed`] and [`Stored::is_owed`] say so to the caller. One warning is logged for an outage. A
 /// cache never uses a [`Fallback`](crate::layer::Fallback) of its client.
 ///
 /// ```
@@ -143,28 +99,8 @@ pub(crate) fn scripts() -> [&'static Script; 5] {
 /// ```
 #[derive(Clone)]
 pub struct Cache {
-    /// Without a fallback.
-    client: Client,
-    shared: Arc<Shared>,
-    /// Shared with whoever may wait for this cache's loads.
-    flights: Arc<Flights>,
-    wait_until: Option<Local<Arc<dyn WaitUntil>>>,
-}
-
-trait WaitUntil: Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync {}
-impl<F: Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync> WaitUntil for F {}
-
-struct Shared {
-    /// The client as it was given.
-    given: Client,
-    options: CacheOptions,
-    counters: Counters,
-    outage: Outage,
-    missed: Missed,
-    l1: Option<L1>,
-    edge: Option<Arc<Edge>>,
-    /// This cache's name on the bus.
-    sender: String,
+    core: Arc<Core>,
+    scope: Scope,
 }
 
 impl Cache {
@@ -175,25 +111,12 @@ impl Cache {
 
     /// A cache over this client.
     pub fn with_options(client: Client, options: CacheOptions) -> Self {
-        // What a fallback holds, nobody else sees: no invalidation of others reaches it.
-        // A layer of the caller's may hide that there is one.
-        let (given, client) = (client.clone(), client.layer(WithoutFallback));
-        let shared = Shared {
-            given,
-            counters: Counters::default(),
-            outage: Outage::default(),
-            missed: Missed::default(),
-            l1: options.l1.map(L1::new),
-            edge: options.edge.clone().and_then(|(store, ttl)| Edge::new(store, ttl)).map(Arc::new),
-            sender: if options.bus.is_some() { bus::sender() } else { String::new() },
-            options,
-        };
-        Self { client, shared: Arc::new(shared), flights: Arc::default(), wait_until: None }
+        Self { core: Arc::new(Core::new(client, options)), scope: Scope::default() }
     }
 
     /// The same cache, whose background work is handed to `hook`: in a Worker, a request's `wait_until`. Without it, the
-    /// work ends with the request there, and callers who miss the same key do not wait for one load: only those of one request
-    /// may, so that a cache for the isolate is safe.
+    /// work ends with the request there, and callers that miss the same key do not wait for one load: only those of one
+    /// request may, so that a cache for the isolate is safe.
     ///
     /// ```
     /// # use edgecask::{Client, cache::Cache};
@@ -205,53 +128,53 @@ impl Cache {
         &self,
         hook: impl Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync + 'static,
     ) -> Self {
-        let flights = match platform::shares_futures() {
-            true => Arc::clone(&self.flights),
+        let single_flight = match platform::shares_futures() {
+            true => Arc::clone(&self.scope.single_flight),
             false => Arc::default(),
         };
-        Self { wait_until: Some(Local::new(Arc::new(hook))), flights, ..self.clone() }
+        let scope = Scope { background: Background::hook(hook), single_flight };
+        Self { core: Arc::clone(&self.core), scope }
     }
 
     /// The client that the cache was made of. What is sent by it may go to a [`Fallback`](crate::layer::Fallback); what the
     /// cache sends does not.
     pub fn client(&self) -> &Client {
-        &self.shared.given
-    }
-
-    /// What happens when Redis is away.
-    pub fn tier(&self) -> Tier {
-        self.options().tier
+        &self.core.client
     }
 
     /// What this cache has done since it was made or [`Cache::reset_stats`].
     pub fn stats(&self) -> CacheStats {
-        self.shared.counters.snapshot()
+        self.core.counters.snapshot()
     }
 
     /// Sets the statistics back to zero.
     pub fn reset_stats(&self) {
-        self.shared.counters.reset();
+        self.core.counters.reset();
     }
 
     fn options(&self) -> &CacheOptions {
-        &self.shared.options
+        &self.core.options
+    }
+
+    /// Bytes beside entries.
+    #[cfg(feature = "http-cache")]
+    pub(crate) fn blobs(&self) -> &entry::Blobs {
+        &self.core.blobs
     }
 
     /// Starts work that nobody waits for.
+    #[cfg(feature = "http-cache")]
     pub(crate) fn in_background(&self, work: BoxFuture<'static, ()>) {
-        match &self.wait_until {
-            Some(hook) => hook(work),
-            None => platform::spawn(work),
-        }
+        self.scope.background.spawn(work);
     }
 }
 
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
-            .field("client", &self.client)
+            .field("client", &self.core.client)
             .field("options", self.options())
-            .field("l1", &self.shared.l1)
+            .field("l1", &self.core.l1)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use super::{Cache, Cached, Invalidated, LoadOptions};
+use super::{Cache, Cached, Invalidated, LoadOptions, Stored};
 use crate::key::TextParts;
 use crate::platform::{BoxFuture, MaybeSend};
 use crate::{BoxError, Key, Keyspace, Result};
@@ -70,6 +71,36 @@ impl<T: Cached> Namespace<T> {
         self.cache.get(&self.key(id)?).await
     }
 
+    /// As [`Cache::get_shared`].
+    ///
+    /// # Errors
+    /// As for [`Cache::get`].
+    pub async fn get_shared<P: AsRef<str>>(
+        &self,
+        id: impl IntoIterator<Item = P>,
+    ) -> Result<Option<Arc<T>>>
+    where
+        T: 'static,
+    {
+        self.cache.get_shared(&self.key(id)?).await
+    }
+
+    /// As [`Cache::get_or_load_shared`].
+    ///
+    /// # Errors
+    /// As for [`Cache::get_or_load`].
+    pub async fn get_or_load_shared<P: AsRef<str>, E: Into<BoxError>, F>(
+        &self,
+        id: impl IntoIterator<Item = P>,
+        load: impl FnOnce() -> F + MaybeSend,
+    ) -> Result<Arc<T>>
+    where
+        T: 'static,
+        F: Future<Output = Result<T, E>> + MaybeSend,
+    {
+        self.cache.get_or_load_shared(&self.key(id)?, self.options.clone(), load).await
+    }
+
     /// As [`Cache::get_many`], for identifiers of one part.
     ///
     /// # Errors
@@ -90,7 +121,7 @@ impl<T: Cached> Namespace<T> {
         &self,
         id: impl IntoIterator<Item = P>,
         value: &T,
-    ) -> Result<()> {
+    ) -> Result<Stored> {
         self.cache.set(&self.key(id)?, value, self.options.entry.clone()).await
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 #[cfg(feature = "encryption")]
 use super::SealingKeys;
-use super::format::Format;
+use super::entry::Format;
 use super::{Codec, Compression, EdgeStore, Form, L1Options, Tier};
 use crate::Keyspace;
 use crate::platform::Local;
@@ -119,7 +119,7 @@ impl CacheOptions {
     /// once. Default: as long as that process holds the lease, at the most for the caller's
     /// [`hard_timeout`](super::LoadOptions::hard_timeout), so that one load at a time is under way.
     ///
-    /// Who waits asks after 60 ms, and then after pauses that grow threefold, up to 1 second; each look is one script.
+    /// The first look is after 60 ms, the next ones after pauses that grow threefold, up to 1 second. Each look is one script.
     #[must_use]
     pub fn lease_wait(mut self, wait: Duration) -> Self {
         self.lease_wait = Some(wait);

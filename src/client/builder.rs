@@ -416,23 +416,23 @@ mod tests {
         let url = |url: &str| Client::builder().url(url);
         let cases = [
             (Client::builder(), "call url(…), or transport(…)"),
-            (url("memory:").transport(engine()), "take one of them away"),
+            (url("memory:").transport(engine()), "remove one of them"),
             (Client::builder().transport(engine()).token("s3cret"), "give it to the transport"),
             (url("https://h"), "call token(…), or write https://:token@host"),
-            (url("https://s3cret@h"), "after a colon"),
-            (url("https://:s3cret@h").token("s3cret"), "take one of them away"),
+            (url("https://s3cret@h"), "follow a colon"),
+            (url("https://:s3cret@h").token("s3cret"), "remove one of them"),
             (url("https://:s3cret%ff@h"), "not UTF-8"),
-            (url("https://h?token=s3cret").token("s3cret"), "holds a query"),
+            (url("https://h?token=s3cret").token("s3cret"), "contains a query"),
             (url("http://:s3cret@h"), "use https://"),
             (url("https://:s3cret@good\\@evil"), "backslashes"),
-            (url("memory:s3cret"), "memory: and nothing more"),
+            (url("memory:s3cret"), "memory: without anything behind it"),
             (url("memory:").token("s3cret"), "takes no token"),
             (url("ftp://:s3cret@h"), "https://, redis://, rediss:// or memory:"),
             (url(""), "https://, redis://, rediss:// or memory:"),
             #[cfg(not(feature = "tcp"))]
             (url("redis://:s3cret@h"), "turn on the feature tcp"),
             #[cfg(feature = "tcp")]
-            (url("redis://:s3cret@h").token("s3cret"), "take one of them away"),
+            (url("redis://:s3cret@h").token("s3cret"), "remove one of them"),
             #[cfg(feature = "tcp")]
             (url("redis://:s3cret@h:port"), "redis://[user[:password]@]host"),
         ];

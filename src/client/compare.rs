@@ -50,7 +50,7 @@ static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
          redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') return 1 end return 0",
     )
     .key_locking()
-    .with_twin(|redis, keys, args| {
+    .with_native(|redis, keys, args| {
         let (Some(key), [old, new, ..]) = (keys.first(), args) else {
             return Ok(Value::Integer(0));
         };
@@ -68,7 +68,7 @@ static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
         "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
     )
     .key_locking()
-    .with_twin(|redis, keys, args| {
+    .with_native(|redis, keys, args| {
         let (Some(key), [old, ..]) = (keys.first(), args) else { return Ok(Value::Integer(0)) };
         if redis.call(Command::new("GET").arg(key))?.as_bytes() == Some(old) {
             return redis.call(Command::new("DEL").arg(key));

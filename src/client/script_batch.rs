@@ -111,7 +111,7 @@ impl Step {
         Command::new(name)
             .arg(text)
             .args_from(args.iter())
-            .with_twin(script.twin())
+            .with_native(script.native())
             .with_resend(Resend::Safe)
     }
 }

@@ -35,7 +35,7 @@ use std::fmt;
 
 pub use args::{Arguments, ToArg};
 pub use execute::Execute;
-pub use scripting::{Script, ScriptContext, Twin};
+pub use scripting::{NativeScript, Script, ScriptContext};
 pub(crate) use table::Role;
 pub use table::{
     Access, CommandDocs, CommandInfo, Group, KeyPositions, Refusal, ReplyKeys, Resend,
@@ -58,7 +58,7 @@ use crate::{Error, Result, Value};
 pub struct Command {
     name: Cow<'static, str>,
     args: Arguments,
-    twin: Option<Twin>,
+    native: Option<NativeScript>,
     stated: Option<Resend>,
     no_fallback: bool,
 }
@@ -70,7 +70,7 @@ impl Command {
         if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
             name = name.to_ascii_uppercase().into();
         }
-        Self { name, args: Arguments::default(), twin: None, stated: None, no_fallback: false }
+        Self { name, args: Arguments::default(), native: None, stated: None, no_fallback: false }
     }
 
     /// Appends an argument.
@@ -115,13 +115,13 @@ impl Command {
         if yes { self.arg(arg) } else { self }
     }
 
-    /// The same name, twin and statements, with other arguments.
+    /// The same name, native implementation and statements, with other arguments.
     pub(crate) fn with_args(&self, args: Arguments) -> Self {
         Self { args, name: self.name.clone(), ..*self }
     }
 
-    pub(crate) fn with_twin(mut self, twin: Option<Twin>) -> Self {
-        self.twin = twin;
+    pub(crate) fn with_native(mut self, native: Option<NativeScript>) -> Self {
+        self.native = native;
         self
     }
 
@@ -182,9 +182,9 @@ impl Command {
     }
 
     /// What a transport without Lua runs in place of this command's script, if the command came from a [`Script`] with
-    /// such a twin.
-    pub fn twin(&self) -> Option<Twin> {
-        self.twin
+    /// a native implementation.
+    pub fn native(&self) -> Option<NativeScript> {
+        self.native
     }
 
     /// The name and the first key, for messages. Long keys are cut.

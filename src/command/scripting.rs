@@ -1,4 +1,4 @@
-//! Lua scripts, each with a native twin for the embedded engine.
+//! Lua scripts, each with a native implementation for the embedded engine.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Arguments, Command, Execute, ToArg};
 use crate::{FromValue, Result, Value};
 
-/// What a native twin may do: call commands inside the script, as `redis.call` does in Lua.
+/// What a native implementation may do: call commands inside the script, as `redis.call` does in Lua.
 pub trait ScriptContext {
     /// Runs a command.
     ///
@@ -18,7 +18,7 @@ pub trait ScriptContext {
 }
 
 /// The native form of a Lua script: a plain function of its keys and arguments.
-pub type Twin = fn(&mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value>;
+pub type NativeScript = fn(&mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value>;
 
 /// A Lua script for Redis and, for the embedded engine, a function that does the same.
 ///
@@ -28,7 +28,7 @@ pub type Twin = fn(&mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Re
 /// ```
 /// use edgecask::{command::Script, prelude::*};
 ///
-/// let double = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1] * 2)").with_twin(
+/// let double = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1] * 2)").with_native(
 ///     |redis, keys, args| {
 ///         let by: i64 = String::from_utf8_lossy(&args[0]).parse().unwrap_or(0);
 ///         redis.call(Command::new("INCRBY").arg(&keys[0]).arg(by * 2))
@@ -52,14 +52,14 @@ struct Inner {
     key_locking: bool,
     /// The same script with Upstash's flag, made when it is first needed.
     flagged: OnceLock<Script>,
-    twin: Option<Twin>,
+    native: Option<NativeScript>,
 }
 
 /// Upstash's own flag: the script locks its keys and not the whole database while it runs.
 const KEY_LOCKING: &str = "#!lua flags=allow-key-locking\n";
 
 impl Script {
-    /// A script of this source. Without a twin it does not run on the embedded engine.
+    /// A script of this source. Without a native implementation it does not run on the embedded engine.
     pub fn new(source: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             source: source.into(),
@@ -67,14 +67,14 @@ impl Script {
             read_only: false,
             key_locking: false,
             flagged: OnceLock::new(),
-            twin: None,
+            native: None,
         }))
     }
 
     /// Sets the function that the embedded engine runs in its place.
     #[must_use]
-    pub fn with_twin(self, twin: Twin) -> Self {
-        self.rebuilt(|inner| inner.twin = Some(twin))
+    pub fn with_native(self, native: NativeScript) -> Self {
+        self.rebuilt(|inner| inner.native = Some(native))
     }
 
     /// Declares that the script only reads: it is sent by EVALSHA_RO and EVAL_RO, and a read-only token will do.
@@ -109,7 +109,7 @@ impl Script {
             read_only: self.0.read_only,
             key_locking: self.0.key_locking,
             flagged: OnceLock::new(),
-            twin: self.0.twin,
+            native: self.0.native,
         };
         change(&mut inner);
         Self(Arc::new(inner))
@@ -125,9 +125,9 @@ impl Script {
         self.0.sha.get_or_init(|| sha1(self.0.source.as_bytes()))
     }
 
-    /// The native twin.
-    pub fn twin(&self) -> Option<Twin> {
-        self.0.twin
+    /// The native implementation.
+    pub fn native(&self) -> Option<NativeScript> {
+        self.0.native
     }
 
     pub(crate) fn evalsha(
@@ -144,7 +144,7 @@ impl Script {
         Command::new(if self.0.read_only { "EVALSHA_RO" } else { "EVALSHA" })
             .arg(self.sha())
             .args_from(evalsha.args().skip(1))
-            .with_twin(self.twin())
+            .with_native(self.native())
     }
 
     /// The EVAL that does the same as this EVALSHA.
@@ -153,7 +153,7 @@ impl Script {
         Command::new(name)
             .arg(self.source())
             .args_from(evalsha.args().skip(1))
-            .with_twin(self.twin())
+            .with_native(self.native())
     }
 
     fn command(
@@ -169,7 +169,7 @@ impl Script {
             .arg(keys.len())
             .args_from(keys.iter())
             .args_from(args)
-            .with_twin(self.twin())
+            .with_native(self.native())
     }
 }
 
@@ -178,7 +178,7 @@ impl fmt::Debug for Script {
         f.debug_struct("Script")
             .field("sha", &self.sha())
             .field("read_only", &self.0.read_only)
-            .field("twin", &self.0.twin.is_some())
+            .field("native", &self.0.native.is_some())
             .finish()
     }
 }

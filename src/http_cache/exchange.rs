@@ -17,8 +17,7 @@ use super::rules::{Asked, Rules, Timing, Use, Wants, Why};
 use super::stored::{Index, Memory, Variant, merged, to_store};
 use super::{HttpCacheBody, HttpCacheOptions};
 use crate::Key;
-use crate::cache::{Cache, Lookup, Permit, Versions};
-use crate::platform;
+use crate::cache::{Cache, Lookup, StoreGuard, Versions};
 
 /// What was found of a URL.
 #[derive(Clone)]
@@ -207,7 +206,7 @@ impl Exchange {
         if let Some(body) = self.memory.body(&variant.body) {
             return Some(body);
         }
-        let read = self.cache.blob(&place.body(&variant.body)?).await;
+        let read = self.cache.blobs().get(&place.body(&variant.body)?).await;
         let body = read.unwrap_or_else(|error| {
             tracing::warn!(%error, "a body in the HTTP cache cannot be read");
             None
@@ -222,29 +221,21 @@ impl Exchange {
     }
 
     /// The right to store the response to a request that is made now, also in the place of another request.
-    pub(super) async fn permit(&self, place: &Place, found: &Found) -> Option<Permit> {
+    pub(super) async fn guard(&self, place: &Place, found: &Found) -> Option<StoreGuard> {
         if !found.reachable {
             return None;
         }
-        let versions = found.versions.clone();
-        let permit = self.cache.permit_to_store(&place.key, &place.entry, versions).await;
-        logged(permit)
+        let (key, entry, versions) = (&place.key, place.entry.clone(), &found.versions);
+        logged(self.cache.begin_store_knowing(key, entry, versions).await)
     }
 
-    /// As [`Exchange::permit`], if nobody else has it.
-    pub(super) async fn permit_if_free(&self, place: &Place, found: &Found) -> Option<Permit> {
+    /// As [`Exchange::guard`], if nobody else has it.
+    pub(super) async fn try_guard(&self, place: &Place, found: &Found) -> Option<StoreGuard> {
         if !found.reachable {
             return None;
         }
-        let versions = found.versions.clone();
-        let permit = self.cache.permit_to_refresh(&place.key, &place.entry, versions).await;
-        logged(permit)
-    }
-
-    pub(super) async fn give_back(&self, permit: Option<Permit>) {
-        if let Some(permit) = permit {
-            self.cache.give_back(permit).await;
-        }
+        let (key, entry, versions) = (&place.key, place.entry.clone(), &found.versions);
+        logged(self.cache.try_begin_store_knowing(key, entry, versions).await)
     }
 
     /// The headers of a request that asks whether a stored response is still the right one (RFC 9111, 4.3.1). `None`: it
@@ -289,10 +280,8 @@ impl Exchange {
     }
 
     /// Stores an index; tells whether it did.
-    async fn store_index(&self, place: &Place, index: &Index, permit: Permit, kept: u64) -> bool {
-        let kept = Duration::from_millis(kept);
-        let stored = self.cache.store_permitted(&place.key, permit, index, kept.into()).await;
-        self.cache.forget_in_memory(&place.key);
+    async fn store_index(&self, index: &Index, guard: StoreGuard, kept: u64) -> bool {
+        let stored = guard.store_for(index, Duration::from_millis(kept).into()).await;
         stored.unwrap_or_else(|error| {
             tracing::warn!(%error, "an HTTP response cannot be stored");
             false
@@ -306,7 +295,7 @@ impl Exchange {
         found: Found,
         variant: Variant,
         body: Option<&Bytes>,
-        permit: Permit,
+        guard: StoreGuard,
     ) -> bool {
         let now = self.options.now();
         let mut index = found.index;
@@ -316,10 +305,10 @@ impl Exchange {
         if let Some(key) = place.body(&name).filter(|_| !name.is_empty())
             && !self.store_body(&key, &name, body, kept).await
         {
-            self.cache.give_back(permit).await;
+            guard.release().await;
             return false;
         }
-        self.store_index(place, &index, permit, kept).await
+        self.store_index(&index, guard, kept).await
     }
 
     /// Stores a body for longer than the index that names it.
@@ -327,13 +316,13 @@ impl Exchange {
         const LONGER: u64 = 60_000;
         let kept = Duration::from_millis(kept.saturating_add(LONGER));
         let stored = async {
-            if body.is_none() && self.cache.keep_blob(key, kept).await? {
+            if body.is_none() && self.cache.blobs().keep(key, kept).await? {
                 return Ok(true);
             }
             let Some(body) = body.cloned().or_else(|| self.memory.body(name)) else {
                 return Ok(false);
             };
-            self.cache.put_blob(key, &body, kept).await?;
+            self.cache.blobs().put(key, &body, kept).await?;
             self.memory.put_body(name, &body);
             Ok::<_, crate::Error>(true)
         };
@@ -344,18 +333,12 @@ impl Exchange {
     }
 
     /// Forgets a stored response that a newer one has replaced that is not stored.
-    pub(super) async fn forget(
-        &self,
-        place: &Place,
-        found: Found,
-        stored: &Variant,
-        permit: Option<Permit>,
-    ) {
-        let Some(permit) = permit else { return };
+    pub(super) async fn forget(&self, found: Found, stored: &Variant, guard: Option<StoreGuard>) {
+        let Some(guard) = guard else { return };
         let mut index = found.index;
         index.remove(stored);
         let kept = index.kept(self.options.now());
-        self.store_index(place, &index, permit, kept).await;
+        self.store_index(&index, guard, kept).await;
     }
 
     /// Invalidates what a successful write has changed (RFC 9111, 4.4).
@@ -389,7 +372,8 @@ pub(super) struct Storing {
     pub(super) headers: HeaderMap,
     pub(super) request: HeaderMap,
     pub(super) rules: Rules,
-    pub(super) right: Right,
+    /// If the body breaks off, or the client goes away, the guard is dropped, and so released.
+    pub(super) guard: Option<StoreGuard>,
     pub(super) lead: Option<Lead>,
 }
 
@@ -398,7 +382,7 @@ impl Storing {
     pub(super) async fn finish(mut self, body: Bytes) -> (Variant, bool) {
         let headers = to_store(&self.headers, self.exchange.options.now());
         let variant = Variant::new(self.status, &headers, &body, self.rules, &self.request);
-        let Some(permit) = self.right.take() else {
+        let Some(guard) = self.guard.take() else {
             return (variant, false);
         };
         let found = Found {
@@ -407,44 +391,14 @@ impl Storing {
             reachable: true,
         };
         let stored =
-            self.exchange.store(&self.place, found, variant.clone(), Some(&body), permit).await;
+            self.exchange.store(&self.place, found, variant.clone(), Some(&body), guard).await;
         drop(self.lead.take());
         (variant, stored)
     }
 }
 
-/// The right to store a response. It is given back if nothing is stored: the body broke off, or the client went away.
-pub(super) struct Right {
-    cache: Cache,
-    pub(super) permit: Option<Permit>,
-}
-
-impl Right {
-    pub(super) fn of(cache: &Cache, permit: Option<Permit>) -> Self {
-        Self { cache: cache.clone(), permit }
-    }
-
-    pub(super) fn take(&mut self) -> Option<Permit> {
-        self.permit.take()
-    }
-
-    pub(super) fn is_some(&self) -> bool {
-        self.permit.is_some()
-    }
-}
-
-impl Drop for Right {
-    fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            let cache = self.cache.clone();
-            let given_back = platform::send(|| async move { cache.give_back(permit).await });
-            self.cache.in_background(given_back);
-        }
-    }
-}
-
-fn logged(permit: crate::Result<Option<Permit>>) -> Option<Permit> {
-    permit.unwrap_or_else(|error| {
+fn logged(guard: crate::Result<Option<StoreGuard>>) -> Option<StoreGuard> {
+    guard.unwrap_or_else(|error| {
         tracing::warn!(%error, "the HTTP cache cannot be written");
         None
     })

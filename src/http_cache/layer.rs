@@ -15,14 +15,14 @@ use tower_service::Service;
 use super::body::Probed;
 use super::conditions::is_conditional;
 use super::exchange::{
-    Exchange, Found, Look, Right, Storing, Verdict, copy_of, in_trouble, own, pass, with_headers,
+    Exchange, Found, Look, Storing, Verdict, copy_of, in_trouble, own, pass, with_headers,
 };
 use super::flight::{Lead, Turn};
 use super::request::{Place, writes};
 use super::rules::{Timing, Wants, Why};
 use super::stored::Variant;
 use super::{HttpCacheBody, HttpCacheOptions};
-use crate::cache::Cache;
+use crate::cache::{Cache, StoreGuard};
 use crate::platform::{self, BoxFuture, Instant, MaybeSend};
 
 /// Answers requests from the cache, and stores what the service answers: a [`tower_layer::Layer`].
@@ -98,7 +98,7 @@ struct Question {
     found: Found,
     stored: Option<Box<Variant>>,
     why: Why,
-    right: Right,
+    guard: Option<StoreGuard>,
     lead: Option<Lead>,
     /// By which concurrent requests are told apart.
     flight: String,
@@ -147,9 +147,9 @@ impl Exchange {
         if wants.only_if_cached {
             return Ok(own(StatusCode::GATEWAY_TIMEOUT, "detail=only-if-cached"));
         }
-        let (right, lead, flight) = (Right::of(&self.cache, None), None, String::new());
+        let (guard, lead, flight) = (None, None, String::new());
         let mut question =
-            Question { place, client, wants, found, stored, why, right, lead, flight };
+            Question { place, client, wants, found, stored, why, guard, lead, flight };
         question.tell_apart();
         if question.client.method == Method::HEAD && question.stored.is_none() {
             return self.ask(service, question, body, false).await;
@@ -168,9 +168,9 @@ impl Exchange {
         if collapses && let Some(answer) = self.take_turn(&mut question, ended).await {
             return Ok(answer);
         }
-        if !question.right.is_some() {
-            question.right.permit = self.permit(&question.place, &question.found).await;
-            if !question.right.is_some() && question.found.reachable {
+        if question.guard.is_none() {
+            question.guard = self.guard(&question.place, &question.found).await;
+            if question.guard.is_none() && question.found.reachable {
                 self.flights.deaf(self.options.now());
             }
         }
@@ -219,8 +219,8 @@ impl Exchange {
                     Turn::TooLong => return self.stale(question, "collapsed").await,
                 }
             }
-            question.right.permit = self.permit_if_free(&question.place, &question.found).await;
-            if question.right.is_some() || self.flights.is_deaf(self.options.now()) {
+            question.guard = self.try_guard(&question.place, &question.found).await;
+            if question.guard.is_some() || self.flights.is_deaf(self.options.now()) {
                 return None;
             }
             if began.elapsed() >= wait {
@@ -319,7 +319,11 @@ impl Exchange {
             }
             let asked_at = self.options.now();
             let request = Request::from_parts(head, body.take().unwrap_or_default());
-            let asked = service.call(request).await;
+            let asking = service.call(request);
+            let asked = match &question.guard {
+                Some(guard) => guard.while_held(asking).await,
+                None => asking.await,
+            };
             let timing = Timing { asked: asked_at, came: self.options.now() };
             let response = match asked {
                 Ok(response) if !in_trouble(response.status()) => response,
@@ -328,7 +332,7 @@ impl Exchange {
                     let status = status.map(|status| format!("; fwd-status={status}"));
                     if let Some(mut answer) = self.stale(&question, "stale-if-error").await {
                         self.miss(&question, timing.came, true);
-                        self.give_back(question.right.take()).await;
+                        release(question.guard.take()).await;
                         let how = question.how(&status.unwrap_or_default());
                         if let Ok(how) =
                             format!("edgecask; {how}; detail=stale-if-error").try_into()
@@ -341,7 +345,7 @@ impl Exchange {
                         Ok(response) => response,
                         Err(error) => {
                             self.miss(&question, timing.came, true);
-                            self.give_back(question.right.take()).await;
+                            release(question.guard.take()).await;
                             return Err(error);
                         }
                     }
@@ -359,14 +363,14 @@ impl Exchange {
                 question.why = Why::Miss;
             } else {
                 if is_conditional(&question.client.headers) {
-                    self.give_back(question.right.take()).await;
+                    release(question.guard.take()).await;
                     let (head, body) = response.into_parts();
                     let how = question.how("; fwd-status=304");
                     return Ok(pass(head, HttpCacheBody::of(body), &how));
                 }
                 if spare.is_none() {
                     tracing::warn!("the service answers 304 to a request without a condition");
-                    self.give_back(question.right.take()).await;
+                    release(question.guard.take()).await;
                     return Ok(own(StatusCode::BAD_GATEWAY, &question.how("; fwd-status=304")));
                 }
             }
@@ -415,16 +419,16 @@ impl Exchange {
         let answer =
             self.respond(head, &variant, &question.place, &question.client, how, None).await?;
         let found = question.found.clone();
-        match (rules, question.right.take()) {
-            (Some(rules), Some(permit)) => {
+        match (rules, question.guard.take()) {
+            (Some(rules), Some(guard)) => {
                 if rules.is_fresh(timing.came) {
                     self.flights.is_hit(&question.flight);
                 } else {
                     self.miss(question, timing.came, false);
                 }
-                self.store(&question.place, found, variant, None, permit).await;
+                self.store(&question.place, found, variant, None, guard).await;
             }
-            (None, permit) => self.forget(&question.place, found, stored, permit).await,
+            (None, guard) => self.forget(found, stored, guard).await,
             (Some(_), None) => {}
         }
         Some(answer)
@@ -452,20 +456,20 @@ impl Exchange {
         let rules = rules.filter(|_| fits && may_store);
         if question.client.method == Method::HEAD {
             self.compare(&mut question, &head.headers, head.status).await;
-            self.give_back(question.right.take()).await;
+            release(question.guard.take()).await;
             return pass(head, HttpCacheBody::of(body), &question.how(""));
         }
         let Some(rules) = rules else {
             if may_store {
                 self.miss(&question, timing.came, in_trouble(head.status));
             }
-            match (question.stored.take(), question.right.take()) {
+            match (question.stored.take(), question.guard.take()) {
                 // What was stored is not the response any more.
-                (Some(stored), permit @ Some(_)) => {
+                (Some(stored), guard @ Some(_)) => {
                     let found = question.found.clone();
-                    self.forget(&question.place, found, &stored, permit).await;
+                    self.forget(found, &stored, guard).await;
                 }
-                (_, permit) => self.give_back(permit).await,
+                (_, guard) => release(guard).await,
             }
             return pass(head, HttpCacheBody::of(body), &question.how(""));
         };
@@ -474,7 +478,7 @@ impl Exchange {
             // Everybody has to ask anyway.
             false => self.miss(&question, timing.came, false),
         }
-        let how = match question.right.is_some() {
+        let how = match question.guard.is_some() {
             true => question.how("; stored"),
             false => question.how(""),
         };
@@ -486,7 +490,7 @@ impl Exchange {
             headers: head.headers.clone(),
             request: question.client.headers.clone(),
             rules,
-            right: Right::of(&self.cache, question.right.take()),
+            guard: question.guard.take(),
             lead: question.lead.take(),
         };
         match HttpCacheBody::probe(body, self.options.max_body, length) {
@@ -523,8 +527,8 @@ impl Exchange {
             || length.is_some_and(|length: u64| length != stored.length)
         {
             let found = question.found.clone();
-            let permit = question.right.take();
-            self.forget(&question.place, found, &stored, permit).await;
+            let guard = question.guard.take();
+            self.forget(found, &stored, guard).await;
         }
     }
 
@@ -563,7 +567,7 @@ impl Exchange {
         if stored.as_ref().is_some_and(|stored| stored.rules.is_fresh(self.options.now())) {
             return;
         }
-        let Some(permit) = self.permit_if_free(&place, &found).await else {
+        let Some(guard) = self.try_guard(&place, &found).await else {
             return;
         };
         // The whole response, whatever part of it or condition the client asked for.
@@ -574,8 +578,8 @@ impl Exchange {
             client.headers.remove(name);
         }
         let (why, wants) = (Why::Stale, Wants::default());
-        let right = Right::of(&self.cache, Some(permit));
-        let question = Question { place, client, wants, found, stored, why, right, lead, flight };
+        let guard = Some(guard);
+        let question = Question { place, client, wants, found, stored, why, guard, lead, flight };
         let asked = match poll_fn(|context| service.poll_ready(context)).await {
             Ok(()) => self.clone().ask(service, question, ReqBody::default(), true).await,
             Err(error) => Err(error),
@@ -626,4 +630,11 @@ fn pause(waited: Duration) -> Duration {
     const LONGEST: Duration = Duration::from_millis(500);
     let pause = waited.clamp(SHORTEST, LONGEST);
     pause.mul_f64(0.5 + platform::random_fraction() / 2.0)
+}
+
+/// Gives the right to store up, where there is one.
+async fn release(guard: Option<StoreGuard>) {
+    if let Some(guard) = guard {
+        guard.release().await;
+    }
 }

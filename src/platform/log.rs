@@ -24,11 +24,19 @@ use super::{Local, MaybeSend, MaybeSync};
 /// }
 /// ```
 pub fn to_console(level: Level) -> bool {
-    tracing::dispatcher::set_global_default(to(level, write_to_console)).is_ok()
+    tracing::dispatcher::set_global_default(to_function(level, write_to_console)).is_ok()
 }
 
-/// Hands every line of this level or above to a function, as an object.
-pub(crate) fn to(
+/// Hands every line of this level or above to a function, as an object; for a part of the program by
+/// [`tracing::instrument::WithSubscriber`], or for all of it as the global default.
+///
+/// ```no_run
+/// use edgecask::platform::log::{Level, to_function};
+///
+/// let errors = to_function(Level::ERROR, |line| drop(js_sys::JSON::stringify(line)));
+/// let _ = tracing::dispatcher::set_global_default(errors);
+/// ```
+pub fn to_function(
     level: Level,
     sink: impl Fn(&JsValue) + MaybeSend + MaybeSync + 'static,
 ) -> Dispatch {

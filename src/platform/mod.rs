@@ -14,8 +14,10 @@ mod worker;
 #[cfg(all(target_arch = "wasm32", feature = "rest"))]
 pub mod worker_cache;
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use web_time::Instant;
@@ -117,6 +119,31 @@ impl<T> std::ops::Deref for Local<T> {
     }
 }
 
+/// A value of any type, shared by many.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedValue(
+    #[cfg(not(target_arch = "wasm32"))] Arc<dyn Any + Send + Sync>,
+    // An `Arc<T>` inside, since an `Arc<dyn Any>` that is not `Send` has no `downcast`.
+    #[cfg(target_arch = "wasm32")] send_wrapper::SendWrapper<Arc<dyn Any>>,
+);
+
+impl SharedValue {
+    pub(crate) fn new<T: MaybeSend + MaybeSync + 'static>(value: Arc<T>) -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        return Self(value);
+        #[cfg(target_arch = "wasm32")]
+        return Self(send_wrapper::SendWrapper::new(Arc::new(value)));
+    }
+
+    /// The value, if it is of this type.
+    pub(crate) fn get<T: MaybeSend + MaybeSync + 'static>(&self) -> Option<Arc<T>> {
+        #[cfg(not(target_arch = "wasm32"))]
+        return Arc::clone(&self.0).downcast().ok();
+        #[cfg(target_arch = "wasm32")]
+        return self.0.downcast_ref::<Arc<T>>().cloned();
+    }
+}
+
 /// Whether callers may wait for each other's futures, and work outlives the call that started it: everywhere but in a
 /// Cloudflare Worker, where a request that waits for another's hangs.
 pub fn shares_futures() -> bool {
@@ -124,6 +151,13 @@ pub fn shares_futures() -> bool {
     return true;
     #[cfg(target_arch = "wasm32")]
     return !worker::is_here();
+}
+
+/// Says whether this program runs in a Cloudflare Worker, for one that is taken for the wrong thing. It comes before the first
+/// call. Default: whether `navigator.userAgent` is `Cloudflare-Workers`, or there is a `WebSocketPair`.
+#[cfg(target_arch = "wasm32")]
+pub fn set_worker(is_worker: bool) {
+    worker::say(is_worker);
 }
 
 /// Milliseconds since the Unix epoch by the wall clock. In a Worker it stands still between I/O.

@@ -1,18 +1,37 @@
 //! Cloudflare Workers.
 
-/// Whether this program runs in a Cloudflare Worker.
+#[cfg(target_arch = "wasm32")]
+use std::sync::atomic::{AtomicU8, Ordering};
+
+#[cfg(target_arch = "wasm32")]
+const UNKNOWN: u8 = 2;
+
+/// Whether it is one; [`UNKNOWN`] before anybody has asked.
+#[cfg(target_arch = "wasm32")]
+static IS_HERE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// Whether this program runs in a Cloudflare Worker: by the name that Workers give themselves, which an old compatibility date
+/// or another library's `navigator` hides, or by a class that they alone have.
 #[cfg(target_arch = "wasm32")]
 pub(super) fn is_here() -> bool {
-    use std::sync::OnceLock;
+    let known = IS_HERE.load(Ordering::Relaxed);
+    if known != UNKNOWN {
+        return known == 1;
+    }
+    let get = |object: &wasm_bindgen::JsValue, name: &str| {
+        js_sys::Reflect::get(object, &name.into()).unwrap_or_default()
+    };
+    let navigator = get(&js_sys::global(), "navigator");
+    let is_here = get(&navigator, "userAgent").as_string().as_deref() == Some("Cloudflare-Workers")
+        || get(&js_sys::global(), "WebSocketPair").is_function();
+    say(is_here);
+    is_here
+}
 
-    static IS_HERE: OnceLock<bool> = OnceLock::new();
-    *IS_HERE.get_or_init(|| {
-        let get = |object: &wasm_bindgen::JsValue, name: &str| {
-            js_sys::Reflect::get(object, &name.into()).unwrap_or_default()
-        };
-        let navigator = get(&js_sys::global(), "navigator");
-        get(&navigator, "userAgent").as_string().as_deref() == Some("Cloudflare-Workers")
-    })
+/// Says whether it does.
+#[cfg(target_arch = "wasm32")]
+pub(super) fn say(is_here: bool) {
+    IS_HERE.store(u8::from(is_here), Ordering::Relaxed);
 }
 
 /// For `?` in a handler that returns a `worker::Result`. The text is that of the error, which holds no secret.

@@ -1,15 +1,15 @@
 //! The caching decorator: reads go through the cache, writes go to the backing store and invalidate.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use super::{MemoryStore, Record, RecordId, Store};
 use crate::cache::{
-    Cache, CacheOptions, CacheStats, Form, Health, L1Options, LoadOptions, Lookup, Seat, Tier, Ttl,
+    Cache, CacheOptions, CacheStats, Form, Health, L1Options, LoadOptions, Tier, Ttl,
 };
 use crate::client::Client;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
@@ -230,9 +230,23 @@ impl<R: Record> CachingStore<R> {
         let Some(cache) = &self.cache else {
             return self.backing.get(id).await;
         };
-        let seat = cache.seat(&key);
-        let (found, _) = cache.find(&key, &self.options).await?;
-        self.resolve(cache, &key, id, seat, found).await
+        cache.get_or_load(&key, self.options.clone(), || self.backing.get(id)).await
+    }
+
+    /// As [`CachingStore::get`], for a record that many read: with a [first tier](StoreConfig::l1), a hit decodes and copies
+    /// nothing.
+    ///
+    /// # Errors
+    /// As for [`CachingStore::get`].
+    pub async fn get_shared(&self, id: &R::Id) -> Result<Option<Arc<R>>> {
+        let key = self.key(id)?;
+        let load = || async { Ok::<_, Error>(self.backing.get(id).await?.map(Arc::new)) };
+        let Some(cache) = &self.cache else {
+            return load().await;
+        };
+        let record: Arc<Option<Arc<R>>> =
+            cache.get_or_load_shared(&key, self.options.clone(), load).await?;
+        Ok((*record).clone())
     }
 
     /// Many records in their ids' order. The cache is asked in one round trip, the backing store once for each that is
@@ -246,26 +260,21 @@ impl<R: Record> CachingStore<R> {
             let loads = ids.iter().map(|id| self.backing.get(id));
             return join_all(loads).await.into_iter().collect();
         };
-        let seats: Vec<_> = keys.iter().map(|key| cache.seat(key)).collect();
-        let (found, _) = cache.find_many(&keys, &self.options).await?;
-        let resolved = found
-            .into_iter()
-            .zip(seats)
-            .zip(keys.iter().zip(ids))
-            .map(|((found, seat), (key, id))| self.resolve(cache, key, id, seat, found));
-        join_all(resolved).await.into_iter().collect()
-    }
-
-    async fn resolve(
-        &self,
-        cache: &Cache,
-        key: &Key,
-        id: &R::Id,
-        seat: Option<Seat<'_>>,
-        found: Lookup<Option<R>>,
-    ) -> Result<Option<R>> {
-        let load = self.backing.get(id);
-        cache.resolve(key, seat, found, BTreeMap::new(), &self.options, load).await
+        let id_of: HashMap<&Key, &R::Id> = keys.iter().zip(ids).collect();
+        let load = |missing: Vec<Key>| {
+            let loads = missing.into_iter().map(|key| {
+                let record = id_of.get(&key).map(|id| self.backing.get(id));
+                async move {
+                    match record {
+                        Some(record) => record.await.map(|record| (key, record)),
+                        None => Ok((key, None)),
+                    }
+                }
+            });
+            try_join_all(loads.collect::<Vec<_>>())
+        };
+        let found = cache.get_or_load_many(&keys, self.options.clone(), load).await?;
+        Ok(keys.iter().map(|key| found.get(key).cloned().flatten()).collect())
     }
 
     /// Writes a record to the backing store, then deletes the cached one, or does what
@@ -278,7 +287,8 @@ impl<R: Record> CachingStore<R> {
         self.key(&id)?;
         let written = self.backing.set(record).await;
         if let (Ok(()), Some(cache), OnWrite::Update) = (&written, &self.cache, &self.on_write) {
-            return cache.set(&self.key(&id)?, record, self.options.entry.clone()).await;
+            cache.set(&self.key(&id)?, record, self.options.entry.clone()).await?;
+            return Ok(());
         }
         // Also after an error: nobody knows whether the write took place.
         let invalidated = self.invalidate(&id).await;

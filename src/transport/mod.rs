@@ -45,7 +45,7 @@ pub struct Capabilities {
     pub blocking: bool,
     /// Whether [`Transport::subscribe`] works.
     pub subscriptions: bool,
-    /// Lua scripts. Where it is `false`, only scripts with a native twin run.
+    /// Lua scripts. Where it is `false`, only scripts with a native implementation run.
     pub lua: bool,
     /// Whether the server may be Upstash, whose scripts can lock single keys; see
     /// [`Script::key_locking`](crate::Script::key_locking).

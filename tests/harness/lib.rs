@@ -1,5 +1,8 @@
 //! What the tests stand on: real servers on free ports, stopped by pid when they are dropped.
 
+mod dice;
+mod tap;
+
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -12,6 +15,9 @@ use std::time::{Duration, Instant};
 use edgecask::Client;
 use edgecask::layer::Deadline;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+
+pub use self::dice::{Dice, cases, fresh_seed, number, seeds};
+pub use self::tap::{By, Tap, Tapped, Trip};
 
 /// A real `redis-server` without persistence on a free port of this host.
 #[derive(Debug)]

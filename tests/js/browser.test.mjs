@@ -1,19 +1,17 @@
 // The npm package in a real Chromium: loaded as a module, over fetch and over the embedded engine.
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import { chromium } from "playwright-core";
-import { startServer } from "./servers.mjs";
+import { startHttp, startServer } from "./servers.mjs";
 
 const pkg = new URL("../../pkg/web/", import.meta.url);
 const types = { js: "text/javascript", wasm: "application/wasm", html: "text/html" };
 
 /** Serves the package, and passes what begins with /rest on to the REST server, which browsers see as the same origin. */
-async function startPage(rest) {
-  const server = createServer(async (request, response) => {
+function startPage(rest) {
+  return startHttp(async (request, response) => {
     if (request.url.startsWith("/rest")) {
       const body = Buffer.concat(await chunks(request));
       const { authorization, "upstash-encoding": encoding } = request.headers;
@@ -27,9 +25,7 @@ async function startPage(rest) {
       const file = await readFile(new URL(name, pkg)).catch(() => null);
       response.writeHead(file ? 200 : 404, { "content-type": types[name.split(".").pop()] ?? "text/plain" }).end(file);
     }
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
+  });
 }
 
 async function chunks(stream) {
@@ -84,7 +80,7 @@ it("works in Chromium", async () => {
     });
   } finally {
     await browser.close();
-    page.stop();
+    await page.stop();
     await rest.stop();
   }
 });

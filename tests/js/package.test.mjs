@@ -6,8 +6,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { Cache, Client, Keyspace, LlmPolicyStore, Usage, setLogger } from "../../pkg/node/edgecask.cjs";
-import { ask, startRedis, startServer } from "./servers.mjs";
+import { Cache, Client, EdgecaskError, Keyspace, LlmPolicyStore, Usage, setLogger, setWorker } from "../../pkg/node/edgecask.cjs";
+import { ask, startHttp, startRedis, startServer } from "./servers.mjs";
 
 for (const [name, start] of [
   ["the server's embedded engine", () => [null, startServer()]],
@@ -60,7 +60,7 @@ for (const [name, start] of [
       for (const run of [(batch) => client.pipeline(batch), (batch) => client.transaction(batch)]) {
         const [set, error, get] = await run([["SET", "p", "v"], ["INCR", "p"], ["GET", "p"]]);
         assert.deepEqual([set, get], ["OK", "v"]);
-        assert.ok(error instanceof Error);
+        assert.ok(error instanceof EdgecaskError && error instanceof Error);
         assert.deepEqual([error.name, error.kind, error.code], ["EdgecaskError", "Server", "ERR"]);
       }
       assert.deepEqual(await client.pipeline([]), []);
@@ -168,6 +168,43 @@ describe("errors", () => {
     await assert.rejects(client.ping(), { kind: "Connect", outcome: "NotSent" });
   });
 
+  it("are of one class, from wasm as from the face", async () => {
+    const refused = await Client.memory().command(["INCR", "k", "surplus"]).catch((error) => error);
+    const invalid = await Client.memory().get(1).catch((error) => error);
+    for (const error of [refused, invalid]) {
+      assert.ok(error instanceof EdgecaskError);
+      assert.equal(error.constructor.name, "EdgecaskError");
+      assert.match(error.stack, /^EdgecaskError: /);
+      assert.ok(!Object.keys(error).includes("name"));
+    }
+    assert.deepEqual({ ...refused }, { kind: "Server", outcome: "Refused", code: "ERR" });
+    assert.deepEqual({ ...invalid }, { kind: "InvalidInput", outcome: "NotSent", argument: "key" });
+    const own = new EdgecaskError("of a test", { kind: "Timeout", outcome: "Unknown", cause: refused });
+    assert.deepEqual([own.message, own.kind, own.cause], ["of a test", "Timeout", refused]);
+  });
+
+  it("tell what led to them, and how long to wait", async () => {
+    const busy = await startHttp((request, response) => response.writeHead(429, { "retry-after": "2" }).end('{"error":"slow down"}'));
+    const throttled = await new Client({ url: busy.url, token: "t" }).ping().catch((error) => error);
+    assert.deepEqual([throttled.kind, throttled.status, throttled.retryAfterMs], ["Throttled", 429, 2000]);
+    await busy.stop();
+    const batch = [["SET", "k", "v"], ["NOSUCHCOMMAND"]];
+    const discarded = await Client.memory().transaction(batch).catch((error) => error);
+    assert.deepEqual([discarded.kind, discarded.cause.kind, discarded.cause.code], ["Discarded", "Server", "ERR"]);
+    assert.ok(discarded.cause instanceof EdgecaskError);
+    assert.ok(!Object.keys(discarded).includes("cause"));
+  });
+
+  it("have the names that the README and the types list", async () => {
+    const text = (name) => readFile(new URL(name, import.meta.url), "utf8");
+    const readme = [...(await text("../../pkg/README.md")).matchAll(/^\| `(\w+)` \| [^|]+ \| `\w+` \|$/gm)].map(([, kind]) => kind);
+    const [, union] = /type ErrorKind = ([^;]+);/.exec(await text("../../pkg/node/types/errors.d.ts"));
+    const types = [...union.matchAll(/"(\w+)"/g)].map(([, kind]) => kind);
+    const rust = [...(await text("../../src/error.rs")).matchAll(/Self::\w+ => "([A-Z]\w+)",/g)].map(([, kind]) => kind);
+    assert.ok(rust.length > 15);
+    assert.deepEqual([new Set(readme), new Set(types)], [new Set(rust), new Set(rust)]);
+  });
+
   it("say what to set", () => {
     assert.throws(() => new Client({ url: "https://example.upstash.io" }), { kind: "Config" });
     assert.throws(() => new Client({ url: "http://example.com", token: "t" }), /https/);
@@ -189,26 +226,21 @@ describe("errors", () => {
   });
 
   it("of a redirect keep the token here", async () => {
-    const { createServer } = await import("node:http");
     const seen = [];
-    const page = createServer((request, response) => {
+    const page = await startHttp((request, response) => {
       seen.push(request.url);
       response.writeHead(307, { location: "/elsewhere" }).end();
-    }).listen(0, "127.0.0.1");
-    await new Promise((ready) => page.once("listening", ready));
-    const client = new Client({ url: `http://127.0.0.1:${page.address().port}`, token: "t" });
+    });
+    const client = new Client({ url: page.url, token: "t" });
     await assert.rejects(client.ping(), { kind: "Http", status: 307 });
     assert.deepEqual(seen, ["/"]);
-    page.closeAllConnections();
-    page.close();
+    await page.stop();
   });
 
   it("end a call that hangs, and its request", async () => {
-    const { createServer } = await import("node:http");
     const closed = [];
-    const hung = createServer((request) => closed.push(once(request.socket, "close"))).listen(0, "127.0.0.1");
-    await once(hung, "listening");
-    const client = (more) => new Client({ url: `http://127.0.0.1:${hung.address().port}`, token: "t", ...more });
+    const hung = await startHttp((request) => closed.push(once(request.socket, "close")));
+    const client = (more) => new Client({ url: hung.url, token: "t", ...more });
     await assert.rejects(client({ timeoutMs: 200 }).ping(), { kind: "Timeout", outcome: "Unknown" });
     await assert.rejects(client().command(["PING"], { timeoutMs: 200 }), { kind: "Timeout" });
     for (const call of [
@@ -230,7 +262,7 @@ describe("errors", () => {
     await assert.rejects(client().command(["PING"], { signal: AbortSignal.abort(reason) }), reason);
     await assert.rejects(client().command(["PING"], { signal: "now" }), { kind: "InvalidInput" });
     assert.equal(closed.length, 6);
-    hung.close();
+    await hung.stop();
   });
 });
 
@@ -279,6 +311,8 @@ it("has a small module with the client alone", async () => {
   assert.throws(() => small.Client.memory(), { kind: "Unsupported", message: /without the embedded engine/ });
   assert.ok((await wasm("client")).length < (await wasm("web")).length / 2);
   assert.throws(() => small.Client.fromEnv({}), { kind: "Config" });
+  assert.throws(() => small.Client.fromEnv({}), (error) => error instanceof small.EdgecaskError);
+  await assert.rejects(new small.Client({ url: "http://127.0.0.1:9", token: "t" }).ping(), (error) => error instanceof small.EdgecaskError);
   const server = await startServer();
   const client = new small.Client(server);
   await client.set("k", "v");
@@ -560,6 +594,22 @@ describe("what Redis has missed", () => {
   });
 });
 
+it("lets callers of a Worker load on their own", async () => {
+  const loads = async () => {
+    const cache = new Cache(Client.memory(), { leaseWaitMs: 0 });
+    await Promise.all(Array.from({ length: 10 }, () => cache.getOrLoad("k", 60, async () => 1)));
+    return cache.stats().loads;
+  };
+  assert.equal(await loads(), 1);
+  setWorker(true);
+  try {
+    assert.equal(await loads(), 10);
+  } finally {
+    setWorker(false);
+  }
+  assert.equal(await loads(), 1);
+});
+
 describe("what a loader throws", () => {
   class NotFound extends Error {
     name = "NotFound";
@@ -642,12 +692,14 @@ describe("the log", () => {
     const stale = { ttlSeconds: 1, staleWhileRevalidateSeconds: 60, waitUntil: (work) => background.push(work) };
     await cache.set("k", "old", stale);
     while ((await cache.get("k")) !== undefined) await new Promise((wake) => setTimeout(wake, 20));
-    assert.equal(await cache.getOrLoad("k", stale, () => Promise.reject(new Error("no database"))), "old");
+    const thrown = Object.assign(new TypeError("no database at postgres://ada:secret@db"), { code: "ECONNREFUSED" });
+    assert.equal(await cache.getOrLoad("k", stale, () => Promise.reject(thrown)), "old");
     await Promise.all(background);
     assert.equal(cache.stats().errors, 1);
     assert.deepEqual(lines.map(({ level }) => level), ["warn"]);
     assert.match(lines[0].message, /could not be loaded anew in the background/);
-    assert.match(lines[0].fields.error, /no database/);
+    assert.match(lines[0].fields.error, /TypeError was thrown, with the code ECONNREFUSED/);
+    assert.doesNotMatch(JSON.stringify(lines), /secret|postgres/);
   });
 });
 

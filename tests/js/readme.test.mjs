@@ -3,15 +3,13 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { startServer } from "./servers.mjs";
+import { startMiniflare, startServer } from "./servers.mjs";
 
-const { Miniflare } = createRequire(createRequire(import.meta.url).resolve("wrangler"))("miniflare");
 const pkg = new URL("../../pkg/", import.meta.url).pathname;
-const readme = await readFile(new URL("../../src/bindings/README.md", import.meta.url), "utf8");
+const readme = await readFile(new URL("../../js/README.md", import.meta.url), "utf8");
 const snippets = [...readme.matchAll(/```js\n([^]*?)```/g)].map(([, code]) => code);
 
 /** What the snippets take for given. */
@@ -45,7 +43,7 @@ describe("the README", () => {
         const names = { '"edgecask"': '"./edgecask.js"', '"edgecask/edgecask.wasm"': '"./edgecask_bg.wasm"' };
         const contents = code.replace(/"edgecask(\/edgecask\.wasm)?"/g, (name) => names[name]);
         const file = (name) => readFile(`${pkg}web/${name}`);
-        const worker = new Miniflare({
+        const worker = startMiniflare({
           modules: [
             { type: "ESModule", path: "index.js", contents },
             { type: "ESModule", path: "edgecask.js", contents: await file("edgecask.js") },
@@ -61,7 +59,7 @@ describe("the README", () => {
       }
       const name = join(folder, `${at}.mjs`);
       await writeFile(name, `import "./given.mjs";\n${code}`);
-      const node = spawn("node", [name], { env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"] });
+      const node = spawn("node", [name], { env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"], timeout: 60_000 });
       let said = "";
       node.stderr.on("data", (data) => (said += data));
       const [status] = await once(node, "close");

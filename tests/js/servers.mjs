@@ -1,28 +1,79 @@
-// The local REST server over an embedded engine or a real Redis, on free ports, stopped by pid.
+// What the tests start: the local REST server over an embedded engine or a real Redis, workerd, and plain HTTP servers; on
+// free ports. What a failing test leaves behind ends with its file: it neither keeps the test process alive nor outlives it.
 import { spawn } from "node:child_process";
+import { createServer as createHttpServer } from "node:http";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { arch, homedir } from "node:os";
+import { after } from "node:test";
 
 const SERVER = new URL("../../target/debug/edgecask-server", import.meta.url).pathname;
 
+/** The processes that run, and how the rest is ended. */
+const processes = new Set();
+const open = new Set();
+
+process.on("exit", () => processes.forEach((child) => child.kill("SIGKILL")));
+// Without a listener, these end the process without the event "exit".
+for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+after(() => Promise.allSettled([...[...processes].map(stop), ...[...open].map((close) => close())]));
+
 /** Starts a program, and waits for a line of its output that the pattern matches. */
 async function start(program, args, pattern) {
-  const process = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
-  for await (const line of createInterface({ input: process.stdout })) {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child, "spawn");
+  processes.add(child);
+  child.once("exit", () => processes.delete(child));
+  for await (const line of createInterface({ input: child.stdout })) {
     const match = pattern.exec(line);
     if (match) {
-      process.stdout.resume();
-      return { process, match };
+      child.stdout.resume();
+      child.stdout.unref();
+      child.unref();
+      return { process: child, match };
     }
   }
   throw new Error(`${program} ended before it was ready`);
 }
 
-async function stop(process) {
-  if (process.exitCode === null && process.kill()) await once(process, "exit");
+async function stop(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
+  const ended = once(child, "exit");
+  child.kill();
+  await ended;
+}
+
+/** A Worker in workerd, with Miniflare's options. */
+export function startMiniflare(options) {
+  // It comes with wrangler.
+  const { Miniflare } = createRequire(createRequire(import.meta.url).resolve("wrangler"))("miniflare");
+  const worker = new Miniflare(options);
+  const dispose = worker.dispose.bind(worker);
+  worker.dispose = () => {
+    open.delete(worker.dispose);
+    return dispose();
+  };
+  open.add(worker.dispose);
+  return worker;
+}
+
+/** An HTTP server that answers by this function, or never. Stopping it closes its connections. */
+export async function startHttp(answer, port = 0) {
+  const server = createHttpServer(answer).listen(port, "127.0.0.1");
+  await once(server, "listening");
+  const stop = async () => {
+    open.delete(stop);
+    const closed = once(server, "close");
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  open.add(stop);
+  return Object.assign(server, { url: `http://127.0.0.1:${server.address().port}`, stop });
 }
 
 async function freePort() {

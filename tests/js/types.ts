@@ -1,5 +1,5 @@
 // Checked by tsc, not run: the types that users of the npm package see.
-import { Cache, Client, Keyspace, Usage, LlmPolicyStore, type EdgecaskError, type Invalidated, type LlmPolicy, type Reply, type Written } from "../../pkg/node/edgecask.cjs";
+import { Cache, Client, Keyspace, Usage, LlmPolicyStore, EdgecaskError, type ErrorKind, type Invalidated, type LlmPolicy, type Reply, type Written } from "../../pkg/node/edgecask.cjs";
 
 const client = new Client({ url: "https://example.upstash.io", token: "token", timeoutMs: 1000 });
 const text: Promise<string | null> = client.get("k");
@@ -33,6 +33,10 @@ const policies = new LlmPolicyStore(client, {
 const policy: Promise<LlmPolicy | null> = policies.get("acme");
 const hits: number = policies.stats().hits;
 
+const failed: unknown = await client.get("k").catch((error: unknown) => error);
+const kind: ErrorKind | undefined = failed instanceof EdgecaskError ? failed.kind : undefined;
+client.free();
+
 // @ts-expect-error: a client needs a token
 new Client({ url: "https://example.upstash.io" });
 // @ts-expect-error: no such option
@@ -40,4 +44,4 @@ client.command(["PING"], { timeout: 50 });
 // @ts-expect-error: no such tier
 new LlmPolicyStore(client, { tier: "unimportant" });
 
-export { caughtUp, count, hits, items, left, loaded, owed, policy, recent, reply, set, sum, text, token, warmed, written };
+export { caughtUp, count, hits, items, kind, left, loaded, owed, policy, recent, reply, set, sum, text, token, warmed, written };

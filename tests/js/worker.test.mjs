@@ -2,17 +2,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { createRequire } from "node:module";
-import { ask, startRedis, startServer } from "./servers.mjs";
+import { ask, startHttp, startMiniflare, startRedis, startServer } from "./servers.mjs";
 
-// Miniflare comes with wrangler.
-const { Miniflare } = createRequire(createRequire(import.meta.url).resolve("wrangler"))("miniflare");
 const build = new URL("../../worker-example/build/", import.meta.url).pathname;
 
 function startWorker(bindings) {
-  return new Miniflare({
+  return startMiniflare({
     modules: true,
     modulesRoot: build,
     scriptPath: `${build}index.js`,
@@ -102,7 +98,7 @@ describe("the Worker", () => {
 
 describe("the npm package in a Worker", () => {
   const IMPORTS = `
-    import init, { Cache, Client, initSync } from "./edgecask.js";
+    import init, { Cache, Client, initSync, setWorker } from "./edgecask.js";
     import wasm from "./edgecask_bg.wasm";
   `;
   const source = `
@@ -120,7 +116,7 @@ describe("the npm package in a Worker", () => {
     };`;
   const startPackage = async (bindings, script = source, options = {}) => {
     const file = (name) => readFile(new URL(`../../pkg/web/${name}`, import.meta.url));
-    return new Miniflare({
+    return startMiniflare({
       modules: [
         { type: "ESModule", path: "index.js", contents: IMPORTS + script },
         { type: "ESModule", path: "edgecask.js", contents: await file("edgecask.js") },
@@ -157,6 +153,36 @@ describe("the npm package in a Worker", () => {
       const answers = await Promise.all(Array.from({ length: 50 }, () => worker.dispatchFetch("http://worker/k")));
       const texts = await Promise.all(answers.map((answer) => answer.text()));
       assert.deepEqual([[...new Set(answers.map(({ status }) => status))], [...new Set(texts)]], [[200], ['"loaded"']]);
+      await worker.dispose();
+      await server.stop();
+    });
+  }
+
+  const OTHER = 'Object.defineProperty(globalThis, "navigator", { value: { userAgent: "Mozilla/5.0" } });';
+  for (const [how, first] of [
+    ["by its navigator", "globalThis.WebSocketPair = undefined;"],
+    ["by its WebSocketPair", OTHER],
+    ["because it is said to be one", `${OTHER} globalThis.WebSocketPair = undefined; setWorker(true);`],
+  ]) {
+    it(`is known to run in a Worker ${how}, where requests load on their own`, async () => {
+      const server = await startServer();
+      const worker = await startPackage({ url: server.url, token: server.token }, `
+        ${first}
+        let cache, loads = 0;
+        export default {
+          async fetch(request, { url, token }) {
+            await init(wasm);
+            cache ??= new Cache(new Client({ url, token }), { leaseWaitMs: 0 });
+            const load = async () => {
+              loads++;
+              while (loads < 2) await new Promise((wake) => setTimeout(wake, 10));
+              return "loaded";
+            };
+            return Response.json(await cache.getOrLoad("k", { ttlSeconds: 60, hardTimeoutMs: 10_000 }, load));
+          },
+        };`);
+      const answers = await Promise.all([1, 2].map(() => worker.dispatchFetch("http://worker/")));
+      assert.deepEqual(await Promise.all(answers.map((answer) => answer.json())), ["loaded", "loaded"]);
       await worker.dispose();
       await server.stop();
     });
@@ -263,15 +289,12 @@ describe("the npm package in a Worker", () => {
       assert.deepEqual(await call("set"), { owed: false });
       await server.stop();
       assert.deepEqual(await call("delete-without-background"), { count: 0, owed: true });
-      const hung = createServer().listen(new URL(server.url).port, "127.0.0.1");
-      await once(hung, "listening");
+      const hung = await startHttp(undefined, new URL(server.url).port);
       const asked = once(hung, "request");
       assert.equal(await call("do-not-wait"), 1);
       const [{ socket }] = await asked;
       if (!socket.closed) await once(socket, "close");
-      hung.close();
-      hung.closeAllConnections();
-      await once(hung, "close");
+      await hung.stop();
       await restart();
       while (!(await call("catch-up")));
       assert.equal(await ask(server, "EXISTS", "k"), 0);
@@ -302,6 +325,13 @@ it("says which variable is missing", async () => {
   const answer = await worker.dispatchFetch("http://worker/policies/acme-corp");
   assert.equal(answer.status, 500);
   assert.match((await answer.json()).error, /UPSTASH_REDIS_REST_TOKEN/);
+  await worker.dispose();
+});
+
+it("does not show to a client what a backing store says", async () => {
+  const worker = startWorker({});
+  const answer = await worker.dispatchFetch("http://worker/behaviour/failing-store/0", { method: "POST" });
+  assert.deepEqual([answer.status, await answer.json()], [502, { error: "the backing store failed" }]);
   await worker.dispose();
 });
 

@@ -15,10 +15,10 @@ use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::{Client, Outcome, Script};
 use edgecask_server::{Fault, FaultPlan, Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{Dice, RedisServer, number, seeds};
 use futures_util::stream::{self, StreamExt};
 
-use crate::seeded::{Dice, Proxy, number, seeds};
+use crate::seeded::Proxy;
 
 const COUNTERS: u64 = 3;
 const LIMIT: Duration = Duration::from_millis(400);

@@ -2,24 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use edgecask::layer::{AutoPipeline, KeyPrefix, Layer};
+use edgecask::layer::{AutoPipeline, KeyPrefix};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use edgecask::transport::{Capabilities, Results};
 use edgecask::{Error, ErrorKind, Result, Value};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip};
 use futures_util::future::join_all;
 use futures_util::{FutureExt, join, poll};
 use tokio::sync::Semaphore;
 
 /// Notes what each round trip carries, and lets it go on only when a permit is there.
-#[derive(Debug)]
-struct Line {
-    inner: Arc<dyn Transport>,
-    trips: Arc<Trips>,
-}
-
 #[derive(Debug)]
 struct Trips {
     sent: Mutex<Vec<Vec<String>>>,
@@ -42,47 +36,19 @@ impl Trips {
     }
 }
 
-impl Transport for Line {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new(self.inner.capabilities().backend)
-    }
-
-    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move {
-            self.trips.pass(std::slice::from_ref(command)).await?;
-            self.inner.send(command).await
-        })
-    }
-
-    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async move {
-            self.trips.pass(commands).await?;
-            self.inner.pipeline(commands).await
-        })
-    }
-
-    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.pipeline(commands)
-    }
-
-    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        self.inner.subscribe(to)
-    }
-
-    fn sync_token(&self) -> Option<String> {
-        self.inner.sync_token()
-    }
-
-    fn set_sync_token(&self, token: &str) {
-        self.inner.set_sync_token(token);
-    }
-}
-
+#[derive(Debug)]
 struct Watch(Arc<Trips>);
 
-impl Layer for Watch {
-    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(Line { inner, trips: self.0 })
+impl Tap for Watch {
+    fn capabilities(&self, inner: Capabilities) -> Capabilities {
+        Capabilities::new(inner.backend)
+    }
+
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            self.0.pass(trip.commands).await?;
+            trip.go().await
+        })
     }
 }
 
@@ -93,7 +59,7 @@ fn watched(settings: AutoPipeline, permits: usize) -> (Client, Arc<Trips>) {
         permits: Semaphore::new(permits),
         lost: Mutex::default(),
     });
-    let client = Client::new(MemoryTransport::new()).layer(Watch(Arc::clone(&trips)));
+    let client = Client::new(MemoryTransport::new()).layer(Tapped(Watch(Arc::clone(&trips))));
     (client.layer(settings), trips)
 }
 
@@ -203,16 +169,16 @@ async fn a_lost_batch_fails_for_all_in_it_and_nobody_else() {
 #[tokio::test]
 async fn a_command_that_cannot_be_sent_fails_alone() {
     let client = Client::memory().layer(KeyPrefix::new("t:")).layer(AutoPipeline::new());
-    let (no_twin, no_keys) = (cmd("EVAL").arg("return 1").arg(0), cmd("RANDOMKEY"));
-    let (set, no_twin, got, no_keys, count) = join!(
+    let (no_native, no_keys) = (cmd("EVAL").arg("return 1").arg(0), cmd("RANDOMKEY"));
+    let (set, no_native, got, no_keys, count) = join!(
         client.set("k", "v"),
-        client.send(&no_twin),
+        client.send(&no_native),
         client.get::<String>("k"),
         client.send(&no_keys),
         client.incr("n"),
     );
     set.unwrap();
-    assert_eq!(no_twin.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(no_native.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(got.unwrap().as_deref(), Some("v"));
     assert_eq!(no_keys.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(count.unwrap(), 1);

@@ -7,31 +7,26 @@ use std::collections::BTreeMap;
 
 use edgecask::prelude::*;
 use edgecask::{Client, FromValue, Value};
+use edgecask_tests::{Dice, fresh_seed};
 
-/// Random numbers from a seed.
-#[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+/// Random choices of a seed.
+#[derive(Debug)]
+pub(crate) struct Random(Dice);
 
 impl Random {
     /// The seed of the environment, or one of its own for this run.
     pub(crate) fn new() -> (Self, u64) {
-        let given = std::env::var("EDGECASK_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let now = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
-        let seed = given.unwrap_or_else(now);
-        (Self(seed), seed)
+        let seed = fresh_seed();
+        (Self(Dice::new(seed)), seed)
     }
 
-    /// The same numbers each time.
+    /// The same choices each time.
     pub(crate) fn fixed() -> Self {
-        Self(1)
+        Self(Dice::new(1))
     }
 
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ mixed >> 31) % end as u64) as usize
+        self.0.roll(end as u64) as usize
     }
 
     pub(crate) fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
@@ -41,11 +36,6 @@ impl Random {
     fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
-}
-
-/// How many lines of each command are tried.
-pub(crate) fn cases(short: usize) -> usize {
-    std::env::var("EDGECASK_TEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(short)
 }
 
 /// An argument of a command, as the server describes it.

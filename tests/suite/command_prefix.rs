@@ -3,16 +3,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use edgecask::layer::{KeyPrefix, Layer};
+use edgecask::layer::KeyPrefix;
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use edgecask::transport::Results;
 use edgecask::{Client, Error, ErrorKind, Result, Value};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip, cases};
 
 use crate::command_lines::{
-    JSON_FORMS, Random, cases, described, difference, json_line, line, seed, state, words,
+    JSON_FORMS, Random, described, difference, json_line, line, seed, state, words,
 };
 use crate::command_table::keys_of_server;
 
@@ -22,50 +22,12 @@ const SECRET: &str = "of-others";
 
 /// Keeps what is sent, and hands it on.
 #[derive(Debug)]
-struct Watching {
-    inner: Arc<dyn Transport>,
-    sent: Arc<Mutex<Vec<Command>>>,
-}
-
 struct Watch(Arc<Mutex<Vec<Command>>>);
 
-impl Layer for Watch {
-    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(Watching { inner, sent: self.0 })
-    }
-}
-
-#[deny(clippy::missing_trait_methods)]
-impl Transport for Watching {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        self.sent.lock().unwrap().push(command.clone());
-        self.inner.send(command)
-    }
-
-    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.sent.lock().unwrap().extend(commands.iter().cloned());
-        self.inner.pipeline(commands)
-    }
-
-    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.sent.lock().unwrap().extend(commands.iter().cloned());
-        self.inner.transaction(commands)
-    }
-
-    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        self.inner.subscribe(to)
-    }
-
-    fn sync_token(&self) -> Option<String> {
-        self.inner.sync_token()
-    }
-
-    fn set_sync_token(&self, token: &str) {
-        self.inner.set_sync_token(token);
+impl Tap for Watch {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        self.0.lock().unwrap().extend(trip.commands.iter().cloned());
+        Box::pin(trip.go())
     }
 }
 
@@ -140,7 +102,8 @@ fn shows(value: &Value) -> bool {
 async fn stays_behind(redis: RedisServer, redis8: bool) {
     let server = redis.client();
     let sent = Arc::<Mutex<Vec<Command>>>::default();
-    let tenant = redis.client().layer(Watch(Arc::clone(&sent))).layer(KeyPrefix::new(PREFIX));
+    let tenant =
+        redis.client().layer(Tapped(Watch(Arc::clone(&sent)))).layer(KeyPrefix::new(PREFIX));
     let (mut random, seeded) = Random::new();
     let commands = described(&server).await;
     let forms: Vec<_> = JSON_FORMS.split(['|', '\n']).map(str::trim).collect();

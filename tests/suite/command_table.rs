@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use edgecask::command::{Access, CommandInfo, KeyPositions};
 use edgecask::prelude::*;
 use edgecask::{Client, ErrorKind, FromValue, Value};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, cases};
 
-use crate::command_lines::{JSON_FORMS, Random, cases, described, json_line, line, words};
+use crate::command_lines::{JSON_FORMS, Random, described, json_line, line, words};
 
 struct Info {
     flags: Vec<String>,

@@ -11,9 +11,9 @@ use edgecask::cache::{Cache, CacheOptions, EntryOptions, L1Options, Tier};
 use edgecask::layer::{AutoPipeline, Deadline, Retry};
 use edgecask::prelude::*;
 use edgecask::{Client, Key, Keyspace, Script};
-use edgecask_tests::{RedisServer, free_port, until};
+use edgecask_tests::{Dice, RedisServer, free_port, number, seeds, until};
 
-use crate::seeded::{Dice, again, finished, seeds};
+use crate::seeded::{again, finished};
 
 const NAME: &str = "crashes::no_process_serves_what_was_invalidated_before_a_crash";
 const PROCESSES: u64 = 3;
@@ -85,7 +85,7 @@ impl Plan {
     async fn write(&self, cache: &Cache, version: u64) -> edgecask::Result<()> {
         match self.way {
             Way::Delete => cache.delete(&key()).await.map(|_| ()),
-            Way::Set => cache.set(&key(), &version, self.entry()).await,
+            Way::Set => cache.set(&key(), &version, self.entry()).await.map(drop),
             Way::Tag => cache.invalidate_tags(["t"]).await.map(|_| ()),
             Way::Generation => cache.clear().await.map(|_| ()),
         }
@@ -174,7 +174,7 @@ async fn process(seed: u64, number: u64, killed: &str, origin: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_process_serves_what_was_invalidated_before_a_crash() {
-    if let Some(seed) = crate::seeded::number(SEED) {
+    if let Some(seed) = number(SEED) {
         let variable = |name| std::env::var(name).unwrap();
         let number = variable(NUMBER).parse().unwrap();
         return process(seed, number, &variable(KILLED), &variable(ORIGIN)).await;

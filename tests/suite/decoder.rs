@@ -118,3 +118,32 @@ async fn integers_are_exact_to_the_last_digit() {
     assert_eq!(client.get::<u64>("n").await.unwrap(), Some(u64::MAX));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_was_stored_comes_back_as_it_was() {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
+    let rest = |encoding| {
+        let options = RestOptions::new(server.url(), server.token()).encoding(encoding);
+        Client::new(RestTransport::new(options).unwrap())
+    };
+    let encodings = [Encoding::Auto, Encoding::Resp2, Encoding::Base64, Encoding::Plain];
+    let clients = encodings.map(rest).into_iter().chain([redis.client(), Client::memory()]);
+    for client in clients {
+        for text in ["null", "undefined", "", "42", "1e3", "007", "-0", "true", "[1]", "{\"a\":1}"]
+        {
+            client.set("k", text).await.unwrap();
+            let get = [Command::new("GET").arg("k")];
+            let alone = client.send(&get[0]).await.unwrap();
+            let in_batch = client.send_pipeline(&get).await.unwrap().remove(0).unwrap();
+            for reply in [alone, in_batch] {
+                assert_eq!(reply, Value::bulk(text), "{client:?}");
+            }
+            let read = client.get::<String>("k").await.unwrap();
+            assert_eq!(read.as_deref(), Some(text), "{client:?}");
+        }
+        client.del(["k"]).await.unwrap();
+        assert_eq!(client.get::<String>("k").await.unwrap(), None);
+    }
+    server.stop().await;
+}

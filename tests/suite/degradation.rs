@@ -20,17 +20,24 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn start(&self) -> tracing::subscriber::DefaultGuard {
+        self.start_at(tracing::Level::INFO)
+    }
+
+    pub(crate) fn start_at(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_writer(self.clone())
-            .with_max_level(tracing::Level::INFO)
+            .with_max_level(level)
             .with_ansi(false)
             .finish();
         tracing::subscriber::set_default(subscriber)
     }
 
     pub(crate) fn lines(&self, level: &str) -> usize {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(level)).count()
+        self.text().lines().filter(|line| line.contains(level)).count()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 

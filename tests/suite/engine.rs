@@ -4,7 +4,7 @@
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::{Client, Error, FromValue, Value};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, number};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -237,10 +237,7 @@ fn random_sequences_give_the_same_replies_and_contents() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
     let config = Config {
-        cases: std::env::var("PROPTEST_CASES")
-            .ok()
-            .and_then(|cases| cases.parse().ok())
-            .unwrap_or(400),
+        cases: number("PROPTEST_CASES").unwrap_or(400) as u32,
         max_shrink_iters: 20_000,
         failure_persistence: None,
         ..Config::default()

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use edgecask::config::Config;
 use edgecask::layer::{CircuitBreaker, Deadline};
 use edgecask::prelude::*;
 use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask::{Client, Error, ErrorKind, Outcome};
-use edgecask_server::{Server, ServerOptions};
+use edgecask_server::{Fault, Server, ServerOptions};
 use edgecask_tests::{RedisServer, free_port, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -146,6 +147,95 @@ async fn a_hung_server_is_left() {
         let error = ask(Answer::raw(bytes).then_hang()).await;
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::Unknown));
     }
+}
+
+/// A configuration of one URL and its token.
+fn config(url: &str) -> Config {
+    Config::from_variables(|name| match name {
+        "REDIS_URL" => Some(url.to_owned()),
+        "REDIS_PASSWORD" if url.starts_with("http") => Some(TOKEN.to_owned()),
+        _ => None,
+    })
+    .unwrap()
+}
+
+/// Servers by TCP and by REST that answer so many requests no more.
+async fn hanging(warm: impl AsyncFn(&str), requests: usize) -> (RedisServer, Server) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::memory().token(TOKEN)).await.unwrap();
+    for url in [redis.url(), server.url()] {
+        warm(&url).await;
+    }
+    redis.pause();
+    for _ in 0..requests {
+        server.inject(Fault::Delay(HOUR));
+    }
+    // From here on time passes at once where all wait.
+    tokio::time::pause();
+    (redis, server)
+}
+
+#[tokio::test]
+async fn remote_clients_have_a_deadline_of_five_seconds() {
+    let clients = std::cell::RefCell::new(Vec::new());
+    let warm = async |url: &str| {
+        let by_url =
+            if url.starts_with("http") { Client::rest(url, TOKEN) } else { Client::tcp(url) };
+        let built = Client::builder().url(url);
+        let built = if url.starts_with("http") { built.token(TOKEN) } else { built };
+        for client in [by_url.unwrap(), built.build().unwrap(), config(url).client().unwrap()] {
+            client.ping().await.unwrap();
+            clients.borrow_mut().push(client);
+        }
+    };
+    let _servers = hanging(warm, 6).await;
+    for client in clients.take() {
+        let call = tokio::time::timeout(Duration::from_secs(60), client.get::<String>("key"));
+        let error = checked(call.await.expect("it has no deadline").unwrap_err());
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::Unknown));
+        assert_eq!(error.message(), "no answer within 5s", "{client:?}");
+    }
+}
+
+#[tokio::test]
+async fn clients_of_the_configuration_stop_asking_a_server_that_hangs() {
+    let clients = std::cell::RefCell::new(Vec::new());
+    let warm = async |url: &str| clients.borrow_mut().push(config(url).client().unwrap());
+    let _servers = hanging(warm, 50).await;
+    for client in clients.take() {
+        let mut asked = 0;
+        loop {
+            let error = checked(client.get::<String>("key").await.unwrap_err());
+            if error.kind() == ErrorKind::CircuitOpen {
+                break;
+            }
+            asked += 1;
+            assert!(asked <= 5, "{error}");
+        }
+        assert!(asked > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_call_ends_its_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let ended = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 64 * 1024];
+        assert!(socket.read(&mut request).await.unwrap() > 0);
+        asked.send(()).unwrap();
+        // A client that is gone closes the connection.
+        socket.read(&mut request).await.unwrap_or(0)
+    });
+    let client = Client::new(RestTransport::new(RestOptions::new(url, TOKEN)).unwrap());
+    let call = tokio::spawn(client.get::<String>("key"));
+    requests.recv().await.unwrap();
+    call.abort();
+    let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+    assert_eq!(ended.expect("the request goes on").unwrap(), 0);
 }
 
 #[tokio::test]

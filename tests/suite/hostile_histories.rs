@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edgecask::cache::{Cache, CacheOptions, EdgeStore, EntryOptions, L1Options, LoadOptions, Tier};
-use edgecask::layer::{AutoPipeline, Fallback, Layer, Retry};
+use edgecask::layer::{AutoPipeline, Fallback, Retry};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
-use edgecask::{Error, ErrorKind, Key, Keyspace, Result, Value};
-use edgecask_tests::{RedisServer, until};
+use edgecask::transport::{Results, Transport};
+use edgecask::{Error, ErrorKind, Key, Keyspace, Result};
+use edgecask_tests::{By, Dice, RedisServer, Tap, Tapped, Trip, seeds, until};
 use futures_util::future::join_all;
 
 const PROCESSES: usize = 3;
@@ -32,24 +32,6 @@ const L1_TTL: Duration = Duration::from_millis(10);
 const EDGE_TTL: Duration = Duration::from_millis(10);
 /// What a store at the edge may add to its time to live.
 const EDGE_LATE: Duration = Duration::from_millis(50);
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-/// Random numbers of a seed (SplitMix64); tasks share them.
-#[derive(Debug)]
-struct Dice(AtomicU64);
-
-impl Dice {
-    fn roll(&self, sides: u64) -> u64 {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.0.fetch_add(GOLDEN, Ordering::SeqCst).wrapping_add(GOLDEN);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 /// What is taken out of the cache on purpose, to show that the histories find it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -94,45 +76,32 @@ impl Without {
 /// A network between a process and Redis.
 #[derive(Debug, Clone)]
 struct Hostile {
-    dice: Arc<Dice>,
+    dice: Dice,
     without: Without,
     calm: Arc<AtomicBool>,
-}
-
-impl Layer for Hostile {
-    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(Wire { inner, network: self })
-    }
-}
-
-#[derive(Debug)]
-struct Wire {
-    inner: Arc<dyn Transport>,
-    network: Hostile,
 }
 
 fn lost() -> Error {
     Error::new(ErrorKind::Timeout, "nobody answered")
 }
 
-impl Wire {
-    async fn carry(&self, commands: &[Command]) -> Result<Results> {
-        let network = &self.network;
+impl Hostile {
+    async fn lossy(&self, commands: &[Command], inner: &Arc<dyn Transport>) -> Result<Results> {
         let commands: Vec<Command> =
-            commands.iter().map(|command| network.without.applied(command)).collect();
+            commands.iter().map(|command| self.without.applied(command)).collect();
         let later = |after: u64| {
-            let (inner, commands) = (Arc::clone(&self.inner), commands.clone());
+            let (inner, commands) = (Arc::clone(inner), commands.clone());
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_micros(after)).await;
                 let _ = inner.pipeline(&commands).await;
             });
         };
-        if network.calm.load(Ordering::SeqCst) {
-            return self.inner.pipeline(&commands).await;
+        if self.calm.load(Ordering::SeqCst) {
+            return inner.pipeline(&commands).await;
         }
-        let late = if network.dice.roll(10) == 0 { LATEST } else { LATE };
-        let after = network.dice.roll(late.as_micros() as u64);
-        match network.dice.roll(20) {
+        let late = if self.dice.roll(10) == 0 { LATEST } else { LATE };
+        let after = self.dice.roll(late.as_micros() as u64);
+        match self.dice.roll(20) {
             // It arrives after its caller gave up.
             0 => {
                 later(after);
@@ -141,50 +110,26 @@ impl Wire {
             // It arrives, and again later.
             1 | 2 => {
                 later(after);
-                self.inner.pipeline(&commands).await
+                inner.pipeline(&commands).await
             }
             // It arrives, and its answer does not.
             3 => {
-                self.inner.pipeline(&commands).await?;
+                inner.pipeline(&commands).await?;
                 Err(lost())
             }
             // It never left.
             4 => Err(Error::new(ErrorKind::Connect, "no route")),
-            _ => self.inner.pipeline(&commands).await,
+            _ => inner.pipeline(&commands).await,
         }
     }
 }
 
-impl Transport for Wire {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move {
-            let replies = self.carry(std::slice::from_ref(command)).await?;
-            replies.into_iter().next().unwrap_or_else(|| Err(lost()))
-        })
-    }
-
-    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.carry(commands))
-    }
-
-    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.inner.transaction(commands)
-    }
-
-    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        self.inner.subscribe(to)
-    }
-
-    fn sync_token(&self) -> Option<String> {
-        self.inner.sync_token()
-    }
-
-    fn set_sync_token(&self, token: &str) {
-        self.inner.set_sync_token(token);
+impl Tap for Hostile {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        match trip.by {
+            By::Send | By::Pipeline => Box::pin(self.lossy(trip.commands, trip.inner)),
+            By::Transaction => Box::pin(trip.go()),
+        }
     }
 }
 
@@ -247,7 +192,7 @@ struct Plan {
 
 impl Plan {
     fn of(seed: u64) -> Self {
-        let dice = Dice(AtomicU64::new(seed));
+        let dice = Dice::new(seed);
         let coin = || dice.roll(2) == 1;
         let way = WAYS[(seed % 5) as usize];
         Self {
@@ -290,7 +235,7 @@ impl Plan {
     }
 
     fn cache(&self, redis: &RedisServer, network: &Hostile, shelf: &Shelf) -> Cache {
-        let mut client = redis.client().layer(network.clone());
+        let mut client = redis.client().layer(Tapped(network.clone()));
         if self.fallback {
             client = client.layer(Fallback::to(MemoryTransport::new()));
         }
@@ -334,7 +279,7 @@ impl Plan {
     async fn write(&self, cache: &Cache, version: u64) -> Result<()> {
         match self.way {
             Way::Delete => cache.delete(&key()).await.map(|_| ()),
-            Way::Set => cache.set(&key(), &version, self.entry()).await,
+            Way::Set => cache.set(&key(), &version, self.entry()).await.map(drop),
             Way::Tag => cache.invalidate_tags(["t"]).await.map(|_| ()),
             Way::Generation => cache.clear().await.map(|_| ()),
             Way::Pattern => cache.delete_matching(&space().pattern()).await.map(|_| ()),
@@ -405,7 +350,7 @@ async fn run(plan: &Plan, redis: &RedisServer) -> Seen {
     let direct = redis.client();
     direct.flushall().await.unwrap();
     let network = Hostile {
-        dice: Arc::new(Dice(AtomicU64::new(plan.seed ^ 0x5eed))),
+        dice: Dice::new(plan.seed ^ 0x5eed),
         without: plan.without,
         calm: Arc::default(),
     };
@@ -427,7 +372,7 @@ async fn run(plan: &Plan, redis: &RedisServer) -> Seen {
             let (cache, plan) = (caches[number % PROCESSES].clone(), plan.clone());
             let (database, known) = (Arc::clone(&database), Arc::clone(&known));
             let (done, violations) = (Arc::clone(&done), Arc::clone(&violations));
-            let (dice, reads) = (Arc::clone(&network.dice), Arc::clone(&reads));
+            let (dice, reads) = (network.dice.clone(), Arc::clone(&reads));
             tokio::spawn(async move {
                 while !done.load(Ordering::SeqCst) {
                     let start = Instant::now();
@@ -493,10 +438,8 @@ async fn run(plan: &Plan, redis: &RedisServer) -> Seen {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_stack_serves_what_was_invalidated() {
     let redis = RedisServer::start();
-    let (first, cases) =
-        (number("EDGECASK_TEST_SEED").unwrap_or(1), number("EDGECASK_TEST_CASES").unwrap_or(5));
     let mut all = Seen::default();
-    for seed in first..first + cases {
+    for seed in seeds(5) {
         let plan = Plan::of(seed);
         let seen = run(&plan, &redis).await;
         let told = || format!("EDGECASK_TEST_SEED={seed}: {plan:?} {seen:?}");
@@ -509,9 +452,9 @@ async fn no_stack_serves_what_was_invalidated() {
         all.refused += seen.refused;
         all.owed += seen.owed;
     }
-    if cases >= 5 {
+    if seeds(5).count() >= 5 {
         let tiers = all.l1 > 0 && all.edge > 0 && all.redis > 0;
-        assert!(tiers && all.refused > 0 && all.owed > 0, "from {first}: {all:?}");
+        assert!(tiers && all.refused > 0 && all.owed > 0, "{:?}: {all:?}", seeds(5));
     }
 }
 

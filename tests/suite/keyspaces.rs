@@ -7,14 +7,13 @@ use edgecask::cache::{Cache, CacheOptions, EntryOptions};
 use edgecask::command::keys::Lifetime;
 use edgecask::prelude::*;
 use edgecask::{Key, Keyspace};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, cases};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 /// As many as `EDGECASK_TEST_CASES` says.
-fn runner(cases: u32) -> TestRunner {
-    let asked = std::env::var("EDGECASK_TEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    TestRunner::new(Config { cases: asked.unwrap_or(cases), ..Config::default() })
+fn runner(short: u64) -> TestRunner {
+    TestRunner::new(Config { cases: cases(short) as u32, ..Config::default() })
 }
 
 /// Mostly of what has a meaning somewhere, so that parts which could be mistaken for one another are common.

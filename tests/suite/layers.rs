@@ -9,11 +9,11 @@ use edgecask::layer::{
 };
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
+use edgecask::transport::Results;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
-use edgecask::{Error, ErrorKind, Outcome, Result, Value};
+use edgecask::{Error, ErrorKind, Outcome, Result};
 use edgecask_server::{Fault, Server, ServerOptions};
-use edgecask_tests::{RedisServer, free_port, until};
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip, free_port, until};
 use futures_util::future::join_all;
 use futures_util::poll;
 
@@ -45,46 +45,24 @@ async fn a_fallback_takes_over_and_hands_back() {
 
 /// Of a batch it answers the first command, and never sends the others.
 #[derive(Debug)]
-struct FirstOnly(MemoryTransport);
+struct FirstOnly;
 
-impl Transport for FirstOnly {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        self.0.send(command)
-    }
-
-    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(async {
-            let mut results = self.0.pipeline(&commands[..1]).await?;
-            results.resize_with(commands.len(), || Err(Error::new(ErrorKind::Connect, "no route")));
+impl Tap for FirstOnly {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            let first = Trip { commands: &trip.commands[..1], ..trip };
+            let mut results = first.go().await?;
+            let lost = || Err(Error::new(ErrorKind::Connect, "no route"));
+            results.resize_with(trip.commands.len(), lost);
             Ok(results)
         })
-    }
-
-    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.0.transaction(commands)
-    }
-
-    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        self.0.subscribe(to)
-    }
-
-    fn sync_token(&self) -> Option<String> {
-        self.0.sync_token()
-    }
-
-    fn set_sync_token(&self, token: &str) {
-        self.0.set_sync_token(token);
     }
 }
 
 #[tokio::test]
 async fn a_fallback_takes_over_what_a_batch_did_not_send() {
     let engine = MemoryTransport::new();
-    let client = Client::new(FirstOnly(MemoryTransport::new()));
+    let client = Client::memory().layer(Tapped(FirstOnly));
     let client = client.layer(Fallback::to(engine.clone()));
     let set = |key: &str| Command::new("SET").arg(key).arg("v");
     let batch = [set("a"), set("b").without_fallback(), set("c"), Command::new("GET").arg("c")];

@@ -1,15 +1,20 @@
 //! Leases: who holds one keeps it while he loads, and nobody waits for one that nobody needs any more.
 
-use std::sync::{Arc, Weak};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use edgecask::cache::{Cache, CacheOptions, EntryOptions, LoadOptions, Ttl};
+use edgecask::cache::{Cache, CacheOptions, EntryOptions, L1Options, LoadOptions, Tier, Ttl};
 use edgecask::layer::Observe;
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::{ErrorKind, Key, Keyspace};
+use edgecask::transport::Results;
+use edgecask::{ErrorKind, Key, Keyspace, Pattern, Result};
 use edgecask_server::{Fault, Server, ServerOptions};
-use edgecask_tests::{RedisServer, until};
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip, until};
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 
 use crate::edge::Shelf;
 use crate::stampede::{Requests, Source};
@@ -80,6 +85,12 @@ async fn who_goes_away_leaves_no_lease() {
     }
 }
 
+/// How long a key will last.
+async fn remaining(client: &Client, key: &str) -> Duration {
+    let millis: u64 = client.execute(cmd("PTTL").arg(key)).await.expect("it is held");
+    Duration::from_millis(millis)
+}
+
 #[tokio::test]
 async fn a_lease_lasts_as_long_as_its_load() {
     let redis = RedisServer::start();
@@ -99,7 +110,16 @@ async fn a_lease_lasts_as_long_as_its_load() {
             })
             .collect();
         until(async || source.count() > 0).await;
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        // After three renewals, the load has gone on for longer than a lease lasts.
+        let (direct, lease) = (redis.client(), format!("edgecask:lease:{{{name}}}"));
+        for _ in 0..3 {
+            let mut left = Duration::MAX;
+            until(async || {
+                let before = std::mem::replace(&mut left, remaining(&direct, &lease).await);
+                left > before
+            })
+            .await;
+        }
         source.go_on.notify_one();
         for value in join_all(calls).await {
             assert_eq!(value.unwrap().unwrap(), 42);
@@ -212,4 +232,189 @@ async fn misses_cost_what_is_documented() {
     source.go_on.notify_one();
     assert_eq!((loads.await.unwrap().unwrap(), waits.await.unwrap().unwrap()), (42, 42));
     assert_eq!((source.count(), waiter.stats().loads), (1, 0));
+}
+
+/// Keeps what passes, and holds one round trip up.
+#[derive(Debug, Clone)]
+struct Step {
+    held: usize,
+    /// It goes on without its caller, who gets no answer.
+    alone: bool,
+    arrived: Arc<Notify>,
+    begun: Arc<AtomicUsize>,
+    sent: Arc<Mutex<Vec<Command>>>,
+    go_on: Arc<Notify>,
+}
+
+impl Step {
+    fn holding(held: usize) -> Self {
+        let (arrived, go_on) = (Arc::default(), Arc::default());
+        let (begun, sent) = (Arc::default(), Arc::default());
+        Self { held, alone: false, arrived, begun, sent, go_on }
+    }
+
+    fn is_reached(&self) -> bool {
+        self.begun.load(Ordering::SeqCst) > self.held
+    }
+
+    /// Delivers all that passed a second time.
+    async fn repeat(&self, client: &Client) {
+        let sent = self.sent.lock().unwrap().clone();
+        client.send_pipeline(&sent).await.unwrap();
+    }
+}
+
+impl Tap for Step {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            self.sent.lock().unwrap().extend(trip.commands.iter().cloned());
+            let is_held = self.begun.fetch_add(1, Ordering::SeqCst) == self.held;
+            if is_held && self.alone {
+                let (step, inner) = (self.clone(), Arc::clone(trip.inner));
+                let commands = trip.commands.to_vec();
+                tokio::spawn(async move {
+                    step.go_on.notified().await;
+                    inner.pipeline(&commands).await.unwrap();
+                    step.arrived.notify_one();
+                });
+                std::future::pending::<()>().await;
+            }
+            if is_held {
+                self.go_on.notified().await;
+            }
+            trip.go().await
+        })
+    }
+}
+
+/// What begins before an invalidation, and goes on after it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Begun {
+    Load,
+    Set,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Later {
+    Delete,
+    Set,
+    Tag,
+    Pattern,
+    All,
+}
+
+fn tagged() -> EntryOptions {
+    EntryOptions::new(MINUTE).tags(["t"])
+}
+
+fn generation(client: Client) -> Cache {
+    let options = CacheOptions::new().generation("g").tier(Tier::Critical);
+    Cache::with_options(client, options)
+}
+
+/// With a first tier that is outdated for an hour, for all that other processes do.
+fn generation_with_l1(client: Client) -> Cache {
+    let options = CacheOptions::new().generation("g").tier(Tier::Critical);
+    let l1 = L1Options::new().ttl(Duration::from_secs(3600));
+    Cache::with_options(client, options.l1(l1))
+}
+
+async fn begin(cache: Cache, begun: Begun, database: Arc<Mutex<&'static str>>) {
+    match begun {
+        Begun::Load => {
+            let load = || async { Ok::<_, Infallible>(database.lock().unwrap().to_owned()) };
+            cache.get_or_load(&key("k"), tagged(), load).await.map(drop).unwrap();
+        }
+        Begun::Set => cache.set(&key("k"), "old", tagged()).await.map(drop).unwrap(),
+    }
+}
+
+async fn invalidate(cache: &Cache, later: Later) {
+    match later {
+        Later::Delete => drop(cache.delete(&key("k")).await.unwrap()),
+        Later::Set => cache.set(&key("k"), "new", tagged()).await.map(drop).unwrap(),
+        Later::Tag => drop(cache.invalidate_tags(["t"]).await.unwrap()),
+        Later::Pattern => {
+            let pattern = Pattern::verbatim("k*").unwrap();
+            cache.delete_matching(&pattern).await.map(drop).unwrap();
+        }
+        Later::All => drop(cache.clear().await.unwrap()),
+    }
+}
+
+/// A round trip of a load or a write is held up until an invalidation has returned; then all of them arrive again.
+/// Tells whether there is such a round trip.
+async fn overtaken(direct: &Client, plan: (Begun, Later, bool, bool), held: usize) -> bool {
+    let (begun, later, same_process, alone) = plan;
+    direct.flushdb().await.unwrap();
+    let step = Step { alone, ..Step::holding(held) };
+    let database = Arc::new(Mutex::new("old"));
+    let tapped = direct.clone().layer(Tapped(step.clone()));
+    let (cache, other) = match same_process {
+        true => {
+            let cache = generation_with_l1(tapped);
+            (cache.clone(), cache)
+        }
+        false => (generation(tapped), generation(direct.clone())),
+    };
+    let call = tokio::spawn(begin(cache, begun, Arc::clone(&database)));
+    until(async || step.is_reached() || call.is_finished()).await;
+    let is_reached = step.is_reached();
+    // What follows is not held up.
+    step.begun.fetch_add(1000, Ordering::SeqCst);
+    *database.lock().unwrap() = "new";
+    if is_reached && alone {
+        call.abort();
+    }
+    invalidate(&other, later).await;
+    step.go_on.notify_one();
+    if is_reached && alone {
+        step.arrived.notified().await;
+    } else {
+        call.await.unwrap();
+    }
+    let seen = async || other.get::<String>(&key("k")).await.unwrap();
+    assert_ne!(seen().await.as_deref(), Some("old"), "late: {plan:?}, round trip {held}");
+    step.repeat(direct).await;
+    assert_ne!(seen().await.as_deref(), Some("old"), "twice: {plan:?}, round trip {held}");
+    is_reached
+}
+
+#[tokio::test]
+async fn what_arrives_late_or_twice_brings_nothing_back() {
+    let redis = RedisServer::start();
+    let direct = redis.client();
+    warm_up(direct.clone()).await;
+    for begun in [Begun::Load, Begun::Set] {
+        for later in [Later::Delete, Later::Set, Later::Tag, Later::Pattern, Later::All] {
+            for (same_process, alone) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
+                let plan = (begun, later, same_process, alone);
+                // A write whose first request arrives after another write is the later one.
+                let mut held = usize::from(begun == Begun::Set);
+                while overtaken(&direct, plan, held).await {
+                    held += 1;
+                }
+                assert!(held > 1, "{plan:?}: there was nothing to hold up");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_invalidation_that_arrives_twice_brings_no_version_back() {
+    let redis = RedisServer::start();
+    let direct = redis.client();
+    warm_up(direct.clone()).await;
+    let cache = generation(direct.clone());
+    for later in [Later::Tag, Later::All] {
+        let step = Step::holding(usize::MAX);
+        invalidate(&generation(direct.clone().layer(Tapped(step.clone()))), later).await;
+        cache.set(&key("k"), "old", tagged()).await.unwrap();
+        invalidate(&cache, later).await;
+        assert_eq!(cache.get::<String>(&key("k")).await.unwrap(), None, "{later:?}");
+        step.repeat(&direct).await;
+        assert_eq!(cache.get::<String>(&key("k")).await.unwrap(), None, "{later:?}, twice");
+    }
 }

@@ -8,6 +8,8 @@ use edgecask::layer::Deadline;
 use edgecask::prelude::*;
 use edgecask::transport::rest::{Encoding, RestOptions, RestTransport};
 use edgecask::{Client, Error, ErrorKind, Event};
+use edgecask_server::{Server, ServerOptions};
+use edgecask_tests::RedisServer;
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -88,6 +90,41 @@ async fn a_limit_can_be_set() {
     let (url, _) = endless("HTTP/1.1 200 OK\r\n\r\n", "{\"result\":1}").await;
     let error = client(options(&url).max_response_bytes(1000)).get::<String>("key").await;
     assert!(error.unwrap_err().message().contains("1000 bytes"));
+}
+
+#[tokio::test]
+async fn depth_and_counts_have_limits() {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
+    let fill = "for i = 1, 500001 do redis.call('RPUSH', KEYS[1], '') end";
+    redis.client().eval::<Option<()>>(fill, ["l"], [""; 0]).await.unwrap();
+    let ask = async |options: RestOptions, command: Command| -> Result<(), String> {
+        let client = Client::new(RestTransport::new(options).unwrap());
+        let error = client.send(&command).await.err();
+        error.map_or(Ok(()), |error| {
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+            Err(error.message().to_owned())
+        })
+    };
+    for encoding in [Encoding::Base64, Encoding::Resp2] {
+        let options = || RestOptions::new(server.url(), server.token()).encoding(encoding);
+        let range = |last: i64| Command::new("LRANGE").arg("l").arg(0).arg(last);
+        let error = ask(options(), range(-1)).await.unwrap_err();
+        assert!(error.contains("500000") && error.contains("max_values"), "{error}");
+        ask(options(), range(1000)).await.unwrap();
+        ask(options().max_values(1_000_000), range(-1)).await.unwrap();
+        ask(options().max_values(100), range(1000)).await.unwrap_err();
+
+        let nested = |depth: usize| {
+            let script = format!("return {}1{}", "{".repeat(depth), "}".repeat(depth));
+            Command::new("EVAL").arg(script).arg(0)
+        };
+        ask(options(), nested(10)).await.unwrap();
+        ask(options().max_depth(10), nested(10)).await.unwrap();
+        let error = ask(options().max_depth(9), nested(10)).await.unwrap_err();
+        assert!(error.contains("max_depth"), "{error}");
+    }
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod accounting;
 mod auto_pipeline;
+mod batch_loads;
 mod builder;
 mod coherence;
 mod command_docs;
@@ -31,6 +32,7 @@ mod layers;
 mod leases;
 mod limits;
 mod outage;
+mod promises;
 mod redaction;
 mod resident;
 mod resp3;

@@ -1,13 +1,17 @@
 //! What a server says of a command is shown without the command's arguments, whatever the transport.
 
-use edgecask::layer::Deadline;
+use edgecask::config::Config;
+use edgecask::layer::{AutoPipeline, CircuitBreaker, Deadline, Observe, Retry};
 use edgecask::prelude::*;
 use edgecask::transport::rest::{Encoding, RestOptions, RestTransport};
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Client, Error, ErrorKind};
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+use crate::degradation::Log;
 
 const SECRET: &str = "hunter2secret";
 /// Secrets whose words are too short to be told from those of a message.
@@ -149,5 +153,77 @@ async fn an_error_repeats_neither_token_nor_arguments_nor_values() {
         assert_eq!(error.kind(), kind, "{error}");
         let shown = shown(&error);
         assert!(!shown.contains("s3cret") && !shown.contains(SECRET), "{answer}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn no_log_line_and_no_debug_output_holds_a_token() {
+    const TOKEN: &str = "s3cret-token";
+    let log = Log::default();
+    let _guard = log.start_at(tracing::Level::TRACE);
+    let redis = RedisServer::with(["--requirepass", TOKEN]);
+    let server = Server::start(ServerOptions::memory().token(TOKEN)).await.unwrap();
+    let address = format!("127.0.0.1:{}", redis.port());
+    let by_password = format!("redis://:{TOKEN}@{address}");
+
+    let rest_options = RestOptions::new(server.url(), TOKEN);
+    let tcp_options = TcpOptions::new(by_password.as_str());
+    let builder = Client::builder().url(server.url()).token(TOKEN);
+    let mut shown = format!("{rest_options:?} {tcp_options:?} {builder:?}");
+    let rest = RestTransport::new(rest_options).unwrap();
+    let tcp = TcpTransport::new(tcp_options).unwrap();
+    shown.push_str(&format!("{rest:?} {tcp:?}"));
+    let url = server.url();
+    let config = Config::from_variables(|name| match name {
+        "UPSTASH_REDIS_REST_URL" => Some(url.clone()),
+        "UPSTASH_REDIS_REST_TOKEN" => Some(TOKEN.to_owned()),
+        _ => None,
+    });
+    let config = config.unwrap();
+    shown.push_str(&format!("{config:?}"));
+    let layered = |client: Client| {
+        let retry = Retry::new().base(std::time::Duration::from_millis(1));
+        let client = client.layer(CircuitBreaker::new()).layer(AutoPipeline::new()).layer(retry);
+        client.layer(Observe::new().metrics())
+    };
+    let clients = [
+        layered(Client::new(rest)),
+        layered(Client::new(tcp)),
+        builder.build().unwrap(),
+        Client::open(&by_password).unwrap(),
+        config.client().unwrap(),
+    ];
+    for client in &clients {
+        shown.push_str(&format!("{client:?}"));
+        client.set("k", SECRET).await.unwrap();
+        client.incr("k").await.unwrap_err();
+        client.get::<String>("k").await.unwrap();
+        let pipeline = client.pipeline();
+        shown.push_str(&format!("{:?}", (pipeline.incr("k"), pipeline.get::<String>("k"))));
+        pipeline.exec().await.unwrap();
+        let transaction = client.transaction();
+        drop(transaction.append("k", SECRET));
+        transaction.exec().await.unwrap();
+        let mut heard = client.subscribe(["c"]).await.unwrap();
+        client.publish("c", SECRET).await.unwrap();
+        heard.message().await.unwrap();
+    }
+    // What fails is logged as well.
+    let port = server.url().rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    server.stop().await;
+    drop(redis);
+    for client in &clients {
+        shown.push_str(&format!("{:?}", client.get::<String>("k").await.unwrap_err()));
+    }
+    let other = ServerOptions::memory().token("another").port(port);
+    let server = Server::start(other).await.unwrap();
+    shown.push_str(&format!("{:?}", clients[0].get::<String>("k").await.unwrap_err()));
+    server.stop().await;
+
+    let logged = log.text();
+    assert!(logged.contains("edgecask"), "nothing was logged: {logged}");
+    for text in [shown, logged] {
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(!text.contains(SECRET), "{text}");
     }
 }

@@ -1,6 +1,6 @@
 //! Servers that answer without end cost little memory: measured as the memory of a process of its own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use edgecask::layer::Deadline;
 use edgecask::prelude::*;
@@ -88,23 +88,19 @@ async fn victim(ports: &str) {
     let (http, others) = ports.split_at(HTTP.len());
     let (events, resp) = others.split_at(EVENTS.len());
     let (start, _) = resident_kib();
-    let ended = |since: Instant, error: Error, what: String| {
-        assert!(since.elapsed() < LIMIT + Duration::from_secs(2), "{what} took too long: {error}");
+    let ended = |error: Error, what: String| {
         let (_, most) = resident_kib();
         assert!(most < start + 64 * MIB, "{what}: {most} KiB, {start} KiB at first: {error}");
     };
     for (port, case) in http.iter().zip(HTTP) {
-        let since = Instant::now();
-        ended(since, rest(*port).get::<String>("k").await.unwrap_err(), format!("{case:?}"));
+        ended(rest(*port).get::<String>("k").await.unwrap_err(), format!("{case:?}"));
     }
     for (port, case) in events.iter().zip(EVENTS) {
-        let since = Instant::now();
         let error = rest(*port).subscribe(["c"]).await.map(|_| ()).unwrap_err();
-        ended(since, error, format!("{case:?}"));
+        ended(error, format!("{case:?}"));
     }
     for (port, case) in resp.iter().zip(RESP) {
-        let since = Instant::now();
-        ended(since, tcp(*port).get::<String>("k").await.unwrap_err(), format!("{case:?}"));
+        ended(tcp(*port).get::<String>("k").await.unwrap_err(), format!("{case:?}"));
     }
 }
 

@@ -3,73 +3,39 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use edgecask::layer::Layer;
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::store::{
     AuthValidationConfig, MemoryAuthBackend, Validation, create_auth_validation_cache,
 };
-use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
-use edgecask::{Client, Result, Value};
+use edgecask::transport::Results;
+use edgecask::{Client, Result};
+use edgecask_tests::{Tap, Tapped, Trip};
 
 const KEY: &str = "copilot:auth:validation:ada";
 
 /// Lets another process's revocation take place right before a lease is taken, when it is armed.
 #[derive(Debug)]
-struct RevokingFirst {
-    inner: Arc<dyn Transport>,
-    armed: Arc<AtomicBool>,
-}
+struct RevokingFirst(Arc<AtomicBool>);
 
-impl Transport for RevokingFirst {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+impl Tap for RevokingFirst {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
         Box::pin(async move {
             // The script that takes one: two keys, a random text, a time to live, and how.
-            let takes_lease = command.name() == "EVALSHA" && command.get(6) == Some(b"take");
-            if takes_lease && self.armed.swap(false, Ordering::SeqCst) {
-                self.inner.send(&Command::new("UNLINK").arg(KEY)).await?;
+            let takes_lease =
+                |command: &Command| command.name() == "EVALSHA" && command.get(6) == Some(b"take");
+            if trip.commands.iter().any(takes_lease) && self.0.swap(false, Ordering::SeqCst) {
+                trip.inner.send(&Command::new("UNLINK").arg(KEY)).await?;
             }
-            self.inner.send(command).await
+            trip.go().await
         })
-    }
-
-    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.inner.pipeline(commands)
-    }
-
-    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        self.inner.transaction(commands)
-    }
-
-    fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        self.inner.subscribe(to)
-    }
-
-    fn sync_token(&self) -> Option<String> {
-        self.inner.sync_token()
-    }
-
-    fn set_sync_token(&self, token: &str) {
-        self.inner.set_sync_token(token);
-    }
-}
-
-struct Arming(Arc<AtomicBool>);
-
-impl Layer for Arming {
-    fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(RevokingFirst { inner, armed: self.0 })
     }
 }
 
 #[tokio::test]
 async fn a_check_does_not_put_revoked_answers_back() {
     let armed = Arc::new(AtomicBool::new(false));
-    let client = Client::memory().layer(Arming(Arc::clone(&armed)));
+    let client = Client::memory().layer(Tapped(RevokingFirst(Arc::clone(&armed))));
     let users = MemoryAuthBackend::new();
     users.insert("ada", "right", Validation::valid());
     let config = AuthValidationConfig::new("secret").backing(users).client(client.clone());

@@ -1,13 +1,13 @@
-//! The scripts that Edgecask ships: the Lua on a real Redis and the twin on the engine do the same.
+//! The scripts that Edgecask ships: the Lua on a real Redis and the native implementation on the engine do the same.
 
 use edgecask::layer::{AutoPipeline, Fallback, KeyPrefix, Retry};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
+use edgecask::transport::{Capabilities, Results};
 use edgecask::{Client, Error, ErrorKind, Outcome, Result, Script, Value};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -99,7 +99,7 @@ fn timeless(value: Value) -> Value {
 }
 
 #[test]
-fn twins_do_what_the_lua_does() {
+fn native_scripts_do_what_the_lua_does() {
     let redis = RedisServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
@@ -141,7 +141,7 @@ async fn scripts_lock_their_keys_on_upstash_and_run_elsewhere_all_the_same() {
     // The local server takes the flag as Upstash does; a proxy that hands it on to Redis is told apart once.
     let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
     let rest = Client::rest(&server.url(), server.token()).unwrap();
-    let proxy = Client::new(Proxy(redis.client()));
+    let proxy = redis.client().layer(Tapped(Proxy));
     for client in [rest, redis.client(), proxy] {
         for count in 1..=3 {
             client.del(["n"]).await.unwrap();
@@ -188,45 +188,31 @@ async fn a_script_that_cannot_run_is_refused_before_anything_does() {
         plain.script_flush().await.unwrap();
     }
     assert_eq!(plain.keys::<String>("*").await.unwrap(), [""; 0]);
-    // With a twin it runs through all layers, and so does one that the engine knows.
-    let twin = Script::new("return redis.call('SET', KEYS[1], ARGV[1])  -- a twin's")
-        .with_twin(|redis, keys, args| redis.call(Command::new("SET").arg(&keys[0]).arg(&args[0])));
+    // With a native implementation it runs through all layers, and so does one that the engine knows.
+    let native = Script::new("return redis.call('SET', KEYS[1], ARGV[1])  -- a native one")
+        .with_native(|redis, keys, args| {
+            redis.call(Command::new("SET").arg(&keys[0]).arg(&args[0]))
+        });
     for client in &clients {
-        client.run_script::<()>(&twin, ["k"], ["v"]).await.unwrap();
+        client.run_script::<()>(&native, ["k"], ["v"]).await.unwrap();
         plain.script_flush().await.unwrap();
     }
     assert_eq!(plain.dbsize().await.unwrap(), 2);
-    engine.register(&twin);
-    plain.eval::<()>(twin.source(), ["other"], ["v"]).await.unwrap();
+    engine.register(&native);
+    plain.eval::<()>(native.source(), ["other"], ["v"]).await.unwrap();
     assert_eq!(plain.dbsize().await.unwrap(), 3);
 }
 
 /// REST in front of a plain Redis, without a thought for scripts.
 #[derive(Debug)]
-struct Proxy(Client);
+struct Proxy;
 
-impl Transport for Proxy {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities().key_locking(true)
-    }
-    fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(self.0.send(command))
-    }
-    fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.0.send_pipeline(commands))
-    }
-    fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(self.0.send_transaction(commands))
-    }
-    fn subscribe<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
-        Box::pin(async { Err(edgecask::Error::new(edgecask::ErrorKind::Unsupported, "")) })
+impl Tap for Proxy {
+    fn capabilities(&self, inner: Capabilities) -> Capabilities {
+        inner.key_locking(true)
     }
 
-    fn sync_token(&self) -> Option<String> {
-        self.0.sync_token()
-    }
-
-    fn set_sync_token(&self, token: &str) {
-        self.0.set_sync_token(token);
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(trip.go())
     }
 }

@@ -1,38 +1,10 @@
-//! What the seeded tests share: settings from the environment, random numbers, processes, a proxy that cuts connections.
+//! What the seeded tests share: processes, their memory, a proxy that cuts connections.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use edgecask_tests::Dice;
 use tokio::net::{TcpListener, TcpStream};
-
-/// The number in this environment variable.
-pub(crate) fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-/// The seeds of the cases: `short` of them, or as many as `EDGECASK_TEST_CASES` says, from `EDGECASK_TEST_SEED` on.
-pub(crate) fn seeds(short: u64) -> std::ops::Range<u64> {
-    let first = number("EDGECASK_TEST_SEED").unwrap_or(1);
-    first..first + number("EDGECASK_TEST_CASES").unwrap_or(short)
-}
-
-/// Random numbers of a seed (SplitMix64); tasks share them.
-#[derive(Debug, Clone)]
-pub(crate) struct Dice(Arc<AtomicU64>);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(seed)))
-    }
-
-    pub(crate) fn roll(&self, sides: u64) -> u64 {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.0.fetch_add(GOLDEN, Ordering::SeqCst).wrapping_add(GOLDEN);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 /// This test binary once more, to run one test in a process of its own with these variables.
 pub(crate) fn again(test: &str, variables: &[(&str, String)]) -> tokio::process::Command {

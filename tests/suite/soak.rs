@@ -15,9 +15,9 @@ use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::{Client, ErrorKind, Key, Keyspace};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::{RedisServer, free_port};
+use edgecask_tests::{Dice, RedisServer, free_port, number};
 
-use crate::seeded::{Dice, Proxy, again, finished, number, resident_kib};
+use crate::seeded::{Proxy, again, finished, resident_kib};
 
 const NAME: &str = "soak::everything_holds_while_redis_comes_and_goes";
 const CHILD: &str = "EDGECASK_TEST_SOAKED";

@@ -6,7 +6,7 @@ use edgecask::prelude::*;
 use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask::{Error, ErrorKind, Event, Subscriber};
 use edgecask_server::{Fault, Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, number};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -140,10 +140,7 @@ fn no_payload_and_no_channel_forges_a_message() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (server, client) = runtime.block_on(start());
     let config = Config {
-        cases: std::env::var("PROPTEST_CASES")
-            .ok()
-            .and_then(|cases| cases.parse().ok())
-            .unwrap_or(60),
+        cases: number("PROPTEST_CASES").unwrap_or(60) as u32,
         failure_persistence: None,
         ..Config::default()
     };

@@ -85,6 +85,7 @@ async fn a_reply_without_an_end_is_refused_at_the_limit() {
     for (head, part) in cases {
         let (url, mut sent) = hostile(head, part, Duration::ZERO).await;
         let client = client(TcpOptions::new(url).max_reply_bytes(ROOM));
+        let client = client.layer(Deadline::new(Duration::from_secs(30)));
         let error = client.get::<String>("k").await.unwrap_err();
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Protocol, Outcome::Unknown));
         let sent = sent.recv().await.unwrap();

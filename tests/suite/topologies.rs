@@ -45,6 +45,10 @@ async fn commands_find_the_nodes_of_their_keys() {
     found.dedup();
     assert_eq!(found.len(), 300, "SCAN visits every primary");
     assert_eq!(client.del(&keys).await.unwrap(), 300);
+
+    // A connection that all share cannot wait.
+    let error = client.blpop::<String>(["l"], 0.1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use edgecask::transport::rest::{
 };
 use edgecask::transport::{Subscription, Transport};
 use edgecask::{ErrorKind, Outcome, Result};
+use edgecask_tests::number;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -141,9 +142,8 @@ fn what_arrives_is_what_was_sent(
     runtime: &tokio::runtime::Runtime,
     transports: &[(&str, RestTransport, Recorded)],
 ) {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let config =
-        Config { cases: cases.unwrap_or(1500), failure_persistence: None, ..Config::default() };
+    let cases = number("PROPTEST_CASES").unwrap_or(1500) as u32;
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     // How many went by a URL, and how many were refused.
     let counts = Mutex::new((0, 0));
     let result = TestRunner::new(config).run(&command(), |(name, args)| {

@@ -58,7 +58,8 @@ async fn an_update_makes_the_next_read_a_hit() {
         assert_eq!(policies.get(&acme).await.unwrap(), Some(policy(1)));
         assert_eq!(database.reads.load(Ordering::SeqCst), reads, "{on_write:?}");
         let stored: String = redis.client().get("copilot:llm:policy:acme").await.unwrap().unwrap();
-        assert!(stored.starts_with('{') && stored.contains("acme"), "plain JSON: {stored}");
+        let plain = serde_json::to_value(policy(1)).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&stored).unwrap(), plain);
         policies.delete(&acme).await.unwrap();
     }
 }
@@ -85,7 +86,8 @@ async fn a_message_makes_other_processes_forget() {
     assert_eq!(database.reads.load(Ordering::SeqCst), reads);
     let hits = other.stats().l1_hits;
     assert_eq!(other.get_many(&[acme.clone(), acme]).await.unwrap(), vec![Some(policy(3)); 2]);
-    assert_eq!(other.stats().l1_hits, hits + 2);
+    // A record that is asked for twice is read once.
+    assert_eq!(other.stats().l1_hits, hits + 1);
     following.abort();
 
     let deaf = store(&database, redis.client(), OnWrite::Invalidate, hour);

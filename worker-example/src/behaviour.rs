@@ -1,7 +1,7 @@
 //! Runs the behaviour suite inside the Worker, one case a request. For tests.
 
 use edgecask::config::Config;
-use edgecask::{Client, Result};
+use edgecask::{Client, Error, Result};
 use edgecask_behaviour::{CASES, Scope};
 use serde_json::json;
 use worker::Env;
@@ -13,6 +13,7 @@ pub(crate) async fn run(transport: &str, number: &str, env: &Env) -> Result<Answ
     let client = match transport {
         "memory" => Client::memory(),
         "rest" => Config::from_worker(env)?.client()?,
+        "failing-store" => return Err(Error::store("no rows at postgres://ada:secret@db")),
         _ => return Ok(Answer::not_found("transport")),
     };
     let Some(case) = number.parse().ok().and_then(|number: usize| CASES.get(number)) else {

@@ -73,14 +73,19 @@ impl Answer {
         Self { status: 404, body: Some(json!({"error": format!("there is no such {what}")})) }
     }
 
-    /// The messages of Edgecask hold no secrets and no values, so a client may see them.
+    /// The messages of Edgecask hold no secrets and no values, so a client may see them; those of a backing store or a loader
+    /// are its own.
     fn error(error: &Error) -> Self {
+        let message = match error.kind() {
+            ErrorKind::Store => "the backing store failed".to_owned(),
+            _ => error.to_string(),
+        };
         let status = match error.kind() {
             ErrorKind::InvalidInput => 400,
             ErrorKind::Config => 500,
             _ => 502,
         };
-        Self { status, body: Some(json!({"error": error.to_string()})) }
+        Self { status, body: Some(json!({"error": message})) }
     }
 }
 

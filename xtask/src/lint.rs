@@ -1,22 +1,51 @@
 //! Formatting, clippy and rustdoc, native and wasm32, with warnings as errors.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::setup;
 use crate::tools::Tools;
+use crate::{architecture, setup};
 
 /// Everything but what only builds for wasm32.
-const NATIVE: [&str; 4] = ["--workspace", "--exclude", "edgecask-worker-example", "--all-targets"];
+const NATIVE: [&str; 6] = [
+    "--workspace",
+    "--exclude",
+    "edgecask-js",
+    "--exclude",
+    "edgecask-worker-example",
+    "--all-targets",
+];
+
+/// On wasm32: each feature that has code of its own there, and what a Worker is built with.
+const WASM_SETS: [&str; 8] = [
+    "",
+    "rest",
+    "memory",
+    "gzip",
+    "worker",
+    "http-cache",
+    "memory,rest,uuid",
+    "encryption,gzip,http-cache,memory,worker",
+];
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
+    architecture::check(&shell.current_dir())?;
     cmd!(shell, "cargo clippy {NATIVE...} -- -D warnings").run()?;
     setup::for_wasm(shell, tools)?;
     let wasm = tools.wasm_shell(shell)?;
     let target = ["--target", "wasm32-unknown-unknown"];
-    cmd!(wasm, "cargo clippy {target...} --package edgecask --features js-cache,worker,http-cache,encryption,msgpack,lz4 -- -D warnings")
+    cmd!(wasm, "cargo clippy {target...} --package edgecask --features worker,http-cache,encryption,msgpack,lz4 -- -D warnings")
         .run()?;
+    for features in ["", "cache"] {
+        cmd!(
+            wasm,
+            "cargo clippy {target...} --package edgecask-js --features {features} -- -D warnings"
+        )
+        .run()?;
+    }
     cmd!(
         wasm,
         "cargo clippy {target...} --package edgecask-behaviour --all-targets -- -D warnings"
@@ -24,31 +53,93 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     .run()?;
     cmd!(wasm, "cargo clippy {target...} --package edgecask-worker-example --features behaviour -- -D warnings").run()?;
 
-    // Each feature has to stand alone.
-    for features in [
-        "",
-        "rest",
-        "reqwest",
-        "memory",
-        "tcp",
-        "gzip",
-        "lz4",
-        "msgpack",
-        "encryption",
-        "http-cache",
-    ] {
-        cmd!(shell, "cargo clippy --package edgecask --no-default-features --features {features} -- -D warnings").run()?;
+    let features = features(shell)?;
+    for set in sets(&features) {
+        cmd!(
+            shell,
+            "cargo clippy --package edgecask --no-default-features --features {set} -- -D warnings"
+        )
+        .run()?;
     }
-    for features in ["", "rest", "memory", "worker", "js", "js-cache", "gzip", "http-cache"] {
-        cmd!(wasm, "cargo clippy {target...} --package edgecask --no-default-features --features {features} -- -D warnings")
+    for set in WASM_SETS {
+        cmd!(wasm, "cargo clippy {target...} --package edgecask --no-default-features --features {set} -- -D warnings")
             .run()?;
     }
+
+    oldest_rust(shell)?;
 
     shell.set_var("RUSTDOCFLAGS", "-D warnings");
     cmd!(
         shell,
-        "cargo doc --no-deps --workspace --exclude edgecask-worker-example --document-private-items"
+        "cargo doc --no-deps --workspace --exclude edgecask-js --exclude edgecask-worker-example --document-private-items"
     )
     .run()?;
     Ok(())
+}
+
+/// Checks with the version of Rust that Cargo.toml states, unless all of this ran with it.
+fn oldest_rust(shell: &Shell) -> Result<()> {
+    let manifest = shell.read_file("Cargo.toml")?;
+    let stated = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let stated = stated.context("Cargo.toml states a rust-version")?.trim_matches('"');
+    let used = cmd!(shell, "rustc --version").quiet().read()?;
+    if used.starts_with(&format!("rustc {stated}.")) {
+        return Ok(());
+    }
+    let toolchain = format!("+{stated}.0");
+    if cmd!(shell, "cargo {toolchain} --version").quiet().ignore_stderr().read().is_err() {
+        println!("Rust {stated} is not installed: nothing is checked with it");
+        return Ok(());
+    }
+    cmd!(shell, "cargo {toolchain} check --workspace --exclude edgecask-worker-example").run()?;
+    Ok(())
+}
+
+/// The names of the features of the crate, but for `default`.
+fn features(shell: &Shell) -> Result<Vec<String>> {
+    let manifest = shell.read_file("Cargo.toml")?;
+    let section = manifest.lines().skip_while(|line| *line != "[features]").skip(1);
+    let names = section
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| Some(line.split_once(" = [")?.0.to_owned()))
+        .filter(|name| name != "default")
+        .collect::<Vec<_>>();
+    ensure!((2..=35).contains(&names.len()), "not so many features: {names:?}");
+    Ok(names)
+}
+
+/// Sets of features that find what every pair of them would find: none, each feature alone, and few sets in which each two
+/// features stand together, either without the other, and neither of them.
+fn sets(features: &[String]) -> BTreeSet<String> {
+    // Two different words with four of eight bits differ in either direction. With the first bit in common, they have it
+    // together, and there is a bit that neither has.
+    const WORDS: u32 = 8;
+    let words = (0..1_u32 << WORDS).filter(|word| word & 1 == 1 && word.count_ones() == 4);
+    let named: Vec<_> = features.iter().zip(words).collect();
+    let mixed = (0..WORDS).map(|bit| {
+        let set = named.iter().filter(|(_, word)| word >> bit & 1 == 1);
+        set.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")
+    });
+    mixed.chain(features.iter().cloned()).chain([String::new()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_hold_every_pair() {
+        let features: Vec<String> = (0..35).map(|number| format!("f{number}")).collect();
+        let sets = sets(&features);
+        let has = |set: &String, name: &String| set.split(',').any(|other| other == name);
+        for one in &features {
+            assert!(sets.contains(one));
+            for other in features.iter().filter(|other| *other != one) {
+                let mixed = sets.iter().filter(|set| set.contains(','));
+                let found: BTreeSet<_> =
+                    mixed.map(|set| (has(set, one), has(set, other))).collect();
+                assert_eq!(found.len(), 4, "{one} and {other}");
+            }
+        }
+    }
 }

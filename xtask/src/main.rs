@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `bench`, `fuzz`, `pkg`, `worker`.
+//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `deny`, `bench`, `fuzz`, `pkg`, `worker`.
 #![allow(clippy::print_stdout)]
 
+mod architecture;
 mod fuzz;
 mod lint;
 mod setup;
@@ -32,6 +33,8 @@ enum Task {
     Test,
     /// Check formatting, clippy and rustdoc, native and wasm32
     Lint,
+    /// Check licences, bans and sources of all dependencies by deny.toml
+    Deny,
     /// Measure, and write benches/README.md
     Bench,
     /// Feed every fuzz target with random input, for so many seconds each
@@ -64,6 +67,13 @@ fn run(task: Task) -> Result<()> {
         Task::Setup => setup::everything(&shell, &tools),
         Task::Test => test::everything(&shell, &tools),
         Task::Lint => lint::everything(&shell, &tools),
+        Task::Deny => {
+            setup::cargo_tool(&shell, &tools.cargo_deny)?;
+            let deny = tools.cargo_deny.path();
+            cmd!(shell, "{deny} --locked check --hide-inclusion-graph bans licenses sources")
+                .run()?;
+            Ok(())
+        }
         Task::Bench => {
             setup::everything(&shell, &tools)?;
             wasm::package(&shell, &tools)?;

@@ -32,6 +32,7 @@ pub(crate) struct Tools {
     pub(crate) worker_build: CargoTool,
     pub(crate) wasm_pack: CargoTool,
     pub(crate) cargo_fuzz: CargoTool,
+    pub(crate) cargo_deny: CargoTool,
     /// The folder of the JavaScript tests, whose packages also bring esbuild and wasm-opt.
     pub(crate) js: PathBuf,
     /// A toolchain that has the wasm32 target, if it is not the default one.
@@ -60,6 +61,7 @@ impl Tools {
             worker_build: tool("worker-build", "worker-build", "0.8.7", true),
             wasm_pack: tool("wasm-pack", "wasm-pack", "0.15.1", true),
             cargo_fuzz: tool("cargo-fuzz", "cargo-fuzz", "0.13.2", true),
+            cargo_deny: tool("cargo-deny", "cargo-deny", "0.20.2", true),
             js: shell.current_dir().join("tests/js"),
             wasm_toolchain: std::env::var("EDGECASK_WASM_TOOLCHAIN").ok(),
         })

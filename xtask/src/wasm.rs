@@ -20,27 +20,27 @@ const WASM_FEATURES: [&str; 7] = [
 ];
 
 /// The npm package: one wasm for Node, one for browsers, Workers and bundlers, behind one name; and a small one for them
-/// with the client alone. Each has the face of `src/bindings/face/` before it, which checks what comes in.
+/// with the client alone. Each has the face of `js/face/` before it, which checks what comes in.
 pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
     let wasm = tools.wasm_shell(shell)?;
     let pack = tools.wasm_pack.path();
     let root = shell.current_dir();
     for (target, folder, features) in
-        [("nodejs", "node", "js-cache"), ("web", "web", "js-cache"), ("web", "client", "js")]
+        [("nodejs", "node", "cache"), ("web", "web", "cache"), ("web", "client", "")]
     {
         let out = root.join("target/npm").join(folder);
-        cmd!(wasm, "{pack} build --profile wasm --no-opt --no-pack --target {target} --out-dir {out} --out-name edgecask")
-            .args(["--no-default-features", "--features", features])
+        cmd!(wasm, "{pack} build js --profile wasm --no-opt --no-pack --target {target} --out-dir {out} --out-name edgecask")
+            .args(["--features", features])
             .run()?;
         optimize(&wasm, &out.join("edgecask_bg.wasm"))?;
     }
     face(shell, tools)?;
     // A text and not a value: the first condition of its exports that fits counts, so their order matters.
-    let manifest = shell.read_file("src/bindings/package.json")?;
+    let manifest = shell.read_file("js/package.json")?;
     let version = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
     let manifest = manifest.replace("\"version\": \"0.0.0\"", version);
     shell.write_file(root.join("pkg/package.json"), manifest)?;
-    shell.copy_file(root.join("src/bindings/README.md"), root.join("pkg/README.md"))?;
+    shell.copy_file(root.join("js/README.md"), root.join("pkg/README.md"))?;
     Ok(())
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
 fn face(shell: &Shell, tools: &Tools) -> Result<()> {
     let root = shell.current_dir();
     let (tsc, esbuild) = (tools.node_bin("tsc"), tools.node_bin("esbuild"));
-    let face = root.join("src/bindings/face");
+    let face = root.join("js/face");
     cmd!(shell, "{tsc} --project {face}").run()?;
     for (folder, entry, file, form) in [
         ("node", "node", "edgecask.cjs", &["--format=cjs", "--platform=node"][..]),
@@ -61,7 +61,7 @@ fn face(shell: &Shell, tools: &Tools) -> Result<()> {
         let alias = format!("--alias:edgecask-wasm={}", made.join("edgecask.js").display());
         let outfile = format!("--outfile={}", out.join(file).display());
         let source = face.join(entry).with_extension("ts");
-        cmd!(shell, "{esbuild} {source} --bundle --target=es2022 --log-level=warning {form...} {alias} {outfile}")
+        cmd!(shell, "{esbuild} {source} --bundle --keep-names --target=es2022 --log-level=warning {form...} {alias} {outfile}")
             .run()?;
         shell.copy_file(made.join("edgecask_bg.wasm"), out.join("edgecask_bg.wasm"))?;
 

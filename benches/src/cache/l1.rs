@@ -1,6 +1,7 @@
-//! A hit of the first tier, beside the crate that it stands on.
+//! A hit of the first tier, beside the crate that it stands on, and beside moka.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -19,8 +20,9 @@ const KEYS: usize = 10_000;
 /// Nanoseconds each, and the median of the rounds' ratios.
 pub(crate) struct Beside {
     pub(crate) what: &'static str,
+    pub(crate) peer: &'static str,
     pub(crate) nanos: f64,
-    pub(crate) bare_nanos: f64,
+    pub(crate) peer_nanos: f64,
     pub(crate) ratio: f64,
 }
 
@@ -43,11 +45,60 @@ pub(crate) fn measure() -> Result<Vec<Beside>> {
         let text = hits(options().codec(Codec::Raw), &json, &json, |bytes| {
             Ok(black_box(std::str::from_utf8(bytes)?.to_owned()))
         });
+        let (bare, moka) = shared(policy).await?;
         Ok(vec![
-            beside("a policy, its JSON decoded", &typed),
-            beside("the same bytes as text", &text.await?),
+            beside("a policy, its JSON decoded", "`quick_cache`, decoded", &typed),
+            beside("the same bytes as text", "`quick_cache`, copied", &text.await?),
+            beside("a policy, shared", "`quick_cache` of `Arc`", &bare),
+            beside("a policy, shared", "`moka` of `Arc`", &moka),
         ])
     })
+}
+
+fn keys() -> Result<Vec<Key>> {
+    let keyspace = Keyspace::new(["copilot", "llm", "policy"])?;
+    Ok((0..KEYS).map(|number| keyspace.key([number.to_string()])).collect::<Result<_, _>>()?)
+}
+
+type Rounds = Vec<(Duration, Duration)>;
+
+/// Rounds of hits on shared policies: ours beside a bare cache of `Arc`, and ours beside moka with the same time to live.
+async fn shared(policy: &LlmPolicy) -> Result<(Rounds, Rounds)> {
+    let keys = keys()?;
+    let cache = Cache::with_options(Client::memory(), options());
+    let bare: QuickCache<String, Arc<LlmPolicy>> = QuickCache::new(KEYS * 2);
+    let moka = moka::sync::Cache::builder()
+        .max_capacity(KEYS as u64 * 2)
+        .time_to_live(Duration::from_secs(3600))
+        .build();
+    for key in &keys {
+        cache.set(key, policy, Ttl::seconds(3600)).await?;
+        // The first read brings it into the first tier, the second one decodes it.
+        cache.get_shared::<LlmPolicy>(key).await?;
+        cache.get_shared::<LlmPolicy>(key).await?;
+        bare.insert(key.as_str().to_owned(), Arc::new(policy.clone()));
+        moka.insert(key.as_str().to_owned(), Arc::new(policy.clone()));
+    }
+    let key = |at: u32| black_box(&keys[at as usize * 7919 % KEYS]);
+    let (mut beside_bare, mut beside_moka) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for at in 0..HITS {
+            black_box(cache.get_shared::<LlmPolicy>(key(at)).await?.context("it is there")?);
+        }
+        let ours = start.elapsed();
+        let start = Instant::now();
+        for at in 0..HITS {
+            black_box(bare.get(key(at).as_str()).context("it is there")?);
+        }
+        beside_bare.push((ours, start.elapsed()));
+        let start = Instant::now();
+        for at in 0..HITS {
+            black_box(moka.get(key(at).as_str()).context("it is there")?);
+        }
+        beside_moka.push((ours, start.elapsed()));
+    }
+    Ok((beside_bare, beside_moka))
 }
 
 /// Rounds of hits: ours, and those of a bare cache with the same keys and bytes.
@@ -56,10 +107,8 @@ async fn hits<T: Cached>(
     value: &T,
     stored: &str,
     decode: impl Fn(&[u8]) -> Result<T>,
-) -> Result<Vec<(Duration, Duration)>> {
-    let keyspace = Keyspace::new(["copilot", "llm", "policy"])?;
-    let keys: Vec<Key> =
-        (0..KEYS).map(|number| keyspace.key([number.to_string()])).collect::<Result<_, _>>()?;
+) -> Result<Rounds> {
+    let keys = keys()?;
     let cache = Cache::with_options(Client::memory(), options);
     let bare: QuickCache<String, Bytes> = QuickCache::new(KEYS * 2);
     for key in &keys {
@@ -90,12 +139,13 @@ async fn hits<T: Cached>(
     Ok(rounds)
 }
 
-fn beside(what: &'static str, rounds: &[(Duration, Duration)]) -> Beside {
+fn beside(what: &'static str, peer: &'static str, rounds: &[(Duration, Duration)]) -> Beside {
     let nanos = |duration: &Duration| duration.as_nanos() as f64 / f64::from(HITS);
     Beside {
         what,
+        peer,
         nanos: median(rounds.iter().map(|(ours, _)| nanos(ours))),
-        bare_nanos: median(rounds.iter().map(|(_, bare)| nanos(bare))),
+        peer_nanos: median(rounds.iter().map(|(_, bare)| nanos(bare))),
         ratio: median(rounds.iter().map(|(ours, bare)| ours.div_duration_f64(*bare))),
     }
 }

@@ -112,7 +112,7 @@ impl AuthValidationCache {
         };
         let hash = self.hash(user_id, credential);
         let has_answers = match cache.lookup::<Answers>(&key, &self.options).await?.0 {
-            Lookup::Unavailable => return cache.load_without_cache(check).await,
+            Lookup::Unavailable => return cache.load_uncached(check).await,
             Lookup::Missing | Lookup::Stale(..) => false,
             Lookup::Found(answers) => match answers.find(&hash, unix_millis()) {
                 Some(validation) => return Ok(validation.clone()),
@@ -124,9 +124,11 @@ impl AuthValidationCache {
             // The answers to other credentials are kept, as they are now that the lease is held: what was read before
             // may have been revoked since.
             let mut answers = match has_answers {
-                true => {
-                    cache.peek::<Answers>(&key, &self.options).await?.found().unwrap_or_default()
-                }
+                true => cache
+                    .lookup_uncounted::<Answers>(&key, &self.options)
+                    .await?
+                    .found()
+                    .unwrap_or_default(),
                 false => Answers::default(),
             };
             let validation = check.await?;
@@ -137,7 +139,7 @@ impl AuthValidationCache {
             answers.add(Answer { credential_hash, expires_at, validation }, now);
             Ok(answers)
         };
-        let answers = cache.fill(&key, &self.options, load).await?;
+        let answers = cache.replace(&key, &self.options, load).await?;
         answers
             .find(&hash, 0)
             .cloned()

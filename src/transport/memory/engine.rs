@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::args::{Args, wrong_arity};
 use super::keyspace::Keyspace;
 use super::listeners::Listeners;
-use super::scripts::{Scripts, TwinContext};
+use super::scripts::{NativeContext, Scripts};
 use crate::command::{Command, Script};
 use crate::transport::Results;
 use crate::{Error, Result, Value};
@@ -73,10 +73,10 @@ impl Engine {
     }
 
     pub(super) fn register(&mut self, script: &Script) {
-        self.scripts.register(script.source().as_bytes(), script.twin());
+        self.scripts.register(script.source().as_bytes(), script.native());
     }
 
-    /// Refuses a script without a twin, as [`MemoryTransport::check`](super::MemoryTransport::check) does.
+    /// Refuses a script without a native implementation, as [`MemoryTransport::check`](super::MemoryTransport::check) does.
     pub(super) fn check_script(&self, command: &Command) -> Result<()> {
         self.scripts.check(command).map_err(|error| error.with_command(|| command.label()))
     }
@@ -108,16 +108,16 @@ impl Engine {
         Ok(commands.iter().map(run).collect())
     }
 
-    /// Runs a script's twin, whose commands all see the same time.
-    pub(super) fn run_twin(
+    /// Runs a script's native implementation, whose commands all see the same time.
+    pub(super) fn run_native(
         &mut self,
-        twin: crate::command::Twin,
+        native: crate::command::NativeScript,
         read_only: bool,
         keys: &[Bytes],
         args: &[Bytes],
     ) -> Result<Value> {
         let mut call = |command: &Command| self.run_now(command);
-        twin(&mut TwinContext::new(&mut call, read_only), keys, args)
+        native(&mut NativeContext::new(&mut call, read_only), keys, args)
     }
 
     fn check(&self, command: &Command) -> Result<&'static Handler> {

@@ -1,7 +1,7 @@
 //! The embedded engine: a Redis in this process, for tests, for development and for hosts without a server.
 //!
 //! It holds everything in memory, runs every typed command, expires keys to the millisecond and gives Redis's own
-//! replies and errors. Lua does not run here: a [`Script`] brings a native twin, and one without is refused before
+//! replies and errors. Lua does not run here: a [`Script`] brings a native implementation, and one without is refused before
 //! anything of its call runs.
 
 mod args;
@@ -49,7 +49,7 @@ impl MemoryTransport {
     }
 
     /// Registers a script, so that it also runs when it is sent as text (EVAL) or by its sha (EVALSHA), as from a
-    /// client of another process. A script without a twin is known but does not run.
+    /// client of another process. A script without a native implementation is known but does not run.
     pub fn register(&self, script: &Script) {
         self.lock().register(script);
     }
@@ -80,7 +80,7 @@ impl MemoryTransport {
         commands::names()
     }
 
-    /// Refuses a script that cannot run here: one without a native twin, of its own or [registered](Self::register).
+    /// Refuses a script that cannot run here: one without a native implementation, of its own or [registered](Self::register).
     /// Every call does this for all of its commands before it runs the first.
     ///
     /// # Errors

@@ -1,36 +1,40 @@
-//! The scripts that the engine knows, and what their native twins see of it.
+//! The scripts that the engine knows, and what their native implementation see of it.
 
 use std::collections::HashMap;
 
 use crate::command::scripting::sha1;
-use crate::command::{Access, Command, ScriptContext, Twin};
+use crate::command::{Access, Command, NativeScript, ScriptContext};
 use crate::{Error, ErrorKind, Result, Value};
 
 /// The scripts that the engine knows, by sha.
 #[derive(Clone, Default)]
 pub(super) struct Scripts {
-    loaded: HashMap<String, Option<Twin>>,
-    /// Twins outlive SCRIPT FLUSH: they are code of this program, not data that was sent.
-    twins: HashMap<String, Twin>,
+    loaded: HashMap<String, Option<NativeScript>>,
+    /// native implementations outlive SCRIPT FLUSH: they are code of this program, not data that was sent.
+    natives: HashMap<String, NativeScript>,
 }
 
 impl Scripts {
-    pub(super) fn register(&mut self, source: &[u8], twin: Option<Twin>) {
-        if let Some(twin) = twin {
-            self.twins.insert(sha1(source), twin);
+    pub(super) fn register(&mut self, source: &[u8], native: Option<NativeScript>) {
+        if let Some(native) = native {
+            self.natives.insert(sha1(source), native);
         }
     }
 
-    /// Makes a script known, and tells its sha and its twin.
-    pub(super) fn load(&mut self, source: &[u8], twin: Option<Twin>) -> (String, Option<Twin>) {
+    /// Makes a script known, and tells its sha and its native implementation.
+    pub(super) fn load(
+        &mut self,
+        source: &[u8],
+        native: Option<NativeScript>,
+    ) -> (String, Option<NativeScript>) {
         let sha = sha1(source);
-        let twin = twin.or_else(|| self.twins.get(&sha).copied());
-        self.loaded.insert(sha.clone(), twin);
-        (sha, twin)
+        let native = native.or_else(|| self.natives.get(&sha).copied());
+        self.loaded.insert(sha.clone(), native);
+        (sha, native)
     }
 
-    /// The twin, if it has one, of a script that is known.
-    pub(super) fn get(&self, sha: &[u8]) -> Option<Option<Twin>> {
+    /// The native implementation, if it has one, of a script that is known.
+    pub(super) fn get(&self, sha: &[u8]) -> Option<Option<NativeScript>> {
         self.loaded.get(&String::from_utf8_lossy(sha).to_ascii_lowercase()).copied()
     }
 
@@ -39,44 +43,44 @@ impl Scripts {
         self.loaded.clear();
     }
 
-    /// Refuses a script without a twin. One whose sha is not known is not refused: NOSCRIPT says so, and the client sends
+    /// Refuses a script without a native implementation. One whose sha is not known is not refused: NOSCRIPT says so, and the client sends
     /// the text.
     pub(super) fn check(&self, command: &Command) -> Result<()> {
-        let Some(script) = command.get(0).filter(|_| command.twin().is_none()) else {
+        let Some(script) = command.get(0).filter(|_| command.native().is_none()) else {
             return Ok(());
         };
         let runs = match command.name() {
-            "EVAL" | "EVAL_RO" => self.twins.contains_key(&sha1(script)),
-            "EVALSHA" | "EVALSHA_RO" => self.get(script).is_none_or(|twin| twin.is_some()),
+            "EVAL" | "EVAL_RO" => self.natives.contains_key(&sha1(script)),
+            "EVALSHA" | "EVALSHA_RO" => self.get(script).is_none_or(|native| native.is_some()),
             _ => true,
         };
         match runs {
             true => Ok(()),
-            false => Err(without_twin()),
+            false => Err(without_native()),
         }
     }
 }
 
-pub(super) fn without_twin() -> Error {
+pub(super) fn without_native() -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "the embedded engine does not run Lua: give the Script a native twin, or register one for this source",
+        "the embedded engine does not run Lua: give the Script a native implementation, or register one for this source",
     )
 }
 
-/// What a twin sees of the engine.
-pub(super) struct TwinContext<'a> {
+/// What a native implementation sees of the engine.
+pub(super) struct NativeContext<'a> {
     call: &'a mut dyn FnMut(&Command) -> Result<Value>,
     read_only: bool,
 }
 
-impl<'a> TwinContext<'a> {
+impl<'a> NativeContext<'a> {
     pub(super) fn new(call: &'a mut dyn FnMut(&Command) -> Result<Value>, read_only: bool) -> Self {
         Self { call, read_only }
     }
 }
 
-impl ScriptContext for TwinContext<'_> {
+impl ScriptContext for NativeContext<'_> {
     fn call(&mut self, command: Command) -> Result<Value> {
         if matches!(command.name(), "EVAL" | "EVAL_RO" | "EVALSHA" | "EVALSHA_RO" | "SCRIPT") {
             return Err(Error::server("ERR This Redis command is not allowed from script"));

@@ -11,6 +11,7 @@ use axum::http::{Request, Response};
 use edgecask::Client;
 use edgecask::cache::{Cache, CacheOptions, L1Options};
 use edgecask::http_cache::HttpCache;
+use edgecask_tests::{cases, fresh_seed};
 use futures_util::future::join_all;
 use futures_util::stream;
 use proptest::prelude::*;
@@ -261,12 +262,7 @@ async fn history(steps: Vec<Step>, near: bool) -> Result<(), TestCaseError> {
 
 #[test]
 fn no_reader_sees_what_is_not_for_it() {
-    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let cases = number("EDGECASK_TEST_CASES").unwrap_or(60) as u32;
-    let seed = number("EDGECASK_TEST_SEED").unwrap_or_else(|| {
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
-        now.as_nanos() as u64
-    });
+    let (cases, seed) = (cases(60) as u32, fresh_seed());
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config { cases, failure_persistence: None, ..Config::default() };

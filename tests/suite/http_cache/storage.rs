@@ -199,3 +199,32 @@ async fn a_client_that_goes_away_leaves_nothing_half() {
     }
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test]
+async fn an_application_that_is_slower_than_the_lease_is_cached() {
+    let redis = RedisServer::start();
+    let lease = std::time::Duration::from_millis(200);
+    let cache = Cache::with_options(redis.client(), CacheOptions::new().lease(lease));
+    let layer = edgecask::http_cache::HttpCache::new(cache, options());
+    let answer = async || {
+        let service =
+            tower::service_fn(move |_: axum::http::Request<axum::body::Body>| async move {
+                // The lease would end in this time, were it not renewed.
+                tokio::time::sleep(lease * 3).await;
+                let response =
+                    axum::http::Response::builder().header("cache-control", "max-age=60");
+                Ok::<_, std::convert::Infallible>(
+                    response.body(axum::body::Body::from("slow")).unwrap(),
+                )
+            });
+        let request = axum::http::Request::builder().uri("/").header("host", "example.org");
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let service = tower::Layer::layer(&layer, service);
+        let response = tower::ServiceExt::oneshot(service, request).await.unwrap();
+        response.headers()["cache-status"].to_str().unwrap().to_owned()
+    };
+    let first = answer().await;
+    assert!(first.contains("stored"), "{first}");
+    let second = answer().await;
+    assert!(second.contains("hit"), "{second}");
+}

@@ -1,10 +1,10 @@
 use bytes::Bytes;
 
-use crate::command::Twin;
+use crate::command::NativeScript;
 use crate::transport::memory::args::{Args, not_an_integer, wrong_arity};
 use crate::transport::memory::engine::{Engine, Handler};
 use crate::transport::memory::number;
-use crate::transport::memory::scripts::without_twin;
+use crate::transport::memory::scripts::without_native;
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = &[
@@ -17,23 +17,28 @@ pub(super) const HANDLERS: &[Handler] = &[
 
 fn eval(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
     let inputs = Inputs::parse(args)?;
-    let (_, twin) = engine.scripts.load(args.at(0)?, args.command().twin());
-    run(engine, twin, read_only, &inputs)
+    let (_, native) = engine.scripts.load(args.at(0)?, args.command().native());
+    run(engine, native, read_only, &inputs)
 }
 
 fn evalsha(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
     let inputs = Inputs::parse(args)?;
-    let twin = engine
+    let native = engine
         .scripts
         .get(args.at(0)?)
         .ok_or_else(|| Error::server("NOSCRIPT No matching script. Please use EVAL."))?;
-    let twin = twin.or(args.command().twin());
-    run(engine, twin, read_only, &inputs)
+    let native = native.or(args.command().native());
+    run(engine, native, read_only, &inputs)
 }
 
-fn run(engine: &mut Engine, twin: Option<Twin>, read_only: bool, inputs: &Inputs) -> Result<Value> {
-    let twin = twin.ok_or_else(without_twin)?;
-    engine.run_twin(twin, read_only, &inputs.keys, &inputs.args)
+fn run(
+    engine: &mut Engine,
+    native: Option<NativeScript>,
+    read_only: bool,
+    inputs: &Inputs,
+) -> Result<Value> {
+    let native = native.ok_or_else(without_native)?;
+    engine.run_native(native, read_only, &inputs.keys, &inputs.args)
 }
 
 struct Inputs {

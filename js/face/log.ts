@@ -1,0 +1,98 @@
+import * as wasm from "edgecask-wasm";
+import { type Check, type Checked, type Checks, Wrong, checked, flag, func, oneOf, optional, options, otherwise } from "./check.js";
+import { EdgecaskError, failure, type ErrorDetails } from "./errors.js";
+
+export type LogLevel = "error" | "warn" | "info" | "debug";
+
+/** A line of the log. It holds no value and no token, and of what a loader threw its name and code alone. */
+export interface LogRecord {
+  level: LogLevel;
+  message: string;
+  /** The part of the package that wrote it. */
+  target: string;
+  fields: Record<string, string | number | boolean>;
+}
+
+export interface LogOptions {
+  /** Is told what goes wrong where no call can tell. Default: that of setLogger(). */
+  logger?: (record: LogRecord) => unknown;
+  /** What that logger is told: this level and what is graver. Only with `logger`. Default: "warn". */
+  logLevel?: LogLevel;
+}
+
+const level = oneOf<LogLevel>("error", "warn", "info", "debug");
+
+/** A logger, of which nothing that it throws comes back. @internal */
+const guardedLogger = (value: unknown, name: string): ((record: LogRecord) => void) => {
+  const log = func(value, name);
+  const failed = (error: unknown) => console.error("the logger of edgecask failed:", error);
+  return (record) => {
+    try {
+      void Promise.resolve(log(record)).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
+};
+
+/** An object with these options, and those of the log. @internal */
+export const logged = <S extends Checks>(checks: S): Check<Partial<Checked<S & typeof LOG>>> => {
+  const check = options({ ...checks, ...LOG });
+  return (value, name) => {
+    const clean = check(value, name);
+    if (clean.logLevel !== undefined && clean.logger === undefined) {
+      const needs = `${name}.logLevel needs ${name}.logger; setLogger(logger, logLevel) sets the level for all others`;
+      throw new Wrong(`${name}.logLevel`, needs);
+    }
+    return clean;
+  };
+};
+
+const LOG = { logger: guardedLogger, logLevel: level };
+
+let current: ((record: LogRecord) => void) | undefined = (record) => console[record.level](record);
+let currentLevel: LogLevel = "warn";
+let started = false;
+
+/**
+ * Sets where the log goes of clients and caches that have no logger of their own; `null`: nowhere. Without it, warnings
+ * and errors go to the console, as objects.
+ */
+export function setLogger(logger: ((record: LogRecord) => unknown) | null, logLevel: LogLevel = "warn"): void {
+  const given = checked("setLogger", arguments, { logger: optional(guardedLogger), logLevel: otherwise(level, "warn") });
+  current = given.logger;
+  currentLevel = given.logLevel;
+  if (started) wasm.setLogger(current, currentLevel);
+}
+
+let worker: boolean | undefined;
+
+/**
+ * Says whether this program is a Cloudflare Worker, whose requests must not wait for each other's work. It is for programs that
+ * are taken for the wrong one, and comes before the first call. Default: whether `navigator.userAgent` is "Cloudflare-Workers",
+ * or there is a `WebSocketPair`.
+ */
+export function setWorker(isWorker: boolean): void {
+  const given = checked("setWorker", arguments, { isWorker: flag });
+  worker = given.isWorker;
+  if (started) wasm.setWorker(worker);
+}
+
+/** The module can be used from now on. @internal */
+export function start(): void {
+  if (started) return;
+  started = true;
+  wasm.setErrors((message: string, details: ErrorDetails) => new EdgecaskError(message, details));
+  wasm.setLogger(current, currentLevel);
+  if (worker !== undefined) wasm.setWorker(worker);
+}
+
+/** @internal */
+export function isStarted(): boolean {
+  return started;
+}
+
+/** Refuses what needs the module before it is loaded. @internal */
+export function mustBeStarted(): void {
+  if (!started) throw failure("Config", "bad configuration: the wasm is not loaded yet: await init() first");
+}

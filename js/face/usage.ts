@@ -1,0 +1,41 @@
+import * as wasm from "edgecask-wasm";
+import { checked, count, name, whole } from "./check.js";
+import { client, type Client } from "./client.js";
+import { Handle, called, given as givenTo, hold } from "./handle.js";
+import { keyspace, type Keyspace } from "./keyspace.js";
+
+const most = whole(0, 0xffff_ffff);
+
+/** Which identifiers were used last, and most often: what warming starts with. */
+export class Usage extends Handle {
+  /** The usage of identifiers in this keyspace; no more than `most` are kept. */
+  constructor(of: Client, keys: Keyspace, most: number) {
+    super();
+    const given = checked("new Usage", arguments, { client, keyspace, most: count });
+    hold(this, new wasm.Usage(givenTo(given.client, "client"), givenTo(given.keyspace, "keyspace"), given.most));
+  }
+
+  /** Notes that an identifier was used. */
+  async record(id: string): Promise<void> {
+    const given = checked("usage.record", arguments, { id: name });
+    await called<wasm.Usage>(this, "Usage").record(given.id);
+  }
+
+  /** The identifiers that were used last, the last one first. */
+  async mostRecent(count: number): Promise<string[]> {
+    const given = checked("usage.mostRecent", arguments, { count: most });
+    return called<wasm.Usage>(this, "Usage").mostRecent(given.count);
+  }
+
+  /** The identifiers that were used most often, the most frequent one first. */
+  async mostUsed(count: number): Promise<string[]> {
+    const given = checked("usage.mostUsed", arguments, { count: most });
+    return called<wasm.Usage>(this, "Usage").mostUsed(given.count);
+  }
+
+  /** Forgets everything. */
+  async clear(): Promise<void> {
+    checked("usage.clear", arguments, {});
+    await called<wasm.Usage>(this, "Usage").clear();
+  }
+}

@@ -1,0 +1,226 @@
+//! The cache, in JavaScript. Values are JSON text, which the face makes and reads.
+
+mod options;
+mod warm;
+
+use std::future::Future;
+
+use js_sys::{Array, Function, Promise};
+use serde_json::value::RawValue;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+pub(super) use self::options::tier;
+use self::options::{cache_options, entry_options, load_options};
+use super::call::{self, promise};
+use super::client::JsClient;
+use super::{convert, json, log};
+use edgecask::cache::{Cache, Invalidated, ServerStats};
+use edgecask::{BoxError, Key, Pattern, Result};
+
+/// A cache of JSON values.
+#[wasm_bindgen(js_name = Cache)]
+#[derive(Debug)]
+pub struct JsCache {
+    cache: Cache,
+    log: Option<Dispatch>,
+}
+
+/// A value as JSON text.
+type Json = Box<RawValue>;
+
+#[wasm_bindgen(js_class = Cache)]
+impl JsCache {
+    /// A cache over this client, with `CacheOptions`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(client: &JsClient, options: &JsValue) -> Result<JsCache, JsValue> {
+        let cache = cache_options(options).map_err(convert::error)?;
+        let cache = Cache::with_options(client.client.clone(), cache);
+        Ok(Self { cache, log: client.log_of(options) })
+    }
+
+    /// The same cache, whose background work is handed to this function.
+    #[wasm_bindgen(js_name = waitUntil)]
+    pub fn wait_until(&self, hook: Function) -> JsCache {
+        let cache = self.cache.wait_until(move |work| {
+            let work = async {
+                work.await;
+                Ok(JsValue::UNDEFINED)
+            };
+            let work = future_to_promise(work.with_current_subscriber());
+            if hook.call1(&JsValue::UNDEFINED, &work).is_err() {
+                tracing::warn!("waitUntil threw an exception");
+            }
+        });
+        Self { cache, log: self.log.clone() }
+    }
+
+    /// The value of a key, or `undefined` if it is not cached.
+    pub fn get(&self, key: String) -> Promise {
+        self.call(async move |cache: Cache| {
+            let found = cache.get::<Json>(&Key::verbatim(key)?).await?;
+            Ok(found.map_or(JsValue::UNDEFINED, |value| given(&value)))
+        })
+    }
+
+    /// The values of keys in their order, in one round trip.
+    #[wasm_bindgen(js_name = getMany)]
+    pub fn get_many(&self, keys: Vec<String>) -> Promise {
+        self.call(async move |cache: Cache| {
+            let found = cache.get_many::<Json>(&verbatim(keys)?).await?;
+            let found = found
+                .into_iter()
+                .map(|value| value.map_or(JsValue::UNDEFINED, |value| given(&value)));
+            Ok(found.collect::<Array>())
+        })
+    }
+
+    /// Stores values under keys, in two round trips; tells whether that is owed.
+    #[wasm_bindgen(js_name = setMany)]
+    pub fn set_many(&self, keys: Vec<String>, values: Vec<String>, options: JsValue) -> Promise {
+        self.call(async move |cache: Cache| {
+            let values = values.into_iter().map(value).collect::<Result<Vec<Json>>>()?;
+            let (keys, options) = (verbatim(keys)?, entry_options(&options));
+            let stored = cache.set_many(keys.iter().zip(&values), options).await?;
+            Ok(stored.is_owed())
+        })
+    }
+
+    /// The value of a key; if it is not cached, what `load` gives, which is stored.
+    #[wasm_bindgen(js_name = getOrLoad)]
+    pub fn get_or_load(&self, key: String, options: JsValue, load: Function) -> Promise {
+        self.call(async move |cache: Cache| {
+            let (key, options) = (Key::verbatim(key)?, load_options(&options));
+            let load = || async move { loaded(&load, JsValue::UNDEFINED).await };
+            let found = cache.get_or_revalidate::<Json, _, _>(&key, options, load).await?;
+            Ok(given(&found))
+        })
+    }
+
+    /// Deletes entries; tells how many were there, and whether that is owed.
+    pub fn delete(&self, keys: Vec<String>) -> Promise {
+        self.call(async move |cache: Cache| Ok(deleted(cache.delete_many(&verbatim(keys)?).await?)))
+    }
+
+    /// Invalidates every entry that has one of these tags; tells whether that is owed.
+    #[wasm_bindgen(js_name = invalidateTags)]
+    pub fn invalidate_tags(&self, tags: Vec<String>) -> Promise {
+        self.call(async move |cache: Cache| Ok(cache.invalidate_tags(tags).await?.is_owed()))
+    }
+
+    /// Deletes every entry whose key matches a glob; tells how many there were, and whether that is owed.
+    #[wasm_bindgen(js_name = deleteMatching)]
+    pub fn delete_matching(&self, pattern: String) -> Promise {
+        self.call(async move |cache: Cache| {
+            Ok(deleted(cache.delete_matching(&Pattern::verbatim(pattern)?).await?))
+        })
+    }
+
+    /// Invalidates everything; tells whether that is owed.
+    pub fn clear(&self) -> Promise {
+        self.call(async move |cache: Cache| Ok(cache.clear().await?.is_owed()))
+    }
+
+    /// How many invalidations are owed to Redis.
+    pub fn owed(&self) -> f64 {
+        self.cache.owed() as f64
+    }
+
+    /// Carries out what is owed; tells whether nothing is left.
+    #[wasm_bindgen(js_name = catchUp)]
+    pub fn catch_up(&self) -> Promise {
+        self.call(async move |cache: Cache| Ok(cache.catch_up().await))
+    }
+
+    /// Follows what other processes invalidate, until the signal aborts.
+    #[wasm_bindgen(js_name = followInvalidations)]
+    pub fn follow_invalidations(&self, options: JsValue) -> Promise {
+        let cache = self.cache.clone();
+        promise(self.log(), async move {
+            let followed = call::until_aborted(&options, cache.follow_invalidations()).await;
+            followed.map(|()| JsValue::UNDEFINED)
+        })
+    }
+
+    /// How the keys of the database are distributed over namespaces.
+    #[wasm_bindgen(js_name = keyDistribution)]
+    pub fn key_distribution(&self, parts: u32, sample: u32) -> Promise {
+        let cache = self.cache.clone();
+        promise(self.log(), async move {
+            let found = cache.key_distribution(parts as usize, u64::from(sample)).await;
+            json::text(&found.map_err(convert::error)?)
+        })
+    }
+
+    /// What the server says of itself (INFO).
+    #[wasm_bindgen(js_name = serverStats)]
+    pub fn server_stats(&self) -> Promise {
+        let cache = self.cache.clone();
+        promise(self.log(), async move {
+            json::text(&ServerStats::of(cache.client()).await.map_err(convert::error)?)
+        })
+    }
+
+    /// Whether the cache answers.
+    pub fn health(&self) -> Promise {
+        let cache = self.cache.clone();
+        promise(self.log(), async move { json::text(&cache.health().await) })
+    }
+
+    /// What the cache has done.
+    pub fn stats(&self) -> Result<String, JsValue> {
+        json::text(&self.cache.stats())
+    }
+
+    /// Sets the statistics back to zero.
+    #[wasm_bindgen(js_name = resetStats)]
+    pub fn reset_stats(&self) {
+        self.cache.reset_stats();
+    }
+
+    /// The statistics in Prometheus's text format.
+    pub fn prometheus(&self, name: &str) -> String {
+        self.cache.stats().prometheus(name)
+    }
+}
+
+impl JsCache {
+    fn log(&self) -> Dispatch {
+        log::or_module(self.log.as_ref())
+    }
+
+    fn call<T, F>(&self, work: impl FnOnce(Cache) -> F + 'static) -> Promise
+    where
+        T: Into<JsValue>,
+        F: Future<Output = Result<T>> + 'static,
+    {
+        let work = work(self.cache.clone());
+        promise(self.log(), async move { work.await.map_err(convert::error) })
+    }
+}
+
+fn verbatim(keys: Vec<String>) -> Result<Vec<Key>> {
+    keys.into_iter().map(Key::verbatim).collect()
+}
+
+/// The JSON text of a value that a loader gives.
+async fn loaded(load: &Function, argument: JsValue) -> Result<Json, BoxError> {
+    let text = json::call(load, &JsValue::UNDEFINED, &argument).await?;
+    Ok(value(text.as_string().unwrap_or_default())?)
+}
+
+/// How many were deleted, and whether that is owed.
+fn deleted(deleted: Invalidated) -> Array {
+    [JsValue::from(deleted.count() as f64), deleted.is_owed().into()].into_iter().collect()
+}
+
+fn value(text: String) -> Result<Json> {
+    let none = |_| convert::invalid("a value is something that JSON can hold");
+    RawValue::from_string(text).map_err(none)
+}
+
+fn given(value: &RawValue) -> JsValue {
+    value.get().into()
+}

@@ -1,0 +1,67 @@
+//! Errors as objects of the face's class `EdgecaskError`.
+
+use std::cell::RefCell;
+
+use js_sys::{Function, Object, Reflect};
+use wasm_bindgen::prelude::*;
+
+use edgecask::{Error, Outcome};
+
+thread_local! {
+    static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
+/// Sets the function that makes an error of its message and its details. The face does so as soon as the module is loaded.
+#[wasm_bindgen(js_name = setErrors)]
+pub fn set_errors(make: Function) {
+    MAKE.set(Some(make));
+}
+
+/// The error as JavaScript sees it.
+pub(super) fn edgecask_error(error: &Error) -> JsValue {
+    let details = Object::new();
+    let set = |name: &str, value: JsValue| {
+        // Setting a property of a new object cannot fail.
+        let _ = Reflect::set(&details, &name.into(), &value);
+    };
+    set("kind", error.kind().as_str().into());
+    set("outcome", outcome(error.outcome()).into());
+    if let Some(code) = error.code() {
+        set("code", code.into());
+    }
+    if let Some(status) = error.status() {
+        set("status", status.into());
+    }
+    if let Some(wait) = error.retry_after() {
+        set("retryAfterMs", (wait.as_millis() as f64).into());
+    }
+    if let Some(source) = std::error::Error::source(error) {
+        set("cause", cause(source));
+    }
+    let message = error.to_string();
+    let made = MAKE.with_borrow(|make| {
+        make.as_ref()?.call2(&JsValue::UNDEFINED, &message.as_str().into(), &details).ok()
+    });
+    made.unwrap_or_else(|| js_sys::Error::new(&message).into())
+}
+
+/// What led to an error: the texts of sources hold no value and no token.
+fn cause(source: &(dyn std::error::Error + 'static)) -> JsValue {
+    #[cfg(feature = "cache")]
+    if let Some(thrown) = super::json::as_thrown(source) {
+        return thrown;
+    }
+    match source.downcast_ref::<Error>() {
+        Some(error) => edgecask_error(error),
+        None => js_sys::Error::new(&source.to_string()).into(),
+    }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::NotSent => "NotSent",
+        Outcome::Refused => "Refused",
+        Outcome::Completed => "Completed",
+        _ => "Unknown",
+    }
+}

@@ -1,6 +1,0 @@
-// The module with the client of the REST API alone.
-export { initialize as default, initSync } from "./init.js";
-export { Client, type Argument, type CallOptions, type ClientOptions, type Reply, type SetOptions } from "./client.js";
-export { Subscriber, type SubscriberEvent } from "./subscriber.js";
-export { setLogger, type LogLevel, type LogOptions, type LogRecord } from "./log.js";
-export { type EdgecaskError } from "./errors.js";

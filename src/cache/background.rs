@@ -1,0 +1,41 @@
+//! Work that nobody waits for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
+
+trait WaitUntil: Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync {}
+impl<F: Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync> WaitUntil for F {}
+
+/// Where background work goes: to a hook of the caller's, or else to the platform.
+#[derive(Clone, Default)]
+pub(crate) struct Background(Option<Local<Arc<dyn WaitUntil>>>);
+
+impl Background {
+    /// Hands the work to this hook.
+    pub(super) fn hook(
+        hook: impl Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync + 'static,
+    ) -> Self {
+        Self(Some(Local::new(Arc::new(hook))))
+    }
+
+    /// Whether somebody has asked for the work and waits for it.
+    pub(crate) fn has_hook(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Starts work that nobody waits for.
+    pub(crate) fn spawn(&self, work: BoxFuture<'static, ()>) {
+        match &self.0 {
+            Some(hook) => hook(work),
+            None => platform::spawn(work),
+        }
+    }
+}
+
+impl fmt::Debug for Background {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Background").field(&self.has_hook()).finish()
+    }
+}

@@ -1,0 +1,116 @@
+//! The parts of a cache, put together.
+
+use std::sync::Arc;
+
+use super::CacheOptions;
+use super::background::Background;
+#[cfg(feature = "http-cache")]
+use super::entry::Blobs;
+use super::entry::Packer;
+use super::invalidate::{Bus, Invalidator, TagVersions};
+use super::load::{Leases, Loader, SingleFlight, StoreGuards};
+use super::lookup::{Judge, Reader};
+use super::observe::Counters;
+use super::outage::{Backlog, Outage};
+use super::tiers::{Edge, L1};
+use super::write::Writer;
+use crate::client::Client;
+use crate::layer::WithoutFallback;
+
+/// What clones of a cache share.
+pub(super) struct Core {
+    /// The client that the cache was made of.
+    pub(super) client: Client,
+    /// That client without its fallback: what the cache itself uses.
+    pub(super) direct: Client,
+    pub(super) options: CacheOptions,
+    pub(super) counters: Arc<Counters>,
+    pub(super) outage: Arc<Outage>,
+    pub(super) packer: Packer,
+    pub(super) l1: Option<Arc<L1>>,
+    pub(super) tags: TagVersions,
+    pub(super) bus: Option<Bus>,
+    pub(super) invalidator: Invalidator,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) reader: Reader,
+    pub(super) loader: Loader,
+    pub(super) writer: Writer,
+    #[cfg(feature = "http-cache")]
+    pub(super) blobs: Blobs,
+}
+
+/// Where a cache's background work goes, and whose loads its callers wait for. A request of a Worker has its own.
+#[derive(Clone, Default)]
+pub(super) struct Scope {
+    pub(super) background: Background,
+    pub(super) single_flight: Arc<SingleFlight>,
+}
+
+impl Core {
+    pub(super) fn new(client: Client, options: CacheOptions) -> Self {
+        // A fallback's values are seen by this process only: no invalidation of others reaches them.
+        // A layer of the caller's may hide that there is one.
+        let direct = client.clone().layer(WithoutFallback);
+        let counters = Arc::new(Counters::default());
+        let outage = Arc::new(Outage::new(options.tier, Arc::clone(&counters)));
+        let packer = Packer::new(options.format.clone(), Arc::clone(&counters));
+        let l1 = options.l1.map(|options| Arc::new(L1::new(options)));
+        let edge = options.edge.clone().and_then(|(store, ttl)| Edge::new(store, ttl));
+        let edge = edge.map(Arc::new);
+        let bus = options.bus.clone().map(Bus::new);
+        let tags =
+            TagVersions::new(direct.clone(), Arc::clone(&outage), options.generation.clone());
+        let invalidator =
+            Invalidator::new(direct.clone(), tags.clone(), l1.clone(), edge.clone(), bus.clone());
+        let backlog =
+            Backlog::new(invalidator.clone(), Arc::clone(&outage), options.keyspace.clone());
+        let backlog = Arc::new(backlog);
+        let reader = Reader {
+            client: direct.clone(),
+            packer: packer.clone(),
+            judge: Judge::new(Arc::clone(&outage), Arc::clone(&counters)),
+            tags: tags.clone(),
+            backlog: Arc::clone(&backlog),
+            l1: l1.clone(),
+            edge: edge.clone(),
+        };
+        let leases = Leases::new(direct.clone(), options.lease);
+        let guards = StoreGuards {
+            leases: leases.clone(),
+            lease_wait: options.lease_wait,
+            tags: tags.clone(),
+            packer: packer.clone(),
+            outage: Arc::clone(&outage),
+            counters: Arc::clone(&counters),
+            edge,
+        };
+        let loader = Loader { guards, l1: l1.clone() };
+        let writer = Writer {
+            client: direct.clone(),
+            leases,
+            tags: tags.clone(),
+            packer: packer.clone(),
+            invalidator: invalidator.clone(),
+            bus: bus.clone(),
+            counters: Arc::clone(&counters),
+        };
+        Self {
+            #[cfg(feature = "http-cache")]
+            blobs: Blobs::new(direct.clone(), packer.clone()),
+            client,
+            direct,
+            options,
+            counters,
+            outage,
+            packer,
+            l1,
+            tags,
+            bus,
+            invalidator,
+            backlog,
+            reader,
+            loader,
+            writer,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What stands in Redis: an entry's format, its time to live, its options.
+
+#[cfg(feature = "http-cache")]
+mod blobs;
+mod format;
+mod keys;
+mod options;
+mod packer;
+mod ttl;
+
+#[cfg(feature = "http-cache")]
+pub(crate) use blobs::Blobs;
+#[cfg(feature = "encryption")]
+pub use format::SealingKeys;
+pub use format::{Codec, Compression, Form};
+pub(super) use format::{Entry, Format, View};
+pub(super) use keys::{LEASE_ROLE, lease_key, tag_key, tag_keys};
+pub use options::EntryOptions;
+pub(super) use packer::Packer;
+pub use ttl::Ttl;
+
+/// The formats of what a cache stores, for programs in other languages.
+#[doc = include_str!("format/README.md")]
+pub mod stored_form {}

@@ -1,0 +1,56 @@
+use super::Invalidated;
+use crate::Result;
+use crate::cache::Cache;
+use crate::cache::entry::tag_keys;
+use crate::cache::outage::Invalidation;
+
+impl Cache {
+    /// Invalidates every entry that has one of these tags, whatever their number, and keeps loads that are under way from
+    /// being served afterwards. One script a tag, and a PUBLISH where there is a bus, in one round trip.
+    ///
+    /// A tag belongs to the whole database: it reaches the entries of every cache that uses its name.
+    ///
+    /// ```
+    /// use edgecask::{Client, Keyspace, cache::{Cache, EntryOptions, Ttl}};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let cache = Cache::new(Client::memory());
+    /// let key = Keyspace::new(["app", "user"])?.key(["123", "profile"])?;
+    /// let options = EntryOptions::new(Ttl::seconds(300)).tags(["user:123", "profiles"]);
+    /// cache.set(&key, "Ada", options).await?;
+    /// cache.invalidate_tags(["user:123"]).await?;
+    /// assert_eq!(cache.get::<String>(&key).await?, None);
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a tag is empty; the client's in the tier
+    /// [`Tier::Critical`](crate::cache::Tier::Critical). In the others, what could not be invalidated is
+    /// [owed](Invalidated::is_owed); it fails only when more than 10 000 tags would be owed.
+    pub async fn invalidate_tags(
+        &self,
+        tags: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Invalidated> {
+        let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
+        if tags.is_empty() {
+            return Ok(Invalidated::default());
+        }
+        // A tag that has no key is the caller's mistake, whatever Redis does.
+        tag_keys(&tags)?;
+        self.forget_tags(&tags);
+        let renewed = self.core.invalidator.renew_tags(&tags).await;
+        // Again, for what was read meanwhile.
+        self.forget_tags(&tags);
+        self.core.counters.invalidated_tags(tags.len());
+        self.finish_invalidation(renewed.map(|()| 0), || Invalidation::Tags(tags)).await
+    }
+
+    fn forget_tags(&self, tags: &[String]) {
+        // The keys of the loads under way are known, their tags are not.
+        self.scope.single_flight.forget_all();
+        self.core.invalidator.forget_tags(tags);
+    }
+}

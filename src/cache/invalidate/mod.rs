@@ -1,0 +1,18 @@
+//! How an entry stops being served: by its key, a tag, a pattern, or all at once; and how other processes hear of it.
+
+mod bus;
+mod by_key;
+mod by_pattern;
+mod by_tag;
+mod follow;
+mod invalidated;
+mod invalidator;
+mod progress;
+mod tag_versions;
+
+pub(super) use bus::Bus;
+pub use invalidated::Invalidated;
+pub(super) use invalidator::Invalidator;
+pub use progress::Progress;
+pub(crate) use tag_versions::Versions;
+pub(super) use tag_versions::{TAG_VERSION, TagVersions};

@@ -1,0 +1,244 @@
+//! The versions of tags: many entries are invalidated by one script for each tag, however many they are.
+//!
+//! Under `edgecask:tag:{tag}` stands the tag's version. An entry holds the versions that its tags had before it was loaded;
+//! it counts as long as they are the same. Invalidating a tag gives it a new version. The server makes it, of its clock
+//! and a random number, so no version ever comes back: neither by a command that arrives late or twice, nor after Redis
+//! evicted the key or let it expire. Forgetting a version is therefore safe.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::cache::entry::{Entry, EntryOptions, Ttl, tag_key, tag_keys};
+use crate::cache::outage::{Operation, Outage};
+use crate::cache::token::{new_token, random_text};
+use crate::client::{Client, ScriptBatch, ScriptReplies};
+use crate::command::strings::StringCommands;
+use crate::command::{Command, Script};
+use crate::{Error, Key, Result, Value};
+
+/// How long a version is kept when nobody needs it for longer.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Makes a version stay for ever.
+const PERSIST: &str = "persist";
+
+/// Entries that are kept for longer keep the versions of their tags.
+const LONG: Duration = Duration::from_secs(24 * 3600);
+
+/// The versions of tags; `None` for a tag that has none.
+pub(crate) type Versions = BTreeMap<String, Option<String>>;
+
+/// `KEYS`: a tag. `ARGV`: a random text; for how many seconds a new version is kept; `renew`, or `hold` to take the version
+/// that there is; for how many seconds from now the version has to stay, `persist` for ever, or 0. Gives the version. A version that is kept for
+/// ever has a successor that is.
+pub(crate) static TAG_VERSION: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local version = redis.call('GET', KEYS[1])\n\
+         if not version or ARGV[3] == 'renew' then\n\
+         local persists = redis.call('TTL', KEYS[1]) == -1\n\
+         local now = redis.call('TIME')\n\
+         version = now[1] .. '.' .. now[2] .. '-' .. ARGV[1]\n\
+         redis.call('SET', KEYS[1], version, 'EX', ARGV[2])\n\
+         if persists then redis.call('PERSIST', KEYS[1]) end\n\
+         end\n\
+         if ARGV[4] == 'persist' then\n\
+         redis.call('PERSIST', KEYS[1])\n\
+         elseif ARGV[4] ~= '0' then\n\
+         local left = redis.call('TTL', KEYS[1])\n\
+         if left >= 0 and left < tonumber(ARGV[4]) then redis.call('EXPIRE', KEYS[1], ARGV[4]) end\n\
+         end\n\
+         return version",
+    )
+    .key_locking()
+    .with_native(|redis, keys, args| {
+        let ([tag], [random, kept, how, stay]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 1 key and 4 arguments"));
+        };
+        let mut version = redis.call(Command::new("GET").arg(tag))?;
+        if version.is_nil() || how == "renew" {
+            let persists = redis.call(Command::new("TTL").arg(tag))? == Value::Integer(-1);
+            version = Value::bulk(new_token(redis, random)?);
+            let new = version.as_bytes().unwrap_or_default();
+            redis.call(Command::new("SET").arg(tag).arg(new).arg("EX").arg(kept))?;
+            if persists {
+                redis.call(Command::new("PERSIST").arg(tag))?;
+            }
+        }
+        let number = |bytes: &Bytes| std::str::from_utf8(bytes).ok()?.parse::<i64>().ok();
+        match number(stay) {
+            None => drop(redis.call(Command::new("PERSIST").arg(tag))?),
+            Some(0) => {}
+            Some(stay) => {
+                let left = redis.call(Command::new("TTL").arg(tag))?;
+                if matches!(left, Value::Integer(left) if (0..stay).contains(&left)) {
+                    redis.call(Command::new("EXPIRE").arg(tag).arg(stay))?;
+                }
+            }
+        }
+        Ok(version)
+    })
+});
+
+fn queue_version(batch: &mut ScriptBatch, key: &Key, how: &str, stay: &str) -> Result<usize> {
+    let (random, kept) = (random_text()?, KEPT.as_secs().to_string());
+    Ok(batch.script(&TAG_VERSION, [key], [&random, &kept, how, stay]))
+}
+
+/// The versions that an entry is to hold, some of them still to be read from the replies.
+pub(crate) struct Hold {
+    known: BTreeMap<String, String>,
+    asked: Vec<(String, usize)>,
+}
+
+impl Hold {
+    fn is_known(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    pub(crate) fn redeem(self, replies: &mut ScriptReplies) -> Result<BTreeMap<String, String>> {
+        let mut held = self.known;
+        for (tag, place) in self.asked {
+            let version = replies.take(place)?;
+            // What was known before is older, and therefore what counts: the load may have begun since.
+            held.entry(tag).or_insert(version);
+        }
+        Ok(held)
+    }
+}
+
+/// Reads, renews and compares the versions of tags.
+#[derive(Debug, Clone)]
+pub(crate) struct TagVersions {
+    client: Client,
+    outage: Arc<Outage>,
+    /// The tag of all entries of the cache. Its version does not expire: all entries would be forgotten with it at the same
+    /// moment.
+    generation: Option<String>,
+}
+
+impl TagVersions {
+    pub(crate) fn new(client: Client, outage: Arc<Outage>, generation: Option<String>) -> Self {
+        Self { client, outage, generation }
+    }
+
+    /// The tag of all entries of the cache.
+    pub(crate) fn generation(&self) -> Option<&String> {
+        self.generation.as_ref()
+    }
+
+    fn is_generation(&self, tag: &str) -> bool {
+        self.generation.as_deref() == Some(tag)
+    }
+
+    /// All tags of an entry: its own and the cache's.
+    pub(crate) fn tags_of(&self, options: &EntryOptions) -> Vec<String> {
+        let mut tags = options.tags.clone();
+        tags.extend(self.generation.clone());
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
+    /// Queues new versions of tags; gives the places of the replies.
+    pub(super) fn queue_renew(
+        &self,
+        batch: &mut ScriptBatch,
+        tags: &[String],
+    ) -> Result<Vec<usize>> {
+        let queue = |(tag, key): (&String, Key)| {
+            let stay = if self.is_generation(tag) { PERSIST } else { "0" };
+            queue_version(batch, &key, "renew", stay)
+        };
+        tags.iter().zip(tag_keys(tags)?).map(queue).collect()
+    }
+
+    /// The present versions of tags. One MGET.
+    pub(crate) async fn current(&self, tags: &[String]) -> Result<Versions> {
+        if tags.is_empty() {
+            return Ok(Versions::new());
+        }
+        let versions: Vec<Option<String>> = self.client.mget(tag_keys(tags)?).await?;
+        Ok(tags.iter().cloned().zip(versions).collect())
+    }
+
+    /// Adds the present versions of those tags that are not among `versions` yet. One MGET, or nothing if all are.
+    pub(crate) async fn add_missing(
+        &self,
+        tags: impl IntoIterator<Item = &String>,
+        versions: &mut Versions,
+    ) -> Result<()> {
+        let unknown = tags.into_iter().filter(|tag| !versions.contains_key(*tag)).cloned();
+        let mut unknown: Vec<String> = unknown.collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        let read = self.current(&unknown).await;
+        versions.extend(self.outage.record(Operation::Read, read)?);
+        Ok(())
+    }
+
+    /// The versions that an entry is to hold which Redis will keep for `kept`. What is known already costs nothing; else
+    /// a script for each tag, in one round trip.
+    pub(crate) async fn hold(
+        &self,
+        tags: &[String],
+        known: &Versions,
+        kept: Ttl,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let hold = self.queue_hold(&mut batch, tags, known, kept)?;
+        match hold.is_known() {
+            true => Ok(hold.known),
+            false => hold.redeem(&mut batch.exec().await?),
+        }
+    }
+
+    /// Queues [`TagVersions::hold`].
+    pub(crate) fn queue_hold(
+        &self,
+        batch: &mut ScriptBatch,
+        tags: &[String],
+        known: &Versions,
+        kept: Ttl,
+    ) -> Result<Hold> {
+        let version = |tag: &String| Some((tag.clone(), known.get(tag)?.as_ref()?.clone()));
+        let mut hold = Hold { known: tags.iter().filter_map(version).collect(), asked: Vec::new() };
+        let stay = match kept.duration() {
+            None => PERSIST.to_owned(),
+            Some(kept) if kept > LONG => {
+                kept.max(KEPT).as_secs().min(i64::MAX as u64 / 2000).to_string()
+            }
+            Some(_) => "0".to_owned(),
+        };
+        for tag in tags {
+            if stay != "0" || !hold.known.contains_key(tag) {
+                let stay = if self.is_generation(tag) { PERSIST } else { &stay };
+                let place = queue_version(batch, &tag_key(tag)?, "hold", stay)?;
+                hold.asked.push((tag.clone(), place));
+            }
+        }
+        Ok(hold)
+    }
+
+    /// Whether an entry's tags have the versions that it holds, and the cache's own tag is among them.
+    pub(crate) fn are_current(&self, entry: &Entry, versions: &Versions) -> bool {
+        let is_of_generation = |tag: &String| entry.tags.contains_key(tag);
+        self.generation.as_ref().is_none_or(is_of_generation) && holds(&entry.tags, versions)
+    }
+
+    /// Whether tags still have these versions. One MGET.
+    pub(crate) async fn still_hold(&self, tags: &BTreeMap<String, String>) -> bool {
+        let names: Vec<String> = tags.keys().cloned().collect();
+        let now = self.outage.record(Operation::Read, self.current(&names).await);
+        now.is_ok_and(|now| holds(tags, &now))
+    }
+}
+
+fn holds(tags: &BTreeMap<String, String>, now: &Versions) -> bool {
+    tags.iter().all(|(tag, version)| now.get(tag).is_some_and(|now| now.as_ref() == Some(version)))
+}

@@ -1,0 +1,491 @@
+//! Leases: a value that is older than an invalidation cannot be stored after it.
+//!
+//! Before a value is loaded or written, its lease is taken: a token in a key beside the entry. Invalidation deletes both
+//! keys. The value is stored by a script that checks the token, so it is stored only if nobody invalidated the entry, or
+//! began a later write, in between.
+//!
+//! The server makes the tokens, of its clock and a random number of the caller's, so none is ever the same twice. A
+//! command that arrives late, or a second time, makes a token that nobody knows; what is stored under it is refused.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::cache::background::Background;
+use crate::cache::entry::lease_key;
+use crate::cache::token::{new_token, random_text};
+use crate::client::{Client, ScriptBatch, ScriptReplies};
+use crate::command::{Command, Script};
+use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result, Value, platform};
+
+/// The first byte of the mark that a write leaves in place of its lease.
+const DONE: u8 = b'=';
+
+/// `KEYS`: the entry, its lease. `ARGV`: a random text, the time to live of the lease in milliseconds, and `take`, `try` or
+/// `look`. Gives the token, or nil if somebody else holds the lease and it is not to be taken from them; for `look` also
+/// what stands in the entry, and for how many milliseconds the lease will last that somebody else holds.
+///
+/// The same request sent twice gives the same token, as long as nobody deleted the lease in between.
+pub(crate) static LEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local held = redis.call('GET', KEYS[2])\n\
+         if held and string.sub(held, 1, 1) == '=' then held = false end\n\
+         local token = false\n\
+         if held and string.sub(held, -string.len(ARGV[1])) == ARGV[1] then\n\
+         token = held\n\
+         elseif not held or ARGV[3] == 'take' then\n\
+         local now = redis.call('TIME')\n\
+         token = now[1] .. '.' .. now[2] .. '-' .. ARGV[1]\n\
+         redis.call('SET', KEYS[2], token, 'PX', ARGV[2])\n\
+         end\n\
+         if ARGV[3] ~= 'look' then return {token} end\n\
+         local left = 0\n\
+         if not token then left = redis.call('PTTL', KEYS[2]) end\n\
+         return {token, redis.call('GET', KEYS[1]), left}",
+    )
+    .key_locking()
+    .with_native(|redis, keys, args| {
+        let ([entry, lease], [random, ttl, how]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 2 keys and 3 arguments"));
+        };
+        let held = redis.call(Command::new("GET").arg(lease))?;
+        let held = held.as_bytes().filter(|held| held.first() != Some(&DONE));
+        let token = match held {
+            Some(held) if held.ends_with(random) => Value::bulk(held.to_vec()),
+            Some(_) if how != "take" => Value::Nil,
+            _ => {
+                let token = new_token(redis, random)?;
+                redis.call(Command::new("SET").arg(lease).arg(&token).arg("PX").arg(ttl))?;
+                Value::bulk(token)
+            }
+        };
+        if how != "look" {
+            return Ok(Value::Array(vec![token]));
+        }
+        let left = match token.is_nil() {
+            true => redis.call(Command::new("PTTL").arg(lease))?,
+            false => Value::Integer(0),
+        };
+        let stored = redis.call(Command::new("GET").arg(entry))?;
+        Ok(Value::Array(vec![token, stored, left]))
+    })
+});
+
+/// `KEYS`: the entry, its lease. `ARGV`: the token, the value, its time to live in milliseconds or 0, and that of the
+/// mark which a write leaves in place of its lease, or 0 for a load. Gives 1 if the value was stored.
+///
+/// A write that came too late to be stored leaves no older value behind: it deletes the entry, unless its mark tells of a
+/// later write.
+pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local held = redis.call('GET', KEYS[2])\n\
+         if held ~= ARGV[1] then\n\
+         if ARGV[4] == '0' then return 0 end\n\
+         if held == '=' .. ARGV[1] then return 1 end\n\
+         if not held or string.sub(held, 1, 1) ~= '=' then redis.call('DEL', KEYS[1]) end\n\
+         return 0\n\
+         end\n\
+         if ARGV[3] == '0' then\n\
+         redis.call('SET', KEYS[1], ARGV[2])\n\
+         else\n\
+         redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])\n\
+         end\n\
+         if ARGV[4] == '0' then\n\
+         redis.call('DEL', KEYS[2])\n\
+         else\n\
+         redis.call('SET', KEYS[2], '=' .. ARGV[1], 'PX', ARGV[4])\n\
+         end\n\
+         return 1",
+    )
+    .key_locking()
+    .with_native(|redis, keys, args| {
+        let ([entry, lease], [token, value, ttl, mark]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 2 keys and 4 arguments"));
+        };
+        let held = redis.call(Command::new("GET").arg(lease))?;
+        let held = held.as_bytes();
+        let done = [&[DONE], &token[..]].concat();
+        if held != Some(token) {
+            if mark == "0" {
+                return Ok(Value::Integer(0));
+            }
+            if held == Some(&done) {
+                return Ok(Value::Integer(1));
+            }
+            if held.is_none_or(|held| held.first() != Some(&DONE)) {
+                redis.call(Command::new("DEL").arg(entry))?;
+            }
+            return Ok(Value::Integer(0));
+        }
+        let set = Command::new("SET").arg(entry).arg(value);
+        redis.call(if ttl == "0" { set } else { set.arg("PX").arg(ttl) })?;
+        redis.call(match mark == "0" {
+            true => Command::new("DEL").arg(lease),
+            false => Command::new("SET").arg(lease).arg(&done).arg("PX").arg(mark),
+        })?;
+        Ok(Value::Integer(1))
+    })
+});
+
+/// `KEYS`: a lease. `ARGV`: its token, its new time to live in milliseconds. Gives 1 if it still holds.
+pub(crate) static RENEW_LEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n\
+         return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
+    )
+    .key_locking()
+    .with_native(|redis, keys, args| {
+        let ([lease], [token, ttl]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 1 key and 2 arguments"));
+        };
+        let held = redis.call(Command::new("GET").arg(lease))?;
+        match held.as_bytes() == Some(token) {
+            true => redis.call(Command::new("PEXPIRE").arg(lease).arg(ttl)),
+            false => Ok(Value::Integer(0)),
+        }
+    })
+});
+
+/// `KEYS`: a lease. `ARGV`: its token, or the random text at its end. Deletes the lease if it is this one, and nothing was
+/// stored with it; gives how many keys were deleted.
+pub(crate) static RELEASE_LEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local held = redis.call('GET', KEYS[1])\n\
+         if not held or string.sub(held, 1, 1) == '=' then return 0 end\n\
+         if string.sub(held, -string.len(ARGV[1])) ~= ARGV[1] then return 0 end\n\
+         return redis.call('DEL', KEYS[1])",
+    )
+    .key_locking()
+    .with_native(|redis, keys, args| {
+        let ([lease], [token]) = (keys, args) else {
+            return Err(Error::server("ERR this script takes 1 key and 1 argument"));
+        };
+        let held = redis.call(Command::new("GET").arg(lease))?;
+        match held.as_bytes() {
+            Some(held) if held.first() != Some(&DONE) && held.ends_with(token) => {
+                redis.call(Command::new("DEL").arg(lease))
+            }
+            _ => Ok(Value::Integer(0)),
+        }
+    })
+});
+
+/// The right to store what is loaded or written from now on. Its holder stores with it or releases it; a lease that is
+/// dropped in between, as by a call that is cancelled or panics, is released in the background.
+pub(crate) struct Lease {
+    client: Client,
+    background: Background,
+    key: String,
+    token: Bytes,
+    /// Nothing of it is left on the server.
+    ended: bool,
+}
+
+impl Lease {
+    /// Nothing of it is left on the server: its value was stored, or somebody else has taken it.
+    pub(crate) fn end(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.ended {
+            let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
+            release_in_background(&self.client, &self.background, key, token);
+        }
+    }
+}
+
+/// A lease that was asked for. Until the answer comes, the server may hold it without the caller knowing its token. If the
+/// answer is lost, or the caller goes away before, the lease is released in the background by its random text.
+struct Unanswered<'a> {
+    client: &'a Client,
+    background: &'a Background,
+    key: String,
+    random: String,
+}
+
+impl Unanswered<'_> {
+    /// The answer came, or the request never reached the server.
+    fn answered(mut self) {
+        self.random.clear();
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.random.is_empty() {
+            let (key, random) = (std::mem::take(&mut self.key), std::mem::take(&mut self.random));
+            release_in_background(self.client, self.background, key, random.into());
+        }
+    }
+}
+
+fn release_in_background(client: &Client, background: &Background, key: String, token: Bytes) {
+    let client = client.clone();
+    background.spawn(platform::send(|| async move {
+        // If this fails, or comes before the request for the lease, the lease expires.
+        let _ = release(&client, &key, &token).await;
+    }));
+}
+
+/// Deletes a lease, known by its token or by the random text at its end. One script.
+async fn release(client: &Client, key: &str, token: &[u8]) -> Result<bool> {
+    let mut batch = ScriptBatch::new(client);
+    let place = batch.script(&RELEASE_LEASE, [key], [token]);
+    batch.exec().await?.take(place)
+}
+
+/// What stands beside and in an entry.
+pub(super) struct Look {
+    /// `None` if somebody else holds it.
+    pub(super) lease: Option<Lease>,
+    pub(super) stored: Option<Bytes>,
+    /// How long somebody else's lease lasts at the most.
+    pub(super) left: Option<Duration>,
+}
+
+/// Who stores under a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Storer {
+    Load,
+    Write,
+}
+
+/// Takes, renews and releases leases, and stores with them.
+#[derive(Debug, Clone)]
+pub(crate) struct Leases {
+    client: Client,
+    ttl: Duration,
+}
+
+impl Leases {
+    pub(crate) fn new(client: Client, ttl: Duration) -> Self {
+        Self { client, ttl }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Takes the lease of an entry if nobody holds it. One script.
+    pub(super) async fn try_take(
+        &self,
+        key: &Key,
+        background: &Background,
+    ) -> Result<Option<Lease>> {
+        Ok(self.ask(key, "try", background).await?.lease)
+    }
+
+    /// As [`Leases::try_take`], and gives what stands in Redis: another process may have stored it since it was looked up.
+    pub(super) async fn try_take_and_look(
+        &self,
+        key: &Key,
+        background: &Background,
+    ) -> Result<Look> {
+        self.ask(key, "look", background).await
+    }
+
+    /// [`Leases::try_take_and_look`] or [`Leases::take`] for many entries, in one round trip. `add` queues more in the same
+    /// round trip.
+    pub(super) async fn take_many<T>(
+        &self,
+        keys: &[Key],
+        also_from_others: bool,
+        background: &Background,
+        add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
+    ) -> Result<(Vec<Look>, ScriptReplies, T)> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let how = if also_from_others { "take" } else { "look" };
+        let asked = keys.iter().map(|key| self.queue(&mut batch, key, how));
+        let asked = asked.collect::<Result<Vec<_>>>()?;
+        let added = add(&mut batch)?;
+        let unanswered: Vec<_> =
+            asked.iter().map(|asked| self.unanswered(asked, background)).collect();
+        let replies = batch.exec().await;
+        if replies.as_ref().err().is_none_or(|error| error.outcome() != Outcome::Unknown) {
+            unanswered.into_iter().for_each(Unanswered::answered);
+        }
+        let mut replies = replies?;
+        let looks = asked.into_iter().map(|asked| asked.look(self, background, &mut replies));
+        let looks = looks.collect::<Result<_>>()?;
+        Ok((looks, replies, added))
+    }
+
+    /// Takes the lease of an entry, also from somebody else: who begins last may store. One script.
+    pub(super) async fn take(&self, key: &Key, background: &Background) -> Result<Lease> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let taken = self.queue_take(&mut batch, key)?;
+        taken.redeem(self, background, &mut batch.exec().await?)
+    }
+
+    async fn ask(&self, key: &Key, how: &str, background: &Background) -> Result<Look> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let asked = self.queue(&mut batch, key, how)?;
+        let unanswered = self.unanswered(&asked, background);
+        let look = match batch.exec().await {
+            Ok(mut replies) => asked.look(self, background, &mut replies),
+            Err(error) => Err(error),
+        };
+        if look.as_ref().err().is_none_or(|error| error.outcome() != Outcome::Unknown) {
+            unanswered.answered();
+        }
+        look
+    }
+
+    fn unanswered<'a>(&'a self, asked: &Asked, background: &'a Background) -> Unanswered<'a> {
+        let (key, random) = (asked.key.clone(), asked.random.clone());
+        Unanswered { client: &self.client, background, key, random }
+    }
+
+    /// Queues [`Leases::take`].
+    pub(crate) fn queue_take(&self, batch: &mut ScriptBatch, key: &Key) -> Result<Asked> {
+        self.queue(batch, key, "take")
+    }
+
+    fn queue(&self, batch: &mut ScriptBatch, key: &Key, how: &str) -> Result<Asked> {
+        let lease = lease_key(key);
+        let (random, ttl) = (random_text()?, self.ttl_millis());
+        let place = batch.script(&LEASE, [key.as_str(), &lease], [&random, &ttl, how]);
+        Ok(Asked { key: lease, random, place })
+    }
+
+    fn ttl_millis(&self) -> String {
+        self.ttl.as_millis().clamp(1, u128::from(u32::MAX)).to_string()
+    }
+
+    /// What `load` gives. The leases are renewed each time that half of their time has passed, in one round trip, so that
+    /// they hold for as long as the load goes on.
+    pub(super) async fn while_all_held<T>(
+        &self,
+        leases: &[&Lease],
+        load: impl Future<Output = T>,
+    ) -> T {
+        use futures_util::future::{Either, select};
+        let half = (self.ttl / 2).max(Duration::from_millis(1));
+        let renewals = async {
+            let mut pause = half;
+            loop {
+                platform::sleep(pause).await;
+                pause = match self.renew(leases).await {
+                    Ok(0) => break,
+                    Ok(_) => half,
+                    Err(_) => half / 4,
+                };
+            }
+            // Somebody invalidated every entry: what is loaded will not be stored.
+            std::future::pending::<T>().await
+        };
+        let (load, renewals) = (std::pin::pin!(load), std::pin::pin!(renewals));
+        match select(load, renewals).await {
+            Either::Left((loaded, _)) => loaded,
+            Either::Right((never, _)) => never,
+        }
+    }
+
+    /// Begins the time of leases anew; gives how many still hold. One script for each, in one round trip.
+    async fn renew(&self, leases: &[&Lease]) -> Result<usize> {
+        let (mut batch, ttl) = (ScriptBatch::new(&self.client), self.ttl_millis());
+        let queue = |lease: &&Lease| {
+            batch.script(&RENEW_LEASE, [&lease.key], [&lease.token[..], ttl.as_bytes()])
+        };
+        let places: Vec<usize> = leases.iter().map(queue).collect();
+        if places.is_empty() {
+            return Ok(0);
+        }
+        let mut replies = batch.exec().await?;
+        let held = places.into_iter().map(|place| replies.take::<bool>(place));
+        Ok(held.collect::<Result<Vec<_>>>()?.into_iter().filter(|held| *held).count())
+    }
+
+    /// Releases leases that nothing will be stored with. One script for each, in one round trip; if it fails, they expire.
+    pub(crate) async fn release(&self, leases: Vec<Lease>) -> Result<()> {
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let mut batch = ScriptBatch::new(&self.client);
+        for lease in &leases {
+            batch.script(&RELEASE_LEASE, [&lease.key], [&lease.token[..]]);
+        }
+        let released = batch.exec().await;
+        leases.into_iter().for_each(Lease::end);
+        released.map(|_| ())
+    }
+
+    /// Stores a value if the lease still holds; gives whether it did. One script.
+    pub(super) async fn store(
+        &self,
+        key: &Key,
+        lease: Lease,
+        value: &[u8],
+        ttl_millis: u64,
+    ) -> Result<bool> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let place = self.queue_store(&mut batch, key, &lease, value, ttl_millis, Storer::Load);
+        let stored = batch.exec().await?.take(place)?;
+        lease.end();
+        Ok(stored)
+    }
+
+    /// Queues the storing of a value; its reply is whether it was stored.
+    pub(crate) fn queue_store(
+        &self,
+        batch: &mut ScriptBatch,
+        key: &Key,
+        lease: &Lease,
+        value: &[u8],
+        ttl_millis: u64,
+        storer: Storer,
+    ) -> usize {
+        let ttl = ttl_millis.to_string();
+        let mark = match storer {
+            Storer::Load => "0".to_owned(),
+            Storer::Write => self.ttl_millis(),
+        };
+        let args = [&lease.token[..], value, ttl.as_bytes(), mark.as_bytes()];
+        batch.script(&STORE_IF_LEASED, [key.as_str(), &lease.key], args)
+    }
+}
+
+/// A lease that is queued in a batch.
+pub(crate) struct Asked {
+    key: String,
+    random: String,
+    place: usize,
+}
+
+impl Asked {
+    /// The lease, where it was taken in any case.
+    pub(crate) fn redeem(
+        self,
+        leases: &Leases,
+        background: &Background,
+        replies: &mut ScriptReplies,
+    ) -> Result<Lease> {
+        let missing = || Error::new(ErrorKind::Protocol, "a lease was asked for, and none came");
+        self.look(leases, background, replies)?.lease.ok_or_else(missing)
+    }
+
+    fn look(
+        self,
+        leases: &Leases,
+        background: &Background,
+        replies: &mut ScriptReplies,
+    ) -> Result<Look> {
+        let mut parts = replies.take::<Vec<Value>>(self.place)?.into_iter();
+        let token: Option<Bytes> = Option::from_value(parts.next().unwrap_or_default())?;
+        let lease = token.map(|token| Lease {
+            client: leases.client.clone(),
+            background: background.clone(),
+            key: self.key,
+            token,
+            ended: false,
+        });
+        let stored = Option::from_value(parts.next().unwrap_or_default())?;
+        let left: Option<i64> = Option::from_value(parts.next().unwrap_or_default())?;
+        let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+        Ok(Look { lease, stored, left })
+    }
+}

@@ -1,0 +1,350 @@
+//! Loads a value that is missing or stale, and stores it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::LoadOptions;
+use super::deadline::{TimedOut, within};
+use super::single_flight::{CallResult, Waiter};
+use super::store_guards::{Acquired, Checkpoint, HeldEntry, OnContention, StoreGuards};
+use crate::cache::background::Background;
+use crate::cache::entry::{Codec, Entry, EntryOptions};
+use crate::cache::invalidate::Versions;
+use crate::cache::lookup::Lookup;
+use crate::cache::observe::Counters;
+use crate::cache::outage::Outage;
+use crate::cache::tiers::{L1, ReadStart};
+use crate::platform::{Instant, unix_millis};
+use crate::{Error, ErrorKind, Key, Result};
+
+/// A value that was loaded, or that another process has stored.
+pub(super) struct Loaded<T> {
+    pub(super) value: T,
+    /// Its form in the codec, if it has one.
+    pub(super) payload: Option<Bytes>,
+    /// It stands in Redis, and nothing had invalidated it before.
+    pub(super) stored: bool,
+}
+
+/// Why there is no value.
+struct Failure {
+    error: Error,
+    /// Only the caller's own limit has passed: others may have more time.
+    is_of_caller: bool,
+}
+
+/// What is known and wanted of a load.
+pub(crate) struct LoadContext<'a> {
+    pub(super) options: &'a LoadOptions,
+    /// The versions of the tags when the value was looked up.
+    pub(super) versions: Versions,
+    /// Whether Redis answered then.
+    pub(super) is_reachable: bool,
+    pub(super) on_contention: OnContention,
+    pub(super) background: &'a Background,
+}
+
+/// Loads values, one load of a key at a time in this process, and across processes as far as leases can tell.
+#[derive(Clone)]
+pub(crate) struct Loader {
+    pub(crate) guards: StoreGuards,
+    pub(crate) l1: Option<Arc<L1>>,
+}
+
+impl Loader {
+    pub(super) fn codec(&self) -> Codec {
+        self.guards.packer.format().codec
+    }
+
+    fn outage(&self) -> &Outage {
+        &self.guards.outage
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.guards.counters
+    }
+
+    /// What was looked up; if it is missing, what `load` gives, stored as the options say.
+    pub(crate) async fn resolve<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        waiter: Option<Waiter<'_>>,
+        found: (Lookup<T>, Versions),
+        options: &LoadOptions,
+        background: &Background,
+        load: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let load = async { load.await.map(Some) };
+        let value = self.resolve_if_any(key, waiter, found, options, background, load).await?;
+        value.ok_or_else(busy)
+    }
+
+    /// As [`Loader::resolve`], for a load that may give no value.
+    pub(super) async fn resolve_if_any<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        waiter: Option<Waiter<'_>>,
+        (found, versions): (Lookup<T>, Versions),
+        options: &LoadOptions,
+        background: &Background,
+        load: impl Future<Output = Result<Option<T>>>,
+    ) -> Result<Option<T>> {
+        // A value that is still fresh is loaded anew by one caller at a time; the others take it as it is.
+        let (is_reachable, on_contention) = match &found {
+            Lookup::Found(_) => return Ok(found.found()),
+            Lookup::Stale(_, age) if age.is_zero() => (true, OnContention::Leave),
+            Lookup::Stale(..) | Lookup::Missing => (true, OnContention::Wait),
+            Lookup::Unavailable => (false, OnContention::Wait),
+        };
+        let context = LoadContext { options, versions, is_reachable, on_contention, background };
+        match self.load_shared(key, waiter, context, load).await {
+            Ok(Some(value)) => Ok(Some(value)),
+            Ok(None) => Ok(permitted_stale(found, options)),
+            Err(error) => match self.stale_instead(key, found, options, &error) {
+                Some(value) => Ok(Some(value)),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// The stale value to serve in place of an error, if there is one that the options allow.
+    pub(super) fn stale_instead<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        found: Lookup<T>,
+        options: &LoadOptions,
+        error: &Error,
+    ) -> Option<T> {
+        let stale = permitted_stale(found, options).or_else(|| self.expired_in_l1(key, options));
+        stale.map(|value| self.serve_stale(value, error))
+    }
+
+    pub(super) fn serve_stale<T>(&self, value: T, error: &Error) -> T {
+        self.counters().stale();
+        tracing::warn!(%error, "a value cannot be loaded anew: a stale one is served");
+        value
+    }
+
+    /// What the first tier had last, if it may still be served when a load fails.
+    fn expired_in_l1<T: DeserializeOwned>(&self, key: &Key, options: &LoadOptions) -> Option<T> {
+        let permitted = options.entry.stale_if_error;
+        if permitted.is_zero() {
+            return None;
+        }
+        let entry = self.l1.as_ref()?.get_expired(key)?;
+        let age = entry.view().stale_for(unix_millis()).unwrap_or_default();
+        (age <= permitted).then(|| entry.view().decode(key).ok()).flatten()
+    }
+
+    /// Loads a value together with the other callers of this process. `None` if it is left to them,
+    /// or the load gave none.
+    pub(super) async fn load_shared<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        waiter: Option<Waiter<'_>>,
+        context: LoadContext<'_>,
+        load: impl Future<Output = Result<Option<T>>>,
+    ) -> Result<Option<T>> {
+        let Some(waiter) = waiter else {
+            let loaded = self.load_once(key, &mut || {}, context, load).await;
+            return Ok(loaded?.map(|loaded| loaded.value));
+        };
+        let mut result = match (waiter.try_lock(), context.on_contention) {
+            (Some(result), _) => result,
+            (None, OnContention::Leave) => return Ok(None),
+            (None, OnContention::Wait) => waiter.lock(context.options.hard_timeout).await?,
+        };
+        if !context.options.is_refresh()
+            && let Some(result) = result.as_ref().filter(|result| waiter.accepts(result))
+        {
+            self.counters().coalesced();
+            let payload = result.value.clone()?;
+            return self.codec().decode(key, &payload).map(Some);
+        }
+        let began = waiter.now();
+        let mut confirmed = None;
+        let checkpoint: Checkpoint<'_> = &mut || confirmed = Some(waiter.now());
+        let loaded = self.load_once(key, checkpoint, context, load).await;
+        *result = match &loaded {
+            Ok(Some(Loaded { payload: Some(payload), stored, .. })) => {
+                let stored = confirmed.filter(|_| *stored);
+                Some(CallResult::new(Ok(payload.clone()), began, stored))
+            }
+            Ok(_) => None,
+            // A caller with a longer limit goes on.
+            Err(Failure { error, is_of_caller: true }) => return Err(error.clone()),
+            Err(Failure { error, .. }) => Some(CallResult::new(Err(error.clone()), began, None)),
+        };
+        waiter.finish();
+        Ok(loaded?.map(|loaded| loaded.value))
+    }
+
+    /// Loads a value, unless another process is seen to do so and stores one in time. `None` if it is left to others, or
+    /// the load gave none.
+    async fn load_once<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        checkpoint: Checkpoint<'_>,
+        context: LoadContext<'_>,
+        load: impl Future<Output = Result<Option<T>>>,
+    ) -> Result<Option<Loaded<T>>, Failure> {
+        let LoadContext { options, versions, is_reachable, on_contention, background } = context;
+        let start = self.l1.as_ref().map(|l1| l1.read_start(key));
+        let acquired = match is_reachable {
+            true => {
+                let guards = &self.guards;
+                guards.begin(key, &versions, options, on_contention, checkpoint, background).await?
+            }
+            false => Acquired::Held(None),
+        };
+        let mut held = match acquired {
+            Acquired::Held(held) => held,
+            Acquired::Busy => return Ok(None),
+            Acquired::TimedOut(limit) => return Err(TimedOut(limit).into()),
+            Acquired::Value(value, payload) => {
+                self.counters().coalesced();
+                return Ok(Some(Loaded { value, payload, stored: true }));
+            }
+        };
+        let loaded = self.load_and_store(key, checkpoint, options, &mut held, start, load).await;
+        // Nothing was stored with it: others do not have to wait for it.
+        if let Some(held) = held {
+            self.guards.release(held).await;
+        }
+        loaded
+    }
+
+    /// Loads a value, if there is one. What is held is taken from its place when the value is stored.
+    async fn load_and_store<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        checkpoint: Checkpoint<'_>,
+        options: &LoadOptions,
+        held: &mut Option<HeldEntry>,
+        start: Option<ReadStart>,
+        load: impl Future<Output = Result<Option<T>>>,
+    ) -> Result<Option<Loaded<T>>, Failure> {
+        let began = Instant::now();
+        let load = self.load_uncached(within(options, load));
+        let value = match &*held {
+            Some(held) => self.guards.leases.while_all_held(&[&held.lease], load).await??,
+            None => load.await??,
+        };
+        let Some(value) = value else {
+            return Ok(None);
+        };
+        let took = began.elapsed();
+        let encoded = self.codec().encode(key, &value).map(Bytes::from);
+        let Some(payload) = self.outage().degrade_codec(encoded)? else {
+            return Ok(Some(Loaded { value, payload: None, stored: false }));
+        };
+        let entry = self.entry(options, &payload, took)?;
+        let Some(((entry, fresh, millis), held)) =
+            entry.and_then(|entry| Some((entry, held.take()?)))
+        else {
+            return Ok(Some(Loaded { value, payload: Some(payload), stored: false }));
+        };
+        let entry = Entry { tags: held.tags, ..entry };
+        checkpoint();
+        let sent = Instant::now();
+        let stored = self.guards.store(key, held.lease, &entry, millis).await?;
+        if let (true, Some(l1), Some(start)) = (stored, &self.l1, start) {
+            l1.put(key, &entry, start.confirmed(sent), fresh);
+        }
+        Ok(Some(Loaded { value, payload: Some(payload), stored }))
+    }
+
+    /// The entry of a loaded value without its tags, for how long it is fresh, and for how many milliseconds Redis keeps it.
+    /// `None` if it is not stored.
+    pub(super) fn entry(
+        &self,
+        options: &LoadOptions,
+        payload: &Bytes,
+        took: Duration,
+    ) -> Result<Option<(Entry, Option<Duration>, u64)>> {
+        let Some(how) = self.how_to_store(options, payload) else {
+            return Ok(None);
+        };
+        let lifetime = how.lifetime()?;
+        let is_timed = !how.stale_for().is_zero() || options.early_refresh.is_some();
+        let entry = Entry {
+            fresh_until: lifetime.fresh_until().filter(|_| is_timed),
+            load_ms: options.early_refresh.map(|_| took.as_millis() as u64),
+            ..Entry::plain(self.codec(), payload.clone())
+        };
+        Ok(Some((entry, lifetime.fresh, lifetime.kept.millis()?)))
+    }
+
+    /// How a loaded value is stored. `None` if it is not.
+    fn how_to_store(&self, options: &LoadOptions, payload: &Bytes) -> Option<EntryOptions> {
+        match options.negative_ttl {
+            Some(ttl) if self.codec().is_none(payload) => {
+                Some(options.entry.clone().with_ttl(ttl?))
+            }
+            _ => Some(options.entry.clone()),
+        }
+    }
+
+    /// Loads a value while the cache is away or bypassed; counts the load.
+    pub(crate) async fn load_uncached<T>(&self, load: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        self.counters().loaded();
+        let loaded = load.await;
+        self.counters().load_took(began.elapsed());
+        loaded
+    }
+
+    /// Loads a value and stores it, also in the place of somebody else who is loading.
+    pub(crate) async fn replace<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        options: &LoadOptions,
+        background: &Background,
+        load: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let context = LoadContext {
+            options: &options.clone().refresh(),
+            versions: Versions::new(),
+            is_reachable: true,
+            on_contention: OnContention::Wait,
+            background,
+        };
+        let load = async { load.await.map(Some) };
+        let loaded = self.load_once(key, &mut || {}, context, load).await?;
+        loaded.map(|loaded| loaded.value).ok_or_else(busy)
+    }
+}
+
+/// The stale value that may be served in place of an error.
+fn permitted_stale<T>(found: Lookup<T>, options: &LoadOptions) -> Option<T> {
+    match found {
+        Lookup::Stale(value, age) if age <= options.entry.stale_if_error => Some(value),
+        _ => None,
+    }
+}
+
+fn busy() -> Error {
+    Error::new(ErrorKind::Conflict, "somebody else is loading the value")
+}
+
+impl From<TimedOut> for Failure {
+    fn from(limit: TimedOut) -> Self {
+        Self { error: limit.into(), is_of_caller: true }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, is_of_caller: false }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}

@@ -1,0 +1,137 @@
+//! Single flight: one load of a key at a time in this process. Whoever asks meanwhile gets its value.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::cache::load::deadline::TimedOut;
+use crate::{Key, Result, platform};
+
+/// The calls under way, by key.
+#[derive(Debug, Default)]
+pub(crate) struct SingleFlight(Mutex<HashMap<String, Open>>);
+
+/// A call that others may still join, and how many wait.
+#[derive(Debug, Default)]
+struct Open {
+    call: Arc<Call>,
+    waiters: usize,
+}
+
+/// The load of a key, and those who wait for it.
+#[derive(Debug, Default)]
+struct Call {
+    /// Counts joins and beginnings of loads.
+    clock: AtomicU64,
+    /// Locked by the waiter that loads. The next one finds what was loaded, or loads.
+    result: Arc<async_lock::Mutex<Option<CallResult>>>,
+}
+
+/// The right to load, held by one waiter at a time.
+pub(super) type CallGuard = async_lock::MutexGuardArc<Option<CallResult>>;
+
+/// What a load gave.
+#[derive(Debug, Clone)]
+pub(super) struct CallResult {
+    /// The stored form of the value.
+    pub(super) value: Result<Bytes>,
+    /// When the load began.
+    began: u64,
+    /// When it was about to be stored, or read where another process had stored it. Nobody had invalidated the entry before
+    /// that.
+    stored: Option<u64>,
+}
+
+impl CallResult {
+    pub(super) fn new(value: Result<Bytes>, began: u64, stored: Option<u64>) -> Self {
+        Self { value, began, stored }
+    }
+}
+
+/// One of those who want a key.
+#[derive(Debug)]
+pub(crate) struct Waiter<'a> {
+    group: &'a SingleFlight,
+    key: &'a Key,
+    call: Arc<Call>,
+    /// When it joined, by the call's clock.
+    joined: u64,
+}
+
+impl SingleFlight {
+    /// Joins the call of a key, or begins one.
+    pub(crate) fn join<'a>(&'a self, key: &'a Key) -> Waiter<'a> {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = match calls.get_mut(key.as_str()) {
+            Some(open) => open,
+            None => calls.entry(key.as_str().to_owned()).or_default(),
+        };
+        open.waiters += 1;
+        let call = Arc::clone(&open.call);
+        drop(calls);
+        let joined = call.clock.fetch_add(1, Ordering::SeqCst);
+        Waiter { group: self, key, call, joined }
+    }
+
+    /// Whoever joins from now on does not get what is being loaded now.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key.as_str());
+    }
+
+    /// Whoever joins from now on, of any key, does not get what is being loaded now.
+    pub(crate) fn forget_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Waiter<'_> {
+    /// The right to load, if nobody holds it.
+    pub(super) fn try_lock(&self) -> Option<CallGuard> {
+        self.call.result.try_lock_arc()
+    }
+
+    /// The right to load, once the waiter that loads has ended or was dropped. Gives up after the limit.
+    pub(super) async fn lock(&self, limit: Option<Duration>) -> Result<CallGuard, TimedOut> {
+        let lock = self.call.result.lock_arc();
+        match limit {
+            Some(limit) => platform::timeout(limit, lock).await.ok_or(TimedOut(limit)),
+            None => Ok(lock.await),
+        }
+    }
+
+    /// The present time by the call's clock, later than that of every waiter that has joined.
+    pub(super) fn now(&self) -> u64 {
+        self.call.clock.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Whether a result is new enough for this waiter: it must not miss a write that returned before the waiter joined.
+    pub(super) fn accepts(&self, result: &CallResult) -> bool {
+        let confirmed = result.stored.is_some_and(|stored| stored > self.joined);
+        confirmed || result.value.is_err() || result.began > self.joined
+    }
+
+    /// Ends the call: whoever joins from now on begins a new one.
+    pub(super) fn finish(&self) {
+        let mut calls = self.group.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.get(self.key.as_str()).is_some_and(|now| Arc::ptr_eq(&now.call, &self.call)) {
+            calls.remove(self.key.as_str());
+        }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut calls = self.group.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = calls.get_mut(self.key.as_str())
+            && Arc::ptr_eq(&open.call, &self.call)
+        {
+            open.waiters -= 1;
+            if open.waiters == 0 {
+                calls.remove(self.key.as_str());
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+use serde::Serialize;
+
+use super::LoadOptions;
+use super::store_guards::{Acquired, HeldEntry, OnContention};
+use crate::cache::Cache;
+use crate::cache::entry::{Entry, EntryOptions, Ttl};
+use crate::cache::invalidate::Versions;
+use crate::{Key, Result};
+
+/// The right to store a value that is made after the guard was taken: [`Cache::begin_store`].
+///
+/// Only one guard of an entry can store: the one that was taken last. An invalidation ends all of them. A guard that is
+/// dropped is released in the background.
+///
+/// ```
+/// use edgecask::{Client, Keyspace, cache::{Cache, Ttl}};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let cache = Cache::new(Client::memory());
+/// let key = Keyspace::new(["app", "report"])?.key(["1"])?;
+/// if let Some(guard) = cache.begin_store(&key, Ttl::seconds(60)).await? {
+///     let report = "made of what the database says now";
+///     assert!(guard.store(report).await?);
+/// }
+/// let guard = cache.begin_store(&key, Ttl::seconds(60)).await?;
+/// cache.delete(&key).await?;
+/// if let Some(guard) = guard {
+///     assert!(!guard.store("made before the deletion").await?);
+/// }
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct StoreGuard {
+    cache: Cache,
+    key: Key,
+    entry: EntryOptions,
+    held: HeldEntry,
+}
+
+impl Cache {
+    /// Takes the right to store a value that is made from now on, also from somebody else who has it. One script, and one
+    /// for each tag in a second round trip. For a value that no loader of [`Cache::get_or_load`] can give, such as one that
+    /// comes in a stream.
+    ///
+    /// `None` if Redis is away and the [tier](crate::cache::CacheOptions::tier) tolerates that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the time to live is zero, or the cache is
+    /// [`Form::Plain`](crate::cache::Form::Plain) and the options ask for more; the client's in the tier
+    /// [`Tier::Critical`](crate::cache::Tier::Critical).
+    pub async fn begin_store(
+        &self,
+        key: &Key,
+        options: impl Into<EntryOptions>,
+    ) -> Result<Option<StoreGuard>> {
+        self.begin_store_knowing(key, options.into(), &Versions::new()).await
+    }
+
+    /// As [`Cache::begin_store`], with what is known of the versions of tags.
+    pub(crate) async fn begin_store_knowing(
+        &self,
+        key: &Key,
+        options: EntryOptions,
+        versions: &Versions,
+    ) -> Result<Option<StoreGuard>> {
+        let options = LoadOptions::new(options).refresh();
+        self.guard(key, options, versions, OnContention::Wait).await
+    }
+
+    /// As [`Cache::begin_store`]; `None` too if somebody else has the right.
+    ///
+    /// # Errors
+    /// As for [`Cache::begin_store`].
+    pub async fn try_begin_store(
+        &self,
+        key: &Key,
+        options: impl Into<EntryOptions>,
+    ) -> Result<Option<StoreGuard>> {
+        self.try_begin_store_knowing(key, options.into(), &Versions::new()).await
+    }
+
+    /// As [`Cache::try_begin_store`], with what is known of the versions of tags.
+    pub(crate) async fn try_begin_store_knowing(
+        &self,
+        key: &Key,
+        options: EntryOptions,
+        versions: &Versions,
+    ) -> Result<Option<StoreGuard>> {
+        self.guard(key, LoadOptions::new(options), versions, OnContention::Leave).await
+    }
+
+    async fn guard(
+        &self,
+        key: &Key,
+        options: LoadOptions,
+        versions: &Versions,
+        on_contention: OnContention,
+    ) -> Result<Option<StoreGuard>> {
+        self.check(&options.entry)?;
+        let (guards, background) = (&self.core.loader.guards, &self.scope.background);
+        let acquired = guards
+            .begin::<()>(key, versions, &options, on_contention, &mut || {}, background)
+            .await?;
+        let (cache, key, entry) = (self.clone(), key.clone(), options.entry);
+        Ok(match acquired {
+            Acquired::Held(Some(held)) => Some(StoreGuard { cache, key, entry, held }),
+            Acquired::Held(None) | Acquired::Value(..) | Acquired::Busy | Acquired::TimedOut(_) => {
+                None
+            }
+        })
+    }
+}
+
+impl StoreGuard {
+    /// Stores a value; gives whether it was stored, and nothing had invalidated the entry. One script, and one MGET if it
+    /// has tags.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the value has no form in the codec; the client's in the tier
+    /// [`Tier::Critical`](crate::cache::Tier::Critical).
+    pub async fn store<T: Serialize + ?Sized>(self, value: &T) -> Result<bool> {
+        let lifetime = self.entry.lifetime()?;
+        let fresh_until = lifetime.fresh_until().filter(|_| !self.entry.stale_for().is_zero());
+        self.store_entry(value, fresh_until, lifetime.kept).await
+    }
+
+    /// As [`StoreGuard::store`], for this long.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn store_for<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+        ttl: Ttl,
+    ) -> Result<bool> {
+        self.store_entry(value, None, ttl).await
+    }
+
+    async fn store_entry<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+        fresh_until: Option<u64>,
+        kept: Ttl,
+    ) -> Result<bool> {
+        let Self { cache, key, held, entry: _ } = self;
+        let guards = &cache.core.loader.guards;
+        let codec = guards.packer.format().codec;
+        let stored = codec.encode(&key, value).and_then(|payload| Ok((payload, kept.millis()?)));
+        let (payload, millis) = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                guards.release(held).await;
+                return Err(error);
+            }
+        };
+        let entry = Entry { fresh_until, tags: held.tags, ..Entry::plain(codec, payload) };
+        let stored = guards.store(&key, held.lease, &entry, millis).await;
+        // What this process holds may be older.
+        cache.core.invalidator.forget(std::slice::from_ref(&key));
+        stored
+    }
+
+    /// What `work` gives, while the right is held: it is renewed each time that half of the
+    /// [lease](crate::cache::CacheOptions::lease) has passed, by one script. For values that take longer than a lease to
+    /// make.
+    pub async fn while_held<T>(&self, work: impl Future<Output = T>) -> T {
+        let leases = &self.cache.core.loader.guards.leases;
+        leases.while_all_held(&[&self.held.lease], work).await
+    }
+
+    /// Gives the right up, so that others do not wait for it. One script.
+    pub async fn release(self) {
+        self.cache.core.loader.guards.release(self.held).await;
+    }
+}
+
+impl std::fmt::Debug for StoreGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreGuard").field("key", &self.key).finish_non_exhaustive()
+    }
+}

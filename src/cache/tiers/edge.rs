@@ -1,0 +1,179 @@
+//! A tier between this process's memory and Redis: a store near by that many processes share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use super::epochs::{Epoch, Epochs};
+use crate::cache::background::Background;
+use crate::cache::entry::Entry;
+use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync, unix_millis};
+use crate::{Key, Result};
+
+/// A store near by, for [`CacheOptions::edge`](crate::cache::CacheOptions::edge): in a Worker the data center's own,
+/// `WorkerCache`, else one of yours.
+///
+/// It holds what stands in Redis, as it stands there, and may lose it at any time. An error counts as nothing found. On
+/// wasm32, [`platform::send`] makes such futures of those that JavaScript gives.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+/// use std::time::Duration;
+///
+/// use bytes::Bytes;
+/// use edgecask::cache::{Cache, CacheOptions, EdgeStore};
+/// use edgecask::{Client, Result, platform::BoxFuture};
+///
+/// #[derive(Debug, Default)]
+/// struct Shelf(Mutex<HashMap<String, Bytes>>);
+///
+/// impl EdgeStore for Shelf {
+///     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>>> {
+///         Box::pin(async { Ok(self.0.lock().unwrap().get(key).cloned()) })
+///     }
+///
+///     fn put<'a>(&'a self, key: &'a str, stored: Bytes, ttl: Duration) -> BoxFuture<'a, Result<()>> {
+///         let _ = ttl; // a real one forgets it then
+///         Box::pin(async { Ok(drop(self.0.lock().unwrap().insert(key.to_owned(), stored))) })
+///     }
+///
+///     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+///         Box::pin(async { Ok(drop(self.0.lock().unwrap().remove(key))) })
+///     }
+/// }
+///
+/// let options = CacheOptions::new().edge(Shelf::default(), Duration::from_secs(5));
+/// let cache = Cache::with_options(Client::memory(), options);
+/// ```
+pub trait EdgeStore: fmt::Debug + MaybeSend + MaybeSync + 'static {
+    /// The bytes held under this key.
+    ///
+    /// # Errors
+    /// Any; it is logged.
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>>>;
+
+    /// Holds these bytes for this long at the most.
+    ///
+    /// # Errors
+    /// Any; it is logged.
+    fn put<'a>(&'a self, key: &'a str, stored: Bytes, ttl: Duration) -> BoxFuture<'a, Result<()>>;
+
+    /// Forgets this key.
+    ///
+    /// # Errors
+    /// Any; it is logged.
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// The shortest time to live of a cache's entries with which this store is of use. A cache that is given a shorter one
+    /// warns and does without the store. Default: zero.
+    fn min_ttl(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// How many values the store forgets at the same time: a Worker has six connections.
+const AT_ONCE: usize = 6;
+
+/// The tier at the edge: its store, and for how long that holds a value.
+pub(crate) struct Edge {
+    store: Local<Arc<dyn EdgeStore>>,
+    ttl: Duration,
+    epochs: Epochs,
+}
+
+/// What was read from Redis, for the store at the edge.
+pub(crate) struct Fetched {
+    key: Key,
+    stored: Bytes,
+    epoch: Epoch,
+    /// When the read was sent.
+    at: Instant,
+    fresh_until: Option<u64>,
+}
+
+impl Fetched {
+    pub(crate) fn new(key: &Key, stored: Bytes, epoch: Epoch, at: Instant, entry: &Entry) -> Self {
+        Self { key: key.clone(), stored, epoch, at, fresh_until: entry.fresh_until }
+    }
+}
+
+impl Edge {
+    /// `None` if the store holds nothing for so short a time.
+    pub(crate) fn new(store: Local<Arc<dyn EdgeStore>>, ttl: Duration) -> Option<Self> {
+        let min = store.min_ttl();
+        if ttl < min {
+            tracing::warn!(?ttl, ?min, "the store at the edge is not used: give it a longer ttl");
+            return None;
+        }
+        Some(Self { store, ttl, epochs: Epochs::new() })
+    }
+
+    /// The present epoch of a key, to be taken before it is read from Redis.
+    pub(crate) fn epoch(&self, key: &Key) -> Epoch {
+        self.epochs.of(key.as_str())
+    }
+
+    /// What the store holds of these keys, in their order. An error counts as nothing.
+    pub(crate) async fn get_many(&self, keys: &[Key]) -> Vec<Option<Bytes>> {
+        join_all(keys.iter().map(|key| self.get(key))).await
+    }
+
+    /// Holds what was read from Redis. The store is told in the background.
+    pub(crate) fn put_many(self: &Arc<Self>, fetched: Vec<Fetched>, background: &Background) {
+        if fetched.is_empty() || self.ttl.is_zero() {
+            return;
+        }
+        let edge = Arc::clone(self);
+        background.spawn(platform::send(|| async move {
+            join_all(fetched.into_iter().map(|fetched| edge.put(fetched))).await;
+        }));
+    }
+
+    /// Forgets what has changed.
+    pub(crate) async fn forget_many(&self, keys: &[impl AsRef<str>]) {
+        for keys in keys.chunks(AT_ONCE) {
+            join_all(keys.iter().map(|key| self.forget(key.as_ref()))).await;
+        }
+    }
+
+    async fn get(&self, key: &Key) -> Option<Bytes> {
+        match self.store.get(key.as_str()).await {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::debug!(%error, "the store at the edge does not answer");
+                None
+            }
+        }
+    }
+
+    /// Holds what was read, for as long as `ttl` after that.
+    async fn put(&self, read: Fetched) {
+        let key = read.key.as_str();
+        let mut left = self.ttl.saturating_sub(read.at.elapsed());
+        if let Some(until) = read.fresh_until {
+            left = left.min(Duration::from_millis(until.saturating_sub(unix_millis())));
+        }
+        let unchanged = || self.epochs.of(key) == read.epoch;
+        if left.is_zero() || !unchanged() {
+            return;
+        }
+        if let Err(error) = self.store.put(key, read.stored, left).await {
+            tracing::debug!(%error, "the store at the edge does not take a value");
+        }
+        // What was forgotten meanwhile may have come back by this.
+        if !unchanged() {
+            self.forget(key).await;
+        }
+    }
+
+    async fn forget(&self, key: &str) {
+        self.epochs.advance(key);
+        if let Err(error) = self.store.delete(key).await {
+            tracing::warn!(%error, "the store at the edge may serve an old value until it expires");
+        }
+    }
+}

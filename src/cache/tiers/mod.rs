@@ -1,0 +1,16 @@
+//! Who has a value nearer than Redis: this process's memory, or a store at the edge.
+
+mod edge;
+mod epochs;
+mod l1;
+#[cfg(all(target_arch = "wasm32", feature = "rest"))]
+mod worker_cache;
+
+pub use edge::EdgeStore;
+pub(super) use edge::{Edge, Fetched};
+pub(super) use epochs::Epoch;
+pub(super) use l1::L1;
+pub use l1::L1Options;
+pub(super) use l1::ReadStart;
+#[cfg(all(target_arch = "wasm32", feature = "rest"))]
+pub use worker_cache::WorkerCache;

@@ -1,0 +1,115 @@
+//! Stores values under their leases.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Stored;
+use crate::cache::background::Background;
+use crate::cache::entry::{Entry, EntryOptions, Packer};
+use crate::cache::invalidate::{Bus, Invalidator, TagVersions};
+use crate::cache::load::{Leases, Storer};
+use crate::cache::observe::Counters;
+use crate::client::{Client, ScriptBatch};
+use crate::platform::Instant;
+use crate::{Key, Result, Value};
+
+/// Stores values in two round trips: the first takes their leases, the second stores.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    pub(crate) client: Client,
+    pub(crate) leases: Leases,
+    pub(crate) tags: TagVersions,
+    pub(crate) packer: Packer,
+    pub(crate) invalidator: Invalidator,
+    pub(crate) bus: Option<Bus>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Writer {
+    pub(super) async fn store(
+        &self,
+        keys: &[Key],
+        payloads: Vec<Bytes>,
+        options: &EntryOptions,
+        background: &Background,
+    ) -> Result<Stored> {
+        let began = Instant::now();
+        let format = self.packer.format();
+        // Before the leases are taken: compression takes time.
+        let mut compressed = Vec::with_capacity(payloads.len());
+        for payload in &payloads {
+            compressed.push(format.compress(payload).await?);
+        }
+        // From here on a load or a write that began before this is refused.
+        let mut batch = ScriptBatch::new(&self.client);
+        let mut leases = Vec::with_capacity(keys.len());
+        for key in keys {
+            leases.push(self.leases.queue_take(&mut batch, key)?);
+        }
+        let (tags, kept) = (self.tags.tags_of(options), options.lifetime()?.kept);
+        let hold = self.tags.queue_hold(&mut batch, &tags, &BTreeMap::new(), kept)?;
+        let mut replies = batch.exec().await?;
+        let tags = hold.redeem(&mut replies)?;
+
+        let mut batch = ScriptBatch::new(&self.client);
+        let mut places = Vec::with_capacity(keys.len());
+        let mut first_error = Ok(());
+        let contents = payloads.into_iter().zip(compressed);
+        for ((key, (payload, compressed)), lease) in keys.iter().zip(contents).zip(leases) {
+            let lease = match lease.redeem(&self.leases, background, &mut replies) {
+                Ok(lease) => lease,
+                Err(error) => {
+                    first_error = first_error.and(Err(error));
+                    continue;
+                }
+            };
+            let lifetime = options.lifetime()?;
+            let entry = Entry {
+                fresh_until: lifetime.fresh_until().filter(|_| !options.stale_for().is_zero()),
+                tags: tags.clone(),
+                ..Entry::plain(format.codec, payload)
+            };
+            let packed = format.pack_compressed(key, &entry, compressed);
+            let packed = packed.and_then(|packed| Ok((packed, lifetime.kept.millis()?)));
+            let (packed, millis) = match packed {
+                Ok(packed) => packed,
+                Err(error) => {
+                    // The lease is released in the background.
+                    first_error = first_error.and(Err(error));
+                    continue;
+                }
+            };
+            self.counters.bytes_written(packed.len(), entry.payload.len());
+            let storer = Storer::Write;
+            let place = self.leases.queue_store(&mut batch, key, &lease, &packed, millis, storer);
+            places.push((place, lease));
+        }
+        let announcement = self.bus.as_ref().and_then(|bus| bus.keys(keys));
+        let announced = announcement.map(|announcement| announcement.queue(&mut batch));
+        let replies = batch.exec().await;
+        self.invalidator.forget_at_edge(keys).await;
+        let mut replies = replies?;
+        self.counters.write_took(began.elapsed());
+        let mut result = Stored::default();
+        for (place, lease) in places {
+            match replies.take(place) {
+                Ok(stored) => {
+                    lease.end();
+                    match stored {
+                        true => result.count += 1,
+                        // Somebody came later: the value is older than theirs.
+                        false => result.refused += 1,
+                    }
+                }
+                Err(error) => first_error = first_error.and(Err(error)),
+            }
+        }
+        self.counters.stored(result.count as usize);
+        (0..result.refused).for_each(|_| self.counters.refused());
+        first_error?;
+        announced.map_or(Ok(Value::Nil), |place| replies.take(place))?;
+        Ok(result)
+    }
+}
