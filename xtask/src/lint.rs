@@ -1,4 +1,4 @@
-//! Formatting, clippy and rustdoc, native and wasm32, with warnings as errors.
+//! Formatting, the floors of the crate, clippy and rustdoc, native and wasm32, with warnings as errors; and the features.
 
 use std::collections::BTreeSet;
 
@@ -41,20 +41,11 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     .run()?;
     cmd!(wasm, "cargo clippy {target...} --package edgecask-worker-example --features behaviour -- -D warnings").run()?;
 
-    let features = features(shell)?;
-    for set in sets(&features) {
-        cmd!(
-            shell,
-            "cargo clippy --package edgecask --no-default-features --features {set} -- -D warnings"
-        )
-        .run()?;
-    }
+    each_feature(shell)?;
     for set in WASM_SETS {
         cmd!(wasm, "cargo clippy {target...} --package edgecask --no-default-features --features {set} -- -D warnings")
             .run()?;
     }
-
-    oldest_rust(shell)?;
 
     shell.set_var("RUSTDOCFLAGS", "-D warnings");
     cmd!(
@@ -65,22 +56,36 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     Ok(())
 }
 
-/// Checks with the version of Rust that Cargo.toml states, unless all of this ran with it.
-fn oldest_rust(shell: &Shell) -> Result<()> {
+/// Checks each feature alone, and every two of them, with the oldest Rust.
+fn each_feature(shell: &Shell) -> Result<()> {
+    let oldest = &oldest_rust(shell)?;
+    let features = features(shell)?;
+    let alone = features.iter().cloned().chain([String::new()]);
+    for set in mixed_sets(&features).into_iter().chain(alone) {
+        cmd!(
+            shell,
+            "cargo {oldest...} check --package edgecask --no-default-features --features {set}"
+        )
+        .env("RUSTFLAGS", "-D warnings")
+        .run()?;
+    }
+    Ok(())
+}
+
+/// What tells cargo to use the version of Rust that Cargo.toml states, where rustup can have it.
+fn oldest_rust(shell: &Shell) -> Result<Option<String>> {
     let manifest = shell.read_file("Cargo.toml")?;
     let stated = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
     let stated = stated.context("Cargo.toml states a rust-version")?.trim_matches('"');
-    let used = cmd!(shell, "rustc --version").quiet().read()?;
-    if used.starts_with(&format!("rustc {stated}.")) {
-        return Ok(());
+    let (version, toolchain) = (format!("{stated}.0"), format!("+{stated}.0"));
+    let is_there =
+        || cmd!(shell, "cargo {toolchain} --version").quiet().ignore_stdout().ignore_stderr().run();
+    let install = || cmd!(shell, "rustup toolchain install {version} --profile minimal").run();
+    if is_there().or_else(|_| install()).is_err() {
+        println!("no Rust {stated} here, the oldest that is supported: a later one has to do");
+        return Ok(None);
     }
-    let toolchain = format!("+{stated}.0");
-    if cmd!(shell, "cargo {toolchain} --version").quiet().ignore_stderr().read().is_err() {
-        println!("Rust {stated} is not installed: nothing is checked with it");
-        return Ok(());
-    }
-    cmd!(shell, "cargo {toolchain} check --workspace --exclude edgecask-worker-example").run()?;
-    Ok(())
+    Ok(Some(toolchain))
 }
 
 /// The names of the features of the crate, but for `default`.
@@ -96,19 +101,18 @@ fn features(shell: &Shell) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Sets of features that find what every pair of them would find: none, each feature alone, and few sets in which each two
-/// features stand together, either without the other, and neither of them.
-fn sets(features: &[String]) -> BTreeSet<String> {
+/// Few sets of features in which each two features stand together, either without the other, and neither of them.
+fn mixed_sets(features: &[String]) -> BTreeSet<String> {
     // Two different words with four of eight bits differ in either direction. With the first bit in common, they have it
     // together, and there is a bit that neither has.
     const WORDS: u32 = 8;
     let words = (0..1_u32 << WORDS).filter(|word| word & 1 == 1 && word.count_ones() == 4);
     let named: Vec<_> = features.iter().zip(words).collect();
-    let mixed = (0..WORDS).map(|bit| {
+    let sets = (0..WORDS).map(|bit| {
         let set = named.iter().filter(|(_, word)| word >> bit & 1 == 1);
         set.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")
     });
-    mixed.chain(features.iter().cloned()).chain([String::new()]).collect()
+    sets.collect()
 }
 
 #[cfg(test)]
@@ -116,16 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_hold_every_pair() {
+    fn mixed_sets_hold_every_pair() {
         let features: Vec<String> = (0..35).map(|number| format!("f{number}")).collect();
-        let sets = sets(&features);
+        let sets = mixed_sets(&features);
         let has = |set: &String, name: &String| set.split(',').any(|other| other == name);
         for one in &features {
-            assert!(sets.contains(one));
             for other in features.iter().filter(|other| *other != one) {
-                let mixed = sets.iter().filter(|set| set.contains(','));
                 let found: BTreeSet<_> =
-                    mixed.map(|set| (has(set, one), has(set, other))).collect();
+                    sets.iter().map(|set| (has(set, one), has(set, other))).collect();
                 assert_eq!(found.len(), 4, "{one} and {other}");
             }
         }

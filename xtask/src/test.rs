@@ -1,7 +1,7 @@
 //! Every test, in every place where Edgecask runs.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -14,11 +14,38 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     setup::everything(shell, tools)?;
     cmd!(shell, "cargo test --workspace --exclude edgecask-worker-example").run()?;
     cmd!(shell, "cargo build --package edgecask-server").run()?;
+    examples(shell)?;
     quickstart(shell)?;
     under_node(shell, tools)?;
     wasm::package(shell, tools)?;
     wasm::worker(shell, tools, &["behaviour"])?;
     javascript(shell, tools)
+}
+
+/// The other examples, as the tests have built them.
+fn examples(shell: &Shell) -> Result<()> {
+    let built = shell.current_dir().join("target/debug/examples");
+    for name in ["layers", "stampede", "subscribe"] {
+        let program = built.join(name);
+        cmd!(shell, "{program}").env("CACHE_PROVIDER", "memory").env_remove("REDIS_URL").run()?;
+    }
+    let mut command = Command::new(built.join("http_cache"));
+    command.arg("127.0.0.1:0").env("CACHE_PROVIDER", "memory").env_remove("REDIS_URL");
+    let (process, page) = start(command, "http://")?;
+    let server = Server { process, url: page };
+    for expected in ["fwd=uri-miss; stored", "hit"] {
+        let answer = get(&server.url)?;
+        ensure!(answer.contains(expected), "the example http_cache answered:\n{answer}");
+    }
+    Ok(())
+}
+
+/// The whole answer to a GET of a page, named by its address and path.
+fn get(page: &str) -> Result<String> {
+    let (address, path) = page.split_once('/').context("a page has a path")?;
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    Ok(std::io::read_to_string(stream)?)
 }
 
 /// The example that the README names: on the embedded engine, over TCP, and through the REST server over a real Redis.
