@@ -22,15 +22,20 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     javascript(shell, tools)
 }
 
+/// The variables that name a server. Without them, an example runs on the embedded engine.
+const SERVERS: [&str; 4] =
+    ["REDIS_URL", "CACHE_PROVIDER", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"];
+
 /// The other examples, as the tests have built them.
 fn examples(shell: &Shell) -> Result<()> {
     let built = shell.current_dir().join("target/debug/examples");
     for name in ["layers", "stampede", "subscribe"] {
         let program = built.join(name);
-        cmd!(shell, "{program}").env("CACHE_PROVIDER", "memory").env_remove("REDIS_URL").run()?;
+        let command = cmd!(shell, "{program}");
+        SERVERS.iter().fold(command, |command, name| command.env_remove(name)).run()?;
     }
     let mut command = Command::new(built.join("http_cache"));
-    command.arg("127.0.0.1:0").env("CACHE_PROVIDER", "memory").env_remove("REDIS_URL");
+    SERVERS.iter().fold(command.arg("127.0.0.1:0"), |command, name| command.env_remove(name));
     let (process, page) = start(command, "http://")?;
     let server = Server { process, url: page };
     for expected in ["fwd=uri-miss; stored", "hit"] {
@@ -52,8 +57,7 @@ fn get(page: &str) -> Result<String> {
 fn quickstart(shell: &Shell) -> Result<()> {
     let run = |variables: &[(&str, &str)], backend: &str| {
         let command = cmd!(shell, "cargo run --quiet --example quickstart --features tcp");
-        let names = ["REDIS_URL", "CACHE_PROVIDER", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"];
-        let command = names.iter().fold(command, |command, name| command.env_remove(name));
+        let command = SERVERS.iter().fold(command, |command, name| command.env_remove(name));
         let output = command.envs(variables.iter().copied()).read()?;
         let as_expected = output.contains("98.0 %") && output.contains(backend);
         ensure!(as_expected, "the quickstart printed:\n{output}");
