@@ -38,7 +38,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/users/{id}", get(read).post(write))
         .layer(HttpCache::new(cache.clone(), options))
         .route("/metrics", get(move || async move { cache.stats().prometheus("http") }));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8787").await?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8787".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
     println!("http://{}/users/42", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())

@@ -166,7 +166,8 @@ struct Inner {
     retry_after: Option<Duration>,
     attempts: u32,
     elapsed: Option<Duration>,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// In a box, so that the derived `source` gives the error itself, which callers downcast, and not the `Arc`.
+    source: Option<Arc<BoxError>>,
 }
 
 impl Error {
@@ -279,7 +280,7 @@ impl Error {
     /// ```
     #[must_use]
     pub fn redacted<'a>(mut self, args: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let inner_error = |source: &Arc<dyn std::error::Error + Send + Sync>| {
+        let inner_error = |source: &Arc<BoxError>| {
             source.downcast_ref::<Self>().is_some_and(|error| error.0.quoted_from.is_some())
         };
         let has_inner = self.0.source.as_ref().is_some_and(inner_error);
@@ -291,7 +292,7 @@ impl Error {
         if let Some(source) =
             self.0.source.as_ref().and_then(|source| source.downcast_ref::<Self>())
         {
-            self.0.source = Some(Arc::new(source.clone().redacted(args.iter().copied())));
+            self.0.source = Some(Arc::new(Box::new(source.clone().redacted(args.iter().copied()))));
         }
         if let Some(start) = self.0.quoted_from {
             let (own, quoted) = self.0.message.split_at(start);
@@ -453,7 +454,7 @@ impl Error {
     /// Sets the underlying error. Its text must be free of values and secrets.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(Arc::from(source.into()));
+        self.0.source = Some(Arc::new(source.into()));
         self
     }
 }
@@ -708,6 +709,8 @@ mod tests {
             assert!(shown.contains(part), "{shown}");
         }
         assert!(error.source().is_none());
+        let wrapped = Error::store(std::io::Error::other("down"));
+        assert!(wrapped.source().is_some_and(|source| source.is::<std::io::Error>()));
         let discarded = error.into_discarded();
         assert_eq!(
             discarded.source().map(ToString::to_string).as_deref(),

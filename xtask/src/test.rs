@@ -1,7 +1,7 @@
 //! Every test, in every place where Edgecask runs.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +15,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     cmd!(shell, "cargo test --workspace --exclude edgecask-js --exclude edgecask-worker-example")
         .run()?;
     cmd!(shell, "cargo build --package edgecask-server").run()?;
+    examples(shell)?;
     quickstart(shell)?;
     under_node(shell, tools)?;
     wasm::package(shell, tools)?;
@@ -22,12 +23,42 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     javascript(shell, tools)
 }
 
+/// The variables that name a server. Without them, an example runs on the embedded engine.
+const SERVERS: [&str; 4] =
+    ["REDIS_URL", "CACHE_PROVIDER", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"];
+
+/// The other examples, as the tests have built them.
+fn examples(shell: &Shell) -> Result<()> {
+    let built = shell.current_dir().join("target/debug/examples");
+    for name in ["layers", "stampede", "subscribe"] {
+        let program = built.join(name);
+        let command = cmd!(shell, "{program}");
+        SERVERS.iter().fold(command, |command, name| command.env_remove(name)).run()?;
+    }
+    let mut command = Command::new(built.join("http_cache"));
+    SERVERS.iter().fold(command.arg("127.0.0.1:0"), |command, name| command.env_remove(name));
+    let (process, page) = start(command, "http://")?;
+    let server = Server { process, url: page };
+    for expected in ["fwd=uri-miss; stored", "hit"] {
+        let answer = get(&server.url)?;
+        ensure!(answer.contains(expected), "the example http_cache answered:\n{answer}");
+    }
+    Ok(())
+}
+
+/// The whole answer to a GET of a page, named by its address and path.
+fn get(page: &str) -> Result<String> {
+    let (address, path) = page.split_once('/').context("a page has a path")?;
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    Ok(std::io::read_to_string(stream)?)
+}
+
 /// The example that the README names: on the embedded engine, over TCP, and through the REST server over a real Redis.
 fn quickstart(shell: &Shell) -> Result<()> {
     let run = |variables: &[(&str, &str)], backend: &str| {
         let command = cmd!(shell, "cargo run --quiet --example quickstart --features tcp");
-        let names = ["REDIS_URL", "CACHE_PROVIDER", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"];
-        let command = names.iter().fold(command, |command, name| command.env_remove(name));
+        let command = SERVERS.iter().fold(command, |command, name| command.env_remove(name));
         let output = command.envs(variables.iter().copied()).read()?;
         let as_expected = output.contains("98.0 %") && output.contains(backend);
         ensure!(as_expected, "the quickstart printed:\n{output}");
