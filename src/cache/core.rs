@@ -9,7 +9,7 @@ use super::entry::Blobs;
 use super::entry::Packer;
 use super::invalidate::{Bus, Invalidator, TagVersions};
 use super::load::{Leases, Loader, SingleFlight, StoreGuards};
-use super::lookup::{Judge, Reader};
+use super::lookup::Reader;
 use super::observe::Counters;
 use super::outage::{Backlog, Outage};
 use super::tiers::{Edge, L1};
@@ -68,7 +68,8 @@ impl Core {
         let reader = Reader {
             client: direct.clone(),
             packer: packer.clone(),
-            judge: Judge::new(Arc::clone(&outage), Arc::clone(&counters)),
+            outage: Arc::clone(&outage),
+            counters: Arc::clone(&counters),
             tags: tags.clone(),
             backlog: Arc::clone(&backlog),
             l1: l1.clone(),

@@ -146,15 +146,20 @@ async fn a_limit_of_one_caller_is_not_that_of_others() {
 
 /// A client whose second request has this fault.
 fn second_request_fails(server: &Arc<Server>, fault: Fault) -> Client {
+    later_requests_fail(server, vec![fault])
+}
+
+/// A client whose requests from the second one on have these faults, one each.
+fn later_requests_fail(server: &Arc<Server>, faults: Vec<Fault>) -> Client {
     let server: Weak<Server> = Arc::downgrade(server);
-    let fault = std::sync::Mutex::new(Some(fault));
+    let faults = std::sync::Mutex::new(faults);
     let client = {
         let server = server.upgrade().unwrap();
         Client::rest(&server.url(), server.token()).unwrap()
     };
     client.layer(Observe::new().each(move |_| {
-        if let (Some(server), Some(fault)) = (server.upgrade(), fault.lock().unwrap().take()) {
-            server.inject(fault);
+        if let Some(server) = server.upgrade() {
+            faults.lock().unwrap().drain(..).for_each(|fault| server.inject(fault));
         }
     }))
 }
@@ -186,6 +191,26 @@ async fn a_lease_whose_answer_is_lost_is_released() {
     until(async || direct.exists([LEASE]).await.unwrap() == 1).await;
     call.abort();
     others_load().await;
+    Arc::into_inner(server).unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn the_leases_of_a_long_batch_are_released_though_one_part_of_it_is_lost() {
+    let redis = RedisServer::start();
+    let server = Arc::new(Server::start(ServerOptions::redis(redis.url())).await.unwrap());
+    warm_up(Client::rest(&server.url(), server.token()).unwrap()).await;
+    let direct = redis.client();
+    // More than one request takes: the read, the first leases, and the other leases, whose answer breaks off.
+    let keys: Vec<Key> = (0..1500).map(|number| key(&format!("b{number}"))).collect();
+    let client = later_requests_fail(&server, vec![Fault::Delay(Duration::ZERO), Fault::Truncate]);
+    let cache = Cache::with_options(client, long_lease());
+    let load = async |keys: Vec<Key>| {
+        Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, 1)).collect::<Vec<_>>())
+    };
+    let found = cache.get_or_load_many(&keys, MINUTE, load).await.unwrap();
+    assert_eq!(found.len(), 1500);
+    assert!(cache.stats().errors > 0, "an answer is lost");
+    until(async || direct.keys::<String>("edgecask:lease:{b*").await.unwrap().is_empty()).await;
     Arc::into_inner(server).unwrap().stop().await;
 }
 

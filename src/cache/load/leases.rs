@@ -288,7 +288,44 @@ impl Leases {
         self.ask(key, "look", background).await
     }
 
-    /// [`Leases::try_take_and_look`] or [`Leases::take`] for many entries, in one round trip. `add` queues more in the same
+    /// Asks for the leases of many entries, in one round trip: `how` is `take`, `try` or `look`, as for [`LEASE`]. `add` queues
+    /// more in the same round trip.
+    async fn ask_many<T>(
+        &self,
+        keys: &[Key],
+        how: &str,
+        background: &Background,
+        add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
+    ) -> Result<(Vec<Look>, ScriptReplies, T)> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let asked = keys.iter().map(|key| self.queue(&mut batch, key, how));
+        let asked = asked.collect::<Result<Vec<_>>>()?;
+        let added = add(&mut batch)?;
+        let unanswered: Vec<_> =
+            asked.iter().map(|asked| self.unanswered(asked, background)).collect();
+        let is_lost = |error: &Error| error.outcome() == Outcome::Unknown;
+        let mut replies = match batch.exec().await {
+            Ok(replies) => replies,
+            Err(error) => {
+                if !is_lost(&error) {
+                    unanswered.into_iter().for_each(Unanswered::answered);
+                }
+                return Err(error);
+            }
+        };
+        // A long batch goes in parts, and one of them alone may be lost.
+        let mut looks = Vec::with_capacity(asked.len());
+        for (asked, unanswered) in asked.into_iter().zip(unanswered) {
+            let look = asked.look(self, background, &mut replies);
+            if !look.as_ref().is_err_and(is_lost) {
+                unanswered.answered();
+            }
+            looks.push(look);
+        }
+        Ok((looks.into_iter().collect::<Result<_>>()?, replies, added))
+    }
+
+    /// [`Leases::take`] or [`Leases::try_take_and_look`] for many entries, in one round trip. `add` queues more in the same
     /// round trip.
     pub(super) async fn take_many<T>(
         &self,
@@ -297,42 +334,19 @@ impl Leases {
         background: &Background,
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
     ) -> Result<(Vec<Look>, ScriptReplies, T)> {
-        let mut batch = ScriptBatch::new(&self.client);
         let how = if also_from_others { "take" } else { "look" };
-        let asked = keys.iter().map(|key| self.queue(&mut batch, key, how));
-        let asked = asked.collect::<Result<Vec<_>>>()?;
-        let added = add(&mut batch)?;
-        let unanswered: Vec<_> =
-            asked.iter().map(|asked| self.unanswered(asked, background)).collect();
-        let replies = batch.exec().await;
-        if replies.as_ref().err().is_none_or(|error| error.outcome() != Outcome::Unknown) {
-            unanswered.into_iter().for_each(Unanswered::answered);
-        }
-        let mut replies = replies?;
-        let looks = asked.into_iter().map(|asked| asked.look(self, background, &mut replies));
-        let looks = looks.collect::<Result<_>>()?;
-        Ok((looks, replies, added))
+        self.ask_many(keys, how, background, add).await
     }
 
     /// Takes the lease of an entry, also from somebody else: who begins last may store. One script.
     pub(super) async fn take(&self, key: &Key, background: &Background) -> Result<Lease> {
-        let mut batch = ScriptBatch::new(&self.client);
-        let taken = self.queue_take(&mut batch, key)?;
-        taken.redeem(self, background, &mut batch.exec().await?)
+        self.ask(key, "take", background).await?.lease.ok_or_else(missing)
     }
 
     async fn ask(&self, key: &Key, how: &str, background: &Background) -> Result<Look> {
-        let mut batch = ScriptBatch::new(&self.client);
-        let asked = self.queue(&mut batch, key, how)?;
-        let unanswered = self.unanswered(&asked, background);
-        let look = match batch.exec().await {
-            Ok(mut replies) => asked.look(self, background, &mut replies),
-            Err(error) => Err(error),
-        };
-        if look.as_ref().err().is_none_or(|error| error.outcome() != Outcome::Unknown) {
-            unanswered.answered();
-        }
-        look
+        let keys = std::slice::from_ref(key);
+        let (mut looks, ..) = self.ask_many(keys, how, background, |_| Ok(())).await?;
+        looks.pop().ok_or_else(missing)
     }
 
     fn unanswered<'a>(&'a self, asked: &Asked, background: &'a Background) -> Unanswered<'a> {
@@ -340,7 +354,7 @@ impl Leases {
         Unanswered { client: &self.client, background, key, random }
     }
 
-    /// Queues [`Leases::take`].
+    /// Queues the taking of a lease, for [`Asked::redeem`].
     pub(crate) fn queue_take(&self, batch: &mut ScriptBatch, key: &Key) -> Result<Asked> {
         self.queue(batch, key, "take")
     }
@@ -414,21 +428,6 @@ impl Leases {
         released.map(|_| ())
     }
 
-    /// Stores a value if the lease still holds; gives whether it did. One script.
-    pub(super) async fn store(
-        &self,
-        key: &Key,
-        lease: Lease,
-        value: &[u8],
-        ttl_millis: u64,
-    ) -> Result<bool> {
-        let mut batch = ScriptBatch::new(&self.client);
-        let place = self.queue_store(&mut batch, key, &lease, value, ttl_millis, Storer::Load);
-        let stored = batch.exec().await?.take(place)?;
-        lease.end();
-        Ok(stored)
-    }
-
     /// Queues the storing of a value; its reply is whether it was stored.
     pub(crate) fn queue_store(
         &self,
@@ -449,6 +448,10 @@ impl Leases {
     }
 }
 
+fn missing() -> Error {
+    Error::new(ErrorKind::Protocol, "a lease was asked for, and none came")
+}
+
 /// A lease that is queued in a batch.
 pub(crate) struct Asked {
     key: String,
@@ -464,7 +467,6 @@ impl Asked {
         background: &Background,
         replies: &mut ScriptReplies,
     ) -> Result<Lease> {
-        let missing = || Error::new(ErrorKind::Protocol, "a lease was asked for, and none came");
         self.look(leases, background, replies)?.lease.ok_or_else(missing)
     }
 

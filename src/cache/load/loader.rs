@@ -251,11 +251,11 @@ impl Loader {
         let entry = Entry { tags: held.tags, ..entry };
         checkpoint();
         let sent = Instant::now();
-        let stored = self.guards.store(key, held.lease, &entry, millis).await?;
-        if let (true, Some(l1), Some(start)) = (stored, &self.l1, start) {
-            l1.put(key, &entry, start.confirmed(sent), fresh);
+        let stored = self.guards.store(key, held.lease, entry, millis).await?;
+        if let (Some(entry), Some(l1), Some(start)) = (&stored, &self.l1, start) {
+            l1.put(key, entry, start.confirmed(sent), fresh);
         }
-        Ok(Some(Loaded { value, payload: Some(payload), stored }))
+        Ok(Some(Loaded { value, payload: Some(payload), stored: stored.is_some() }))
     }
 
     /// The entry of a loaded value without its tags, for how long it is fresh, and for how many milliseconds Redis keeps it.

@@ -154,10 +154,10 @@ impl StoreGuard {
             }
         };
         let entry = Entry { fresh_until, tags: held.tags, ..Entry::plain(codec, payload) };
-        let stored = guards.store(&key, held.lease, &entry, millis).await;
+        let stored = guards.store(&key, held.lease, entry, millis).await;
         // What this process holds may be older.
         cache.core.invalidator.forget(std::slice::from_ref(&key));
-        stored
+        stored.map(|stored| stored.is_some())
     }
 
     /// What `work` gives, while the right is held: it is renewed each time that half of the

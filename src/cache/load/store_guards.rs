@@ -193,42 +193,17 @@ impl StoreGuards {
         self.outage.record_and_degrade(Operation::Write, acquire.await)
     }
 
-    /// Stores what was loaded, if its lease still holds; gives whether it did, and nobody had invalidated a tag.
+    /// Stores what was loaded; gives the entry if its lease held, and nobody had invalidated a tag. One script, and one MGET
+    /// with tags.
     pub(super) async fn store(
         &self,
         key: &Key,
         lease: Lease,
-        entry: &Entry,
+        entry: Entry,
         ttl_millis: u64,
-    ) -> Result<bool> {
-        let packed = match self.packer.pack(key, entry).await {
-            Ok(packed) => packed,
-            Err(error) => {
-                self.release_lease(lease).await;
-                return self
-                    .outage
-                    .degrade_codec(Err(error))
-                    .map(|none: Option<()>| none.is_some());
-            }
-        };
-        let began = Instant::now();
-        let stored = self.leases.store(key, lease, &packed, ttl_millis).await;
-        self.counters.write_took(began.elapsed());
-        if let Some(edge) = &self.edge {
-            edge.forget_many(std::slice::from_ref(key)).await;
-        }
-        match self.outage.record_and_degrade(Operation::Write, stored)? {
-            // An entry that holds an old version is not served.
-            Some(true) if entry.tags.is_empty() || self.tags.still_hold(&entry.tags).await => {
-                self.counters.stored(1);
-                Ok(true)
-            }
-            Some(_) => {
-                self.counters.refused();
-                Ok(false)
-            }
-            None => Ok(false),
-        }
+    ) -> Result<Option<Entry>> {
+        let stored = self.store_many(vec![(key, lease, entry, ttl_millis)]).await?;
+        Ok(stored.into_iter().find_map(|(entry, is_stored)| is_stored.then_some(entry)))
     }
 
     /// [`StoreGuards::store`] for many entries with the same tags, in one round trip, or two with tags. Gives each entry, and

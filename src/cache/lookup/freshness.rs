@@ -1,6 +1,5 @@
 //! Whether an entry that was found may be served.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -35,42 +34,30 @@ impl<T> Lookup<T> {
     }
 }
 
-/// Decides whether an entry is served, served stale, or loaded anew.
-#[derive(Debug, Clone)]
-pub(crate) struct Judge {
-    pub(super) outage: Arc<Outage>,
-    pub(super) counters: Arc<Counters>,
-}
-
-impl Judge {
-    pub(crate) fn new(outage: Arc<Outage>, counters: Arc<Counters>) -> Self {
-        Self { outage, counters }
+/// What these options make of an entry: it is served, served stale, or loaded anew.
+pub(super) fn judge<T: DeserializeOwned>(
+    key: &Key,
+    entry: View<'_>,
+    options: &LoadOptions,
+    outage: &Outage,
+    counters: &Counters,
+) -> Result<Lookup<T>> {
+    let now = unix_millis();
+    let stale_for = entry.stale_for(now);
+    if stale_for.is_some_and(|age| age > options.entry.stale_for()) {
+        return Ok(Lookup::Missing);
     }
-
-    /// What these options make of an entry.
-    pub(crate) fn judge<T: DeserializeOwned>(
-        &self,
-        key: &Key,
-        entry: View<'_>,
-        options: &LoadOptions,
-    ) -> Result<Lookup<T>> {
-        let now = unix_millis();
-        let stale_for = entry.stale_for(now);
-        if stale_for.is_some_and(|age| age > options.entry.stale_for()) {
-            return Ok(Lookup::Missing);
+    let Some(value) = outage.degrade_codec(entry.decode(key))? else {
+        return Ok(Lookup::Missing);
+    };
+    Ok(match stale_for {
+        Some(age) => Lookup::Stale(value, age),
+        None if is_due(entry, now, options.early_refresh) => {
+            counters.early();
+            Lookup::Stale(value, Duration::ZERO)
         }
-        let Some(value) = self.outage.degrade_codec(entry.decode(key))? else {
-            return Ok(Lookup::Missing);
-        };
-        Ok(match stale_for {
-            Some(age) => Lookup::Stale(value, age),
-            None if is_due(entry, now, options.early_refresh) => {
-                self.counters.early();
-                Lookup::Stale(value, Duration::ZERO)
-            }
-            None => Lookup::Found(value),
-        })
-    }
+        None => Lookup::Found(value),
+    })
 }
 
 /// Whether this reader is the one to load a fresh entry anew (XFetch): the random number is exponential.

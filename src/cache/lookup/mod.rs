@@ -5,6 +5,5 @@ mod freshness;
 mod get;
 mod reader;
 
-pub(super) use freshness::Judge;
 pub(crate) use freshness::Lookup;
 pub(super) use reader::Reader;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::{Judge, Lookup};
+use super::Lookup;
+use super::freshness::judge;
 use crate::cache::background::Background;
-use crate::cache::entry::{Entry, Packer, tag_keys};
+use crate::cache::entry::{Entry, Packer, View, tag_keys};
 use crate::cache::invalidate::{TagVersions, Versions};
 use crate::cache::load::LoadOptions;
-use crate::cache::outage::{Backlog, Operation};
+use crate::cache::observe::Counters;
+use crate::cache::outage::{Backlog, Operation, Outage};
 use crate::cache::tiers::{Edge, Epoch, Fetched, L1, ReadStart};
 use crate::client::Client;
 use crate::command::strings::StringCommands;
@@ -26,7 +28,8 @@ pub(super) type Entries = Vec<Result<Option<Entry>>>;
 pub(crate) struct Reader {
     pub(crate) client: Client,
     pub(crate) packer: Packer,
-    pub(crate) judge: Judge,
+    pub(crate) outage: Arc<Outage>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) tags: TagVersions,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) l1: Option<Arc<L1>>,
@@ -51,7 +54,7 @@ impl Reader {
         let mut far = Vec::new();
         for key in keys {
             let near = match l1.get(key) {
-                Some(entry) => self.judge.judge(key, entry.view(), options)?,
+                Some(entry) => self.judge(key, entry.view(), options)?,
                 None => Lookup::Missing,
             };
             if matches!(near, Lookup::Missing) {
@@ -96,8 +99,8 @@ impl Reader {
         };
         let judged = entries.into_iter().zip(keys).map(|(entry, key)| {
             // An entry that cannot be decoded counts as missing, and the next load overwrites it.
-            Ok(match self.judge.outage.degrade_codec(entry)?.flatten() {
-                Some(entry) => self.judge.judge(key, entry.view(), options)?,
+            Ok(match self.outage.degrade_codec(entry)?.flatten() {
+                Some(entry) => self.judge(key, entry.view(), options)?,
                 None => Lookup::Missing,
             })
         });
@@ -121,7 +124,7 @@ impl Reader {
                 let fresh = entry.filter(|entry| entry.view().stale_for(now).is_none());
                 fresh.map(|entry| entry.view().decode(key)).transpose()
             });
-            values.push(value.inspect_err(|_| self.judge.counters.failed())?);
+            values.push(value.inspect_err(|_| self.counters.failed())?);
         }
         self.count(values.iter().filter(|value| value.is_some()).count(), keys.len());
         Ok(values)
@@ -144,13 +147,22 @@ impl Reader {
         Some(value)
     }
 
+    fn judge<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        entry: View<'_>,
+        options: &LoadOptions,
+    ) -> Result<Lookup<T>> {
+        judge(key, entry, options, &self.outage, &self.counters)
+    }
+
     fn count_l1_hit(&self) {
         self.count(1, 1);
-        self.judge.counters.l1_hit(1);
+        self.counters.l1_hit(1);
     }
 
     fn count(&self, hits: usize, reads: usize) {
-        self.judge.counters.read(hits, reads - hits);
+        self.counters.read(hits, reads - hits);
     }
 
     /// Reads entries. `None` if Redis is away, or owed something that it does not take, and the tier tolerates that.
@@ -167,7 +179,7 @@ impl Reader {
             Some(edge) => Box::pin(self.read_at_edge(edge, keys, tags, background)).await,
             None => self.read(keys, tags, background).await,
         };
-        self.judge.outage.degrade(Operation::Read, read)
+        self.outage.degrade(Operation::Read, read)
     }
 
     /// Reads entries from Redis, and checks their tags. The versions of `tags` are read in the same round trip; other tags
@@ -192,8 +204,8 @@ impl Reader {
             true => self.stored(keys).await.map(|stored| (stored, Versions::new())),
             false => self.stored_and_versions(keys, known).await,
         };
-        let (stored, mut versions) = self.judge.outage.record(Operation::Read, read)?;
-        self.judge.counters.read_took(began.elapsed());
+        let (stored, mut versions) = self.outage.record(Operation::Read, read)?;
+        self.counters.read_took(began.elapsed());
         let mut entries = Entries::with_capacity(stored.len());
         for (key, stored) in keys.iter().zip(&stored) {
             entries.push(match stored {
@@ -253,7 +265,7 @@ impl Reader {
                     if let (Some(l1), Some(start)) = (&self.l1, starts.get(at)) {
                         l1.put(&keys[at], &entry, *start, None);
                     }
-                    self.judge.counters.edge_hit();
+                    self.counters.edge_hit();
                     entries[at] = Ok(Some(entry));
                 }
                 Some(_) => outdated.push(at),
