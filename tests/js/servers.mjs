@@ -96,11 +96,12 @@ export async function startRedis(port) {
 /** A Redis 8 with the JSON module, or `null` where the set-up could not install one. */
 export async function startRedis8() {
   const root = `${homedir()}/.cache/edgecask/redis8`;
-  const libraries = `${root}/root/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
+  const unpacked = `${root}/root`;
+  const libraries = `${unpacked}/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
   const loader = `${libraries}/ld-linux-x86-64.so.2`;
   if (!existsSync(loader) || !existsSync(`${root}/modules/rejson.so`)) return null;
   const port = await freePort();
-  const args = ["--library-path", libraries, "--argv0", "redis-server", `${root}/root/usr/bin/redis-server`];
+  const args = ["--library-path", libraries, "--argv0", "redis-server", `${unpacked}/usr/bin/redis-server`];
   args.push("--loadmodule", `${root}/modules/rejson.so`, "--port", port, "--bind", "127.0.0.1", "--save", "");
   const { process } = await start(loader, args.map(String), /Ready to accept/);
   return { url: `redis://127.0.0.1:${port}`, port, stop: () => stop(process) };
