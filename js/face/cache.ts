@@ -76,6 +76,21 @@ export class Cache extends Handle {
     return parse(await withPlace(this, given.options, (cache) => cache.getOrLoad(given.key, given.options, loader)));
   }
 
+  /**
+   * The values of keys in their order; those that are not cached are what one call of `load` gives for them, and are stored.
+   * `load` is given the keys that are missing, and gives an object whose keys they are. A key that it leaves out is
+   * `undefined` in the result, and nothing is stored for it. What `load` throws comes through as it is.
+   */
+  async getOrLoadMany(keys: string[], options: number | "forever" | LoadOptions, load: (missing: string[]) => unknown): Promise<any[]>;
+  async getOrLoadMany(keys: string[], how: number | "forever" | LoadOptions, from: (missing: string[]) => unknown): Promise<any[]> {
+    const given = checked("cache.getOrLoadMany", arguments, { keys: texts(0, name), options: load, load: func });
+    if (given.keys.length === 0) return [];
+    const loader = async (missing: string[]) =>
+      checked("cache.getOrLoadMany", [await given.load(missing)], { "load()": entries })["load()"];
+    const found = withPlace(this, given.options, (cache) => cache.getOrLoadMany(given.keys, given.options, loader));
+    return ((await found) as (string | undefined)[]).map(parse);
+  }
+
   /** Deletes entries; tells how many were there. */
   async delete(keys: string | string[], ...more: string[]): Promise<Invalidated> {
     const given = listed("cache.delete", arguments, "keys", name, 0);

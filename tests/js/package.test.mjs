@@ -364,6 +364,28 @@ describe("the cache", () => {
     assert.match(cache.prometheus("js"), /edgecask_cache_loads_total\{cache="js"\} 2/);
   });
 
+  it("loads what is missing of many keys by one call", async () => {
+    const cache = new Cache(Client.memory());
+    await cache.set("b", "cached", 60);
+    const asked = [];
+    const load = async (missing) => {
+      asked.push(missing);
+      return Object.fromEntries(missing.filter((key) => key !== "gone").map((key) => [key, { key }]));
+    };
+    const keys = ["a", "b", "gone", "a", "c"];
+    const expected = [{ key: "a" }, "cached", undefined, { key: "a" }, { key: "c" }];
+    assert.deepEqual(await cache.getOrLoadMany(keys, 60, load), expected);
+    assert.deepEqual(await cache.getOrLoadMany(["a", "c"], 60, load), [{ key: "a" }, { key: "c" }]);
+    assert.deepEqual(asked, [["a", "gone", "c"]]);
+    assert.deepEqual(await cache.getOrLoadMany([], 60, load), []);
+    const thrown = new Error("away");
+    await assert.rejects(cache.getOrLoadMany(["d"], 60, () => Promise.reject(thrown)), (error) => error === thrown);
+    for (const odd of [undefined, 1, ["d"], new Map([["d", 1]]), { d: undefined }]) {
+      await assert.rejects(cache.getOrLoadMany(["d"], 60, () => odd), { kind: "InvalidInput" });
+    }
+    assert.equal(await cache.get("d"), undefined);
+  });
+
   it("stores what another program can read", async () => {
     const { gunzipSync } = await import("node:zlib");
     const client = Client.memory();

@@ -15,7 +15,7 @@ const snippets = [...readme.matchAll(/```js\n([^]*?)```/g)].map(([, code]) => co
 /** What the snippets take for given. */
 const GIVEN = `
   globalThis.myDatabase = { get: (tenantId) => ({ tenantId }), set() {}, delete: () => true };
-  globalThis.database = { profile: (name) => ({ name }) };
+  globalThis.database = { profile: (name) => ({ name }), profiles: (ids) => ids.map((id) => ({ id })) };
   globalThis.myLog = { write() {} };
 `;
 

@@ -30,7 +30,18 @@ const SERVERS: [&str; 4] =
 /// The other examples, as the tests have built them.
 fn examples(shell: &Shell) -> Result<()> {
     let built = shell.current_dir().join("target/debug/examples");
-    for name in ["layers", "stampede", "subscribe"] {
+    let examples = [
+        "batch_load",
+        "compare_and_set",
+        "layers",
+        "outage",
+        "pipelines",
+        "read_through",
+        "stampede",
+        "subscribe",
+        "tenants",
+    ];
+    for name in examples {
         let program = built.join(name);
         let command = cmd!(shell, "{program}");
         SERVERS.iter().fold(command, |command, name| command.env_remove(name)).run()?;

@@ -99,6 +99,21 @@ impl JsCache {
         })
     }
 
+    /// The values of keys in their order; those that are not cached are what one call of `load` gives for them, stored.
+    /// `load` is given the missing keys, and gives a list of keys and a list of their values.
+    #[wasm_bindgen(js_name = getOrLoadMany)]
+    pub fn get_or_load_many(&self, keys: Vec<String>, options: JsValue, load: Function) -> Promise {
+        self.call(async move |cache: Cache| {
+            let (keys, options) = (verbatim(keys)?, load_options(&options));
+            let load = |missing: Vec<Key>| loaded_many(&load, missing);
+            let found = cache.get_or_load_many::<Json, _, _, _>(&keys, options, load).await?;
+            let in_order = keys.iter().map(|key| found.get(key));
+            let values =
+                in_order.map(|value| value.map_or(JsValue::UNDEFINED, |value| given(value)));
+            Ok(values.collect::<Array>())
+        })
+    }
+
     /// Deletes entries; tells how many were there, and whether that is owed.
     pub fn delete(&self, keys: Vec<String>) -> Promise {
         self.call(async move |cache: Cache| Ok(deleted(cache.delete_many(&verbatim(keys)?).await?)))
@@ -209,6 +224,23 @@ fn verbatim(keys: Vec<String>) -> Result<Vec<Key>> {
 async fn loaded(load: &Function, argument: JsValue) -> Result<Json, BoxError> {
     let text = json::call(load, &JsValue::UNDEFINED, &argument).await?;
     Ok(value(text.as_string().unwrap_or_default())?)
+}
+
+/// The JSON texts of the values that a loader gives for keys.
+async fn loaded_many(load: &Function, missing: Vec<Key>) -> Result<Vec<(Key, Json)>, BoxError> {
+    let missing: Array = missing.iter().map(|key| JsValue::from(key.as_str())).collect();
+    let pairs = json::call(load, &JsValue::UNDEFINED, &missing).await?;
+    let (keys, values) = (list(&pairs, 0), list(&pairs, 1));
+    let pairs = keys.iter().zip(values.iter()).map(|(key, text)| {
+        let (key, text) = (key.as_string(), text.as_string());
+        Ok((Key::verbatim(key.unwrap_or_default())?, value(text.unwrap_or_default())?))
+    });
+    pairs.collect()
+}
+
+/// A list in a list that the face has made.
+fn list(of: &JsValue, at: u32) -> Array {
+    Array::from(&Array::from(of).get(at))
 }
 
 /// How many were deleted, and whether that is owed.
