@@ -135,6 +135,11 @@ impl Key {
         checked(key.into())
     }
 
+    /// A key of these parts, in no keyspace.
+    pub(crate) fn of(parts: impl KeyParts) -> Result<Self> {
+        build("", parts)
+    }
+
     /// The key's text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -14,9 +14,11 @@ mod error;
 #[cfg(feature = "http-cache")]
 pub mod http_cache;
 mod key;
+pub mod keyspace;
 pub mod layer;
 pub mod platform;
 pub mod store;
+pub mod systems;
 mod tier;
 pub mod transport;
 mod value;

@@ -1,0 +1,103 @@
+/// Declares keyspaces: a module with a function for each, and the constant `DECLARATIONS` of all.
+///
+/// ```text
+/// keyspaces! {
+///     /// Documentation of the module.
+///     pub mod name, owner: "who answers for it" {
+///         /// Documentation of the keyspace.
+///         name(identifier: Type, …) => RedisType<Record>, "pattern:{identifier}", ttl;
+///         …
+///     }
+/// }
+/// ```
+///
+/// - The Redis type is one of [`types`](crate::keyspace::types), such as `Hash<Record>` or `Json<Record>`.
+/// - Each identifier is a [`KeyPart`](crate::KeyPart), and the whole of a part of the pattern. It is escaped as in a
+///   [`Keyspace`](crate::Keyspace).
+/// - The time to live is `ttl: 5 minutes`, set by each write; `ttl: 30 days renewed on activity`, set by reads too; or
+///   `forever`. The units are seconds, minutes, hours and days, in the plural or not.
+///
+/// Records are named as in the module around the declaration. See [`keyspace`](crate::keyspace) for an example.
+///
+/// A pattern that does not name its identifiers does not compile, and neither do two that can name the same key:
+///
+/// ```compile_fail
+/// edgecask::keyspaces! {
+///     pub mod shop, owner: "shop" {
+///         item(id: u64) => Json<String>, "shop:{id}", forever;
+///         offers() => Json<String>, "shop:offers", forever;
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! keyspaces {
+    (
+        $(#[$meta:meta])*
+        $vis:vis mod $module:ident, owner: $owner:literal {
+            $(
+                $(#[doc = $doc:literal])*
+                $name:ident($($part:ident: $part_type:ty),* $(,)?) =>
+                    $type:ident<$record:ty>, $pattern:literal, $ttl:ident $(: $number:literal $unit:ident $($renewed:ident on $event:ident)?)?;
+            )+
+        }
+    ) => {
+        $(#[$meta])*
+        $vis mod $module {
+            #[allow(unused_imports, reason = "records and identifiers may need no import")]
+            use super::*;
+
+            /// All keyspaces of this module.
+            pub const DECLARATIONS: &[$crate::keyspace::Declaration] = &[$(
+                $crate::keyspace::Declaration::new(
+                    ::core::stringify!($name),
+                    $pattern,
+                    (
+                        $crate::keyspace::types::$type::<$record>::REDIS_TYPE,
+                        ::core::stringify!($record),
+                    ),
+                    $crate::keyspaces!(@ttl $ttl $(: $number $unit $($renewed on $event)?)?),
+                    ($owner, ::core::concat!($($doc, "\n"),*)),
+                ),
+            )+];
+
+            const _: () = ::core::assert!(
+                $crate::keyspace::expansion::are_distinct(DECLARATIONS),
+                "two patterns can name the same key",
+            );
+
+            $(
+                $(#[doc = $doc])*
+                #[doc = ""]
+                #[doc = ::core::concat!("The key is `", $pattern, "`.")]
+                #[doc = ""]
+                #[doc = "# Errors"]
+                #[doc = "`ErrorKind::InvalidInput` if an identifier is empty, or the key over 32 KB."]
+                pub fn $name($($part: $part_type),*) -> $crate::Result<$crate::keyspace::types::$type<$record>> {
+                    const _: () = ::core::assert!(
+                        $crate::keyspace::expansion::names_parts($pattern, &[$(::core::stringify!($part)),*]),
+                        "the pattern's identifiers are those of the function, in this order",
+                    );
+                    let key = $crate::keyspace::expansion::key($pattern, &[$(&$part),*])?;
+                    let ttl = $crate::keyspaces!(@ttl $ttl $(: $number $unit $($renewed on $event)?)?);
+                    ::core::result::Result::Ok($crate::keyspace::types::$type::new(key, ttl))
+                }
+            )+
+        }
+    };
+
+    (@ttl forever) => { $crate::keyspace::KeyTtl::Forever };
+    (@ttl ttl: $number:literal $unit:ident) => {
+        $crate::keyspace::KeyTtl::OnWrite($crate::keyspaces!(@duration $number $unit))
+    };
+    (@ttl ttl: $number:literal $unit:ident renewed on activity) => {
+        $crate::keyspace::KeyTtl::OnActivity($crate::keyspaces!(@duration $number $unit))
+    };
+    (@duration $number:literal second) => { $crate::keyspaces!(@duration $number seconds) };
+    (@duration $number:literal minute) => { $crate::keyspaces!(@duration $number minutes) };
+    (@duration $number:literal hour) => { $crate::keyspaces!(@duration $number hours) };
+    (@duration $number:literal day) => { $crate::keyspaces!(@duration $number days) };
+    (@duration $number:literal seconds) => { ::core::time::Duration::from_secs($number) };
+    (@duration $number:literal minutes) => { ::core::time::Duration::from_secs($number * 60) };
+    (@duration $number:literal hours) => { ::core::time::Duration::from_secs($number * 3600) };
+    (@duration $number:literal days) => { ::core::time::Duration::from_secs($number * 86_400) };
+}

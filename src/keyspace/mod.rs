@@ -1,0 +1,57 @@
+//! Keyspaces that are declared once: pattern, type, time to live, owner and documentation, in one place.
+//!
+//! A declaration by [`keyspaces!`](crate::keyspaces) gives a typed API, and tells it to those who operate the
+//! server: [`reference()`] writes a page of all declared keys. Patterns that could name the same key do not compile.
+//!
+//! ```
+//! use edgecask::{Client, keyspace::reference};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, PartialEq, Serialize, Deserialize)]
+//! pub struct Profile {
+//!     name: String,
+//!     visits: u64,
+//! }
+//!
+//! edgecask::keyspaces! {
+//!     /// The keys of the shop.
+//!     pub mod shop, owner: "the shop's team" {
+//!         /// A customer, as the pages show him.
+//!         profile(id: u64) => Hash<Profile>, "shop:profile:{id}", ttl: 30 days renewed on activity;
+//!         /// What is on sale.
+//!         offers() => Json<Vec<String>>, "shop:offers", ttl: 5 minutes;
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let client = Client::memory();
+//! let profile = shop::profile(7)?;
+//! assert_eq!(profile.key().as_str(), "shop:profile:7");
+//! profile.set(&client, &Profile { name: "Ada".to_owned(), visits: 0 }).await?;
+//! profile.increment(&client, "visits", 1).await?;
+//! let found = profile.get(&client).await?;
+//! assert_eq!(found, Some(Profile { name: "Ada".to_owned(), visits: 1 }));
+//!
+//! assert!(reference(shop::DECLARATIONS).contains("| `shop:profile:{id}` | hash | 30 days, renewed on activity |"));
+//! # Ok::<(), edgecask::Error>(())
+//! # })?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod declaration;
+mod macros;
+mod record;
+mod reference;
+pub mod types;
+
+pub use declaration::{Declaration, KeyTtl, RedisType};
+pub use reference::reference;
+
+/// What [`keyspaces!`](crate::keyspaces) needs of this crate.
+#[doc(hidden)]
+pub mod expansion {
+    pub use super::declaration::{are_distinct, key, names_parts};
+}

@@ -1,0 +1,45 @@
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use super::{Declaration, KeyTtl};
+
+/// A page of Markdown with every declared key: its pattern, type, time to live, record, owner and documentation.
+///
+/// See [`keyspace`](crate::keyspace) for an example.
+pub fn reference<'a>(declarations: impl IntoIterator<Item = &'a Declaration>) -> String {
+    let mut page = String::from(
+        "| key | type | time to live | record | owner | what it holds |\n|---|---|---|---|---|---|\n",
+    );
+    for Declaration { pattern, redis_type, record, ttl, owner, doc, .. } in declarations {
+        let redis_type = redis_type.as_str();
+        let doc: Vec<&str> = doc.split_whitespace().collect();
+        let doc = doc.join(" ").replace('|', "\\|");
+        // Writing to a String cannot fail.
+        let _ =
+            writeln!(page, "| `{pattern}` | {redis_type} | {ttl} | `{record}` | {owner} | {doc} |");
+    }
+    page
+}
+
+/// In words: `30 days, renewed on activity`.
+impl fmt::Display for KeyTtl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forever => f.write_str("no expiry"),
+            Self::OnWrite(ttl) => in_words(*ttl, f),
+            Self::OnActivity(ttl) => {
+                in_words(*ttl, f)?;
+                f.write_str(", renewed on activity")
+            }
+        }
+    }
+}
+
+fn in_words(ttl: Duration, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let seconds = ttl.as_secs();
+    let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
+    let whole = units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
+    let (length, unit) = whole.unwrap_or((1, "second"));
+    let count = seconds / length;
+    write!(f, "{count} {unit}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,6 @@
+//! Systems that share Redis with other programs: their keys, types, fields and times to live, as those programs know them.
+//!
+//! Each is a folder and a feature of its name.
+
+#[cfg(feature = "council")]
+pub mod council;

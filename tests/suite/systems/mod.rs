@@ -1,0 +1,31 @@
+//! The systems that share Redis with other programs: what those write is read, and what is written they can read.
+
+mod council;
+
+use edgecask::prelude::*;
+use edgecask_server::{Server, ServerOptions};
+use edgecask_tests::RedisServer;
+
+/// Runs the case on the embedded engine, on a real Redis over TCP, and through the REST server over that Redis.
+async fn everywhere(case: impl AsyncFn(Client)) {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
+    let rest = Client::rest(&server.url(), server.token()).unwrap();
+    for client in [Client::memory(), redis.client(), rest] {
+        case(client.clone()).await;
+        client.flushdb().await.unwrap();
+    }
+    server.stop().await;
+}
+
+/// Sends a line as redis-cli does, whose arguments have no spaces.
+async fn send(client: &Client, line: &str) -> edgecask::Value {
+    let mut words = line.split(' ').map(str::to_owned);
+    let command = words.by_ref().fold(None, |command: Option<Command>, word| {
+        Some(match command {
+            Some(command) => command.arg(word),
+            None => Command::new(word),
+        })
+    });
+    client.send(&command.unwrap()).await.unwrap()
+}
