@@ -38,7 +38,8 @@ impl fmt::Display for KeyTtl {
 fn in_words(ttl: Duration, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let seconds = ttl.as_secs();
     let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
-    let whole = units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
+    let whole =
+        units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
     let (length, unit) = whole.unwrap_or((1, "second"));
     let count = seconds / length;
     write!(f, "{count} {unit}{}", if count == 1 { "" } else { "s" })

@@ -4,3 +4,5 @@
 
 #[cfg(feature = "council")]
 pub mod council;
+#[cfg(feature = "phoenix")]
+pub mod phoenix;

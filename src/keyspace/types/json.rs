@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::command::keys::KeyCommands;
 use crate::command::strings::{Expiry, GetEx, SetOptions, StringCommands};
 use crate::keyspace::{KeyTtl, RedisType};
-use crate::{Client, Error, ErrorKind, Key, Result};
+use crate::{Change, Client, Error, ErrorKind, Key, Result};
 
 /// A record as JSON text in a string.
 #[derive(Debug, Clone)]
@@ -52,17 +52,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
             }
             None => client.get(&self.key).await?,
         };
-        let decode = |text: bytes::Bytes| {
-            serde_json::from_slice(&text).map_err(|error| {
-                let place = (error.line(), error.column());
-                let text = format!(
-                    "what '{}' holds is not the JSON of its record (line {}, column {})",
-                    self.key, place.0, place.1
-                );
-                Error::new(ErrorKind::Codec, text)
-            })
-        };
-        text.map(decode).transpose()
+        text.map(|text| self.decode(&text)).transpose()
     }
 
     /// Stores the record, with the keyspace's time to live. One SET.
@@ -70,9 +60,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
     /// # Errors
     /// [`ErrorKind::Codec`] if it has no JSON form; those of the client.
     pub async fn set(&self, client: &Client, record: &T) -> Result<()> {
-        let text = serde_json::to_string(record).map_err(|_| {
-            Error::new(ErrorKind::Codec, format!("the record of '{}' has no JSON form", self.key))
-        })?;
+        let text = self.encode(record)?;
         match self.ttl.on_write() {
             Some(seconds) => {
                 let options = SetOptions::new().expiry(Expiry::Ex(seconds.unsigned_abs()));
@@ -80,5 +68,54 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
             }
             None => client.set(&self.key, text).await,
         }
+    }
+
+    /// Changes the record, which keeps the time to live that is left; gives the new one, or `None` if the key is absent. If
+    /// another client changes the record at the same time, `change` is called again with what that one has stored. See
+    /// [`Client::update`] for the cost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Codec`] if what is stored is no such record, or the new one has no JSON form; those of
+    /// [`Client::update`].
+    pub async fn update(
+        &self,
+        client: &Client,
+        mut change: impl FnMut(&mut T),
+    ) -> Result<Option<T>> {
+        let mut outcome = Ok(None);
+        let update = client.update(&self.key, |old| {
+            let changed = old.map(|old| {
+                let mut record = self.decode(old)?;
+                change(&mut record);
+                let text = self.encode(&record)?;
+                Ok((record, text))
+            });
+            let (record, change) = match changed.transpose() {
+                Ok(Some((record, text))) => (Ok(Some(record)), Change::from(text)),
+                Ok(None) => (Ok(None), Change::Keep),
+                Err(error) => (Err(error), Change::Keep),
+            };
+            outcome = record;
+            change
+        });
+        update.await?;
+        outcome
+    }
+
+    fn decode(&self, text: &[u8]) -> Result<T> {
+        serde_json::from_slice(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let text = format!(
+                "what '{}' holds is not the JSON of its record (line {line}, column {column})",
+                self.key
+            );
+            Error::new(ErrorKind::Codec, text)
+        })
+    }
+
+    fn encode(&self, record: &T) -> Result<String> {
+        serde_json::to_string(record).map_err(|_| {
+            Error::new(ErrorKind::Codec, format!("the record of '{}' has no JSON form", self.key))
+        })
     }
 }

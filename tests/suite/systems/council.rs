@@ -6,18 +6,13 @@ use edgecask::systems::council::{self, HealthStatus, ProviderHealth, RequestStat
 use edgecask::{ErrorKind, Key};
 use serde_json::json;
 
-use super::{everywhere, send};
+use super::{everywhere, seconds_left, send};
 
 const DAY: i64 = 86_400;
 
 /// The fields of a hash, as another program sees them.
 async fn fields(client: &Client, key: &Key) -> BTreeMap<String, String> {
     client.hgetall(key).await.unwrap().into_iter().collect()
-}
-
-/// The time that is left, in seconds.
-async fn seconds_left(client: &Client, key: &Key) -> i64 {
-    client.execute(Command::new("TTL").arg(key)).await.unwrap()
 }
 
 fn map<const N: usize>(fields: [(&str, &str); N]) -> BTreeMap<String, String> {

@@ -1,6 +1,7 @@
 //! The systems that share Redis with other programs: what those write is read, and what is written they can read.
 
 mod council;
+mod phoenix;
 
 use edgecask::prelude::*;
 use edgecask_server::{Server, ServerOptions};
@@ -16,6 +17,11 @@ async fn everywhere(case: impl AsyncFn(Client)) {
         client.flushdb().await.unwrap();
     }
     server.stop().await;
+}
+
+/// The time that is left, in seconds; -1 if the key stays.
+async fn seconds_left(client: &Client, key: &edgecask::Key) -> i64 {
+    client.execute(Command::new("TTL").arg(key)).await.unwrap()
 }
 
 /// Sends a line as redis-cli does, whose arguments have no spaces.
