@@ -147,7 +147,7 @@ impl Command {
         self.len_bytes() + 3 * self.args().len() + 16
     }
 
-    /// What a transport without Lua runs in place of this command's script, if the command came from a [`Script`] with
+    /// What a transport without Lua runs in place of this command's script, if the command came from a [`Script`](super::Script) with
     /// a native implementation.
     pub fn native(&self) -> Option<NativeScript> {
         self.native

@@ -3,7 +3,7 @@
 //!
 //! # Every command, and where it works
 //!
-//! A command that has no typed method is sent by [`cmd`]. "Embedded" is the engine in this process; "Upstash" means that
+//! A command that has no typed method is sent by [`cmd()`]. "Embedded" is the engine in this process; "Upstash" means that
 //! no other server has it. Commands that need a newer server say so in their documentation.
 //!
 #![doc = include_str!("commands.md")]
