@@ -44,7 +44,7 @@ pub use self::observe::{
     CacheStats, Health, HealthBackend, Histogram, KeyDistribution, ServerStats,
 };
 pub use self::options::CacheOptions;
-#[cfg(all(target_arch = "wasm32", feature = "rest"))]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown", feature = "rest"))]
 pub use self::tiers::WorkerCache;
 pub use self::tiers::{EdgeStore, L1Options};
 pub use self::warm::{Usage, WarmOptions, Warmed};

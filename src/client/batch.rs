@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::Client;
+use super::handle::Client;
 use crate::command::{Command, Execute};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
@@ -51,13 +51,25 @@ impl Queue {
     }
 }
 
+impl Client {
+    /// A queue of commands that are sent in one round trip, in order but not as a unit.
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::new(self.clone())
+    }
+
+    /// A queue of commands that run as a unit (MULTI/EXEC) in one round trip.
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(self.clone())
+    }
+}
+
 macro_rules! queue {
     ($(#[$doc:meta])* $name:ident, $send:ident) => {
         $(#[$doc])*
         pub struct $name(Queue);
 
         impl $name {
-            pub(super) fn new(client: Client) -> Self {
+            fn new(client: Client) -> Self {
                 Self(Queue::new(client))
             }
 

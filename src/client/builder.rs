@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Client;
+use super::handle::Client;
 use crate::layer::{
     AutoPipeline, CircuitBreaker, Deadline, Fallback, KeyPrefix, Layer, Observe, RequestBudget,
     Retry,
@@ -216,7 +216,7 @@ impl ClientBuilder {
         let transport = wrap(transport, self.key_prefix);
         let transport = wrap(transport, self.observe);
         let transport = wrap_own(transport, self.layers);
-        Ok(Client { transport, support: Arc::default() })
+        Ok(Client::over(transport))
     }
 }
 

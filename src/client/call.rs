@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::Client;
+use super::sender::Sender;
 use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::sending;
@@ -21,7 +21,7 @@ pub struct Call<R> {
 }
 
 struct Unsent {
-    client: Client,
+    sender: Sender,
     command: Command,
     /// The script that the command runs.
     script: Option<Script>,
@@ -33,19 +33,19 @@ type Sent = (Result<Value>, Option<Command>);
 
 impl Unsent {
     fn send(self) -> BoxFuture<'static, Sent> {
-        let Self { client, command, script, limit } = self;
+        let Self { sender, command, script, limit } = self;
         match (script, limit) {
-            (None, None) => boxed(|| async move { (client.send(&command).await, Some(command)) }),
+            (None, None) => boxed(|| async move { (sender.send(&command).await, Some(command)) }),
             (None, Some(limit)) => boxed(|| async move {
-                (sending::limited(limit, client.send(&command)).await, Some(command))
+                (sending::limited(limit, sender.send(&command)).await, Some(command))
             }),
             (Some(script), None) => {
                 boxed(
-                    || async move { (client.send_script(&script, &command).await, Some(command)) },
+                    || async move { (sender.send_script(&script, &command).await, Some(command)) },
                 )
             }
             (Some(script), Some(limit)) => boxed(|| async move {
-                let reply = client.send_script(&script, &command);
+                let reply = sender.send_script(&script, &command);
                 (sending::limited(limit, reply).await, Some(command))
             }),
         }
@@ -53,17 +53,17 @@ impl Unsent {
 }
 
 impl<R> Call<R> {
-    pub(super) fn new(client: Client, command: Command, convert: fn(Value) -> Result<R>) -> Self {
-        Self::unsent(Unsent { client, command, script: None, limit: None }, convert)
+    pub(super) fn new(sender: Sender, command: Command, convert: fn(Value) -> Result<R>) -> Self {
+        Self::unsent(Unsent { sender, command, script: None, limit: None }, convert)
     }
 
     pub(super) fn of_script(
-        client: Client,
+        sender: Sender,
         script: Script,
         command: Command,
         convert: fn(Value) -> Result<R>,
     ) -> Self {
-        Self::unsent(Unsent { client, command, script: Some(script), limit: None }, convert)
+        Self::unsent(Unsent { sender, command, script: Some(script), limit: None }, convert)
     }
 
     fn unsent(unsent: Unsent, convert: fn(Value) -> Result<R>) -> Self {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Client;
+use super::handle::Client;
 use crate::command::strings::{SetOptions, StringCommands, ValueIs};
 use crate::command::{Arguments, Command, Script, ToArg};
 use crate::{Error, ErrorKind, Result, Value, platform};
@@ -106,10 +106,10 @@ impl Client {
         let Some(old) = old else {
             return self.set_with(key, new, SetOptions::new().nx()).await;
         };
-        if self.support.comparing() {
+        if self.0.support.comparing() {
             let options = SetOptions::new().keep_ttl().if_value(ValueIs::Equal(old.to_vec()));
             match self.set_with(&key, &new, options).await {
-                Err(error) if self.support.lacks_comparing(&error) => {}
+                Err(error) if self.0.support.lacks_comparing(&error) => {}
                 answer => return answer,
             }
         }
@@ -124,9 +124,9 @@ impl Client {
     /// # Errors
     /// As for [`Client::send`]. If the outcome is unknown, the value may have been deleted.
     pub async fn compare_and_delete(&self, key: impl ToArg, old: &[u8]) -> Result<bool> {
-        if self.support.comparing() {
+        if self.0.support.comparing() {
             match self.delex(&key, &ValueIs::Equal(old.to_vec())).await {
-                Err(error) if self.support.lacks_comparing(&error) => {}
+                Err(error) if self.0.support.lacks_comparing(&error) => {}
                 answer => return answer,
             }
         }

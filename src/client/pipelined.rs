@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::{Client, Pipeline, Replies, Slot, Transaction};
+use super::batch::{Pipeline, Replies, Slot, Transaction};
+use super::handle::Client;
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::sending;
 use crate::{Error, ErrorKind, Result};

@@ -1,6 +1,6 @@
 //! Scripts and commands in one round trip.
 
-use super::Client;
+use super::handle::Client;
 use crate::command::{Arguments, Command, Resend, Script, ToArg};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, FromValue, Result, Value};
@@ -61,7 +61,7 @@ impl ScriptBatch {
         let client = &self.client;
         let mut how = How {
             by_source: false,
-            flagged: client.capabilities().key_locking && client.support.key_locking(),
+            flagged: client.capabilities().key_locking && client.0.support.key_locking(),
         };
         let mut results: Results = Vec::with_capacity(self.steps.len());
         loop {
@@ -75,7 +75,7 @@ impl ScriptBatch {
                 Err(error) if !how.by_source && error.code() == Some("NOSCRIPT") => {
                     Some(How { by_source: true, ..how })
                 }
-                Err(error) if how.flagged && client.support.lacks_key_locking(error) => {
+                Err(error) if how.flagged && client.0.support.lacks_key_locking(error) => {
                     Some(How { by_source: false, flagged: false })
                 }
                 _ => None,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZero;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ impl fmt::Debug for Arguments {
 /// | type | argument |
 /// |---|---|
 /// | text, bytes, [`Key`], [`Pattern`] | the bytes, as they are |
-/// | integers from `i8` to `u128` | decimal text |
+/// | integers from `i8` to `u128`, and `NonZero` of each, of `u8` too | decimal text |
 /// | `f64`, `f32` | the shortest decimal text that reads back as the same number, `inf`, `-inf` |
 /// | `bool` | `1` or `0` |
 /// | `char` | its UTF-8 |
@@ -186,6 +187,11 @@ macro_rules! display_arg {
 }
 display_arg!(i8, i16, i32, i64, i128, isize, u16, u32, u64, u128, usize, f32, f64, char);
 
+macro_rules! non_zero_arg {
+    ($($number:ty),+) => { display_arg!($(NonZero<$number>),+); };
+}
+non_zero_arg!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
+
 #[cfg(feature = "uuid")]
 display_arg!(uuid::Uuid);
 
@@ -202,7 +208,8 @@ mod tests {
     #[test]
     fn every_type_is_written_as_redis_reads_it() {
         let mut arguments = Arguments::default();
-        let values: [&dyn ToArg; 12] = [
+        let values: [&dyn ToArg; 13] = [
+            &NonZero::<u8>::MAX,
             &i8::MIN,
             &i128::MIN,
             &u128::MAX,
@@ -217,7 +224,8 @@ mod tests {
             &Cow::Borrowed(&b"bytes"[..]),
         ];
         values.iter().for_each(|value| value.write_to(&mut arguments));
-        let expected: [&[u8]; 12] = [
+        let expected: [&[u8]; 13] = [
+            b"255",
             b"-128",
             b"-170141183460469231731687303715884105728",
             b"340282366920938463463374607431768211455",

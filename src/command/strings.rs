@@ -212,6 +212,10 @@ pub trait StringCommands: Execute {
     }
 
     /// The value of a key, or `None` if it is absent. [Redis GET](https://redis.io/docs/latest/commands/get/).
+    ///
+    /// Where absence is an error, append [`required`](crate::client::Call::required):
+    /// `client.get::<String>(key).required().await?` is a `String`, and an absent key is an error of kind
+    /// [`NotFound`](crate::ErrorKind::NotFound).
     #[doc(alias = "GET")]
     fn get<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("GET").arg(key))

@@ -1,4 +1,4 @@
-//! Gzip (RFC 1952): flate2 on native targets, the platform's own streams on wasm32, which add nothing to its size.
+//! Gzip (RFC 1952): the host's own streams on JavaScript hosts, which add nothing to a module's size, and flate2 elsewhere.
 
 use crate::{Error, ErrorKind, Result};
 
@@ -10,7 +10,7 @@ fn too_large(limit: usize) -> Error {
     Error::new(ErrorKind::Codec, format!("unpacked, it is over the limit of {limit} bytes"))
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 mod sides {
     use std::io::{Read, Write};
 
@@ -33,7 +33,7 @@ mod sides {
     }
 }
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod sides {
     use js_sys::{Reflect, Uint8Array};
     use wasm_bindgen::prelude::*;

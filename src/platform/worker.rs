@@ -1,18 +1,18 @@
 //! Cloudflare Workers.
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use std::sync::atomic::{AtomicU8, Ordering};
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 const UNKNOWN: u8 = 2;
 
 /// Whether it is one; [`UNKNOWN`] before anybody has asked.
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 static IS_HERE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// Whether this program runs in a Cloudflare Worker: by the name that Workers give themselves, which an old compatibility date
 /// or another library's `navigator` hides, or by a class that they alone have.
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub(super) fn is_here() -> bool {
     let known = IS_HERE.load(Ordering::Relaxed);
     if known != UNKNOWN {
@@ -29,7 +29,7 @@ pub(super) fn is_here() -> bool {
 }
 
 /// Says whether it does.
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub(super) fn say(is_here: bool) {
     IS_HERE.store(u8::from(is_here), Ordering::Relaxed);
 }

@@ -2,7 +2,7 @@
 //!
 //! | transport | feature | reaches |
 //! |---|---|---|
-//! | [`rest::RestTransport`] | `rest` | the Upstash REST API, over reqwest on native targets (feature `reqwest`), `fetch` on wasm32, or an HTTP client of your own |
+//! | [`rest::RestTransport`] | `rest` | the Upstash REST API, over reqwest on native targets (feature `reqwest`), `fetch` on a JavaScript host, or an HTTP client of your own |
 //! | [`tcp::TcpTransport`] | `tcp` | any Redis over TCP, from long-running native hosts |
 //! | [`memory::MemoryTransport`] | `memory` | the embedded engine in this process |
 

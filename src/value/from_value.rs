@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
+use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// | type | reply |
 /// |---|---|
-/// | integers | an integer, or its decimal text; what does not fit is an error |
+/// | integers, and `NonZero` of each | an integer, or its decimal text; what does not fit is an error, and 0 is one for `NonZero` |
 /// | `f64`, `f32` | a number, or its decimal text, as the nearest number; an integer has to be exact, and a finite number stays finite |
 /// | `bool` | a boolean, or 0 or 1 as an integer or as text |
 /// | `String`, `Box<str>`, `Arc<str>`, `Rc<str>`, `char` | UTF-8 text, or a number as decimal text |
@@ -194,6 +195,18 @@ macro_rules! from_integer {
     )+};
 }
 from_integer!(i8, i16, i32, i64, i128, isize, u16, u32, u64, u128, usize);
+
+macro_rules! from_non_zero {
+    ($($number:ty),+) => {$(
+        impl FromValue for NonZero<$number> {
+            fn from_value(value: Value) -> Result<Self> {
+                Self::new(<$number>::from_value(value)?)
+                    .ok_or_else(|| Error::new(ErrorKind::Type, "asked for a number other than 0, the reply is 0"))
+            }
+        }
+    )+};
+}
+from_non_zero!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
 
 /// A single `u8` is a number; many are the bytes of a string.
 impl FromValue for u8 {
@@ -426,6 +439,19 @@ mod tests {
         assert!(i64::from_value(Value::bulk("18446744073709551615")).is_err());
         assert!(u16::from_value(Value::Integer(65_536)).is_err());
         assert!(u64::from_value(Value::Integer(-1)).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_non_zero_integer_is_not_read_from_zero() -> Result<()> {
+        assert_eq!(NonZero::<u64>::from_value(Value::bulk("7"))?.get(), 7);
+        assert_eq!(NonZero::<i8>::from_value(Value::Integer(-128))?, NonZero::<i8>::MIN);
+        assert_eq!(Option::<NonZero<u8>>::from_value(Value::Nil)?, None);
+        for zero in [Value::Integer(0), Value::bulk("0")] {
+            let error = NonZero::<u32>::from_value(zero).err();
+            assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Type));
+        }
+        assert!(NonZero::<u8>::from_value(Value::Integer(256)).is_err());
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Formatting, clippy and rustdoc, native and wasm32, with warnings as errors.
+//! Formatting, clippy and rustdoc, native, wasm32 and WASI, with warnings as errors.
 
 use std::collections::BTreeSet;
 
@@ -29,6 +29,10 @@ const WASM_SETS: [&str; 8] = [
     "memory,rest,uuid",
     "encryption,gzip,http-cache,memory,worker",
 ];
+
+/// On WASI: the client over an HTTP client of the application's, and what else has no JavaScript.
+const WASI_SETS: [&str; 3] =
+    ["", "rest", "encryption,gzip,http-cache,lz4,memory,msgpack,rest,uuid"];
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
@@ -65,6 +69,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
         cmd!(wasm, "cargo clippy {target...} --package edgecask --no-default-features --features {set} -- -D warnings")
             .run()?;
     }
+    wasi(shell)?;
 
     oldest_rust(shell)?;
 
@@ -74,6 +79,25 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
         "cargo doc --no-deps --workspace --exclude edgecask-js --exclude edgecask-worker-example --document-private-items"
     )
     .run()?;
+    Ok(())
+}
+
+/// Lints for WASI, where the target can be had.
+fn wasi(shell: &Shell) -> Result<()> {
+    if !setup::wasi_target(shell) {
+        println!("no {} here: nothing is checked for it", setup::WASI_TARGET);
+        return Ok(());
+    }
+    let package = ["--target", setup::WASI_TARGET, "--package", "edgecask"];
+    for set in WASI_SETS {
+        cmd!(
+            shell,
+            "cargo clippy {package...} --no-default-features --features {set} -- -D warnings"
+        )
+        .run()?;
+    }
+    cmd!(shell, "cargo clippy {package...} --no-default-features --features rest --example wasi -- -D warnings")
+        .run()?;
     Ok(())
 }
 

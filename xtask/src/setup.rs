@@ -5,13 +5,20 @@ use xshell::{Shell, cmd};
 
 use crate::tools::{CargoTool, Tools};
 
+/// That of JavaScript hosts.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// That of hosts of components.
+pub(crate) const WASI_TARGET: &str = "wasm32-wasip2";
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     system_package(shell, "redis-server", "redis-server", &["redis-server"])?;
     system_package(shell, "chromium", "chromium", &["chromium", "google-chrome"])?;
     redis8(shell);
-    for_wasm(shell, tools)
+    for_wasm(shell, tools)?;
+    if !wasi_target(shell) {
+        println!("no {WASI_TARGET} here: nothing is checked for it");
+    }
+    Ok(())
 }
 
 /// A Redis 8 with JSON and Search, where Debian's packages can be had; elsewhere the few tests on it are left out.
@@ -64,6 +71,13 @@ fn wasm_target(shell: &Shell, tools: &Tools) -> Result<()> {
          means (most systems package one: rust-std-static-wasm32-unknown-unknown, libstd-rust-dev-wasm32, …), link it \
          with `rustup toolchain link NAME PATH`, and name it in EDGECASK_WASM_TOOLCHAIN"
     )
+}
+
+/// Adds the target of WASI to the default toolchain, unless it is there. Tells whether it is there now.
+pub(crate) fn wasi_target(shell: &Shell) -> bool {
+    let sysroot = cmd!(shell, "rustc --print sysroot").quiet().read().unwrap_or_default();
+    shell.path_exists(format!("{sysroot}/lib/rustlib/{WASI_TARGET}/lib"))
+        || cmd!(shell, "rustup target add {WASI_TARGET}").run().is_ok()
 }
 
 fn node_packages(shell: &Shell, tools: &Tools) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::command::scripting::sha1;
+use crate::command::script::sha1;
 use crate::command::{Access, Command, NativeScript, ScriptContext};
 use crate::{Error, ErrorKind, Result, Value};
 

@@ -177,7 +177,7 @@ impl fmt::Debug for HttpStream {
     }
 }
 
-/// Sends HTTP requests: by reqwest on native targets, by `fetch` on wasm32, or by a client of the user's own.
+/// Sends HTTP requests: by reqwest on native targets, by `fetch` on a JavaScript host, or by a client of the user's own.
 pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     /// Posts a request and reads the whole answer, up to [`HttpRequest::max_response_bytes`]. A longer successful answer is an
     /// error of kind [`ErrorKind::Protocol`]. Of a longer answer without success, the beginning is returned. In both cases no

@@ -3,7 +3,7 @@
 mod decode;
 mod encode;
 mod endpoint;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod fetch;
 mod http_client;
 mod limits;
@@ -25,7 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::decode::{Decoder, Strings};
 use self::endpoint::Endpoint;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub use self::fetch::FetchClient;
 use self::http_client::{Collected, too_long};
 pub use self::http_client::{HttpClient, HttpLayer, HttpRequest, HttpResponse, HttpStream};
@@ -366,15 +366,18 @@ fn default_http_client() -> Result<Arc<dyn HttpClient>> {
     Ok(Arc::new(ReqwestClient::new()?))
 }
 
-#[cfg(not(any(feature = "reqwest", target_arch = "wasm32")))]
+#[cfg(not(any(
+    all(feature = "reqwest", not(target_arch = "wasm32")),
+    all(target_arch = "wasm32", target_os = "unknown")
+)))]
 fn default_http_client() -> Result<Arc<dyn HttpClient>> {
     Err(Error::new(
         ErrorKind::Config,
-        "this build has no HTTP client: turn on the feature reqwest, or set one by RestOptions::http_client",
+        "this build has no HTTP client: set one by RestOptions::http_client, or turn on the feature reqwest on a native target",
     ))
 }
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 fn default_http_client() -> Result<Arc<dyn HttpClient>> {
     Ok(Arc::new(FetchClient::new()))
 }

@@ -157,7 +157,8 @@ impl RestOptions {
         self
     }
 
-    /// The HTTP client. Default: reqwest on native targets (feature `reqwest`), `fetch` on wasm32.
+    /// The HTTP client. Default: reqwest on native targets (feature `reqwest`), `fetch` on a JavaScript host. On WASI there is
+    /// none: `examples/wasi.rs` has one over `wasi:http`.
     #[must_use]
     pub fn http_client(mut self, http: impl HttpClient) -> Self {
         self.http = Some(Arc::new(http));

@@ -1,0 +1,125 @@
+//! Which futures and values are `Send`: on targets of many threads what is, on wasm32, which has one, everything.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A boxed future that is `Send` on every target.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A boxed future that stays on its thread.
+#[cfg(target_arch = "wasm32")]
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// `Send` on native targets, nothing on wasm32. The bound of what users hand in: loaders, backing stores.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSend: Send {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Send + ?Sized> MaybeSend for T {}
+/// `Send` on native targets, nothing on wasm32. The bound of what users hand in: loaders, backing stores.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSend {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> MaybeSend for T {}
+
+/// `Sync` on native targets, nothing on wasm32.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSync: Sync {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Sync + ?Sized> MaybeSync for T {}
+/// `Sync` on native targets, nothing on wasm32.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSync {}
+#[cfg(target_arch = "wasm32")]
+impl<T: ?Sized> MaybeSync for T {}
+
+/// A future that is made in its box. `Box::pin` makes it beside the box, and copies all of it: a large future has little
+/// in it at first, and its copy costs more than the box.
+#[inline]
+pub fn boxed<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
+where
+    F: Future + Send + 'a,
+{
+    let place = Box::<F>::new_uninit();
+    Box::into_pin(Box::write(place, make()) as Box<_>)
+}
+
+/// As [`boxed`]; makes the future `Send` where the target has one thread, and asks for `Send` where it has many.
+#[cfg(not(target_arch = "wasm32"))]
+#[inline]
+pub fn send<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
+where
+    F: Future + Send + 'a,
+{
+    boxed(make)
+}
+
+/// As [`boxed`]; makes the future `Send` where the target has one thread, and asks for `Send` where it has many.
+#[cfg(target_arch = "wasm32")]
+#[inline]
+pub fn send<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
+where
+    F: Future + 'a,
+{
+    boxed(|| send_wrapper::SendWrapper::new(make()))
+}
+
+/// As [`send`], for a stream.
+#[cfg(target_arch = "wasm32")]
+pub fn send_stream<T>(
+    stream: impl futures_util::Stream<Item = T> + 'static,
+) -> futures_util::stream::BoxStream<'static, T> {
+    Box::pin(send_wrapper::SendWrapper::new(stream))
+}
+
+/// Holds a value that users handed in with [`MaybeSend`], such as a JavaScript callback, in a place that has to be
+/// `Send + Sync`.
+#[derive(Debug, Clone)]
+pub struct Local<T>(
+    #[cfg(not(target_arch = "wasm32"))] T,
+    #[cfg(target_arch = "wasm32")] send_wrapper::SendWrapper<T>,
+);
+
+impl<T> Local<T> {
+    /// Takes the value in.
+    pub fn new(value: T) -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        return Self(value);
+        #[cfg(target_arch = "wasm32")]
+        return Self(send_wrapper::SendWrapper::new(value));
+    }
+}
+
+impl<T> std::ops::Deref for Local<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A value of any type, shared by many.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedValue(
+    #[cfg(not(target_arch = "wasm32"))] Arc<dyn Any + Send + Sync>,
+    // An `Arc<T>` inside, since an `Arc<dyn Any>` that is not `Send` has no `downcast`.
+    #[cfg(target_arch = "wasm32")] send_wrapper::SendWrapper<Arc<dyn Any>>,
+);
+
+impl SharedValue {
+    pub(crate) fn new<T: MaybeSend + MaybeSync + 'static>(value: Arc<T>) -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        return Self(value);
+        #[cfg(target_arch = "wasm32")]
+        return Self(send_wrapper::SendWrapper::new(Arc::new(value)));
+    }
+
+    /// The value, if it is of this type.
+    pub(crate) fn get<T: MaybeSend + MaybeSync + 'static>(&self) -> Option<Arc<T>> {
+        #[cfg(not(target_arch = "wasm32"))]
+        return Arc::clone(&self.0).downcast().ok();
+        #[cfg(target_arch = "wasm32")]
+        return self.0.downcast_ref::<Arc<T>>().cloned();
+    }
+}
