@@ -15,7 +15,6 @@ use self::crate_map::CrateMap;
 const KNOWN_CIRCLES: &[&[&str]] = &[
     &["client/call.rs", "client/mod.rs"],
     &["command/execute.rs", "command/mod.rs", "command/scripting.rs"],
-    &["http_cache/body.rs", "http_cache/exchange.rs"],
 ];
 
 /// Which files a file imports, and by which names.
