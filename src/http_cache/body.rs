@@ -8,8 +8,7 @@ use futures_util::FutureExt;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-use super::exchange::Storing;
-use crate::platform::{self, BoxFuture};
+use crate::platform::BoxFuture;
 
 /// The body of a response that went through the cache: cached bytes, or what the service gives, while it comes.
 pub struct HttpCacheBody<B: Body> {
@@ -21,12 +20,15 @@ pub struct HttpCacheBody<B: Body> {
     tee: Option<Box<Tee>>,
 }
 
-/// What is stored of a body while it is sent.
+/// Stores a whole body. A body that breaks off drops it uncalled.
+pub(super) type StoreBody = Box<dyn FnOnce(Bytes) -> BoxFuture<'static, ()> + Send>;
+
+/// Keeps a copy of a body while the client reads it, and stores the copy at the end.
 struct Tee {
     kept: Kept,
-    storing: Option<Storing>,
-    /// The body has come, and is about to be stored: its last frame is sent after that, so that a client who has all of it
-    /// finds it stored.
+    store: Option<StoreBody>,
+    /// The body is complete and is being stored. Its last frame is sent afterwards: a client that has the whole body finds
+    /// it stored.
     ending: Option<(BoxFuture<'static, ()>, Option<Frame<Bytes>>)>,
 }
 
@@ -109,8 +111,8 @@ pub(super) struct Coming<B: Body> {
 
 impl<B: Body<Data = Bytes>> Coming<B> {
     /// The body for the client, which stores itself at its end.
-    pub(super) fn storing(self, storing: Storing) -> HttpCacheBody<B> {
-        let tee = Tee { kept: self.kept, storing: Some(storing), ending: None };
+    pub(super) fn storing(self, store: StoreBody) -> HttpCacheBody<B> {
+        let tee = Tee { kept: self.kept, store: Some(store), ending: None };
         HttpCacheBody {
             start: self.start,
             rest: Some(self.rest),
@@ -182,13 +184,10 @@ impl Tee {
     /// The body has come: stores it, and then gives the last frame.
     fn end(&mut self, last: Option<Frame<Bytes>>) -> bool {
         let kept = std::mem::take(&mut self.kept);
-        let (Some(storing), Some(whole)) = (self.storing.take(), kept.into_whole()) else {
+        let (Some(store), Some(whole)) = (self.store.take(), kept.into_whole()) else {
             return false;
         };
-        let stored = platform::send(|| async move {
-            storing.finish(whole).await;
-        });
-        self.ending = Some((stored, last));
+        self.ending = Some((store(whole), last));
         true
     }
 }

@@ -57,14 +57,20 @@
 //! - Of a request for many ranges, the answer is the whole.
 
 mod body;
+mod collapse;
 mod conditions;
 mod exchange;
+mod fetch;
 mod fields;
-mod flight;
 mod layer;
 mod options;
+mod origin_request;
+mod refresh;
 mod request;
+mod respond;
 mod rules;
+mod single_flight;
+mod store;
 mod stored;
 
 pub use body::HttpCacheBody;

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, Method, header};
 
 use super::HttpCacheOptions;
 use super::fields;
-use super::rules::Why;
+use super::rules::ForwardReason;
 use crate::cache::EntryOptions;
 use crate::{Key, Keyspace, Result};
 
@@ -63,14 +63,14 @@ fn is_odd(request: &Parts, has_body: bool) -> bool {
 
 impl HttpCacheOptions {
     /// The place of a request that the cache can answer; why not, for another.
-    pub(super) fn place(&self, request: &Parts, has_body: bool) -> Result<Place, Why> {
+    pub(super) fn place(&self, request: &Parts, has_body: bool) -> Result<Place, ForwardReason> {
         if !matches!(request.method, Method::GET | Method::HEAD) {
-            return Err(Why::Method);
+            return Err(ForwardReason::Method);
         }
         if is_odd(request, has_body) {
-            return Err(Why::Bypass);
+            return Err(ForwardReason::Bypass);
         }
-        self.place_of(request).map_err(|_| Why::Bypass)
+        self.place_of(request).map_err(|_| ForwardReason::Bypass)
     }
 
     fn place_of(&self, request: &Parts) -> Result<Place> {

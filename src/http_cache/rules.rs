@@ -10,9 +10,9 @@ use super::fields::{self, Control};
 /// For how long a heuristic may take a response for fresh, in seconds: a day, from which on RFC 9111, 4.2.2 asks for care.
 const MOST_HEURISTIC: u64 = 24 * 3600;
 
-/// What a request asks of a cache (RFC 9111, 5.2.1 and 5.4).
+/// The cache directives of a request (RFC 9111, 5.2.1 and 5.4).
 #[derive(Debug, Default)]
-pub(super) struct Wants {
+pub(super) struct RequestDirectives {
     /// `no-cache`, or `max-age=0`: nothing that is not validated.
     pub(super) validation: bool,
     pub(super) no_store: bool,
@@ -24,7 +24,7 @@ pub(super) struct Wants {
     stale_if_error: Option<u64>,
 }
 
-impl Wants {
+impl RequestDirectives {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let control = Control::of(headers, header::CACHE_CONTROL);
         if control.is_empty() {
@@ -86,13 +86,13 @@ pub(super) enum Use {
         detail: Option<&'static str>,
     },
     ServeAndRefresh,
-    /// Ask the service, because of the response's age or of the request.
-    Ask(Why),
+    /// Forward the request, because of the response's age or of the request's directives.
+    Forward(ForwardReason),
 }
 
 /// Why a request is forwarded (RFC 9211, 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum ForwardReason {
     Bypass,
     Method,
     UriMiss,
@@ -102,7 +102,7 @@ pub(super) enum Why {
     Stale,
 }
 
-impl Why {
+impl ForwardReason {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Bypass => "bypass",
@@ -133,14 +133,14 @@ impl Rules {
     }
 
     /// Whether it answers a request without the service being asked (RFC 9111, 4, 4.2.4 and 5.2.1; RFC 5861, 3).
-    pub(super) fn judge(&self, wants: &Wants, now: u64) -> Use {
+    pub(super) fn judge(&self, directives: &RequestDirectives, now: u64) -> Use {
         let left = self.time_left(now);
-        let why = if left > 0 { Why::Request } else { Why::Stale };
+        let why = if left > 0 { ForwardReason::Request } else { ForwardReason::Stale };
         let millis = |seconds: u64| signed(seconds.saturating_mul(1000));
-        let too_old = wants.max_age.is_some_and(|most| signed(self.age(now)) > millis(most));
-        let not_enough = wants.min_fresh.is_some_and(|least| left < millis(least));
-        if wants.validation || too_old || not_enough {
-            return Use::Ask(why);
+        let too_old = directives.max_age.is_some_and(|most| signed(self.age(now)) > millis(most));
+        let not_enough = directives.min_fresh.is_some_and(|least| left < millis(least));
+        if directives.validation || too_old || not_enough {
+            return Use::Forward(why);
         }
         if left > 0 {
             return Use::Serve { detail: None };
@@ -148,17 +148,17 @@ impl Rules {
         if left.saturating_neg() < signed(self.stale_while_revalidate) {
             return Use::ServeAndRefresh;
         }
-        match wants.max_stale {
+        match directives.max_stale {
             Some(most) if !self.strict && left.saturating_neg() <= millis(most) => {
                 Use::Serve { detail: Some("stale") }
             }
-            _ => Use::Ask(why),
+            _ => Use::Forward(why),
         }
     }
 
     /// Whether it may be served because the service fails (RFC 5861, 4).
-    pub(super) fn helps_on_error(&self, wants: &Wants, now: u64) -> bool {
-        let asked = wants.stale_if_error.filter(|_| !self.strict).unwrap_or(0);
+    pub(super) fn helps_on_error(&self, directives: &RequestDirectives, now: u64) -> bool {
+        let asked = directives.stale_if_error.filter(|_| !self.strict).unwrap_or(0);
         let window = self.stale_if_error.max(asked.saturating_mul(1000));
         self.time_left(now).saturating_neg() < signed(window)
     }

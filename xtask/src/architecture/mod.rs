@@ -10,10 +10,6 @@ use anyhow::{Context, Result, ensure};
 
 use self::crate_map::CrateMap;
 
-/// Files that import each other in a circle and wait to be parted, each list in alphabetical order. A circle that is gone
-/// has to go from here.
-const KNOWN_CIRCLES: &[&[&str]] = &[&["http_cache/body.rs", "http_cache/exchange.rs"]];
-
 /// Which files a file imports, and by which names.
 type Imports = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
@@ -22,7 +18,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).context("ARCHITECTURE.md")?;
     let imports = CrateMap::read(&root.join("src"))?.imports();
     let mut faults = upward(&imports, &floors(&page)?);
-    faults.extend(circles(&imports, KNOWN_CIRCLES));
+    faults.extend(circles(&imports));
     ensure!(faults.is_empty(), "the imports of src/:\n{}", faults.join("\n"));
     Ok(())
 }
@@ -98,27 +94,19 @@ fn listing(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Circles that are not known, and known ones that are gone.
-fn circles(imports: &Imports, known: &[&[&str]]) -> Vec<String> {
-    let known: BTreeSet<Vec<&str>> = known.iter().map(|files| files.to_vec()).collect();
-    let found = circles_of(imports);
+/// The circles, and what each file of them takes from the others.
+fn circles(imports: &Imports) -> Vec<String> {
     let mut faults = Vec::new();
-    for files in found.iter().filter(|files| !known.contains(*files)) {
+    for files in circles_of(imports) {
         let list = files.iter().map(|file| format!("{file:?}")).collect::<Vec<_>>().join(", ");
         faults.push(format!("  these files import each other: [{list}]"));
-        for from in files {
+        for from in &files {
             for (to, names) in imports[*from].iter().filter(|(to, _)| files.contains(&to.as_str()))
             {
                 let names = listing(names);
                 faults.push(format!("    {from} takes {names} from {to}"));
             }
         }
-    }
-    for files in known.difference(&found) {
-        faults.push(format!(
-            "  a circle of KNOWN_CIRCLES is gone: take it from the list: {}",
-            files.join(", ")
-        ));
     }
     faults
 }
@@ -243,12 +231,10 @@ mod tests {
             ("a/c.rs", "pub struct C; pub fn back(_: super::B) {}"),
             ("a/d.rs", "use super::B; fn f(_: B) {}"),
         ])?;
-        let circle: &[&str] = &["a/b.rs", "a/c.rs"];
-        assert_eq!(circles(&imports, &[circle]), Vec::<String>::new());
-        let unknown = circles(&imports, &[]).join("\n");
-        assert!(unknown.contains("a/c.rs takes super::B from a/b.rs"), "{unknown}");
-        let gone: &[&str] = &["a/b.rs", "a/d.rs"];
-        assert!(circles(&imports, &[circle, gone])[0].contains("is gone"));
+        let found = circles(&imports);
+        assert_eq!(found[0], r#"  these files import each other: ["a/b.rs", "a/c.rs"]"#);
+        assert!(found.contains(&"    a/c.rs takes super::B from a/b.rs".to_owned()), "{found:?}");
+        assert_eq!(found.len(), 3);
         Ok(())
     }
 }
