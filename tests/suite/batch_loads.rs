@@ -1,14 +1,16 @@
 //! Loading many values by one call of the loader: what it costs, and that the promises for one key hold for each.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use edgecask::cache::{Cache, CacheOptions, EntryOptions, L1Options, LoadOptions, Tier, Ttl};
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
+use edgecask::transport::Results;
 use edgecask::{ErrorKind, Key};
-use edgecask_tests::{RedisServer, until};
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip, until};
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
@@ -369,4 +371,136 @@ async fn shared_values_keep_to_the_bound() {
     let bytes = told.split("bytes: ").nth(1).unwrap().split([' ', ',', '}']).next().unwrap();
     let bytes: u64 = bytes.parse().unwrap();
     assert!((20_000..=64_000).contains(&bytes), "{told}");
+}
+
+#[tokio::test]
+async fn entries_of_an_invalidated_tag_cost_no_round_trip_each() {
+    let (redis, requests, loads) = (RedisServer::start(), Requests::default(), Loads::default());
+    let tagged = || EntryOptions::new(MINUTE).tags(["t"]);
+    let cache = Cache::new(requests.of(redis.client()));
+    let (asked, load) = (keys(0..20), |keys| loads.load(keys));
+    cache.get_or_load_many(&asked, tagged(), load).await.unwrap();
+    cache.invalidate_tags(["t"]).await.unwrap();
+    loads.taken();
+    requests.taken();
+    let found = cache.get_or_load_many(&asked, tagged(), load).await.unwrap();
+    assert_eq!((found.len(), loads.taken()), (20, vec![asked]));
+    // The read, the leases, the versions of what stands there, the values, the versions.
+    assert_eq!(requests.taken(), 5);
+}
+
+#[tokio::test]
+async fn fresh_values_are_loaded_early_by_one_call() {
+    let (redis, requests, loads) = (RedisServer::start(), Requests::default(), Loads::default());
+    let caches = [0; 2].map(|_| Cache::new(requests.of(redis.client())));
+    // So early that every reader is due.
+    let early = || LoadOptions::new(MINUTE).early_refresh(1e18);
+    let asked = keys(0..21);
+    let slow = |keys| async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        loads.load(keys).await
+    };
+    caches[0].get_or_load_many(&asked, early(), slow).await.unwrap();
+    assert_eq!(loads.taken(), std::slice::from_ref(&asked));
+    requests.taken();
+    let found = caches[0].get_or_load_many(&asked, early(), slow).await.unwrap();
+    assert_eq!((found.len(), loads.taken()), (21, vec![asked.clone()]));
+    assert_eq!(requests.taken(), 3, "the read, the leases, the values");
+
+    // Who finds somebody else at it takes the values as they are.
+    let guard = caches[1].begin_store(&asked[0], MINUTE).await.unwrap().unwrap();
+    requests.taken();
+    let found = caches[0].get_or_load_many(&asked, early(), slow).await.unwrap();
+    assert_eq!((found.len(), loads.taken()), (21, vec![asked[1..].to_vec()]));
+    assert_eq!(requests.taken(), 3);
+    guard.release().await;
+}
+
+#[tokio::test]
+async fn a_stale_value_stands_in_for_a_load_that_failed_while_it_was_looked_up() {
+    let redis = RedisServer::start();
+    let hold = Hold::default();
+    let cache = Cache::new(redis.client().layer(Tapped(hold.clone())));
+    let entry = EntryOptions::new(Duration::from_millis(1)).stale_if_error(Duration::from_secs(60));
+    let asked = keys(0..2);
+    cache.set_many(asked.iter().map(|key| (key, &7)), entry.clone()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+
+    let source = Arc::new(Notify::new());
+    let failing = {
+        let (cache, entry, asked) = (cache.clone(), entry.clone(), asked.clone());
+        let (source, started) = (Arc::clone(&source), Arc::new(Notify::new()));
+        let starts = Arc::clone(&started);
+        let call = tokio::spawn(async move {
+            let load = || async {
+                starts.notify_one();
+                source.notified().await;
+                Err::<usize, _>(std::io::Error::other("away"))
+            };
+            cache.get_or_load(&asked[0], entry, load).await
+        });
+        started.notified().await;
+        call
+    };
+    // This call has joined those who wait, and its read is held up until the load has failed.
+    hold.next.store(true, Ordering::SeqCst);
+    let many = {
+        let (cache, entry, asked) = (cache.clone(), entry.clone(), asked.clone());
+        tokio::spawn(async move {
+            let load = |_| async { Err::<Vec<(Key, usize)>, _>(std::io::Error::other("away")) };
+            cache.get_or_load_many(&asked, entry, load).await
+        })
+    };
+    hold.held.notified().await;
+    source.notify_one();
+    assert_eq!(failing.await.unwrap().unwrap(), 7);
+    hold.go_on.notify_one();
+    let found = many.await.unwrap().unwrap();
+    assert_eq!(found, asked.into_iter().map(|key| (key, 7)).collect());
+}
+
+/// Holds the MGET up that is to be the next one.
+#[derive(Debug, Clone, Default)]
+struct Hold {
+    next: Arc<AtomicBool>,
+    held: Arc<Notify>,
+    go_on: Arc<Notify>,
+}
+
+impl Tap for Hold {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, edgecask::Result<Results>> {
+        Box::pin(async move {
+            let is_read = trip.commands.iter().any(|command| command.name() == "MGET");
+            let result = trip.go().await;
+            if is_read && self.next.swap(false, Ordering::SeqCst) {
+                self.held.notify_one();
+                self.go_on.notified().await;
+            }
+            result
+        })
+    }
+}
+
+#[tokio::test]
+async fn no_value_is_absent_whoever_was_loading() {
+    let redis = RedisServer::start();
+    let caches = [0; 2].map(|_| Cache::new(redis.client()));
+    let entry = EntryOptions::new(Duration::from_millis(1)).stale_if_error(Duration::from_secs(60));
+    let asked = keys(0..2);
+    caches[0].set_many(asked.iter().map(|key| (key, &7)), entry.clone()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    // Somebody else holds the lease of one of them, and gives it up.
+    let guard = caches[1].begin_store(&asked[1], MINUTE).await.unwrap().unwrap();
+    let calls = AtomicUsize::new(0);
+    let load = |_| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        async { Ok::<Vec<(Key, usize)>, std::io::Error>(Vec::new()) }
+    };
+    let many = caches[0].get_or_load_many(&asked, entry, load);
+    let release = async {
+        until(async || calls.load(Ordering::SeqCst) > 0).await;
+        guard.release().await;
+    };
+    let (found, ()) = futures_util::join!(many, release);
+    assert_eq!((found.unwrap(), calls.into_inner()), (HashMap::new(), 2));
 }

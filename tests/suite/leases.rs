@@ -443,3 +443,29 @@ async fn an_invalidation_that_arrives_twice_brings_no_version_back() {
         assert_eq!(cache.get::<String>(&key("k")).await.unwrap(), None, "{later:?}, twice");
     }
 }
+
+#[tokio::test]
+async fn a_write_that_goes_away_leaves_no_lease() {
+    let redis = RedisServer::start();
+    warm_up(redis.client()).await;
+    let server = Arc::new(Server::start(ServerOptions::redis(redis.url())).await.unwrap());
+    let rest = Client::rest(&server.url(), server.token()).unwrap();
+    warm_up(rest.clone()).await;
+    let direct = redis.client();
+    let cache = Cache::with_options(rest, long_lease());
+    // The answer breaks off after the server has done what was asked.
+    server.inject(Fault::Truncate);
+    assert!(cache.set(&key("k"), &1, MINUTE).await.unwrap().is_owed());
+    until(async || direct.exists([LEASE]).await.unwrap() == 0).await;
+    cache.catch_up().await;
+    // The caller goes away before he hears of it.
+    server.inject(Fault::DelayReply(Duration::from_secs(3600)));
+    let call = {
+        let cache = cache.clone();
+        tokio::spawn(async move { cache.set(&key("k"), &1, MINUTE).await })
+    };
+    until(async || direct.exists([LEASE]).await.unwrap() == 1).await;
+    call.abort();
+    until(async || direct.exists([LEASE]).await.unwrap() == 0).await;
+    Arc::into_inner(server).unwrap().stop().await;
+}

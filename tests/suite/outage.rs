@@ -452,3 +452,20 @@ async fn the_first_tier_is_the_last_resort() {
     cache.delete(&key("x")).await.unwrap();
     assert!(cache.get_or_load(&key("x"), load, failing).await.is_err(), "not what was deleted");
 }
+
+#[tokio::test]
+async fn the_last_resort_is_not_older_than_it_may_be() {
+    let redis = RedisServer::start();
+    let options = CacheOptions::new().l1(L1Options::new().ttl(Duration::from_millis(1)));
+    let cache = Cache::with_options(redis.client(), options);
+    // It does not say until when it is fresh.
+    cache.set(&key("x"), "old", Ttl::seconds(60)).await.unwrap();
+    assert_eq!(cache.get::<String>(&key("x")).await.unwrap().as_deref(), Some("old"));
+    drop(redis);
+    let failing = || async { Err::<String, _>("the database is away as well") };
+    let load = |limit| LoadOptions::new(EntryOptions::new(Ttl::seconds(60)).stale_if_error(limit));
+    let hour = load(Duration::from_secs(3600));
+    assert_eq!(cache.get_or_load(&key("x"), hour, failing).await.unwrap(), "old");
+    let moment = load(Duration::from_millis(1));
+    until(async || cache.get_or_load(&key("x"), moment.clone(), failing).await.is_err()).await;
+}

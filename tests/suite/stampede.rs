@@ -474,3 +474,30 @@ async fn costs_are_as_documented() {
     cache.invalidate_tags(["t", "u"]).await.unwrap();
     assert_eq!(requests.taken(), 1, "tags");
 }
+
+#[tokio::test]
+async fn who_waits_for_a_value_of_another_type_loads_one() {
+    let (cache, source) = (Cache::new(Client::memory()), Arc::new(Source::default()));
+    let number = {
+        let (cache, source) = (cache.clone(), Arc::clone(&source));
+        tokio::spawn(async move {
+            cache.get_or_load(&key("k"), Ttl::seconds(60), || source.load()).await
+        })
+    };
+    until(async || source.count() == 1).await;
+    let text = async || Ok::<_, std::io::Error>("text".to_owned());
+    let keys = [key("k")];
+    let one = cache.get_or_load::<String, _, _>(&keys[0], Ttl::seconds(60), text);
+    let many = |keys: Vec<Key>| async move {
+        Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, vec![1])).collect::<Vec<_>>())
+    };
+    let many = cache.get_or_load_many::<Vec<u64>, _, _, _>(&keys, Ttl::seconds(60), many);
+    let go_on = async {
+        tokio::task::yield_now().await;
+        source.go_on.notify_one();
+    };
+    let (one, many, ()) = futures_util::join!(one, many, go_on);
+    assert_eq!(number.await.unwrap().unwrap(), 42);
+    assert_eq!(one.unwrap(), "text");
+    assert_eq!(many.unwrap()[&keys[0]], [1]);
+}

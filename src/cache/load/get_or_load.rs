@@ -18,7 +18,8 @@ impl<T: Serialize + DeserializeOwned + MaybeSend + MaybeSync> Cached for T {}
 impl Cache {
     /// The value of a key; if it is not cached, what `load` gives, stored as the options say. A hit is one GET, or none
     /// if the first tier has it; a miss costs two more round trips of one script each. With tags or a generation it is one
-    /// MGET more after the value is stored, and a round trip for tags that have no version yet.
+    /// MGET more after the value is stored, one more before it is loaded if Redis still holds an entry that was invalidated,
+    /// and a round trip for tags that have no version yet.
     ///
     /// Many who miss the same key at the same time share one load: in this process
     /// ([`coalesce`](crate::cache::CacheOptions::coalesce)), and across processes for as long as the

@@ -26,7 +26,8 @@ impl Cache {
     /// for which `load` gives no value is absent from the result, and nothing is stored for it.
     ///
     /// One MGET, none if the first tier has all; misses cost two round trips more, of one script for each key: one takes
-    /// their leases, one stores their values. With tags or a generation it is one MGET more after the values are stored.
+    /// their leases, one stores their values. With tags or a generation it is one MGET more after the values are stored, and one
+    /// more before they are loaded if Redis still holds entries that were invalidated.
     /// `load` is called once with all keys that are missing. It is called again, for one key, only if another caller was
     /// already loading that key and gave no value.
     ///
@@ -173,7 +174,7 @@ impl<'a, T: Cached> Many<'a, T> {
             Some(waiter) => match waiter.try_lock() {
                 Some(guard) => Some(guard),
                 None => {
-                    self.others.push(Miss { key, waiter: None, found });
+                    self.leave(key, found);
                     return Ok(());
                 }
             },
@@ -182,15 +183,32 @@ impl<'a, T: Cached> Many<'a, T> {
             && let (Some(waiter), Some(guard)) = (&waiter, &guard)
             && let Some(result) = guard.as_ref().filter(|result| waiter.accepts(result))
         {
-            self.loader.counters().coalesced();
-            let payload = result.value.clone()?;
-            self.values.insert(key.clone(), self.loader.codec().decode(key, &payload)?);
-            return Ok(());
+            let value = match &result.value {
+                Ok(payload) => self.loader.coalesced(key, payload.clone())?,
+                Err(error) => {
+                    let stale = self.loader.stale_instead(key, found, self.options, error);
+                    self.values.insert(key.clone(), stale.ok_or_else(|| error.clone())?);
+                    return Ok(());
+                }
+            };
+            if let Some(value) = value {
+                self.values.insert(key.clone(), value);
+                return Ok(());
+            }
         }
         let began = waiter.as_ref().map_or(0, Waiter::now);
         let miss = Miss { key, waiter, found };
         self.own.push(Own { miss, guard, start: None, began, held: None });
         Ok(())
+    }
+
+    /// Leaves a key to somebody else who is loading it. A value that is still fresh is taken as it is.
+    fn leave(&mut self, key: &'a Key, found: Lookup<T>) {
+        if found.is_still_fresh() {
+            self.values.extend(found.still_fresh().map(|value| (key.clone(), value)));
+        } else {
+            self.others.push(Miss { key, waiter: None, found });
+        }
     }
 
     /// Loads the keys that nobody else is loading, by one call of the loader.
@@ -226,8 +244,11 @@ impl<'a, T: Cached> Many<'a, T> {
         }
         let confirmed: Vec<u64> = own.iter().map(Own::now).collect();
         let guards = &loader.guards;
+        let still_fresh: Vec<bool> =
+            own.iter().map(|own| own.miss.found.is_still_fresh()).collect();
+        let (versions, options) = (&self.versions, self.options);
         let acquired =
-            guards.begin_many(&keys, &self.versions, self.options, self.background).await?;
+            guards.begin_many(&keys, &still_fresh, versions, options, self.background).await?;
         let Some(acquired) = acquired else {
             return Ok(own);
         };
@@ -248,7 +269,7 @@ impl<'a, T: Cached> Many<'a, T> {
                 }
                 Acquired::Busy | Acquired::TimedOut(_) => {
                     let Miss { key, waiter: _, found } = own.miss;
-                    self.others.push(Miss { key, waiter: None, found });
+                    self.leave(key, found);
                 }
             }
         }

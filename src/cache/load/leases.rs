@@ -296,7 +296,7 @@ impl Leases {
         how: &str,
         background: &Background,
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
-    ) -> Result<(Vec<Look>, ScriptReplies, T)> {
+    ) -> Result<(Vec<Result<Look>>, ScriptReplies, T)> {
         let mut batch = ScriptBatch::new(&self.client);
         let asked = keys.iter().map(|key| self.queue(&mut batch, key, how));
         let asked = asked.collect::<Result<Vec<_>>>()?;
@@ -322,7 +322,7 @@ impl Leases {
             }
             looks.push(look);
         }
-        Ok((looks.into_iter().collect::<Result<_>>()?, replies, added))
+        Ok((looks, replies, added))
     }
 
     /// [`Leases::take`] or [`Leases::try_take_and_look`] for many entries, in one round trip. `add` queues more in the same
@@ -335,7 +335,21 @@ impl Leases {
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
     ) -> Result<(Vec<Look>, ScriptReplies, T)> {
         let how = if also_from_others { "take" } else { "look" };
-        self.ask_many(keys, how, background, add).await
+        let (looks, replies, added) = self.ask_many(keys, how, background, add).await?;
+        Ok((looks.into_iter().collect::<Result<_>>()?, replies, added))
+    }
+
+    /// [`Leases::take`] for many entries, in one round trip; gives what became of each. `add` queues more in the same round
+    /// trip.
+    pub(crate) async fn take_each<T>(
+        &self,
+        keys: &[Key],
+        background: &Background,
+        add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
+    ) -> Result<(Vec<Result<Lease>>, ScriptReplies, T)> {
+        let (looks, replies, added) = self.ask_many(keys, "take", background, add).await?;
+        let taken = looks.into_iter().map(|look| look?.lease.ok_or_else(missing));
+        Ok((taken.collect(), replies, added))
     }
 
     /// Takes the lease of an entry, also from somebody else: who begins last may store. One script.
@@ -346,17 +360,12 @@ impl Leases {
     async fn ask(&self, key: &Key, how: &str, background: &Background) -> Result<Look> {
         let keys = std::slice::from_ref(key);
         let (mut looks, ..) = self.ask_many(keys, how, background, |_| Ok(())).await?;
-        looks.pop().ok_or_else(missing)
+        looks.pop().ok_or_else(missing)?
     }
 
     fn unanswered<'a>(&'a self, asked: &Asked, background: &'a Background) -> Unanswered<'a> {
         let (key, random) = (asked.key.clone(), asked.random.clone());
         Unanswered { client: &self.client, background, key, random }
-    }
-
-    /// Queues the taking of a lease, for [`Asked::redeem`].
-    pub(crate) fn queue_take(&self, batch: &mut ScriptBatch, key: &Key) -> Result<Asked> {
-        self.queue(batch, key, "take")
     }
 
     fn queue(&self, batch: &mut ScriptBatch, key: &Key, how: &str) -> Result<Asked> {
@@ -453,23 +462,13 @@ fn missing() -> Error {
 }
 
 /// A lease that is queued in a batch.
-pub(crate) struct Asked {
+struct Asked {
     key: String,
     random: String,
     place: usize,
 }
 
 impl Asked {
-    /// The lease, where it was taken in any case.
-    pub(crate) fn redeem(
-        self,
-        leases: &Leases,
-        background: &Background,
-        replies: &mut ScriptReplies,
-    ) -> Result<Lease> {
-        self.look(leases, background, replies)?.lease.ok_or_else(missing)
-    }
-
     fn look(
         self,
         leases: &Leases,

@@ -103,7 +103,8 @@ impl Loader {
         let context = LoadContext { options, versions, is_reachable, on_contention, background };
         match self.load_shared(key, waiter, context, load).await {
             Ok(Some(value)) => Ok(Some(value)),
-            Ok(None) => Ok(permitted_stale(found, options)),
+            // It is left to others, or the load gave none.
+            Ok(None) => Ok(found.still_fresh()),
             Err(error) => match self.stale_instead(key, found, options, &error) {
                 Some(value) => Ok(Some(value)),
                 None => Err(error),
@@ -136,7 +137,12 @@ impl Loader {
             return None;
         }
         let entry = self.l1.as_ref()?.get_expired(key)?;
-        let age = entry.view().stale_for(unix_millis()).unwrap_or_default();
+        let view = entry.view();
+        let age = match view.fresh_until {
+            Some(_) => view.stale_for(unix_millis()).unwrap_or_default(),
+            // Nothing is known of it after this tier's time.
+            None => entry.expired_for(),
+        };
         (age <= permitted).then(|| entry.view().decode(key).ok()).flatten()
     }
 
@@ -160,10 +166,9 @@ impl Loader {
         };
         if !context.options.is_refresh()
             && let Some(result) = result.as_ref().filter(|result| waiter.accepts(result))
+            && let Some(value) = self.coalesced(key, result.value.clone()?)?
         {
-            self.counters().coalesced();
-            let payload = result.value.clone()?;
-            return self.codec().decode(key, &payload).map(Some);
+            return Ok(Some(value));
         }
         let began = waiter.now();
         let mut confirmed = None;
@@ -181,6 +186,16 @@ impl Loader {
         };
         waiter.finish();
         Ok(loaded?.map(|loaded| loaded.value))
+    }
+
+    /// The value that another caller of this process has loaded. `None` if it is no `T`.
+    pub(super) fn coalesced<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        payload: Bytes,
+    ) -> Result<Option<T>> {
+        let value = self.outage().degrade_codec(self.codec().decode(key, &payload))?;
+        Ok(value.inspect(|_| self.counters().coalesced()))
     }
 
     /// Loads a value, unless another process is seen to do so and stores one in time. `None` if it is left to others, or

@@ -1,6 +1,6 @@
 //! The right to store what is loaded: a lease of the entry, and the versions of its tags from before the load.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,9 +109,9 @@ impl StoreGuards {
             checkpoint();
             let look = self.leases.try_take_and_look(key, background).await?;
             let left = look.left;
-            match self.assess(key, look).await? {
-                Acquired::Busy => {}
-                acquired => return Ok(acquired),
+            match self.assess(std::slice::from_ref(key), vec![look]).await?.pop() {
+                None | Some(Acquired::Busy) => {}
+                Some(acquired) => return Ok(acquired),
             }
             match wait.next(start.elapsed(), left).await {
                 Next::Look => {}
@@ -124,46 +124,51 @@ impl StoreGuards {
         }
     }
 
-    /// The fresh value that a look has found, or else the lease.
+    /// The fresh values that looks have found, or else the leases. One MGET if some of them have tags, and one round trip that
+    /// releases the leases of what was found.
     async fn assess<T: DeserializeOwned>(
         &self,
-        key: &Key,
-        Look { lease, stored, left: _ }: Look,
-    ) -> Result<Acquired<Lease, T>> {
-        let fresh = match stored {
-            Some(stored) => self.fresh(key, stored).await?,
-            None => None,
-        };
-        if let Some(entry) = fresh
-            && let Some(value) = self.outage.degrade_codec(entry.view().decode(key))?
-        {
-            if let Some(lease) = lease {
-                self.release_lease(lease).await;
-            }
-            let is_own = entry.codec == self.packer.format().codec;
-            return Ok(Acquired::Value(value, is_own.then_some(entry.payload)));
+        keys: &[Key],
+        mut looks: Vec<Look>,
+    ) -> Result<Vec<Acquired<Lease, T>>> {
+        let mut entries = Vec::with_capacity(looks.len());
+        for (key, look) in keys.iter().zip(&mut looks) {
+            entries.push(match look.stored.take() {
+                Some(stored) => self.fresh(key, stored).await,
+                None => None,
+            });
         }
-        Ok(lease.map_or(Acquired::Busy, Acquired::Held))
+        let tags = entries.iter().flatten().flat_map(|entry| entry.tags.keys().cloned());
+        let tags: BTreeSet<String> = tags.collect();
+        let versions = self.tags.current(&Vec::from_iter(tags)).await?;
+        let (mut acquired, mut unneeded) = (Vec::with_capacity(looks.len()), Vec::new());
+        for ((key, entry), look) in keys.iter().zip(entries).zip(looks) {
+            if let Some(entry) = entry.filter(|entry| self.tags.are_current(entry, &versions))
+                && let Some(value) = self.outage.degrade_codec(entry.view().decode(key))?
+            {
+                unneeded.extend(look.lease);
+                let is_own = entry.codec == self.packer.format().codec;
+                acquired.push(Acquired::Value(value, is_own.then_some(entry.payload)));
+            } else {
+                acquired.push(look.lease.map_or(Acquired::Busy, Acquired::Held));
+            }
+        }
+        self.release_leases(unneeded).await;
+        Ok(acquired)
     }
 
-    /// The entry, if it is fresh and none of its tags was invalidated.
-    async fn fresh(&self, key: &Key, stored: Bytes) -> Result<Option<Entry>> {
-        let Ok(entry) = self.packer.unpack(key, stored).await else {
-            return Ok(None);
-        };
-        if entry.view().stale_for(unix_millis()).is_some() {
-            return Ok(None);
-        }
-        let tags: Vec<String> = entry.tags.keys().cloned().collect();
-        let versions = self.tags.current(&tags).await?;
-        Ok(self.tags.are_current(&entry, &versions).then_some(entry))
+    /// The entry, if it can be read and is fresh.
+    async fn fresh(&self, key: &Key, stored: Bytes) -> Option<Entry> {
+        let entry = self.packer.unpack(key, stored).await.ok()?;
+        entry.view().stale_for(unix_millis()).is_none().then_some(entry)
     }
 
     /// [`StoreGuards::begin`] for many keys, in one round trip, or two if one of them has been stored with tags meanwhile.
-    /// It does not wait for others. `None` if Redis is away and the tier tolerates that.
+    /// What is `still_fresh` is to be loaded anew whatever stands there. It does not wait for others. `None` if Redis is away and the tier tolerates that.
     pub(super) async fn begin_many<T: DeserializeOwned>(
         &self,
         keys: &[Key],
+        still_fresh: &[bool],
         versions: &Versions,
         options: &LoadOptions,
         background: &Background,
@@ -174,21 +179,20 @@ impl StoreGuards {
         let also_from_others = options.is_refresh() || wait.is_none();
         let acquire = async {
             let hold = |batch: &mut _| self.tags.queue_hold(batch, &tags, versions, kept);
-            let (looks, mut replies, hold) =
+            let (mut looks, mut replies, hold) =
                 self.leases.take_many(keys, also_from_others, background, hold).await?;
             let tags = hold.redeem(&mut replies)?;
-            let mut acquired = Vec::with_capacity(keys.len());
-            for (key, look) in keys.iter().zip(looks) {
-                acquired.push(match self.assess(key, look).await? {
-                    Acquired::Held(lease) => {
-                        Acquired::Held(HeldEntry { lease, tags: tags.clone() })
-                    }
-                    Acquired::Value(value, payload) => Acquired::Value(value, payload),
-                    Acquired::Busy => Acquired::Busy,
-                    Acquired::TimedOut(limit) => Acquired::TimedOut(limit),
-                });
+            for (look, still_fresh) in looks.iter_mut().zip(still_fresh) {
+                look.stored.take_if(|_| *still_fresh);
             }
-            Ok(acquired)
+            let assessed = self.assess(keys, looks).await?.into_iter();
+            let acquired = assessed.map(|assessed| match assessed {
+                Acquired::Held(lease) => Acquired::Held(HeldEntry { lease, tags: tags.clone() }),
+                Acquired::Value(value, payload) => Acquired::Value(value, payload),
+                Acquired::Busy => Acquired::Busy,
+                Acquired::TimedOut(limit) => Acquired::TimedOut(limit),
+            });
+            Ok(acquired.collect())
         };
         self.outage.record_and_degrade(Operation::Write, acquire.await)
     }
@@ -263,17 +267,17 @@ impl StoreGuards {
 
     /// Gives up the right to store. One script.
     pub(crate) async fn release(&self, held: HeldEntry) {
-        self.release_lease(held.lease).await;
+        self.release_many(vec![held]).await;
     }
 
     /// Gives up the rights to store, in one round trip.
     pub(super) async fn release_many(&self, held: Vec<HeldEntry>) {
-        let leases = held.into_iter().map(|held| held.lease).collect();
-        let _ = self.outage.record(Operation::Write, self.leases.release(leases).await);
+        self.release_leases(held.into_iter().map(|held| held.lease).collect()).await;
     }
 
-    async fn release_lease(&self, lease: Lease) {
-        let released = self.leases.release(vec![lease]).await;
-        let _ = self.outage.record(Operation::Write, released);
+    async fn release_leases(&self, leases: Vec<Lease>) {
+        if !leases.is_empty() {
+            let _ = self.outage.record(Operation::Write, self.leases.release(leases).await);
+        }
     }
 }

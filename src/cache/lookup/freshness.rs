@@ -29,6 +29,19 @@ impl<T> Lookup<T> {
         }
     }
 
+    /// The value that is due to be loaded anew before it is stale.
+    pub(crate) fn still_fresh(self) -> Option<T> {
+        match self {
+            Self::Stale(value, age) if age.is_zero() => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a value that is due to be loaded anew before it is stale.
+    pub(crate) fn is_still_fresh(&self) -> bool {
+        matches!(self, Self::Stale(_, age) if age.is_zero())
+    }
+
     pub(super) fn is_found(&self) -> bool {
         matches!(self, Self::Found(_))
     }

@@ -89,6 +89,11 @@ impl L1Entry {
         View { codec, payload: &self.payload, fresh_until, load_ms }
     }
 
+    /// How long ago its time in this tier was over.
+    pub(crate) fn expired_for(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.expires_at)
+    }
+
     /// The same entry with its value.
     fn with_shared(&self, shared: SharedValue) -> Self {
         Self {

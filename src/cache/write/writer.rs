@@ -43,14 +43,9 @@ impl Writer {
             compressed.push(format.compress(payload).await?);
         }
         // From here on a load or a write that began before this is refused.
-        let mut batch = ScriptBatch::new(&self.client);
-        let mut leases = Vec::with_capacity(keys.len());
-        for key in keys {
-            leases.push(self.leases.queue_take(&mut batch, key)?);
-        }
         let (tags, kept) = (self.tags.tags_of(options), options.lifetime()?.kept);
-        let hold = self.tags.queue_hold(&mut batch, &tags, &BTreeMap::new(), kept)?;
-        let mut replies = batch.exec().await?;
+        let hold = |batch: &mut _| self.tags.queue_hold(batch, &tags, &BTreeMap::new(), kept);
+        let (leases, mut replies, hold) = self.leases.take_each(keys, background, hold).await?;
         let tags = hold.redeem(&mut replies)?;
 
         let mut batch = ScriptBatch::new(&self.client);
@@ -58,7 +53,7 @@ impl Writer {
         let mut first_error = Ok(());
         let contents = payloads.into_iter().zip(compressed);
         for ((key, (payload, compressed)), lease) in keys.iter().zip(contents).zip(leases) {
-            let lease = match lease.redeem(&self.leases, background, &mut replies) {
+            let lease = match lease {
                 Ok(lease) => lease,
                 Err(error) => {
                     first_error = first_error.and(Err(error));
