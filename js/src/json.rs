@@ -23,7 +23,11 @@ pub(super) async fn call(
     this: &JsValue,
     argument: &JsValue,
 ) -> Result<JsValue, BoxError> {
-    let thrown = |value: JsValue| BoxError::from(Thrown(Local::new(value)));
+    let thrown = |value: JsValue| {
+        let thrown = Thrown(Local::new(value));
+        // Its text may be shown, other than that of a foreign error.
+        BoxError::from(Error::new(ErrorKind::Store, thrown.to_string()).with_source(thrown))
+    };
     let given = function.call1(this, argument).map_err(thrown)?;
     JsFuture::from(Promise::resolve(&given)).await.map_err(thrown)
 }

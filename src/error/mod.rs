@@ -62,7 +62,7 @@ pub enum ErrorKind {
     Type,
     /// A value could not be turned into bytes, or stored bytes into a value.
     Codec,
-    /// A backing store or loader failed; see [`std::error::Error::source`].
+    /// A backing store or loader failed. Its own error is the [`source`](std::error::Error::source); see [`Error::store`].
     Store,
 }
 
@@ -318,11 +318,34 @@ impl Error {
         error.with_source(self)
     }
 
-    /// Wraps the error of a user's backing store or loader; an [`Error`] inside stays what it is.
+    /// Wraps the error of a user's backing store; an [`Error`] inside stays what it is.
+    ///
+    /// The text of a foreign error may hold a secret, such as the address of a database with its password. So neither
+    /// `Display` nor `Debug` of the new error repeats it, and no log line of this crate does. The foreign error is the
+    /// [`source`](std::error::Error::source), for callers that know what it may say.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    /// use edgecask::Error;
+    ///
+    /// let error = Error::store("no rows at postgres://ada:secret@db");
+    /// assert_eq!(error.to_string(), "store error: the backing store failed");
+    /// assert!(!format!("{error:?}").contains("secret"));
+    /// assert!(error.source().is_some_and(|source| source.to_string().contains("no rows")));
+    /// ```
     pub fn store(error: impl Into<BoxError>) -> Self {
-        match error.into().downcast::<Self>() {
+        Self::foreign("the backing store failed", error.into())
+    }
+
+    /// Wraps the error of a user's loader as [`Error::store`] does that of a backing store.
+    pub(crate) fn loader(error: impl Into<BoxError>) -> Self {
+        Self::foreign("the loader failed", error.into())
+    }
+
+    fn foreign(what: &'static str, error: BoxError) -> Self {
+        match error.downcast::<Self>() {
             Ok(own) => *own,
-            Err(other) => Self::new(ErrorKind::Store, other.to_string()).with_source(other),
+            Err(other) => Self::new(ErrorKind::Store, what).with_source(other),
         }
     }
 
@@ -492,7 +515,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Fields without a value are left out.
+/// Fields without a value are left out, and so is the source of [`Error::store`], whose text may hold a secret.
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");
@@ -514,7 +537,9 @@ impl fmt::Debug for Inner {
         if let Some(elapsed) = &self.elapsed {
             out.field("attempts", &self.attempts).field("elapsed", elapsed);
         }
-        if let Some(source) = &self.source {
+        let may_show =
+            |source: &&Arc<BoxError>| self.kind != ErrorKind::Store || source.is::<Error>();
+        if let Some(source) = self.source.as_ref().filter(may_show) {
             out.field("source", source);
         }
         out.finish()
@@ -540,7 +565,7 @@ mod tests {
         let error = Error::store(BoxError::from(Error::new(ErrorKind::Timeout, "5 s")));
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let error = Error::store("table is gone");
-        assert_eq!(error.to_string(), "store error: table is gone");
+        assert_eq!(error.to_string(), "store error: the backing store failed");
     }
 
     #[test]

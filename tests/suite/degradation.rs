@@ -172,7 +172,9 @@ async fn a_failing_backing_store_is_an_error_and_still_invalidates() {
     client.set("copilot:llm:policy:acme", r#"{"tenantId":"acme"}"#).await.unwrap();
     assert!(policies.get(&"acme".to_owned()).await.unwrap().is_some(), "a hit needs no database");
     let error = policies.set(&LlmPolicy::new("acme")).await.unwrap_err();
-    assert_eq!((error.kind(), error.message()), (ErrorKind::Store, "the database is away"));
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Store, "the backing store failed"));
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(source.as_deref(), Some("the database is away"));
     assert_eq!(client.exists(["copilot:llm:policy:acme"]).await.unwrap(), 0);
     assert!(policies.get(&"acme".to_owned()).await.is_err());
 }

@@ -1,13 +1,17 @@
 //! What a server says of a command is shown without the command's arguments, whatever the transport.
 
+use std::time::Duration;
+
+use edgecask::cache::{Cache, EntryOptions, Ttl};
 use edgecask::config::Config;
 use edgecask::layer::{AutoPipeline, CircuitBreaker, Deadline, Observe, Retry};
 use edgecask::prelude::*;
+use edgecask::store::{LlmPolicy, Store, StoreConfig, create_llm_policy_store};
 use edgecask::transport::rest::{Encoding, RestOptions, RestTransport};
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
-use edgecask::{Client, Error, ErrorKind};
+use edgecask::{BoxError, Client, Error, ErrorKind, Key};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -226,4 +230,80 @@ async fn no_log_line_and_no_debug_output_holds_a_token() {
         assert!(!text.contains("s3cret"), "{text}");
         assert!(!text.contains(SECRET), "{text}");
     }
+}
+
+/// The error of a user's own code, whose text nobody but the user knows.
+#[derive(Debug)]
+struct Foreign(&'static str);
+
+impl std::fmt::Display for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no rows at postgres://ada:{}@db", self.0)
+    }
+}
+
+impl std::error::Error for Foreign {}
+
+#[tokio::test]
+async fn the_text_of_a_loader_or_backing_store_is_in_its_source_alone() {
+    struct Broken;
+    impl Store<LlmPolicy> for Broken {
+        async fn get(&self, _: &String) -> Result<Option<LlmPolicy>, BoxError> {
+            Err(Foreign(SECRET).into())
+        }
+        async fn set(&self, _: &LlmPolicy) -> Result<(), BoxError> {
+            Err(Foreign(SECRET).into())
+        }
+        async fn delete(&self, _: &String) -> Result<bool, BoxError> {
+            Err(Foreign(SECRET).into())
+        }
+    }
+    let log = Log::default();
+    let _guard = log.start_at(tracing::Level::TRACE);
+    let client = Client::memory();
+    let cache = Cache::new(client.clone());
+    let key = Key::verbatim("k").unwrap();
+    let minute = Duration::from_secs(60);
+    let stale = EntryOptions::new(Duration::from_millis(1)).stale_if_error(minute);
+    let failing = async || Err::<u64, _>(Foreign(SECRET));
+    let many = async |_| Err::<Vec<(Key, u64)>, _>(Foreign(SECRET));
+    cache.set(&key, &1, stale.clone()).await.unwrap();
+    let policies =
+        create_llm_policy_store(StoreConfig::new().backing(Broken).client(client)).unwrap();
+    let acme = "acme".to_owned();
+    let other = Key::verbatim("other").unwrap();
+    let loaders = [
+        cache.get_or_load(&other, Ttl::seconds(60), failing).await.unwrap_err(),
+        cache
+            .get_or_load_many(std::slice::from_ref(&other), Ttl::seconds(60), many)
+            .await
+            .unwrap_err(),
+    ];
+    let stores = [
+        policies.get(&acme).await.unwrap_err(),
+        policies.set(&LlmPolicy::new("acme")).await.unwrap_err(),
+        policies.delete(&acme).await.unwrap_err(),
+        Error::store(Foreign(SECRET)),
+        Error::store(Foreign(SECRET)).into_discarded(),
+    ];
+    until(async || {
+        cache.get_or_load(&key, stale.clone(), failing).await.unwrap();
+        cache.stats().stale > 0
+    })
+    .await;
+    let named = [(&loaders[..], "the loader failed"), (&stores[..4], "the backing store failed")];
+    for (errors, expected) in named {
+        for error in errors {
+            assert_eq!((error.kind(), error.message()), (ErrorKind::Store, expected));
+            let source = std::error::Error::source(error).unwrap();
+            assert!(source.is::<Foreign>() && source.to_string().contains(SECRET), "{source}");
+        }
+    }
+    for error in loaders.iter().chain(&stores) {
+        let shown = format!("{error} {error:?} {error:#?}");
+        assert!(!shown.contains(SECRET) && !shown.contains("postgres"), "{shown}");
+    }
+    let logged = log.text();
+    assert!(logged.contains("the loader failed"), "nothing was logged: {logged}");
+    assert!(!logged.contains(SECRET) && !logged.contains("postgres"), "{logged}");
 }

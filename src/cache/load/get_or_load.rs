@@ -50,7 +50,7 @@ impl Cache {
         let options = options.into();
         platform::send(|| async move {
             let loader = &self.core.loader;
-            let load = async { load().await.map_err(Error::store) };
+            let load = async { load().await.map_err(Error::loader) };
             if options.mode == Mode::Bypass {
                 return loader.load_uncached(within(&options, load)).await?;
             }

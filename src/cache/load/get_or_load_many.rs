@@ -75,7 +75,7 @@ impl Cache {
                 let asked: HashSet<Key> = keys.iter().cloned().collect();
                 let loaded = load(keys);
                 async move {
-                    let loaded = loaded.await.map_err(Error::store)?.into_iter();
+                    let loaded = loaded.await.map_err(Error::loader)?.into_iter();
                     Ok(loaded.filter(|(key, _)| asked.contains(key)).collect::<HashMap<_, _>>())
                 }
             };

@@ -60,7 +60,7 @@ impl Cache {
                 return self.get_or_load(key, options, load).await;
             }
             let (loader, background) = (&self.core.loader, &self.scope.background);
-            let load = async { load().await.map_err(Error::store) };
+            let load = async { load().await.map_err(Error::loader) };
             self.check_load(&options)?;
             let waiter = self.join(key);
             let (found, versions) = self.find(key, &options).await?;
