@@ -193,49 +193,47 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if !self.ended {
             let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
-            release_in_background(&self.client, &self.background, key, token);
+            release_in_background(&self.client, &self.background, vec![(key, token)]);
         }
     }
 }
 
-/// A lease that was asked for. Until the answer comes, the server may hold it without the caller knowing its token. If the
-/// answer is lost, or the caller goes away before, the lease is released in the background by its random text.
+/// Leases that were asked for. Until the answer comes, the server may hold them without the caller knowing their tokens. If
+/// the answer is lost, or the caller goes away before, they are released in the background by their random texts, in one
+/// round trip.
 struct Unanswered<'a> {
     client: &'a Client,
     background: &'a Background,
-    key: String,
-    random: String,
+    /// The key and the random text of each.
+    leases: Vec<(String, Bytes)>,
 }
 
 impl Unanswered<'_> {
     /// The answer came, or the request never reached the server.
     fn answered(mut self) {
-        self.random.clear();
+        self.leases.clear();
     }
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if !self.random.is_empty() {
-            let (key, random) = (std::mem::take(&mut self.key), std::mem::take(&mut self.random));
-            release_in_background(self.client, self.background, key, random.into());
+        if !self.leases.is_empty() {
+            let leases = std::mem::take(&mut self.leases);
+            release_in_background(self.client, self.background, leases);
         }
     }
 }
 
-fn release_in_background(client: &Client, background: &Background, key: String, token: Bytes) {
+fn release_in_background(client: &Client, background: &Background, leases: Vec<(String, Bytes)>) {
     let client = client.clone();
     background.spawn(platform::send(|| async move {
-        // If this fails, or comes before the request for the lease, the lease expires.
-        let _ = release(&client, &key, &token).await;
+        let mut batch = ScriptBatch::new(&client);
+        for (key, token) in &leases {
+            batch.script(&RELEASE_LEASE, [key], [token]);
+        }
+        // If this fails, or comes before the request for the leases, they expire.
+        let _ = batch.exec().await;
     }));
-}
-
-/// Deletes a lease, known by its token or by the random text at its end. One script.
-async fn release(client: &Client, key: &str, token: &[u8]) -> Result<bool> {
-    let mut batch = ScriptBatch::new(client);
-    let place = batch.script(&RELEASE_LEASE, [key], [token]);
-    batch.exec().await?.take(place)
 }
 
 /// What stands beside and in an entry.
@@ -301,27 +299,28 @@ impl Leases {
         let asked = keys.iter().map(|key| self.queue(&mut batch, key, how));
         let asked = asked.collect::<Result<Vec<_>>>()?;
         let added = add(&mut batch)?;
-        let unanswered: Vec<_> =
-            asked.iter().map(|asked| self.unanswered(asked, background)).collect();
+        let mut unanswered = self.unanswered(&asked, background);
         let is_lost = |error: &Error| error.outcome() == Outcome::Unknown;
         let mut replies = match batch.exec().await {
             Ok(replies) => replies,
             Err(error) => {
                 if !is_lost(&error) {
-                    unanswered.into_iter().for_each(Unanswered::answered);
+                    unanswered.answered();
                 }
                 return Err(error);
             }
         };
         // A long batch goes in parts, and one of them alone may be lost.
-        let mut looks = Vec::with_capacity(asked.len());
-        for (asked, unanswered) in asked.into_iter().zip(unanswered) {
+        let (mut looks, mut lost) = (Vec::with_capacity(asked.len()), Vec::new());
+        for asked in asked {
+            let lease = (asked.key.clone(), Bytes::from(asked.random.clone()));
             let look = asked.look(self, background, &mut replies);
-            if !look.as_ref().is_err_and(is_lost) {
-                unanswered.answered();
+            if look.as_ref().is_err_and(is_lost) {
+                lost.push(lease);
             }
             looks.push(look);
         }
+        unanswered.leases = lost;
         Ok((looks, replies, added))
     }
 
@@ -363,9 +362,10 @@ impl Leases {
         looks.pop().ok_or_else(missing)?
     }
 
-    fn unanswered<'a>(&'a self, asked: &Asked, background: &'a Background) -> Unanswered<'a> {
-        let (key, random) = (asked.key.clone(), asked.random.clone());
-        Unanswered { client: &self.client, background, key, random }
+    fn unanswered<'a>(&'a self, asked: &[Asked], background: &'a Background) -> Unanswered<'a> {
+        let lease = |asked: &Asked| (asked.key.clone(), Bytes::from(asked.random.clone()));
+        let leases = asked.iter().map(lease).collect();
+        Unanswered { client: &self.client, background, leases }
     }
 
     fn queue(&self, batch: &mut ScriptBatch, key: &Key, how: &str) -> Result<Asked> {
