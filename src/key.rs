@@ -62,14 +62,10 @@ impl Keyspace {
             let byte = bytes[at];
             assert!(byte != b':' || before != b':', "a part of a keyspace is not empty");
             assert!(
-                !matches!(byte, b'*' | b'?' | b'[' | b'\\' | b'{' | b'}' | b'%'),
+                !is_special(byte),
                 "a keyspace holds no glob, brace, backslash or percent sign"
             );
-            // The characters from U+0080 to U+009F are control characters too.
-            assert!(
-                !(byte.is_ascii_control() || before == 0xc2 && byte < 0xa0),
-                "a keyspace holds no control character"
-            );
+            assert!(!is_control(before, byte), "a keyspace holds no control character");
             before = byte;
             at += 1;
         }
@@ -162,6 +158,17 @@ impl Key {
             format!("{role}:{{{key}}}")
         }
     }
+}
+
+/// Whether a byte inside of a part means something in a glob, a cluster slot or an escaped part.
+pub(crate) const fn is_special(byte: u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[' | b'\\' | b'{' | b'}' | b'%')
+}
+
+/// Whether a byte of UTF-8 ends a control character; `before` is the byte before it.
+pub(crate) const fn is_control(before: u8, byte: u8) -> bool {
+    // The characters from U+0080 to U+009F are control characters too.
+    byte.is_ascii_control() || before == 0xc2 && byte < 0xa0
 }
 
 /// The part of a key that decides its cluster slot, if the key names one (Redis Cluster specification, hash tags).

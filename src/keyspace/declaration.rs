@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Result;
-use crate::key::{Key, KeyPart, KeyParts, KeyWriter};
+use crate::key::{Key, KeyPart, KeyParts, KeyWriter, is_control, is_special};
 
 /// What [`keyspaces!`](crate::keyspaces) declares of one keyspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,22 +104,13 @@ pub fn key(pattern: &str, identifiers: &[&dyn KeyPart]) -> Result<Key> {
         fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
             let mut identifiers = self.1.iter();
             self.0.split(':').try_for_each(|part| match is_identifier(part.as_bytes()) {
-                true => identifiers.next().map_or(Ok(()), |identifier| key.part(Part(*identifier))),
+                true => identifiers.next().map_or(Ok(()), |identifier| key.part(*identifier)),
                 false => key.part(part),
             })
         }
     }
 
     Key::of(Parts(pattern, identifiers))
-}
-
-/// An identifier of any type.
-struct Part<'a>(&'a dyn KeyPart);
-
-impl KeyPart for Part<'_> {
-    fn write_part(&self, out: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        self.0.write_part(out)
-    }
 }
 
 const fn is_identifier(part: &[u8]) -> bool {
@@ -165,14 +156,12 @@ pub const fn names_parts(pattern: &str, names: &[&str]) -> bool {
 
 /// Whether a part has nothing that a key would have escaped.
 const fn is_literal(part: &[u8]) -> bool {
-    let mut at = 0;
+    let (mut at, mut before) = (0, b':');
     while at < part.len() {
-        let byte = part[at];
-        if matches!(byte, b'*' | b'?' | b'[' | b'\\' | b'{' | b'}' | b'%')
-            || byte.is_ascii_control()
-        {
+        if is_special(part[at]) || is_control(before, part[at]) {
             return false;
         }
+        before = part[at];
         at += 1;
     }
     !part.is_empty()
@@ -240,6 +229,7 @@ mod tests {
             ("a::{b}", &["b"]),
             ("a:x{b}", &["b"]),
             ("a:*", &[]),
+            ("a:\u{85}", &[]),
             ("", &[]),
         ] {
             assert!(!names_parts(pattern, names), "{pattern}");

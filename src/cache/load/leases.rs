@@ -311,16 +311,12 @@ impl Leases {
             }
         };
         // A long batch goes in parts, and one of them alone may be lost.
-        let (mut looks, mut lost) = (Vec::with_capacity(asked.len()), Vec::new());
-        for asked in asked {
-            let lease = (asked.key.clone(), Bytes::from(asked.random.clone()));
-            let look = asked.look(self, background, &mut replies);
-            if look.as_ref().is_err_and(is_lost) {
-                lost.push(lease);
-            }
-            looks.push(look);
-        }
-        unanswered.leases = lost;
+        let looks = asked.into_iter().map(|asked| asked.look(self, background, &mut replies));
+        let looks: Vec<Result<Look>> = looks.collect();
+        let mut each = looks.iter();
+        unanswered
+            .leases
+            .retain(|_| each.next().is_some_and(|look| look.as_ref().is_err_and(is_lost)));
         Ok((looks, replies, added))
     }
 
