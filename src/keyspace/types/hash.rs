@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::marker::PhantomData;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -9,44 +8,19 @@ use crate::client::Transaction;
 use crate::command::hashes::HashCommands;
 use crate::command::keys::KeyCommands;
 use crate::keyspace::record;
-use crate::keyspace::{KeyTtl, RedisType};
-use crate::{Client, Error, ErrorKind, Key, Result};
+use crate::{Client, Error, ErrorKind, Result};
 
-/// A record as a hash, one field each.
-///
-/// A text field stands in Redis as it is, a number by its digits, a boolean as `true` or `false`, and whatever has parts as
-/// JSON text. A field that is `None` is absent.
-///
-/// Each call is one round trip. What changes the hash and its time to live is one transaction.
-#[derive(Debug, Clone)]
-pub struct Hash<T> {
-    key: Key,
-    ttl: KeyTtl,
-    record: PhantomData<fn() -> T>,
+key_type! {
+    /// A record as a hash, one field each.
+    ///
+    /// A text field stands in Redis as it is, a number by its digits, a boolean as `true` or `false`, and whatever has parts as
+    /// JSON text. A field that is `None` is absent.
+    ///
+    /// Each call is one round trip. What changes the hash and its time to live is one transaction.
+    Hash is Hash
 }
 
 impl<T> Hash<T> {
-    #[doc(hidden)]
-    pub const REDIS_TYPE: RedisType = RedisType::Hash;
-
-    #[doc(hidden)]
-    pub fn new(key: Key, ttl: KeyTtl) -> Self {
-        Self { key, ttl, record: PhantomData }
-    }
-
-    /// The key.
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// Deletes the record; tells whether there was one. One DEL.
-    ///
-    /// # Errors
-    /// Those of the client.
-    pub async fn delete(&self, client: &Client) -> Result<bool> {
-        Ok(client.del([&self.key]).await? == 1_u64)
-    }
-
     fn renew(&self, transaction: &Transaction) {
         if let Some(seconds) = self.ttl.on_write() {
             let _ = transaction.expire(&self.key, seconds);

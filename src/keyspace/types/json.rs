@@ -1,42 +1,12 @@
-use std::marker::PhantomData;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::command::keys::KeyCommands;
 use crate::command::strings::{Expiry, GetEx, SetOptions, StringCommands};
-use crate::keyspace::{KeyTtl, RedisType};
-use crate::{Change, Client, Error, ErrorKind, Key, Result};
+use crate::{Change, Client, Error, ErrorKind, Result};
 
-/// A record as JSON text in a string.
-#[derive(Debug, Clone)]
-pub struct Json<T> {
-    key: Key,
-    ttl: KeyTtl,
-    record: PhantomData<fn() -> T>,
-}
-
-impl<T> Json<T> {
-    #[doc(hidden)]
-    pub const REDIS_TYPE: RedisType = RedisType::String;
-
-    #[doc(hidden)]
-    pub fn new(key: Key, ttl: KeyTtl) -> Self {
-        Self { key, ttl, record: PhantomData }
-    }
-
-    /// The key.
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// Deletes the record; tells whether there was one. One DEL.
-    ///
-    /// # Errors
-    /// Those of the client.
-    pub async fn delete(&self, client: &Client) -> Result<bool> {
-        Ok(client.del([&self.key]).await? == 1_u64)
-    }
+key_type! {
+    /// A record as JSON text in a string.
+    Json is String
 }
 
 impl<T: Serialize + DeserializeOwned> Json<T> {
