@@ -3,6 +3,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::{Slot, Transaction};
+use crate::command::strings::StringCommands;
 use crate::{Change, Client, Error, ErrorKind, Result};
 
 key_type! {
@@ -67,6 +68,33 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
         });
         update.await?;
         outcome
+    }
+
+    /// As [`Json::update`]; if the key is absent, `initial` is changed and stored, with the keyspace's time to live. One SET more
+    /// then.
+    ///
+    /// # Errors
+    /// As for [`Json::update`].
+    pub async fn upsert(
+        &self,
+        client: &Client,
+        initial: impl Fn() -> T,
+        mut change: impl FnMut(&mut T),
+    ) -> Result<T> {
+        const TRIES: u32 = 32;
+        for _ in 0..TRIES {
+            if let Some(record) = self.update(client, &mut change).await? {
+                return Ok(record);
+            }
+            let mut record = initial();
+            change(&mut record);
+            let options = self.key.set_options().nx();
+            if client.set_with(self.key(), self.encode(&record)?, options).await? {
+                return Ok(record);
+            }
+        }
+        let text = format!("other clients created and deleted '{}' each time", self.key());
+        Err(Error::new(ErrorKind::Conflict, text))
     }
 
     fn decode(&self, text: &[u8]) -> Result<T> {
