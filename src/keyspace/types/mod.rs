@@ -5,7 +5,7 @@
 //! | [`Text`] | a string: text, or a number or a boolean as text |
 //! | [`Json`] | a string: JSON |
 //! | [`Counter`] | a string: a number that is added to |
-//! | [`Hash`] | a hash: a field for each field of the record |
+//! | [`Hash`](struct@Hash) | a hash: a field for each field of the record |
 //! | [`List`] | a list |
 //! | [`Set`] | a set |
 //! | [`SortedSet`] | a sorted set |
