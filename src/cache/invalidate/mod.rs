@@ -10,7 +10,7 @@ mod invalidator;
 mod progress;
 mod tag_versions;
 
-pub(super) use bus::Bus;
+pub(super) use bus::{Announcement, Bus};
 pub use invalidated::Invalidated;
 pub(super) use invalidator::Invalidator;
 pub use progress::Progress;
