@@ -1,0 +1,3 @@
+//! The client of PostgREST.
+
+mod client;
