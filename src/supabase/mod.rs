@@ -2,7 +2,8 @@
 //!
 //! It works wherever the REST transport of Redis does, over the same [`HttpClient`](crate::transport::rest::HttpClient) and
 //! the same [layers](crate::transport::rest::HttpLayer): reqwest on native targets, `fetch` in a Worker, or one of your own
-//! that has [`HttpClient::send`](crate::transport::rest::HttpClient::send).
+//! that has [`HttpClient::send`](crate::transport::rest::HttpClient::send). [`SupabaseStore`] keeps the records of a
+//! [store](crate::store) in a table, and [`TenantStore`] keeps tenants apart in front of a cache.
 //!
 //! ```no_run
 //! use edgecask::supabase::{Count, Filter, Order, Supabase, Upsert};
@@ -64,6 +65,9 @@ mod names;
 mod options;
 mod query;
 mod response;
+mod store;
+mod table;
+mod tenant;
 
 use std::fmt;
 use std::sync::Arc;
@@ -76,6 +80,9 @@ pub use self::filter::{Collection, Filter, Is, SearchKind, TextSearch};
 pub use self::options::SupabaseOptions;
 pub use self::query::{Count, Order, Query, Upsert};
 pub use self::response::Page;
+pub use self::store::SupabaseStore;
+pub use self::table::Table;
+pub use self::tenant::TenantStore;
 use crate::Result;
 use crate::transport::rest::HttpLayer;
 
@@ -134,7 +141,7 @@ impl Supabase {
 
     /// A table or a view.
     pub fn from(&self, table: impl Into<String>) -> Table {
-        Table { session: self.0.clone(), name: table.into() }
+        Table::new(&self.0, table.into())
     }
 
     /// Calls a function by a POST. The arguments are a map or a struct; `&()` stands for none.
@@ -162,49 +169,5 @@ impl fmt::Debug for Supabase {
             .field("schema", &self.0.schema)
             .field("as_user", &self.0.token.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-/// A table or a view, before it is said what to do with it.
-#[derive(Clone)]
-pub struct Table {
-    session: Session,
-    name: String,
-}
-
-impl fmt::Debug for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Table").field(&self.name).finish()
-    }
-}
-
-impl Table {
-    fn query(&self, method: Method) -> Query {
-        Query::table(&self.session, method, &self.name)
-    }
-
-    /// Reads rows; see [`Query::select`]. `"*"` stands for all columns.
-    pub fn select(&self, columns: &str) -> Query {
-        self.query(Method::GET).select(columns)
-    }
-
-    /// Inserts a row, or each row of an array.
-    pub fn insert(&self, rows: &(impl Serialize + ?Sized)) -> Query {
-        self.query(Method::POST).body(rows).columns_of_body()
-    }
-
-    /// Inserts a row, or each row of an array, and merges those that are there already; see [`Upsert`].
-    pub fn upsert(&self, rows: &(impl Serialize + ?Sized), upsert: Upsert) -> Query {
-        self.insert(rows).upsert(upsert)
-    }
-
-    /// Changes columns of the rows that meet the conditions which follow. Without any, that is every row.
-    pub fn update(&self, columns: &(impl Serialize + ?Sized)) -> Query {
-        self.query(Method::PATCH).body(columns)
-    }
-
-    /// Deletes the rows that meet the conditions which follow. Without any, that is every row.
-    pub fn delete(&self) -> Query {
-        self.query(Method::DELETE)
     }
 }

@@ -1,90 +1,13 @@
 //! What the client does around a request: identity, retries, limits, errors.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use edgecask::layer::{RequestBudget, Retry};
+use edgecask::layer::RequestBudget;
 use edgecask::platform::BoxFuture;
 use edgecask::supabase::{Count, Filter, Supabase, SupabaseOptions, Upsert};
 use edgecask::transport::rest::{HttpClient, HttpRequest, HttpResponse};
 use edgecask::{Error, ErrorKind, Outcome, Result};
 use serde_json::{Value, json};
 
-/// Answers by a script, and keeps what was asked.
-#[derive(Debug, Clone, Default)]
-struct Scripted(Arc<Script>);
-
-#[derive(Debug, Default)]
-struct Script {
-    answers: Mutex<VecDeque<Result<(u16, String)>>>,
-    asked: Mutex<Vec<Asked>>,
-}
-
-#[derive(Debug, Clone)]
-struct Asked {
-    method: String,
-    url: String,
-    headers: Vec<(&'static str, String)>,
-    body: String,
-}
-
-impl Asked {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(this, _)| *this == name).map(|(_, value)| &**value)
-    }
-}
-
-impl Scripted {
-    fn answering(answers: impl IntoIterator<Item = Result<(u16, &'static str)>>) -> Self {
-        let script = Self::default();
-        let answers = answers.into_iter().map(|answer| answer.map(|(s, b)| (s, b.to_owned())));
-        script.0.answers.lock().unwrap().extend(answers);
-        script
-    }
-
-    fn client(&self) -> Supabase {
-        self.with(|options| options)
-    }
-
-    fn with(&self, options: impl Fn(SupabaseOptions) -> SupabaseOptions) -> Supabase {
-        let retry = Retry::new().base(Duration::ZERO);
-        let all = SupabaseOptions::new("https://example.supabase.co/", "the-service-key");
-        Supabase::with_options(options(all.http_client(self.clone()).retry(retry))).unwrap()
-    }
-
-    fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut *self.0.asked.lock().unwrap())
-    }
-}
-
-impl HttpClient for Scripted {
-    fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        self.send(request)
-    }
-
-    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        let headers = request.all_headers().map(|(name, value)| (name, value.to_owned()));
-        self.0.asked.lock().unwrap().push(Asked {
-            method: request.method.to_string(),
-            url: request.url.clone(),
-            headers: headers.collect(),
-            body: String::from_utf8(request.body.to_vec()).unwrap(),
-        });
-        let answer = self.0.answers.lock().unwrap().pop_front();
-        Box::pin(async move {
-            match answer {
-                Some(Ok((status, body))) => {
-                    let range = (status == 206).then(|| "0-1/7".to_owned());
-                    let header = |name| if name == "content-range" { range.clone() } else { None };
-                    Ok(HttpResponse::new(status, header, body))
-                }
-                Some(Err(error)) => Err(error),
-                None => std::future::pending().await,
-            }
-        })
-    }
-}
+use super::scripted::Scripted;
 
 fn lost() -> Error {
     Error::new(ErrorKind::Disconnected, "the connection was lost")
@@ -284,10 +207,7 @@ async fn a_write_returns_what_it_is_asked_for() {
     let row = table.select("*").maybe_single::<Value>().await.unwrap();
     assert_eq!(row, Some(json!({ "id": 1 })));
     let asked = http.asked();
-    let query = |at: usize| {
-        let url: reqwest::Url = asked[at].url.parse().unwrap();
-        url.query_pairs().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
-    };
+    let query = |at: usize| asked[at].query();
     assert_eq!((query(0), asked[0].header("prefer")), (r#"columns="b","a\"b""#.to_owned(), None));
     assert_eq!(
         (&*query(1), asked[1].header("prefer")),

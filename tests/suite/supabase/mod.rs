@@ -1,3 +1,5 @@
 //! The client of PostgREST.
 
 mod client;
+mod scripted;
+mod store;
