@@ -18,6 +18,8 @@ pub mod keyspace;
 pub mod layer;
 pub mod platform;
 pub mod store;
+#[cfg(feature = "supabase")]
+pub mod supabase;
 pub mod systems;
 mod tier;
 pub mod transport;

@@ -261,7 +261,7 @@ impl Error {
         error
     }
 
-    fn with_code(mut self, code: Option<&str>) -> Self {
+    pub(crate) fn with_code(mut self, code: Option<&str>) -> Self {
         /// No code of Redis is half as long.
         const LONGEST: usize = 40;
         self.0.code = code.filter(|code| code.len() <= LONGEST).map(Into::into);

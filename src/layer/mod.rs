@@ -34,6 +34,8 @@ pub(crate) use fallback::WithoutFallback;
 pub use key_prefix::KeyPrefix;
 pub use observe::{Observe, Observed};
 pub use request_budget::{RequestBudget, Subrequests};
+#[cfg(feature = "supabase")]
+pub(crate) use retry::Retries;
 pub use retry::Retry;
 
 use crate::transport::Transport;

@@ -192,6 +192,10 @@ impl HttpClient for WithBudget<dyn HttpClient> {
         boxed(|| self.subrequests.within(async { self.inner.post(request).await }))
     }
 
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        boxed(|| self.subrequests.within(async { self.inner.send(request).await }))
+    }
+
     fn can_stream(&self) -> bool {
         self.inner.can_stream()
     }

@@ -128,7 +128,7 @@ impl Default for Retry {
 
 impl Layer for Retry {
     fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(WithRetry { policy: self, budget: Budget::default(), inner })
+        Arc::new(WithRetry { retries: Retries::new(self), inner })
     }
 }
 
@@ -166,41 +166,64 @@ impl Default for Budget {
     }
 }
 
+/// A policy, with the budget that all calls share.
 #[derive(Debug)]
-struct WithRetry {
+pub(crate) struct Retries {
     policy: Retry,
     budget: Budget,
+}
+
+impl Retries {
+    pub(crate) fn new(policy: Retry) -> Self {
+        Self { policy, budget: Budget::default() }
+    }
+
+    /// Makes a call again while that is safe. `resend` is asked after a failure only.
+    pub(crate) async fn repeated<'a, T>(
+        &self,
+        resend: impl Fn() -> Resend,
+        call: impl Fn() -> BoxFuture<'a, Result<T>>,
+    ) -> Result<T> {
+        let (mut attempt, start) = (1, Instant::now());
+        loop {
+            let error = match call().await {
+                Ok(reply) => {
+                    self.budget.succeeded();
+                    return Ok(reply);
+                }
+                Err(error) => error,
+            };
+            match self.wait(&error, resend(), attempt) {
+                Some(wait) => {
+                    tracing::debug!(%error, attempt, ?wait, "sending again");
+                    platform::sleep(wait).await;
+                }
+                None => return Err(counted(error, attempt, start)),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// How long to wait before the next attempt; `None` to give up. A wait is taken from the budget.
+    fn wait(&self, error: &Error, resend: Resend, attempt: u32) -> Option<Duration> {
+        let wait = self.policy.wait(error, resend, attempt, platform::random_fraction());
+        wait.filter(|_| self.budget.take(error))
+    }
+}
+
+#[derive(Debug)]
+struct WithRetry {
+    retries: Retries,
     inner: Arc<dyn Transport>,
 }
 
 impl WithRetry {
-    fn repeated<'a, T: 'a>(
+    fn repeated<'a, T: Send + 'a>(
         &'a self,
         commands: &'a [Command],
-        call: impl Fn() -> BoxFuture<'a, Result<T>> + Send + 'a,
+        call: impl Fn() -> BoxFuture<'a, Result<T>> + Send + Sync + 'a,
     ) -> BoxFuture<'a, Result<T>> {
-        boxed(|| async move {
-            let (mut attempt, start) = (1, Instant::now());
-            loop {
-                let error = match call().await {
-                    Ok(reply) => {
-                        self.budget.succeeded();
-                        return Ok(reply);
-                    }
-                    Err(error) => error,
-                };
-                let resend = Resend::of(commands);
-                let wait = self.policy.wait(&error, resend, attempt, platform::random_fraction());
-                match wait.filter(|_| self.budget.take(&error)) {
-                    Some(wait) => {
-                        tracing::debug!(%error, attempt, ?wait, "sending again");
-                        platform::sleep(wait).await;
-                    }
-                    None => return Err(counted(error, attempt, start)),
-                }
-                attempt += 1;
-            }
-        })
+        boxed(|| self.retries.repeated(|| Resend::of(commands), call))
     }
 }
 
@@ -238,9 +261,7 @@ impl Transport for WithRetry {
                 let unsent = results.iter().rev().take_while(|item| is_unsent(item)).count();
                 let at = results.len().min(commands.len()).saturating_sub(unsent);
                 let Some(Err(error)) = results.get(at) else { return Ok(results) };
-                let random = platform::random_fraction();
-                let wait = self.policy.wait(error, Resend::Unsafe, attempt, random);
-                let Some(wait) = wait.filter(|_| self.budget.take(error)) else {
+                let Some(wait) = self.retries.wait(error, Resend::Unsafe, attempt) else {
                     return Ok(results);
                 };
                 platform::sleep(wait).await;

@@ -45,6 +45,7 @@ mod soak;
 mod stampede;
 mod stored_form;
 mod subscriptions;
+mod supabase;
 mod systems;
 mod tcp;
 mod tcp_connections;

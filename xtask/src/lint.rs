@@ -19,20 +19,21 @@ const NATIVE: [&str; 6] = [
 ];
 
 /// On wasm32: each feature that has code of its own there, and what a Worker is built with.
-const WASM_SETS: [&str; 8] = [
+const WASM_SETS: [&str; 9] = [
     "",
     "rest",
     "memory",
     "gzip",
     "worker",
     "http-cache",
+    "supabase",
     "memory,rest,uuid",
     "encryption,gzip,http-cache,memory,worker",
 ];
 
 /// On WASI: the client over an HTTP client of the application's, and what else has no JavaScript.
 const WASI_SETS: [&str; 3] =
-    ["", "rest", "encryption,gzip,http-cache,lz4,memory,msgpack,rest,uuid"];
+    ["", "rest", "encryption,gzip,http-cache,lz4,memory,msgpack,rest,supabase,uuid"];
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;

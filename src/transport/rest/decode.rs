@@ -236,7 +236,7 @@ fn empty(response: &HttpResponse) -> Error {
 }
 
 /// `Retry-After` in seconds. The other form, a date, is ignored, because no server of this API sends it.
-fn retry_after(response: &HttpResponse) -> Option<Duration> {
+pub(crate) fn retry_after(response: &HttpResponse) -> Option<Duration> {
     let seconds = response.header("retry-after")?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }

@@ -5,12 +5,12 @@ use crate::{Error, ErrorKind, Result};
 
 /// The base URL of a REST server, checked once.
 #[derive(Clone)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     base: String,
 }
 
 impl Endpoint {
-    pub(super) fn parse(url: &str, allow_http: bool) -> Result<Self> {
+    pub(crate) fn parse(url: &str, allow_http: bool) -> Result<Self> {
         let bad = |why: &'static str| Error::new(ErrorKind::Config, why);
         let base = url.trim().trim_end_matches('/');
         // A URL parser drops a fragment, resolves dots and turns `\` into `/`, so the requests would go to another path.
@@ -24,11 +24,11 @@ impl Endpoint {
         }
         let uri: http::Uri = base
             .parse()
-            .map_err(|_| bad("the REST URL is not a URL; it looks like https://….upstash.io"))?;
+            .map_err(|_| bad("the REST URL is not a URL; it looks like https://example.com"))?;
         let host = uri
             .host()
             .filter(|host| !host.is_empty())
-            .ok_or_else(|| bad("the REST URL has no host; it looks like https://….upstash.io"))?;
+            .ok_or_else(|| bad("the REST URL has no host; it looks like https://example.com"))?;
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let port = authority.rsplit('@').next().and_then(|place| place.strip_prefix(host));
         if port.is_some_and(|port| !port.is_empty()) && uri.port_u16().is_none() {
@@ -68,7 +68,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn join(&self, path: &str) -> String {
+    pub(crate) fn join(&self, path: &str) -> String {
         [&self.base, path].concat()
     }
 }

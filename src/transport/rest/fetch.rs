@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use futures_util::stream;
+use http::Method;
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -32,12 +33,17 @@ impl FetchClient {
 
 impl HttpClient for FetchClient {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        self.send(request)
+    }
+
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         platform::send(|| async move {
             let abort = AbortOnDrop::new()?;
             let response = fetch(&request, &abort).await?;
             let headers = response.headers();
             let header = |name| headers.get(name).ok().flatten();
-            let length = length(&headers);
+            // The length that answers a HEAD is that of the body that a GET would have.
+            let length = if request.method == Method::HEAD { None } else { length(&headers) };
             let status = response.status();
             // An unread body occupies one of a Worker's few connections, so it is read to its end or aborted.
             let mut body = Collected::new(status, request.max_response_bytes, length)?;
@@ -111,11 +117,13 @@ async fn fetch(request: &HttpRequest, abort: &AbortOnDrop) -> Result<Response> {
         headers.set(name, value).map_err(not_sent)?;
     }
     let init = RequestInit::new();
-    init.set_method("POST");
+    init.set_method(request.method.as_str());
     // A redirect could send the token to another host.
     init.set_redirect(RequestRedirect::Manual);
     init.set_headers(&headers);
-    init.set_body(&Uint8Array::from(&*request.body));
+    if request.may_have_body() {
+        init.set_body(&Uint8Array::from(&*request.body));
+    }
     init.set_signal(Some(&abort.controller.signal()));
     let promise = global_fetch(&request.url, &init).map_err(not_sent)?;
     // fetch does not tell whether the request was sent before it failed.

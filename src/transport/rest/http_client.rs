@@ -3,20 +3,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use http::Method;
 
 use crate::platform::BoxFuture;
 use crate::{Error, ErrorKind, Result};
 
-/// A POST request. `Debug` shows neither headers nor body.
+/// A request. `Debug` shows neither URL nor headers nor body.
 #[non_exhaustive]
 pub struct HttpRequest {
+    /// The method. It is POST in every request to a Redis.
+    pub method: Method,
     /// The absolute URL.
     pub url: String,
     /// The headers that most requests share: names in lower case, and values.
     pub headers: Arc<[(&'static str, String)]>,
     /// A header of this request alone.
     pub header: Option<(&'static str, String)>,
-    /// The body.
+    /// The body. It is empty in a GET and a HEAD.
     pub body: Bytes,
     /// The most bytes that a whole answer may have; see [`HttpClient::post`].
     pub max_response_bytes: usize,
@@ -27,11 +30,23 @@ impl HttpRequest {
     pub fn all_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.headers.iter().chain(&self.header).map(|(name, value)| (*name, value.as_str()))
     }
+
+    /// Whether the method allows a body. `fetch` refuses a GET with one, even if it is empty.
+    #[cfg(any(
+        all(feature = "reqwest", not(target_arch = "wasm32")),
+        all(target_arch = "wasm32", target_os = "unknown")
+    ))]
+    pub(super) fn may_have_body(&self) -> bool {
+        self.method != Method::GET && self.method != Method::HEAD
+    }
 }
 
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpRequest").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,13 +113,13 @@ impl Collected {
     }
 }
 
-pub(super) fn is_success(status: u16) -> bool {
+pub(crate) fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-pub(super) fn too_long(status: u16, most: usize) -> Error {
+pub(crate) fn too_long(status: u16, most: usize) -> Error {
     let message = format!(
-        "the answer has more than {most} bytes: ask for less at a time, or raise RestOptions::max_response_bytes"
+        "the answer has more than {most} bytes: ask for less at a time, or raise max_response_bytes"
     );
     Error::new(ErrorKind::Protocol, message).with_status(status)
 }
@@ -121,7 +136,7 @@ pub struct HttpResponse {
 
 impl HttpResponse {
     /// The headers that this crate reads, in lower case. An [`HttpClient`] passes on those that are present, and no others.
-    pub const HEADERS: [&'static str; 2] = ["retry-after", "upstash-sync-token"];
+    pub const HEADERS: [&'static str; 3] = ["content-range", "retry-after", "upstash-sync-token"];
 
     /// An answer; `header` gives the value of each of [`HttpResponse::HEADERS`].
     ///
@@ -189,6 +204,24 @@ pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     /// the error must not contain the headers.
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>>;
 
+    /// Sends a request with the method that it names, and reads the answer as [`HttpClient::post`] does. No request to a
+    /// Redis needs it, those to a database of Supabase do. By default a POST goes to [`HttpClient::post`], and any other
+    /// method is refused, so that a layer without this method is not passed by.
+    ///
+    /// # Errors
+    /// As for [`HttpClient::post`]; by default [`ErrorKind::Unsupported`] for other methods than POST.
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        if request.method == Method::POST {
+            return self.post(request);
+        }
+        Box::pin(async {
+            Err(Error::new(
+                ErrorKind::Unsupported,
+                "this HTTP client, or a layer around it, can only post: it needs HttpClient::send",
+            ))
+        })
+    }
+
     /// Whether [`HttpClient::open`] works. Default: `false`.
     fn can_stream(&self) -> bool {
         false
@@ -227,6 +260,10 @@ pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
 ///     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
 ///         self.1.fetch_add(1, Ordering::Relaxed);
 ///         self.0.post(request)
+///     }
+///     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+///         self.1.fetch_add(1, Ordering::Relaxed);
+///         self.0.send(request)
 ///     }
 ///     fn can_stream(&self) -> bool {
 ///         self.0.can_stream()

@@ -21,13 +21,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 
+#[cfg(feature = "supabase")]
+pub(crate) use self::decode::retry_after;
 use self::decode::{Decoder, Strings};
-use self::endpoint::Endpoint;
+pub(crate) use self::endpoint::Endpoint;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub use self::fetch::FetchClient;
-use self::http_client::{Collected, too_long};
+use self::http_client::Collected;
+#[cfg(feature = "supabase")]
+pub(crate) use self::http_client::is_success;
+pub(crate) use self::http_client::too_long;
 pub use self::http_client::{HttpClient, HttpLayer, HttpRequest, HttpResponse, HttpStream};
 use self::limits::Limits;
 use self::negotiate::Negotiation;
@@ -187,6 +193,7 @@ impl RestTransport {
         let ticket = self.ticket(writes).await;
         let headers = &self.shared.headers;
         let request = HttpRequest {
+            method: Method::POST,
             url: self.shared.endpoint.join(path),
             headers: Arc::clone(match format {
                 Format::Resp2 => &headers.resp2,
@@ -331,6 +338,7 @@ impl RestTransport {
 
     async fn open(&self, topic: Topic) -> Result<HttpStream> {
         let request = HttpRequest {
+            method: Method::POST,
             url: self.shared.endpoint.join(&topic.path()?),
             headers: Arc::clone(&self.shared.headers.events),
             header: None,
@@ -364,7 +372,7 @@ fn certainly_writes(command: &Command) -> bool {
 }
 
 #[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
-fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
+pub(crate) fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     Ok(Arc::new(ReqwestClient::new()?))
 }
 
@@ -372,15 +380,15 @@ fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     all(feature = "reqwest", not(target_arch = "wasm32")),
     all(target_arch = "wasm32", target_os = "unknown")
 )))]
-fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
+pub(crate) fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     Err(Error::new(
         ErrorKind::Config,
-        "this build has no HTTP client: set one by RestOptions::http_client, or turn on the feature reqwest on a native target",
+        "this build has no HTTP client: set one by http_client, or turn on the feature reqwest on a native target",
     ))
 }
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-fn default_http_client(endpoint: &Endpoint) -> Result<Arc<dyn HttpClient>> {
+pub(crate) fn default_http_client(endpoint: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     if !platform::is_worker() {
         endpoint.check_for_fetch()?;
     }

@@ -78,14 +78,27 @@ fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
 }
 
 impl ReqwestClient {
-    async fn send(&self, request: HttpRequest) -> Result<reqwest::Response> {
-        let (url, mut headers) = self.prepared(&request)?;
+    /// Posts a request.
+    async fn posted(&self, request: HttpRequest) -> Result<reqwest::Response> {
+        let (url, headers) = self.prepared(&request)?;
+        self.execute(request, url, headers).await
+    }
+
+    async fn execute(
+        &self,
+        request: HttpRequest,
+        url: reqwest::Url,
+        mut headers: HeaderMap,
+    ) -> Result<reqwest::Response> {
         if let Some((name, value)) = &request.header {
             headers.insert(HeaderName::from_static(name), value.parse().map_err(unfit)?);
         }
-        let mut call = reqwest::Request::new(reqwest::Method::POST, url);
+        let may_have_body = request.may_have_body();
+        let mut call = reqwest::Request::new(request.method, url);
         *call.headers_mut() = headers;
-        *call.body_mut() = Some(request.body.into());
+        if may_have_body {
+            *call.body_mut() = Some(request.body.into());
+        }
         self.client_for(call.url()).execute(call).await.map_err(classify)
     }
 
@@ -106,19 +119,7 @@ impl ReqwestClient {
         }
         let is_full = known.len() >= MOST;
         drop(known);
-        let url: reqwest::Url = request.url.parse().map_err(unfit)?;
-        // If the parser changed the URL, it may name another command.
-        let parsed =
-            [url.path(), url.query().map_or("", |_| "?"), url.query().unwrap_or("")].concat();
-        if !request.url.ends_with(&parsed) {
-            return Err(unfit(()));
-        }
-        let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
-        for (name, value) in request.headers.iter() {
-            let mut value: HeaderValue = value.parse().map_err(unfit)?;
-            value.set_sensitive(*name == "authorization");
-            headers.insert(HeaderName::from_static(name), value);
-        }
+        let (url, headers) = parsed(request)?;
         if !is_full {
             let prepared = Prepared {
                 text: request.url.clone(),
@@ -132,6 +133,37 @@ impl ReqwestClient {
     }
 }
 
+/// The URL and the shared headers of a request.
+fn parsed(request: &HttpRequest) -> Result<(reqwest::Url, HeaderMap)> {
+    let url: reqwest::Url = request.url.parse().map_err(unfit)?;
+    // If the parser changed the URL, it may name another command.
+    let parsed = [url.path(), url.query().map_or("", |_| "?"), url.query().unwrap_or("")].concat();
+    if !request.url.ends_with(&parsed) {
+        return Err(unfit(()));
+    }
+    let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
+    for (name, value) in request.headers.iter() {
+        let mut value: HeaderValue = value.parse().map_err(unfit)?;
+        value.set_sensitive(matches!(*name, "authorization" | "apikey"));
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok((url, headers))
+}
+
+/// Reads a whole answer.
+async fn whole(mut response: reqwest::Response, most: usize) -> Result<HttpResponse> {
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = Collected::new(status, most, response.content_length())?;
+    while let Some(piece) = response.chunk().await.map_err(classify)? {
+        if !body.push(piece)? {
+            break;
+        }
+    }
+    let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    Ok(HttpResponse::new(status, header, body.finish()))
+}
+
 /// The error's own text may quote the URL or the header.
 fn unfit<E>(_: E) -> Error {
     Error::new(ErrorKind::InvalidInput, "the request cannot be sent")
@@ -141,17 +173,15 @@ impl HttpClient for ReqwestClient {
     fn post(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         boxed(|| async move {
             let most = request.max_response_bytes;
-            let mut response = self.send(request).await?;
-            let status = response.status().as_u16();
-            let headers = std::mem::take(response.headers_mut());
-            let mut body = Collected::new(status, most, response.content_length())?;
-            while let Some(piece) = response.chunk().await.map_err(classify)? {
-                if !body.push(piece)? {
-                    break;
-                }
-            }
-            let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
-            Ok(HttpResponse::new(status, header, body.finish()))
+            whole(self.posted(request).await?, most).await
+        })
+    }
+
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        boxed(|| async move {
+            let most = request.max_response_bytes;
+            let (url, headers) = parsed(&request)?;
+            whole(self.execute(request, url, headers).await?, most).await
         })
     }
 
@@ -161,7 +191,7 @@ impl HttpClient for ReqwestClient {
 
     fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
         boxed(|| async move {
-            let response = self.send(request).await?;
+            let response = self.posted(request).await?;
             let status = response.status().as_u16();
             let body = stream::try_unfold(response, |mut response| async move {
                 let piece = response.chunk().await.map_err(classify)?;

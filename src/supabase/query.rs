@@ -1,0 +1,727 @@
+//! A request while it is put together.
+
+use std::fmt::{self, Display};
+
+use bytes::Bytes;
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::connection::{Prepared, Session};
+use super::filter::{Collection, Filter, Is, TextSearch, array, each_leaf};
+use super::names::{column, columns, invalid, no_nul, quoted, segment};
+use super::response::{NOT_ONE_ROW, Page, count, decoded, successful};
+use crate::transport::rest::HttpResponse;
+use crate::{Error, ErrorKind, Outcome, Result};
+
+/// How rows are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Count {
+    /// By counting them, which is slow on large tables.
+    Exact,
+    /// By the planner's statistics.
+    Planned,
+    /// Exactly if there are few, else by the planner's statistics.
+    Estimated,
+}
+
+impl Count {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Planned => "planned",
+            Self::Estimated => "estimated",
+        }
+    }
+}
+
+/// How rows are sorted by a column.
+///
+/// ```
+/// use edgecask::supabase::Order;
+///
+/// let order = Order::descending().nulls_last();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Order {
+    ascending: bool,
+    nulls_first: Option<bool>,
+}
+
+impl Order {
+    /// The least first. NULL comes last.
+    pub fn ascending() -> Self {
+        Self { ascending: true, nulls_first: None }
+    }
+
+    /// The greatest first. NULL comes first.
+    pub fn descending() -> Self {
+        Self { ascending: false, nulls_first: None }
+    }
+
+    /// NULL comes first.
+    #[must_use]
+    pub fn nulls_first(mut self) -> Self {
+        self.nulls_first = Some(true);
+        self
+    }
+
+    /// NULL comes last.
+    #[must_use]
+    pub fn nulls_last(mut self) -> Self {
+        self.nulls_first = Some(false);
+        self
+    }
+
+    fn written(self) -> String {
+        let direction = if self.ascending { "asc" } else { "desc" };
+        let nulls = match self.nulls_first {
+            None => "",
+            Some(true) => ".nullsfirst",
+            Some(false) => ".nullslast",
+        };
+        [direction, nulls].concat()
+    }
+}
+
+/// What an [upsert](super::Table::upsert) does with a row that is there already.
+///
+/// ```
+/// use edgecask::supabase::Upsert;
+///
+/// let upsert = Upsert::new().on_conflict(["tenant_id", "user_id"]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Upsert {
+    on_conflict: Option<Vec<String>>,
+    ignore_duplicates: bool,
+}
+
+impl Upsert {
+    /// Rows with the same primary key are merged.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The columns of a unique constraint by which rows count as the same. Default: the primary key.
+    #[must_use]
+    pub fn on_conflict(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.on_conflict = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Leaves a row that is there as it is.
+    #[must_use]
+    pub fn ignore_duplicates(mut self) -> Self {
+        self.ignore_duplicates = true;
+        self
+    }
+}
+
+/// A request to a table or a function. Nothing is sent before one of its last methods is awaited, each of which is one
+/// request: [`rows`](Self::rows), [`page`](Self::page), [`single`](Self::single), [`maybe_single`](Self::maybe_single),
+/// [`json`](Self::json), [`execute`](Self::execute), [`head`](Self::head). Each condition adds to those before: a row has to
+/// meet them all.
+///
+/// What PostgREST would read as its own syntax is escaped in values and names. Errors name the method and the table, and
+/// no value, key or token. `Debug` shows neither.
+#[must_use = "nothing is sent before one of its last methods is awaited"]
+pub struct Query {
+    session: Session,
+    method: Method,
+    target: Target,
+    select: Option<String>,
+    /// The columns of the rows that are written.
+    columns: Option<String>,
+    upsert: Option<Upsert>,
+    arguments: Vec<(String, Argument)>,
+    filters: Vec<Filter>,
+    order: Vec<(String, Order)>,
+    limit: Option<u64>,
+    offset: Option<u64>,
+    count: Option<Count>,
+    missing_default: bool,
+    is_idempotent: bool,
+    body: Result<Bytes>,
+}
+
+#[derive(Debug)]
+enum Target {
+    Table(String),
+    Function(String),
+}
+
+/// An argument of a function that stands in the URL.
+type Argument = serde_json::Value;
+
+/// What a request wants back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Rows,
+    OneRow,
+    /// Whatever there is by itself.
+    Answer,
+}
+
+const ONE_ROW: &str = "application/vnd.pgrst.object+json";
+
+/// What stands in a URL as it is; reqwest and `fetch` leave it so.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b',')
+    .remove(b':')
+    .remove(b'(')
+    .remove(b')');
+
+impl Query {
+    fn new(session: &Session, method: Method, target: Target) -> Self {
+        Self {
+            session: session.clone(),
+            method,
+            target,
+            select: None,
+            columns: None,
+            upsert: None,
+            arguments: Vec::new(),
+            filters: Vec::new(),
+            order: Vec::new(),
+            limit: None,
+            offset: None,
+            count: None,
+            missing_default: false,
+            is_idempotent: false,
+            body: Ok(Bytes::new()),
+        }
+    }
+
+    pub(super) fn table(session: &Session, method: Method, table: &str) -> Self {
+        Self::new(session, method, Target::Table(table.to_owned()))
+    }
+
+    pub(super) fn function(session: &Session, method: Method, function: &str) -> Self {
+        Self::new(session, method, Target::Function(function.to_owned()))
+    }
+
+    pub(super) fn body(mut self, body: &(impl Serialize + ?Sized)) -> Self {
+        self.body = serde_json::to_vec(body).map(Bytes::from).map_err(|_| {
+            // The error's own text may quote a value.
+            let error = Error::new(ErrorKind::Codec, "what is to be written cannot be JSON");
+            error.with_outcome(Outcome::NotSent)
+        });
+        self
+    }
+
+    /// Names the columns of rows in an array, so that a column that some of them lack counts as NULL or as its default.
+    pub(super) fn columns_of_body(mut self) -> Self {
+        if let Ok(body) = &self.body
+            && let Ok(Columns(names)) = serde_json::from_slice(body)
+            && !names.is_empty()
+        {
+            let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+            self.columns = Some(names.join(","));
+        }
+        self
+    }
+
+    pub(super) fn upsert(mut self, upsert: Upsert) -> Self {
+        self.upsert = Some(upsert);
+        self
+    }
+
+    /// The arguments of a function, as a document.
+    pub(super) fn body_of_arguments(self, arguments: &(impl Serialize + ?Sized)) -> Self {
+        let mut query = self.body(arguments);
+        if query.body.as_ref().is_ok_and(|body| body == "null") {
+            query.body = Ok(Bytes::from_static(b"{}"));
+        }
+        query
+    }
+
+    pub(super) fn arguments(mut self, arguments: &(impl Serialize + ?Sized)) -> Self {
+        match serde_json::to_value(arguments) {
+            Ok(serde_json::Value::Object(fields)) => self.arguments = fields.into_iter().collect(),
+            Ok(serde_json::Value::Null) => {}
+            _ => self.body = Err(invalid("the arguments of a function are a map or a struct")),
+        }
+        self
+    }
+
+    /// Which columns to return, in PostgREST's syntax: `"id, name, author(name)"`. White space outside of double quotes is
+    /// left out. A write returns nothing without it. It is text of the program's, not of its users: it may name any
+    /// column and relation, but cannot become another parameter.
+    pub fn select(mut self, columns: &str) -> Self {
+        let mut is_quoted = false;
+        let cleaned = columns.chars().filter(|c| {
+            is_quoted ^= *c == '"';
+            is_quoted || !c.is_whitespace()
+        });
+        self.select = Some(cleaned.collect());
+        self
+    }
+
+    /// Adds a condition.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filters.push(filter);
+        self
+    }
+
+    /// Adds that a condition does not hold.
+    pub fn not(self, filter: Filter) -> Self {
+        self.filter(!filter)
+    }
+
+    /// Adds that at least one of these conditions holds.
+    pub fn or(self, filters: impl IntoIterator<Item = Filter>) -> Self {
+        self.filter(Filter::any(filters))
+    }
+
+    /// Adds that each of these columns equals its value.
+    pub fn matching(
+        self,
+        columns: impl IntoIterator<Item = (impl Into<String>, impl Display)>,
+    ) -> Self {
+        columns.into_iter().fold(self, |query, (column, value)| query.eq(column, value))
+    }
+
+    /// Adds [`Filter::eq`].
+    pub fn eq(self, column: impl Into<String>, value: impl Display) -> Self {
+        self.filter(Filter::eq(column, value))
+    }
+
+    /// Adds [`Filter::neq`].
+    pub fn neq(self, column: impl Into<String>, value: impl Display) -> Self {
+        self.filter(Filter::neq(column, value))
+    }
+
+    /// Adds [`Filter::gt`].
+    pub fn gt(self, column: impl Into<String>, value: impl Display) -> Self {
+        self.filter(Filter::gt(column, value))
+    }
+
+    /// Adds [`Filter::gte`].
+    pub fn gte(self, column: impl Into<String>, value: impl Display) -> Self {
+        self.filter(Filter::gte(column, value))
+    }
+
+    /// Adds [`Filter::lt`].
+    pub fn lt(self, column: impl Into<String>, value: impl Display) -> Self {
+        self.filter(Filter::lt(column, value))
+    }
+
+    /// Adds [`Filter::lte`].
+    pub fn lte(self, column: impl Into<String>, value: impl Display) -> Self {
+        self.filter(Filter::lte(column, value))
+    }
+
+    /// Adds [`Filter::like`].
+    pub fn like(self, column: impl Into<String>, pattern: impl Display) -> Self {
+        self.filter(Filter::like(column, pattern))
+    }
+
+    /// Adds [`Filter::ilike`].
+    pub fn ilike(self, column: impl Into<String>, pattern: impl Display) -> Self {
+        self.filter(Filter::ilike(column, pattern))
+    }
+
+    /// Adds [`Filter::is`].
+    pub fn is(self, column: impl Into<String>, what: impl Into<Is>) -> Self {
+        self.filter(Filter::is(column, what))
+    }
+
+    /// Adds [`Filter::within`].
+    pub fn within(
+        self,
+        column: impl Into<String>,
+        values: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        self.filter(Filter::within(column, values))
+    }
+
+    /// Adds [`Filter::contains`].
+    pub fn contains(self, column: impl Into<String>, what: impl Into<Collection>) -> Self {
+        self.filter(Filter::contains(column, what))
+    }
+
+    /// Adds [`Filter::contained_by`].
+    pub fn contained_by(self, column: impl Into<String>, what: impl Into<Collection>) -> Self {
+        self.filter(Filter::contained_by(column, what))
+    }
+
+    /// Adds [`Filter::overlaps`].
+    pub fn overlaps(self, column: impl Into<String>, what: impl Into<Collection>) -> Self {
+        self.filter(Filter::overlaps(column, what))
+    }
+
+    /// Adds [`Filter::text_search`].
+    pub fn text_search(self, column: impl Into<String>, search: impl Into<TextSearch>) -> Self {
+        self.filter(Filter::text_search(column, search))
+    }
+
+    /// Sorts by a column; after an earlier `order`, where that finds no difference.
+    pub fn order(mut self, column: impl Into<String>, order: Order) -> Self {
+        self.order.push((column.into(), order));
+        self
+    }
+
+    /// At most so many rows.
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// The rows from one to another, both included. The first is 0.
+    pub fn range(mut self, rows: std::ops::RangeInclusive<u64>) -> Self {
+        let (from, to) = (*rows.start(), *rows.end());
+        self.offset = Some(from);
+        self.limit = Some(if rows.is_empty() { 0 } else { (to - from).saturating_add(1) });
+        self
+    }
+
+    /// Counts the rows that the conditions match, or that are written.
+    pub fn count(mut self, how: Count) -> Self {
+        self.count = Some(how);
+        self
+    }
+
+    /// Fills columns that a written row does not name with their defaults, not with NULL.
+    pub fn missing_default(mut self) -> Self {
+        self.missing_default = true;
+        self
+    }
+
+    /// The schema of this request.
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.session = self.session.with_schema(schema.into());
+        self
+    }
+
+    /// Makes this request as a user; see [`Supabase::with_access_token`](super::Supabase::with_access_token).
+    pub fn access_token(mut self, token: impl Into<String>) -> Self {
+        self.session = self.session.with_access_token(token.into());
+        self
+    }
+
+    /// Says that this write may be sent again after its answer was lost.
+    ///
+    /// Without that, only requests that read (GET and HEAD) are, and writes that certainly were not carried out: no
+    /// connection was made, the server asked for fewer requests, or PostgREST had no connection to its database. No
+    /// write is safe by itself. An upsert that merges gives the same row when it is sent twice, but the second may arrive
+    /// after another client's write, and undo it; triggers run twice.
+    pub fn idempotent(mut self) -> Self {
+        self.is_idempotent = true;
+        self
+    }
+
+    /// The rows. A write returns those that it wrote.
+    ///
+    /// # Errors
+    /// Those of [the module](super#errors).
+    pub async fn rows<T: DeserializeOwned + Send>(self) -> Result<Vec<T>> {
+        self.send(Wanted::Rows, |response| decoded(&response)).await
+    }
+
+    /// The rows, and how many there are in all; see [`Query::count`].
+    ///
+    /// # Errors
+    /// Those of [the module](super#errors).
+    pub async fn page<T: DeserializeOwned + Send>(self) -> Result<Page<T>> {
+        self.send(Wanted::Rows, |response| {
+            Ok(Page { rows: decoded(&response)?, count: count(&response) })
+        })
+        .await
+    }
+
+    /// The one row that there is. A write that would write another number of rows is undone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Type`] if there are several, and those of
+    /// [the module](super#errors).
+    pub async fn single<T: DeserializeOwned + Send>(self) -> Result<T> {
+        self.send(Wanted::OneRow, |response| decoded(&response)).await
+    }
+
+    /// The one row that there is, or `None`. All rows that match are sent, so it wants a condition that few meet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Type`] if there are several, and those of [the module](super#errors).
+    pub async fn maybe_single<T: DeserializeOwned + Send>(self) -> Result<Option<T>> {
+        self.send(Wanted::Rows, |response| {
+            let mut rows: Vec<T> = decoded(&response)?;
+            if rows.len() > 1 {
+                let message = format!("one row was asked for, and there are {}", rows.len());
+                let error = Error::new(ErrorKind::Type, message);
+                return Err(error.with_code(Some(NOT_ONE_ROW)));
+            }
+            Ok(rows.pop())
+        })
+        .await
+    }
+
+    /// What a function returns, whatever its shape.
+    ///
+    /// # Errors
+    /// Those of [the module](super#errors).
+    pub async fn json<T: DeserializeOwned + Send>(self) -> Result<T> {
+        self.send(Wanted::Answer, |response| decoded(&response)).await
+    }
+
+    /// Carries the request out. It gives the number of rows, if [`Query::count`] asks for it.
+    ///
+    /// # Errors
+    /// Those of [the module](super#errors).
+    pub async fn execute(self) -> Result<Option<u64>> {
+        self.send(Wanted::Answer, |response| Ok(count(&response))).await
+    }
+
+    /// The number of rows without the rows, by a HEAD; see [`Query::count`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the request writes, and those of [the module](super#errors).
+    pub async fn head(mut self) -> Result<Option<u64>> {
+        if self.method != Method::GET {
+            return Err(self.named(invalid("only a request that reads can be a HEAD")));
+        }
+        self.method = Method::HEAD;
+        self.execute().await
+    }
+
+    async fn send<T: Send>(
+        self,
+        wanted: Wanted,
+        read: impl Fn(HttpResponse) -> Result<T> + Send + Sync,
+    ) -> Result<T> {
+        let connection = &self.session.connection;
+        let result = match self.prepared(wanted) {
+            Ok(request) => {
+                let read = |response| read(successful(response)?);
+                connection.send(request, self.target_name(), read).await
+            }
+            Err(error) => Err(error),
+        };
+        result.map_err(|error| self.named(self.redacted(error)))
+    }
+
+    fn target_name(&self) -> &str {
+        let (Target::Table(name) | Target::Function(name)) = &self.target;
+        name
+    }
+
+    fn named(&self, error: Error) -> Error {
+        error.with_command(|| format!("{} {}", self.method, self.target_name()))
+    }
+
+    /// An error without the values of this request, the key and the token.
+    fn redacted(&self, error: Error) -> Error {
+        let mut values = Vec::new();
+        let mut each = |value: &str| values.push(value.to_owned());
+        self.filters.iter().for_each(|filter| filter.each_value(&mut each));
+        self.arguments.iter().for_each(|(_, argument)| each_leaf(argument, &mut each));
+        if let Ok(body) = &self.body
+            && let Ok(document) = serde_json::from_slice(body)
+        {
+            each_leaf(&document, &mut each);
+        }
+        let error = error.redacted(values.iter().map(String::as_bytes));
+        self.session.connection.without_secrets(error, self.session.token.as_deref())
+    }
+
+    fn prepared(&self, wanted: Wanted) -> Result<Prepared> {
+        let reads = self.method == Method::GET || self.method == Method::HEAD;
+        let is_table = matches!(self.target, Target::Table(_));
+        // A write returns its rows only if it is told to.
+        let select = match &self.select {
+            None if wanted != Wanted::Answer && !reads && is_table => Some("*"),
+            select => select.as_deref(),
+        };
+        let mut headers = self.session.connection.identity(self.session.token.as_deref())?;
+        if wanted == Wanted::OneRow {
+            headers.push(("accept", ONE_ROW.to_owned()));
+        }
+        if let Some(schema) = &self.session.schema {
+            let is_header = schema.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            if schema.trim().is_empty() || !is_header {
+                return Err(invalid("the schema is empty, or is no value of a header"));
+            }
+            let name = if reads { "accept-profile" } else { "content-profile" };
+            headers.push((name, schema.to_string()));
+        }
+        if !reads {
+            headers.push(("content-type", "application/json".to_owned()));
+        }
+        let prefer = self.preferences(!reads && select.is_some());
+        if !prefer.is_empty() {
+            headers.push(("prefer", prefer));
+        }
+        Ok(Prepared {
+            method: self.method.clone(),
+            path: self.path(&self.parameters(select)?)?,
+            headers,
+            body: self.body.clone()?,
+            may_be_repeated: reads || self.is_idempotent,
+        })
+    }
+
+    fn preferences(&self, returns_rows: bool) -> String {
+        let resolution = self.upsert.as_ref().map(|upsert| match upsert.ignore_duplicates {
+            true => "resolution=ignore-duplicates".to_owned(),
+            false => "resolution=merge-duplicates".to_owned(),
+        });
+        let count = self.count.map(|count| format!("count={}", count.as_str()));
+        let missing = self.missing_default.then(|| "missing=default".to_owned());
+        let rows = returns_rows.then(|| "return=representation".to_owned());
+        let all: Vec<_> = [resolution, count, missing, rows].into_iter().flatten().collect();
+        all.join(", ")
+    }
+
+    fn parameters(&self, select: Option<&str>) -> Result<Vec<(String, String)>> {
+        let mut all = Vec::new();
+        let mut push = |key: &str, value: String| all.push((key.to_owned(), value));
+        for (name, argument) in &self.arguments {
+            push(argument_name(name)?, argument_value(argument)?);
+        }
+        let conflict = self.upsert.as_ref().and_then(|upsert| upsert.on_conflict.as_ref());
+        if let Some(names) = conflict {
+            push("on_conflict", columns(names.iter().map(String::as_str))?);
+        }
+        if let Some(columns) = &self.columns {
+            push("columns", columns.clone());
+        }
+        if let Some(select) = select {
+            no_nul(select)?;
+            push("select", select.to_owned());
+        }
+        for filter in &self.filters {
+            let (key, value) = filter.parameter()?;
+            push(&key, value);
+        }
+        if !self.order.is_empty() {
+            let by = |(name, order): &(String, Order)| {
+                Ok(format!("{}.{}", column(name)?, order.written()))
+            };
+            push("order", self.order.iter().map(by).collect::<Result<Vec<_>>>()?.join(","));
+        }
+        if let Some(offset) = self.offset {
+            push("offset", offset.to_string());
+        }
+        if let Some(limit) = self.limit {
+            push("limit", limit.to_string());
+        }
+        Ok(all)
+    }
+
+    fn path(&self, parameters: &[(String, String)]) -> Result<String> {
+        let encode = |text| utf8_percent_encode(text, PLAIN);
+        let mut path = match &self.target {
+            Target::Table(table) => format!("/{}", encode(segment(table)?)),
+            Target::Function(function) => format!("/rpc/{}", encode(segment(function)?)),
+        };
+        for (at, (key, value)) in parameters.iter().enumerate() {
+            let mark = if at == 0 { '?' } else { '&' };
+            path.push_str(&format!("{mark}{}={}", encode(key), encode(value)));
+        }
+        Ok(path)
+    }
+}
+
+/// The name of an argument in a URL, which must not be that of a parameter of PostgREST's.
+fn argument_name(name: &str) -> Result<&str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    if column(name)? != name || !name.chars().all(is_name) {
+        return Err(invalid(
+            "an argument with this name cannot stand in a URL: call the function by a POST",
+        ));
+    }
+    Ok(name)
+}
+
+fn argument_value(value: &serde_json::Value) -> Result<String> {
+    use serde_json::Value;
+    let element = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let written = match value {
+        Value::Array(items) => {
+            let items = items.iter().map(element).collect::<Option<Vec<_>>>();
+            items.map(|items| array(items.iter().map(String::as_str)))
+        }
+        Value::Object(_) => Some(value.to_string()),
+        scalar => element(scalar),
+    };
+    let written = written.ok_or_else(|| {
+        invalid("NULL and arrays of arrays or documents cannot stand in a URL: call the function by a POST")
+    })?;
+    no_nul(&written)?;
+    Ok(written)
+}
+
+/// The names of all columns in an array of rows, in the order in which they come first.
+struct Columns(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for Columns {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Rows;
+
+        impl<'de> Visitor<'de> for Rows {
+            type Value = Columns;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("rows")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Columns, A::Error> {
+                let mut names = Vec::new();
+                let mut seen = std::collections::HashSet::new();
+                while let Some(Row(row)) = rows.next_element()? {
+                    names.extend(row.into_iter().filter(|name| seen.insert(name.clone())));
+                }
+                Ok(Columns(names))
+            }
+        }
+
+        struct Row(Vec<String>);
+
+        impl<'de> serde::Deserialize<'de> for Row {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Fields;
+
+                impl<'de> Visitor<'de> for Fields {
+                    type Value = Row;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a row")
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
+                        let mut names = Vec::new();
+                        while let Some((name, IgnoredAny)) = map.next_entry()? {
+                            names.push(name);
+                        }
+                        Ok(Row(names))
+                    }
+                }
+
+                deserializer.deserialize_map(Fields)
+            }
+        }
+
+        deserializer.deserialize_seq(Rows)
+    }
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .field("filters", &self.filters)
+            .finish_non_exhaustive()
+    }
+}
