@@ -121,11 +121,12 @@ impl Connection {
                 invalid("the access token is empty, or holds characters that no token has")
             })?,
         };
-        Ok(vec![
-            ("apikey", key.to_owned()),
-            ("authorization", format!("Bearer {bearer}")),
-            ("x-client-info", self.shared.client_info.clone()),
-        ])
+        let mut headers =
+            vec![("apikey", key.to_owned()), ("authorization", format!("Bearer {bearer}"))];
+        if !self.shared.client_info.is_empty() {
+            headers.push(("x-client-info", self.shared.client_info.clone()));
+        }
+        Ok(headers)
     }
 
     /// Takes the key and a user's token out of an error.

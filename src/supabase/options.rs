@@ -111,7 +111,7 @@ impl SupabaseOptions {
         self
     }
 
-    /// The header `X-Client-Info`, by which Supabase's logs tell clients apart.
+    /// The header `X-Client-Info`, by which Supabase's logs tell clients apart. Without a text, it is not sent.
     #[must_use]
     pub fn client_info(mut self, info: impl Into<String>) -> Self {
         self.client_info = info.into();

@@ -104,9 +104,18 @@ fn under_node(shell: &Shell, tools: &Tools) -> Result<()> {
 /// The npm package, the Worker in workerd, the page in Chromium, and the packages of others against our server.
 fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
     let _dir = shell.push_dir(&tools.js);
-    let tests =
-        ["arguments", "package", "readme", "sdk", "servers", "upstash", "worker", "browser"]
-            .map(|name| format!("{name}.test.mjs"));
+    let tests = [
+        "arguments",
+        "package",
+        "postgrest",
+        "readme",
+        "sdk",
+        "servers",
+        "upstash",
+        "worker",
+        "browser",
+    ]
+    .map(|name| format!("{name}.test.mjs"));
     // A test that hangs fails, and what it waits for does not keep the others from being reported.
     cmd!(shell, "node --test --test-timeout=300000 --test-force-exit {tests...}").run()?;
     let tsc = tools.node_bin("tsc");

@@ -1,5 +1,6 @@
 //! The client of PostgREST.
 
 mod client;
+mod recording;
 mod scripted;
 mod store;
