@@ -1,6 +1,7 @@
 //! What the tests stand on: real servers on free ports, stopped by pid when they are dropped.
 
 mod dice;
+mod postgrest;
 mod tap;
 
 use std::hash::{BuildHasher, RandomState};
@@ -17,6 +18,7 @@ use edgecask::layer::Deadline;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 
 pub use self::dice::{Dice, cases, fresh_seed, number, seeds};
+pub use self::postgrest::Postgrest;
 pub use self::tap::{By, Tap, Tapped, Trip};
 
 /// A real `redis-server` without persistence on a free port of this host.

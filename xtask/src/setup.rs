@@ -14,6 +14,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     system_package(shell, "redis-server", "redis-server", &["redis-server"])?;
     system_package(shell, "chromium", "chromium", &["chromium", "google-chrome"])?;
     redis8(shell);
+    postgrest(shell, tools);
     for_wasm(shell, tools)?;
     if !wasi_target(shell) {
         println!("no {WASI_TARGET} here: nothing is checked for it");
@@ -32,6 +33,17 @@ fn redis8(shell: &Shell) {
     }
 }
 
+/// A PostgreSQL, and a server that is compatible with PostgREST, where they can be had; elsewhere the tests on them are left
+/// out.
+fn postgrest(shell: &Shell, tools: &Tools) {
+    // Debian keeps the programs of PostgreSQL out of the PATH, but for this one.
+    let programs = ["initdb", "pg_lsclusters"];
+    let installed = system_package(shell, "PostgreSQL", "postgresql", &programs);
+    if let Err(error) = installed.and_then(|()| cargo_tool(shell, &tools.postrust)) {
+        println!("no PostgreSQL behind PostgREST here ({error:#}): its tests are left out");
+    }
+}
+
 /// What building for wasm32 needs.
 pub(crate) fn for_wasm(shell: &Shell, tools: &Tools) -> Result<()> {
     wasm_target(shell, tools)?;
@@ -47,8 +59,9 @@ pub(crate) fn cargo_tool(shell: &Shell, tool: &CargoTool) -> Result<()> {
     println!("building {} {}, once", tool.package, tool.version);
     let (package, version, root) = (tool.package, &tool.version, tool.root());
     let locked = tool.locked.then_some("--locked");
+    let quick = tool.quick.then_some("--debug");
     // Its build must not inherit the environment of a wasm build.
-    cmd!(shell, "cargo install {package} --version {version} {locked...} --root {root}")
+    cmd!(shell, "cargo install {package} --version {version} {locked...} {quick...} --root {root}")
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_TARGET_DIR")
         .run()?;

@@ -13,6 +13,8 @@ pub(crate) struct CargoTool {
     pub(crate) version: String,
     /// Whether the program's own lock file is used.
     pub(crate) locked: bool,
+    /// Whether it is built without optimisation, which takes less time.
+    pub(crate) quick: bool,
     root: PathBuf,
 }
 
@@ -33,6 +35,8 @@ pub(crate) struct Tools {
     pub(crate) wasm_pack: CargoTool,
     pub(crate) cargo_fuzz: CargoTool,
     pub(crate) cargo_deny: CargoTool,
+    /// A server that is compatible with PostgREST. `tests/harness/postgrest.rs` names its folder.
+    pub(crate) postrust: CargoTool,
     /// The folder of the JavaScript tests, whose packages also bring esbuild and wasm-opt.
     pub(crate) js: PathBuf,
     /// A toolchain that has the wasm32 target, if it is not the default one.
@@ -51,6 +55,7 @@ impl Tools {
             binary,
             version: version.to_owned(),
             locked,
+            quick: false,
             root: root.clone(),
         };
         // Generated code and its tool must be of the same version.
@@ -62,6 +67,11 @@ impl Tools {
             wasm_pack: tool("wasm-pack", "wasm-pack", "0.15.1", true),
             cargo_fuzz: tool("cargo-fuzz", "cargo-fuzz", "0.13.2", true),
             cargo_deny: tool("cargo-deny", "cargo-deny", "0.20.2", true),
+            // Its own lock file names packages that were withdrawn.
+            postrust: CargoTool {
+                quick: true,
+                ..tool("postrust-server", "postrust", "3.1.0", false)
+            },
             js: shell.current_dir().join("tests/js"),
             wasm_toolchain: std::env::var("EDGECASK_WASM_TOOLCHAIN").ok(),
         })

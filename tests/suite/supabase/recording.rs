@@ -214,7 +214,8 @@ async fn note(State(seen): State<Seen>, request: Request) -> &'static str {
         query.query_pairs().next().unwrap().1.into_owned()
     });
     let headers = parts.headers.iter().filter(|(name, value)| {
-        !TRANSPORT.contains(&name.as_str()) && !(*name == "accept" && *value == "*/*")
+        let is_default = *name == "accept" && *value == "*/*";
+        !is_default && !TRANSPORT.contains(&name.as_str())
     });
     seen.lock().unwrap().push(Sent {
         method: parts.method.to_string(),
