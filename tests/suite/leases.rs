@@ -312,6 +312,7 @@ impl Tap for Step {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Begun {
     Load,
+    LoadMany,
     Set,
 }
 
@@ -323,6 +324,8 @@ enum Later {
     Pattern,
     All,
 }
+
+const LATER: [Later; 5] = [Later::Delete, Later::Set, Later::Tag, Later::Pattern, Later::All];
 
 fn tagged() -> EntryOptions {
     EntryOptions::new(MINUTE).tags(["t"])
@@ -345,6 +348,13 @@ async fn begin(cache: Cache, begun: Begun, database: Arc<Mutex<&'static str>>) {
         Begun::Load => {
             let load = || async { Ok::<_, Infallible>(database.lock().unwrap().to_owned()) };
             cache.get_or_load(&key("k"), tagged(), load).await.map(drop).unwrap();
+        }
+        Begun::LoadMany => {
+            let load = |keys: Vec<Key>| {
+                let value = database.lock().unwrap().to_owned();
+                async { Ok::<_, Infallible>(keys.into_iter().map(move |key| (key, value.clone()))) }
+            };
+            cache.get_or_load_many(&[key("k")], tagged(), load).await.map(drop).unwrap();
         }
         Begun::Set => cache.set(&key("k"), "old", tagged()).await.map(drop).unwrap(),
     }
@@ -406,8 +416,8 @@ async fn what_arrives_late_or_twice_brings_nothing_back() {
     let redis = RedisServer::start();
     let direct = redis.client();
     warm_up(direct.clone()).await;
-    for begun in [Begun::Load, Begun::Set] {
-        for later in [Later::Delete, Later::Set, Later::Tag, Later::Pattern, Later::All] {
+    for begun in [Begun::Load, Begun::LoadMany, Begun::Set] {
+        for later in LATER {
             for (same_process, alone) in
                 [(false, false), (false, true), (true, false), (true, true)]
             {
@@ -420,6 +430,48 @@ async fn what_arrives_late_or_twice_brings_nothing_back() {
                 assert!(held > 1, "{plan:?}: there was nothing to hold up");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_during_an_invalidation_is_forgotten_after_it() {
+    let redis = RedisServer::start();
+    let direct = redis.client();
+    warm_up(direct.clone()).await;
+    for later in LATER {
+        direct.flushdb().await.unwrap();
+        generation(direct.clone()).set(&key("k"), "old", tagged()).await.unwrap();
+        let step = Step::holding(0);
+        let cache = generation_with_l1(direct.clone().layer(Tapped(step.clone())));
+        let invalidation = {
+            let cache = cache.clone();
+            tokio::spawn(async move { invalidate(&cache, later).await })
+        };
+        until(async || step.is_reached()).await;
+        // Redis does not know of it yet.
+        assert_eq!(cache.get::<String>(&key("k")).await.unwrap().as_deref(), Some("old"));
+        step.go_on.notify_one();
+        invalidation.await.unwrap();
+        let seen = cache.get::<String>(&key("k")).await.unwrap();
+        assert_ne!(seen.as_deref(), Some("old"), "{later:?}");
+    }
+}
+
+/// A load that takes its lease between the two deletions would store a value of before.
+#[tokio::test]
+async fn leases_are_deleted_before_entries() {
+    let redis = RedisServer::start();
+    for later in [Later::Delete, Later::Pattern] {
+        let cache = Cache::new(redis.client());
+        let guard = cache.begin_store(&key("k"), MINUTE).await.unwrap();
+        redis.client().set("k", "old").await.unwrap();
+        let step = Step::holding(usize::MAX);
+        invalidate(&Cache::new(redis.client().layer(Tapped(step.clone()))), later).await;
+        let sent = step.sent.lock().unwrap();
+        let deleted = sent.iter().filter(|command| command.name() == "UNLINK");
+        let deleted: Vec<&[u8]> = deleted.flat_map(|command| command.args()).collect();
+        assert_eq!(deleted, [LEASE.as_bytes(), b"k"], "{later:?}");
+        drop(guard);
     }
 }
 

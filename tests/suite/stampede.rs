@@ -372,8 +372,8 @@ async fn who_waits_for_a_slow_load_does_not_load() {
         })
         .collect();
     until(async || source.count() > 0 && caches.iter().all(|cache| cache.stats().misses > 0)).await;
-    // Longer than any wait of before.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // All who wait have read, and have looked five times.
+    until(async || requests.count() >= 49 * 6).await;
     source.go_on.notify_one();
     for value in join_all(calls).await {
         assert_eq!(value.unwrap().unwrap(), 42);

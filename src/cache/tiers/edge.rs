@@ -177,3 +177,45 @@ impl Edge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::cache::Codec;
+
+    /// Notes for how long it is to hold each value.
+    #[derive(Debug, Default, Clone)]
+    struct Puts(Arc<Mutex<Vec<Duration>>>);
+
+    impl EdgeStore for Puts {
+        fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Bytes>>> {
+            Box::pin(async { Ok(None) })
+        }
+
+        fn put<'a>(&'a self, _: &'a str, _: Bytes, ttl: Duration) -> BoxFuture<'a, Result<()>> {
+            self.0.lock().unwrap().push(ttl);
+            Box::pin(async { Ok(()) })
+        }
+
+        fn delete<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn the_time_of_a_value_begins_when_its_read_is_sent() {
+        let (puts, ttl) = (Puts::default(), Duration::from_secs(60));
+        let edge = Edge::new(Local::new(Arc::new(puts.clone())), ttl).unwrap();
+        let key = Key::verbatim("k").unwrap();
+        let entry = Entry::plain(Codec::Raw, "v");
+        let at = Instant::now();
+        while at.elapsed() < Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+        edge.put(Fetched::new(&key, "v".into(), edge.epoch(&key), at, &entry)).await;
+        let left = puts.0.lock().unwrap()[0];
+        assert!(left <= ttl - Duration::from_millis(1), "{left:?}");
+    }
+}

@@ -324,6 +324,22 @@ mod tests {
         assert_eq!(Arc::strong_count(&answer), 1);
     }
 
+    #[test]
+    fn the_time_of_a_value_begins_when_its_read_is_sent() {
+        let l1 = L1::new(L1Options::new().ttl(Duration::from_millis(1)));
+        let key = Key::verbatim("k").unwrap();
+        let start = l1.read_start(&key);
+        while start.at.elapsed() <= Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+        let put = |start| {
+            l1.put(&key, &Entry::plain(Codec::Raw, "v"), start, None);
+            l1.get_expired(&key).unwrap().expires_at
+        };
+        assert!(put(start) <= Instant::now(), "the answer came late");
+        assert!(put(start.confirmed(Instant::now())) > start.at + Duration::from_millis(1));
+    }
+
     struct Answer(Arc<[u8; 4096]>);
 
     impl AsRef<[u8]> for Answer {
