@@ -22,8 +22,8 @@ key_type! {
 
 impl<T> Hash<T> {
     fn renew(&self, transaction: &Transaction) {
-        if let Some(seconds) = self.ttl.on_write() {
-            let _ = transaction.expire(&self.key, seconds);
+        if let Some(ttl) = self.ttl.on_write() {
+            let _ = transaction.expire(&self.key, ttl);
         }
     }
 
@@ -44,10 +44,10 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
     /// [`ErrorKind::Codec`] with the field that does not decode; those of the client.
     pub async fn get(&self, client: &Client) -> Result<Option<T>> {
         let fields: HashMap<String, Bytes> = match self.ttl.on_read() {
-            Some(seconds) => {
+            Some(ttl) => {
                 let pipeline = client.pipeline();
                 let fields = pipeline.hgetall(&self.key);
-                let _ = pipeline.expire(&self.key, seconds);
+                let _ = pipeline.expire(&self.key, ttl);
                 pipeline.exec().await?.take(fields)?
             }
             None => client.hgetall(&self.key).await?,

@@ -16,10 +16,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
     /// [`ErrorKind::Codec`] if what is stored is no such record; those of the client.
     pub async fn get(&self, client: &Client) -> Result<Option<T>> {
         let text: Option<bytes::Bytes> = match self.ttl.on_read() {
-            Some(seconds) => {
-                let expiry = GetEx::Expire(Expiry::Ex(seconds.unsigned_abs()));
-                client.getex(&self.key, expiry).await?
-            }
+            Some(ttl) => client.getex(&self.key, GetEx::Expire(Expiry::Ex(ttl))).await?,
             None => client.get(&self.key).await?,
         };
         text.map(|text| self.decode(&text)).transpose()
@@ -32,9 +29,8 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
     pub async fn set(&self, client: &Client, record: &T) -> Result<()> {
         let text = self.encode(record)?;
         match self.ttl.on_write() {
-            Some(seconds) => {
-                let options = SetOptions::new().expiry(Expiry::Ex(seconds.unsigned_abs()));
-                client.set_with(&self.key, text, options).await.map(drop)
+            Some(ttl) => {
+                client.set_with(&self.key, text, SetOptions::new().ex(ttl)).await.map(drop)
             }
             None => client.set(&self.key, text).await,
         }
