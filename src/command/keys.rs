@@ -297,13 +297,14 @@ impl SortOptions {
 ///
 /// ```
 /// use edgecask::{command::keys::{Cursor, Lifetime, ScanOptions}, prelude::*};
+/// use std::time::Duration;
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
 /// let client = Client::memory();
 /// client.set("user:1", "ada").await?;
 /// assert_eq!(client.ttl("user:1").await?, Lifetime::Persistent);
-/// assert!(client.expire("user:1", 60).await?);
+/// assert!(client.expire("user:1", Duration::from_secs(60)).await?);
 ///
 /// let first = ScanOptions::new().pattern("user:*");
 /// let page = client.scan::<String>(&Cursor::default(), &first).await?;
