@@ -103,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let key = policies.key(tenant)?;
         let json: Option<String> = client.get(&key).await?;
         match client.ttl(&key).await? {
-            Lifetime::Expires(seconds) => println!("  {key}  (expires in {seconds} s)"),
+            Lifetime::Expires(left) => println!("  {key}  (expires in {} s)", left.as_secs()),
             _ => println!("  {key}"),
         }
         println!("    {}", json.map_or("(not cached)".to_owned(), |json| shortened(&json)));

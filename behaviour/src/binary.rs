@@ -1,4 +1,6 @@
 use bytes::Bytes;
+use std::time::Duration;
+
 use edgecask::ErrorKind;
 use edgecask::command::strings::SetOptions;
 use edgecask::prelude::*;
@@ -14,7 +16,10 @@ pub(crate) async fn bytes_survive(scope: Scope) {
     client.set(&key, every_byte()).await.unwrap();
     assert_eq!(client.get::<Vec<u8>>(&key).await.unwrap(), Some(every_byte()));
     assert_eq!(client.strlen(&key).await.unwrap(), 256);
-    client.set_with(&key, vec![0xff], SetOptions::new().ex(100)).await.unwrap();
+    client
+        .set_with(&key, vec![0xff], SetOptions::new().ex(Duration::from_secs(100)))
+        .await
+        .unwrap();
     assert_eq!(client.get::<Bytes>(&key).await.unwrap().as_deref(), Some(&[0xff][..]));
     assert!(client.get::<String>(&key).await.is_err(), "text is asked for, and this is none");
     client.hset(scope.key("h"), [(vec![0xfe], vec![0xff, 0])]).await.unwrap();

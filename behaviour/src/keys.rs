@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use edgecask::command::keys::{Cursor, ExpireIf, Lifetime, ScanOptions};
+use edgecask::command::keys::{Cursor, ExpireIf, ExpireTime, Lifetime, ScanOptions};
 use edgecask::prelude::*;
 
 use crate::Scope;
@@ -19,16 +20,22 @@ pub(crate) async fn existence_and_deletion(scope: Scope) {
 pub(crate) async fn expiry(scope: Scope) {
     let (client, key) = (&scope.client, scope.key("k"));
     assert_eq!(client.ttl(&key).await.unwrap(), Lifetime::Missing);
-    assert!(!client.expire(&key, 10).await.unwrap());
+    let ten_seconds = Duration::from_secs(10);
+    assert!(!client.expire(&key, ten_seconds).await.unwrap());
     client.set(&key, "v").await.unwrap();
-    assert!(!client.expire_if(&key, 10, ExpireIf::Volatile).await.unwrap());
+    assert!(!client.expire_if(&key, ten_seconds, ExpireIf::Volatile).await.unwrap());
     assert!(client.expireat(&key, 33_177_117_420, ExpireIf::Persistent).await.unwrap());
-    assert_eq!(client.expiretime(&key).await.unwrap(), Lifetime::Expires(33_177_117_420));
-    assert_eq!(client.pexpiretime(&key).await.unwrap(), Lifetime::Expires(33_177_117_420_000));
-    assert!(!client.pexpire(&key, 10, ExpireIf::Later).await.unwrap());
-    assert!(matches!(client.pttl(&key).await.unwrap(), Lifetime::Expires(left) if left > 1000));
+    assert_eq!(client.expiretime(&key).await.unwrap(), ExpireTime::At(33_177_117_420));
+    assert_eq!(client.pexpiretime(&key).await.unwrap(), ExpireTime::At(33_177_117_420_000));
+    assert!(!client.expire_if(&key, Duration::from_millis(10_500), ExpireIf::Later).await.unwrap());
+    assert!(
+        matches!(client.pttl(&key).await.unwrap(), Lifetime::Expires(left) if left > ten_seconds)
+    );
     assert!(client.persist(&key).await.unwrap());
     assert!(!client.persist(&key).await.unwrap());
+    assert!(client.expire(&key, Duration::ZERO).await.unwrap());
+    assert_eq!(client.exists([&key]).await.unwrap(), 0, "no time is left");
+    client.set(&key, "v").await.unwrap();
     // A time in the past deletes.
     assert!(client.pexpireat(&key, 1, ExpireIf::Always).await.unwrap());
     assert_eq!(client.exists([&key]).await.unwrap(), 0);

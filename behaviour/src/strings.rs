@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use edgecask::command::keys::Lifetime;
 use edgecask::command::strings::{Expiry, GetEx, SetOptions};
 use edgecask::prelude::*;
@@ -41,23 +43,27 @@ pub(crate) async fn conditions_decide(scope: Scope) {
 
 pub(crate) async fn lifetimes_are_kept(scope: Scope) {
     let (client, key) = (&scope.client, scope.key("k"));
-    client.set_with(&key, "v", SetOptions::new().ex(1000)).await.unwrap();
+    client.set_with(&key, "v", SetOptions::new().ex(Duration::from_secs(1000))).await.unwrap();
     assert!(is_about(client.ttl(&key).await.unwrap(), 1000));
     client.set_with(&key, "w", SetOptions::new().keep_ttl()).await.unwrap();
     assert!(is_about(client.ttl(&key).await.unwrap(), 1000));
     client.set(&key, "x").await.unwrap();
     assert_eq!(client.ttl(&key).await.unwrap(), Lifetime::Persistent);
-    client.setex(&key, 500, "y").await.unwrap();
+    client.setex(&key, Duration::from_secs(500), "y").await.unwrap();
     assert!(is_about(client.ttl(&key).await.unwrap(), 500));
-    client.psetex(&key, 700_000, "z").await.unwrap();
-    assert!(is_about(client.ttl(&key).await.unwrap(), 700));
+    client.setex(&key, Duration::from_millis(700_001), "z").await.unwrap();
+    assert!(is_about(client.pttl(&key).await.unwrap(), 700));
+    client.set_with(&key, "v", SetOptions::new().ex(Duration::from_micros(1))).await.unwrap();
+    assert_ne!(client.pttl(&key).await.unwrap(), Lifetime::Persistent);
+    assert!(client.setex(&key, Duration::ZERO, "v").await.is_err());
+    assert!(client.setex(&key, Duration::MAX, "v").await.is_err());
     // A time that has passed: the value is gone at once.
     client.set_with(&key, "v", SetOptions::new().expiry(Expiry::PxAt(1))).await.unwrap();
     assert_eq!(client.exists([&key]).await.unwrap(), 0);
 }
 
 fn is_about(left: Lifetime, seconds: u64) -> bool {
-    matches!(left, Lifetime::Expires(left) if (seconds - 60..=seconds).contains(&left))
+    matches!(left, Lifetime::Expires(left) if (seconds - 60..=seconds).contains(&left.as_secs()))
 }
 
 pub(crate) async fn old_values_are_given(scope: Scope) {
@@ -104,7 +110,10 @@ pub(crate) async fn parts_of_a_value(scope: Scope) {
 pub(crate) async fn expiry_changes_on_reading(scope: Scope) {
     let (client, key) = (&scope.client, scope.key("k"));
     client.set(&key, "v").await.unwrap();
-    let value = client.getex::<String>(&key, GetEx::Expire(Expiry::Ex(1000))).await.unwrap();
+    let value = client
+        .getex::<String>(&key, GetEx::Expire(Expiry::Ex(Duration::from_secs(1000))))
+        .await
+        .unwrap();
     assert_eq!(value.as_deref(), Some("v"));
     assert!(is_about(client.ttl(&key).await.unwrap(), 1000));
     client.getex::<String>(&key, GetEx::Persist).await.unwrap();

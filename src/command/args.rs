@@ -113,7 +113,8 @@ impl fmt::Debug for Arguments {
 /// Three types are left out on purpose:
 /// - `Option`: an absent argument would move all later ones by one place. Where an argument may be left out, give the
 ///   option to [`Command::args_from`](super::Command::args_from), which takes it as a list of none or one.
-/// - `Duration`: its unit depends on the command. The typed commands and their options say which they take.
+/// - `Duration`: its unit depends on the command. The typed commands take one and write it in the command's unit; to
+///   [`cmd`](super::cmd()), give `as_secs()` or `as_millis()` as the command asks.
 /// - `u8`: byte strings such as `b"key"` would be taken for lists of numbers. Widen it: `u16::from(byte)`.
 ///
 /// ```
@@ -125,8 +126,8 @@ impl fmt::Debug for Arguments {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an argument of a command",
-    note = "an `Option` goes to `Command::args_from`, a `u8` is widened by `u16::from`, and a `Duration` is given in the \
-            unit that the command takes"
+    note = "an `Option` goes to `Command::args_from`, a `u8` is widened by `u16::from`, and of a `Duration`, give \
+            `as_secs()` or `as_millis()`, as the command asks"
 )]
 pub trait ToArg {
     /// Appends this argument.

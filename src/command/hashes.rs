@@ -1,10 +1,11 @@
 //! Hashes: fields and values under one key.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use super::keys::{Cursor, ExpireIf, Lifetime, Page, ScanOptions};
+use super::keys::{Cursor, ExpireIf, ExpireTime, Lifetime, Page, ScanOptions};
 use super::strings::{Expiry, GetEx};
-use super::{Arguments, Command, Execute, ToArg};
+use super::{Arguments, Command, Execute, ToArg, time};
 use crate::{Error, ErrorKind, FromValue, Pairs, Result, Value};
 
 /// What HEXPIRE, HPERSIST and their kin did to a field.
@@ -89,6 +90,10 @@ impl HSetExOptions {
     }
 }
 
+fn lifetimes(value: Value, one: fn(Value) -> Result<Lifetime>) -> Result<Vec<Lifetime>> {
+    Vec::from_value(value)?.into_iter().map(one).collect()
+}
+
 fn on_fields(command: Command, fields: impl IntoIterator<Item = impl ToArg>) -> Command {
     command.arg("FIELDS").counted(fields)
 }
@@ -127,16 +132,22 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HEXISTS").arg(key).arg(field))
     }
 
-    /// Lets fields expire in `seconds` if the condition is met. [Redis HEXPIRE](https://redis.io/docs/latest/commands/hexpire/) (7.4).
+    /// Lets fields expire after this time if the condition is met. Zero deletes them.
+    ///
+    /// [Redis HEXPIRE](https://redis.io/docs/latest/commands/hexpire/) for whole seconds,
+    /// [Redis HPEXPIRE](https://redis.io/docs/latest/commands/hpexpire/) for any other time, which is rounded up to
+    /// milliseconds (7.4).
     #[doc(alias = "HEXPIRE")]
+    #[doc(alias = "HPEXPIRE")]
     fn hexpire(
         &self,
         key: impl ToArg,
-        seconds: u64,
+        after: Duration,
         condition: ExpireIf,
         fields: impl IntoIterator<Item = impl ToArg>,
     ) -> Self::Reply<Vec<FieldExpiry>> {
-        let command = condition.append(Command::new("HEXPIRE").arg(key).arg(seconds));
+        let (name, number) = time::in_exact_unit(after, "HEXPIRE", "HPEXPIRE");
+        let command = condition.append(Command::new(name).arg(key).arg(number));
         self.execute(on_fields(command, fields))
     }
 
@@ -159,7 +170,7 @@ pub trait HashCommands: Execute {
         &self,
         key: impl ToArg,
         fields: impl IntoIterator<Item = impl ToArg>,
-    ) -> Self::Reply<Vec<Lifetime>> {
+    ) -> Self::Reply<Vec<ExpireTime>> {
         self.execute(on_fields(Command::new("HEXPIRETIME").arg(key), fields))
     }
 
@@ -251,19 +262,6 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HPERSIST").arg(key), fields))
     }
 
-    /// Lets fields expire in `millis` milliseconds if the condition is met. [Redis HPEXPIRE](https://redis.io/docs/latest/commands/hpexpire/) (7.4).
-    #[doc(alias = "HPEXPIRE")]
-    fn hpexpire(
-        &self,
-        key: impl ToArg,
-        millis: u64,
-        condition: ExpireIf,
-        fields: impl IntoIterator<Item = impl ToArg>,
-    ) -> Self::Reply<Vec<FieldExpiry>> {
-        let command = condition.append(Command::new("HPEXPIRE").arg(key).arg(millis));
-        self.execute(on_fields(command, fields))
-    }
-
     /// Lets fields expire at a Unix time in milliseconds if the condition is met. [Redis HPEXPIREAT](https://redis.io/docs/latest/commands/hpexpireat/) (7.4).
     #[doc(alias = "HPEXPIREAT")]
     fn hpexpireat(
@@ -283,18 +281,19 @@ pub trait HashCommands: Execute {
         &self,
         key: impl ToArg,
         fields: impl IntoIterator<Item = impl ToArg>,
-    ) -> Self::Reply<Vec<Lifetime>> {
+    ) -> Self::Reply<Vec<ExpireTime>> {
         self.execute(on_fields(Command::new("HPEXPIRETIME").arg(key), fields))
     }
 
-    /// How many milliseconds fields have left. [Redis HPTTL](https://redis.io/docs/latest/commands/hpttl/) (7.4).
+    /// How long fields have left, in milliseconds. [Redis HPTTL](https://redis.io/docs/latest/commands/hpttl/) (7.4).
     #[doc(alias = "HPTTL")]
     fn hpttl(
         &self,
         key: impl ToArg,
         fields: impl IntoIterator<Item = impl ToArg>,
     ) -> Self::Reply<Vec<Lifetime>> {
-        self.execute(on_fields(Command::new("HPTTL").arg(key), fields))
+        let command = on_fields(Command::new("HPTTL").arg(key), fields);
+        self.execute_with(command, |value| lifetimes(value, Lifetime::from_millis))
     }
 
     /// Any field, or `None` if the key is absent. [Redis HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/).
@@ -370,14 +369,15 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HSTRLEN").arg(key).arg(field))
     }
 
-    /// How many seconds fields have left. [Redis HTTL](https://redis.io/docs/latest/commands/httl/) (7.4).
+    /// How long fields have left, rounded to seconds. [Redis HTTL](https://redis.io/docs/latest/commands/httl/) (7.4).
     #[doc(alias = "HTTL")]
     fn httl(
         &self,
         key: impl ToArg,
         fields: impl IntoIterator<Item = impl ToArg>,
     ) -> Self::Reply<Vec<Lifetime>> {
-        self.execute(on_fields(Command::new("HTTL").arg(key), fields))
+        let command = on_fields(Command::new("HTTL").arg(key), fields);
+        self.execute_with(command, |value| lifetimes(value, Lifetime::from_seconds))
     }
 
     /// All values. [Redis HVALS](https://redis.io/docs/latest/commands/hvals/).

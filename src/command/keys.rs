@@ -1,11 +1,12 @@
 //! Keys whatever they hold: existence, lifetime, names, iteration.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::{Arguments, Command, Execute, ToArg};
+use super::{Arguments, Command, Execute, ToArg, time};
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-/// How long a key lives, in the unit that the command asked for.
+/// How long a key or a field lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lifetime {
@@ -13,17 +14,48 @@ pub enum Lifetime {
     Missing,
     /// It never expires.
     Persistent,
-    /// It expires: in so many seconds (TTL) or milliseconds (PTTL), or at this Unix time (EXPIRETIME, PEXPIRETIME).
-    Expires(u64),
+    /// It expires after this time. TTL and HTTL round it to seconds, PTTL and HPTTL give milliseconds.
+    Expires(Duration),
 }
 
-impl FromValue for Lifetime {
+impl Lifetime {
+    pub(super) fn from_seconds(value: Value) -> Result<Self> {
+        Ok(Self::new(ExpireTime::from_value(value)?, Duration::from_secs))
+    }
+
+    pub(super) fn from_millis(value: Value) -> Result<Self> {
+        Ok(Self::new(ExpireTime::from_value(value)?, Duration::from_millis))
+    }
+
+    fn new(reply: ExpireTime, unit: fn(u64) -> Duration) -> Self {
+        match reply {
+            ExpireTime::Missing => Self::Missing,
+            ExpireTime::Persistent => Self::Persistent,
+            ExpireTime::At(left) => Self::Expires(unit(left)),
+        }
+    }
+}
+
+/// The Unix time at which a key or a field expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExpireTime {
+    /// There is no such key.
+    Missing,
+    /// It never expires.
+    Persistent,
+    /// It expires at this time: in seconds from EXPIRETIME and HEXPIRETIME, in milliseconds from PEXPIRETIME and
+    /// HPEXPIRETIME.
+    At(u64),
+}
+
+impl FromValue for ExpireTime {
     fn from_value(value: Value) -> Result<Self> {
         match i64::from_value(value)? {
             -2 => Ok(Self::Missing),
             -1 => Ok(Self::Persistent),
-            left => u64::try_from(left).map(Self::Expires).map_err(|_| {
-                Error::new(ErrorKind::Type, "asked for a time to live, the reply is negative")
+            time => u64::try_from(time).map(Self::At).map_err(|_| {
+                Error::new(ErrorKind::Type, "asked for a time of expiry, the reply is negative")
             }),
         }
     }
@@ -165,7 +197,7 @@ impl ScanOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestoreOptions {
-    ttl_millis: u64,
+    ttl: Option<Duration>,
     replace: bool,
 }
 
@@ -175,10 +207,11 @@ impl RestoreOptions {
         Self::default()
     }
 
-    /// Expires in this many milliseconds.
+    /// The key expires after this time, rounded up to milliseconds. Zero counts as 1 ms, because Redis takes 0 for a key
+    /// that never expires.
     #[must_use]
-    pub fn ttl_millis(mut self, millis: u64) -> Self {
-        self.ttl_millis = millis;
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
         self
     }
 
@@ -264,13 +297,14 @@ impl SortOptions {
 ///
 /// ```
 /// use edgecask::{command::keys::{Cursor, Lifetime, ScanOptions}, prelude::*};
+/// use std::time::Duration;
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
 /// let client = Client::memory();
 /// client.set("user:1", "ada").await?;
 /// assert_eq!(client.ttl("user:1").await?, Lifetime::Persistent);
-/// assert!(client.expire("user:1", 60).await?);
+/// assert!(client.expire("user:1", Duration::from_secs(60)).await?);
 ///
 /// let first = ScanOptions::new().pattern("user:*");
 /// let page = client.scan::<String>(&Cursor::default(), &first).await?;
@@ -306,16 +340,47 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("EXISTS").args_from(keys))
     }
 
-    /// Lets a key expire in `seconds`; `false` if it is absent. [Redis EXPIRE](https://redis.io/docs/latest/commands/expire/).
+    /// Lets a key expire after this time; `false` if it is absent. Zero deletes the key.
+    ///
+    /// [Redis EXPIRE](https://redis.io/docs/latest/commands/expire/) for whole seconds,
+    /// [Redis PEXPIRE](https://redis.io/docs/latest/commands/pexpire/) for any other time, which is rounded up to
+    /// milliseconds.
+    ///
+    /// ```
+    /// use edgecask::{command::keys::Lifetime, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::memory();
+    /// client.set("session:1", "ada").await?;
+    /// client.expire("session:1", Duration::from_millis(2500)).await?;
+    /// assert!(matches!(client.pttl("session:1").await?, Lifetime::Expires(left) if left.as_secs() == 2));
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "EXPIRE")]
-    fn expire(&self, key: impl ToArg, seconds: i64) -> Self::Reply<bool> {
-        self.expire_if(key, seconds, ExpireIf::Always)
+    #[doc(alias = "PEXPIRE")]
+    fn expire(&self, key: impl ToArg, after: Duration) -> Self::Reply<bool> {
+        self.expire_if(key, after, ExpireIf::Always)
     }
 
-    /// Lets a key expire in `seconds` if the condition is met. [Redis EXPIRE](https://redis.io/docs/latest/commands/expire/).
+    /// Lets a key expire after this time if the condition is met. Zero deletes the key.
+    ///
+    /// [Redis EXPIRE](https://redis.io/docs/latest/commands/expire/) for whole seconds,
+    /// [Redis PEXPIRE](https://redis.io/docs/latest/commands/pexpire/) for any other time, which is rounded up to
+    /// milliseconds.
     #[doc(alias = "EXPIRE")]
-    fn expire_if(&self, key: impl ToArg, seconds: i64, condition: ExpireIf) -> Self::Reply<bool> {
-        self.execute(condition.append(Command::new("EXPIRE").arg(key).arg(seconds)))
+    #[doc(alias = "PEXPIRE")]
+    fn expire_if(
+        &self,
+        key: impl ToArg,
+        after: Duration,
+        condition: ExpireIf,
+    ) -> Self::Reply<bool> {
+        let (name, number) = time::in_exact_unit(after, "EXPIRE", "PEXPIRE");
+        self.execute(condition.append(Command::new(name).arg(key).arg(number)))
     }
 
     /// Lets a key expire at a Unix time in seconds. [Redis EXPIREAT](https://redis.io/docs/latest/commands/expireat/).
@@ -326,7 +391,7 @@ pub trait KeyCommands: Execute {
 
     /// The Unix time in seconds at which a key expires. [Redis EXPIRETIME](https://redis.io/docs/latest/commands/expiretime/).
     #[doc(alias = "EXPIRETIME")]
-    fn expiretime(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
+    fn expiretime(&self, key: impl ToArg) -> Self::Reply<ExpireTime> {
         self.execute(Command::new("EXPIRETIME").arg(key))
     }
 
@@ -355,10 +420,11 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("OBJECT").arg("FREQ").arg(key))
     }
 
-    /// For how many seconds a key was not used. [Redis OBJECT IDLETIME](https://redis.io/docs/latest/commands/object-idletime/).
+    /// For how long a key was not used, in whole seconds. [Redis OBJECT IDLETIME](https://redis.io/docs/latest/commands/object-idletime/).
     #[doc(alias = "OBJECT IDLETIME")]
-    fn object_idletime(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
-        self.execute(Command::new("OBJECT").arg("IDLETIME").arg(key))
+    fn object_idletime(&self, key: impl ToArg) -> Self::Reply<Option<Duration>> {
+        let command = Command::new("OBJECT").arg("IDLETIME").arg(key);
+        self.execute_with(command, |value| Ok(Option::from_value(value)?.map(Duration::from_secs)))
     }
 
     /// How many references a value has. [Redis OBJECT REFCOUNT](https://redis.io/docs/latest/commands/object-refcount/).
@@ -373,12 +439,6 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("PERSIST").arg(key))
     }
 
-    /// Lets a key expire in `millis` milliseconds if the condition is met. [Redis PEXPIRE](https://redis.io/docs/latest/commands/pexpire/).
-    #[doc(alias = "PEXPIRE")]
-    fn pexpire(&self, key: impl ToArg, millis: i64, condition: ExpireIf) -> Self::Reply<bool> {
-        self.execute(condition.append(Command::new("PEXPIRE").arg(key).arg(millis)))
-    }
-
     /// Lets a key expire at a Unix time in milliseconds. [Redis PEXPIREAT](https://redis.io/docs/latest/commands/pexpireat/).
     #[doc(alias = "PEXPIREAT")]
     fn pexpireat(&self, key: impl ToArg, at: i64, condition: ExpireIf) -> Self::Reply<bool> {
@@ -387,14 +447,14 @@ pub trait KeyCommands: Execute {
 
     /// The Unix time in milliseconds at which a key expires. [Redis PEXPIRETIME](https://redis.io/docs/latest/commands/pexpiretime/).
     #[doc(alias = "PEXPIRETIME")]
-    fn pexpiretime(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
+    fn pexpiretime(&self, key: impl ToArg) -> Self::Reply<ExpireTime> {
         self.execute(Command::new("PEXPIRETIME").arg(key))
     }
 
-    /// How many milliseconds a key has left. [Redis PTTL](https://redis.io/docs/latest/commands/pttl/).
+    /// How long a key has left, in milliseconds. [Redis PTTL](https://redis.io/docs/latest/commands/pttl/).
     #[doc(alias = "PTTL")]
     fn pttl(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
-        self.execute(Command::new("PTTL").arg(key))
+        self.execute_with(Command::new("PTTL").arg(key), Lifetime::from_millis)
     }
 
     /// Any key, or `None` if the database is empty. [Redis RANDOMKEY](https://redis.io/docs/latest/commands/randomkey/).
@@ -423,7 +483,8 @@ pub trait KeyCommands: Execute {
         dump: impl ToArg,
         options: RestoreOptions,
     ) -> Self::Reply<()> {
-        let command = Command::new("RESTORE").arg(key).arg(options.ttl_millis).arg(dump);
+        let ttl = time::millis_or_zero(options.ttl);
+        let command = Command::new("RESTORE").arg(key).arg(ttl).arg(dump);
         self.execute(command.arg_if(options.replace, "REPLACE"))
     }
 
@@ -467,10 +528,10 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("TOUCH").args_from(keys))
     }
 
-    /// How many seconds a key has left. [Redis TTL](https://redis.io/docs/latest/commands/ttl/).
+    /// How long a key has left, rounded to seconds. [Redis TTL](https://redis.io/docs/latest/commands/ttl/).
     #[doc(alias = "TTL")]
     fn ttl(&self, key: impl ToArg) -> Self::Reply<Lifetime> {
-        self.execute(Command::new("TTL").arg(key))
+        self.execute_with(Command::new("TTL").arg(key), Lifetime::from_seconds)
     }
 
     /// The type of a key's value: `string`, `list`, `set`, `zset`, `hash`, `stream`, or `none`. [Redis TYPE](https://redis.io/docs/latest/commands/type/).

@@ -1,5 +1,8 @@
 //! Lists: sequences with two ends.
 
+use std::time::Duration;
+
+use super::time::TimeoutSeconds;
 use super::{Arguments, Command, Execute, ToArg};
 use crate::FromValue;
 
@@ -218,7 +221,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("RPUSHX").arg(key).args_from(elements))
     }
 
-    /// As [`ListCommands::lmove`], but waits for an element, so many seconds (0: for ever). Over TCP only.
+    /// As [`ListCommands::lmove`], but waits for an element until the timeout is over. `None` waits for ever; a shorter time
+    /// than 1 ms, and zero, counts as 1 ms. Over TCP only.
     /// [Redis BLMOVE](https://redis.io/docs/latest/commands/blmove/).
     #[doc(alias = "BLMOVE")]
     fn blmove<R: FromValue>(
@@ -227,21 +231,36 @@ pub trait ListCommands: Execute {
         to: impl ToArg,
         from_end: End,
         to_end: End,
-        seconds: f64,
+        timeout: impl Into<Option<Duration>>,
     ) -> Self::Reply<Option<R>> {
         let command = Command::new("BLMOVE").arg(from).arg(to).arg(from_end).arg(to_end);
-        self.execute(command.arg(seconds))
+        self.execute(command.arg(TimeoutSeconds(timeout.into())))
     }
 
-    /// Takes the first element of the first list that has one, and names the list; waits for one, so many seconds
-    /// (0: for ever). Over TCP only. [Redis BLPOP](https://redis.io/docs/latest/commands/blpop/).
+    /// Takes the first element of the first list that has one, and names the list. It waits for one until the timeout is
+    /// over. `None` waits for ever; a shorter time than 1 ms, and zero, counts as 1 ms. Over TCP only.
+    /// [Redis BLPOP](https://redis.io/docs/latest/commands/blpop/).
+    ///
+    /// ```no_run
+    /// use edgecask::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(client: Client) -> edgecask::Result<()> {
+    /// while let Some((queue, job)) =
+    ///     client.blpop::<String>(["urgent", "jobs"], Duration::from_secs(5)).await?
+    /// {
+    ///     println!("{queue}: {job}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "BLPOP")]
     fn blpop<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
-        seconds: f64,
+        timeout: impl Into<Option<Duration>>,
     ) -> Self::Reply<Option<(String, R)>> {
-        self.execute(Command::new("BLPOP").args_from(keys).arg(seconds))
+        self.execute(Command::new("BLPOP").args_from(keys).arg(TimeoutSeconds(timeout.into())))
     }
 
     /// The same with the last element. Over TCP only. [Redis BRPOP](https://redis.io/docs/latest/commands/brpop/).
@@ -249,9 +268,9 @@ pub trait ListCommands: Execute {
     fn brpop<R: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
-        seconds: f64,
+        timeout: impl Into<Option<Duration>>,
     ) -> Self::Reply<Option<(String, R)>> {
-        self.execute(Command::new("BRPOP").args_from(keys).arg(seconds))
+        self.execute(Command::new("BRPOP").args_from(keys).arg(TimeoutSeconds(timeout.into())))
     }
 }
 

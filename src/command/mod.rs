@@ -31,6 +31,7 @@ pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
 mod table;
+mod time;
 pub mod vectors;
 
 use applied::applied;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Command, Execute, ToArg};
+use super::{Command, Execute, ToArg, time};
 use crate::{FromValue, Result, Value};
 
 /// The basic commands on the server and the connection. Each is one command and one round trip.
@@ -166,19 +166,20 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("CONFIG").arg("SET").arg(name).arg(value))
     }
 
-    /// Waits until so many replicas have everything that this connection wrote, `millis` milliseconds at the most
-    /// (0: for ever), and tells how many have. [Redis WAIT](https://redis.io/docs/latest/commands/wait/).
+    /// Waits until so many replicas have everything that this connection wrote, or until the timeout is over, and tells how
+    /// many have. `None` waits for ever; a shorter time than 1 ms, and zero, counts as 1 ms. [Redis WAIT](https://redis.io/docs/latest/commands/wait/).
     ///
     /// Connections are shared, so this belongs behind the writes in one pipeline, which then has a connection of its own;
-    /// by itself it is refused. The client's deadline has to be longer than `millis`. Over TCP, on one server:
+    /// by itself it is refused. The client's deadline has to be longer than the timeout. Over TCP, on one server:
     ///
     /// ```no_run
     /// use edgecask::prelude::*;
+    /// use std::time::Duration;
     ///
     /// # async fn example(client: Client) -> edgecask::Result<()> {
     /// let pipeline = client.pipeline();
     /// let set = pipeline.set("k", "v");
-    /// let replicas = pipeline.wait(1, 500);
+    /// let replicas = pipeline.wait(1, Duration::from_millis(500));
     /// let mut replies = pipeline.exec().await?;
     /// replies.take(set)?;
     /// println!("{} replicas have it", replies.take(replicas)?);
@@ -186,7 +187,8 @@ pub trait ServerCommands: Execute {
     /// # }
     /// ```
     #[doc(alias = "WAIT")]
-    fn wait(&self, replicas: u64, millis: u64) -> Self::Reply<u64> {
+    fn wait(&self, replicas: u64, timeout: impl Into<Option<Duration>>) -> Self::Reply<u64> {
+        let millis = time::millis_or_zero(timeout.into());
         self.execute(Command::new("WAIT").arg(replicas).arg(millis))
     }
 }

@@ -1,8 +1,10 @@
 //! Sorted sets: members in the order of their scores.
 
 use std::ops::{Bound, RangeBounds};
+use std::time::Duration;
 
 use super::keys::{Cursor, Page, ScanOptions};
+use super::time::TimeoutSeconds;
 use super::{Arguments, Command, Execute, ToArg};
 use crate::{FromValue, Pairs, Result, Value};
 
@@ -579,26 +581,28 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZREVRANGEBYSCORE").arg(key).arg(max).arg(min))
     }
 
-    /// As [`SortedSetCommands::zpopmin`], but waits for a member, so many seconds (0: for ever). Over TCP only.
+    /// As [`SortedSetCommands::zpopmin`], but waits for a member until the timeout is over. `None` waits for ever; a shorter
+    /// time than 1 ms, and zero, counts as 1 ms. Over TCP only.
     /// [Redis BZPOPMIN](https://redis.io/docs/latest/commands/bzpopmin/).
     #[doc(alias = "BZPOPMIN")]
     fn bzpopmin<M: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
-        seconds: f64,
+        timeout: impl Into<Option<Duration>>,
     ) -> Self::Reply<Option<(String, M, f64)>> {
-        self.execute(Command::new("BZPOPMIN").args_from(keys).arg(seconds))
+        self.execute(Command::new("BZPOPMIN").args_from(keys).arg(TimeoutSeconds(timeout.into())))
     }
 
-    /// As [`SortedSetCommands::zpopmax`], but waits for a member, so many seconds (0: for ever). Over TCP only.
+    /// As [`SortedSetCommands::zpopmax`], but waits for a member until the timeout is over. `None` waits for ever; a shorter
+    /// time than 1 ms, and zero, counts as 1 ms. Over TCP only.
     /// [Redis BZPOPMAX](https://redis.io/docs/latest/commands/bzpopmax/).
     #[doc(alias = "BZPOPMAX")]
     fn bzpopmax<M: FromValue>(
         &self,
         keys: impl IntoIterator<Item = impl ToArg>,
-        seconds: f64,
+        timeout: impl Into<Option<Duration>>,
     ) -> Self::Reply<Option<(String, M, f64)>> {
-        self.execute(Command::new("BZPOPMAX").args_from(keys).arg(seconds))
+        self.execute(Command::new("BZPOPMAX").args_from(keys).arg(TimeoutSeconds(timeout.into())))
     }
 }
 

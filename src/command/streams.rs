@@ -1,8 +1,9 @@
 //! Streams: logs of entries, read alone or by groups of consumers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::{Arguments, Command, Execute, ToArg};
+use super::{Arguments, Command, Execute, ToArg, time};
 use crate::{Error, ErrorKind, FromValue, Pairs, Result, Value};
 
 /// An entry: its id, and its fields in order.
@@ -205,10 +206,11 @@ impl XReadOptions {
         self
     }
 
-    /// Waits so many milliseconds for entries, 0 for ever. Not over REST.
+    /// Waits for entries until the timeout is over. `None` waits for ever; a shorter time than 1 ms, and zero, counts as
+    /// 1 ms. Not over REST.
     #[must_use]
-    pub fn block(mut self, millis: u64) -> Self {
-        self.block = Some(millis);
+    pub fn block(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.block = Some(time::millis_or_zero(timeout.into()));
         self
     }
 
@@ -250,10 +252,10 @@ impl XClaimOptions {
         Self::default()
     }
 
-    /// Sets the idle time to so many milliseconds.
+    /// Sets the idle time, rounded up to milliseconds.
     #[must_use]
-    pub fn idle(mut self, millis: u64) -> Self {
-        self.idle = Some(millis);
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = Some(time::millis(idle));
         self
     }
 
@@ -328,8 +330,8 @@ pub struct Pending {
     pub id: String,
     /// Who has it.
     pub consumer: String,
-    /// For how many milliseconds.
-    pub idle: u64,
+    /// For how long it has been pending since its last delivery, in milliseconds.
+    pub idle: Duration,
     /// How often it was delivered.
     pub deliveries: u64,
 }
@@ -337,7 +339,7 @@ pub struct Pending {
 impl FromValue for Pending {
     fn from_value(value: Value) -> Result<Self> {
         let (id, consumer, idle, deliveries) = FromValue::from_value(value)?;
-        Ok(Self { id, consumer, idle, deliveries })
+        Ok(Self { id, consumer, idle: Duration::from_millis(idle), deliveries })
     }
 }
 
@@ -414,7 +416,8 @@ pub trait StreamCommands: Execute {
         self.execute(command.arg(options.id.as_deref().unwrap_or("*")).pairs_from(fields))
     }
 
-    /// Takes over entries that have been pending for `min_idle` milliseconds or longer, from an id on.
+    /// Takes over entries that have been pending for `min_idle` or longer, from an id on. The time is rounded up to
+    /// milliseconds.
     /// [Redis XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
     #[doc(alias = "XAUTOCLAIM")]
     fn xautoclaim<V: FromValue>(
@@ -422,12 +425,12 @@ pub trait StreamCommands: Execute {
         key: impl ToArg,
         group: impl ToArg,
         consumer: impl ToArg,
-        min_idle: u64,
+        min_idle: Duration,
         start: impl ToArg,
         count: Option<u64>,
     ) -> Self::Reply<AutoClaimed<Entry<V>>> {
         let command = Command::new("XAUTOCLAIM").arg(key).arg(group).arg(consumer);
-        let command = command.arg(min_idle).arg(start).option("COUNT", count);
+        let command = command.arg(time::millis(min_idle)).arg(start).option("COUNT", count);
         self.execute_with(command, |value| auto_claimed(value, present))
     }
 
@@ -438,27 +441,30 @@ pub trait StreamCommands: Execute {
         key: impl ToArg,
         group: impl ToArg,
         consumer: impl ToArg,
-        min_idle: u64,
+        min_idle: Duration,
         start: impl ToArg,
         count: Option<u64>,
     ) -> Self::Reply<AutoClaimed<String>> {
         let command = Command::new("XAUTOCLAIM").arg(key).arg(group).arg(consumer);
-        let command = command.arg(min_idle).arg(start).option("COUNT", count).arg("JUSTID");
+        let command =
+            command.arg(time::millis(min_idle)).arg(start).option("COUNT", count).arg("JUSTID");
         self.execute_with(command, |value| auto_claimed(value, Vec::from_value))
     }
 
-    /// Takes over these entries, if they have been pending for `min_idle` milliseconds or longer. [Redis XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
+    /// Takes over those of these entries that have been pending for `min_idle` or longer. The time is rounded up to
+    /// milliseconds. [Redis XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
     #[doc(alias = "XCLAIM")]
     fn xclaim<V: FromValue>(
         &self,
         key: impl ToArg,
         group: impl ToArg,
         consumer: impl ToArg,
-        min_idle: u64,
+        min_idle: Duration,
         ids: impl IntoIterator<Item = impl ToArg>,
         options: XClaimOptions,
     ) -> Self::Reply<Vec<Entry<V>>> {
-        let command = Command::new("XCLAIM").arg(key).arg(group).arg(consumer).arg(min_idle);
+        let command = Command::new("XCLAIM").arg(key).arg(group).arg(consumer);
+        let command = command.arg(time::millis(min_idle));
         self.execute_with(options.append(command.args_from(ids)), present)
     }
 
@@ -469,11 +475,12 @@ pub trait StreamCommands: Execute {
         key: impl ToArg,
         group: impl ToArg,
         consumer: impl ToArg,
-        min_idle: u64,
+        min_idle: Duration,
         ids: impl IntoIterator<Item = impl ToArg>,
         options: XClaimOptions,
     ) -> Self::Reply<Vec<String>> {
-        let command = Command::new("XCLAIM").arg(key).arg(group).arg(consumer).arg(min_idle);
+        let command = Command::new("XCLAIM").arg(key).arg(group).arg(consumer);
+        let command = command.arg(time::millis(min_idle));
         self.execute(options.append(command.args_from(ids)).arg("JUSTID"))
     }
 

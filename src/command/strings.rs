@@ -1,16 +1,16 @@
 //! Strings: values of bytes, counters, and their lifetimes.
 
-use super::{Command, Execute, ToArg, applied};
+use std::time::Duration;
+
+use super::{Command, Execute, ToArg, applied, time};
 use crate::FromValue;
 
-/// When a value written by SET or read by GETEX expires. The last one named counts.
+/// When a value expires that SET or HSETEX writes, or GETEX or HGETEX reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expiry {
-    /// In this many seconds (`EX`).
-    Ex(u64),
-    /// In this many milliseconds (`PX`).
-    Px(u64),
+    /// After this time: `EX` for whole seconds, `PX` for any other, which is rounded up to milliseconds. Redis refuses zero.
+    Ex(Duration),
     /// At this Unix time in seconds (`EXAT`).
     ExAt(u64),
     /// At this Unix time in milliseconds (`PXAT`).
@@ -20,8 +20,10 @@ pub enum Expiry {
 impl Expiry {
     pub(super) fn append(self, command: Command) -> Command {
         match self {
-            Self::Ex(seconds) => command.arg("EX").arg(seconds),
-            Self::Px(millis) => command.arg("PX").arg(millis),
+            Self::Ex(after) => {
+                let (option, number) = time::in_exact_unit(after, "EX", "PX");
+                command.arg(option).arg(number)
+            }
             Self::ExAt(seconds) => command.arg("EXAT").arg(seconds),
             Self::PxAt(millis) => command.arg("PXAT").arg(millis),
         }
@@ -32,8 +34,9 @@ impl Expiry {
 ///
 /// ```
 /// use edgecask::command::strings::SetOptions;
+/// use std::time::Duration;
 ///
-/// let once_for_a_minute = SetOptions::new().nx().ex(60);
+/// let once_for_a_minute = SetOptions::new().nx().ex(Duration::from_secs(60));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -81,16 +84,11 @@ impl SetOptions {
         Self::default()
     }
 
-    /// Expires in this many seconds.
+    /// The value expires after this time, see [`Expiry::Ex`].
+    #[doc(alias = "px")]
     #[must_use]
-    pub fn ex(self, seconds: u64) -> Self {
-        self.expiry(Expiry::Ex(seconds))
-    }
-
-    /// Expires in this many milliseconds.
-    #[must_use]
-    pub fn px(self, millis: u64) -> Self {
-        self.expiry(Expiry::Px(millis))
+    pub fn ex(self, after: Duration) -> Self {
+        self.expiry(Expiry::Ex(after))
     }
 
     /// Expires as given, instead of anything given before.
@@ -293,12 +291,6 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("MSETNX").pairs_from(pairs))
     }
 
-    /// Sets a value that expires in `millis` milliseconds. [Redis PSETEX](https://redis.io/docs/latest/commands/psetex/).
-    #[doc(alias = "PSETEX")]
-    fn psetex(&self, key: impl ToArg, millis: u64, value: impl ToArg) -> Self::Reply<()> {
-        self.execute(Command::new("PSETEX").arg(key).arg(millis).arg(value))
-    }
-
     /// Sets a value that never expires, over any old one. [Redis SET](https://redis.io/docs/latest/commands/set/).
     #[doc(alias = "SET")]
     fn set(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<()> {
@@ -327,10 +319,16 @@ pub trait StringCommands: Execute {
         self.execute(options.append(Command::new("SET").arg(key).arg(value)).arg("GET"))
     }
 
-    /// Sets a value that expires in `seconds`. [Redis SETEX](https://redis.io/docs/latest/commands/setex/).
+    /// Sets a value that expires after this time. Redis refuses zero.
+    ///
+    /// [Redis SETEX](https://redis.io/docs/latest/commands/setex/) for whole seconds,
+    /// [Redis PSETEX](https://redis.io/docs/latest/commands/psetex/) for any other time, which is rounded up to
+    /// milliseconds.
     #[doc(alias = "SETEX")]
-    fn setex(&self, key: impl ToArg, seconds: u64, value: impl ToArg) -> Self::Reply<()> {
-        self.execute(Command::new("SETEX").arg(key).arg(seconds).arg(value))
+    #[doc(alias = "PSETEX")]
+    fn setex(&self, key: impl ToArg, after: Duration, value: impl ToArg) -> Self::Reply<()> {
+        let (name, number) = time::in_exact_unit(after, "SETEX", "PSETEX");
+        self.execute(Command::new(name).arg(key).arg(number).arg(value))
     }
 
     /// Sets a value if the key is absent; tells whether it did. [Redis SETNX](https://redis.io/docs/latest/commands/setnx/).

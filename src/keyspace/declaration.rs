@@ -102,27 +102,21 @@ pub enum KeyTtl {
 }
 
 impl KeyTtl {
-    /// What a write that replaces the key sets, in seconds.
-    pub(super) fn on_write(self) -> Option<i64> {
+    /// The time to live that a write sets.
+    pub(super) fn on_write(self) -> Option<Duration> {
         match self {
             Self::Forever => None,
-            Self::OnWrite(ttl) | Self::OnActivity(ttl) | Self::FromCreation(ttl) => {
-                Some(whole_seconds(ttl))
-            }
+            Self::OnWrite(ttl) | Self::OnActivity(ttl) | Self::FromCreation(ttl) => Some(ttl),
         }
     }
 
-    /// What a read sets, in seconds.
-    pub(super) fn on_read(self) -> Option<i64> {
+    /// The time to live that a read sets.
+    pub(super) fn on_read(self) -> Option<Duration> {
         match self {
             Self::Forever | Self::OnWrite(_) | Self::FromCreation(_) => None,
-            Self::OnActivity(ttl) => Some(whole_seconds(ttl)),
+            Self::OnActivity(ttl) => Some(ttl),
         }
     }
-}
-
-fn whole_seconds(ttl: Duration) -> i64 {
-    i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The key that a declaration's pattern makes of these identifiers.

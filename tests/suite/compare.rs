@@ -1,5 +1,7 @@
 //! Compare and set where the server has it (the embedded engine) and where a script stands in (Redis 7).
 
+use std::time::Duration;
+
 use edgecask::command::strings::{SetOptions, ValueIs};
 use edgecask::prelude::*;
 use edgecask::{Change, ErrorKind};
@@ -25,7 +27,7 @@ async fn only_the_expected_value_is_changed() {
         assert!(!client.compare_and_set("k", None, "b").await.unwrap());
         assert!(!client.compare_and_set("k", Some(b"x"), "b").await.unwrap());
         assert!(!client.compare_and_set("absent", Some(b"x"), "b").await.unwrap());
-        client.expire("k", 100).await.unwrap();
+        client.expire("k", Duration::from_secs(100)).await.unwrap();
         assert!(client.compare_and_set("k", Some(b"a"), vec![0xff]).await.unwrap());
         assert!(matches!(
             client.ttl("k").await.unwrap(),

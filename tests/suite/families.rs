@@ -1,12 +1,13 @@
 //! The families of commands that the embedded engine does not run, on real servers, by TCP and by REST.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use edgecask::command::bitmaps::{BitField, BitOffset, BitOp, BitRange, IntType, Overflow};
 use edgecask::command::geo::{GeoPoint, GeoSearch, GeoUnit};
 use edgecask::command::hashes::{FieldExpiry, HSetExOptions};
 use edgecask::command::json::{JsonFormat, SetIf};
-use edgecask::command::keys::{ExpireIf, Lifetime, RestoreOptions, SortOptions};
+use edgecask::command::keys::{ExpireIf, ExpireTime, Lifetime, RestoreOptions, SortOptions};
 use edgecask::command::lists::End;
 use edgecask::command::streams::{DeletePolicy, Trim, XAddOptions, XClaimOptions, XReadOptions};
 use edgecask::command::strings::{Expiry, GetEx};
@@ -73,18 +74,31 @@ async fn streams() {
         assert_eq!((pending[0].id.as_str(), pending[0].deliveries), (first.as_str(), 1));
 
         let claimed = client
-            .xclaim::<String>("s", "g", "two", 0, [&first], XClaimOptions::new().retry_count(7))
+            .xclaim::<String>(
+                "s",
+                "g",
+                "two",
+                Duration::ZERO,
+                [&first],
+                XClaimOptions::new().retry_count(7),
+            )
             .await
             .unwrap();
         assert_eq!(claimed[0].get("a").map(String::as_str), Some("1"));
-        let ids = client.xclaim_justid("s", "g", "two", 0, [&first], XClaimOptions::new()).await;
+        let ids = client
+            .xclaim_justid("s", "g", "two", Duration::ZERO, [&first], XClaimOptions::new())
+            .await;
         assert_eq!(ids.unwrap(), [first.as_str()]);
-        let auto = client.xautoclaim::<String>("s", "g", "three", 0, "0", Some(1)).await.unwrap();
+        let auto = client
+            .xautoclaim::<String>("s", "g", "three", Duration::ZERO, "0", Some(1))
+            .await
+            .unwrap();
         assert_eq!(
             (auto.claimed[0].id.as_str(), auto.cursor.as_str()),
             (first.as_str(), "9999999999999-1")
         );
-        let auto = client.xautoclaim_justid("s", "g", "three", 0, "0", None).await.unwrap();
+        let auto =
+            client.xautoclaim_justid("s", "g", "three", Duration::ZERO, "0", None).await.unwrap();
         assert_eq!((auto.claimed.len(), auto.cursor.as_str()), (2, "0-0"));
 
         assert_eq!(client.xack("s", "g", [&first]).await.unwrap(), 1);
@@ -199,9 +213,9 @@ async fn keys_lists_and_the_server() {
         let dump = client.dump("l").await.unwrap().unwrap();
         assert_eq!(client.dump("absent").await.unwrap(), None);
         let restored =
-            client.restore("copy", &dump, RestoreOptions::new().ttl_millis(60_000)).await;
+            client.restore("copy", &dump, RestoreOptions::new().ttl(Duration::from_secs(60))).await;
         restored.unwrap();
-        assert!(matches!(client.ttl("copy").await.unwrap(), Lifetime::Expires(59..=60)));
+        assert!(matches!(client.ttl("copy").await.unwrap(), Lifetime::Expires(left) if left.as_secs() > 58));
         let again = client.restore("copy", &dump, RestoreOptions::new()).await;
         assert_eq!(again.unwrap_err().code(), Some("BUSYKEY"));
         client.restore("copy", &dump, RestoreOptions::new().replace()).await.unwrap();
@@ -209,7 +223,7 @@ async fn keys_lists_and_the_server() {
 
         assert!(client.object_encoding("l").await.unwrap().is_some());
         assert_eq!(client.object_refcount("l").await.unwrap(), Some(1));
-        assert_eq!(client.object_idletime("l").await.unwrap(), Some(0));
+        assert_eq!(client.object_idletime("l").await.unwrap(), Some(Duration::ZERO));
         assert!(client.object_freq("l").await.is_err());
         assert!(client.memory_usage("l").await.unwrap().unwrap() > 0);
         client.set("x", "ohmytext").await.unwrap();
@@ -274,7 +288,7 @@ async fn functions() {
 async fn commands_that_wait_have_a_connection_of_their_own() {
     let redis = RedisServer::start();
     let client = redis.client();
-    let waiting = tokio::spawn(client.blpop::<String>(["a", "b"], 0.0));
+    let waiting = tokio::spawn(client.blpop::<String>(["a", "b"], None));
     let until = async |count: u64| {
         let blocked = format!("blocked_clients:{count}\r\n");
         until(async || client.info("clients").await.unwrap().contains(&blocked)).await;
@@ -283,24 +297,30 @@ async fn commands_that_wait_have_a_connection_of_their_own() {
     client.rpush("b", ["x"]).await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap(), Some(("b".to_owned(), "x".to_owned())));
 
-    let dropped = tokio::spawn(client.brpop::<String>(["a"], 0.0));
+    let dropped = tokio::spawn(client.brpop::<String>(["a"], None));
     until(1).await;
     dropped.abort();
     until(0).await;
     client.rpush("a", ["1"]).await.unwrap();
     assert_eq!(client.llen("a").await.unwrap(), 1, "nobody took it");
 
-    assert_eq!(client.brpop::<String>(["absent"], 0.01).await.unwrap(), None);
-    assert_eq!(client.blmove::<u16>("a", "c", End::Left, End::Right, 1.0).await.unwrap(), Some(1));
+    assert_eq!(client.brpop::<String>(["absent"], Duration::ZERO).await.unwrap(), None);
+    assert_eq!(
+        client
+            .blmove::<u16>("a", "c", End::Left, End::Right, Duration::from_secs(1))
+            .await
+            .unwrap(),
+        Some(1)
+    );
     client.zadd("z", [(1.5, "m")]).await.unwrap();
-    let popped = client.bzpopmin::<String>(["z"], 1.0).await.unwrap();
+    let popped = client.bzpopmin::<String>(["z"], Duration::from_secs(1)).await.unwrap();
     assert_eq!(popped, Some(("z".to_owned(), "m".to_owned(), 1.5)));
-    assert_eq!(client.bzpopmax::<String>(["z"], 0.01).await.unwrap(), None);
-    let options = XReadOptions::new().block(10);
+    assert_eq!(client.bzpopmax::<String>(["z"], Duration::from_millis(10)).await.unwrap(), None);
+    let options = XReadOptions::new().block(Duration::from_millis(10));
     assert!(client.xread::<String>(&options, [("s", "$")]).await.unwrap().is_empty());
 
     let pipeline = client.pipeline();
-    drop(pipeline.blpop::<String>(["a"], 0.0));
+    drop(pipeline.blpop::<String>(["a"], None));
     assert_eq!(pipeline.exec().await.unwrap_err().kind(), edgecask::ErrorKind::Unsupported);
 }
 
@@ -309,16 +329,16 @@ async fn fields_that_expire() {
     let Some(redis) = RedisServer::redis8() else { return };
     everywhere(&redis, async |client| {
         client.hset("h", [("a", "1"), ("b", "2"), ("c", "3")]).await.unwrap();
-        let set = client.hexpire("h", 100, ExpireIf::Always, ["a", "absent"]).await.unwrap();
+        let set = client.hexpire("h", Duration::from_secs(100), ExpireIf::Always, ["a", "absent"]).await.unwrap();
         assert_eq!(set, [FieldExpiry::Changed, FieldExpiry::Missing]);
-        let not = client.hpexpire("h", 100_000, ExpireIf::Persistent, ["a"]).await.unwrap();
+        let not = client.hexpire("h", Duration::from_millis(100_500), ExpireIf::Persistent, ["a"]).await.unwrap();
         assert_eq!(not, [FieldExpiry::NotChanged]);
         let ttl = client.httl("h", ["a", "b", "absent"]).await.unwrap();
-        assert!(matches!(ttl[0], Lifetime::Expires(99..=100)));
+        assert!(matches!(ttl[0], Lifetime::Expires(left) if left.as_secs() > 90));
         assert_eq!(ttl[1..], [Lifetime::Persistent, Lifetime::Missing]);
-        assert!(matches!(client.hpttl("h", ["a"]).await.unwrap()[0], Lifetime::Expires(90_000..)));
-        assert!(matches!(client.hexpiretime("h", ["a"]).await.unwrap()[0], Lifetime::Expires(_)));
-        assert!(matches!(client.hpexpiretime("h", ["a"]).await.unwrap()[0], Lifetime::Expires(_)));
+        assert!(matches!(client.hpttl("h", ["a"]).await.unwrap()[0], Lifetime::Expires(left) if left.as_secs() > 90));
+        assert!(matches!(client.hexpiretime("h", ["a"]).await.unwrap()[0], ExpireTime::At(_)));
+        assert!(matches!(client.hpexpiretime("h", ["a"]).await.unwrap()[0], ExpireTime::At(_)));
         let gone = client.hexpireat("h", 1, ExpireIf::Always, ["c"]).await.unwrap();
         assert_eq!(gone, [FieldExpiry::Deleted]);
         let later =
@@ -330,7 +350,7 @@ async fn fields_that_expire() {
             [FieldExpiry::Changed, FieldExpiry::Persistent, FieldExpiry::Missing]
         );
 
-        let options = HSetExOptions::new().expiry(Expiry::Ex(50)).fnx();
+        let options = HSetExOptions::new().expiry(Expiry::Ex(Duration::from_secs(50))).fnx();
         assert!(client.hsetex("h", options, [("d", "4")]).await.unwrap());
         assert!(!client.hsetex("h", options, [("d", "5")]).await.unwrap());
         assert!(

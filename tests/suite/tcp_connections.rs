@@ -154,7 +154,7 @@ async fn what_waits_holds_up_nobody_and_comes_back_to_its_connection() {
     let proxy = Proxy::to(&redis).await;
     let client = client(proxy.options());
     for _ in 0..3 {
-        let waits = client.blpop::<String>(["list"], 0.0);
+        let waits = client.blpop::<String>(["list"], None);
         let pushes = async {
             blocked(&client, "1").await;
             client.rpush("list", ["element"]).await.unwrap();
@@ -171,7 +171,7 @@ async fn what_waits_holds_up_nobody_behind_auto_pipelining() {
     let redis = RedisServer::start();
     let (client, other) = (client(TcpOptions::new(redis.url())), redis.client());
     let client = client.layer(AutoPipeline::new());
-    let waits = client.blpop::<String>(["list"], 0.0);
+    let waits = client.blpop::<String>(["list"], None);
     let pushes = async {
         blocked(&other, "1").await;
         client.rpush("list", ["element"]).await.unwrap();
@@ -181,7 +181,7 @@ async fn what_waits_holds_up_nobody_behind_auto_pipelining() {
 
     // It keeps its own place: what was issued before comes first.
     let (pushed, popped) =
-        tokio::join!(client.rpush("list", ["first"]), client.blpop::<String>(["list"], 0.0));
+        tokio::join!(client.rpush("list", ["first"]), client.blpop::<String>(["list"], None));
     assert_eq!((pushed.unwrap(), popped.unwrap().unwrap().1), (1, "first".to_owned()));
 }
 
@@ -193,7 +193,7 @@ async fn a_breaker_probes_with_nothing_that_waits() {
     let client = client(options).layer(CircuitBreaker::new().failures(1).open_for(Duration::ZERO));
     assert_eq!(client.ping().await.unwrap_err().kind(), ErrorKind::Connect);
     let redis = RedisServer::on_port(port);
-    let waits = client.blpop::<String>(["list"], 0.0);
+    let waits = client.blpop::<String>(["list"], None);
     let pushes = async {
         blocked(&redis.client(), "1").await;
         client.rpush("list", ["element"]).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_connection_that_nobody_uses_is_closed() {
     let redis = RedisServer::start();
     let (client, other) = (client(TcpOptions::new(redis.url())), redis.client());
     client.rpush("list", ["element"]).await.unwrap();
-    client.blpop::<String>(["list"], 0.0).await.unwrap();
+    client.blpop::<String>(["list"], None).await.unwrap();
     assert_eq!(info(&other, "connected_clients").await, "3");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(31)).await;
@@ -221,7 +221,7 @@ async fn a_primary_that_became_a_replica_is_left() {
     let redis = RedisServer::start();
     let proxy = Proxy::to(&redis).await;
     let (client, other) = (client(proxy.options()), redis.client());
-    let waits = client.blpop::<String>(["list"], 0.0);
+    let waits = client.blpop::<String>(["list"], None);
     let learns = async {
         blocked(&other, "1").await;
         client.ping().await.unwrap();
@@ -234,7 +234,7 @@ async fn a_primary_that_became_a_replica_is_left() {
     assert!(popped.unwrap().is_some());
     assert_eq!(proxy.accepted(), 2);
     other.rpush("list", ["element"]).await.unwrap();
-    client.blpop::<String>(["list"], 0.0).await.unwrap();
+    client.blpop::<String>(["list"], None).await.unwrap();
     assert_eq!(proxy.accepted(), 3, "the old connection is not used again");
 }
 
@@ -263,7 +263,7 @@ async fn a_deadline_that_passes_while_a_connection_is_made_says_that_nothing_was
     unsent(limited.incr("n").await.unwrap_err());
     unsent(limited.send_pipeline(&commands).await.unwrap_err());
     unsent(limited.send_transaction(&commands).await.unwrap_err());
-    unsent(limited.blpop::<String>(["list"], 0.01).await.unwrap_err());
+    unsent(limited.blpop::<String>(["list"], Duration::from_millis(10)).await.unwrap_err());
     unsent(limited.execute::<()>(cmd("SCRIPT").arg("KILL")).await.unwrap_err());
     unsent(plain.incr("n").within(LIMIT).await.unwrap_err());
     unsent(plain.pipelined(|p| p.incr("n")).within(LIMIT).await.unwrap_err());
@@ -369,7 +369,7 @@ async fn nothing_overtakes_a_pipeline_with_wait_behind_auto_pipelining() {
     let client = client(TcpOptions::new(redis.url())).layer(AutoPipeline::new());
     client.ping().await.unwrap();
     let pipeline = client.pipeline();
-    drop((pipeline.set("k", "v"), pipeline.wait(1, 1)));
+    drop((pipeline.set("k", "v"), pipeline.wait(1, Duration::from_millis(1))));
     let (sent, got) = tokio::join!(pipeline.exec(), client.get::<String>("k"));
     sent.unwrap();
     assert_eq!(got.unwrap().as_deref(), Some("v"));
@@ -381,7 +381,7 @@ async fn nothing_is_handed_to_a_caller_who_is_gone() {
     let (client, other) = (client(TcpOptions::new(redis.url())), redis.client());
     let waiting = tokio::spawn({
         let client = client.clone();
-        async move { client.blpop::<String>(["list"], 0.0).await }
+        async move { client.blpop::<String>(["list"], None).await }
     });
     blocked(&other, "1").await;
     waiting.abort();
@@ -397,10 +397,10 @@ async fn connections_that_wait_are_bounded() {
         .waiting_connections(1)
         .connect_timeout(Duration::from_millis(100));
     let client = client(options);
-    let waits = client.blpop::<String>(["list"], 0.0);
+    let waits = client.blpop::<String>(["list"], None);
     let refused = async {
         blocked(&client, "1").await;
-        let error = client.blpop::<String>(["other"], 0.0).await.unwrap_err();
+        let error = client.blpop::<String>(["other"], None).await.unwrap_err();
         client.rpush("list", ["element"]).await.unwrap();
         error
     };
@@ -415,12 +415,12 @@ async fn wait_counts_for_the_writes_of_its_pipeline() {
     let redis = RedisServer::start();
     let replica = RedisServer::with(["--replicaof", "127.0.0.1", &redis.port().to_string()]);
     let client = client(TcpOptions::new(redis.url()));
-    let error = client.wait(1, 0).await.unwrap_err();
+    let error = client.wait(1, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("pipeline"), "{error}");
 
     let pipeline = client.pipeline();
-    let (set, replicas) = (pipeline.set("k", "v"), pipeline.wait(1, 0));
+    let (set, replicas) = (pipeline.set("k", "v"), pipeline.wait(1, None));
     let mut replies = pipeline.exec().await.unwrap();
     replies.take(set).unwrap();
     assert_eq!(replies.take(replicas).unwrap(), 1);
@@ -428,7 +428,7 @@ async fn wait_counts_for_the_writes_of_its_pipeline() {
 
     // There will never be a second replica.
     let pipeline = client.pipeline();
-    let _ = (pipeline.set("k", "w"), pipeline.wait(2, 0));
+    let _ = (pipeline.set("k", "w"), pipeline.wait(2, None));
     let waits = tokio::spawn(pipeline.exec());
     blocked(&client, "1").await;
     assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("w"));
@@ -444,13 +444,17 @@ async fn a_deadline_adds_what_each_wait_of_a_pipeline_may_take() {
     let limited = client.clone().layer(Deadline::new(Duration::from_millis(250)));
     // There is no replica, so that each WAIT takes all of its time: together longer than either of them and the limit.
     let pipeline = limited.pipeline();
-    let waits = (pipeline.set("k", "v"), pipeline.wait(1, 400), pipeline.wait(1, 400));
+    let waits = (
+        pipeline.set("k", "v"),
+        pipeline.wait(1, Duration::from_millis(400)),
+        pipeline.wait(1, Duration::from_millis(400)),
+    );
     let mut replies = pipeline.exec().await.unwrap();
     assert_eq!((replies.take(waits.1).unwrap(), replies.take(waits.2).unwrap()), (0, 0));
 
     // Inside of a transaction nothing waits, so that it has the plain limit.
     let transaction = limited.transaction();
-    let (set, replicas) = (transaction.set("k", "x"), transaction.wait(1, 0));
+    let (set, replicas) = (transaction.set("k", "x"), transaction.wait(1, None));
     let mut replies = transaction.exec().await.unwrap();
     replies.take(set).unwrap();
     assert_eq!(replies.take(replicas).unwrap(), 0);

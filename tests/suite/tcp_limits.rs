@@ -357,8 +357,11 @@ async fn verified_replies_are_those_of_a_real_server() {
         let set = client.transacted(|t| (t.set("k", "w"), t.get::<String>("k"))).await.unwrap();
         assert_eq!(set.1.as_deref(), Some("w"));
         client.rpush("list", ["element"]).await.unwrap();
-        assert!(client.blpop::<String>(["list"], 0.0).await.unwrap().is_some());
-        let (_, replicas) = client.pipelined(|p| (p.set("k", "x"), p.wait(1, 1))).await.unwrap();
+        assert!(client.blpop::<String>(["list"], None).await.unwrap().is_some());
+        let (_, replicas) = client
+            .pipelined(|p| (p.set("k", "x"), p.wait(1, Duration::from_millis(1))))
+            .await
+            .unwrap();
         assert_eq!(replicas, 0);
         let refused = Command::new("EVAL").arg("return redis.error_reply('NOPE no')").arg(0);
         assert_eq!(client.send(&refused).await.unwrap_err().code(), Some("NOPE"));

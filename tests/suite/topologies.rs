@@ -47,7 +47,7 @@ async fn commands_find_the_nodes_of_their_keys() {
     assert_eq!(client.del(&keys).await.unwrap(), 300);
 
     // A connection that all share cannot wait.
-    let error = client.blpop::<String>(["l"], 0.1).await.unwrap_err();
+    let error = client.blpop::<String>(["l"], Duration::from_millis(100)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 

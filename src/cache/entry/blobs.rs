@@ -4,9 +4,12 @@ use bytes::Bytes;
 
 use super::{Codec, Entry, Packer};
 use crate::client::Client;
-use crate::command::keys::{ExpireIf, KeyCommands};
+use crate::command::keys::KeyCommands;
 use crate::command::strings::{SetOptions, StringCommands};
 use crate::{Key, Result};
+
+/// Redis refuses a time to live that overflows its clock.
+const LONGEST: Duration = Duration::from_millis((u32::MAX as u64) << 6);
 
 /// Bytes beside entries, stored as they are: an entry names them, and only the entry can be invalidated. They are sealed
 /// if the cache seals its entries.
@@ -43,14 +46,13 @@ impl Blobs {
             self.packer.count_written(bytes.len());
         }
         let stored = sealed.as_ref().unwrap_or(bytes);
-        let millis = ttl.as_millis().clamp(1, u128::from(u32::MAX) << 6) as u64;
-        self.client.set_with(key, stored, SetOptions::new().px(millis)).await?;
+        let ttl = ttl.clamp(Duration::from_millis(1), LONGEST);
+        self.client.set_with(key, stored, SetOptions::new().ex(ttl)).await?;
         Ok(())
     }
 
     /// Keeps bytes for this long from now; `false` if they are gone. One PEXPIRE.
     pub(crate) async fn keep(&self, key: &Key, ttl: Duration) -> Result<bool> {
-        let millis = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-        self.client.pexpire(key, millis, ExpireIf::Always).await
+        self.client.expire(key, ttl.min(LONGEST)).await
     }
 }

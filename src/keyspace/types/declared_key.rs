@@ -37,10 +37,7 @@ impl DeclaredKey {
     /// The string that the key holds. One GET; one GETEX where reads renew the time to live.
     pub(super) async fn get<R: FromValue>(&self, client: &Client) -> Result<Option<R>> {
         match self.ttl().on_read() {
-            Some(seconds) => {
-                let expiry = GetEx::Expire(Expiry::Ex(seconds.unsigned_abs()));
-                client.getex(&self.key, expiry).await
-            }
+            Some(ttl) => client.getex(&self.key, GetEx::Expire(Expiry::Ex(ttl))).await,
             None => client.get(&self.key).await,
         }
     }
@@ -52,19 +49,19 @@ impl DeclaredKey {
 
     pub(super) fn set_options(&self) -> SetOptions {
         match self.ttl().on_write() {
-            Some(seconds) => SetOptions::new().expiry(Expiry::Ex(seconds.unsigned_abs())),
+            Some(ttl) => SetOptions::new().ex(ttl),
             None => SetOptions::new(),
         }
     }
 
     /// Sends a read, with an EXPIRE in the same round trip where reads renew the time to live.
     pub(super) async fn read<R>(&self, client: &Client, read: Prepared<R>) -> Result<R> {
-        let Some(seconds) = self.ttl().on_read() else {
+        let Some(ttl) = self.ttl().on_read() else {
             return client.execute_with(read.command, read.convert).await;
         };
         let pipeline = client.pipeline();
         let reply = pipeline.execute_with(read.command, read.convert);
-        let _ = pipeline.expire(&self.key, seconds);
+        let _ = pipeline.expire(&self.key, ttl);
         pipeline.exec().await?.take(reply)
     }
 
@@ -81,12 +78,12 @@ impl DeclaredKey {
 
     /// Queues an EXPIRE, if the key has a time to live; one for keys without, if it counts from the key's creation.
     pub(super) fn renew(&self, transaction: &Transaction) {
-        let Some(seconds) = self.ttl().on_write() else { return };
+        let Some(ttl) = self.ttl().on_write() else { return };
         let condition = match self.ttl() {
             KeyTtl::FromCreation(_) => ExpireIf::Persistent,
             _ => ExpireIf::Always,
         };
-        let _ = transaction.expire_if(&self.key, seconds, condition);
+        let _ = transaction.expire_if(&self.key, ttl, condition);
     }
 
     /// The text of an item.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,7 +61,7 @@ pub async fn enqueue_task(client: &Client, task: &Task) -> Result<u64> {
 /// [`ErrorKind::InvalidInput`] if the worker's name is empty; [`ErrorKind::Codec`] if what waited is no task, which the worker then
 /// has; those of the client.
 pub async fn take_task(client: &Client, worker: &str) -> Result<Option<TakenTask>> {
-    const A_DAY: i64 = 86_400;
+    const A_DAY: Duration = Duration::from_secs(86_400);
     let (queue, taken) = (tasks()?, taken_tasks(worker)?);
     let pipeline = client.pipeline();
     let text = pipeline.lmove::<Bytes>(queue.key(), taken.key(), End::Right, End::Left);
