@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::stored::Decode;
 use crate::Result;
 use crate::key::{Key, KeyPart, KeyParts, KeyWriter, is_control, is_special};
 
 /// What [`keyspaces!`](crate::keyspaces) declares of one keyspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Declaration {
     /// Its name, as a function of its module.
@@ -23,6 +24,7 @@ pub struct Declaration {
     pub owner: &'static str,
     /// Its documentation.
     pub doc: &'static str,
+    pub(super) decode: Decode,
 }
 
 impl Declaration {
@@ -35,7 +37,18 @@ impl Declaration {
         ttl: KeyTtl,
         (owner, doc): (&'static str, &'static str),
     ) -> Self {
-        Self { name, pattern, redis_type, record, ttl, owner, doc }
+        Self { name, pattern, redis_type, record, ttl, owner, doc, decode: |_| Ok(()) }
+    }
+
+    /// Whether a key can belong to both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        overlap(self.pattern.as_bytes(), other.pattern.as_bytes())
+    }
+
+    /// For [`keyspaces!`](crate::keyspaces).
+    #[doc(hidden)]
+    pub const fn decoded_by(self, decode: Decode) -> Self {
+        Self { decode, ..self }
     }
 }
 

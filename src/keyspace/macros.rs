@@ -57,7 +57,8 @@ macro_rules! keyspaces {
                     ),
                     $crate::keyspaces!(@ttl $ttl $(: $number $unit $($renewed on $event)?)?),
                     ($owner, ::core::concat!($($doc, "\n"),*)),
-                ),
+                )
+                .decoded_by($crate::keyspace::types::$type::<$record>::decodes),
             )+];
 
             const _: () = ::core::assert!(

@@ -41,14 +41,18 @@
 //! # }
 //! ```
 
+pub mod check;
 mod declaration;
 mod macros;
+mod node;
 mod record;
 mod reference;
+mod stored;
 pub mod types;
 
 pub use declaration::{Declaration, KeyTtl, RedisType};
 pub use reference::reference;
+pub use stored::{Decode, Mismatch, Stored};
 
 /// What [`keyspaces!`](crate::keyspaces) needs of this crate.
 #[doc(hidden)]

@@ -8,6 +8,7 @@ use crate::client::Transaction;
 use crate::command::hashes::HashCommands;
 use crate::command::keys::KeyCommands;
 use crate::keyspace::record;
+use crate::keyspace::stored::{self, Mismatch, Stored};
 use crate::{Client, Error, ErrorKind, Result};
 
 key_type! {
@@ -33,6 +34,16 @@ impl<T> Hash<T> {
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         Ok(fields)
+    }
+}
+
+impl<T: DeserializeOwned> Hash<T> {
+    #[doc(hidden)]
+    pub fn decodes(stored: &Stored) -> Result<(), Mismatch> {
+        match stored {
+            Stored::Hash(fields) => stored::fields::<T>(fields),
+            other => Err(other.mismatch()),
+        }
     }
 }
 

@@ -2,11 +2,22 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::command::strings::{Expiry, GetEx, SetOptions, StringCommands};
+use crate::keyspace::stored::{self, Mismatch, Stored};
 use crate::{Change, Client, Error, ErrorKind, Result};
 
 key_type! {
     /// A record as JSON text in a string.
     Json is String
+}
+
+impl<T: DeserializeOwned> Json<T> {
+    #[doc(hidden)]
+    pub fn decodes(stored: &Stored) -> Result<(), Mismatch> {
+        match stored {
+            Stored::String(text) => stored::json::<T>(text),
+            other => Err(other.mismatch()),
+        }
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> Json<T> {
