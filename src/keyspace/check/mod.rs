@@ -66,8 +66,8 @@ pub(crate) fn scripts() -> [&'static Script; 1] {
 ///
 /// **Cost.** One SCAN for each [page](Self::page) of keys, and one command for each declared key: a read-only script, which looks
 /// at the time to live, the type, the size and the value at one moment. A key with a fault and a value of more than some
-/// kilobytes take a second one. A key of no declaration takes none. Where the server refuses the script, as it does with a
-/// read-only token of Upstash, a string takes two commands that read, and another type three. [`estimate`](Self::estimate)
+/// kilobytes take a second one. A key of no declaration takes none. Where the server refuses the script, as it
+/// does for a user without `+@scripting`, a string takes two commands that read, and another type three. [`estimate`](Self::estimate)
 /// tells the cost before.
 ///
 /// **Memory.** It holds a page of keys, values of 4 MB together or a single value of [`max_bytes`](Self::max_bytes), and the
