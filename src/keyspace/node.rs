@@ -197,7 +197,7 @@ mod tests {
 
     use serde::Deserialize;
 
-    use crate::keyspace::stored::json;
+    use crate::keyspace::stored::{Mismatch, Stored};
 
     #[derive(Debug, Deserialize)]
     #[allow(dead_code, reason = "only whether it decodes is looked at")]
@@ -221,6 +221,10 @@ mod tests {
         End,
         Text { length: u8 },
         Pair(u8, bool),
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<(), Mismatch> {
+        crate::keyspace::stored::json::<T>(&Stored::String(text.to_vec().into()))
     }
 
     fn why(text: &str) -> (Option<String>, String) {

@@ -34,9 +34,9 @@ impl Stored {
         match self {
             Self::String(_) => RedisType::String.as_str(),
             Self::Hash(_) => RedisType::Hash.as_str(),
-            Self::List(_) => "list",
-            Self::Set(_) => "set",
-            Self::SortedSet(_) => "zset",
+            Self::List(_) => RedisType::List.as_str(),
+            Self::Set(_) => RedisType::Set.as_str(),
+            Self::SortedSet(_) => RedisType::SortedSet.as_str(),
             Self::Other(name) => name,
         }
     }
@@ -55,11 +55,6 @@ impl Stored {
     /// Whether it has no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// That it is of another type than the declared one.
-    pub(super) fn mismatch(&self) -> Mismatch {
-        Broken::new(format!("it is a {}", self.type_name())).into()
     }
 
     /// The sum of the lengths of what is in it, in bytes.
@@ -99,8 +94,14 @@ impl From<Broken> for Mismatch {
     }
 }
 
-/// Whether a text is the JSON of a record.
-pub(super) fn json<T: DeserializeOwned>(text: &[u8]) -> Result<(), Mismatch> {
+/// That it is of another type than the declared one.
+fn of_type(stored: &Stored) -> Result<(), Mismatch> {
+    Err(Broken::new(format!("it is a {}", stored.type_name())).into())
+}
+
+/// Whether a string is the JSON of a record.
+pub(super) fn json<T: DeserializeOwned>(stored: &Stored) -> Result<(), Mismatch> {
+    let Stored::String(text) = stored else { return of_type(stored) };
     let Err(error) = serde_json::from_slice::<T>(text) else { return Ok(()) };
     let place = format!("line {}, column {}", error.line(), error.column());
     // The error's own text may quote the value. So the value is read again, by a reader that quotes nothing.
@@ -115,10 +116,27 @@ pub(super) fn json<T: DeserializeOwned>(text: &[u8]) -> Result<(), Mismatch> {
 }
 
 /// Whether the fields of a hash are a record.
-pub(super) fn fields<T: DeserializeOwned>(fields: &[(Bytes, Bytes)]) -> Result<(), Mismatch> {
+pub(super) fn fields<T: DeserializeOwned>(stored: &Stored) -> Result<(), Mismatch> {
+    let Stored::Hash(fields) = stored else { return of_type(stored) };
     let text = |name: &Bytes| String::from_utf8(name.to_vec()).ok();
     let named = fields.iter().map(|(name, value)| Some((text(name)?, value.clone())));
     let fields: Option<HashMap<_, _>> = named.collect();
     let fields = fields.ok_or_else(|| Broken::new("the name of a field is no UTF-8"))?;
     Ok(record::from_fields::<T>(&fields).map(drop)?)
+}
+
+/// Whether a string, or each item of a collection, is a record.
+pub(super) fn items<T: DeserializeOwned>(stored: &Stored) -> Result<(), Mismatch> {
+    let decode = |text: &Bytes| record::from_text::<T>(text).map(drop);
+    match stored {
+        Stored::String(text) => decode(text)?,
+        Stored::List(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, item)| decode(item).map_err(|broken| broken.of_item(at)))?,
+        Stored::Set(members) => members.iter().try_for_each(decode)?,
+        Stored::SortedSet(members) => members.iter().try_for_each(|(member, _)| decode(member))?,
+        Stored::Hash(_) | Stored::Other(_) => return of_type(stored),
+    }
+    Ok(())
 }

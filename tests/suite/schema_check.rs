@@ -46,6 +46,16 @@ edgecask::keyspaces! {
         profile(id: &str) => Json<Profile>, "w:profile:{id}", forever;
         /// Steps of a session.
         steps(id: &str) => Json<Vec<u8>>, "w:session:{id}:steps", ttl: 10 minutes renewed on activity;
+        /// The last limits.
+        log(id: &str) => List<Limits>, "w:log:{id}", ttl: 1 hour, keep 5;
+        /// Numbers.
+        numbers(id: &str) => Set<u32>, "w:numbers:{id}", forever;
+        /// Numbers with scores.
+        scores(id: &str) => SortedSet<u8>, "w:scores:{id}", forever;
+        /// Visits.
+        visits(id: &str) => Counter<i64>, "w:visits:{id}", ttl: 1 hour from creation;
+        /// Whether something is on.
+        is_on(id: &str) => Text<bool>, "w:on:{id}" except "all", forever;
     }
 }
 
@@ -60,6 +70,9 @@ fn check() -> SchemaCheck {
 fn key(dice: &Dice, at: usize) -> (String, Vec<Command>, Vec<FaultKind>) {
     let name = format!("{at}-{}", dice.roll(1000));
     let command = |name: &'static str| Command::new(name);
+    if dice.roll(3) == 0 {
+        return small_key(dice, &name);
+    }
     let (key, ttl) = match dice.roll(3) {
         0 => (format!("w:session:{name}"), Some(3_600_000)),
         1 => (format!("w:profile:{name}"), None),
@@ -127,6 +140,33 @@ fn key(dice: &Dice, at: usize) -> (String, Vec<Command>, Vec<FaultKind>) {
         (Some(most), _) => commands.push(expire(most)),
         (None, _) => {}
     }
+    (key, commands, faults)
+}
+
+/// The same for the types that have no structure of their own.
+fn small_key(dice: &Dice, name: &str) -> (String, Vec<Command>, Vec<FaultKind>) {
+    let (kind, command, good, other) = match dice.roll(5) {
+        0 => ("log", "RPUSH", &[r#"{"daily":1}"#, r#"{"daily":2}"#][..], &[r#"{"daily":-1}"#][..]),
+        1 => ("numbers", "SADD", &["1", "2"][..], &[SECRET][..]),
+        2 => ("scores", "ZADD", &["1.5", "7", "-inf", "8"][..], &["1", SECRET][..]),
+        3 => ("visits", "SET", &["-12"][..], &["1.5"][..]),
+        _ => ("on", "SET", &["true"][..], &["yes"][..]),
+    };
+    let key = format!("w:{kind}:{name}");
+    let make =
+        |command: &'static str, args: &[&str]| Command::new(command).arg(&key).args_from(args);
+    let (made, faults) = match dice.roll(6) {
+        0 if command == "SET" => (make(command, other), vec![FaultKind::Undecodable]),
+        0 => (make(command, &[good, other].concat()), vec![FaultKind::Undecodable]),
+        1 if command == "RPUSH" => {
+            (make(command, &good.repeat(3)), vec![FaultKind::TooManyElements])
+        }
+        2 => (make("HSET", &["a", SECRET]), vec![FaultKind::WrongType]),
+        _ => (make(command, good), vec![]),
+    };
+    let expires = matches!(kind, "log" | "visits");
+    let expire = Command::new("EXPIRE").arg(&key).arg(3600);
+    let commands = if expires { vec![made, expire] } else { vec![made] };
     (key, commands, faults)
 }
 
@@ -475,7 +515,8 @@ async fn eviction_of_what_must_stay_is_warned_of() {
     let client = redis.client();
     let report = check().run(&client).await.unwrap();
     assert_eq!(report.eviction.as_deref(), Some("allkeys-lru"));
-    let patterns = vec!["w:profile:{id}".to_owned()];
+    let patterns = ["w:profile:{id}", "w:numbers:{id}", "w:scores:{id}", "w:on:{id}"];
+    let patterns = patterns.map(str::to_owned).to_vec();
     let policy = "allkeys-lru".to_owned();
     assert_eq!(report.warnings, [Warning::Evicts { policy, patterns }]);
     assert_eq!(report.exit_status(), 0);
@@ -561,7 +602,11 @@ fn a_snapshot_is_checked_without_a_server() {
         ("w:session:3", hour.map(|hour| hour * 2), good),
         ("w:profile:1", None, text("{}")),
         ("w:profile:2", None, Stored::List(vec!["a".into()])),
-        ("other", None, text("x")),
+        ("w:on:all", None, text("true")),
+        ("w:on:al", None, text("true")),
+        ("w:log:1", hour, Stored::List(vec![r#"{"daily":1}"#.into(); 6])),
+        ("w:scores:1", None, Stored::SortedSet(vec![("7".into(), 1.5)])),
+        ("w:numbers:1", None, Stored::Other("stream".to_owned())),
     ] {
         check.entry(&mut report, key.as_bytes(), ttl, stored);
     }
@@ -570,10 +615,12 @@ fn a_snapshot_is_checked_without_a_server() {
         ("w:session:3", FaultKind::TtlTooLong),
         ("w:profile:1", FaultKind::Undecodable),
         ("w:profile:2", FaultKind::WrongType),
-        ("other", FaultKind::Undeclared),
+        ("w:on:all", FaultKind::Undeclared),
+        ("w:log:1", FaultKind::TooManyElements),
+        ("w:numbers:1", FaultKind::WrongType),
     ];
     let expected = expected.map(|(key, kind)| (key.to_owned(), kind));
-    assert_eq!((found(&report), report.keys), (expected.into(), 6));
+    assert_eq!((found(&report), report.keys), (expected.into(), 10));
     assert_eq!(report.exit_status(), 1);
 }
 

@@ -16,6 +16,9 @@ pub(super) fn faults(
     content: &Content,
     allowed: Limits,
 ) -> Vec<Fault> {
+    // A list that drops its oldest items has no more than it keeps.
+    let elements = declaration.keep.map_or(u64::MAX, u64::from).min(allowed.elements);
+    let allowed = Limits { elements, ..allowed };
     let mut faults: Vec<Fault> = of_ttl(declaration.ttl, ttl).into_iter().collect();
     match content {
         Content::OfType(found) => {
@@ -41,10 +44,13 @@ fn of_ttl(declared: KeyTtl, ttl: Option<Duration>) -> Option<Fault> {
     match (declared, ttl) {
         (KeyTtl::Forever, None) => None,
         (KeyTtl::Forever, Some(left)) => Some(Fault::UnexpectedTtl { left: millis(left) }),
-        (KeyTtl::OnWrite(declared) | KeyTtl::OnActivity(declared), None) => {
-            Some(Fault::NoTtl { declared: millis(declared) })
-        }
-        (KeyTtl::OnWrite(declared) | KeyTtl::OnActivity(declared), Some(left)) => {
+        (
+            KeyTtl::OnWrite(declared)
+            | KeyTtl::OnActivity(declared)
+            | KeyTtl::FromCreation(declared),
+            left,
+        ) => {
+            let Some(left) = left else { return Some(Fault::NoTtl { declared: millis(declared) }) };
             let fault = Fault::TtlTooLong { declared: millis(declared), left: millis(left) };
             (left > declared.saturating_add(TOLERANCE)).then_some(fault)
         }

@@ -52,7 +52,10 @@ impl Patterns {
         let first = key.split(':').next().unwrap_or_default();
         let candidates =
             [first, ""].into_iter().filter_map(|start| self.by_start.get(&(count, start)));
-        candidates.flatten().copied().find(|at| matches(&self.parts[*at], key))
+        candidates.flatten().copied().find(|at| {
+            let is_excepted = || self.declarations[*at].excepted_part(key).is_some();
+            matches(&self.parts[*at], key) && !is_excepted()
+        })
     }
 
     /// The place of the declaration with this pattern.

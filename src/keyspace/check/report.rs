@@ -1,6 +1,6 @@
 //! What a check has found, in a bounded number of findings and exact counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,32 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// The server's `maxmemory-policy`, if it tells.
     pub eviction: Option<String>,
+    #[serde(skip)]
+    kept: Kept,
+}
+
+/// The keys and kinds of the findings, to find again one that is there.
+#[derive(Debug, Clone, Default)]
+struct Kept(HashSet<(String, FaultKind)>);
+
+/// It says nothing that the findings do not say.
+impl PartialEq for Kept {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Kept {}
+
+impl Kept {
+    fn insert(&mut self, finding: &Finding) -> bool {
+        let mut key = finding.key.clone();
+        if let Fault::CrossSlot { with } = &finding.fault {
+            key.push('\n');
+            key.push_str(with);
+        }
+        self.0.insert((key, finding.fault.kind()))
+    }
 }
 
 impl Report {
@@ -72,14 +98,15 @@ impl Report {
         if self.findings.len() < max_findings {
             let pattern = declaration.map(|declaration| declaration.pattern.to_owned());
             let finding = Finding { key: shown(key), pattern, fault };
-            let kind = finding.fault.kind();
-            let is_same = |other: &Finding| other.key == finding.key && other.fault.kind() == kind;
-            // SCAN may give a key twice.
-            if self.findings.iter().any(is_same) && kind != FaultKind::CrossSlot {
-                return;
+            if self.kept.0.len() < self.findings.len() {
+                // The report was read from JSON.
+                self.findings.iter().for_each(|finding| drop(self.kept.insert(finding)));
             }
-            *self.faults.entry(kind).or_default() += 1;
-            self.findings.push(finding);
+            // SCAN may give a key twice.
+            if self.kept.insert(&finding) {
+                *self.faults.entry(finding.fault.kind()).or_default() += 1;
+                self.findings.push(finding);
+            }
         } else {
             *self.faults.entry(fault.kind()).or_default() += 1;
         }

@@ -1,23 +1,13 @@
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::command::strings::{Expiry, GetEx, SetOptions, StringCommands};
-use crate::keyspace::stored::{self, Mismatch, Stored};
+use crate::client::{Slot, Transaction};
 use crate::{Change, Client, Error, ErrorKind, Result};
 
 key_type! {
     /// A record as JSON text in a string.
-    Json is String
-}
-
-impl<T: DeserializeOwned> Json<T> {
-    #[doc(hidden)]
-    pub fn decodes(stored: &Stored) -> Result<(), Mismatch> {
-        match stored {
-            Stored::String(text) => stored::json::<T>(text),
-            other => Err(other.mismatch()),
-        }
-    }
+    Json is String by json
 }
 
 impl<T: Serialize + DeserializeOwned> Json<T> {
@@ -26,13 +16,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
     /// # Errors
     /// [`ErrorKind::Codec`] if what is stored is no such record; those of the client.
     pub async fn get(&self, client: &Client) -> Result<Option<T>> {
-        let text: Option<bytes::Bytes> = match self.ttl.on_read() {
-            Some(seconds) => {
-                let expiry = GetEx::Expire(Expiry::Ex(seconds.unsigned_abs()));
-                client.getex(&self.key, expiry).await?
-            }
-            None => client.get(&self.key).await?,
-        };
+        let text: Option<Bytes> = self.key.get(client).await?;
         text.map(|text| self.decode(&text)).transpose()
     }
 
@@ -42,13 +26,15 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
     /// [`ErrorKind::Codec`] if it has no JSON form; those of the client.
     pub async fn set(&self, client: &Client, record: &T) -> Result<()> {
         let text = self.encode(record)?;
-        match self.ttl.on_write() {
-            Some(seconds) => {
-                let options = SetOptions::new().expiry(Expiry::Ex(seconds.unsigned_abs()));
-                client.set_with(&self.key, text, options).await.map(drop)
-            }
-            None => client.set(&self.key, text).await,
-        }
+        self.key.set(client, text).await.map(drop)
+    }
+
+    /// Queues the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Codec`] if it has no JSON form.
+    pub fn set_in(&self, transaction: &Transaction, record: &T) -> Result<Slot<bool>> {
+        Ok(self.key.set(transaction, self.encode(record)?))
     }
 
     /// Changes the record, which keeps the time to live that is left; gives the new one, or `None` if the key is absent. If
@@ -64,7 +50,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
         mut change: impl FnMut(&mut T),
     ) -> Result<Option<T>> {
         let mut outcome = Ok(None);
-        let update = client.update(&self.key, |old| {
+        let update = client.update(self.key(), |old| {
             let changed = old.map(|old| {
                 let mut record = self.decode(old)?;
                 change(&mut record);
@@ -88,7 +74,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
             let (line, column) = (error.line(), error.column());
             let text = format!(
                 "what '{}' holds is not the JSON of its record (line {line}, column {column})",
-                self.key
+                self.key()
             );
             Error::new(ErrorKind::Codec, text)
         })
@@ -96,7 +82,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
 
     fn encode(&self, record: &T) -> Result<String> {
         serde_json::to_string(record).map_err(|_| {
-            Error::new(ErrorKind::Codec, format!("the record of '{}' has no JSON form", self.key))
+            Error::new(ErrorKind::Codec, format!("the record of '{}' has no JSON form", self.key()))
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The systems that share Redis with other programs: what those write is read, and what is written they can read.
 
 mod council;
+mod key_types;
 mod phoenix;
 
 use edgecask::prelude::*;

@@ -92,6 +92,9 @@ fn reading(redis_type: RedisType) -> (&'static str, &'static [&'static str]) {
     match redis_type {
         RedisType::String => ("STRLEN", &["GET"]),
         RedisType::Hash => ("HLEN", &["HGETALL"]),
+        RedisType::List => ("LLEN", &["LRANGE", "0", "-1"]),
+        RedisType::Set => ("SCARD", &["SMEMBERS"]),
+        RedisType::SortedSet => ("ZCARD", &["ZRANGE", "0", "-1", "WITHSCORES"]),
     }
 }
 
@@ -100,6 +103,9 @@ fn stored(redis_type: RedisType, reply: Value) -> Result<Stored> {
     Ok(match redis_type {
         RedisType::String => Stored::String(Bytes::from_value(reply)?),
         RedisType::Hash => Stored::Hash(Vec::from_value(reply)?),
+        RedisType::List => Stored::List(Vec::from_value(reply)?),
+        RedisType::Set => Stored::Set(Vec::from_value(reply)?),
+        RedisType::SortedSet => Stored::SortedSet(Vec::from_value(reply)?),
     })
 }
 
