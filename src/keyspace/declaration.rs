@@ -256,6 +256,41 @@ pub const fn are_distinct(declarations: &[Declaration]) -> bool {
     true
 }
 
+/// Whether no key can belong to two declarations of these modules. [`keyspaces_distinct!`](crate::keyspaces_distinct) asks.
+pub const fn modules_are_distinct(modules: &[&[Declaration]]) -> bool {
+    let mut one = 0;
+    while one < modules.len() {
+        if !are_distinct(modules[one]) {
+            return false;
+        }
+        let mut other = one + 1;
+        while other < modules.len() {
+            if !are_apart(modules[one], modules[other]) {
+                return false;
+            }
+            other += 1;
+        }
+        one += 1;
+    }
+    true
+}
+
+/// Whether no key can belong to a declaration of each.
+const fn are_apart(some: &[Declaration], others: &[Declaration]) -> bool {
+    let mut one = 0;
+    while one < some.len() {
+        let mut other = 0;
+        while other < others.len() {
+            if overlap(&some[one], &others[other]) {
+                return false;
+            }
+            other += 1;
+        }
+        one += 1;
+    }
+    true
+}
+
 /// Whether a key can belong to both: their patterns have as many parts, and each two are equal, or one is an identifier that may be
 /// the other.
 const fn overlap(one: &Declaration, other: &Declaration) -> bool {

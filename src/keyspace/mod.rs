@@ -57,5 +57,5 @@ pub use stored::{Decode, Mismatch, Stored};
 /// What [`keyspaces!`](crate::keyspaces) needs of this crate.
 #[doc(hidden)]
 pub mod expansion {
-    pub use super::declaration::{are_distinct, key, names_parts};
+    pub use super::declaration::{are_distinct, key, modules_are_distinct, names_parts};
 }
