@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::redis_type::RedisType;
 use super::stored::Decode;
 use crate::key::{Key, KeyPart, KeyParts, KeyWriter, is_control, is_special};
 use crate::{Error, ErrorKind, Result};
@@ -80,35 +81,6 @@ impl Declaration {
         assert!(items > 0, "a list keeps one item or more");
         self.keep = Some(items);
         self
-    }
-}
-
-/// The type of a key in Redis, as [Redis TYPE](https://redis.io/docs/latest/commands/type/) names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RedisType {
-    /// A string.
-    String,
-    /// A hash.
-    Hash,
-    /// A list.
-    List,
-    /// A set.
-    Set,
-    /// A sorted set.
-    SortedSet,
-}
-
-impl RedisType {
-    /// Its name in replies of TYPE.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Hash => "hash",
-            Self::List => "list",
-            Self::Set => "set",
-            Self::SortedSet => "zset",
-        }
     }
 }
 

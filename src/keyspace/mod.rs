@@ -46,11 +46,13 @@ mod declaration;
 mod macros;
 mod node;
 mod record;
+mod redis_type;
 mod reference;
 mod stored;
 pub mod types;
 
-pub use declaration::{Declaration, KeyTtl, RedisType};
+pub use declaration::{Declaration, KeyTtl};
+pub use redis_type::RedisType;
 pub use reference::reference;
 pub use stored::{Decode, Mismatch, Stored};
 

@@ -6,9 +6,9 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::RedisType;
 use super::node::Node;
 use super::record::{self, Broken};
+use super::redis_type::RedisType;
 
 /// What a key holds. `Debug` shows the type and the size, not the content.
 #[derive(Clone, PartialEq)]

@@ -39,6 +39,7 @@ mod look;
 mod patterns;
 mod policy;
 mod report;
+mod rules;
 mod scan;
 
 use std::ops::ControlFlow;
@@ -47,10 +48,10 @@ use std::time::Duration;
 use self::look::{Content, Limits};
 use self::patterns::Patterns;
 use self::policy::Policy;
+use self::rules::Rules;
 use super::{Declaration, KeyTtl, Stored};
 use crate::command::Script;
 use crate::command::server::ServerCommands;
-use crate::key::slot_of;
 use crate::{Client, Error, ErrorKind, Keyspace, Pattern, Result};
 
 pub use self::fault::{Fault, FaultKind, Finding};
@@ -76,16 +77,7 @@ pub(crate) fn scripts() -> [&'static Script; 1] {
 /// **Other clients.** They may write while it runs. A key with a fault is looked at twice, and reported if it has a fault the
 /// second time too.
 #[derive(Debug, Clone)]
-pub struct SchemaCheck {
-    patterns: Patterns,
-    excepted: Vec<Keyspace>,
-    matching: Option<Pattern>,
-    durable: Vec<usize>,
-    together: Vec<Vec<usize>>,
-    allowed: Limits,
-    max_findings: usize,
-    page: u32,
-}
+pub struct SchemaCheck(Rules);
 
 impl SchemaCheck {
     /// A check against these declarations. Those of several modules are chained.
@@ -96,7 +88,7 @@ impl SchemaCheck {
         let patterns = Patterns::new(declarations.into_iter().copied().collect())?;
         let stays = |at: &usize| patterns.declarations[*at].ttl == KeyTtl::Forever;
         let durable = (0..patterns.declarations.len()).filter(stays).collect();
-        Ok(Self {
+        Ok(Self(Rules {
             patterns,
             excepted: Vec::new(),
             matching: None,
@@ -105,20 +97,20 @@ impl SchemaCheck {
             allowed: Limits { elements: 10_000, bytes: 1 << 20 },
             max_findings: 1000,
             page: 500,
-        })
+        }))
     }
 
     /// Leaves out the keys of a keyspace: those that belong to another program.
     #[must_use]
     pub fn except(mut self, keyspace: Keyspace) -> Self {
-        self.excepted.push(keyspace);
+        self.0.excepted.push(keyspace);
         self
     }
 
     /// Looks only at keys that match this glob. The server visits the others as well.
     #[must_use]
     pub fn matching(mut self, pattern: Pattern) -> Self {
-        self.matching = Some(pattern);
+        self.0.matching = Some(pattern);
         self
     }
 
@@ -129,9 +121,9 @@ impl SchemaCheck {
     /// [`ErrorKind::InvalidInput`] if there is no such declaration.
     pub fn durable<'a>(mut self, patterns: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         for pattern in patterns {
-            let declaration = self.patterns.named(pattern)?;
-            if !self.durable.contains(&declaration) {
-                self.durable.push(declaration);
+            let declaration = self.0.patterns.named(pattern)?;
+            if !self.0.durable.contains(&declaration) {
+                self.0.durable.push(declaration);
             }
         }
         Ok(self)
@@ -159,12 +151,13 @@ impl SchemaCheck {
     pub fn together<'a>(mut self, patterns: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let group: Vec<usize> = patterns
             .into_iter()
-            .map(|pattern| self.patterns.named(pattern))
+            .map(|pattern| self.0.patterns.named(pattern))
             .collect::<Result<_>>()?;
         if let Some((first, others)) = group.split_first()
-            && let Some(other) = others.iter().find(|other| !self.patterns.follows(**other, *first))
+            && let Some(other) =
+                others.iter().find(|other| !self.0.patterns.follows(**other, *first))
         {
-            let pattern = |at: usize| self.patterns.declarations[at].pattern;
+            let pattern = |at: usize| self.0.patterns.declarations[at].pattern;
             let text = format!(
                 "'{}' does not have all identifiers of '{}'",
                 pattern(*first),
@@ -172,7 +165,7 @@ impl SchemaCheck {
             );
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
-        self.together.push(group);
+        self.0.together.push(group);
         Ok(self)
     }
 
@@ -180,7 +173,7 @@ impl SchemaCheck {
     /// 1 MB. A value that is larger is reported and not read.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.allowed.bytes = bytes;
+        self.0.allowed.bytes = bytes;
         self
     }
 
@@ -188,21 +181,21 @@ impl SchemaCheck {
     /// read.
     #[must_use]
     pub fn max_elements(mut self, elements: u64) -> Self {
-        self.allowed.elements = elements;
+        self.0.allowed.elements = elements;
         self
     }
 
     /// How many findings the report holds. Beyond it, faults are counted. Default: 1000.
     #[must_use]
     pub fn max_findings(mut self, findings: usize) -> Self {
-        self.max_findings = findings;
+        self.0.max_findings = findings;
         self
     }
 
     /// How many keys SCAN visits at once, and how many are looked at in one round trip. From 1 to 10 000, default: 500.
     #[must_use]
     pub fn page(mut self, keys: u32) -> Self {
-        self.page = keys.clamp(1, 10_000);
+        self.0.page = keys.clamp(1, 10_000);
         self
     }
 
@@ -212,8 +205,8 @@ impl SchemaCheck {
     /// Those of the client.
     pub async fn estimate(&self, client: &Client) -> Result<Estimate> {
         let keys = client.dbsize().await?;
-        let found = scan::page(self, client, &Position::default()).await?;
-        let pages = keys as f64 / f64::from(self.page).max(found.scanned as f64);
+        let found = scan::page(&self.0, client, &Position::default()).await?;
+        let pages = keys as f64 / f64::from(self.0.page).max(found.scanned as f64);
         let of_all = |of_page: u64| (of_page as f64 * pages.max(1.0)).ceil() as u64;
         Ok(Estimate { keys, commands: of_all(found.commands), bytes: of_all(found.bytes) })
     }
@@ -282,12 +275,12 @@ impl SchemaCheck {
             position.total = Some(total);
             let report = &mut position.report;
             report.commands += 1 + policy.commands;
-            let durable = self.durable.iter().map(|at| &self.patterns.declarations[*at]);
+            let durable = self.0.durable.iter().map(|at| &self.0.patterns.declarations[*at]);
             report.warnings.extend(policy.warning(durable));
             report.eviction = policy.name;
         }
         if !position.report.complete {
-            scan::page(self, client, position).await?.enter(self, position);
+            scan::page(&self.0, client, position).await?.enter(&self.0, position);
         }
         Ok(position.report.complete)
     }
@@ -308,16 +301,16 @@ impl SchemaCheck {
     /// # }
     /// ```
     pub fn entry(&self, report: &mut Report, key: &[u8], ttl: Option<Duration>, stored: Stored) {
-        if self.is_excepted(key) {
+        if self.0.is_excepted(key) {
             return;
         }
         let text = std::str::from_utf8(key).ok();
-        let found = text.and_then(|text| Some((self.patterns.find(text)?, text)));
+        let found = text.and_then(|text| Some((self.0.patterns.find(text)?, text)));
         let Some((at, text)) = found else {
             report.count(None);
-            return report.found(key, None, Fault::Undeclared, self.max_findings);
+            return report.found(key, None, Fault::Undeclared, self.0.max_findings);
         };
-        let declaration = &self.patterns.declarations[at];
+        let declaration = &self.0.patterns.declarations[at];
         report.count(Some(declaration));
         let content = if stored.type_name() == declaration.redis_type.as_str() {
             let (elements, bytes) = (stored.len() as u64, stored.bytes() as u64);
@@ -325,36 +318,11 @@ impl SchemaCheck {
         } else {
             Content::OfType(stored.type_name().to_owned())
         };
-        for fault in self.faults(at, ttl, &content).into_iter().chain(self.cross_slots(at, text)) {
-            report.found(key, Some(declaration), fault, self.max_findings);
+        for fault in
+            self.0.faults(at, ttl, &content).into_iter().chain(self.0.cross_slots(at, text))
+        {
+            report.found(key, Some(declaration), fault, self.0.max_findings);
         }
-    }
-
-    fn is_excepted(&self, key: &[u8]) -> bool {
-        let is_in = |keyspace: &Keyspace| {
-            key.strip_prefix(keyspace.as_str().as_bytes())
-                .is_some_and(|rest| rest.starts_with(b":"))
-        };
-        self.excepted.iter().any(is_in)
-    }
-
-    fn faults(&self, at: usize, ttl: Option<Duration>, content: &Content) -> Vec<Fault> {
-        judge::faults(&self.patterns.declarations[at], ttl, content, self.allowed)
-    }
-
-    /// The keys that change with this one and are in another slot.
-    fn cross_slots(&self, at: usize, key: &str) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        for group in &self.together {
-            let Some((_, others)) = group.split_first().filter(|(first, _)| **first == at) else {
-                continue;
-            };
-            let siblings = others.iter().map(|other| self.patterns.sibling(key, at, *other));
-            let apart = siblings.filter(|other| slot_of(other) != slot_of(key));
-            faults
-                .extend(apart.map(|with| Fault::CrossSlot { with: fault::shown(with.as_bytes()) }));
-        }
-        faults
     }
 }
 

@@ -100,7 +100,9 @@ impl Report {
             let finding = Finding { key: shown(key), pattern, fault };
             if self.kept.0.len() < self.findings.len() {
                 // The report was read from JSON.
-                self.findings.iter().for_each(|finding| drop(self.kept.insert(finding)));
+                for finding in &self.findings {
+                    self.kept.insert(finding);
+                }
             }
             // SCAN may give a key twice.
             if self.kept.insert(&finding) {

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::SchemaCheck;
 use super::fault::Fault;
 use super::look::{self, Ask, By, Content, Limits, Look};
 use super::report::Report;
+use super::rules::Rules;
 use crate::command::keys::Page;
 use crate::command::{Command, Execute};
 use crate::{Client, Result};
@@ -23,7 +23,7 @@ const SMALL_ELEMENTS: u64 = 100;
 /// How far a check has come, and what it has found so far.
 ///
 /// It is stored and read by `serde`, so that another process can go on. Its size is bounded by
-/// [`max_findings`](SchemaCheck::max_findings).
+/// [`max_findings`](super::SchemaCheck::max_findings).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     cursor: Option<String>,
@@ -65,7 +65,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn enter(self, check: &SchemaCheck, position: &mut Position) {
+    pub(super) fn enter(self, check: &Rules, position: &mut Position) {
         let declaration = |at: Option<usize>| at.map(|at| &check.patterns.declarations[at]);
         let report = &mut position.report;
         report.commands += self.commands;
@@ -98,11 +98,7 @@ impl Candidate {
 }
 
 /// Looks at the next keys.
-pub(super) async fn page(
-    check: &SchemaCheck,
-    client: &Client,
-    position: &Position,
-) -> Result<Found> {
+pub(super) async fn page(check: &Rules, client: &Client, position: &Position) -> Result<Found> {
     let cursor = position.cursor.as_deref().unwrap_or("0");
     let command = Command::new("SCAN").arg(cursor);
     let command = command.option("MATCH", check.matching.as_ref().map(|pattern| pattern.as_str()));
@@ -179,7 +175,7 @@ pub(super) async fn page(
 
 /// Looks at keys; gives those that are there.
 async fn looked<'a>(
-    check: &SchemaCheck,
+    check: &Rules,
     client: &Client,
     candidates: &'a [Candidate],
     found: &mut Found,
@@ -212,7 +208,7 @@ async fn looked<'a>(
     Ok(there)
 }
 
-fn cross_slots(check: &SchemaCheck, candidate: &Candidate, found: &mut Found) {
+fn cross_slots(check: &Rules, candidate: &Candidate, found: &mut Found) {
     let key = std::str::from_utf8(&candidate.key).unwrap_or_default();
     for fault in check.cross_slots(candidate.declaration, key) {
         found.faults.push((candidate.key.clone(), Some(candidate.declaration), fault));

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::{Ask, Content, Look, Looks, reading, stored, ttl};
+use super::ask::{Ask, Content, Look, Looks, reading, stored, ttl};
 use crate::command::Command;
 use crate::keyspace::{RedisType, Stored};
 use crate::{Client, Error, FromValue, Result, Value};

@@ -2,7 +2,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use super::{Ask, Content, Look, Looks, reading, stored, ttl};
+use super::ask::{Ask, Content, Look, Looks, reading, stored, ttl};
 use crate::client::ScriptBatch;
 use crate::command::{Command, Script};
 use crate::keyspace::RedisType;
