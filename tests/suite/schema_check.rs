@@ -41,19 +41,19 @@ edgecask::keyspaces! {
     /// Keys of the tests.
     mod world, owner: "tests" {
         /// A session.
-        session(id: &str) => Hash<Session>, "w:session:{id}", ttl: 1 hour;
+        session(id: &str) => Hash<Session>, "w:session:{id}", ttl: 100 hours;
         /// A profile.
         profile(id: &str) => Json<Profile>, "w:profile:{id}", forever;
         /// Steps of a session.
-        steps(id: &str) => Json<Vec<u8>>, "w:session:{id}:steps", ttl: 10 minutes renewed on activity;
+        steps(id: &str) => Json<Vec<u8>>, "w:session:{id}:steps", ttl: 10 hours renewed on activity;
         /// The last limits.
-        log(id: &str) => List<Limits>, "w:log:{id}", ttl: 1 hour, keep 5;
+        log(id: &str) => List<Limits>, "w:log:{id}", ttl: 100 hours, keep 5;
         /// Numbers.
         numbers(id: &str) => Set<u32>, "w:numbers:{id}", forever;
         /// Numbers with scores.
         scores(id: &str) => SortedSet<u8>, "w:scores:{id}", forever;
         /// Visits.
-        visits(id: &str) => Counter<i64>, "w:visits:{id}", ttl: 1 hour from creation;
+        visits(id: &str) => Counter<i64>, "w:visits:{id}", ttl: 100 hours from creation;
         /// Whether something is on.
         is_on(id: &str) => Text<bool>, "w:on:{id}" except "all", forever;
     }
@@ -74,9 +74,9 @@ fn key(dice: &Dice, at: usize) -> (String, Vec<Command>, Vec<FaultKind>) {
         return small_key(dice, &name);
     }
     let (key, ttl) = match dice.roll(3) {
-        0 => (format!("w:session:{name}"), Some(3_600_000)),
+        0 => (format!("w:session:{name}"), Some(360_000_000)),
         1 => (format!("w:profile:{name}"), None),
-        _ => (format!("w:session:{name}:steps"), Some(600_000)),
+        _ => (format!("w:session:{name}:steps"), Some(36_000_000)),
     };
     let hash = |visits: &str, more: usize| {
         let set = command("HSET").arg(&key).arg("user").arg("ada").arg("visits").arg(visits);
@@ -91,7 +91,7 @@ fn key(dice: &Dice, at: usize) -> (String, Vec<Command>, Vec<FaultKind>) {
         }
         Some(_) => command("SET").arg(&key).arg(format!("[{daily}{}]", ",1".repeat(padding / 2))),
     };
-    let is_hash = ttl == Some(3_600_000);
+    let is_hash = ttl == Some(360_000_000);
     let good = || if is_hash { hash("7", 0) } else { text("7", 0) };
     let quoted = format!("\"{SECRET}\"");
     let (made, mut faults) = match dice.roll(12) {
@@ -129,12 +129,12 @@ fn key(dice: &Dice, at: usize) -> (String, Vec<Command>, Vec<FaultKind>) {
     let expire = |millis: i64| command("PEXPIRE").arg(&key).arg(millis);
     match (ttl, dice.roll(6)) {
         (None, 0) => {
-            commands.push(expire(500_000));
+            commands.push(expire(50_000_000));
             faults.push(FaultKind::UnexpectedTtl);
         }
         (Some(_), 0) => faults.push(FaultKind::NoTtl),
         (Some(most), 1) => {
-            commands.push(expire(most + 60_000));
+            commands.push(expire(most + 36_000_000));
             faults.push(FaultKind::TtlTooLong);
         }
         (Some(most), _) => commands.push(expire(most)),
@@ -165,7 +165,7 @@ fn small_key(dice: &Dice, name: &str) -> (String, Vec<Command>, Vec<FaultKind>) 
         _ => (make(command, good), vec![]),
     };
     let expires = matches!(kind, "log" | "visits");
-    let expire = Command::new("EXPIRE").arg(&key).arg(3600);
+    let expire = Command::new("EXPIRE").arg(&key).arg(360_000);
     let commands = if expires { vec![made, expire] } else { vec![made] };
     (key, commands, faults)
 }
@@ -269,7 +269,7 @@ async fn faults_say_what_is_wrong() {
         let text = report.to_string();
         for line in [
             "'w:profile:1': the field 'limits.daily' does not decode: expected u32\n",
-            "'w:session:1': it never expires; declared are 3600 s\n",
+            "'w:session:1': it never expires; declared are 360000 s\n",
             "'w:session:1': the field 'visits' does not decode: expected u64\n",
             "'w:profile:2': it is a set, not a string\n",
             "'w:profile:3': it expires in 100 s; it is declared to stay\n",
@@ -592,7 +592,7 @@ async fn all_nodes_of_a_cluster_are_checked() {
 fn a_snapshot_is_checked_without_a_server() {
     let check = check();
     let mut report = Report::default();
-    let hour = Some(Duration::from_secs(3600));
+    let hour = Some(Duration::from_secs(360_000));
     let text = |text: &'static str| Stored::String(text.into());
     let good = vec![("user", "a"), ("visits", "1"), ("tags", "[]")];
     let good =
