@@ -178,6 +178,11 @@ fn hash_tag(key: &str) -> Option<&str> {
     (!tag.is_empty()).then_some(tag)
 }
 
+/// The cluster slot of a key.
+pub(crate) fn slot_of(key: &str) -> u16 {
+    slot(hash_tag(key).unwrap_or(key))
+}
+
 /// The cluster slot of a key without a hash tag, or of a hash tag: CRC16 (XMODEM) modulo 16384.
 fn slot(text: &str) -> u16 {
     let crc = text.bytes().fold(0, |crc: u16, byte| {
@@ -574,7 +579,6 @@ mod tests {
         assert_eq!(tagged.companion("lease"), "lease::a:{b}:c");
         assert_eq!(hash_tag("a{}b"), None);
         assert_eq!(slot("123456789"), 0x31c3);
-        let slot_of = |key: &str| slot(hash_tag(key).unwrap_or(key));
         // All keys of up to four of these characters.
         let mut keys = vec![String::new()];
         let mut companions = std::collections::HashSet::new();

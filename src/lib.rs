@@ -59,7 +59,7 @@ mod guide {
 
 /// The Lua scripts that this crate itself uses, for servers that run them by their native implementation.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
-    cache::scripts().into_iter().chain(client::scripts())
+    cache::scripts().into_iter().chain(client::scripts()).chain(keyspace::check::scripts())
 }
 
 /// Everything that code which sends commands needs: `use edgecask::prelude::*;`.

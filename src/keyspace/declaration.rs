@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::redis_type::RedisType;
+use super::stored::Decode;
 use crate::key::{Key, KeyPart, KeyParts, KeyWriter, is_control, is_special};
 use crate::{Error, ErrorKind, Result};
 
 /// What [`keyspaces!`](crate::keyspaces) declares of one keyspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Declaration {
     /// Its name, as a function of its module.
@@ -27,6 +29,7 @@ pub struct Declaration {
     pub owner: &'static str,
     /// Its documentation.
     pub doc: &'static str,
+    pub(super) decode: Decode,
 }
 
 impl Declaration {
@@ -38,7 +41,30 @@ impl Declaration {
         ttl: KeyTtl,
         (owner, doc): (&'static str, &'static str),
     ) -> Self {
-        Self { name, pattern, redis_type, record, ttl, except: &[], keep: None, owner, doc }
+        Self {
+            name,
+            pattern,
+            redis_type,
+            record,
+            ttl,
+            except: &[],
+            keep: None,
+            owner,
+            doc,
+            decode: |_| Ok(()),
+        }
+    }
+
+    /// Whether a key can belong to both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        overlap(self, other)
+    }
+
+    /// For [`keyspaces!`](crate::keyspaces).
+    #[doc(hidden)]
+    pub const fn decoded_by(mut self, decode: Decode) -> Self {
+        self.decode = decode;
+        self
     }
 
     /// For [`keyspaces!`](crate::keyspaces).
@@ -55,35 +81,6 @@ impl Declaration {
         assert!(items > 0, "a list keeps one item or more");
         self.keep = Some(items);
         self
-    }
-}
-
-/// The type of a key in Redis, as [Redis TYPE](https://redis.io/docs/latest/commands/type/) names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RedisType {
-    /// A string.
-    String,
-    /// A hash.
-    Hash,
-    /// A list.
-    List,
-    /// A set.
-    Set,
-    /// A sorted set.
-    SortedSet,
-}
-
-impl RedisType {
-    /// Its name in replies of TYPE.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Hash => "hash",
-            Self::List => "list",
-            Self::Set => "set",
-            Self::SortedSet => "zset",
-        }
     }
 }
 
@@ -148,7 +145,7 @@ pub fn key(declaration: &Declaration, identifiers: &[&dyn KeyPart]) -> Result<Ke
 
 impl Declaration {
     /// The identifier of this key that the declaration excepts.
-    fn excepted_part<'a>(&self, key: &'a str) -> Option<&'a str> {
+    pub(super) fn excepted_part<'a>(&self, key: &'a str) -> Option<&'a str> {
         let parts = self.pattern.split(':').zip(key.split(':'));
         let mut identifiers = parts.filter(|(part, _)| is_identifier(part.as_bytes()));
         identifiers.find(|(_, text)| self.except.contains(text)).map(|(_, text)| text)
@@ -216,6 +213,41 @@ pub const fn are_distinct(declarations: &[Declaration]) -> bool {
         let mut other = one + 1;
         while other < declarations.len() {
             if overlap(&declarations[one], &declarations[other]) {
+                return false;
+            }
+            other += 1;
+        }
+        one += 1;
+    }
+    true
+}
+
+/// Whether no key can belong to two declarations of these modules. [`keyspaces_distinct!`](crate::keyspaces_distinct) asks.
+pub const fn modules_are_distinct(modules: &[&[Declaration]]) -> bool {
+    let mut one = 0;
+    while one < modules.len() {
+        if !are_distinct(modules[one]) {
+            return false;
+        }
+        let mut other = one + 1;
+        while other < modules.len() {
+            if !are_apart(modules[one], modules[other]) {
+                return false;
+            }
+            other += 1;
+        }
+        one += 1;
+    }
+    true
+}
+
+/// Whether no key can belong to a declaration of each.
+const fn are_apart(some: &[Declaration], others: &[Declaration]) -> bool {
+    let mut one = 0;
+    while one < some.len() {
+        let mut other = 0;
+        while other < others.len() {
+            if overlap(&some[one], &others[other]) {
                 return false;
             }
             other += 1;

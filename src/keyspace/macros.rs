@@ -97,6 +97,7 @@ macro_rules! keyspaces {
             $ttl,
             ($owner, $doc),
         )
+        .decoded_by($crate::keyspace::types::$type::<$record>::decodes)
         $(.keep($keep))?
         .except(&[$($word),*])
     };
@@ -119,4 +120,32 @@ macro_rules! keyspaces {
     (@duration $number:literal minutes) => { ::core::time::Duration::from_secs($number * 60) };
     (@duration $number:literal hours) => { ::core::time::Duration::from_secs($number * 3600) };
     (@duration $number:literal days) => { ::core::time::Duration::from_secs($number * 86_400) };
+}
+
+/// Refuses to compile where keyspaces of several modules can name the same key. [`keyspaces!`](crate::keyspaces) itself sees to
+/// one module.
+///
+/// ```
+/// # edgecask::keyspaces! { mod shop, owner: "shop" { item(id: u64) => Json<String>, "shop:{id}", forever; } }
+/// # edgecask::keyspaces! { mod stock, owner: "stock" { count(id: u64) => Counter<i64>, "stock:{id}", forever; } }
+/// edgecask::keyspaces_distinct!(shop::DECLARATIONS, stock::DECLARATIONS);
+/// # fn main() {}
+/// ```
+///
+/// ```compile_fail
+/// # edgecask::keyspaces! { mod shop, owner: "shop" { item(id: u64) => Json<String>, "shop:{id}", forever; } }
+/// # edgecask::keyspaces! { mod stock, owner: "stock" { count() => Counter<i64>, "shop:count", forever; } }
+/// edgecask::keyspaces_distinct!(shop::DECLARATIONS, stock::DECLARATIONS);
+/// # fn main() {}
+/// ```
+///
+/// Which two they are is told by [`SchemaCheck::new`](crate::keyspace::check::SchemaCheck::new) at run time.
+#[macro_export]
+macro_rules! keyspaces_distinct {
+    ($($declarations:expr),+ $(,)?) => {
+        const _: () = ::core::assert!(
+            $crate::keyspace::expansion::modules_are_distinct(&[$($declarations),+]),
+            "two patterns of these modules can name the same key",
+        );
+    };
 }

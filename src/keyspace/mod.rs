@@ -41,17 +41,23 @@
 //! # }
 //! ```
 
+pub mod check;
 mod declaration;
 mod macros;
+mod node;
 mod record;
+mod redis_type;
 mod reference;
+mod stored;
 pub mod types;
 
-pub use declaration::{Declaration, KeyTtl, RedisType};
+pub use declaration::{Declaration, KeyTtl};
+pub use redis_type::RedisType;
 pub use reference::reference;
+pub use stored::{Decode, Mismatch, Stored};
 
 /// What [`keyspaces!`](crate::keyspaces) needs of this crate.
 #[doc(hidden)]
 pub mod expansion {
-    pub use super::declaration::{are_distinct, key, names_parts};
+    pub use super::declaration::{are_distinct, key, modules_are_distinct, names_parts};
 }

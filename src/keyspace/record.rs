@@ -66,19 +66,41 @@ pub(super) fn field_names<T: DeserializeOwned>() -> Option<&'static [&'static st
     names
 }
 
-/// Why fields are no record. It shows no value.
+/// Why something stored is no record. It shows no value.
 #[derive(Debug)]
-pub(super) struct Broken(String);
+pub(super) struct Broken {
+    /// Where it is, such as `metadata.tokens` or `history[3]`; empty for the whole.
+    pub(super) field: String,
+    pub(super) why: String,
+}
+
+const MISSING: &str = "it is missing";
 
 impl Broken {
-    fn of_field(self, field: &str) -> Self {
-        Self(format!("the field '{field}': {}", self.0))
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self { field: String::new(), why: why.into() }
+    }
+
+    /// The same inside of this field.
+    pub(super) fn of_field(self, field: &str) -> Self {
+        let point = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
+        Self { field: [field, point, &self.field].concat(), ..self }
+    }
+
+    /// The same inside of this item of an array.
+    pub(super) fn of_item(self, at: usize) -> Self {
+        self.of_field(&format!("[{at}]"))
     }
 }
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let Self { field, why } = self;
+        match (field.as_str(), why.as_str()) {
+            ("", why) => f.write_str(why),
+            (field, MISSING) => write!(f, "the field '{field}' is missing"),
+            (field, why) => write!(f, "the field '{field}': {why}"),
+        }
     }
 }
 
@@ -87,27 +109,31 @@ impl std::error::Error for Broken {}
 impl de::Error for Broken {
     fn custom<T: fmt::Display>(_: T) -> Self {
         // It may quote the value.
-        Self("it is not valid".to_owned())
+        Self::new("it is not valid")
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self(format!("expected {expected}"))
+        Self::new(format!("expected {expected}"))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self(format!("expected {expected}"))
+        Self::new(format!("expected {expected}"))
+    }
+
+    fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
+        Self::new(format!("expected {expected}"))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self(format!("expected one of {}", expected.join(", ")))
+        Self::new(format!("expected one of {}", expected.join(", ")))
     }
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self(format!("there is a field besides {}", expected.join(", ")))
+        Self::new(format!("there is a field besides {}", expected.join(", ")))
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self(format!("the field '{field}' is missing"))
+        Self::new(MISSING).of_field(field)
     }
 }
 
@@ -143,7 +169,7 @@ struct Field<'a>(&'a [u8]);
 
 impl<'a> Field<'a> {
     fn text(self) -> Result<&'a str, Broken> {
-        std::str::from_utf8(self.0).map_err(|_| Broken("it is no UTF-8".to_owned()))
+        std::str::from_utf8(self.0).map_err(|_| Broken::new("it is no UTF-8"))
     }
 
     /// Reads it as JSON.
@@ -156,7 +182,7 @@ impl<'a> Field<'a> {
         let value = read(&mut json).and_then(|value| json.end().map(|()| value));
         value.map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            Broken(format!("expected {expected} as JSON (line {line}, column {column})"))
+            Broken::new(format!("expected {expected} as JSON (line {line}, column {column})"))
         })
     }
 }
@@ -166,7 +192,7 @@ macro_rules! parsed {
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Broken> {
             match self.text()?.parse::<$kind>() {
                 Ok(value) => visitor.$visit(value),
-                Err(_) => Err(Broken(format!("expected {}", &visitor as &dyn Expected))),
+                Err(_) => Err(Broken::new(format!("expected {}", &visitor as &dyn Expected))),
             }
         }
     )+};
@@ -248,7 +274,7 @@ impl<'de> Deserializer<'de> for Names<'_> {
     type Error = Broken;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Broken> {
-        Err(Broken(String::new()))
+        Err(Broken::new(""))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -258,7 +284,7 @@ impl<'de> Deserializer<'de> for Names<'_> {
         _: V,
     ) -> Result<V::Value, Broken> {
         *self.0 = Some(fields);
-        Err(Broken(String::new()))
+        Err(Broken::new(""))
     }
 
     forward_to_deserialize_any! {

@@ -39,6 +39,7 @@ mod resp3;
 mod rest_server;
 mod retry;
 mod revocation;
+mod schema_check;
 mod scripts;
 mod seeded;
 mod soak;

@@ -4,7 +4,7 @@ use crate::{Client, Result};
 
 key_type! {
     /// A number that is added to: an `i64` by INCRBY, an `f64` by INCRBYFLOAT. An absent key is 0.
-    Counter is String
+    Counter is String by items
 }
 
 macro_rules! counter {

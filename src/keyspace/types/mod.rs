@@ -51,12 +51,21 @@ mod declared_key;
 
 /// Defines a type of keys: what every one of them has.
 macro_rules! key_type {
-    ($(#[$meta:meta])* $name:ident is $redis_type:ident) => {
+    ($(#[$meta:meta])* $name:ident is $redis_type:ident by $decode:ident) => {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name<T> {
             key: $crate::keyspace::types::declared_key::DeclaredKey,
             record: ::std::marker::PhantomData<fn() -> T>,
+        }
+
+        impl<T: ::serde::de::DeserializeOwned> $name<T> {
+            #[doc(hidden)]
+            pub fn decodes(
+                stored: &$crate::keyspace::Stored,
+            ) -> ::std::result::Result<(), $crate::keyspace::Mismatch> {
+                $crate::keyspace::stored::$decode::<T>(stored)
+            }
         }
 
         impl<T> $name<T> {

@@ -9,7 +9,7 @@ use crate::{Client, Result};
 
 key_type! {
     /// Members without an order, each of them once.
-    Set is Set
+    Set is Set by items
 }
 
 impl<T: Serialize + DeserializeOwned> Set<T> {
