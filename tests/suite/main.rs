@@ -31,6 +31,7 @@ mod keyspaces;
 mod layers;
 mod leases;
 mod limits;
+mod migrate;
 mod outage;
 mod promises;
 mod redaction;
