@@ -1,5 +1,6 @@
 //! The systems that share Redis with other programs: what those write is read, and what is written they can read.
 
+mod cache_service;
 mod copilot;
 mod council;
 mod phoenix;
