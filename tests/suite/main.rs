@@ -16,6 +16,7 @@ mod consistency;
 mod crashes;
 mod decoder;
 mod degradation;
+mod deploy;
 mod edge;
 mod engine;
 mod families;
