@@ -6,7 +6,8 @@ use crate::cache::outage::Invalidation;
 
 impl Cache {
     /// Invalidates every entry that has one of these tags, whatever their number, and keeps loads that are under way from
-    /// being served afterwards. One script a tag, and a PUBLISH where there is a bus, in one round trip.
+    /// being served afterwards. One script a tag, and a PUBLISH where there is a bus, in one round trip; then the
+    /// [purge](crate::cache::CacheOptions::purge) of a cache in front, if there is one.
     ///
     /// A tag belongs to the whole database: it reaches the entries of every cache that uses its name.
     ///
@@ -45,7 +46,11 @@ impl Cache {
         // Again, for what was read meanwhile.
         self.forget_tags(&tags);
         self.core.counters.invalidated_tags(tags.len());
-        self.finish_invalidation(renewed.map(|()| 0), || Invalidation::Tags(tags)).await
+        let deferred = || Invalidation::Tags(tags.clone());
+        let finished = self.finish_invalidation(renewed.map(|()| 0), deferred).await;
+        // The cache in front asks this one, and so hears of it last; after an error too.
+        self.purge(&tags).await;
+        finished
     }
 
     fn forget_tags(&self, tags: &[String]) {
