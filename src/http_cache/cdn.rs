@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::request::Place;
-use super::rules::Rules;
-
 /// Headers for a CDN in front of the application: how long it may keep a response, and the tags by which it can purge it.
 ///
 /// The tags are those that the response has in this cache: its [own](super::HttpCacheOptions::tags), and one for its URL. A
@@ -76,27 +73,25 @@ impl Cdn {
         }
     }
 
-    /// Adds the headers to a response that is stored by these rules.
+    /// Adds the headers to a stored response with these tags. `age` is in milliseconds, `None`: it is stale.
     pub(super) fn set(
         &self,
         headers: &mut HeaderMap,
-        place: &Place,
-        rules: &Rules,
-        varies: bool,
-        now: u64,
+        tags: &[String],
+        for_all: bool,
+        age: Option<u64>,
     ) {
-        let tags = HeaderName::from_static(self.header);
-        if headers.contains_key(&CONTROL) || headers.contains_key(&tags) {
+        let name = HeaderName::from_static(self.header);
+        if headers.contains_key(&CONTROL) || headers.contains_key(&name) {
             return;
         }
         let separator = self.separator.to_string();
-        let list = place.entry.tags.iter().map(|tag| Self::tag(tag)).collect::<Vec<_>>();
+        let list = tags.iter().map(|tag| Self::tag(tag)).collect::<Vec<_>>();
         let list = list.join(&separator);
         let accept_encoding = |vary: &HeaderValue| {
             vary.as_bytes().trim_ascii().eq_ignore_ascii_case(b"accept-encoding")
         };
-        if place.private
-            || varies
+        if !for_all
             || !headers.get_all(header::VARY).iter().all(accept_encoding)
             || list.len() > LONGEST_LIST
         {
@@ -104,15 +99,13 @@ impl Cdn {
             return;
         }
         // What is stale already is not made fresh again.
-        if rules.time_left(now) <= 0 {
-            return;
-        }
+        let Some(age) = age else { return };
         // `Age` counts as part of it.
-        let seconds = self.ttl.as_secs().saturating_add(rules.age(now) / 1000);
+        let seconds = self.ttl.as_secs().saturating_add(age / 1000);
         let control = HeaderValue::try_from(format!("max-age={seconds}"));
         if let (Ok(control), Ok(list)) = (control, HeaderValue::try_from(list)) {
             headers.insert(CONTROL, control);
-            headers.insert(tags, list);
+            headers.insert(name, list);
         }
     }
 }

@@ -90,8 +90,10 @@ impl Exchange {
     /// Adds what a CDN is told.
     pub(super) fn for_cdn(&self, headers: &mut HeaderMap, place: &Place, rules: &Rules) {
         if let Some(cdn) = &self.options.cdn {
-            let varies = !self.options.vary_on.is_empty();
-            cdn.set(headers, place, rules, varies, self.options.now());
+            let now = self.options.now();
+            let for_all = !place.private && self.options.vary_on.is_empty();
+            let age = (rules.time_left(now) > 0).then(|| rules.age(now));
+            cdn.set(headers, &place.entry.tags, for_all, age);
         }
     }
 

@@ -1,8 +1,14 @@
+use std::time::Duration;
+
 use super::Invalidated;
 use crate::Result;
 use crate::cache::Cache;
 use crate::cache::entry::tag_keys;
 use crate::cache::outage::Invalidation;
+use crate::platform;
+
+/// A purge that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(10);
 
 impl Cache {
     /// Invalidates every entry that has one of these tags, whatever their number, and keeps loads that are under way from
@@ -51,6 +57,22 @@ impl Cache {
         // The cache in front asks this one, and so hears of it last; after an error too.
         self.purge(&tags).await;
         finished
+    }
+
+    /// Tells the cache in front, if there is one. Its failure is not the caller's.
+    async fn purge(&self, tags: &[String]) {
+        let Some(purge) = &self.options().purge else { return };
+        match platform::timeout(LIMIT, purge.purge(tags)).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                self.core.counters.failed();
+                tracing::error!(%error, "tags could not be purged from the cache in front");
+            }
+            None => {
+                self.core.counters.failed();
+                tracing::error!("a purge of the cache in front took too long");
+            }
+        }
     }
 
     fn forget_tags(&self, tags: &[String]) {

@@ -1,14 +1,9 @@
 //! Caches in front of the application, such as a CDN, hear of invalidations.
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::Result;
-use crate::cache::Cache;
-use crate::platform::{self, BoxFuture, MaybeSend, MaybeSync};
-
-/// A purge that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(10);
+use crate::platform::{BoxFuture, MaybeSend, MaybeSync};
 
 /// A cache in front of the application, such as a CDN, that can be told which tags are invalid.
 ///
@@ -41,22 +36,4 @@ pub trait Purge: fmt::Debug + MaybeSend + MaybeSync + 'static {
     /// # Errors
     /// Any; it is logged, and counted among [`CacheStats::errors`](crate::cache::CacheStats::errors).
     fn purge<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<()>>;
-}
-
-impl Cache {
-    /// Tells the cache in front, if there is one. Its failure is not the caller's.
-    pub(super) async fn purge(&self, tags: &[String]) {
-        let Some(purge) = &self.options().purge else { return };
-        match platform::timeout(LIMIT, purge.purge(tags)).await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => {
-                self.core.counters.failed();
-                tracing::error!(%error, "tags could not be purged from the cache in front");
-            }
-            None => {
-                self.core.counters.failed();
-                tracing::error!("a purge of the cache in front took too long");
-            }
-        }
-    }
 }

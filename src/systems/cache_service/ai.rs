@@ -1,6 +1,6 @@
 use std::future::Future;
 
-use super::CacheTtls;
+use super::ttls::CacheTtls;
 use crate::cache::{Cache, Cached, Invalidated, Stored};
 use crate::platform::MaybeSend;
 use crate::{BoxError, Key, Keyspace, Result};

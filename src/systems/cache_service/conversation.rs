@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{CacheTtls, user_tag};
+use super::tags::user_tag;
+use super::ttls::CacheTtls;
 use crate::cache::{Cache, Cached, EntryOptions, Invalidated, Stored, Ttl};
 use crate::platform::MaybeSend;
 use crate::{BoxError, Error, Key, Keyspace, Result};

@@ -40,50 +40,17 @@
 mod ai;
 mod conversation;
 mod session;
+mod tags;
+mod ttls;
 mod user;
-
-use std::time::Duration;
 
 pub use self::ai::{AiCache, audio_hash};
 pub use self::conversation::{ConversationCache, ConversationStatus};
 pub use self::session::SessionCache;
+pub use self::tags::user_tag;
+pub use self::ttls::CacheTtls;
 pub use self::user::UserCache;
-use crate::cache::{Cache, Ttl};
-use crate::{Keyspace, Result};
-
-/// How long each kind of value is cached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CacheTtls {
-    /// A user's profile: 1 hour.
-    pub user_profile: Ttl,
-    /// A session that does not say how long it lasts, and the longest that any is cached: 24 hours.
-    pub user_sessions: Duration,
-    /// A conversation that goes on: 5 minutes.
-    pub conversation_active: Ttl,
-    /// A conversation that is over: 24 hours.
-    pub conversation_completed: Ttl,
-    /// A list of a user's conversations: 10 minutes.
-    pub conversation_list: Ttl,
-    /// A transcription: 30 days.
-    pub transcription: Ttl,
-    /// An analysis: for ever.
-    pub analysis: Ttl,
-}
-
-impl Default for CacheTtls {
-    fn default() -> Self {
-        Self {
-            user_profile: Ttl::seconds(3600),
-            user_sessions: Duration::from_secs(86_400),
-            conversation_active: Ttl::seconds(300),
-            conversation_completed: Ttl::seconds(86_400),
-            conversation_list: Ttl::seconds(600),
-            transcription: Ttl::seconds(2_592_000),
-            analysis: Ttl::FOREVER,
-        }
-    }
-}
+use crate::cache::Cache;
 
 /// The caches of a service, over one [`Cache`].
 #[derive(Debug, Clone)]
@@ -129,13 +96,4 @@ impl CacheService {
     pub fn cache(&self) -> &Cache {
         &self.cache
     }
-}
-
-/// The tag that everything of a user carries: `user:{userId}`, with what has a meaning in keys escaped.
-///
-/// # Errors
-/// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the id is empty or too long.
-pub fn user_tag(user_id: &str) -> Result<String> {
-    const USERS: Keyspace = Keyspace::literal("user");
-    Ok(USERS.key(user_id)?.as_str().to_owned())
 }

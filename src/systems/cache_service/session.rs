@@ -1,7 +1,8 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::{CacheTtls, user_tag};
+use super::tags::user_tag;
+use super::ttls::CacheTtls;
 use crate::cache::{Cache, Cached, EntryOptions, Invalidated, Stored};
 use crate::{Error, ErrorKind, Key, Keyspace, Result};
 

@@ -1,7 +1,8 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
-use super::{CacheTtls, user_tag};
+use super::tags::user_tag;
+use super::ttls::CacheTtls;
 use crate::cache::{Cache, Cached, EntryOptions, Invalidated, Stored};
 use crate::platform::MaybeSend;
 use crate::{BoxError, Error, Key, Keyspace, Result};
