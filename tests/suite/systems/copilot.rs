@@ -221,6 +221,42 @@ async fn answers_to_credential_checks_stand_under_the_users_key() {
     .await;
 }
 
+/// Counts the checks of credentials.
+#[derive(Default)]
+struct CountedUsers(MemoryAuthBackend, Arc<AtomicU64>);
+
+impl AuthBackend for CountedUsers {
+    async fn validate(&self, user_id: &str, credential: &str) -> Result<Validation, BoxError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.validate(user_id, credential).await
+    }
+
+    async fn revoke(&self, user_id: &str) -> Result<(), BoxError> {
+        self.0.revoke(user_id).await
+    }
+}
+
+#[tokio::test]
+async fn without_redis_answers_to_credential_checks_are_remembered_within_bounds() {
+    for (fallback, checks) in [(0, 4), (10, 2)] {
+        let redis = RedisServer::start();
+        let users = CountedUsers::default();
+        users.0.insert("ada", "right", Validation::valid());
+        let calls = Arc::clone(&users.1);
+        let config = AuthValidationConfig::new("secret").backing(users).client(redis.client());
+        let auth = create_auth_validation_cache(config.fallback(fallback)).unwrap();
+        drop(redis);
+        for _ in 0..2 {
+            assert!(auth.validate("ada", "right").await.unwrap().valid);
+            assert!(!auth.validate("ada", "wrong").await.unwrap().valid);
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), checks);
+        // The cache does not hear of it, and the caller knows.
+        assert!(auth.revoke("ada").await.is_err());
+        assert!(!auth.validate("ada", "right").await.unwrap().valid);
+    }
+}
+
 #[tokio::test]
 async fn every_component_tells_its_health() {
     everywhere(async |client| {
