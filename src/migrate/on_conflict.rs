@@ -8,6 +8,7 @@ pub enum OnConflict {
     /// The new name's value stays, and the old key is deleted. Right where every program writes the new names already: what
     /// stands there is the later.
     KeepTarget,
-    /// The old key takes the place of what has its new name.
+    /// The old key takes the place of what has its new name. Right while programs still write the old names: what stands
+    /// there is the later.
     KeepSource,
 }
