@@ -40,6 +40,13 @@ async fn rest_with_layers() {
     run_all(client).await;
 }
 
+#[wasm_bindgen_test]
+fn a_port_that_fetch_refuses_is_a_mistake_in_the_configuration() {
+    let error = Client::rest("http://localhost:6000", "t").unwrap_err();
+    assert_eq!(error.kind(), edgecask::ErrorKind::Config);
+    assert!(Client::rest("http://localhost:6001", "t").is_ok());
+}
+
 /// A variable of Node's environment.
 fn variable(name: &str) -> String {
     let get = |object: &JsValue, name: &str| js_sys::Reflect::get(object, &name.into()).unwrap();

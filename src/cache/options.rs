@@ -148,7 +148,8 @@ impl CacheOptions {
     /// A tier between this process's memory and Redis that many processes near by share, such as a Worker's data center. A
     /// value without tags is served from there without asking Redis, and so may be stale for `ttl` at the most, counted
     /// from when it was read; what has tags costs an MGET of their versions, and is never older than their last
-    /// invalidation. What this process writes and deletes it forgets there at once. Behind a [first tier](Self::l1), a value
+    /// invalidation. What this process writes and deletes it forgets there at once, and a value that was on its way to the
+    /// store then, as soon as the store has taken it. Behind a [first tier](Self::l1), a value
     /// may be stale for the sum of both times. A ttl below the store's [`EdgeStore::min_ttl`] leaves the store out, with a
     /// warning. Default: none.
     #[must_use]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::Result;
 use crate::key::{Key, KeyPart, KeyParts, KeyWriter, is_control, is_special};
+use crate::{Error, ErrorKind, Result};
 
 /// What [`keyspaces!`](crate::keyspaces) declares of one keyspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub struct Declaration {
     pub record: &'static str,
     /// How long a key lives.
     pub ttl: KeyTtl,
+    /// What no identifier may be, because the keys are another keyspace's.
+    pub except: &'static [&'static str],
+    /// How many items a list keeps at most.
+    pub keep: Option<u32>,
     /// Who answers for it.
     pub owner: &'static str,
     /// Its documentation.
@@ -29,13 +33,28 @@ impl Declaration {
     /// For [`keyspaces!`](crate::keyspaces).
     #[doc(hidden)]
     pub const fn new(
-        name: &'static str,
-        pattern: &'static str,
+        (name, pattern): (&'static str, &'static str),
         (redis_type, record): (RedisType, &'static str),
         ttl: KeyTtl,
         (owner, doc): (&'static str, &'static str),
     ) -> Self {
-        Self { name, pattern, redis_type, record, ttl, owner, doc }
+        Self { name, pattern, redis_type, record, ttl, except: &[], keep: None, owner, doc }
+    }
+
+    /// For [`keyspaces!`](crate::keyspaces).
+    #[doc(hidden)]
+    pub const fn except(mut self, words: &'static [&'static str]) -> Self {
+        self.except = words;
+        self
+    }
+
+    /// For [`keyspaces!`](crate::keyspaces).
+    #[doc(hidden)]
+    pub const fn keep(mut self, items: u32) -> Self {
+        assert!(matches!(self.redis_type, RedisType::List), "only a list keeps its first items");
+        assert!(items > 0, "a list keeps one item or more");
+        self.keep = Some(items);
+        self
     }
 }
 
@@ -47,6 +66,12 @@ pub enum RedisType {
     String,
     /// A hash.
     Hash,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    SortedSet,
 }
 
 impl RedisType {
@@ -55,6 +80,9 @@ impl RedisType {
         match self {
             Self::String => "string",
             Self::Hash => "hash",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "zset",
         }
     }
 }
@@ -69,21 +97,25 @@ pub enum KeyTtl {
     OnWrite(Duration),
     /// For so long after the last read or write.
     OnActivity(Duration),
+    /// For so long after the write that created it, and after each that replaces it whole.
+    FromCreation(Duration),
 }
 
 impl KeyTtl {
-    /// What a write sets, in seconds.
+    /// What a write that replaces the key sets, in seconds.
     pub(super) fn on_write(self) -> Option<i64> {
         match self {
             Self::Forever => None,
-            Self::OnWrite(ttl) | Self::OnActivity(ttl) => Some(whole_seconds(ttl)),
+            Self::OnWrite(ttl) | Self::OnActivity(ttl) | Self::FromCreation(ttl) => {
+                Some(whole_seconds(ttl))
+            }
         }
     }
 
     /// What a read sets, in seconds.
     pub(super) fn on_read(self) -> Option<i64> {
         match self {
-            Self::Forever | Self::OnWrite(_) => None,
+            Self::Forever | Self::OnWrite(_) | Self::FromCreation(_) => None,
             Self::OnActivity(ttl) => Some(whole_seconds(ttl)),
         }
     }
@@ -93,11 +125,11 @@ fn whole_seconds(ttl: Duration) -> i64 {
     i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The key that a pattern makes of its identifiers.
+/// The key that a declaration's pattern makes of these identifiers.
 ///
 /// # Errors
-/// Those of [`KeyWriter::part`].
-pub fn key(pattern: &str, identifiers: &[&dyn KeyPart]) -> Result<Key> {
+/// Those of [`KeyWriter::part`]; [`ErrorKind::InvalidInput`] for an identifier that the declaration excepts.
+pub fn key(declaration: &Declaration, identifiers: &[&dyn KeyPart]) -> Result<Key> {
     struct Parts<'a>(&'a str, &'a [&'a dyn KeyPart]);
 
     impl KeyParts for Parts<'_> {
@@ -110,7 +142,23 @@ pub fn key(pattern: &str, identifiers: &[&dyn KeyPart]) -> Result<Key> {
         }
     }
 
-    Key::of(Parts(pattern, identifiers))
+    let key = Key::of(Parts(declaration.pattern, identifiers))?;
+    match declaration.excepted_part(key.as_str()) {
+        None => Ok(key),
+        Some(word) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("an identifier of '{}' may not be '{word}'", declaration.pattern),
+        )),
+    }
+}
+
+impl Declaration {
+    /// The identifier of this key that the declaration excepts.
+    fn excepted_part<'a>(&self, key: &'a str) -> Option<&'a str> {
+        let parts = self.pattern.split(':').zip(key.split(':'));
+        let mut identifiers = parts.filter(|(part, _)| is_identifier(part.as_bytes()));
+        identifiers.find(|(_, text)| self.except.contains(text)).map(|(_, text)| text)
+    }
 }
 
 const fn is_identifier(part: &[u8]) -> bool {
@@ -173,8 +221,7 @@ pub const fn are_distinct(declarations: &[Declaration]) -> bool {
     while one < declarations.len() {
         let mut other = one + 1;
         while other < declarations.len() {
-            if overlap(declarations[one].pattern.as_bytes(), declarations[other].pattern.as_bytes())
-            {
+            if overlap(&declarations[one], &declarations[other]) {
                 return false;
             }
             other += 1;
@@ -184,37 +231,78 @@ pub const fn are_distinct(declarations: &[Declaration]) -> bool {
     true
 }
 
-/// Whether a key can belong to both patterns: they have as many parts, and each two are equal or one is an identifier.
-const fn overlap(one: &[u8], other: &[u8]) -> bool {
-    let (mut of_one, mut of_other) = (0, 0);
-    while of_one <= one.len() && of_other <= other.len() {
-        let (a, next_a) = part(one, of_one);
-        let (b, next_b) = part(other, of_other);
-        if !is_identifier(a) && !is_identifier(b) && !is_same(a, b) {
+/// Whether a key can belong to both: their patterns have as many parts, and each two are equal, or one is an identifier that may be
+/// the other.
+const fn overlap(one: &Declaration, other: &Declaration) -> bool {
+    let (of_one, of_other) = (one.pattern.as_bytes(), other.pattern.as_bytes());
+    let (mut at_one, mut at_other) = (0, 0);
+    while at_one <= of_one.len() && at_other <= of_other.len() {
+        let (a, next_a) = part(of_one, at_one);
+        let (b, next_b) = part(of_other, at_other);
+        let both_can_be = match (is_identifier(a), is_identifier(b)) {
+            (true, true) => true,
+            (true, false) => !is_among(one.except, b),
+            (false, true) => !is_among(other.except, a),
+            (false, false) => is_same(a, b),
+        };
+        if !both_can_be {
             return false;
         }
-        (of_one, of_other) = (next_a, next_b);
+        (at_one, at_other) = (next_a, next_b);
     }
-    of_one > one.len() && of_other > other.len()
+    at_one > of_one.len() && at_other > of_other.len()
+}
+
+const fn is_among(words: &[&str], part: &[u8]) -> bool {
+    let mut at = 0;
+    while at < words.len() {
+        if is_same(words[at].as_bytes(), part) {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const fn declared(pattern: &'static str) -> Declaration {
+        let types = (RedisType::String, "String");
+        Declaration::new(("", pattern), types, KeyTtl::Forever, ("", ""))
+    }
+
+    fn do_overlap(one: &Declaration, other: &Declaration) -> bool {
+        let both = overlap(one, other);
+        assert_eq!(both, overlap(other, one), "{} {}", one.pattern, other.pattern);
+        both
+    }
+
     #[test]
     fn patterns_that_share_a_key_overlap() {
-        let overlap = |one: &str, other: &str| {
-            let both = overlap(one.as_bytes(), other.as_bytes());
-            assert_eq!(both, super::overlap(other.as_bytes(), one.as_bytes()), "{one} {other}");
-            both
-        };
+        let overlap = |one, other| do_overlap(&declared(one), &declared(other));
         assert!(overlap("session:{id}", "session:{name}"));
         assert!(overlap("config:{name}", "config:council"));
         assert!(overlap("{a}:x", "y:{b}"));
         assert!(!overlap("session:{id}", "session:{id}:steps"));
         assert!(!overlap("session:{id}", "sessions:{id}"));
         assert!(!overlap("a", "ab"));
+    }
+
+    #[test]
+    fn what_is_excepted_is_free_for_another() -> Result<()> {
+        let inbox = declared("inbox:{user}").except(&["system", "unread"]);
+        assert!(!do_overlap(&inbox, &declared("inbox:system")));
+        assert!(do_overlap(&inbox, &declared("inbox:systems")));
+        assert!(do_overlap(&inbox, &declared("inbox:{other}")));
+        assert_eq!(key(&inbox, &[&"systems"])?.as_str(), "inbox:systems");
+        let refused = key(&inbox, &[&"unread"]).unwrap_err();
+        assert_eq!(refused.message(), "an identifier of 'inbox:{user}' may not be 'unread'");
+        // The other parts of the pattern are no identifiers.
+        let same = declared("system:{user}").except(&["system"]);
+        assert_eq!(key(&same, &[&"a"])?.as_str(), "system:a");
+        Ok(())
     }
 
     #[test]
@@ -238,8 +326,8 @@ mod tests {
 
     #[test]
     fn an_identifier_stays_one_part() -> Result<()> {
-        assert_eq!(key("a:{b}:c", &[&"x:*"])?.as_str(), "a:x%3A%2A:c");
-        assert!(key("a:{b}", &[&""]).is_err());
+        assert_eq!(key(&declared("a:{b}:c"), &[&"x:*"])?.as_str(), "a:x%3A%2A:c");
+        assert!(key(&declared("a:{b}"), &[&""]).is_err());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 ///     /// Documentation of the module.
 ///     pub mod name, owner: "who answers for it" {
 ///         /// Documentation of the keyspace.
-///         name(identifier: Type, …) => RedisType<Record>, "pattern:{identifier}", ttl;
+///         name(identifier: Type, …) => RedisType<Record>, "pattern:{identifier}" except "word", ttl, keep 100;
 ///         …
 ///     }
 /// }
@@ -14,8 +14,11 @@
 /// - The Redis type is one of [`types`](crate::keyspace::types), such as `Hash<Record>` or `Json<Record>`.
 /// - Each identifier is a [`KeyPart`](crate::KeyPart), and the whole of a part of the pattern. It is escaped as in a
 ///   [`Keyspace`](crate::Keyspace).
-/// - The time to live is `ttl: 5 minutes`, set by each write; `ttl: 30 days renewed on activity`, set by reads too; or
-///   `forever`. The units are seconds, minutes, hours and days, in the plural or not.
+/// - `except "word" | "other"` says what no identifier may be, because another keyspace has the word in its pattern:
+///   `"inbox:{user}" except "system"` beside `"inbox:system"`. A call with that identifier is an error. It can be left out.
+/// - The time to live is `ttl: 5 minutes`, set by each write; `ttl: 30 days renewed on activity`, set by reads too;
+///   `ttl: 1 hour from creation`, set by the first write; or `forever`. The units are seconds, minutes, hours and days, in the plural or not.
+/// - `keep 100` says how many items a list keeps: a push drops those that are too many at the other end. It can be left out.
 ///
 /// Records are named as in the module around the declaration. See [`keyspace`](crate::keyspace) for an example.
 ///
@@ -37,7 +40,8 @@ macro_rules! keyspaces {
             $(
                 $(#[doc = $doc:literal])*
                 $name:ident($($part:ident: $part_type:ty),* $(,)?) =>
-                    $type:ident<$record:ty>, $pattern:literal, $ttl:ident $(: $number:literal $unit:ident $($renewed:ident on $event:ident)?)?;
+                    $type:ident<$record:ty>, $pattern:literal $(except $($word:literal)|+)?,
+                    $ttl:ident $(: $number:literal $unit:ident $($rule:ident)*)? $(, keep $keep:literal)?;
             )+
         }
     ) => {
@@ -48,15 +52,10 @@ macro_rules! keyspaces {
 
             /// All keyspaces of this module.
             pub const DECLARATIONS: &[$crate::keyspace::Declaration] = &[$(
-                $crate::keyspace::Declaration::new(
-                    ::core::stringify!($name),
-                    $pattern,
-                    (
-                        $crate::keyspace::types::$type::<$record>::REDIS_TYPE,
-                        ::core::stringify!($record),
-                    ),
-                    $crate::keyspaces!(@ttl $ttl $(: $number $unit $($renewed on $event)?)?),
-                    ($owner, ::core::concat!($($doc, "\n"),*)),
+                $crate::keyspaces!(@declaration
+                    $name $type<$record> $pattern [$($($word)+)?] [$($keep)?]
+                    ($crate::keyspaces!(@ttl $ttl $(: $number $unit $($rule)*)?))
+                    ($owner, ::core::concat!($($doc, "\n"),*))
                 ),
             )+];
 
@@ -77,12 +76,29 @@ macro_rules! keyspaces {
                         $crate::keyspace::expansion::names_parts($pattern, &[$(::core::stringify!($part)),*]),
                         "the pattern's identifiers are those of the function, in this order",
                     );
-                    let key = $crate::keyspace::expansion::key($pattern, &[$(&$part),*])?;
-                    let ttl = $crate::keyspaces!(@ttl $ttl $(: $number $unit $($renewed on $event)?)?);
-                    ::core::result::Result::Ok($crate::keyspace::types::$type::new(key, ttl))
+                    const DECLARATION: &$crate::keyspace::Declaration = &$crate::keyspaces!(@declaration
+                        $name $type<$record> $pattern [$($($word)+)?] [$($keep)?]
+                        ($crate::keyspaces!(@ttl $ttl $(: $number $unit $($rule)*)?))
+                        ($owner, ::core::concat!($($doc, "\n"),*))
+                    );
+                    let key = $crate::keyspace::expansion::key(DECLARATION, &[$(&$part),*])?;
+                    ::core::result::Result::Ok($crate::keyspace::types::$type::new(key, DECLARATION))
                 }
             )+
         }
+    };
+
+    (@declaration
+        $name:ident $type:ident<$record:ty> $pattern:literal [$($word:literal)*] [$($keep:literal)?] ($ttl:expr) ($owner:literal, $doc:expr)
+    ) => {
+        $crate::keyspace::Declaration::new(
+            (::core::stringify!($name), $pattern),
+            ($crate::keyspace::types::$type::<$record>::REDIS_TYPE, ::core::stringify!($record)),
+            $ttl,
+            ($owner, $doc),
+        )
+        $(.keep($keep))?
+        .except(&[$($word),*])
     };
 
     (@ttl forever) => { $crate::keyspace::KeyTtl::Forever };
@@ -91,6 +107,9 @@ macro_rules! keyspaces {
     };
     (@ttl ttl: $number:literal $unit:ident renewed on activity) => {
         $crate::keyspace::KeyTtl::OnActivity($crate::keyspaces!(@duration $number $unit))
+    };
+    (@ttl ttl: $number:literal $unit:ident from creation) => {
+        $crate::keyspace::KeyTtl::FromCreation($crate::keyspaces!(@duration $number $unit))
     };
     (@duration $number:literal second) => { $crate::keyspaces!(@duration $number seconds) };
     (@duration $number:literal minute) => { $crate::keyspaces!(@duration $number minutes) };

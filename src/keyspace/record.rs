@@ -19,9 +19,18 @@ pub(super) fn to_fields(record: &impl Serialize) -> Option<Vec<(String, String)>
     Some(fields.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect())
 }
 
-/// The text of one field, or `None` for `None`.
+/// The text of one value, or `None` for `None`. JSON has the fields in the order of their declaration, so that the same
+/// record is always the same text.
 pub(super) fn to_text(value: &(impl Serialize + ?Sized)) -> serde_json::Result<Option<String>> {
-    serde_json::to_value(value).map(text)
+    match serde_json::to_value(value)? {
+        Value::Array(_) | Value::Object(_) => serde_json::to_string(value).map(Some),
+        scalar => Ok(text(scalar)),
+    }
+}
+
+/// The value that this text is.
+pub(super) fn from_text<T: DeserializeOwned>(text: &[u8]) -> Result<T, Broken> {
+    T::deserialize(Field(text))
 }
 
 fn text(value: Value) -> Option<String> {

@@ -10,13 +10,16 @@ pub fn reference<'a>(declarations: impl IntoIterator<Item = &'a Declaration>) ->
     let mut page = String::from(
         "| key | type | time to live | record | owner | what it holds |\n|---|---|---|---|---|---|\n",
     );
-    for Declaration { pattern, redis_type, record, ttl, owner, doc, .. } in declarations {
+    for Declaration { pattern, redis_type, record, ttl, keep, owner, doc, .. } in declarations {
+        let keep = keep.map_or_else(String::new, |items| format!(", {items} items at most"));
         let redis_type = redis_type.as_str();
         let doc: Vec<&str> = doc.split_whitespace().collect();
         let doc = doc.join(" ").replace('|', "\\|");
         // Writing to a String cannot fail.
-        let _ =
-            writeln!(page, "| `{pattern}` | {redis_type} | {ttl} | `{record}` | {owner} | {doc} |");
+        let _ = writeln!(
+            page,
+            "| `{pattern}` | {redis_type}{keep} | {ttl} | `{record}` | {owner} | {doc} |"
+        );
     }
     page
 }
@@ -27,6 +30,10 @@ impl fmt::Display for KeyTtl {
         match self {
             Self::Forever => f.write_str("no expiry"),
             Self::OnWrite(ttl) => in_words(*ttl, f),
+            Self::FromCreation(ttl) => {
+                in_words(*ttl, f)?;
+                f.write_str(", from creation")
+            }
             Self::OnActivity(ttl) => {
                 in_words(*ttl, f)?;
                 f.write_str(", renewed on activity")

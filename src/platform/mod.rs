@@ -66,6 +66,12 @@ pub fn set_worker(is_worker: bool) {
     worker::say(is_worker);
 }
 
+/// Whether this program runs in a Cloudflare Worker.
+#[cfg(all(target_arch = "wasm32", target_os = "unknown", feature = "rest"))]
+pub(crate) fn is_worker() -> bool {
+    worker::is_here()
+}
+
 /// Milliseconds since the Unix epoch by the wall clock. In a Worker it stands still between I/O.
 pub fn unix_millis() -> u64 {
     unix_micros() / 1000

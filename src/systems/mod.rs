@@ -2,6 +2,8 @@
 //!
 //! Each is a folder and a feature of its name.
 
+#[cfg(feature = "automation")]
+pub mod automation;
 #[cfg(feature = "cache_service")]
 pub mod cache_service;
 #[cfg(feature = "copilot")]

@@ -208,6 +208,8 @@ describe("errors", () => {
   it("say what to set", () => {
     assert.throws(() => new Client({ url: "https://example.upstash.io" }), { kind: "Config" });
     assert.throws(() => new Client({ url: "http://example.com", token: "t" }), /https/);
+    // Node's fetch refuses it with "bad port".
+    assert.throws(() => new Client({ url: "http://localhost:6000", token: "t" }), { kind: "Config", message: /port 6000/ });
     assert.throws(() => Client.fromEnv({ UPSTASH_REDIS_REST_URL: "https://h" }), /UPSTASH_REDIS_REST_TOKEN/);
     assert.throws(() => new LlmPolicyStore(Client.memory(), { tier: "x" }), { kind: "InvalidInput" });
     assert.throws(() => new LlmPolicyStore(Client.memory(), { backing: { get() {} } }), /get, set and delete/);

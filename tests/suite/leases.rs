@@ -10,7 +10,7 @@ use edgecask::layer::Observe;
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
-use edgecask::{ErrorKind, Key, Keyspace, Pattern, Result};
+use edgecask::{ErrorKind, Key, Keyspace, Outcome, Pattern, Result};
 use edgecask_server::{Fault, Server, ServerOptions};
 use edgecask_tests::{RedisServer, Tap, Tapped, Trip, until};
 use futures_util::future::join_all;
@@ -146,17 +146,14 @@ async fn a_limit_of_one_caller_is_not_that_of_others() {
 
 /// A client whose second request has this fault.
 fn second_request_fails(server: &Arc<Server>, fault: Fault) -> Client {
-    later_requests_fail(server, vec![fault])
+    let client = Client::rest(&server.url(), server.token()).unwrap();
+    later_requests_fail(client, server, vec![fault])
 }
 
-/// A client whose requests from the second one on have these faults, one each.
-fn later_requests_fail(server: &Arc<Server>, faults: Vec<Fault>) -> Client {
+/// The same client, whose requests from the second one on have these faults, one each.
+fn later_requests_fail(client: Client, server: &Arc<Server>, faults: Vec<Fault>) -> Client {
     let server: Weak<Server> = Arc::downgrade(server);
-    let faults = std::sync::Mutex::new(faults);
-    let client = {
-        let server = server.upgrade().unwrap();
-        Client::rest(&server.url(), server.token()).unwrap()
-    };
+    let faults = Mutex::new(faults);
     client.layer(Observe::new().each(move |_| {
         if let Some(server) = server.upgrade() {
             faults.lock().unwrap().drain(..).for_each(|fault| server.inject(fault));
@@ -197,13 +194,12 @@ async fn a_lease_whose_answer_is_lost_is_released() {
 #[tokio::test]
 async fn the_leases_of_a_long_batch_are_released_though_one_part_of_it_is_lost() {
     let redis = RedisServer::start();
-    let server = Arc::new(Server::start(ServerOptions::redis(redis.url())).await.unwrap());
-    warm_up(Client::rest(&server.url(), server.token()).unwrap()).await;
+    let (server, client) = patient(&redis).await;
     let direct = redis.client();
     // More than one request takes: the read, the first leases, and the other leases, whose answer breaks off.
     let keys: Vec<Key> = (0..1500).map(|number| key(&format!("b{number}"))).collect();
-    let client = later_requests_fail(&server, vec![Fault::Delay(Duration::ZERO), Fault::Truncate]);
-    let cache = Cache::with_options(client, long_lease());
+    let faults = vec![Fault::Delay(Duration::ZERO), Fault::Truncate];
+    let cache = Cache::with_options(later_requests_fail(client, &server, faults), long_lease());
     let load = async |keys: Vec<Key>| {
         Ok::<_, std::io::Error>(keys.into_iter().map(|key| (key, 1)).collect::<Vec<_>>())
     };
@@ -444,28 +440,94 @@ async fn an_invalidation_that_arrives_twice_brings_no_version_back() {
     }
 }
 
+/// A server over a Redis, and a client of it whose calls take as long as a busy machine needs.
+async fn patient(redis: &RedisServer) -> (Arc<Server>, Client) {
+    let server = Arc::new(Server::start(ServerOptions::redis(redis.url())).await.unwrap());
+    let client = Client::builder().url(server.url()).token(server.token());
+    let client = client.deadline(Duration::from_secs(60)).build().unwrap();
+    warm_up(client.clone()).await;
+    (server, client)
+}
+
+/// The leases that are held. What was written leaves a mark, which is none.
+async fn held(client: &Client, pattern: &str) -> Vec<String> {
+    let keys: Vec<String> = client.keys(pattern).await.unwrap();
+    if keys.is_empty() {
+        return keys;
+    }
+    let leases: Vec<Option<String>> = client.mget(&keys).await.unwrap();
+    leases.into_iter().flatten().filter(|lease| !lease.starts_with('=')).collect()
+}
+
+/// A cache in a tier, and how it writes. Only in [`Tier::Critical`] nothing is owed, so that no later deletion takes the
+/// leases along.
+fn writers(client: &Client) -> [(Cache, EntryOptions, Tier); 3] {
+    [
+        (Tier::Important, MINUTE.into()),
+        (Tier::Critical, MINUTE.into()),
+        (Tier::Critical, EntryOptions::new(MINUTE).tags(["t", "u"])),
+    ]
+    .map(|(tier, entry): (_, EntryOptions)| {
+        let cache = Cache::with_options(client.clone(), long_lease().tier(tier));
+        (cache, entry, tier)
+    })
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_leaves_no_lease() {
+    let redis = RedisServer::start();
+    let (server, client) = patient(&redis).await;
+    let direct = redis.client();
+    for (cache, entry, tier) in writers(&client) {
+        // The answer breaks off after the server has done what was asked.
+        server.inject(Fault::Truncate);
+        let written = cache.set(&key("k"), &1, entry.clone()).await;
+        match tier {
+            Tier::Critical => assert_eq!(written.unwrap_err().outcome(), Outcome::Unknown),
+            _ => assert!(written.unwrap().is_owed()),
+        }
+        until(async || held(&direct, LEASE).await.is_empty()).await;
+        assert!(cache.catch_up().await);
+        cache.set(&key("k"), &1, entry).await.unwrap();
+    }
+    Arc::into_inner(server).unwrap().stop().await;
+}
+
 #[tokio::test]
 async fn a_write_that_goes_away_leaves_no_lease() {
     let redis = RedisServer::start();
-    warm_up(redis.client()).await;
-    let server = Arc::new(Server::start(ServerOptions::redis(redis.url())).await.unwrap());
-    let rest = Client::rest(&server.url(), server.token()).unwrap();
-    warm_up(rest.clone()).await;
+    let (server, client) = patient(&redis).await;
     let direct = redis.client();
-    let cache = Cache::with_options(rest, long_lease());
-    // The answer breaks off after the server has done what was asked.
+    for (cache, entry, _) in writers(&client) {
+        // The caller goes away before he hears of it.
+        server.inject(Fault::DelayReply(Duration::from_secs(3600)));
+        let call = {
+            let cache = cache.clone();
+            tokio::spawn(async move { cache.set(&key("k"), &1, entry).await })
+        };
+        until(async || held(&direct, LEASE).await.len() == 1).await;
+        call.abort();
+        until(async || held(&direct, LEASE).await.is_empty()).await;
+    }
+    Arc::into_inner(server).unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn the_leases_of_a_long_write_are_released_though_one_part_of_it_is_lost() {
+    const MANY: usize = 1500;
+    let redis = RedisServer::start();
+    let (server, client) = patient(&redis).await;
+    let direct = redis.client();
+    let keys: Vec<Key> = (0..MANY).map(|number| key(&format!("b{number}"))).collect();
+    let cache = Cache::with_options(client, long_lease().tier(Tier::Critical));
+    // The first leases come; the answer with the others breaks off.
+    server.inject(Fault::Delay(Duration::ZERO));
     server.inject(Fault::Truncate);
-    assert!(cache.set(&key("k"), &1, MINUTE).await.unwrap().is_owed());
-    until(async || direct.exists([LEASE]).await.unwrap() == 0).await;
-    cache.catch_up().await;
-    // The caller goes away before he hears of it.
-    server.inject(Fault::DelayReply(Duration::from_secs(3600)));
-    let call = {
-        let cache = cache.clone();
-        tokio::spawn(async move { cache.set(&key("k"), &1, MINUTE).await })
-    };
-    until(async || direct.exists([LEASE]).await.unwrap() == 1).await;
-    call.abort();
-    until(async || direct.exists([LEASE]).await.unwrap() == 0).await;
+    let error = cache.set_many(keys.iter().map(|key| (key, &1)), MINUTE).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown);
+    until(async || held(&direct, "edgecask:lease:{b*").await.is_empty()).await;
+    // The others are stored, as the errors of `set_many` say.
+    let stored = direct.keys::<String>("b*").await.unwrap().len();
+    assert!(stored > 0 && stored < MANY, "{stored}");
     Arc::into_inner(server).unwrap().stop().await;
 }

@@ -333,14 +333,39 @@ async fn the_next_call_of_any_kind_makes_up_for_what_was_missed() {
 
 #[tokio::test]
 async fn what_is_written_after_an_outage_stays() {
-    let After { cache, _servers, .. } = while_away(CacheOptions::new(), async |cache| {
-        let cache = cache.wait_until(|_| {});
-        assert!(cache.delete_many(&["a", "b"].map(key)).await.unwrap().is_owed());
-    })
-    .await;
-    cache.set(&key("a"), "new", MINUTE).await.unwrap();
-    assert_eq!(cache.get::<String>(&key("a")).await.unwrap().as_deref(), Some("new"));
-    assert_eq!(cache.get::<String>(&key("b")).await.unwrap(), None);
+    for by_guard in [false, true] {
+        let After { cache, _servers, .. } = while_away(CacheOptions::new(), async |cache| {
+            let cache = cache.wait_until(|_| {});
+            assert!(cache.delete_many(&["a", "b"].map(key)).await.unwrap().is_owed());
+        })
+        .await;
+        if by_guard {
+            let guard = cache.begin_store(&key("a"), MINUTE).await.unwrap().unwrap();
+            assert!(guard.store("new").await.unwrap());
+        } else {
+            cache.set(&key("a"), "new", MINUTE).await.unwrap();
+        }
+        assert_eq!(cache.owed(), 0, "a write makes up for the others");
+        assert_eq!(cache.get::<String>(&key("a")).await.unwrap().as_deref(), Some("new"));
+        assert_eq!(cache.get::<String>(&key("b")).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_while_it_is_made_does_not_stay() {
+    let redis = RedisServer::start();
+    let server = gateway(&redis, free_port()).await;
+    let port = port_of(&server);
+    let client = Client::rest(&server.url(), "t").unwrap();
+    let cache = Cache::new(client).wait_until(|_| {});
+    let guard = cache.begin_store(&key("a"), MINUTE).await.unwrap().unwrap();
+    server.stop().await;
+    assert!(cache.delete(&key("a")).await.unwrap().is_owed());
+    let server = gateway(&redis, port).await;
+    // Redis does not know of the deletion yet, and takes the value.
+    assert!(guard.store("old").await.unwrap());
+    assert_eq!(cache.get::<String>(&key("a")).await.unwrap(), None);
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -309,6 +309,9 @@ async fn others_forget_what_one_deletes() {
     until_it_is(None).await;
     one.set(&key("k"), &7, Ttl::seconds(60)).await.unwrap();
     until_it_is(Some(7)).await;
+    let guard = one.begin_store(&key("k"), Ttl::seconds(60)).await.unwrap().unwrap();
+    assert!(guard.store(&9).await.unwrap());
+    until_it_is(Some(9)).await;
     one.delete_matching(&edgecask::Pattern::verbatim("k*").unwrap()).await.unwrap();
     until_it_is(None).await;
 

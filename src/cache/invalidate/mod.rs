@@ -11,7 +11,7 @@ mod progress;
 mod purge;
 mod tag_versions;
 
-pub(super) use bus::Bus;
+pub(super) use bus::{Announcement, Bus};
 pub use invalidated::Invalidated;
 pub(super) use invalidator::Invalidator;
 pub use progress::Progress;

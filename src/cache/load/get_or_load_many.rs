@@ -313,7 +313,7 @@ impl<'a, T: Cached> Many<'a, T> {
         }
         let confirmed: Vec<u64> = storing.iter().map(|(own, ..)| own.now()).collect();
         let sent = Instant::now();
-        let stored = loader.guards.store_many(to_store).await?;
+        let stored = loader.guards.store_many(to_store, None).await?;
         let stored = stored.into_iter().zip(confirmed);
         for ((mut own, payload, fresh), ((entry, stored), confirmed)) in
             storing.into_iter().zip(stored)

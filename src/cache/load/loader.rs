@@ -266,7 +266,7 @@ impl Loader {
         let entry = Entry { tags: held.tags, ..entry };
         checkpoint();
         let sent = Instant::now();
-        let stored = self.guards.store(key, held.lease, entry, millis).await?;
+        let stored = self.guards.store(key, held.lease, entry, millis, None).await?;
         if let (Some(entry), Some(l1), Some(start)) = (&stored, &self.l1, start) {
             l1.put(key, entry, start.confirmed(sent), fresh);
         }

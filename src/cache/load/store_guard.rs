@@ -37,6 +37,8 @@ pub struct StoreGuard {
     key: Key,
     entry: EntryOptions,
     held: HeldEntry,
+    /// When it was taken, by the backlog's clock.
+    began: u64,
 }
 
 impl Cache {
@@ -100,12 +102,13 @@ impl Cache {
     ) -> Result<Option<StoreGuard>> {
         self.check(&options.entry)?;
         let (guards, background) = (&self.core.loader.guards, &self.scope.background);
+        let began = self.core.backlog.now();
         let acquired = guards
             .begin::<()>(key, versions, &options, on_contention, &mut || {}, background)
             .await?;
         let (cache, key, entry) = (self.clone(), key.clone(), options.entry);
         Ok(match acquired {
-            Acquired::Held(Some(held)) => Some(StoreGuard { cache, key, entry, held }),
+            Acquired::Held(Some(held)) => Some(StoreGuard { cache, key, entry, held, began }),
             Acquired::Held(None) | Acquired::Value(..) | Acquired::Busy | Acquired::TimedOut(_) => {
                 None
             }
@@ -114,8 +117,8 @@ impl Cache {
 }
 
 impl StoreGuard {
-    /// Stores a value; gives whether it was stored, and nothing had invalidated the entry. One script, and one MGET if it
-    /// has tags.
+    /// Stores a value; gives whether it was stored, and nothing had invalidated the entry. One script, a PUBLISH in the same
+    /// round trip where there is a [bus](crate::cache::CacheOptions::bus), and one MGET if it has tags.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the value has no form in the codec; the client's in the tier
@@ -142,7 +145,7 @@ impl StoreGuard {
         fresh_until: Option<u64>,
         kept: Ttl,
     ) -> Result<bool> {
-        let Self { cache, key, held, entry: _ } = self;
+        let Self { cache, key, held, entry: _, began } = self;
         let guards = &cache.core.loader.guards;
         let codec = guards.packer.format().codec;
         let stored = codec.encode(&key, value).and_then(|payload| Ok((payload, kept.millis()?)));
@@ -154,10 +157,18 @@ impl StoreGuard {
             }
         };
         let entry = Entry { fresh_until, tags: held.tags, ..Entry::plain(codec, payload) };
-        let stored = guards.store(&key, held.lease, entry, millis).await;
+        let keys = std::slice::from_ref(&key);
+        let announcement = cache.core.bus.as_ref().and_then(|bus| bus.keys(keys));
+        let stored = guards.store(&key, held.lease, entry, millis, announcement).await;
         // What this process holds may be older.
-        cache.core.invalidator.forget(std::slice::from_ref(&key));
-        stored.map(|stored| stored.is_some())
+        cache.core.invalidator.forget(keys);
+        let is_stored = stored?.is_some();
+        if is_stored {
+            let (backlog, background) = (&cache.core.backlog, &cache.scope.background);
+            backlog.supersede(keys, began);
+            backlog.drain(background).await;
+        }
+        Ok(is_stored)
     }
 
     /// What `work` gives, while the right is held: it is renewed each time that half of the

@@ -12,13 +12,13 @@ use super::lease_wait::{LeaseWait, Next};
 use super::leases::{Lease, Leases, Look, Storer};
 use crate::cache::background::Background;
 use crate::cache::entry::{Entry, Packer};
-use crate::cache::invalidate::{TagVersions, Versions};
+use crate::cache::invalidate::{Announcement, TagVersions, Versions};
 use crate::cache::observe::Counters;
 use crate::cache::outage::{Operation, Outage};
 use crate::cache::tiers::Edge;
 use crate::client::ScriptBatch;
 use crate::platform::{Instant, unix_millis};
-use crate::{Key, Result};
+use crate::{Key, Result, Value};
 
 /// The right to store what is loaded, and the versions of tags to store with it.
 pub(crate) struct HeldEntry {
@@ -198,15 +198,17 @@ impl StoreGuards {
     }
 
     /// Stores what was loaded; gives the entry if its lease held, and nobody had invalidated a tag. One script, and one MGET
-    /// with tags.
+    /// with tags; an announcement goes in the script's round trip.
     pub(super) async fn store(
         &self,
         key: &Key,
         lease: Lease,
         entry: Entry,
         ttl_millis: u64,
+        announcement: Option<Announcement<'_>>,
     ) -> Result<Option<Entry>> {
-        let stored = self.store_many(vec![(key, lease, entry, ttl_millis)]).await?;
+        let entries = vec![(key, lease, entry, ttl_millis)];
+        let stored = self.store_many(entries, announcement).await?;
         Ok(stored.into_iter().find_map(|(entry, is_stored)| is_stored.then_some(entry)))
     }
 
@@ -215,6 +217,7 @@ impl StoreGuards {
     pub(super) async fn store_many(
         &self,
         entries: Vec<(&Key, Lease, Entry, u64)>,
+        announcement: Option<Announcement<'_>>,
     ) -> Result<Vec<(Entry, bool)>> {
         let mut batch = ScriptBatch::new(self.leases.client());
         let (mut keys, mut queued) = (Vec::new(), Vec::new());
@@ -230,6 +233,7 @@ impl StoreGuards {
         if queued.is_empty() {
             return Ok(Vec::new());
         }
+        let announced = announcement.map(|announcement| announcement.queue(&mut batch));
         let began = Instant::now();
         let replies = batch.exec().await;
         self.counters.write_took(began.elapsed());
@@ -261,6 +265,9 @@ impl StoreGuards {
                 None => {}
             }
             stored.push((entry, is_stored == Some(true) && are_current));
+        }
+        if let Some(place) = announced {
+            self.outage.record_and_degrade(Operation::Write, replies.take::<Value>(place))?;
         }
         Ok(stored)
     }

@@ -19,8 +19,9 @@ impl Cache {
     /// those of [`Cache::delete_matching`]. In a Worker it makes 20 at the most, and the next request goes on.
     ///
     /// A read that has to ask Redis and a write that succeeded make the first four of those round trips on their own, and
-    /// leave the others to the background. What is set after an outage stays, unless a pattern is owed that matches its
-    /// key, or more than 10 000 keys are and its key is among them: then it may be deleted once.
+    /// leave the others to the background. What is set after an outage stays, and so does what is stored by a
+    /// [`StoreGuard`](crate::cache::StoreGuard) that was taken after it, unless a pattern is owed that matches its key, or more
+    /// than 10 000 keys are and its key is among them: then it may be deleted once.
     pub async fn catch_up(&self) -> bool {
         self.core.backlog.drain_all().await
     }

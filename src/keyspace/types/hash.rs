@@ -4,36 +4,17 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::client::Transaction;
+use super::declared_key::Prepare;
+use crate::client::{Slot, Transaction};
 use crate::command::hashes::HashCommands;
 use crate::command::keys::KeyCommands;
 use crate::keyspace::record;
 use crate::{Client, Error, ErrorKind, Result};
 
 key_type! {
-    /// A record as a hash, one field each.
-    ///
-    /// A text field stands in Redis as it is, a number by its digits, a boolean as `true` or `false`, and whatever has parts as
-    /// JSON text. A field that is `None` is absent.
-    ///
-    /// Each call is one round trip. What changes the hash and its time to live is one transaction.
+    /// A record as a hash, one field each, in the form of an [item](crate::keyspace::types). A field that is `None` is
+    /// absent.
     Hash is Hash
-}
-
-impl<T> Hash<T> {
-    fn renew(&self, transaction: &Transaction) {
-        if let Some(seconds) = self.ttl.on_write() {
-            let _ = transaction.expire(&self.key, seconds);
-        }
-    }
-
-    fn checked(&self, fields: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
-        if fields.is_empty() {
-            let text = format!("the record of '{}' has no field to store", self.key);
-            return Err(Error::new(ErrorKind::InvalidInput, text));
-        }
-        Ok(fields)
-    }
 }
 
 impl<T: Serialize + DeserializeOwned> Hash<T> {
@@ -43,24 +24,33 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
     /// # Errors
     /// [`ErrorKind::Codec`] with the field that does not decode; those of the client.
     pub async fn get(&self, client: &Client) -> Result<Option<T>> {
-        let fields: HashMap<String, Bytes> = match self.ttl.on_read() {
-            Some(seconds) => {
-                let pipeline = client.pipeline();
-                let fields = pipeline.hgetall(&self.key);
-                let _ = pipeline.expire(&self.key, seconds);
-                pipeline.exec().await?.take(fields)?
-            }
-            None => client.hgetall(&self.key).await?,
-        };
+        let fields: HashMap<String, Bytes> =
+            self.key.read(client, Prepare.hgetall(self.key())).await?;
         if fields.is_empty() {
             return Ok(None);
         }
         record::from_fields(&fields).map(Some).map_err(|error| {
             Error::new(
                 ErrorKind::Codec,
-                format!("what '{}' holds is no such record: {error}", self.key),
+                format!("what '{}' holds is no such record: {error}", self.key()),
             )
         })
+    }
+
+    /// One field, or `None` if it or the key is absent. One HGET; an EXPIRE in the same round trip where a read renews the time
+    /// to live.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Codec`] if it is no such value; those of the
+    /// client.
+    pub async fn get_field<V: DeserializeOwned>(
+        &self,
+        client: &Client,
+        field: &str,
+    ) -> Result<Option<V>> {
+        self.check_field(field)?;
+        let text: Option<Bytes> = self.key.read(client, Prepare.hget(self.key(), field)).await?;
+        text.map(|text| self.key.decode(&text)).transpose()
     }
 
     /// Replaces the whole record, and sets the keyspace's time to live. DEL, HSET and EXPIRE as one transaction.
@@ -69,17 +59,21 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
     /// [`ErrorKind::InvalidInput`] if no field is there to store; [`ErrorKind::Codec`] if the record is no structure; those
     /// of the client.
     pub async fn set(&self, client: &Client, record: &T) -> Result<()> {
-        let fields = self.checked(self.encoded(record)?)?;
-        let transaction = client.transaction();
-        let _ = transaction.del([&self.key]);
-        let stored = transaction.hset(&self.key, fields);
-        self.renew(&transaction);
-        transaction.exec().await?.take(stored).map(drop)
+        self.key.write(client, |transaction| self.set_in(transaction, record)).await.map(drop)
     }
 
-    /// Stores one field and sets the keyspace's time to live. HSET and EXPIRE as one
-    /// transaction. Where
-    /// the key is absent, the hash then has this field alone.
+    /// Queues the same.
+    ///
+    /// # Errors
+    /// As for [`Hash::set`], without those of the client.
+    pub fn set_in(&self, transaction: &Transaction, record: &T) -> Result<Slot<u64>> {
+        let fields = self.encode(record)?;
+        let _ = transaction.del([self.key()]);
+        Ok(self.queue(transaction, fields))
+    }
+
+    /// Stores one field and sets the keyspace's time to live. HSET and EXPIRE as one transaction. Where the key is absent, the
+    /// hash then has this field alone.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Codec`] if the value is `None` or has no JSON
@@ -92,32 +86,102 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
     ) -> Result<()> {
         self.check_field(field)?;
         let text = record::to_text(value).ok().flatten().ok_or_else(|| {
-            let text = format!("the field '{field}' of '{}' has no text to store", self.key);
+            let text = format!("the field '{field}' of '{}' has no text to store", self.key());
             Error::new(ErrorKind::Codec, text)
         })?;
-        let transaction = client.transaction();
-        let stored = transaction.hset(&self.key, [(field, text)]);
-        self.renew(&transaction);
-        transaction.exec().await?.take(stored).map(drop)
+        let fields = vec![(field.to_owned(), text)];
+        self.key.write(client, |transaction| Ok(self.queue(transaction, fields))).await.map(drop)
+    }
+
+    /// Stores some fields, those of any structure or map, and sets the keyspace's time to live; those that are `None` are left
+    /// as they are. HSET and EXPIRE as one transaction.
+    ///
+    /// # Errors
+    /// As for [`Hash::set`]; [`ErrorKind::InvalidInput`] if the record has no such field.
+    pub async fn set_fields(&self, client: &Client, fields: &impl Serialize) -> Result<()> {
+        let queue = |transaction: &Transaction| self.set_fields_in(transaction, fields);
+        self.key.write(client, queue).await.map(drop)
+    }
+
+    /// Queues the same.
+    ///
+    /// # Errors
+    /// As for [`Hash::set_fields`], without those of the client.
+    pub fn set_fields_in(
+        &self,
+        transaction: &Transaction,
+        fields: &impl Serialize,
+    ) -> Result<Slot<u64>> {
+        let fields = self.encode(fields)?;
+        fields.iter().try_for_each(|(field, _)| self.check_field(field))?;
+        Ok(self.queue(transaction, fields))
+    }
+
+    /// Deletes one field; tells whether it was there. One HDEL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the record has no such field; those of the client.
+    pub async fn delete_field(&self, client: &Client, field: &str) -> Result<bool> {
+        self.check_field(field)?;
+        Ok(client.hdel(self.key(), [field]).await? == 1)
     }
 
     /// Adds to a field of digits, which is 0 if it is absent; gives the sum. HINCRBY and EXPIRE as one transaction.
     ///
     /// # Errors
-    /// As for [`Hash::set_field`]; [`ErrorKind::Server`] if the field holds no integer.
+    /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Server`] if the field holds no integer; those
+    /// of the client.
     pub async fn increment(&self, client: &Client, field: &str, by: i64) -> Result<i64> {
-        self.check_field(field)?;
-        let transaction = client.transaction();
-        let sum = transaction.hincrby(&self.key, field, by);
-        self.renew(&transaction);
-        transaction.exec().await?.take(sum)
+        self.key.write(client, |transaction| self.increment_in(transaction, field, by)).await
     }
 
-    fn encoded(&self, record: &T) -> Result<Vec<(String, String)>> {
-        record::to_fields(record).ok_or_else(|| {
-            let text = format!("the record of '{}' is no structure with fields", self.key);
+    /// Queues the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the record has no such field.
+    pub fn increment_in(
+        &self,
+        transaction: &Transaction,
+        field: &str,
+        by: i64,
+    ) -> Result<Slot<i64>> {
+        self.check_field(field)?;
+        let sum = transaction.hincrby(self.key(), field, by);
+        self.key.renew(transaction);
+        Ok(sum)
+    }
+
+    /// Adds to a field that is a decimal number, which is 0 if it is absent; gives the sum. HINCRBYFLOAT and EXPIRE as one
+    /// transaction.
+    ///
+    /// # Errors
+    /// As for [`Hash::increment`].
+    pub async fn increment_float(&self, client: &Client, field: &str, by: f64) -> Result<f64> {
+        self.check_field(field)?;
+        let increment = |transaction: &Transaction| {
+            let sum = transaction.hincrbyfloat(self.key(), field, by);
+            self.key.renew(transaction);
+            Ok(sum)
+        };
+        self.key.write(client, increment).await
+    }
+
+    fn queue(&self, transaction: &Transaction, fields: Vec<(String, String)>) -> Slot<u64> {
+        let stored = transaction.hset(self.key(), fields);
+        self.key.renew(transaction);
+        stored
+    }
+
+    fn encode(&self, record: &impl Serialize) -> Result<Vec<(String, String)>> {
+        let fields = record::to_fields(record).ok_or_else(|| {
+            let text = format!("the record of '{}' is no structure with fields", self.key());
             Error::new(ErrorKind::Codec, text)
-        })
+        })?;
+        if fields.is_empty() {
+            let text = format!("the record of '{}' has no field to store", self.key());
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        Ok(fields)
     }
 
     fn check_field(&self, field: &str) -> Result<()> {
@@ -126,7 +190,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
                 let names = names.join(", ");
                 let text = format!(
                     "the record of '{}' has the fields {names}, and not this one",
-                    self.key
+                    self.key()
                 );
                 Err(Error::new(ErrorKind::InvalidInput, text))
             }

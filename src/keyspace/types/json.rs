@@ -1,7 +1,9 @@
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::command::strings::{Expiry, GetEx, SetOptions, StringCommands};
+use crate::client::{Slot, Transaction};
+use crate::command::strings::StringCommands;
 use crate::{Change, Client, Error, ErrorKind, Result};
 
 key_type! {
@@ -15,13 +17,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
     /// # Errors
     /// [`ErrorKind::Codec`] if what is stored is no such record; those of the client.
     pub async fn get(&self, client: &Client) -> Result<Option<T>> {
-        let text: Option<bytes::Bytes> = match self.ttl.on_read() {
-            Some(seconds) => {
-                let expiry = GetEx::Expire(Expiry::Ex(seconds.unsigned_abs()));
-                client.getex(&self.key, expiry).await?
-            }
-            None => client.get(&self.key).await?,
-        };
+        let text: Option<Bytes> = self.key.get(client).await?;
         text.map(|text| self.decode(&text)).transpose()
     }
 
@@ -31,13 +27,15 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
     /// [`ErrorKind::Codec`] if it has no JSON form; those of the client.
     pub async fn set(&self, client: &Client, record: &T) -> Result<()> {
         let text = self.encode(record)?;
-        match self.ttl.on_write() {
-            Some(seconds) => {
-                let options = SetOptions::new().expiry(Expiry::Ex(seconds.unsigned_abs()));
-                client.set_with(&self.key, text, options).await.map(drop)
-            }
-            None => client.set(&self.key, text).await,
-        }
+        self.key.set(client, text).await.map(drop)
+    }
+
+    /// Queues the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Codec`] if it has no JSON form.
+    pub fn set_in(&self, transaction: &Transaction, record: &T) -> Result<Slot<bool>> {
+        Ok(self.key.set(transaction, self.encode(record)?))
     }
 
     /// Changes the record, which keeps the time to live that is left; gives the new one, or `None` if the key is absent. If
@@ -53,7 +51,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
         mut change: impl FnMut(&mut T),
     ) -> Result<Option<T>> {
         let mut outcome = Ok(None);
-        let update = client.update(&self.key, |old| {
+        let update = client.update(self.key(), |old| {
             let changed = old.map(|old| {
                 let mut record = self.decode(old)?;
                 change(&mut record);
@@ -72,12 +70,39 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
         outcome
     }
 
+    /// As [`Json::update`]; if the key is absent, `initial` is changed and stored, with the keyspace's time to live. One SET more
+    /// then.
+    ///
+    /// # Errors
+    /// As for [`Json::update`].
+    pub async fn upsert(
+        &self,
+        client: &Client,
+        initial: impl Fn() -> T,
+        mut change: impl FnMut(&mut T),
+    ) -> Result<T> {
+        const TRIES: u32 = 32;
+        for _ in 0..TRIES {
+            if let Some(record) = self.update(client, &mut change).await? {
+                return Ok(record);
+            }
+            let mut record = initial();
+            change(&mut record);
+            let options = self.key.set_options().nx();
+            if client.set_with(self.key(), self.encode(&record)?, options).await? {
+                return Ok(record);
+            }
+        }
+        let text = format!("other clients created and deleted '{}' each time", self.key());
+        Err(Error::new(ErrorKind::Conflict, text))
+    }
+
     fn decode(&self, text: &[u8]) -> Result<T> {
         serde_json::from_slice(text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let text = format!(
                 "what '{}' holds is not the JSON of its record (line {line}, column {column})",
-                self.key
+                self.key()
             );
             Error::new(ErrorKind::Codec, text)
         })
@@ -85,7 +110,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
 
     fn encode(&self, record: &T) -> Result<String> {
         serde_json::to_string(record).map_err(|_| {
-            Error::new(ErrorKind::Codec, format!("the record of '{}' has no JSON form", self.key))
+            Error::new(ErrorKind::Codec, format!("the record of '{}' has no JSON form", self.key()))
         })
     }
 }

@@ -1,4 +1,53 @@
 //! The types that a keyspace may have: what its functions give.
+//!
+//! | type | in Redis |
+//! |---|---|
+//! | [`Text`] | a string: text, or a number or a boolean as text |
+//! | [`Json`] | a string: JSON |
+//! | [`Counter`] | a string: a number that is added to |
+//! | [`Hash`](struct@Hash) | a hash: a field for each field of the record |
+//! | [`List`] | a list |
+//! | [`Set`] | a set |
+//! | [`SortedSet`] | a sorted set |
+//!
+//! An item of a list, set or sorted set is text as a field of a hash is: a string as it is, a number by its digits, a boolean
+//! as `true` or `false`, and whatever has parts as JSON, its fields in the order of their declaration. A type that takes whatever
+//! it finds, such as [`serde_json::Value`], gets text.
+//!
+//! Each call is one round trip. What changes a key and its time to live is one transaction.
+//!
+//! A method whose name ends in `_in` queues its commands in a [`Transaction`](crate::Transaction), so that several keys
+//! change together:
+//!
+//! ```
+//! use edgecask::Client;
+//!
+//! edgecask::keyspaces! {
+//!     mod messages, owner: "messages" {
+//!         /// What a user was told, newest first.
+//!         inbox(user: u64) => List<String>, "inbox:{user}", ttl: 7 days, keep 100;
+//!         /// How many of them the user has not read.
+//!         unread(user: u64) => Counter<i64>, "inbox:{user}:unread", ttl: 7 days;
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let client = Client::memory();
+//! let transaction = client.transaction();
+//! let _ = messages::inbox(7)?.push_front_in(&transaction, ["hello"])?;
+//! let unread = messages::unread(7)?.increment_in(&transaction, 1);
+//! assert_eq!(transaction.exec().await?.take(unread)?, 1);
+//!
+//! assert_eq!(messages::inbox(7)?.range(&client, 0, 9).await?, ["hello"]);
+//! # Ok::<(), edgecask::Error>(())
+//! # })?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod declared_key;
 
 /// Defines a type of keys: what every one of them has.
 macro_rules! key_type {
@@ -6,8 +55,7 @@ macro_rules! key_type {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name<T> {
-            key: $crate::Key,
-            ttl: $crate::keyspace::KeyTtl,
+            key: $crate::keyspace::types::declared_key::DeclaredKey,
             record: ::std::marker::PhantomData<fn() -> T>,
         }
 
@@ -17,29 +65,49 @@ macro_rules! key_type {
                 $crate::keyspace::RedisType::$redis_type;
 
             #[doc(hidden)]
-            pub fn new(key: $crate::Key, ttl: $crate::keyspace::KeyTtl) -> Self {
-                Self { key, ttl, record: ::std::marker::PhantomData }
+            pub fn new(
+                key: $crate::Key,
+                declaration: &'static $crate::keyspace::Declaration,
+            ) -> Self {
+                let key = $crate::keyspace::types::declared_key::DeclaredKey::new(key, declaration);
+                Self { key, record: ::std::marker::PhantomData }
             }
 
             /// The key.
             pub fn key(&self) -> &$crate::Key {
-                &self.key
+                self.key.key()
             }
 
-            /// Deletes the record; tells whether there was one. One DEL.
+            /// Deletes the key; tells whether it was there. One DEL.
             ///
             /// # Errors
             /// Those of the client.
             pub async fn delete(&self, client: &$crate::Client) -> $crate::Result<bool> {
                 use $crate::command::keys::KeyCommands;
-                Ok(client.del([&self.key]).await? == 1_u64)
+                Ok(client.del([self.key()]).await? == 1_u64)
+            }
+
+            /// Queues the same; the reply is 1 or 0.
+            pub fn delete_in(&self, transaction: &$crate::Transaction) -> $crate::Slot<u64> {
+                use $crate::command::keys::KeyCommands;
+                transaction.del([self.key()])
             }
         }
     };
 }
 
+mod counter;
 mod hash;
 mod json;
+mod list;
+mod set;
+mod sorted_set;
+mod text;
 
+pub use counter::Counter;
 pub use hash::Hash;
 pub use json::Json;
+pub use list::List;
+pub use set::Set;
+pub use sorted_set::SortedSet;
+pub use text::Text;

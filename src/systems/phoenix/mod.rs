@@ -5,6 +5,12 @@
 //! The service writes the state of a session by HSET on that string, which Redis refuses. Here it is
 //! [`Json::update`](crate::keyspace::types::Json::update).
 //!
+//! The service takes a task by RPOP, so that a worker that stops loses it. Here [`take_task`] keeps it in a second list until
+//! it is finished, and [`return_tasks`] brings back what a worker has left. Both lists must be on one server: a cluster refuses
+//! LMOVE between slots.
+//!
+//! The figures of the server for Prometheus are [`ServerStats`](crate::cache::ServerStats).
+//!
 //! ```
 //! use edgecask::Client;
 //! use edgecask::systems::phoenix::{self, InputHash, ResponseMetadata, Response, Session, SessionState};
@@ -30,6 +36,10 @@
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+mod agents;
+mod error;
+mod tasks;
 
 use std::fmt;
 
@@ -127,27 +137,10 @@ pub enum SessionState {
     Failed,
 }
 
-/// How an agent does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentHealth {
-    /// Which agent.
-    pub agent_id: String,
-    /// How it does, in the application's own words.
-    pub health: String,
-    /// How often it has failed since it last succeeded.
-    #[serde(default)]
-    pub consecutive_failures: u32,
-    /// When it last failed.
-    pub last_failure_at: Option<String>,
-    /// When it last succeeded.
-    pub last_success_at: Option<String>,
-    /// Until when nothing is sent to it.
-    pub circuit_open_until: Option<String>,
-    /// When this was written.
-    pub updated_at: String,
-}
-
+pub use agents::{AgentHealth, Breaker, record_failure, record_success};
+pub use error::CacheError;
 pub use keys::*;
+pub use tasks::{TakenTask, Task, enqueue_task, return_tasks, take_task};
 
 crate::keyspaces! {
     /// The keyspaces of Phoenix.
@@ -158,5 +151,11 @@ crate::keyspaces! {
         session(correlation_id: &str) => Json<Session>, "phoenix:session:{correlation_id}", ttl: 2 hours;
         /// How an agent does.
         agent_health(agent_id: &str) => Json<AgentHealth>, "phoenix:health:{agent_id}", forever;
+        /// Tasks that wait, newest first.
+        tasks() => List<Task>, "phoenix:tasks:queue", ttl: 24 hours;
+        /// Tasks that a worker has taken and not finished.
+        taken_tasks(worker: &str) => List<Task>, "phoenix:tasks:taken:{worker}", ttl: 24 hours;
+        /// Who holds a lock.
+        lock(name: &str) => Text<String>, "phoenix:locks:{name}", ttl: 30 seconds;
     }
 }

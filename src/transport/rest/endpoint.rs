@@ -55,10 +55,34 @@ impl Endpoint {
         Ok(Self { base: base.to_owned() })
     }
 
+    /// Refuses a port to which `fetch` never connects.
+    #[cfg(any(test, all(target_arch = "wasm32", target_os = "unknown")))]
+    pub(super) fn check_for_fetch(&self) -> Result<()> {
+        let uri = self.base.parse::<http::Uri>().ok();
+        match uri.and_then(|uri| uri.port_u16()).filter(|port| FORBIDDEN.contains(port)) {
+            Some(port) => Err(Error::new(
+                ErrorKind::Config,
+                format!("fetch never connects to port {port}: serve the REST URL on another port"),
+            )),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn join(&self, path: &str) -> String {
         [&self.base, path].concat()
     }
 }
+
+/// The ports that the Fetch standard forbids (<https://fetch.spec.whatwg.org/#port-blocking>), in ascending order. Browsers,
+/// Node and Deno keep to it; Workers do not.
+#[cfg(any(test, all(target_arch = "wasm32", target_os = "unknown")))]
+#[rustfmt::skip]
+const FORBIDDEN: [u16; 82] = [
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111, 113,
+    115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556,
+    563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
+    6668, 6669, 6679, 6697, 10080,
+];
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +130,20 @@ mod tests {
         assert!(parse("http://10.0.0.1").is_err());
         assert!(parse("http://127.0.0.1.evil.example").is_err());
         assert!(Endpoint::parse("http://redis-http:80", true).is_ok());
+    }
+
+    #[test]
+    fn a_port_that_fetch_refuses_is_named() {
+        let check = |url: &str| Endpoint::parse(url, true).unwrap().check_for_fetch();
+        for port in FORBIDDEN {
+            let error = check(&format!("http://[::1]:{port}/prefix")).unwrap_err().to_string();
+            assert!(error.contains(&format!("port {port}:")), "{error}");
+        }
+        // The default ports, and those around the forbidden ones.
+        for url in ["https://h", "http://h", "http://h:80", "https://h:443", "http://h:6001"] {
+            assert!(check(url).is_ok(), "{url}");
+        }
+        assert!(FORBIDDEN.is_sorted());
     }
 
     #[test]

@@ -112,7 +112,9 @@ impl RestTransport {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if the URL is not an `https://` one (or `http://` on this host), the token is empty or
-    /// cannot be in a header, or there is no HTTP client: none is given, and the feature `reqwest` is off.
+    /// cannot be in a header, or there is no HTTP client: none is given, and the feature `reqwest` is off. Over `fetch` outside
+    /// of a Worker, also if the URL's port is one that the Fetch standard
+    /// [forbids](https://fetch.spec.whatwg.org/#port-blocking).
     pub fn new(options: RestOptions) -> Result<Self> {
         let endpoint = Endpoint::parse(&options.url, options.allow_http)?;
         let token = options.token.expose_secret().trim();
@@ -124,7 +126,7 @@ impl RestTransport {
         }
         let http = match options.http {
             Some(http) => http,
-            None => default_http_client()?,
+            None => default_http_client(&endpoint)?,
         };
         let http = options.http_layers.iter().fold(http, |inner, layer| layer.wrap(inner));
         Ok(Self {
@@ -362,7 +364,7 @@ fn certainly_writes(command: &Command) -> bool {
 }
 
 #[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
-fn default_http_client() -> Result<Arc<dyn HttpClient>> {
+fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     Ok(Arc::new(ReqwestClient::new()?))
 }
 
@@ -370,7 +372,7 @@ fn default_http_client() -> Result<Arc<dyn HttpClient>> {
     all(feature = "reqwest", not(target_arch = "wasm32")),
     all(target_arch = "wasm32", target_os = "unknown")
 )))]
-fn default_http_client() -> Result<Arc<dyn HttpClient>> {
+fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     Err(Error::new(
         ErrorKind::Config,
         "this build has no HTTP client: set one by RestOptions::http_client, or turn on the feature reqwest on a native target",
@@ -378,7 +380,10 @@ fn default_http_client() -> Result<Arc<dyn HttpClient>> {
 }
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-fn default_http_client() -> Result<Arc<dyn HttpClient>> {
+fn default_http_client(endpoint: &Endpoint) -> Result<Arc<dyn HttpClient>> {
+    if !platform::is_worker() {
+        endpoint.check_for_fetch()?;
+    }
     Ok(Arc::new(FetchClient::new()))
 }
 

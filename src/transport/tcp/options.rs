@@ -176,7 +176,10 @@ impl TcpOptions {
     ///
     /// [`Duration::ZERO`] verifies every call, so that no caller gets the reply of another, at the cost of one PING for each
     /// call. Default: 1 second, which costs one PING in a second of permanent load and leaves a second in which replies may
-    /// be wrong. The connections of a cluster are not verified.
+    /// be wrong.
+    ///
+    /// The connections of a cluster are not verified: the `redis` crate makes them, chooses one for each command, and adds
+    /// commands of its own to them, so a PING cannot be placed right behind a call.
     #[must_use]
     pub fn verify_after(mut self, busy: Duration) -> Self {
         self.verify_after = busy;

@@ -1,8 +1,10 @@
 //! The systems that share Redis with other programs: what those write is read, and what is written they can read.
 
+mod automation;
 mod cache_service;
 mod copilot;
 mod council;
+mod key_types;
 mod phoenix;
 
 use edgecask::prelude::*;

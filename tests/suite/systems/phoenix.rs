@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use edgecask::prelude::*;
 use edgecask::systems::phoenix::{
-    self, AgentHealth, InputHash, Response, ResponseMetadata, Session, SessionState,
+    self, AgentHealth, Breaker, CacheError, InputHash, Response, ResponseMetadata, Session,
+    SessionState, Task, enqueue_task, record_failure, record_success, return_tasks, take_task,
 };
 use edgecask::{ErrorKind, KeyPart};
 use futures_util::future::try_join_all;
@@ -108,4 +111,93 @@ async fn the_health_of_an_agent_stays() {
         assert_eq!(seconds_left(&client, health.key()).await, -1);
     })
     .await;
+}
+
+#[tokio::test]
+async fn instances_share_the_circuit_of_an_agent() {
+    everywhere(async |client| {
+        let breaker = Breaker { failures: 3, open_for: Duration::from_secs(60) };
+        assert!(!record_success(&client, "a1").await.unwrap().is_open());
+        let fail = || record_failure(&client, "a1", breaker);
+        let failures = try_join_all((0..3).map(|_| fail())).await.unwrap();
+        assert_eq!(failures.iter().filter(|health| health.is_open()).count(), 1);
+        // Another instance sees it.
+        let found = phoenix::agent_health("a1").unwrap().get(&client).await.unwrap().unwrap();
+        assert!(found.is_open() && found.last_success_at.is_some());
+        assert_eq!(found.consecutive_failures, 3);
+        let closed = record_success(&client, "a1").await.unwrap();
+        assert!(!closed.is_open() && closed.consecutive_failures == 0);
+
+        // Both create the record at once.
+        let created = try_join_all((0..2).map(|_| record_failure(&client, "a2", breaker))).await;
+        assert_eq!(
+            created.unwrap().iter().map(|health| health.consecutive_failures).max(),
+            Some(2)
+        );
+        for until in ["2020-01-01T00:00:00Z", "no time"] {
+            let set = |health: &mut AgentHealth| health.circuit_open_until = Some(until.to_owned());
+            let health = phoenix::agent_health("a2").unwrap().update(&client, set).await.unwrap();
+            assert!(!health.unwrap().is_open());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_is_kept_until_it_is_finished() {
+    everywhere(async |client| {
+        let task = |id: &str| Task {
+            task_id: id.to_owned(),
+            correlation_id: "c1".to_owned(),
+            agent: "planner".to_owned(),
+            priority: 5,
+            created_at: NOW.to_owned(),
+            payload: serde_json::json!({"b": 1, "a": [2]}),
+        };
+        assert!(take_task(&client, "w1").await.unwrap().is_none());
+        // As the service writes it, in another order and with spaces.
+        let first = r#"{ "payload": {"b":1,"a":[2]}, "task_id":"t1","correlation_id":"c1","agent":"planner","priority":5,"created_at":"2026-11-28T10:00:00Z"}"#;
+        client.lpush("phoenix:tasks:queue", [first]).await.unwrap();
+        assert_eq!(enqueue_task(&client, &task("t2")).await.unwrap(), 2);
+        let queue = phoenix::tasks().unwrap();
+        assert!((86_390..=86_400).contains(&seconds_left(&client, queue.key()).await));
+
+        let taken = take_task(&client, "w1").await.unwrap().unwrap();
+        assert_eq!(taken.task, task("t1"));
+        let second = take_task(&client, "w1").await.unwrap().unwrap();
+        assert_eq!(second.task.task_id, "t2");
+        assert!(second.finish(&client).await.unwrap());
+        assert!(!second.finish(&client).await.unwrap());
+
+        // The worker stops; its task is the next one again, as it was.
+        enqueue_task(&client, &task("t3")).await.unwrap();
+        assert_eq!(return_tasks(&client, "w1").await.unwrap(), 1);
+        assert_eq!(return_tasks(&client, "w1").await.unwrap(), 0);
+        let next: Vec<String> = client.lrange(queue.key(), -1, -1).await.unwrap();
+        assert_eq!(next, [first]);
+        assert!(!taken.finish(&client).await.unwrap());
+        let taken = take_task(&client, "w2").await.unwrap().unwrap();
+        assert!(taken.finish(&client).await.unwrap());
+
+        client.rpush(queue.key(), ["no secret task"]).await.unwrap();
+        let error = take_task(&client, "w2").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Codec);
+        assert!(!error.to_string().contains("secret"), "{error}");
+        // It does not stop the queue.
+        assert_eq!(take_task(&client, "w2").await.unwrap().unwrap().task.task_id, "t3");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn errors_speak_the_terms_of_the_service() {
+    let client = Client::memory();
+    client.set("phoenix:session:c1", "no session").await.unwrap();
+    let broken = phoenix::session("c1").unwrap().get(&client).await.unwrap_err();
+    assert!(matches!(CacheError::from(broken), CacheError::Serialization(_)));
+    client.rpush("phoenix:session:c2", ["x"]).await.unwrap();
+    let refused = phoenix::session("c2").unwrap().get(&client).await.unwrap_err();
+    let error = CacheError::from(refused);
+    assert!(error.to_string().starts_with("Redis connection error: "), "{error}");
+    assert_eq!(CacheError::NotFound.to_string(), "Cache key not found");
 }

@@ -1,0 +1,145 @@
+//! A key with its declaration, and what all types do with it.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::client::{Slot, Transaction};
+use crate::command::keys::{ExpireIf, KeyCommands};
+use crate::command::strings::{Expiry, GetEx, SetOptions, StringCommands};
+use crate::command::{Command, Execute, ToArg};
+use crate::keyspace::{Declaration, KeyTtl, record};
+use crate::{Client, Error, ErrorKind, FromValue, Key, Result, Value};
+
+#[derive(Debug, Clone)]
+pub(crate) struct DeclaredKey {
+    key: Key,
+    declaration: &'static Declaration,
+}
+
+impl DeclaredKey {
+    pub(super) fn new(key: Key, declaration: &'static Declaration) -> Self {
+        Self { key, declaration }
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(super) fn ttl(&self) -> KeyTtl {
+        self.declaration.ttl
+    }
+
+    pub(super) fn keep(&self) -> Option<u32> {
+        self.declaration.keep
+    }
+
+    /// The string that the key holds. One GET; one GETEX where reads renew the time to live.
+    pub(super) async fn get<R: FromValue>(&self, client: &Client) -> Result<Option<R>> {
+        match self.ttl().on_read() {
+            Some(seconds) => {
+                let expiry = GetEx::Expire(Expiry::Ex(seconds.unsigned_abs()));
+                client.getex(&self.key, expiry).await
+            }
+            None => client.get(&self.key).await,
+        }
+    }
+
+    /// A SET with the keyspace's time to live.
+    pub(super) fn set<E: Execute>(&self, to: &E, value: impl ToArg) -> E::Reply<bool> {
+        to.set_with(&self.key, value, self.set_options())
+    }
+
+    pub(super) fn set_options(&self) -> SetOptions {
+        match self.ttl().on_write() {
+            Some(seconds) => SetOptions::new().expiry(Expiry::Ex(seconds.unsigned_abs())),
+            None => SetOptions::new(),
+        }
+    }
+
+    /// Sends a read, with an EXPIRE in the same round trip where reads renew the time to live.
+    pub(super) async fn read<R>(&self, client: &Client, read: Prepared<R>) -> Result<R> {
+        let Some(seconds) = self.ttl().on_read() else {
+            return client.execute_with(read.command, read.convert).await;
+        };
+        let pipeline = client.pipeline();
+        let reply = pipeline.execute_with(read.command, read.convert);
+        let _ = pipeline.expire(&self.key, seconds);
+        pipeline.exec().await?.take(reply)
+    }
+
+    /// Sends what `queue` queues as one transaction.
+    pub(super) async fn write<R>(
+        &self,
+        client: &Client,
+        queue: impl FnOnce(&Transaction) -> Result<Slot<R>>,
+    ) -> Result<R> {
+        let transaction = client.transaction();
+        let reply = queue(&transaction)?;
+        transaction.exec().await?.take(reply)
+    }
+
+    /// Queues an EXPIRE, if the key has a time to live; one for keys without, if it counts from the key's creation.
+    pub(super) fn renew(&self, transaction: &Transaction) {
+        let Some(seconds) = self.ttl().on_write() else { return };
+        let condition = match self.ttl() {
+            KeyTtl::FromCreation(_) => ExpireIf::Persistent,
+            _ => ExpireIf::Always,
+        };
+        let _ = transaction.expire_if(&self.key, seconds, condition);
+    }
+
+    /// The text of an item.
+    pub(super) fn encode(&self, item: &(impl Serialize + ?Sized)) -> Result<String> {
+        record::to_text(item).ok().flatten().ok_or_else(|| {
+            let text = format!("an item for '{}' has no text to store", self.key);
+            Error::new(ErrorKind::Codec, text)
+        })
+    }
+
+    /// The texts of items, of which there must be one.
+    pub(super) fn encode_all(
+        &self,
+        items: impl IntoIterator<Item = impl Serialize>,
+    ) -> Result<Vec<String>> {
+        let items: Vec<String> =
+            items.into_iter().map(|item| self.encode(&item)).collect::<Result<_>>()?;
+        self.not_empty(items)
+    }
+
+    pub(super) fn not_empty<I>(&self, items: Vec<I>) -> Result<Vec<I>> {
+        if items.is_empty() {
+            let text = format!("there is no item for '{}'", self.key);
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        Ok(items)
+    }
+
+    /// The item that this text is.
+    pub(super) fn decode<T: DeserializeOwned>(&self, text: &[u8]) -> Result<T> {
+        record::from_text(text).map_err(|error| {
+            let text = format!("what '{}' holds is no such record: {error}", self.key);
+            Error::new(ErrorKind::Codec, text)
+        })
+    }
+
+    pub(super) fn decode_all<T: DeserializeOwned>(&self, texts: &[Bytes]) -> Result<Vec<T>> {
+        texts.iter().map(|text| self.decode(text)).collect()
+    }
+}
+
+/// Gives a typed command to the one who sends it.
+pub(super) struct Prepare;
+
+pub(super) struct Prepared<R> {
+    command: Command,
+    convert: fn(Value) -> Result<R>,
+}
+
+impl Execute for Prepare {
+    type Reply<R> = Prepared<R>;
+
+    fn execute_with<R>(&self, command: Command, convert: fn(Value) -> Result<R>) -> Prepared<R> {
+        Prepared { command, convert }
+    }
+}

@@ -1,0 +1,74 @@
+use serde::{Deserialize, Serialize};
+
+use super::keys::{session_of, user_session};
+use crate::{Client, Result};
+
+/// A user's session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSession {
+    /// Whose it is.
+    pub user_id: String,
+    /// The user's name.
+    pub username: String,
+    /// The user's address.
+    pub email: String,
+    /// What the user pays for.
+    pub subscription_tier: String,
+    /// When it began.
+    pub created_at: String,
+    /// When it was last used.
+    pub last_accessed: String,
+    /// Where the user came from.
+    pub ip_address: String,
+    /// What the user may do.
+    pub permissions: Vec<String>,
+}
+
+/// The session of an API key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiSession {
+    /// Whose key it is.
+    pub user_id: String,
+    /// What the user calls it.
+    pub key_name: String,
+    /// What the key may do.
+    pub permissions: Vec<String>,
+    /// How many requests it may make in a minute.
+    pub rate_limit_per_minute: u64,
+    /// When it was last used.
+    pub last_used: String,
+}
+
+/// Stores a session and makes it the user's. One transaction.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if an identifier is empty; those of the client.
+pub async fn start_session(client: &Client, session_id: &str, session: &UserSession) -> Result<()> {
+    let (of_user, stored) = (session_of(&session.user_id)?, user_session(session_id)?);
+    let transaction = client.transaction();
+    let _ = of_user.set_in(&transaction, session_id)?;
+    let stored = stored.set_in(&transaction, session)?;
+    transaction.exec().await?.take(stored).map(drop)
+}
+
+/// The identifier and the session of a user, or `None` if the user has none. Both live on from now. Two round trips.
+///
+/// # Errors
+/// As for [`start_session`]; [`ErrorKind::Codec`](crate::ErrorKind::Codec) if what is stored is no session.
+pub async fn find_session(client: &Client, user_id: &str) -> Result<Option<(String, UserSession)>> {
+    let Some(session_id) = session_of(user_id)?.get(client).await? else { return Ok(None) };
+    let session = user_session(&session_id)?.get(client).await?;
+    Ok(session.map(|session| (session_id, session)))
+}
+
+/// Deletes a session; tells whether it was there. If the user has begun another one meanwhile, that one stays the user's. Two
+/// round trips.
+///
+/// # Errors
+/// As for [`start_session`].
+pub async fn end_session(client: &Client, session_id: &str, user_id: &str) -> Result<bool> {
+    let (of_user, stored) = (session_of(user_id)?, user_session(session_id)?);
+    let was_there = stored.delete(client).await?;
+    client.compare_and_delete(of_user.key(), session_id.as_bytes()).await?;
+    Ok(was_there)
+}

@@ -1,0 +1,93 @@
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::keys::{taken_tasks, tasks};
+use crate::command::keys::KeyCommands;
+use crate::command::lists::{End, ListCommands};
+use crate::{Client, Error, ErrorKind, Key, Result};
+
+/// Something that an agent has to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Which one.
+    pub task_id: String,
+    /// The session that asks for it.
+    pub correlation_id: String,
+    /// Who does it.
+    pub agent: String,
+    /// How soon. The queue does not look at it.
+    pub priority: u8,
+    /// When it was asked for.
+    pub created_at: String,
+    /// What is to be done, in the application's own form.
+    pub payload: Value,
+}
+
+/// A task that a worker has taken.
+#[derive(Debug, Clone)]
+pub struct TakenTask {
+    /// The task.
+    pub task: Task,
+    /// As it stands in Redis.
+    text: Bytes,
+    taken: Key,
+}
+
+impl TakenTask {
+    /// Says that the task is done; tells whether the worker still had it. One LREM.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn finish(&self, client: &Client) -> Result<bool> {
+        Ok(client.lrem(&self.taken, 1, &self.text).await? == 1)
+    }
+}
+
+/// Puts a task at the end of the queue; gives the queue's length. LPUSH and EXPIRE as one transaction.
+///
+/// # Errors
+/// Those of the client.
+pub async fn enqueue_task(client: &Client, task: &Task) -> Result<u64> {
+    tasks()?.push_front(client, [task]).await
+}
+
+/// Takes the next task, or gives `None` if none waits. The worker has it until it is finished. LMOVE and EXPIRE in one round
+/// trip. If the answer is lost, the worker has the task all the same: [`return_tasks`] brings it back.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if the worker's name is empty; [`ErrorKind::Codec`] if what waited is no task, which the worker then
+/// has; those of the client.
+pub async fn take_task(client: &Client, worker: &str) -> Result<Option<TakenTask>> {
+    const A_DAY: i64 = 86_400;
+    let (queue, taken) = (tasks()?, taken_tasks(worker)?);
+    let pipeline = client.pipeline();
+    let text = pipeline.lmove::<Bytes>(queue.key(), taken.key(), End::Right, End::Left);
+    let _ = pipeline.expire(taken.key(), A_DAY);
+    let Some(text) = pipeline.exec().await?.take(text)? else { return Ok(None) };
+    let task = serde_json::from_slice(&text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let text =
+            format!("what waited in '{}' is no task (line {line}, column {column})", queue.key());
+        Error::new(ErrorKind::Codec, text)
+    })?;
+    Ok(Some(TakenTask { task, text, taken: taken.key().clone() }))
+}
+
+/// Puts the tasks that a worker has taken and not finished back to the front of the queue, as they were; tells how many. For a
+/// worker that has stopped. One LLEN, and one LMOVE for each.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if the worker's name is empty; those of the client.
+pub async fn return_tasks(client: &Client, worker: &str) -> Result<u64> {
+    let (queue, taken) = (tasks()?, taken_tasks(worker)?);
+    let most: u64 = client.llen(taken.key()).await?;
+    for returned in 0..most {
+        let (head, tail) = (End::Left, End::Right);
+        let moved: Option<Bytes> = client.lmove(taken.key(), queue.key(), head, tail).await?;
+        if moved.is_none() {
+            return Ok(returned);
+        }
+    }
+    Ok(most)
+}
