@@ -10,7 +10,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use edgecask::cache::{Cache, HealthBackend};
+use edgecask::cache::{Cache, HealthBackend, Ttl};
 use edgecask::command::keys::Lifetime;
 use edgecask::config::Config;
 use edgecask::prelude::*;
@@ -54,11 +54,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let config = Config::from_env()?;
     let client = config.client()?;
+    let ttl = Ttl::from_variables("POLICY", Ttl::seconds(300), |name| std::env::var(name).ok())?;
     let policies = create_llm_policy_store(
         StoreConfig::new()
             .backing(Database(MemoryStore::from_records(records)))
             .client(client.clone())
-            .ttl(config.policy_ttl()),
+            .ttl(ttl),
     )?;
 
     let health = policies.health().await;

@@ -8,7 +8,8 @@
 //! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 4000 |
 //! | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | the same as Upstash's own SDK names them |
 //! | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | the same as Vercel names them |
-//! | `CACHE_TTL_AUTH_SECONDS`, `CACHE_TTL_POLICY_SECONDS`, `CACHE_TTL_CONFIG_SECONDS` | how long the three components cache; 300 |
+//! | `CACHE_TTL_{NAME}_SECONDS` | a time to live of a component: [`Ttl::from_variables`](crate::cache::Ttl::from_variables) |
+//! | `RATE_LIMIT_PROVIDER`, `EVENT_HUB_PROVIDER` | in the place of `CACHE_PROVIDER`, for those components: [`Config::for_component`] |
 //!
 //! `REDIS_URL` counts before the others. `UPSTASH_REDIS_REST_URL` and `KV_REST_API_URL` may both be set only if they are the
 //! same. If no URL is set, the embedded engine is used. A variable that is set to nothing counts as not set; it is an error
@@ -20,7 +21,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
-use crate::cache::Ttl;
 use crate::client::{Client, ClientBuilder};
 use crate::layer::CircuitBreaker;
 use crate::{Error, ErrorKind, Result};
@@ -59,9 +59,6 @@ pub struct Config {
     backend: Backend,
     /// `None`: the default of the transport.
     connect_timeout: Option<Duration>,
-    auth_ttl: Ttl,
-    policy_ttl: Ttl,
-    config_ttl: Ttl,
 }
 
 #[derive(Clone)]
@@ -112,15 +109,34 @@ impl Config {
     /// # Errors
     /// [`ErrorKind::Config`], which says what variable to set.
     pub fn from_variables(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let variables = Variables(lookup);
+        Self::for_component("CACHE", lookup)
+    }
+
+    /// As [`Config::from_variables`], for a component with a provider of its own: `{component}_PROVIDER` counts in the place
+    /// of `CACHE_PROVIDER`. A rate limit is `RATE_LIMIT`, a hub of events `EVENT_HUB`.
+    ///
+    /// ```
+    /// use edgecask::config::{Config, Provider};
+    ///
+    /// let variables = |name: &str| match name {
+    ///     "REDIS_URL" => Some("redis://localhost".to_owned()),
+    ///     "RATE_LIMIT_PROVIDER" => Some("memory".to_owned()),
+    ///     _ => None,
+    /// };
+    /// assert_eq!(Config::from_variables(variables)?.provider(), Provider::Redis);
+    /// assert_eq!(Config::for_component("RATE_LIMIT", variables)?.provider(), Provider::Memory);
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], which says what variable to set.
+    pub fn for_component(component: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let variables = Variables { lookup, provider: format!("{component}_PROVIDER") };
         Ok(Self {
             backend: variables.backend()?,
             connect_timeout: variables
                 .number("REDIS_CONNECT_TIMEOUT", "milliseconds")?
                 .map(Duration::from_millis),
-            auth_ttl: variables.ttl("AUTH")?,
-            policy_ttl: variables.ttl("POLICY")?,
-            config_ttl: variables.ttl("CONFIG")?,
         })
     }
 
@@ -148,31 +164,11 @@ impl Config {
         };
         remote.circuit_breaker(CircuitBreaker::default()).build()
     }
-
-    /// How long answers to credential checks are cached (`CACHE_TTL_AUTH_SECONDS`).
-    pub fn auth_ttl(&self) -> Ttl {
-        self.auth_ttl
-    }
-
-    /// How long LLM policies are cached (`CACHE_TTL_POLICY_SECONDS`).
-    pub fn policy_ttl(&self) -> Ttl {
-        self.policy_ttl
-    }
-
-    /// How long conversation settings are cached (`CACHE_TTL_CONFIG_SECONDS`).
-    pub fn config_ttl(&self) -> Ttl {
-        self.config_ttl
-    }
 }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("provider", &self.provider())
-            .field("auth_ttl", &self.auth_ttl)
-            .field("policy_ttl", &self.policy_ttl)
-            .field("config_ttl", &self.config_ttl)
-            .finish_non_exhaustive()
+        f.debug_struct("Config").field("provider", &self.provider()).finish_non_exhaustive()
     }
 }
 
@@ -192,11 +188,15 @@ fn backend_variables() -> impl Iterator<Item = &'static str> {
     ["REDIS_URL", "REDIS_PASSWORD"].into_iter().chain(rest)
 }
 
-struct Variables<F>(F);
+struct Variables<F> {
+    lookup: F,
+    /// The variable that names the provider.
+    provider: String,
+}
 
 impl<F: Fn(&str) -> Option<String>> Variables<F> {
     fn get(&self, name: &str) -> Option<String> {
-        let value = (self.0)(name)?;
+        let value = (self.lookup)(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
     }
@@ -211,18 +211,15 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         }
     }
 
-    fn ttl(&self, name: &str) -> Result<Ttl> {
-        Ttl::from_variables(name, Ttl::seconds(300), |name| self.get(name))
-    }
-
     fn backend(&self) -> Result<Backend> {
-        let provider = self.get("CACHE_PROVIDER").map(|name| name.to_ascii_lowercase());
+        let provider_name = &self.provider;
+        let provider = self.get(provider_name).map(|name| name.to_ascii_lowercase());
         let provider = match provider.as_deref() {
             None => None,
             Some("redis") => Some(Provider::Redis),
             Some("upstash") => Some(Provider::Upstash),
             Some("memory") => return Ok(Backend::Memory),
-            Some(_) => return wrong("CACHE_PROVIDER must be redis, upstash or memory"),
+            Some(_) => return wrong(format!("{provider_name} must be redis, upstash or memory")),
         };
         self.check_quotes()?;
         if let Some(url) = self.get("REDIS_URL") {
@@ -246,8 +243,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             };
             if provider == Some(Provider::Redis) {
                 return wrong(format!(
-                    "CACHE_PROVIDER is redis, but only {url_name} is set: set REDIS_URL to a redis:// URL, or \
-                     CACHE_PROVIDER to upstash"
+                    "{provider_name} is redis, but only {url_name} is set: set REDIS_URL to a redis:// URL, or \
+                     {provider_name} to upstash"
                 ));
             }
             if is_redis_url(&url) {
@@ -259,19 +256,19 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         }
         match provider {
             Some(Provider::Redis) => {
-                wrong("CACHE_PROVIDER is redis: set REDIS_URL to a redis:// URL")
+                wrong(format!("{provider_name} is redis: set REDIS_URL to a redis:// URL"))
             }
-            Some(Provider::Upstash) => wrong(
-                "CACHE_PROVIDER is upstash: set REDIS_URL to the REST URL and REDIS_PASSWORD to the token, or \
-                 UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN",
-            ),
+            Some(Provider::Upstash) => wrong(format!(
+                "{provider_name} is upstash: set REDIS_URL to the REST URL and REDIS_PASSWORD to the token, or \
+                 UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN"
+            )),
             _ if self.get("REDIS_PASSWORD").is_some() => {
                 wrong("REDIS_PASSWORD is set, REDIS_URL is not: set it to the server's URL")
             }
-            _ => match backend_variables().find(|name| (self.0)(name).is_some()) {
+            _ => match backend_variables().find(|name| (self.lookup)(name).is_some()) {
                 None => Ok(Backend::Memory),
                 Some(blank) => wrong(format!(
-                    "{blank} is set to nothing, and no other server is: set it, take it away, or set CACHE_PROVIDER to \
+                    "{blank} is set to nothing, and no other server is: set it, take it away, or set {provider_name} to \
                      memory for the embedded engine"
                 )),
             },
@@ -299,20 +296,20 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 
     /// `REDIS_URL` and `REDIS_PASSWORD`, which serve both providers.
     fn shared_variables(&self, url: String, provider: Option<Provider>) -> Result<Backend> {
-        let password = self.get("REDIS_PASSWORD");
+        let (password, provider_name) = (self.get("REDIS_PASSWORD"), &self.provider);
         let is_rest = matches!(scheme(&url).as_deref(), Some("https" | "http"));
         if !is_rest && !is_redis_url(&url) {
             return wrong("REDIS_URL must begin with redis://, rediss:// or https://");
         }
         match (provider, is_rest) {
-            (Some(Provider::Upstash), false) => wrong(
-                "CACHE_PROVIDER is upstash, but REDIS_URL is a redis:// URL: set REDIS_URL to the https:// URL, or \
-                 CACHE_PROVIDER to redis",
-            ),
-            (Some(Provider::Redis), true) => wrong(
-                "CACHE_PROVIDER is redis, but REDIS_URL is an https:// URL: set REDIS_URL to a redis:// URL, or \
-                 CACHE_PROVIDER to upstash",
-            ),
+            (Some(Provider::Upstash), false) => wrong(format!(
+                "{provider_name} is upstash, but REDIS_URL is a redis:// URL: set REDIS_URL to the https:// URL, or \
+                 {provider_name} to redis"
+            )),
+            (Some(Provider::Redis), true) => wrong(format!(
+                "{provider_name} is redis, but REDIS_URL is an https:// URL: set REDIS_URL to a redis:// URL, or \
+                 {provider_name} to upstash"
+            )),
             (_, true) => match password {
                 Some(token) => Ok(Backend::Upstash { url, token }),
                 None => wrong("REDIS_URL is a REST URL: set REDIS_PASSWORD to the REST token"),
@@ -461,13 +458,31 @@ mod tests {
                 &[("UPSTASH_REDIS_REST_URL", "https://u"), ("KV_REST_API_URL", "https://v")],
                 "UPSTASH_REDIS_REST_URL and KV_REST_API_URL are set to different URLs",
             ),
-            (&[("CACHE_TTL_AUTH_SECONDS", "5m")], "CACHE_TTL_AUTH_SECONDS must be"),
-            (&[("CACHE_TTL_POLICY_SECONDS", "0")], "CACHE_TTL_POLICY_SECONDS must be"),
             (&[("REDIS_CONNECT_TIMEOUT", "-1")], "REDIS_CONNECT_TIMEOUT must be"),
         ] {
             let error = config(variables).err().unwrap_or_default();
             assert!(error.contains(to_set), "{variables:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_component_may_have_a_provider_of_its_own() {
+        let provider = |component, own: &'static str| {
+            let config = Config::for_component(component, |name| match name {
+                "REDIS_URL" => Some("redis://h".to_owned()),
+                "CACHE_PROVIDER" => Some("redis".to_owned()),
+                "EVENT_HUB_PROVIDER" | "RATE_LIMIT_PROVIDER" => Some(own.to_owned()),
+                _ => None,
+            });
+            config.map(|config| config.provider()).map_err(|error| error.to_string())
+        };
+        for component in ["EVENT_HUB", "RATE_LIMIT"] {
+            assert_eq!(provider(component, "redis"), Ok(Provider::Redis));
+            assert_eq!(provider(component, "memory"), Ok(Provider::Memory));
+            let error = provider(component, "upstash").err().unwrap_or_default();
+            assert!(error.contains(&format!("{component}_PROVIDER is upstash, but")), "{error}");
+        }
+        assert_eq!(provider("CACHE", "memory"), Ok(Provider::Redis));
     }
 
     #[test]
@@ -490,13 +505,9 @@ mod tests {
     #[test]
     fn a_variable_that_is_not_utf8_is_an_error() {
         use std::os::unix::ffi::OsStringExt as _;
-        for name in [
-            "REDIS_URL",
-            "CACHE_PROVIDER",
-            "UPSTASH_REDIS_REST_TOKEN",
-            "REDIS_CONNECT_TIMEOUT",
-            "CACHE_TTL_AUTH_SECONDS",
-        ] {
+        for name in
+            ["REDIS_URL", "CACHE_PROVIDER", "UPSTASH_REDIS_REST_TOKEN", "REDIS_CONNECT_TIMEOUT"]
+        {
             let lookup =
                 |asked: &str| (asked == name).then(|| OsString::from_vec(vec![b'x', 0xff]));
             let error = Config::from_os(lookup).map(|config| config.provider());

@@ -492,7 +492,7 @@ fn escape_part(part: &str, out: &mut String) {
     }
 }
 
-fn escape_glob(text: &str) -> String {
+pub(crate) fn escape_glob(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(character, '*' | '?' | '[' | ']' | '\\') {

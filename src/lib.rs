@@ -16,6 +16,7 @@ pub mod http_cache;
 mod key;
 pub mod keyspace;
 pub mod layer;
+pub mod migrate;
 pub mod platform;
 pub mod store;
 #[cfg(feature = "supabase")]

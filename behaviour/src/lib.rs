@@ -134,5 +134,6 @@ cases! {
     cache_tags: a_tag_reaches_its_entries_only, a_load_that_a_tag_overtook_is_not_served,
         forgetting_a_tags_version_is_safe, a_cache_is_cleared_at_once, the_first_tier_forgets_tags;
     stores: policies_are_read_through, writes_invalidate, conversation_settings_combine, validations_are_cached,
+        messages_invalidate_their_conversation, a_users_entries_go_together, prefixes_are_renamed,
         credentials_stay_secret;
 }

@@ -1,10 +1,16 @@
-use edgecask::cache::HealthBackend;
+use edgecask::BoxError;
+use edgecask::cache::{Cache, HealthBackend};
 use edgecask::command::keys::Lifetime;
+use edgecask::migrate::RenamePrefix;
 use edgecask::prelude::*;
 use edgecask::store::{
     AuthValidationConfig, ConversationConfig, ConversationScope, LlmPolicy, MemoryAuthBackend,
     MemoryStore, StoreConfig, Validation, create_auth_validation_cache,
     create_conversation_config_store, create_llm_policy_store,
+};
+use edgecask::systems::cache_service::CacheService;
+use edgecask::systems::copilot::{
+    Conversation, MemoryConversations, Message, MessageId, create_conversation_store,
 };
 use edgecask::transport::Backend;
 
@@ -151,4 +157,72 @@ pub(crate) async fn credentials_stay_secret(scope: Scope) {
     let other = cache_of("two");
     other.validate(&user, "correct horse").await.unwrap();
     assert_eq!(other.stats().loads, 1);
+}
+
+pub(crate) async fn messages_invalidate_their_conversation(scope: Scope) {
+    let (id, other) = (scope.unique("c1"), scope.unique("c2"));
+    let (first, later) = ("2026-11-28T10:00:00.000Z", "2026-11-28T10:00:01.000Z");
+    let database = MemoryConversations::new();
+    let config = StoreConfig::new().backing(database.clone()).client(scope.client.clone());
+    let conversations = create_conversation_store(config, database).unwrap();
+    for id in [&id, &other] {
+        conversations.set(&Conversation::new(id, "acme", first)).await.unwrap();
+        assert!(conversations.get("acme", id).await.unwrap().is_some());
+        assert!(conversations.get("globex", id).await.unwrap().is_none());
+    }
+    let stored: String =
+        scope.client.get(format!("copilot:conv:conversation:{id}")).await.unwrap().unwrap();
+    let expected =
+        format!(r#"{{"id":"{id}","tenantId":"acme","createdAt":"{first}","updatedAt":"{first}"}}"#);
+    assert_eq!(stored, expected);
+
+    let message = Message::new(MessageId::new("acme", &id, "m1"), "hello", later);
+    conversations.append(&message).await.unwrap();
+    let keys = [&id, &other].map(|id| format!("copilot:conv:conversation:{id}"));
+    let stored: Vec<Option<String>> = scope.client.mget(&keys).await.unwrap();
+    assert!(stored[0].is_none() && stored[1].is_some());
+    let now = conversations.get("acme", &id).await.unwrap().unwrap();
+    assert_eq!(now.last_message_at.as_deref(), Some(later));
+}
+
+pub(crate) async fn a_users_entries_go_together(scope: Scope) {
+    let (ada, grace) = (scope.unique("ada"), scope.unique("grace"));
+    let service = CacheService::new(Cache::new(scope.client.clone()));
+    let (users, sessions) = (service.users::<String>(), service.sessions::<String>());
+    for user in [&ada, &grace] {
+        let load = || async { Ok::<_, BoxError>("profile".to_owned()) };
+        assert_eq!(users.get_or_load(user, load).await.unwrap(), "profile");
+        sessions.set(&format!("token of {user}"), user, &"session".to_owned(), None).await.unwrap();
+    }
+    users.update(&ada, || async { Ok::<_, BoxError>(()) }).await.unwrap();
+    assert_eq!(users.get(&ada).await.unwrap(), None);
+    assert_eq!(sessions.get(&format!("token of {ada}")).await.unwrap(), None);
+    assert!(users.get(&grace).await.unwrap().is_some());
+    assert!(sessions.get(&format!("token of {grace}")).await.unwrap().is_some());
+    let left = scope.client.ttl(users.key(&grace).unwrap()).await.unwrap();
+    assert!(matches!(left, Lifetime::Expires(3500..=3600)), "{left:?}");
+}
+
+pub(crate) async fn prefixes_are_renamed(scope: Scope) {
+    let (from, to) = (scope.unique("old"), scope.unique("new"));
+    let rename = RenamePrefix::new(format!("{from}:"), format!("{to}:")).unwrap();
+    scope.client.set(format!("{from}:a"), "1").await.unwrap();
+    scope.client.rpush(format!("{from}:b"), ["x", "y"]).await.unwrap();
+    scope.client.expire(format!("{from}:b"), 100).await.unwrap();
+    scope.client.set(format!("{from}:c"), "old").await.unwrap();
+    scope.client.set(format!("{to}:c"), "new").await.unwrap();
+    let plan = rename.clone().dry_run(true).run(&scope.client).await.unwrap();
+    assert_eq!((plan.moved, plan.conflicts), (2, 1));
+    let done = rename.run(&scope.client).await.unwrap();
+    assert_eq!((done.found, done.moved, done.conflicts), (3, 2, 1));
+    let found: Vec<Option<String>> = scope
+        .client
+        .mget([format!("{to}:a"), format!("{from}:a"), format!("{to}:c")])
+        .await
+        .unwrap();
+    assert_eq!(found, [Some("1".to_owned()), None, Some("new".to_owned())]);
+    let list: Vec<String> = scope.client.lrange(format!("{to}:b"), 0, -1).await.unwrap();
+    assert_eq!(list, ["x", "y"]);
+    let left = scope.client.ttl(format!("{to}:b")).await.unwrap();
+    assert!(matches!(left, Lifetime::Expires(50..=100)), "{left:?}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 #[cfg(feature = "encryption")]
 use super::SealingKeys;
 use super::entry::Format;
-use super::{Codec, Compression, EdgeStore, Form, L1Options, Tier};
+use super::{Codec, Compression, EdgeStore, Form, L1Options, Purge, Tier};
 use crate::Keyspace;
 use crate::platform::Local;
 
@@ -23,6 +23,7 @@ use crate::platform::Local;
 /// | [`l1`](Self::l1) | none |
 /// | [`edge`](Self::edge) | none |
 /// | [`bus`](Self::bus) | none |
+/// | [`purge`](Self::purge) | none |
 /// | [`keyspace`](Self::keyspace), [`generation`](Self::generation) | none |
 ///
 /// ```
@@ -42,6 +43,7 @@ pub struct CacheOptions {
     pub(super) l1: Option<L1Options>,
     pub(super) edge: Option<(Local<Arc<dyn EdgeStore>>, Duration)>,
     pub(super) bus: Option<String>,
+    pub(super) purge: Option<Local<Arc<dyn Purge>>>,
     pub(super) keyspace: Option<Keyspace>,
     pub(super) generation: Option<String>,
 }
@@ -58,6 +60,7 @@ impl CacheOptions {
             l1: None,
             edge: None,
             bus: None,
+            purge: None,
             keyspace: None,
             generation: None,
         }
@@ -161,6 +164,15 @@ impl CacheOptions {
     #[must_use]
     pub fn bus(mut self, channel: impl Into<String>) -> Self {
         self.bus = Some(channel.into());
+        self
+    }
+
+    /// A cache in front of the application, such as a CDN, that is told of every tag that
+    /// [`Cache::invalidate_tags`](super::Cache::invalidate_tags) invalidates, before that returns. A failure is logged and
+    /// counted, and not the caller's; so is a purge that takes longer than 10 seconds. Default: none.
+    #[must_use]
+    pub fn purge(mut self, cache_in_front: impl Purge) -> Self {
+        self.purge = Some(Local::new(Arc::new(cache_in_front)));
         self
     }
 

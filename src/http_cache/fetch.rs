@@ -233,7 +233,10 @@ impl Exchange {
                 // With its body at hand, nothing is missing.
                 answer.await.unwrap_or_else(|| own(StatusCode::BAD_GATEWAY, "detail=no-body"))
             }
-            Probed::Coming(coming) => pass(head, coming.storing(storing.on_end()), &how),
+            Probed::Coming(coming) => {
+                self.for_cdn(&mut head.headers, &origin.place, &rules);
+                pass(head, coming.storing(storing.on_end()), &how)
+            }
             Probed::Unfit(body) => {
                 self.remember_uncacheable(&origin, timing.came, false);
                 drop(storing);

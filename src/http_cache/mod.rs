@@ -23,6 +23,7 @@
 //! | A client's `Cache-Control`? | honoured: `max-age`, `min-fresh`, `max-stale`, `no-cache`, `no-store`, `only-if-cached`, `stale-if-error` |
 //! | Many at once? | one request for a URL goes to the service, and the others [wait](HttpCacheOptions::collapse_wait) for what it stores, in other processes too; nobody waits for what is [known](HttpCacheOptions::hit_for_miss) not to be for others |
 //! | A large or slow body? | is sent while it comes, and stored at its end; one that breaks off is not stored |
+//! | A CDN in front? | gets [headers](Cdn) with a time and tags of its own, and is told to [purge](crate::cache::CacheOptions::purge) what a write invalidates |
 //! | What does it cost? | a hit one round trip, and a GET more for a body that this process does not [hold](HttpCacheOptions::memory); what is stored four more: a lease, the body, the index, and a look whether it was invalidated |
 //! | How does one see it? | `Age`, and `Cache-Status` (RFC 9211) |
 //! | Redis is away? | the cache's [tier](crate::cache::Tier) decides; in [`Tier::Critical`](crate::cache::Tier::Critical) too the application answers, and errors are logged |
@@ -57,6 +58,7 @@
 //! - Of a request for many ranges, the answer is the whole.
 
 mod body;
+mod cdn;
 mod collapse;
 mod conditions;
 mod exchange;
@@ -74,5 +76,6 @@ mod store;
 mod stored;
 
 pub use body::HttpCacheBody;
+pub use cdn::Cdn;
 pub use layer::{HttpCache, HttpCacheService};
 pub use options::HttpCacheOptions;

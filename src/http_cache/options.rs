@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 use http::request::Parts;
 
+use super::cdn::Cdn;
 use crate::platform::{Local, MaybeSend, MaybeSync, unix_millis};
 use crate::{Keyspace, Pattern};
 
@@ -30,6 +31,7 @@ impl<F: Fn() -> Duration + MaybeSend + MaybeSync> Tell for F {}
 /// | [`hit_for_miss`](Self::hit_for_miss) | 10 s |
 /// | [`vary_on`](Self::vary_on) | nothing |
 /// | [`targeted`](Self::targeted) | none: only `Cache-Control` and `Expires` count |
+/// | [`cdn`](Self::cdn) | no headers for one |
 /// | [`user`](Self::user) | one copy for all |
 /// | [`tags`](Self::tags) | none |
 /// | [`invalidate_tags`](Self::invalidate_tags), [`invalidate_matching`](Self::invalidate_matching) | only the written URL |
@@ -46,6 +48,7 @@ pub struct HttpCacheOptions {
     pub(super) hit_for_miss: Duration,
     pub(super) vary_on: Vec<HeaderName>,
     pub(super) targeted: Vec<HeaderName>,
+    pub(super) cdn: Option<Cdn>,
     clock: Option<Local<Arc<dyn Tell>>>,
     user: Question<Option<String>>,
     tags: Question<Vec<String>>,
@@ -67,6 +70,7 @@ impl HttpCacheOptions {
             hit_for_miss: Duration::from_secs(10),
             vary_on: Vec::new(),
             targeted: Vec::new(),
+            cdn: None,
             clock: None,
             user: None,
             tags: None,
@@ -147,6 +151,13 @@ impl HttpCacheOptions {
     #[must_use]
     pub fn targeted(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.targeted.extend(names);
+        self
+    }
+
+    /// Tells a CDN in front of the application how long it may keep what this cache stores, and by which tags to purge it.
+    #[must_use]
+    pub fn cdn(mut self, cdn: Cdn) -> Self {
+        self.cdn = Some(cdn);
         self
     }
 
@@ -238,6 +249,7 @@ impl fmt::Debug for HttpCacheOptions {
             .field("hit_for_miss", &self.hit_for_miss)
             .field("vary_on", &self.vary_on)
             .field("targeted", &self.targeted)
+            .field("cdn", &self.cdn)
             .finish_non_exhaustive()
     }
 }

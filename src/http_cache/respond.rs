@@ -9,6 +9,7 @@ use super::HttpCacheBody;
 use super::conditions::{Part, client_has, part_of};
 use super::exchange::Exchange;
 use super::request::Place;
+use super::rules::Rules;
 use super::stored::Variant;
 
 impl Exchange {
@@ -42,6 +43,7 @@ impl Exchange {
         {
             head.headers.insert(header::ETAG, tag);
         }
+        self.for_cdn(&mut head.headers, place, &variant.rules);
         if head.status == StatusCode::OK
             && client_has(&client.headers, &head.headers, variant.rules.received)
         {
@@ -83,6 +85,16 @@ impl Exchange {
             }
         }
         Some(pass(head, HttpCacheBody::full(body), &how))
+    }
+
+    /// Adds what a CDN is told.
+    pub(super) fn for_cdn(&self, headers: &mut HeaderMap, place: &Place, rules: &Rules) {
+        if let Some(cdn) = &self.options.cdn {
+            let now = self.options.now();
+            let for_all = !place.private && self.options.vary_on.is_empty();
+            let age = (rules.time_left(now) > 0).then(|| rules.age(now));
+            cdn.set(headers, &place.entry.tags, for_all, age);
+        }
     }
 
     /// A stored body: from this process's memory, or by one GET.

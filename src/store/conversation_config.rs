@@ -187,6 +187,24 @@ impl ConversationConfigStore {
         self.0.key(scope)
     }
 
+    /// Follows what other processes write; see [`CachingStore::follow_invalidations`].
+    ///
+    /// # Errors
+    /// As for [`CachingStore::follow_invalidations`].
+    pub async fn follow_invalidations(&self) -> Result<()> {
+        self.0.follow_invalidations().await
+    }
+
+    /// How many invalidations the cache still owes to Redis; see [`Cache::owed`](crate::cache::Cache::owed).
+    pub fn owed(&self) -> u64 {
+        self.0.owed()
+    }
+
+    /// Carries out what is owed; tells whether nothing is left.
+    pub async fn catch_up(&self) -> bool {
+        self.0.catch_up().await
+    }
+
     /// Whether the cache answers. It does not fail: an error is what it reports.
     pub async fn health(&self) -> Health {
         self.0.health().await

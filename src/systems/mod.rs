@@ -4,6 +4,10 @@
 
 #[cfg(feature = "automation")]
 pub mod automation;
+#[cfg(feature = "cache_service")]
+pub mod cache_service;
+#[cfg(feature = "copilot")]
+pub mod copilot;
 #[cfg(feature = "council")]
 pub mod council;
 #[cfg(feature = "phoenix")]

@@ -107,6 +107,17 @@ impl RedisServer {
         Self::run(command, port)
     }
 
+    /// Starts one on a free port with the settings of this file, and these further arguments.
+    ///
+    /// # Panics
+    /// As for [`RedisServer::start`].
+    pub fn configured<'a>(file: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let port = free_port();
+        let mut command = Command::new("redis-server");
+        command.arg(file).args(["--port", &port.to_string()]).args(arguments);
+        Self::launch(command, port)
+    }
+
     /// Starts one that speaks TLS alone, with these further arguments.
     ///
     /// # Panics
@@ -168,11 +179,17 @@ impl RedisServer {
         port: u16,
         persistence: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let mut process = command
-            .args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
+        command
+            .args(["--save", ""])
             .args(persistence)
             // A replica would leave a file behind, which the next server would load.
-            .args(["--repl-diskless-load", "on-empty-db"])
+            .args(["--repl-diskless-load", "on-empty-db"]);
+        Self::launch(command, port)
+    }
+
+    fn launch(mut command: Command, port: u16) -> Self {
+        let mut process = command
+            .args(["--bind", "127.0.0.1", "--daemonize", "no"])
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use edgecask::cache::Ttl;
 use edgecask::config::Config;
 use edgecask::store::{
     LlmPolicy, LlmPolicyStore, MemoryStore, StoreConfig, create_llm_policy_store,
@@ -21,6 +22,8 @@ pub(crate) fn store(env: &Env) -> Result<&'static LlmPolicyStore> {
         return Ok(store);
     }
     let config = Config::from_worker(env)?;
+    let variable = |name: &str| Some(env.var(name).ok()?.to_string());
+    let ttl = Ttl::from_variables("POLICY", Ttl::seconds(300), variable)?;
     let records: Vec<LlmPolicy> = serde_json::from_str(POLICIES).map_err(|_| {
         Error::new(ErrorKind::Codec, "examples/policies.json is not a list of policies")
     })?;
@@ -28,7 +31,7 @@ pub(crate) fn store(env: &Env) -> Result<&'static LlmPolicyStore> {
         StoreConfig::new()
             .backing(MemoryStore::from_records(records))
             .client(config.client()?)
-            .ttl(config.policy_ttl()),
+            .ttl(ttl),
     )?;
     Ok(STORE.get_or_init(|| store))
 }

@@ -32,7 +32,9 @@ fn examples(shell: &Shell) -> Result<()> {
     let built = shell.current_dir().join("target/debug/examples");
     let examples = [
         "batch_load",
+        "cache_service",
         "compare_and_set",
+        "copilot",
         "layers",
         "outage",
         "pipelines",

@@ -1,12 +1,19 @@
+use std::time::Duration;
+
 use super::Invalidated;
 use crate::Result;
 use crate::cache::Cache;
 use crate::cache::entry::tag_keys;
 use crate::cache::outage::Invalidation;
+use crate::platform;
+
+/// A purge that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(10);
 
 impl Cache {
     /// Invalidates every entry that has one of these tags, whatever their number, and keeps loads that are under way from
-    /// being served afterwards. One script a tag, and a PUBLISH where there is a bus, in one round trip.
+    /// being served afterwards. One script a tag, and a PUBLISH where there is a bus, in one round trip; then the
+    /// [purge](crate::cache::CacheOptions::purge) of a cache in front, if there is one.
     ///
     /// A tag belongs to the whole database: it reaches the entries of every cache that uses its name.
     ///
@@ -45,7 +52,27 @@ impl Cache {
         // Again, for what was read meanwhile.
         self.forget_tags(&tags);
         self.core.counters.invalidated_tags(tags.len());
-        self.finish_invalidation(renewed.map(|()| 0), || Invalidation::Tags(tags)).await
+        let deferred = || Invalidation::Tags(tags.clone());
+        let finished = self.finish_invalidation(renewed.map(|()| 0), deferred).await;
+        // The cache in front asks this one, and so hears of it last; after an error too.
+        self.purge(&tags).await;
+        finished
+    }
+
+    /// Tells the cache in front, if there is one. Its failure is not the caller's.
+    async fn purge(&self, tags: &[String]) {
+        let Some(purge) = &self.options().purge else { return };
+        match platform::timeout(LIMIT, purge.purge(tags)).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                self.core.counters.failed();
+                tracing::error!(%error, "tags could not be purged from the cache in front");
+            }
+            None => {
+                self.core.counters.failed();
+                tracing::error!("a purge of the cache in front took too long");
+            }
+        }
     }
 
     fn forget_tags(&self, tags: &[String]) {

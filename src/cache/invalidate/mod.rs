@@ -8,11 +8,13 @@ mod follow;
 mod invalidated;
 mod invalidator;
 mod progress;
+mod purge;
 mod tag_versions;
 
 pub(super) use bus::{Announcement, Bus};
 pub use invalidated::Invalidated;
 pub(super) use invalidator::Invalidator;
 pub use progress::Progress;
+pub use purge::Purge;
 pub(crate) use tag_versions::Versions;
 pub(super) use tag_versions::{TAG_VERSION, TagVersions};

@@ -130,7 +130,7 @@ impl StoreGuard {
     }
 
     /// As [`StoreGuard::store`], for this long.
-    #[cfg(feature = "http-cache")]
+    #[cfg(any(feature = "cache_service", feature = "http-cache"))]
     pub(crate) async fn store_for<T: Serialize + ?Sized>(
         self,
         value: &T,

@@ -2,13 +2,16 @@
 
 mod answers;
 mod backend;
+mod fallback;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use self::answers::{Answer, Answers};
 use self::backend::DynAuthBackend;
 pub use self::backend::{AuthBackend, MemoryAuthBackend, Validation};
+use self::fallback::{Fallback, LONGEST};
 use crate::cache::{Cache, CacheOptions, CacheStats, Form, Health, LoadOptions, Lookup, Tier, Ttl};
 use crate::client::Client;
 use crate::platform::{Local, unix_millis};
@@ -22,12 +25,14 @@ use crate::{Error, ErrorKind, Key, Keyspace, Result};
 /// | [`client`](Self::client) | none: nothing is cached |
 /// | [`ttl`](Self::ttl) | 300 s, for positive and negative answers |
 /// | [`tier`](Self::tier) | [`Tier::Important`] |
+/// | [`fallback`](Self::fallback) | none |
 pub struct AuthValidationConfig {
     secret: [u8; 32],
     backing: Option<Local<Arc<dyn DynAuthBackend>>>,
     client: Option<Client>,
     ttl: Ttl,
     tier: Tier,
+    fallback: usize,
 }
 
 impl AuthValidationConfig {
@@ -40,6 +45,7 @@ impl AuthValidationConfig {
             client: None,
             ttl: Ttl::seconds(300),
             tier: Tier::default(),
+            fallback: 0,
         }
     }
 
@@ -70,6 +76,15 @@ impl AuthValidationConfig {
         self.tier = tier;
         self
     }
+
+    /// For how many users this process remembers answers while the cache is away, so that an outage of Redis is none of the
+    /// backing store. An answer counts for its time to live, 5 minutes at the most; those that are used least go first. What
+    /// another process revokes meanwhile is not seen for so long. Default: 0, none.
+    #[must_use]
+    pub fn fallback(mut self, users: usize) -> Self {
+        self.fallback = users;
+        self
+    }
 }
 
 impl fmt::Debug for AuthValidationConfig {
@@ -87,7 +102,8 @@ impl fmt::Debug for AuthValidationConfig {
 ///   the cache as keyed hashes only.
 /// - [`AuthValidationCache::revoke`] takes effect at once: it deletes every answer of the user, and a check that was
 ///   under way cannot put an old answer back.
-/// - When the cache is away, checks go to the backing store alone.
+/// - When the cache is away, checks go to the backing store alone, or to a
+///   [fallback](AuthValidationConfig::fallback) first.
 #[derive(Clone)]
 pub struct AuthValidationCache {
     secret: [u8; 32],
@@ -96,6 +112,7 @@ pub struct AuthValidationCache {
     keyspace: Keyspace,
     ttl: Ttl,
     options: LoadOptions,
+    fallback: Option<Arc<Fallback>>,
 }
 
 impl AuthValidationCache {
@@ -112,7 +129,10 @@ impl AuthValidationCache {
         };
         let hash = self.hash(user_id, credential);
         let has_answers = match cache.lookup::<Answers>(&key, &self.options).await?.0 {
-            Lookup::Unavailable => return cache.load_uncached(check).await,
+            Lookup::Unavailable => {
+                let check = cache.load_uncached(check);
+                return self.check_without_cache(user_id, &hash, check).await;
+            }
             Lookup::Missing | Lookup::Stale(..) => false,
             Lookup::Found(answers) => match answers.find(&hash, unix_millis()) {
                 Some(validation) => return Ok(validation.clone()),
@@ -146,6 +166,35 @@ impl AuthValidationCache {
             .ok_or_else(|| Error::new(ErrorKind::Store, "the answer of the backing store was lost"))
     }
 
+    /// Checks while the cache is away: by what this process remembers, else by the backing store.
+    async fn check_without_cache(
+        &self,
+        user_id: &str,
+        hash: &blake3::Hash,
+        check: impl Future<Output = Result<Validation>>,
+    ) -> Result<Validation> {
+        let Some(fallback) = &self.fallback else {
+            return check.await;
+        };
+        let began = match fallback.find(user_id, hash, unix_millis()) {
+            Ok(validation) => return Ok(validation),
+            Err(began) => began,
+        };
+        let validation = check.await?;
+        let now = unix_millis();
+        let ttl = match self.ttl.millis()? {
+            0 => LONGEST,
+            ttl => ttl.min(LONGEST),
+        };
+        let answer = Answer {
+            credential_hash: hash.to_hex().to_string(),
+            expires_at: now.saturating_add(ttl),
+            validation: validation.clone(),
+        };
+        fallback.add(user_id, answer, began, now);
+        Ok(validation)
+    }
+
     /// Revokes a user's credentials in the backing store, then deletes every cached answer. When this returned, no
     /// check that starts later is answered from before.
     ///
@@ -156,6 +205,9 @@ impl AuthValidationCache {
         let key = self.key(user_id)?;
         let revoked = self.backing.revoke(user_id).await;
         // Also after an error: nobody knows whether the revocation took place.
+        if let Some(fallback) = &self.fallback {
+            fallback.revoke(user_id);
+        }
         if let Some(cache) = &self.cache {
             cache.delete_or_fail(&key).await?;
         }
@@ -242,5 +294,6 @@ pub fn create_auth_validation_cache(config: AuthValidationConfig) -> Result<Auth
         keyspace,
         ttl: config.ttl,
         options: config.ttl.into(),
+        fallback: (config.fallback > 0).then(|| Arc::new(Fallback::new(config.fallback))),
     })
 }

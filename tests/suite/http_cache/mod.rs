@@ -1,5 +1,6 @@
 //! HTTP responses through the cache, before a real axum application.
 
+mod cdn;
 mod collapsing;
 mod conformance;
 mod histories;

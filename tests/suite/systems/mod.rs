@@ -1,6 +1,8 @@
 //! The systems that share Redis with other programs: what those write is read, and what is written they can read.
 
 mod automation;
+mod cache_service;
+mod copilot;
 mod council;
 mod key_types;
 mod phoenix;
@@ -10,7 +12,7 @@ use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::RedisServer;
 
 /// Runs the case on the embedded engine, on a real Redis over TCP, and through the REST server over that Redis.
-async fn everywhere(case: impl AsyncFn(Client)) {
+pub(crate) async fn everywhere(case: impl AsyncFn(Client)) {
     let redis = RedisServer::start();
     let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
     let rest = Client::rest(&server.url(), server.token()).unwrap();
@@ -22,12 +24,12 @@ async fn everywhere(case: impl AsyncFn(Client)) {
 }
 
 /// The time that is left, in seconds; -1 if the key stays.
-async fn seconds_left(client: &Client, key: &edgecask::Key) -> i64 {
+pub(crate) async fn seconds_left(client: &Client, key: &edgecask::Key) -> i64 {
     client.execute(Command::new("TTL").arg(key)).await.unwrap()
 }
 
 /// Sends a line as redis-cli does, whose arguments have no spaces.
-async fn send(client: &Client, line: &str) -> edgecask::Value {
+pub(crate) async fn send(client: &Client, line: &str) -> edgecask::Value {
     let mut words = line.split(' ').map(str::to_owned);
     let command = words.by_ref().fold(None, |command: Option<Command>, word| {
         Some(match command {

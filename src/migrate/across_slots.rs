@@ -1,0 +1,87 @@
+//! Moving a key between the slots of a cluster, where Redis cannot rename it.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+
+use super::on_conflict::OnConflict;
+use crate::Result;
+use crate::client::Client;
+use crate::command::keys::KeyCommands;
+use crate::command::{Command, Execute, Script};
+
+/// Puts a copy where nothing is, or an earlier copy. 1: it is there, 0: something else is.
+static PLACE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local there = redis.call('DUMP', KEYS[1]) \
+         if there == ARGV[1] then return 1 end \
+         if there and ARGV[4] ~= '1' and there ~= ARGV[3] then return 0 end \
+         redis.call('RESTORE', KEYS[1], ARGV[2], ARGV[1], 'REPLACE') \
+         return 1",
+    )
+});
+
+/// Deletes a key if it is still what was copied.
+static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local there = redis.call('DUMP', KEYS[1]) \
+         if not there then return 1 end \
+         if there ~= ARGV[1] then return 0 end \
+         redis.call('UNLINK', KEYS[1]) \
+         return 1",
+    )
+});
+
+/// How often a key is copied anew that is written all the time.
+const ATTEMPTS: usize = 16;
+
+/// What became of a key.
+pub(super) enum Placed {
+    Moved,
+    /// The new name is taken.
+    Conflict,
+    /// The new name was taken, and what had it is gone.
+    Replaced,
+    Gone,
+}
+
+/// Copies a key to its new name, and deletes it if nobody has changed it meanwhile; else copies it anew.
+pub(super) async fn move_key(
+    client: &Client,
+    from: &Bytes,
+    to: &Bytes,
+    on_conflict: OnConflict,
+) -> Result<Placed> {
+    let mut copied = Bytes::new();
+    let replace = on_conflict == OnConflict::KeepSource;
+    let taken = replace && client.exists([to]).await? > 0;
+    let moved = if taken { Placed::Replaced } else { Placed::Moved };
+    for _ in 0..ATTEMPTS {
+        let transaction = client.transaction();
+        let dump = transaction.dump(from);
+        let left = transaction.execute::<i64>(Command::new("PTTL").arg(from));
+        let mut replies = transaction.exec().await?;
+        let Some(dump) = replies.take(dump)?.map(Bytes::from) else {
+            return Ok(if copied.is_empty() { Placed::Gone } else { moved });
+        };
+        // RESTORE takes 0 for a key that stays.
+        let left = match replies.take(left)? {
+            -1 => 0,
+            left => left.max(1),
+        };
+        let left = Bytes::from(left.to_string());
+        let replace = Bytes::from_static(if replace { b"1" } else { b"0" });
+        let arguments = [dump.clone(), left, copied.clone(), replace];
+        if client.run_script::<u64>(&PLACE, [to], arguments).await? == 0 {
+            if on_conflict == OnConflict::KeepTarget {
+                client.unlink([from]).await?;
+            }
+            return Ok(Placed::Conflict);
+        }
+        if client.run_script::<u64>(&TAKE, [from], [dump.clone()]).await? == 1 {
+            return Ok(moved);
+        }
+        copied = dump;
+    }
+    Ok(Placed::Conflict)
+}
