@@ -439,7 +439,7 @@ async fn other_clients_may_write_meanwhile() {
                 let session = world::session(&id).unwrap();
                 match dice.roll(4) {
                     0 => drop(session.delete(&writer).await.unwrap()),
-                    1 => drop(world::steps(&id).unwrap().set(&writer, &vec![1, 2]).await.unwrap()),
+                    1 => world::steps(&id).unwrap().set(&writer, &vec![1, 2]).await.unwrap(),
                     _ => {
                         let tags = vec!["x".repeat(dice.roll(200) as usize)];
                         let record = Session { user: "ada".to_owned(), visits: 1, tags };
