@@ -550,7 +550,7 @@ async fn keys_that_change_together_share_a_slot() {
             // Other programs may have braces in their keys.
             let key = format!("w:session:{id}");
             writes.hset(&key, [("user", "a"), ("visits", "1"), ("tags", "[]")]).await.unwrap();
-            writes.expire(&key, 100).await.unwrap();
+            writes.expire(&key, Duration::from_secs(100)).await.unwrap();
         }
         let report = check.run(checks).await.unwrap();
         let apart: BTreeSet<_> = report
