@@ -1,6 +1,12 @@
 use serde_json::Value;
 
-use super::*;
+use super::calendar::{Day, Hour, Minute};
+use super::records::{
+    Announcement, ApiSession, Approval, CampaignStats, ClientRequest, ClientStatus, LlmResponse,
+    McpCapabilities, Notification, PlatformPerformance, ProviderSelection, PublishJob,
+    PublishRetry, PublishStatus, RateLimits, RealtimeMetrics, ScheduledPost, ServiceHealth,
+    SystemConfig, SystemMetrics, UserSession, WorkflowNotification, WorkflowProgress, WorkflowStep,
+};
 
 crate::keyspaces! {
     /// The keyspaces of the automation platform.

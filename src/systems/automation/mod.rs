@@ -47,28 +47,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod analytics;
-mod caches;
 mod calendar;
-mod federation;
-mod health;
 mod keys;
 mod notifications;
-mod publishing;
+mod percentiles;
 mod rate_limits;
+mod records;
 mod sessions;
 mod workflows;
 
-pub use analytics::{CampaignStats, PlatformPerformance, RealtimeMetrics};
-pub use caches::{LlmResponse, SystemConfig};
 pub use calendar::{Day, Hour, Minute};
-pub use federation::{ClientRequest, ClientStatus, McpCapabilities, ProviderSelection};
-pub use health::{ServiceHealth, SystemMetrics, percentiles};
 pub use keys::*;
-pub use notifications::{Announcement, Notification, mark_read, notify};
-pub use publishing::{Approval, PublishJob, PublishRetry, PublishStatus, ScheduledPost};
-pub use rate_limits::{RateLimits, Requests, count_request};
-pub use sessions::{ApiSession, UserSession, end_session, find_session, start_session};
-pub use workflows::{
-    WorkflowNotification, WorkflowProgress, WorkflowStep, finish_workflow, start_workflow,
+pub use notifications::{mark_read, notify};
+pub use percentiles::percentiles;
+pub use rate_limits::{Requests, count_request};
+pub use records::{
+    Announcement, ApiSession, Approval, CampaignStats, ClientRequest, ClientStatus, LlmResponse,
+    McpCapabilities, Notification, PlatformPerformance, ProviderSelection, PublishJob,
+    PublishRetry, PublishStatus, RateLimits, RealtimeMetrics, ScheduledPost, ServiceHealth,
+    SystemConfig, SystemMetrics, UserSession, WorkflowNotification, WorkflowProgress, WorkflowStep,
 };
+pub use sessions::{end_session, find_session, start_session};
+pub use workflows::{finish_workflow, start_workflow};

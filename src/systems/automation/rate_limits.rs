@@ -1,21 +1,6 @@
-use serde::{Deserialize, Serialize};
-
+use super::calendar::{Day, Hour, Minute};
 use super::keys::{requests_in_hour, requests_in_minute, requests_on_day};
-use super::{Day, Hour, Minute};
 use crate::{Client, Result};
-
-/// How many requests a user may make.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateLimits {
-    /// In a minute.
-    pub per_minute: u64,
-    /// In an hour.
-    pub per_hour: u64,
-    /// On a day.
-    pub per_day: u64,
-    /// At once.
-    pub burst_limit: u64,
-}
 
 /// How many requests were made, with the one that was counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

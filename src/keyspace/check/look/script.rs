@@ -38,7 +38,8 @@ pub(crate) static LOOK: LazyLock<Script> = LazyLock::new(|| {
             return Ok(Value::Array(vec![ttl]));
         }
         let Ok(size) = redis.call(Command::new(text(measure)).arg(key)) else {
-            return Ok(Value::Array(vec![ttl, redis.call(Command::new("TYPE").arg(key))?]));
+            let name = String::from_value(redis.call(Command::new("TYPE").arg(key))?)?;
+            return Ok(Value::Array(vec![ttl, Value::bulk(name)]));
         };
         let size = u64::from_value(size)?;
         let is_string = measure == "STRLEN";
