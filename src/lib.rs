@@ -46,6 +46,8 @@ mod guide {
     mod stampede {}
     #[doc = include_str!("../docs/tags.md")]
     mod tags {}
+    #[doc = include_str!("../docs/keyspaces.md")]
+    mod keyspaces {}
     #[doc = include_str!("../docs/tiers.md")]
     mod tiers {}
     #[doc = include_str!("../docs/testing.md")]

@@ -31,14 +31,18 @@ const SERVERS: [&str; 4] =
 fn examples(shell: &Shell) -> Result<()> {
     let built = shell.current_dir().join("target/debug/examples");
     let examples = [
+        "automation",
         "batch_load",
         "cache_service",
         "compare_and_set",
         "copilot",
+        "council",
         "layers",
         "outage",
+        "phoenix",
         "pipelines",
         "read_through",
+        "schema_check",
         "stampede",
         "subscribe",
         "tenants",
