@@ -103,8 +103,13 @@ impl Postgrest {
 
 impl Drop for Postgrest {
     fn drop(&mut self) {
-        // The server of the database comes last, and cleans up after an interrupt.
-        for process in self.processes.iter_mut().rev() {
+        // A program that a shell runs in the background ignores an interrupt, so that `postrust` is killed: it keeps nothing.
+        if let Some(mut postrust) = self.processes.pop() {
+            let _ = postrust.kill();
+            let _ = postrust.wait();
+        }
+        for process in &mut self.processes {
+            // It cleans up after an interrupt, which it takes in the background too.
             let _ = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
             let _ = process.wait();
         }
