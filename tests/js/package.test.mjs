@@ -314,7 +314,7 @@ it("has a small module with the client alone", async () => {
   assert.ok((await wasm("client")).length < (await wasm("web")).length / 2);
   assert.throws(() => small.Client.fromEnv({}), { kind: "Config" });
   assert.throws(() => small.Client.fromEnv({}), (error) => error instanceof small.EdgecaskError);
-  await assert.rejects(new small.Client({ url: "http://127.0.0.1:9", token: "t" }).ping(), (error) => error instanceof small.EdgecaskError);
+  await assert.rejects(new small.Client({ url: "http://127.0.0.1:4", token: "t" }).ping(), (error) => error instanceof small.EdgecaskError);
   const server = await startServer();
   const client = new small.Client(server);
   await client.set("k", "v");
@@ -587,7 +587,7 @@ describe("what Redis has missed", () => {
   it("does not keep a process alive", async () => {
     const process = node(`
       import { Cache, Client } from ${edgecask};
-      const cache = new Cache(new Client({ url: "http://127.0.0.1:9", token: "t" }), { logger: () => {} });
+      const cache = new Cache(new Client({ url: "http://127.0.0.1:4", token: "t" }), { logger: () => {} });
       await cache.delete("k");
       console.log(cache.owed);
     `);
@@ -652,7 +652,7 @@ describe("what a loader throws", () => {
       const error = await cache.getOrLoad("k", 60, () => { throw odd; }).catch((error) => error);
       assert.equal(error, odd);
     }
-    const away = await new Client({ url: "http://127.0.0.1:9", token: "t" }).ping().catch((error) => error);
+    const away = await new Client({ url: "http://127.0.0.1:4", token: "t" }).ping().catch((error) => error);
     await assert.rejects(cache.getOrLoad("k", 60, () => Promise.reject(away)), (error) => error === away);
     await assert.rejects(cache.getOrLoad("k", 60, () => undefined), { kind: "InvalidInput" });
   });
@@ -669,7 +669,7 @@ describe("what a loader throws", () => {
 
 describe("the log", () => {
   const token = "planted-token";
-  const away = (more) => new Client({ url: "http://127.0.0.1:9", token, timeoutMs: 1000, ...more });
+  const away = (more) => new Client({ url: "http://127.0.0.1:4", token, timeoutMs: 1000, ...more });
 
   it("reaches the logger of the cache, of its client, or of the module, without a token", async () => {
     const lines = { cache: [], client: [], module: [] };
@@ -695,7 +695,7 @@ describe("the log", () => {
   it("goes to the console by default, from its level on", async () => {
     const script = `
       import { Cache, Client, setLogger } from ${JSON.stringify(new URL("../../pkg/node/edgecask.cjs", import.meta.url).href)};
-      const client = () => new Client({ url: "http://127.0.0.1:9", token: "planted-token" });
+      const client = () => new Client({ url: "http://127.0.0.1:4", token: "planted-token" });
       await new Cache(client()).get("k");
       setLogger(null);
       await new Cache(client()).get("k");

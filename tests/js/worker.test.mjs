@@ -218,7 +218,7 @@ describe("the npm package in a Worker", () => {
           await init(wasm);
           const wrong = await new Client({ url, token }).get(1).catch((error) => error.kind);
           const { kind, message } = refused;
-          const away = new Cache(new Client({ url: "http://127.0.0.1:9", token: "planted-token" }));
+          const away = new Cache(new Client({ url: "http://127.0.0.1:4", token: "planted-token" }));
           await away.get("k");
           return Response.json({ kind, message, wrong, value: await new Client({ url, token }).get("k") });
         },
