@@ -12,10 +12,10 @@ use syn::{Attribute, Item, UseTree, Visibility};
 
 use super::Imports;
 
-/// More re-exports in a row than a crate has. Each glob of a module multiplies the search, so that it is small.
-const LONGEST_CHAIN: usize = 8;
-
 type Segments = Vec<String>;
+
+/// The names that are being looked up, and the modules where: one that comes again leads back by re-exports, and to nothing.
+type Open = Vec<(usize, String)>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
@@ -131,7 +131,7 @@ impl CrateMap {
         for (at, module) in self.modules.iter().enumerate() {
             let targets = imports.entry(module.file.clone()).or_default();
             for (path, hands_on) in &module.paths {
-                for target in self.resolve(at, path, 0) {
+                for target in self.resolve(at, path, &mut Open::new()) {
                     let Target::Item(definer) = target else { continue };
                     let file = &self.modules[definer].file;
                     if *file == module.file || *hands_on && self.is_below(definer, at) {
@@ -155,16 +155,13 @@ impl CrateMap {
     }
 
     /// What a path names, as seen from a module; nothing if that is outside of the crate.
-    fn resolve(&self, from: usize, path: &[String], depth: usize) -> Vec<Target> {
+    fn resolve(&self, from: usize, path: &[String], open: &mut Open) -> Vec<Target> {
         let Some((first, mut rest)) = path.split_first() else { return Vec::new() };
-        if depth > LONGEST_CHAIN {
-            return Vec::new();
-        }
         let mut found = match first.as_str() {
             "crate" => vec![Target::Module(0)],
             "self" => vec![Target::Module(from)],
             "super" => vec![Target::Module(self.modules[from].parent)],
-            name => self.lookup(from, name, depth),
+            name => self.lookup(from, name, open),
         };
         while let Some((next, after)) = rest.split_first() {
             rest = after;
@@ -174,28 +171,36 @@ impl CrateMap {
                 Target::Module(module) if next == "super" => {
                     vec![Target::Module(self.modules[module].parent)]
                 }
-                Target::Module(module) => self.lookup(module, next, depth),
+                Target::Module(module) => self.lookup(module, next, open),
             };
             found = found.into_iter().flat_map(step).collect();
         }
         found
     }
 
-    fn lookup(&self, module: usize, name: &str, depth: usize) -> Vec<Target> {
-        let Module { names, globs, .. } = &self.modules[module];
-        if let Some(names) = names.get(name) {
-            let target = |is: &Name| match is {
-                Name::Item => vec![Target::Item(module)],
-                Name::Module(child) => vec![Target::Module(*child)],
-                Name::Use(path) => self.resolve(module, path, depth + 1),
-            };
-            return names.iter().flat_map(target).collect();
+    fn lookup(&self, module: usize, name: &str, open: &mut Open) -> Vec<Target> {
+        if open.iter().any(|(at, looked_up)| *at == module && looked_up == name) {
+            return Vec::new();
         }
-        let within = |glob: &Segments| {
-            let path: Segments = glob.iter().cloned().chain([name.to_owned()]).collect();
-            self.resolve(module, &path, depth + 1)
-        };
-        globs.iter().flat_map(within).collect()
+        open.push((module, name.to_owned()));
+        let Module { names, globs, .. } = &self.modules[module];
+        let mut found = Vec::new();
+        if let Some(names) = names.get(name) {
+            for is in names {
+                match is {
+                    Name::Item => found.push(Target::Item(module)),
+                    Name::Module(child) => found.push(Target::Module(*child)),
+                    Name::Use(path) => found.extend(self.resolve(module, path, open)),
+                }
+            }
+        } else {
+            for glob in globs {
+                let path: Segments = glob.iter().cloned().chain([name.to_owned()]).collect();
+                found.extend(self.resolve(module, &path, open));
+            }
+        }
+        open.pop();
+        found
     }
 }
 

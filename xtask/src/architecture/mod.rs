@@ -237,4 +237,23 @@ mod tests {
         assert_eq!(found.len(), 3);
         Ok(())
     }
+
+    #[test]
+    fn globs_in_a_circle_lead_to_what_they_name() -> Result<()> {
+        // Each of them hands on all that the others define.
+        let names = ["a", "b", "c", "d"];
+        let globs = |own: &str| {
+            let others = names.iter().filter(|name| **name != own);
+            others.map(|name| format!("pub use super::{name}::*;")).collect::<String>()
+        };
+        let files = names.map(|name| (format!("{name}.rs"), globs(name)));
+        let mut files: Vec<(&str, &str)> =
+            files.iter().map(|(file, code)| (file.as_str(), code.as_str())).collect();
+        files.push(("lib.rs", "mod a; mod b; mod c; mod d; mod e; mod f;"));
+        files.push(("e.rs", "pub struct Thing; pub use super::a::*;"));
+        files.push(("f.rs", "use crate::e::*; fn f(_: Thing, _: crate::a::Other) {}"));
+        let found = imports(&files)?;
+        assert_eq!(found["f.rs"].keys().collect::<Vec<_>>(), ["e.rs"]);
+        Ok(())
+    }
 }
