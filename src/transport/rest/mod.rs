@@ -130,11 +130,7 @@ impl RestTransport {
                 "the REST token is empty, or holds characters that no token has",
             ));
         }
-        let http = match options.http {
-            Some(http) => http,
-            None => default_http_client(&endpoint)?,
-        };
-        let http = options.http_layers.iter().fold(http, |inner, layer| layer.wrap(inner));
+        let http = http_client(options.http, &options.http_layers, &endpoint)?;
         Ok(Self {
             http,
             shared: Arc::new(Shared {
@@ -371,8 +367,24 @@ fn certainly_writes(command: &Command) -> bool {
     info.access == Access::Write && !info.name.is_empty()
 }
 
+/// The HTTP client that is given, or else this build's own, inside of the layers.
+///
+/// # Errors
+/// [`ErrorKind::Config`] if none is given and this build has none that reaches the endpoint.
+pub(crate) fn http_client(
+    given: Option<Arc<dyn HttpClient>>,
+    layers: &[Arc<dyn HttpLayer>],
+    endpoint: &Endpoint,
+) -> Result<Arc<dyn HttpClient>> {
+    let http = match given {
+        Some(http) => http,
+        None => default_http_client(endpoint)?,
+    };
+    Ok(layers.iter().fold(http, |inner, layer| layer.wrap(inner)))
+}
+
 #[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
-pub(crate) fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
+fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     Ok(Arc::new(ReqwestClient::new()?))
 }
 
@@ -380,7 +392,7 @@ pub(crate) fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     all(feature = "reqwest", not(target_arch = "wasm32")),
     all(target_arch = "wasm32", target_os = "unknown")
 )))]
-pub(crate) fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
+fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     Err(Error::new(
         ErrorKind::Config,
         "this build has no HTTP client: set one by http_client, or turn on the feature reqwest on a native target",
@@ -388,7 +400,7 @@ pub(crate) fn default_http_client(_: &Endpoint) -> Result<Arc<dyn HttpClient>> {
 }
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-pub(crate) fn default_http_client(endpoint: &Endpoint) -> Result<Arc<dyn HttpClient>> {
+fn default_http_client(endpoint: &Endpoint) -> Result<Arc<dyn HttpClient>> {
     if !platform::is_worker() {
         endpoint.check_for_fetch()?;
     }
