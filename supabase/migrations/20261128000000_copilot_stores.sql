@@ -20,20 +20,6 @@ create table public.tenant_llm_policies (
     primary key (tenant_id)
 );
 comment on table public.tenant_llm_policies is 'What a tenant''s requests to language models may do.';
-create trigger touch before update on public.tenant_llm_policies for each row execute function public.touch_record();
-revoke all on public.tenant_llm_policies from anon, authenticated;
-grant select, insert, update, delete on public.tenant_llm_policies to authenticated, service_role;
-alter table public.tenant_llm_policies enable row level security;
-alter table public.tenant_llm_policies force row level security;
-create policy tenant_select on public.tenant_llm_policies for select to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_insert on public.tenant_llm_policies for insert to authenticated
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_update on public.tenant_llm_policies for update to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'))
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_delete on public.tenant_llm_policies for delete to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
 
 create table public.conversation_configs (
     tenant_id text not null check (tenant_id <> ''),
@@ -44,20 +30,6 @@ create table public.conversation_configs (
     primary key (tenant_id, user_id)
 );
 comment on table public.conversation_configs is 'The settings of conversations: a tenant''s default has an empty user_id.';
-create trigger touch before update on public.conversation_configs for each row execute function public.touch_record();
-revoke all on public.conversation_configs from anon, authenticated;
-grant select, insert, update, delete on public.conversation_configs to authenticated, service_role;
-alter table public.conversation_configs enable row level security;
-alter table public.conversation_configs force row level security;
-create policy tenant_select on public.conversation_configs for select to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_insert on public.conversation_configs for insert to authenticated
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_update on public.conversation_configs for update to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'))
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_delete on public.conversation_configs for delete to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
 
 create table public.conversations (
     tenant_id text not null check (tenant_id <> ''),
@@ -68,20 +40,6 @@ create table public.conversations (
     primary key (tenant_id, conversation_id)
 );
 comment on table public.conversations is 'Conversations.';
-create trigger touch before update on public.conversations for each row execute function public.touch_record();
-revoke all on public.conversations from anon, authenticated;
-grant select, insert, update, delete on public.conversations to authenticated, service_role;
-alter table public.conversations enable row level security;
-alter table public.conversations force row level security;
-create policy tenant_select on public.conversations for select to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_insert on public.conversations for insert to authenticated
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_update on public.conversations for update to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'))
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_delete on public.conversations for delete to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
 
 create table public.conversation_contexts (
     tenant_id text not null check (tenant_id <> ''),
@@ -92,22 +50,18 @@ create table public.conversation_contexts (
     primary key (tenant_id, conversation_id)
 );
 comment on table public.conversation_contexts is 'What a conversation is about.';
-create trigger touch before update on public.conversation_contexts for each row execute function public.touch_record();
-revoke all on public.conversation_contexts from anon, authenticated;
-grant select, insert, update, delete on public.conversation_contexts to authenticated, service_role;
-alter table public.conversation_contexts enable row level security;
-alter table public.conversation_contexts force row level security;
-create policy tenant_select on public.conversation_contexts for select to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_insert on public.conversation_contexts for insert to authenticated
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_update on public.conversation_contexts for update to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'))
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_delete on public.conversation_contexts for delete to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
 
 create table public.conversation_paths (
+    tenant_id text not null check (tenant_id <> ''),
+    path_id text not null check (path_id <> ''),
+    record jsonb not null check (coalesce(record ->> 'tenantId', tenant_id) = tenant_id),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    primary key (tenant_id, path_id)
+);
+comment on table public.conversation_paths is 'The branches of a conversation.';
+
+create table public.execution_contexts (
     tenant_id text not null check (tenant_id <> ''),
     conversation_id text not null check (conversation_id <> ''),
     path_id text not null check (path_id <> ''),
@@ -116,42 +70,31 @@ create table public.conversation_paths (
     updated_at timestamptz not null default now(),
     primary key (tenant_id, conversation_id, path_id)
 );
-comment on table public.conversation_paths is 'The branches of a conversation.';
-create trigger touch before update on public.conversation_paths for each row execute function public.touch_record();
-revoke all on public.conversation_paths from anon, authenticated;
-grant select, insert, update, delete on public.conversation_paths to authenticated, service_role;
-alter table public.conversation_paths enable row level security;
-alter table public.conversation_paths force row level security;
-create policy tenant_select on public.conversation_paths for select to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_insert on public.conversation_paths for insert to authenticated
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_update on public.conversation_paths for update to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'))
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_delete on public.conversation_paths for delete to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
+comment on table public.execution_contexts is 'The sandboxes in which code of a conversation runs.';
 
-create table public.execution_contexts (
-    tenant_id text not null check (tenant_id <> ''),
-    execution_id text not null check (execution_id <> ''),
-    record jsonb not null check (coalesce(record ->> 'tenantId', tenant_id) = tenant_id),
-    created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now(),
-    primary key (tenant_id, execution_id)
-);
-comment on table public.execution_contexts is 'What code that runs for a tenant may use.';
-create trigger touch before update on public.execution_contexts for each row execute function public.touch_record();
-revoke all on public.execution_contexts from anon, authenticated;
-grant select, insert, update, delete on public.execution_contexts to authenticated, service_role;
-alter table public.execution_contexts enable row level security;
-alter table public.execution_contexts force row level security;
-create policy tenant_select on public.execution_contexts for select to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_insert on public.execution_contexts for insert to authenticated
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_update on public.execution_contexts for update to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'))
-    with check (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
-create policy tenant_delete on public.execution_contexts for delete to authenticated
-    using (tenant_id = ((select auth.jwt()) -> 'app_metadata' ->> 'tenant_id'));
+-- Every table has the same trigger, rights and policies.
+do $$
+declare
+    name text;
+    own constant text := 'tenant_id = ((select auth.jwt()) -> ''app_metadata'' ->> ''tenant_id'')';
+begin
+    foreach name in array array[
+        'tenant_llm_policies',
+        'conversation_configs',
+        'conversations',
+        'conversation_contexts',
+        'conversation_paths',
+        'execution_contexts'
+    ] loop
+        execute format('create trigger touch before update on public.%I for each row execute function public.touch_record()', name);
+        execute format('revoke all on public.%I from anon, authenticated', name);
+        execute format('grant select, insert, update, delete on public.%I to authenticated, service_role', name);
+        execute format('alter table public.%I enable row level security', name);
+        execute format('alter table public.%I force row level security', name);
+        execute format('create policy tenant_select on public.%I for select to authenticated using (%s)', name, own);
+        execute format('create policy tenant_insert on public.%I for insert to authenticated with check (%s)', name, own);
+        execute format('create policy tenant_update on public.%I for update to authenticated using (%s) with check (%s)', name, own, own);
+        execute format('create policy tenant_delete on public.%I for delete to authenticated using (%s)', name, own);
+    end loop;
+end
+$$;

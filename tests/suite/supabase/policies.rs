@@ -11,11 +11,14 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use edgecask::cache::Ttl;
 use edgecask::store::{
-    CachingStore, ConversationConfig, ConversationScope, LlmPolicy, Store, StoreConfig,
+    CachingStore, ConversationConfig, ConversationScope, LlmPolicy, Record, Store, StoreConfig,
     create_conversation_config_store, create_llm_policy_store,
 };
 use edgecask::supabase::{
     Count, Filter, Supabase, SupabaseOptions, SupabaseStore, TenantStore, Upsert,
+};
+use edgecask::systems::copilot::{
+    ContextId, ConversationContext, ConversationPath, ExecutionContext, ExecutionId, PathId,
 };
 use edgecask::{BoxError, Client, Error, ErrorKind, Keyspace};
 use edgecask_tests::{Dice, Postgrest, seeds};
@@ -83,6 +86,7 @@ async fn tenants_are_kept_apart_by_a_real_database() {
 
     every_table_is_closed(&server);
     what_is_written_comes_back(&supabase).await;
+    what_belongs_to_conversations_comes_back(&supabase).await;
     refusals_have_their_kind(&supabase).await;
     values_are_what_they_are(&supabase).await;
     sessions(&supabase).await;
@@ -110,6 +114,33 @@ fn every_table_is_closed(server: &Postgrest) {
     ];
     let expected = names.map(|name| format!("{name}|t|{policies}|t|f"));
     assert_eq!(tables.lines().collect::<Vec<_>>(), expected);
+}
+
+async fn what_belongs_to_conversations_comes_back(supabase: &Supabase) {
+    async fn comes_back<R: Record + PartialEq + std::fmt::Debug>(
+        supabase: &Supabase,
+        table: &str,
+        columns: &[&str],
+        record: R,
+    ) {
+        let of = |tenant| {
+            let user = supabase.with_access_token(of_tenant(tenant));
+            SupabaseStore::<R>::new(&user, table, columns.iter().copied())
+        };
+        of("acme").set(&record).await.unwrap();
+        of("acme").set(&record).await.unwrap();
+        assert_eq!(of("acme").get(&record.id()).await.unwrap().as_ref(), Some(&record), "{table}");
+        assert!(of("globex").get(&record.id()).await.unwrap().is_none(), "{table}");
+    }
+
+    let context = ConversationContext::new(ContextId::new("acme", "c1"));
+    comes_back(supabase, "conversation_contexts", &["tenant_id", "conversation_id"], context).await;
+    let path = ConversationPath::new(PathId::new("acme", "p1"), "c1");
+    comes_back(supabase, "conversation_paths", &["tenant_id", "path_id"], path).await;
+    let (now, later) = ("2026-11-28T10:00:00.000Z", "2026-11-28T10:30:00.000Z");
+    let sandbox = ExecutionContext::new(ExecutionId::new("acme", "c1", "p1"), "s1", now, later);
+    let columns = ["tenant_id", "conversation_id", "path_id"];
+    comes_back(supabase, "execution_contexts", &columns, sandbox).await;
 }
 
 async fn what_is_written_comes_back(supabase: &Supabase) {
