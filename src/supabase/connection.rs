@@ -14,7 +14,7 @@ use crate::command::Resend;
 use crate::layer::Retries;
 use crate::platform::{self, boxed};
 use crate::transport::rest::{
-    Endpoint, HttpClient, HttpLayer, HttpRequest, HttpResponse, http_client, too_long,
+    Endpoint, HttpClient, HttpLayer, HttpRequest, HttpResponse, layered_http_client, too_long,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -82,7 +82,7 @@ impl Connection {
         if !is_header(&options.client_info) {
             return Err(Error::new(ErrorKind::Config, "client_info is no value of a header"));
         }
-        let http = http_client(options.http, &options.http_layers, &endpoint)?;
+        let http = layered_http_client(options.http, &options.http_layers, &endpoint)?;
         Ok(Self {
             http,
             shared: Arc::new(Shared {

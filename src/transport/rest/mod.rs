@@ -130,7 +130,7 @@ impl RestTransport {
                 "the REST token is empty, or holds characters that no token has",
             ));
         }
-        let http = http_client(options.http, &options.http_layers, &endpoint)?;
+        let http = layered_http_client(options.http, &options.http_layers, &endpoint)?;
         Ok(Self {
             http,
             shared: Arc::new(Shared {
@@ -371,7 +371,7 @@ fn certainly_writes(command: &Command) -> bool {
 ///
 /// # Errors
 /// [`ErrorKind::Config`] if none is given and this build has none that reaches the endpoint.
-pub(crate) fn http_client(
+pub(crate) fn layered_http_client(
     given: Option<Arc<dyn HttpClient>>,
     layers: &[Arc<dyn HttpLayer>],
     endpoint: &Endpoint,
