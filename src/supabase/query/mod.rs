@@ -1,124 +1,32 @@
 //! A request while it is put together.
 
-use std::fmt::{self, Display};
+mod arguments;
+mod columns;
+mod conditions;
+mod count;
+mod order;
+mod upsert;
+
+use std::fmt;
 
 use bytes::Bytes;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::DeserializeOwned;
 
+use self::arguments::{argument_name, argument_value};
+use self::columns::Columns;
 use super::connection::{Prepared, Session};
-use super::filter::{Collection, Filter, Is, TextSearch, array, each_leaf};
+use super::filter::{Filter, each_leaf};
 use super::names::{column, columns, invalid, no_nul, quoted, segment};
 use super::response::{NOT_ONE_ROW, Page, count, decoded, successful};
 use crate::transport::rest::HttpResponse;
 use crate::{Error, ErrorKind, Outcome, Result};
 
-/// How rows are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Count {
-    /// By counting them, which is slow on large tables.
-    Exact,
-    /// By the planner's statistics.
-    Planned,
-    /// Exactly if there are few, else by the planner's statistics.
-    Estimated,
-}
-
-impl Count {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Planned => "planned",
-            Self::Estimated => "estimated",
-        }
-    }
-}
-
-/// How rows are sorted by a column.
-///
-/// ```
-/// use edgecask::supabase::Order;
-///
-/// let order = Order::descending().nulls_last();
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Order {
-    ascending: bool,
-    nulls_first: Option<bool>,
-}
-
-impl Order {
-    /// The least first. NULL comes last.
-    pub fn ascending() -> Self {
-        Self { ascending: true, nulls_first: None }
-    }
-
-    /// The greatest first. NULL comes first.
-    pub fn descending() -> Self {
-        Self { ascending: false, nulls_first: None }
-    }
-
-    /// NULL comes first.
-    #[must_use]
-    pub fn nulls_first(mut self) -> Self {
-        self.nulls_first = Some(true);
-        self
-    }
-
-    /// NULL comes last.
-    #[must_use]
-    pub fn nulls_last(mut self) -> Self {
-        self.nulls_first = Some(false);
-        self
-    }
-
-    fn written(self) -> String {
-        let direction = if self.ascending { "asc" } else { "desc" };
-        let nulls = match self.nulls_first {
-            None => "",
-            Some(true) => ".nullsfirst",
-            Some(false) => ".nullslast",
-        };
-        [direction, nulls].concat()
-    }
-}
-
-/// What an [upsert](super::Table::upsert) does with a row that is there already.
-///
-/// ```
-/// use edgecask::supabase::Upsert;
-///
-/// let upsert = Upsert::new().on_conflict(["tenant_id", "user_id"]);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Upsert {
-    on_conflict: Option<Vec<String>>,
-    ignore_duplicates: bool,
-}
-
-impl Upsert {
-    /// Rows with the same primary key are merged.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The columns of a unique constraint by which rows count as the same. Default: the primary key.
-    #[must_use]
-    pub fn on_conflict(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.on_conflict = Some(columns.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Leaves a row that is there as it is.
-    #[must_use]
-    pub fn ignore_duplicates(mut self) -> Self {
-        self.ignore_duplicates = true;
-        self
-    }
-}
+pub use self::count::Count;
+pub use self::order::Order;
+pub use self::upsert::Upsert;
 
 /// A request to a table or a function. Nothing is sent before one of its last methods is awaited, each of which is one
 /// request: [`rows`](Self::rows), [`page`](Self::page), [`single`](Self::single), [`maybe_single`](Self::maybe_single),
@@ -263,104 +171,6 @@ impl Query {
         });
         self.select = Some(cleaned.collect());
         self
-    }
-
-    /// Adds a condition.
-    pub fn filter(mut self, filter: Filter) -> Self {
-        self.filters.push(filter);
-        self
-    }
-
-    /// Adds that a condition does not hold.
-    pub fn not(self, filter: Filter) -> Self {
-        self.filter(!filter)
-    }
-
-    /// Adds that at least one of these conditions holds.
-    pub fn or(self, filters: impl IntoIterator<Item = Filter>) -> Self {
-        self.filter(Filter::any(filters))
-    }
-
-    /// Adds that each of these columns equals its value.
-    pub fn matching(
-        self,
-        columns: impl IntoIterator<Item = (impl Into<String>, impl Display)>,
-    ) -> Self {
-        columns.into_iter().fold(self, |query, (column, value)| query.eq(column, value))
-    }
-
-    /// Adds [`Filter::eq`].
-    pub fn eq(self, column: impl Into<String>, value: impl Display) -> Self {
-        self.filter(Filter::eq(column, value))
-    }
-
-    /// Adds [`Filter::neq`].
-    pub fn neq(self, column: impl Into<String>, value: impl Display) -> Self {
-        self.filter(Filter::neq(column, value))
-    }
-
-    /// Adds [`Filter::gt`].
-    pub fn gt(self, column: impl Into<String>, value: impl Display) -> Self {
-        self.filter(Filter::gt(column, value))
-    }
-
-    /// Adds [`Filter::gte`].
-    pub fn gte(self, column: impl Into<String>, value: impl Display) -> Self {
-        self.filter(Filter::gte(column, value))
-    }
-
-    /// Adds [`Filter::lt`].
-    pub fn lt(self, column: impl Into<String>, value: impl Display) -> Self {
-        self.filter(Filter::lt(column, value))
-    }
-
-    /// Adds [`Filter::lte`].
-    pub fn lte(self, column: impl Into<String>, value: impl Display) -> Self {
-        self.filter(Filter::lte(column, value))
-    }
-
-    /// Adds [`Filter::like`].
-    pub fn like(self, column: impl Into<String>, pattern: impl Display) -> Self {
-        self.filter(Filter::like(column, pattern))
-    }
-
-    /// Adds [`Filter::ilike`].
-    pub fn ilike(self, column: impl Into<String>, pattern: impl Display) -> Self {
-        self.filter(Filter::ilike(column, pattern))
-    }
-
-    /// Adds [`Filter::is`].
-    pub fn is(self, column: impl Into<String>, what: impl Into<Is>) -> Self {
-        self.filter(Filter::is(column, what))
-    }
-
-    /// Adds [`Filter::within`].
-    pub fn within(
-        self,
-        column: impl Into<String>,
-        values: impl IntoIterator<Item = impl Display>,
-    ) -> Self {
-        self.filter(Filter::within(column, values))
-    }
-
-    /// Adds [`Filter::contains`].
-    pub fn contains(self, column: impl Into<String>, what: impl Into<Collection>) -> Self {
-        self.filter(Filter::contains(column, what))
-    }
-
-    /// Adds [`Filter::contained_by`].
-    pub fn contained_by(self, column: impl Into<String>, what: impl Into<Collection>) -> Self {
-        self.filter(Filter::contained_by(column, what))
-    }
-
-    /// Adds [`Filter::overlaps`].
-    pub fn overlaps(self, column: impl Into<String>, what: impl Into<Collection>) -> Self {
-        self.filter(Filter::overlaps(column, what))
-    }
-
-    /// Adds [`Filter::text_search`].
-    pub fn text_search(self, column: impl Into<String>, search: impl Into<TextSearch>) -> Self {
-        self.filter(Filter::text_search(column, search))
     }
 
     /// Sorts by a column; after an earlier `order`, where that finds no difference.
@@ -626,93 +436,6 @@ impl Query {
             path.push_str(&format!("{mark}{}={}", encode(key), encode(value)));
         }
         Ok(path)
-    }
-}
-
-/// The name of an argument in a URL, which must not be that of a parameter of PostgREST's.
-fn argument_name(name: &str) -> Result<&str> {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
-    if column(name)? != name || !name.chars().all(is_name) {
-        return Err(invalid(
-            "an argument with this name cannot stand in a URL: call the function by a POST",
-        ));
-    }
-    Ok(name)
-}
-
-fn argument_value(value: &serde_json::Value) -> Result<String> {
-    use serde_json::Value;
-    let element = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    };
-    let written = match value {
-        Value::Array(items) => {
-            let items = items.iter().map(element).collect::<Option<Vec<_>>>();
-            items.map(|items| array(items.iter().map(String::as_str)))
-        }
-        Value::Object(_) => Some(value.to_string()),
-        scalar => element(scalar),
-    };
-    let written = written.ok_or_else(|| {
-        invalid("NULL and arrays of arrays or documents cannot stand in a URL: call the function by a POST")
-    })?;
-    no_nul(&written)?;
-    Ok(written)
-}
-
-/// The names of all columns in an array of rows, in the order in which they come first.
-struct Columns(Vec<String>);
-
-impl<'de> serde::Deserialize<'de> for Columns {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Rows;
-
-        impl<'de> Visitor<'de> for Rows {
-            type Value = Columns;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("rows")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Columns, A::Error> {
-                let mut names = Vec::new();
-                let mut seen = std::collections::HashSet::new();
-                while let Some(Row(row)) = rows.next_element()? {
-                    names.extend(row.into_iter().filter(|name| seen.insert(name.clone())));
-                }
-                Ok(Columns(names))
-            }
-        }
-
-        struct Row(Vec<String>);
-
-        impl<'de> serde::Deserialize<'de> for Row {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Fields;
-
-                impl<'de> Visitor<'de> for Fields {
-                    type Value = Row;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("a row")
-                    }
-
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
-                        let mut names = Vec::new();
-                        while let Some((name, IgnoredAny)) = map.next_entry()? {
-                            names.push(name);
-                        }
-                        Ok(Row(names))
-                    }
-                }
-
-                deserializer.deserialize_map(Fields)
-            }
-        }
-
-        deserializer.deserialize_seq(Rows)
     }
 }
 
