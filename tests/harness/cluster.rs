@@ -514,17 +514,23 @@ impl ReplicatedCluster {
         };
         let questions: Vec<_> = slots.iter().map(words).collect();
         let pages = self.nodes[from].ask_all(&questions).await.expect("the node answers");
-        let keys = pages.into_iter().flat_map(|page| {
-            Vec::<String>::from_value(page.expect("the slot is there")).expect("a list of keys")
-        });
-        let keys: Vec<String> = keys.take(most).collect();
         let port = self.nodes[to].port.to_string();
-        for part in keys.chunks(50) {
-            let mut words = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
-            words.extend(part.iter().map(String::as_str));
-            self.nodes[from].ask::<Value>(&words).await.expect("the keys are moved");
+        let (mut moved, mut moves) = (0, Vec::new());
+        for page in pages {
+            let keys = Vec::<String>::from_value(page.expect("the slot is there")).expect("keys");
+            let keys = &keys[..keys.len().min(most - moved)];
+            if keys.is_empty() {
+                continue;
+            }
+            moved += keys.len();
+            let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+            moves.push(words.into_iter().map(str::to_owned).chain(keys.iter().cloned()).collect());
         }
-        keys.len()
+        let done = self.nodes[from].ask_all(&moves).await.expect("the node answers");
+        if let Some(Err(refused)) = done.iter().find(|done| done.is_err()) {
+            panic!("node {from} does not move its keys to node {to}: {refused}");
+        }
+        moved
     }
 
     /// Gives slots whose keys were moved to the other node for good (MOVED).
@@ -567,7 +573,7 @@ impl ReplicatedCluster {
     pub async fn move_slots(&self, slots: &[u16], from: usize, to: usize) {
         for part in slots.chunks(1000) {
             self.begin_move(part, from, to).await;
-            while self.move_keys(part, from, to, 200).await > 0 {}
+            while self.move_keys(part, from, to, 1000).await > 0 {}
             self.end_move(part, from, to).await;
         }
     }
