@@ -1,5 +1,6 @@
 //! Clusters under failure: nodes that are killed, hang, come and go, and slots that move.
 
+mod chaos;
 mod failover;
 mod keys;
 mod order;
