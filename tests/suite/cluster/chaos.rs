@@ -116,7 +116,7 @@ impl World {
     async fn call<T>(
         &self,
         what: &str,
-        call: impl Future<Output = Result<T>>,
+        call: impl IntoFuture<Output = Result<T>>,
     ) -> (Result<T>, (Instant, Instant)) {
         let start = Instant::now();
         let result = call.await;
@@ -228,7 +228,7 @@ async fn append_singly(world: Arc<World>, task: usize) -> Vec<Appended> {
                     world.call("RPUSH", push).await
                 } else {
                     let run = world.client.run_script::<u64>(&script, [&list.key], [number]);
-                    world.call("EVALSHA", async { run.await }).await
+                    world.call("EVALSHA", run).await
                 };
                 list.told(number, &result, time);
             }
@@ -289,13 +289,13 @@ async fn write_many(world: Arc<World>, task: usize) -> Vec<Appended> {
     while world.goes_on() {
         number += 1;
         let set = world.client.execute::<()>(pairs(&keys, &number.to_string()));
-        let (set, (start, _)) = world.call("MSET", async { set.await }).await;
+        let (set, (start, _)) = world.call("MSET", set).await;
         let is_open = |error: &Error| error.outcome() == Outcome::Unknown;
         if set.as_ref().is_err_and(is_open) {
             unsure.insert(number);
         }
         let get = world.client.mget::<u64>(&keys);
-        let (got, (_, end)) = world.call("MGET", async { get.await }).await;
+        let (got, (_, end)) = world.call("MGET", get).await;
         if let (Ok(got), false) = (&got, world.lossy.overlap((start, end))) {
             for (key, got) in keys.iter().zip(got) {
                 let open = got.is_some_and(|got| unsure.contains(&got));
@@ -314,9 +314,9 @@ async fn write_many(world: Arc<World>, task: usize) -> Vec<Appended> {
         }
         if number.is_multiple_of(4) {
             let deleted = world.client.del(&keys);
-            let (deleted, (start, _)) = world.call("DEL", async { deleted.await }).await;
+            let (deleted, (start, _)) = world.call("DEL", deleted).await;
             let left = world.client.exists(&keys);
-            let (left, (_, end)) = world.call("EXISTS", async { left.await }).await;
+            let (left, (_, end)) = world.call("EXISTS", left).await;
             if let (Ok(_), Ok(left @ 1..)) = (deleted, left)
                 && unsure.is_empty()
                 && !world.lossy.overlap((start, end))
@@ -403,7 +403,7 @@ async fn publish(world: Arc<World>, channel: String, mut news: Subscriber) {
                 break;
             }
             let call = world.client.publish(&channel, number);
-            let (result, time) = world.call("PUBLISH", async { call.await }).await;
+            let (result, time) = world.call("PUBLISH", call).await;
             if result.is_ok() {
                 published.push((number, time));
             }
