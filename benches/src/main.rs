@@ -6,6 +6,7 @@
 
 mod cache;
 mod client;
+mod cluster;
 mod decode;
 mod report;
 mod size;
@@ -30,6 +31,8 @@ enum Part {
     Decode(decode::Repeat),
     /// The cache alone, printed
     Cache,
+    /// A cluster under load and under failure, beside the redis crate and fred, printed
+    Cluster(cluster::Options),
 }
 
 fn main() -> Result<()> {
@@ -38,6 +41,10 @@ fn main() -> Result<()> {
         Some(Part::Decode(repeat)) => return decode::repeat(&repeat),
         Some(Part::Cache) => {
             println!("{}", report::of_cache(&cache::measure(root()?)?));
+            return Ok(());
+        }
+        Some(Part::Cluster(options)) => {
+            println!("{}", cluster::measure(&options)?);
             return Ok(());
         }
         None => {}

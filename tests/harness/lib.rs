@@ -1,5 +1,6 @@
 //! What the tests stand on: real servers on free ports, stopped by pid when they are dropped.
 
+mod cluster;
 mod dice;
 mod postgrest;
 mod tap;
@@ -17,6 +18,7 @@ use edgecask::Client;
 use edgecask::layer::Deadline;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 
+pub use self::cluster::{ClusterNode, NODE_TIMEOUT, PRIMARIES, ReplicatedCluster, SLOTS};
 pub use self::dice::{Dice, cases, fresh_seed, number, seeds};
 pub use self::postgrest::Postgrest;
 pub use self::tap::{By, Tap, Tapped, Trip};

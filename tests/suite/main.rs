@@ -5,6 +5,7 @@ mod accounting;
 mod auto_pipeline;
 mod batch_loads;
 mod builder;
+mod cluster;
 mod coherence;
 mod command_docs;
 mod command_lines;
