@@ -149,11 +149,11 @@ impl Key {
     pub(crate) fn companion(&self, role: &str) -> String {
         let key = &self.0;
         // The character after the role tells the three forms apart.
-        if hash_tag(key).is_some() {
+        if hash_tag(key.as_bytes()).is_some() {
             format!("{role}::{key}")
         } else if key.contains('}') {
             // No hash tag holds a closing brace: it takes another text of the same slot.
-            format!("{role}:#{{{}}}:{key}", number_of_slot(slot(key)))
+            format!("{role}:#{{{}}}:{key}", number_of_slot(slot(key.as_bytes())))
         } else {
             format!("{role}:{{{key}}}")
         }
@@ -172,30 +172,48 @@ pub(crate) const fn is_control(before: u8, byte: u8) -> bool {
 }
 
 /// The part of a key that decides its cluster slot, if the key names one (Redis Cluster specification, hash tags).
-fn hash_tag(key: &str) -> Option<&str> {
-    let (_, rest) = key.split_once('{')?;
-    let (tag, _) = rest.split_once('}')?;
+fn hash_tag(key: &[u8]) -> Option<&[u8]> {
+    let open = key.iter().position(|byte| *byte == b'{')?;
+    let rest = &key[open + 1..];
+    let tag = &rest[..rest.iter().position(|byte| *byte == b'}')?];
     (!tag.is_empty()).then_some(tag)
 }
 
 /// The cluster slot of a key.
-pub(crate) fn slot_of(key: &str) -> u16 {
+pub(crate) fn slot_of(key: impl AsRef<[u8]>) -> u16 {
+    let key = key.as_ref();
     slot(hash_tag(key).unwrap_or(key))
 }
 
 /// The cluster slot of a key without a hash tag, or of a hash tag: CRC16 (XMODEM) modulo 16384.
-fn slot(text: &str) -> u16 {
-    let crc = text.bytes().fold(0, |crc: u16, byte| {
-        (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| {
-            if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
-        })
-    });
+fn slot(text: &[u8]) -> u16 {
+    /// What the bits of the upper byte make of the rest.
+    const TABLE: [u16; 256] = {
+        let mut table = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let mut crc = (byte as u16) << 8;
+            let mut bit = 0;
+            while bit < 8 {
+                crc = if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
+                bit += 1;
+            }
+            table[byte] = crc;
+            byte += 1;
+        }
+        table
+    };
+    let crc = text
+        .iter()
+        .fold(0, |crc: u16, byte| crc << 8 ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]);
     crc % 16384
 }
 
 /// The smallest number whose digits are in this slot.
 fn number_of_slot(wanted: u16) -> u32 {
-    (0..MAX_NUMBER_OF_SLOT).find(|number| slot(&number.to_string()) == wanted).unwrap_or(0)
+    (0..MAX_NUMBER_OF_SLOT)
+        .find(|number| slot(number.to_string().as_bytes()) == wanted)
+        .unwrap_or(0)
 }
 
 /// All slots have a number below this one.
@@ -577,8 +595,8 @@ mod tests {
         assert_eq!(plain.companion("lease"), "lease:{a:b}");
         let tagged = Key::verbatim("a:{b}:c")?;
         assert_eq!(tagged.companion("lease"), "lease::a:{b}:c");
-        assert_eq!(hash_tag("a{}b"), None);
-        assert_eq!(slot("123456789"), 0x31c3);
+        assert_eq!(hash_tag(b"a{}b"), None);
+        assert_eq!(slot(b"123456789"), 0x31c3);
         // All keys of up to four of these characters.
         let mut keys = vec![String::new()];
         let mut companions = std::collections::HashSet::new();
@@ -592,7 +610,10 @@ mod tests {
                     slot_of(&[prefix, &companion].concat()) == slot_of(&[prefix, key].concat())
                 };
                 assert!(together("{acme}:"), "{key} {companion}");
-                assert!(hash_tag(key).is_none() || together("acme:"), "{key} {companion}");
+                assert!(
+                    hash_tag(key.as_bytes()).is_none() || together("acme:"),
+                    "{key} {companion}"
+                );
                 assert!(companions.insert(companion), "{key}");
             }
         }
@@ -607,7 +628,7 @@ mod tests {
     fn every_slot_has_a_number() {
         let mut missing = [true; 16384];
         (0..MAX_NUMBER_OF_SLOT)
-            .for_each(|number| missing[usize::from(slot(&number.to_string()))] = false);
+            .for_each(|number| missing[usize::from(slot(number.to_string().as_bytes()))] = false);
         assert!(!missing.contains(&true));
     }
 

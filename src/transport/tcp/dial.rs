@@ -51,6 +51,11 @@ impl Connection {
         self.driver.is_finished() || self.health.unreadable().is_some()
     }
 
+    /// Whether calls may use it.
+    pub(super) fn works(&self) -> bool {
+        !self.is_closed() && !self.health.is_hung()
+    }
+
     pub(super) async fn send(&self, command: &redis::Cmd) -> redis::RedisResult<redis::Value> {
         match self.health.verification() {
             None => self.commands.clone().send_packed_command(command).await,

@@ -8,15 +8,14 @@ mod options;
 mod pool;
 mod sentinel;
 mod shared_connection;
+mod subscribe;
+mod transaction;
 mod wire;
 
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
 use redis::ConnectionInfo;
-use redis::aio::PubSub;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use self::cluster::Cluster;
 use self::convert::{error_from, packed, value_from};
@@ -26,8 +25,8 @@ use self::options::Topology;
 use self::pool::{Pool, PooledConnection};
 use self::sentinel::Sentinels;
 use self::shared_connection::{ConnectionGuard, SharedConnection};
-use self::wire::Wire;
-use super::{Backend, Capabilities, Message, Messages, Results, Subscription, Transport, sending};
+use self::subscribe::subscribe_at;
+use super::{Backend, Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
@@ -53,9 +52,20 @@ use crate::{Error, ErrorKind, Result, Value};
 /// call whose attempt fails was not sent. The error of a [`Deadline`](crate::layer::Deadline) says the same if the limit
 /// passes before there is a connection: its outcome is [`Outcome::NotSent`](crate::Outcome::NotSent).
 ///
-/// In a cluster, calls share one connection to each node. [`TcpOptions::hung_after`], [`TcpOptions::verify_after`] and
-/// [`TcpOptions::max_reply_bytes`] do not apply to these connections. Commands that wait are refused, and SCRIPT KILL uses the
-/// shared connections. Each subscription has a connection of its own in a cluster too.
+/// # Clusters
+///
+/// In a cluster, all of this holds for each server: calls share one connection to it, which is replaced when it hangs.
+/// - A command goes to the primary that owns the slot of its first key. If the slot has moved, the server says so, the
+///   command is sent on, and the slots are asked for again. They are also asked for when a server is not reached or does not
+///   answer. When a replica has taken the place of its primary, the next calls go there.
+/// - MGET, MSET, DEL, UNLINK, EXISTS, TOUCH, JSON.MGET and JSON.MSET are split by slot, so they are not atomic. If a part
+///   fails, the whole command fails, and its outcome is unknown if other parts may have been carried out.
+/// - DBSIZE, KEYS, FLUSHALL, SCRIPT LOAD, … go to all primaries, and CONFIG SET, ACL SETUSER, … to the replicas too. Other
+///   commands without keys go to any primary.
+/// - A pipeline is one batch for each server, all at the same time. Commands of one slot stay in order.
+/// - SCAN visits one primary after the other. It fails with [`ErrorKind::Conflict`] if slots move meanwhile, because keys
+///   could be missed then.
+/// - A subscription ends when its server leaves the cluster, which shows as a gap.
 pub struct TcpTransport {
     dialer: Arc<Dialer>,
     link: Link,
@@ -63,7 +73,7 @@ pub struct TcpTransport {
 
 enum Link {
     Single(Box<SingleServer>),
-    Cluster(Box<Cluster>),
+    Cluster(Cluster),
 }
 
 /// One server, or the primary that sentinels name.
@@ -109,6 +119,7 @@ impl TcpTransport {
     /// # Errors
     /// [`ErrorKind::Config`] if a URL cannot be used.
     pub fn new(options: TcpOptions) -> Result<Self> {
+        let dialer = Arc::new(options.dialer()?);
         let single = |target| {
             let waiting = Pool::new(options.waiting_connections);
             Link::Single(Box::new(SingleServer {
@@ -121,11 +132,11 @@ impl TcpTransport {
             Topology::Server => single(Target::Server(options.first()?)),
             Topology::Sentinel(name) => single(Target::Sentinels(options.sentinels(name)?)),
             Topology::Cluster => {
-                let cluster = Cluster::new(options.cluster_client()?, options.infos()?);
-                Link::Cluster(Box::new(cluster))
+                let waiting = options.waiting_connections;
+                Link::Cluster(Cluster::new(Arc::clone(&dialer), options.infos()?, waiting)?)
             }
         };
-        Ok(Self { dialer: Arc::new(options.dialer()?), link })
+        Ok(Self { dialer, link })
     }
 
     /// The shared connection, for one call. Making one is rare and its future is large, so that future is boxed.
@@ -216,64 +227,6 @@ impl TcpTransport {
             format!("{count} commands were sent, {} replies came back", replies.len()),
         ))
     }
-
-    /// The server to subscribe at: in a cluster, any node that can be reached.
-    async fn subscribed_server(&self) -> Result<ConnectionInfo> {
-        match &self.link {
-            Link::Single(single) => self.server(single).await,
-            Link::Cluster(cluster) => {
-                for info in &cluster.seeds {
-                    if self.dialer.connect(info).await.is_ok() {
-                        return Ok(info.clone());
-                    }
-                }
-                Err(Error::new(ErrorKind::Connect, "none of the given nodes is reached"))
-            }
-        }
-    }
-
-    /// Every command that the server carries out, as a line of text.
-    async fn monitor(&self, info: &ConnectionInfo) -> Result<Messages> {
-        let mut wire = BufReader::new(self.dialer.in_time(self.dialer.open(info)).await?);
-        wire.get_mut().monitor();
-        let first = self.dialer.in_time(async {
-            let monitor = redis::cmd("MONITOR").get_packed_command();
-            wire.write_all(&monitor).await.map_err(|error| error_from(error.into()))?;
-            next_line(&mut wire).await
-        });
-        match first.await? {
-            Some(line) if line.starts_with(b"-") => {
-                return Err(Error::server(&String::from_utf8_lossy(&line[1..])));
-            }
-            Some(_) => {}
-            None => return Err(Error::new(ErrorKind::Disconnected, "the connection was closed")),
-        }
-        let lines = stream::unfold(Some(wire), async |wire| {
-            let mut wire = wire?;
-            match next_line(&mut wire).await {
-                Ok(line) => {
-                    let line = bytes::Bytes::from(line?).slice(1..);
-                    Some((Ok(Message::new(bytes::Bytes::new(), line)), Some(wire)))
-                }
-                Err(error) => Some((Err(error), None)),
-            }
-        });
-        Ok(lines.boxed())
-    }
-}
-
-/// The next line with its type byte and without its line break; `None` at the end. The stream limits its length.
-async fn next_line(wire: &mut BufReader<Wire>) -> Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    wire.read_until(b'\n', &mut line).await.map_err(|error| error_from(error.into()))?;
-    if !line.ends_with(b"\r\n") {
-        return Ok(None);
-    }
-    line.truncate(line.len() - 2);
-    if line.is_empty() {
-        return Err(Error::new(ErrorKind::Protocol, "a reply without a type"));
-    }
-    Ok(Some(line))
 }
 
 impl fmt::Debug for TcpTransport {
@@ -294,19 +247,19 @@ impl Transport for TcpTransport {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(Backend::Redis)
             .binary_batches(true)
-            .blocking(matches!(self.link, Link::Single(_)))
+            .blocking(true)
             .subscriptions(true)
             .lua(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
-        let single = match &self.link {
-            Link::Cluster(cluster) => return boxed(|| cluster.send(command)),
-            Link::Single(single) => single,
-        };
         if waits_for_replication(command) {
             return boxed(|| std::future::ready(Err(wait_without_writes(command))));
         }
+        let single = match &self.link {
+            Link::Cluster(cluster) => return cluster.send(command),
+            Link::Single(single) => single,
+        };
         if command.is_blocking() {
             return boxed(|| self.wait_for(single, command));
         }
@@ -331,11 +284,11 @@ impl Transport for TcpTransport {
             if let Some(waits) = commands.iter().find(waits) {
                 return Err(blocking_in_pipeline(waits));
             }
+            refuse_in_batch(commands)?;
             let single = match &self.link {
                 Link::Cluster(cluster) => return cluster.pipeline(commands).await,
                 Link::Single(single) => single,
             };
-            refuse_in_batch(commands)?;
             let mut pipeline = redis::Pipeline::with_capacity(commands.len());
             for command in commands {
                 pipeline.add_command(packed(command));
@@ -352,52 +305,25 @@ impl Transport for TcpTransport {
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
-            if matches!(self.link, Link::Single(_)) {
-                refuse_in_batch(commands)?;
-            }
-            let mut pipeline = redis::Pipeline::with_capacity(commands.len() + 2);
-            pipeline.add_command(redis::cmd("MULTI"));
-            for command in commands {
-                pipeline.add_command(packed(command));
-            }
-            pipeline.add_command(redis::cmd("EXEC"));
-            let count = commands.len() + 2;
-            let mut replies = match &self.link {
-                Link::Cluster(cluster) => cluster.transaction(&pipeline, count).await?,
-                Link::Single(single) => self.send_all(single, &pipeline, count, false).await?,
+            refuse_in_batch(commands)?;
+            let single = match &self.link {
+                Link::Cluster(cluster) => return cluster.transaction(commands).await,
+                Link::Single(single) => single,
             };
-            let exec = replies.pop().unwrap_or_default();
-            let refusal = replies.into_iter().find_map(|reply| value_from(reply).err());
-            if let (Link::Single(single), Some(refusal)) = (&self.link, &refusal) {
-                self.note_role(single, &Err::<(), _>(refusal.clone()));
-            }
-            match (exec, refusal) {
-                (redis::Value::Array(items), None) if items.len() == commands.len() => {
-                    Ok(items.into_iter().map(value_from).collect())
-                }
-                (_, Some(refusal)) => Err(refusal.into_discarded()),
-                (exec, None) => {
-                    value_from(exec)?;
-                    Err(Error::new(ErrorKind::Protocol, "EXEC did not answer with its replies"))
-                }
-            }
+            let (pipeline, count) = transaction::pipeline(commands);
+            let replies = self.send_all(single, &pipeline, count, false).await?;
+            let results = transaction::results(replies, commands.len());
+            self.note_role(single, &results);
+            results
         })
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         boxed(|| async move {
-            let info = self.subscribed_server().await?;
-            match to {
-                Subscription::Monitor => self.monitor(&info).await,
-                Subscription::Channels(names) => {
-                    let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
-                    let set_up = async |pubsub: &mut PubSub| pubsub.subscribe(&names).await;
-                    self.dialer.subscribed(&info, names.len(), set_up).await
-                }
-                Subscription::Patterns(names) => {
-                    let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
-                    let set_up = async |pubsub: &mut PubSub| pubsub.psubscribe(&names).await;
-                    self.dialer.subscribed(&info, names.len(), set_up).await
+            match &self.link {
+                Link::Cluster(cluster) => cluster.subscribe(to).await,
+                Link::Single(single) => {
+                    subscribe_at(&self.dialer, &self.server(single).await?, to).await
                 }
             }
         })

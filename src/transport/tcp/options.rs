@@ -2,10 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::cluster::ClusterClient;
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo, TlsCertificates};
+use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -64,8 +63,9 @@ impl TcpOptions {
         Self::of(Topology::Server, [url])
     }
 
-    /// A cluster, by the URLs of some of its nodes. Commands go to the nodes of their keys; a pipeline goes to all of its
-    /// nodes at once; the keys of a transaction or a script have to be of one slot (`{tag}`). SCAN visits all primaries. A
+    /// A cluster, by the URLs of some of its servers, which are tried side by side. User name, password and TLS are those of
+    /// the first URL. Commands go to the servers of their keys; the keys of a transaction or a script have to be of one slot
+    /// (`{tag}`). See [`TcpTransport`](super::TcpTransport#clusters). A
     /// [`KeyPrefix`](crate::layer::KeyPrefix) on a cluster needs a hash tag where a cache is used behind it.
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::of(Topology::Cluster, urls)
@@ -177,9 +177,6 @@ impl TcpOptions {
     /// [`Duration::ZERO`] verifies every call, so that no caller gets the reply of another, at the cost of one PING for each
     /// call. Default: 1 second, which costs one PING in a second of permanent load and leaves a second in which replies may
     /// be wrong.
-    ///
-    /// The connections of a cluster are not verified: the `redis` crate makes them, chooses one for each command, and adds
-    /// commands of its own to them, so a PING cannot be placed right behind a call.
     #[must_use]
     pub fn verify_after(mut self, busy: Duration) -> Self {
         self.verify_after = busy;
@@ -188,7 +185,7 @@ impl TcpOptions {
 
     /// How large one reply may be: its bytes, and 64 more for each element of an array or map. A larger reply is an error of
     /// kind [`ErrorKind::Protocol`], and the connection is replaced, because the rest of the reply cannot be skipped. Default:
-    /// 64 MiB. For the commands of a cluster there is no limit.
+    /// 64 MiB.
     ///
     /// The limit also holds for the messages of a subscription that the reader has not taken yet. Above it, the server keeps
     /// the messages up to its `client-output-buffer-limit` and then closes the connection, which shows as a gap.
@@ -227,28 +224,6 @@ impl TcpOptions {
             verify_after: self.verify_after,
             max_reply_bytes: self.max_reply_bytes,
         })
-    }
-
-    pub(super) fn cluster_client(&self) -> Result<ClusterClient> {
-        let infos = self.infos()?;
-        let settings = self.first()?.redis_settings().clone();
-        let mut builder = ClusterClient::builder(infos)
-            .retries(0)
-            .connection_timeout(self.connect_timeout)
-            .response_timeout(Duration::MAX)
-            .overall_response_timeout(None)
-            .use_protocol(settings.protocol())
-            .tcp_settings(self.tcp_settings());
-        if let Some(name) = settings.username() {
-            builder = builder.username(name);
-        }
-        if let Some(password) = settings.password() {
-            builder = builder.password(password);
-        }
-        if self.root_certificate.is_some() {
-            builder = builder.certs(self.certificates()?);
-        }
-        builder.build().map_err(bad_settings)
     }
 
     pub(super) fn sentinels(&self, name: &str) -> Result<Sentinels> {
@@ -335,16 +310,6 @@ impl TcpOptions {
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
-    /// The certificates of a cluster's connections.
-    fn certificates(&self) -> Result<TlsCertificates> {
-        let pem = self.root_certificate.as_deref().map(String::from_utf8_lossy);
-        // Without this check, a text without a certificate would be noticed only when no connection can be made.
-        if pem.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
-            return Err(bad_certificate());
-        }
-        Ok(TlsCertificates { client_tls: None, root_cert: self.root_certificate.clone() })
-    }
-
     fn tcp_settings(&self) -> TcpSettings {
         let keepalive = TcpKeepalive::new()
             .with_time(self.keepalive)
@@ -360,11 +325,6 @@ impl TcpOptions {
 
 fn is_tls(info: &ConnectionInfo) -> bool {
     matches!(info.addr(), ConnectionAddr::TcpTls { .. })
-}
-
-/// The crate's message may quote a URL with its password.
-fn bad_settings(_: redis::RedisError) -> Error {
-    Error::new(ErrorKind::Config, "these connection settings cannot be used")
 }
 
 fn bad_certificate() -> Error {

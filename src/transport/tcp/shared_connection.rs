@@ -95,11 +95,17 @@ impl Drop for ConnectionGuard<'_> {
 }
 
 impl SharedConnection {
+    /// Whether there is a connection that works.
+    pub(super) fn is_connected(&self) -> bool {
+        let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_some_and(|connection| connection.works())
+    }
+
     /// The connection, if there is one that works.
     pub(super) fn current(&self) -> Option<ConnectionGuard<'_>> {
         let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
         let connection = current.as_ref()?;
-        if connection.is_closed() || connection.health.is_hung() {
+        if !connection.works() {
             return None;
         }
         Some(self.guard(Arc::clone(connection)))

@@ -24,6 +24,10 @@ const SLACK: Duration = Duration::from_secs(1);
 /// How long the client may need after the cluster itself is healthy again: a second, and a call that began before.
 const RECOVERY: Duration = Duration::from_secs(1).saturating_add(LIMIT).saturating_add(SLACK);
 
+fn options(cluster: &ReplicatedCluster) -> TcpOptions {
+    TcpOptions::cluster(cluster.urls()).hung_after(Duration::from_millis(500))
+}
+
 fn connect(options: TcpOptions) -> Client {
     Client::new(TcpTransport::new(options).unwrap()).layer(Deadline::new(LIMIT))
 }

@@ -1,0 +1,270 @@
+//! Sends commands to their servers: one pipeline to each, all at the same time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::super::convert::{error_from, packed, value_from};
+use super::super::transaction;
+use super::connect::{Unreached, connected, shared_connection};
+use super::destination::{Destination, Target};
+use super::node::Node;
+use super::topology::Topology;
+use crate::command::Command;
+use crate::transport::{Results, sending};
+use crate::{Error, ErrorKind, Result, Value};
+
+/// How old the map may be when a call is given up.
+const OLD: Duration = Duration::from_millis(500);
+
+/// A command, the server that it goes to, and its reply.
+pub(super) struct Call<'a> {
+    command: &'a Command,
+    destination: Destination,
+    result: Option<Result<Value>>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(command: &'a Command, target: Target) -> Self {
+        Self { command, destination: Destination::new(target), result: None }
+    }
+
+    pub(super) fn into_result(self) -> Result<Value> {
+        self.result.unwrap_or_else(|| Err(without_reply()))
+    }
+}
+
+/// Which connections calls use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connections {
+    /// Those that all calls share.
+    Shared,
+    /// Others, because the calls wait.
+    Pooled,
+}
+
+/// Sends one command.
+pub(super) async fn send(
+    topology: &Arc<Topology>,
+    command: &Command,
+    target: Target,
+) -> Result<Value> {
+    let mut call = Call::new(command, target);
+    let owner = call.destination.node(&topology.slots(), 0);
+    if let Ok(node) = owner
+        && !call.destination.is_any()
+        && let Some(guard) = node.shared.current()
+    {
+        // The usual case, without the lists of many.
+        sending::sent();
+        let given_up = GivenUp::new(topology);
+        let reply = guard.send(&packed(command)).await.and_then(value_from);
+        given_up.disarm(&reply);
+        match reply {
+            Err(error) if call.destination.follow(topology, &node, &error).await => {}
+            reply => return reply,
+        }
+    }
+    let mut calls = [call];
+    run(topology, &mut calls, Connections::Shared).await;
+    let [call] = calls;
+    call.into_result()
+}
+
+/// Sends commands, and sends again what servers redirect. Commands of one slot stay in order.
+pub(super) async fn run(
+    topology: &Arc<Topology>,
+    calls: &mut [Call<'_>],
+    connections: Connections,
+) {
+    let mut pending: Vec<usize> = (0..calls.len()).collect();
+    let any = choice(topology);
+    while !pending.is_empty() {
+        let slots = match sending::unsent(topology.known_slots()).await {
+            Ok(slots) => slots,
+            Err(error) => {
+                pending.iter().for_each(|at| calls[*at].result = Some(Err(error.clone())));
+                return;
+            }
+        };
+        let mut batches: Vec<(Arc<Node>, Vec<usize>)> = Vec::new();
+        for at in pending.drain(..) {
+            match calls[at].destination.node(&slots, any) {
+                Ok(node) => match batches.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &node)) {
+                    Some((_, batch)) => batch.push(at),
+                    None => batches.push((node, vec![at])),
+                },
+                Err(error) => {
+                    topology.refresh_if_older(OLD);
+                    calls[at].result = Some(Err(error));
+                }
+            }
+        }
+        let all = &*calls;
+        let sent = batches.iter().map(|(node, batch)| {
+            let batch = batch.iter().map(|at| &all[*at]);
+            send_batch(topology, node, batch, connections)
+        });
+        let replies = join_all(sent).await;
+        for ((node, batch), replies) in batches.into_iter().zip(replies) {
+            match replies {
+                Ok(replies) => {
+                    for (at, reply) in batch.into_iter().zip(replies) {
+                        let destination = &mut calls[at].destination;
+                        match reply {
+                            Err(error) if destination.follow(topology, &node, &error).await => {
+                                pending.push(at);
+                            }
+                            reply => calls[at].result = Some(reply),
+                        }
+                    }
+                }
+                Err(unreached) => {
+                    for at in batch {
+                        match calls[at].destination.avoid(&slots, &unreached) {
+                            Ok(()) => pending.push(at),
+                            Err(error) => calls[at].result = Some(Err(error)),
+                        }
+                    }
+                }
+            }
+        }
+        pending.sort_unstable();
+    }
+}
+
+/// The position of a primary for what any may run: one that is connected, if there is one.
+fn choice(topology: &Topology) -> usize {
+    let slots = topology.slots();
+    let count = slots.primaries().len();
+    if count == 0 {
+        return 0;
+    }
+    let start = fastrand::usize(..count);
+    let is_connected = |at: &usize| slots.primaries()[at % count].node.shared.is_connected();
+    (start..start + count).find(is_connected).unwrap_or(start)
+}
+
+/// Sends the calls of one server in one pipeline. There is a result for each call.
+async fn send_batch<'a>(
+    topology: &Arc<Topology>,
+    node: &Node,
+    calls: impl ExactSizeIterator<Item = &'a Call<'a>> + Clone,
+    connections: Connections,
+) -> Result<Results, Unreached> {
+    let mut pipeline = redis::Pipeline::with_capacity(calls.len());
+    let mut count = 0;
+    for call in calls.clone() {
+        if call.destination.asking {
+            pipeline.add_command(redis::cmd("ASKING"));
+            count += 1;
+        }
+        pipeline.add_command(packed(call.command));
+        count += 1;
+    }
+    let replies = match connections {
+        Connections::Shared => {
+            let guard = shared_connection(topology, node).await?;
+            let given_up = GivenUp::new(topology);
+            let replies = guard.send_all(&pipeline, count).await;
+            given_up.disarm(&replies);
+            replies
+        }
+        Connections::Pooled => {
+            let limit = topology.dialer.connect_timeout;
+            let taken = node.waiting.take(limit, topology.dial(node));
+            let pooled = connected(topology, node, taken).await?;
+            let replies = pooled.connection.send_all(&pipeline, count).await.map_err(error_from);
+            if replies.is_ok() {
+                pooled.release();
+            }
+            replies
+        }
+    };
+    let mut replies = match replies {
+        Ok(replies) => replies.into_iter(),
+        Err(error) => return Ok(calls.map(|_| Err(error.clone())).collect()),
+    };
+    Ok(calls
+        .map(|call| {
+            if call.destination.asking {
+                replies.next();
+            }
+            replies.next().map_or_else(|| Err(without_reply()), value_from)
+        })
+        .collect())
+}
+
+/// Runs commands as a unit on the server of their keys.
+pub(super) async fn transaction(
+    topology: &Arc<Topology>,
+    commands: &[Command],
+    target: Target,
+) -> Result<Results> {
+    let mut destination = Destination::new(target);
+    let any = choice(topology);
+    loop {
+        let slots = sending::unsent(topology.known_slots()).await?;
+        let node = destination.node(&slots, any)?;
+        let guard = match shared_connection(topology, &node).await {
+            Ok(guard) => guard,
+            Err(unreached) => {
+                destination.avoid(&slots, &unreached)?;
+                continue;
+            }
+        };
+        let (mut pipeline, mut count) = transaction::pipeline(commands);
+        if destination.asking {
+            let mut asking = redis::Pipeline::with_capacity(count + 1);
+            asking.add_command(redis::cmd("ASKING"));
+            pipeline.cmd_iter().for_each(|cmd| {
+                asking.add_command(cmd.clone());
+            });
+            (pipeline, count) = (asking, count + 1);
+        }
+        let given_up = GivenUp::new(topology);
+        let replies = guard.send_all(&pipeline, count).await;
+        given_up.disarm(&replies);
+        let mut replies = replies?;
+        if replies.len() != count {
+            return Err(without_reply());
+        }
+        if destination.asking {
+            replies.remove(0);
+        }
+        match transaction::results(replies, commands.len()) {
+            Err(error) if destination.follow(topology, &node, &error).await => {}
+            results => return results,
+        }
+    }
+}
+
+/// Asks for the slots when a call is dropped before its reply, or fails: its server may be gone.
+struct GivenUp<'a>(Option<&'a Arc<Topology>>);
+
+impl<'a> GivenUp<'a> {
+    fn new(topology: &'a Arc<Topology>) -> Self {
+        Self(Some(topology))
+    }
+
+    fn disarm<T>(mut self, result: &Result<T>) {
+        let is_loss =
+            |error: &Error| matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::Timeout);
+        if !result.as_ref().is_err_and(is_loss) {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(topology) = self.0 {
+            topology.refresh_if_older(OLD);
+        }
+    }
+}
+
+fn without_reply() -> Error {
+    Error::new(ErrorKind::Protocol, "the server sent fewer replies than there were commands")
+}
