@@ -351,7 +351,7 @@ async fn walk(world: Arc<World>) {
                     }
                 }
                 // It has to begin anew.
-                Err(error) if error.kind() == ErrorKind::InvalidInput => break false,
+                Err(error) if error.kind() == ErrorKind::Conflict => break false,
                 Err(error) => {
                     world.judge("SCAN", &error);
                     break false;

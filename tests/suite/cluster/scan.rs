@@ -44,7 +44,7 @@ fn whole_or_failed(walked: Result<BTreeSet<String>>, what: &str) {
     match walked {
         Ok(found) => assert_eq!(found.len(), KEYS, "{what}: a walk that ended misses keys"),
         Err(error) => {
-            let told = error.kind() == ErrorKind::InvalidInput || is_of_change(&error);
+            let told = error.kind() == ErrorKind::Conflict || is_of_change(&error);
             assert!(told, "{what}: {error:?}");
         }
     }
