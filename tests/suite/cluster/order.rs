@@ -9,7 +9,7 @@ use super::client;
 
 const BATCH: usize = 100;
 
-/// Batches that append numbers to some lists in turn, and how they are sent.
+/// Batches that append numbers to some lists in turn, and how they are sent. The number of lists divides that of a batch.
 async fn append(client: &Client, task: usize, batches: usize, lists: usize, single: bool) {
     for batch in 0..batches {
         let number = |at: usize| batch * BATCH + at;
@@ -48,16 +48,16 @@ async fn pipelines_keep_the_order_of_a_key() {
     append(&client, 0, 10, 5, false).await;
     assert_eq!(disordered(&client, 1, 10, 5).await, 0, "of 5 lists of one task");
     client.flushall().await.unwrap();
-    join_all((0..50).map(|task| append(&client, task, 3, 6, false))).await;
-    assert_eq!(disordered(&client, 50, 3, 6).await, 0, "of 300 lists of 50 tasks");
+    join_all((0..50).map(|task| append(&client, task, 3, 5, false))).await;
+    assert_eq!(disordered(&client, 50, 3, 5).await, 0, "of 250 lists of 50 tasks");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn automatic_pipelines_keep_the_order_of_a_key() {
     let cluster = ReplicatedCluster::without_replicas().await;
     let client = client(&cluster).layer(AutoPipeline::new());
-    join_all((0..50).map(|task| append(&client, task, 3, 6, true))).await;
-    assert_eq!(disordered(&client, 50, 3, 6).await, 0, "of 300 lists of 50 tasks");
+    join_all((0..50).map(|task| append(&client, task, 3, 5, true))).await;
+    assert_eq!(disordered(&client, 50, 3, 5).await, 0, "of 250 lists of 50 tasks");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,18 +66,18 @@ async fn pipelines_keep_the_order_of_a_key_while_its_slot_moves() {
     let client = client(&cluster);
     let tasks = (0..20).map(|task| {
         let client = client.clone();
-        tokio::spawn(async move { append(&client, task, 15, 10, false).await })
+        tokio::spawn(async move { append(&client, task, 8, 10, false).await })
     });
     let tasks: Vec<_> = tasks.collect();
     let mut moves = 0;
     while !tasks.iter().all(tokio::task::JoinHandle::is_finished) || moves < 3 {
         let (from, to) = (moves % 3, (moves + 1) % 3);
         let slots = cluster.slots_of(from).await;
-        cluster.move_slots(&slots[..slots.len() / 4], from, to).await;
+        cluster.move_slots(&slots[..slots.len() / 8], from, to).await;
         moves += 1;
     }
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(disordered(&client, 20, 15, 10).await, 0, "of 200 lists of 20 tasks");
+    assert_eq!(disordered(&client, 20, 8, 10).await, 0, "of 200 lists of 20 tasks");
 }

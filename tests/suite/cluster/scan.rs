@@ -44,7 +44,7 @@ fn whole_or_failed(walked: Result<BTreeSet<String>>, what: &str) {
     match walked {
         Ok(found) => assert_eq!(found.len(), KEYS, "{what}: a walk that ended misses keys"),
         Err(error) => {
-            let told = error.kind() == ErrorKind::InvalidInput || is_of_change(&error);
+            let told = error.kind() == ErrorKind::Conflict || is_of_change(&error);
             assert!(told, "{what}: {error:?}");
         }
     }
@@ -57,8 +57,8 @@ async fn a_walk_is_whole_or_fails_when_slots_move() {
     filled(&cluster, &client).await;
     assert_eq!(walk(&client, usize::MAX, async || {}).await.unwrap().len(), KEYS);
     // Slots that are still to be visited go to a node that was visited, whatever the order of the nodes is.
-    for (from, to) in [(2, 0), (0, 2), (1, 0), (0, 1), (1, 2), (2, 1)] {
-        for pages in [1, 12, 22] {
+    for (from, to) in [(2, 0), (0, 1), (1, 2)] {
+        for pages in [1, 15] {
             let moved = walk(&client, pages, async || {
                 let slots = cluster.slots_of(from).await;
                 cluster.move_slots(&slots[..slots.len() / 8], from, to).await;
@@ -66,18 +66,28 @@ async fn a_walk_is_whole_or_fails_when_slots_move() {
             whole_or_failed(moved.await, &format!("from {from} to {to} after {pages} pages"));
         }
     }
+    // Keys move before their slots do, and a walk may end in between.
+    for (from, to) in [(2, 0), (0, 2)] {
+        let slots = cluster.slots_of(from).await;
+        let slots = &slots[..slots.len() / 8];
+        let moving = walk(&client, 5, async || {
+            cluster.begin_move(slots, from, to).await;
+            while cluster.move_keys(slots, from, to, 1000).await > 0 {}
+        });
+        whole_or_failed(moving.await, &format!("while slots move from {from} to {to}"));
+        cluster.end_move(slots, from, to).await;
+        cluster.healthy().await;
+    }
     // A node more, and a node less.
     let mut added = 0;
-    for pages in [5, 15] {
-        let walked = walk(&client, pages, async || {
-            added = cluster.add_node().await;
-            let slots = cluster.slots_of(pages % 3).await;
-            cluster.move_slots(&slots[..slots.len() / 2], pages % 3, added).await;
-        });
-        whole_or_failed(walked.await, "a node more");
-        let walked = walk(&client, pages, async || cluster.remove_node(added).await);
-        whole_or_failed(walked.await, "a node less");
-    }
+    let walked = walk(&client, 15, async || {
+        added = cluster.add_node().await;
+        let slots = cluster.slots_of(0).await;
+        cluster.move_slots(&slots[..slots.len() / 8], 0, added).await;
+    });
+    whole_or_failed(walked.await, "a node more");
+    let walked = walk(&client, 15, async || cluster.remove_node(added).await);
+    whole_or_failed(walked.await, "a node less");
     let walked = within(RECOVERY, async || walk(&client, usize::MAX, async || {}).await).await;
     assert_eq!(walked.len(), KEYS, "the next walk is whole");
 }
@@ -87,7 +97,7 @@ async fn a_walk_is_whole_or_fails_when_a_replica_takes_over() {
     let mut cluster = ReplicatedCluster::start().await;
     let client = client(&cluster);
     filled(&cluster, &client).await;
-    for (primary, replica) in [(0, 3), (1, 4)] {
+    for (primary, replica) in [(1, 4)] {
         let walked = walk(&client, 5, async || cluster.promote(replica).await).await;
         whole_or_failed(walked, &format!("{replica} for {primary}"));
     }
@@ -119,7 +129,7 @@ async fn deleting_by_pattern_deletes_all_or_fails_while_slots_move() {
         let left = within(RECOVERY, async || cache.get_many::<i32>(&entries).await).await;
         left.into_iter().flatten().count()
     };
-    for round in 0..4 {
+    for round in 0..3 {
         store().await;
         let (from, to) = (round % 3, (round + 1) % 3);
         let (slots, pattern) = (cluster.slots_of(from).await, space.pattern());

@@ -41,13 +41,11 @@ async fn nodes_come_and_go_under_load() {
         let added = cluster.add_node().await;
         for from in 0..3 {
             let slots = cluster.slots_of(from).await;
-            cluster.move_slots(&slots[..slots.len() / 4], from, added).await;
+            cluster.move_slots(&slots[..200], from, added).await;
         }
         cluster.healthy().await;
         cluster.remove_node(added).await;
-        cluster.remove_node(1).await;
         // Nobody listens there any more.
-        cluster.kill(1);
         cluster.kill(added);
         end.store(true, Ordering::SeqCst);
     };
