@@ -413,6 +413,37 @@ mod tests {
         assert!(put(start.confirmed(Instant::now())) > late);
     }
 
+    #[test]
+    fn a_shared_value_outlives_other_tags_and_ends_with_its_own() {
+        let l1 = L1::new(L1Options::new());
+        // Too long to stand in the map itself.
+        let key = Key::verbatim("k".repeat(100)).unwrap();
+        let put = || {
+            let mut entry = Entry::plain(Codec::Json, "7");
+            entry.tags.insert("own".into(), "1".into());
+            l1.put(&key, &entry, l1.read_start(&key), None);
+        };
+        put();
+        let first = l1.get_shared::<u64>(&key).unwrap();
+        let again = |l1: &L1| Arc::ptr_eq(&l1.get_shared::<u64>(&key).unwrap(), &first);
+        assert!(again(&l1));
+        l1.forget_tags(&["other".into()]);
+        // The first hit looks at its tags, the second one need not.
+        assert!(again(&l1) && again(&l1));
+        assert_eq!(l1.get(&key).unwrap().view().payload, b"7");
+        assert!(again(&l1), "the value is shared after its bytes were read");
+        assert_eq!(l1.get_shared::<u8>(&key).as_deref(), Some(&7));
+        assert_eq!(l1.get_shared::<Vec<u64>>(&key), None);
+
+        l1.forget_tags(&["own".into()]);
+        assert_eq!(l1.get_shared::<u64>(&key), None);
+        assert!(l1.get(&key).is_none() && l1.get_expired(&key).is_none());
+        put();
+        assert_eq!(l1.get_shared::<u64>(&key).as_deref(), Some(&7));
+        l1.remove(key.as_str());
+        assert_eq!(l1.get_shared::<u64>(&key), None);
+    }
+
     struct Answer(Arc<[u8; 4096]>);
 
     impl AsRef<[u8]> for Answer {
