@@ -12,6 +12,7 @@ use edgecask::transport::rest::{
 };
 use edgecask::{Command, Value};
 
+use crate::callgrind;
 use crate::throughput::median;
 
 /// A form, the size of the body in bytes, and the time to read it as a ratio to `serde_json::Value` on plain JSON.
@@ -46,20 +47,10 @@ pub(crate) fn repeat(repeat: &Repeat) -> Result<()> {
     Ok(())
 }
 
-/// Instructions per byte, as the difference between two numbers of repetitions.
+/// Instructions per byte.
 fn instructions(form: usize, bytes: usize) -> Option<f64> {
-    let count = |times: u32| {
-        let output = std::process::Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().ok()?)
-            .args(["decode", &form.to_string(), &times.to_string()])
-            .output()
-            .ok()?;
-        let text = String::from_utf8_lossy(&output.stderr);
-        let line = text.lines().find(|line| line.contains("Collected"))?;
-        line.rsplit(' ').next()?.parse::<f64>().ok()
-    };
-    Some((count(4)? - count(1)?) / 3.0 / bytes as f64)
+    let form = form.to_string();
+    Some(callgrind::instructions(&["decode", &form], 1, 4)? / bytes as f64)
 }
 
 type Body = (&'static str, Encoding, Bytes);

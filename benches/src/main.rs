@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout)]
 
 mod cache;
+mod callgrind;
 mod client;
 mod cluster;
 mod decode;
@@ -29,6 +30,10 @@ enum Part {
     Client(client::Load),
     /// One form of the decoding part; started by the harness
     Decode(decode::Repeat),
+    /// Hits of the first tier, or of a peer; started by the harness
+    Hits(cache::l1::Repeat),
+    /// The first tier alone, printed
+    L1,
     /// The cache alone, printed
     Cache,
     /// A cluster under load and under failure, beside the redis crate and fred, printed
@@ -39,6 +44,11 @@ fn main() -> Result<()> {
     match Options::parse().part {
         Some(Part::Client(load)) => return client::run(&load),
         Some(Part::Decode(repeat)) => return decode::repeat(&repeat),
+        Some(Part::Hits(repeat)) => return cache::l1::repeat(&repeat),
+        Some(Part::L1) => {
+            println!("{}", report::of_l1(&cache::l1::measure()?));
+            return Ok(());
+        }
         Some(Part::Cache) => {
             println!("{}", report::of_cache(&cache::measure(root()?)?));
             return Ok(());

@@ -69,19 +69,12 @@ pub(crate) fn of_cache(cache: &cache::Measured) -> String {
     let _ = write!(
         text,
         "`Cache::get` of a policy of {bytes} bytes among 10,000 keys of the embedded engine: {hit_nanos:.0} ns, of which \
-         decoding its JSON alone takes {decode_nanos:.0} ns; ratio {ratio:.2}.\n\n\
-         A hit of the first tier among 10,000 keys, beside the `quick_cache` that it stands on and beside `moka`:\n\n\
-         | value | ns | beside | its ns | ratio |\n|---|---:|---|---:|---:|\n",
+         decoding its JSON alone takes {decode_nanos:.0} ns; ratio {ratio:.2}.\n\n",
     );
-    for beside in &cache.l1 {
-        let cache::l1::Beside { what, peer, nanos, peer_nanos, ratio } = beside;
-        let _ = writeln!(text, "| {what} | {nanos:.0} | {peer} | {peer_nanos:.0} | {ratio:.2} |");
-    }
-    let _ = write!(
-        text,
-        "\nAn entry there takes {:.0} bytes of memory beside its key and value (200,000 entries of 116 bytes).\n\n\
+    text.push_str(&of_l1(&cache.l1));
+    text.push_str(
+        "\n\
          A hit in memory through Node, ratios to bentocache:\n\n| cache | ns | ratio |\n|---|---:|---:|\n",
-        cache.bytes_per_entry
     );
     for peer in &cache.node {
         let _ = writeln!(text, "| {} | {:.0} | {:.2} |", peer.name, peer.nanos, peer.ratio);
@@ -105,5 +98,30 @@ pub(crate) fn of_cache(cache: &cache::Measured) -> String {
             "| {value} | {how} | {stored} | {set_micros:.0} | {get_micros:.0} | {ratio:.2} |"
         );
     }
+    text
+}
+
+/// The part on the cache's first tier.
+pub(crate) fn of_l1(l1: &cache::l1::Measured) -> String {
+    let mut text = String::from(
+        "A hit of the first tier among 10,000 keys, beside the `quick_cache` that it stands on and beside `moka`:\n\n\
+         | value | ns | beside | its ns | ratio |\n|---|---:|---|---:|---:|\n",
+    );
+    for beside in &l1.hits {
+        let cache::l1::Beside { what, peer, nanos, peer_nanos, ratio } = beside;
+        let _ = writeln!(text, "| {what} | {nanos:.0} | {peer} | {peer_nanos:.0} | {ratio:.2} |");
+    }
+    if let Some([own, bare, moka]) = l1.instructions {
+        let _ = write!(
+            text,
+            "\nA hit on a shared policy takes {own:.0} instructions, one of `quick_cache` {bare:.0}, one of `moka` \
+             {moka:.0} (callgrind; without those of the clock).\n"
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\nAn entry there takes {:.0} bytes of memory beside its key and value (200,000 entries of 116 bytes).",
+        l1.bytes_per_entry
+    );
     text
 }

@@ -17,6 +17,7 @@
 //! Without a runtime everything works under every executor, with two limits. A wait is polled again each millisecond, which
 //! keeps the thread from other work for as long. [`spawn`] does nothing, and [`shares_futures`] is `false`.
 
+mod clock;
 #[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub use web_time::Instant;
 
+pub(crate) use self::clock::Expiry;
 #[cfg(feature = "gzip")]
 pub use self::gzip::{gunzip, gzip};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]

@@ -116,9 +116,10 @@ impl SharedValue {
     }
 
     /// The value, if it is of this type.
-    pub(crate) fn get<T: MaybeSend + MaybeSync + 'static>(&self) -> Option<Arc<T>> {
+    #[inline]
+    pub(crate) fn downcast<T: MaybeSend + MaybeSync + 'static>(self) -> Option<Arc<T>> {
         #[cfg(not(target_arch = "wasm32"))]
-        return Arc::clone(&self.0).downcast().ok();
+        return self.0.downcast().ok();
         #[cfg(target_arch = "wasm32")]
         return self.0.downcast_ref::<Arc<T>>().cloned();
     }

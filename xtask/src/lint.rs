@@ -1,4 +1,5 @@
-//! Formatting, clippy and rustdoc, native, wasm32 and WASI, with warnings as errors.
+//! Formatting, clippy and rustdoc, native, wasm32 and WASI, with warnings as errors; the imports and the foreign types by
+//! ARCHITECTURE.md.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
-use crate::{architecture, setup};
+use crate::{architecture, foreign_types, setup};
 
 /// Everything but what only builds for wasm32.
 const NATIVE: [&str; 6] = [
@@ -73,6 +74,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     wasi(shell)?;
 
     oldest_rust(shell)?;
+    foreign_types::check(shell, tools)?;
 
     shell.set_var("RUSTDOCFLAGS", "-D warnings");
     cmd!(

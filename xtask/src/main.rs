@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout)]
 
 mod architecture;
+mod foreign_types;
 mod fuzz;
 mod lint;
 mod setup;
@@ -33,6 +34,8 @@ enum Task {
     Test,
     /// Check formatting, clippy and rustdoc, native and wasm32
     Lint,
+    /// Check the types of other crates in the public API by ARCHITECTURE.md; a part of `lint`
+    ForeignTypes,
     /// Check licences, bans and sources of all dependencies by deny.toml
     Deny,
     /// Measure, and write benches/README.md
@@ -67,6 +70,7 @@ fn run(task: Task) -> Result<()> {
         Task::Setup => setup::everything(&shell, &tools),
         Task::Test => test::everything(&shell, &tools),
         Task::Lint => lint::everything(&shell, &tools),
+        Task::ForeignTypes => foreign_types::check(&shell, &tools),
         Task::Deny => {
             setup::cargo_tool(&shell, &tools.cargo_deny)?;
             let deny = tools.cargo_deny.path();

@@ -11,8 +11,7 @@ use anyhow::Result;
 /// Everything that is measured of the cache.
 pub(crate) struct Measured {
     pub(crate) hit: hit::Hit,
-    pub(crate) l1: Vec<l1::Beside>,
-    pub(crate) bytes_per_entry: f64,
+    pub(crate) l1: l1::Measured,
     pub(crate) node: Vec<node::Peer>,
     pub(crate) tags: Vec<tags::Tagged>,
     pub(crate) packing: Vec<packing::Packed>,
@@ -22,7 +21,6 @@ pub(crate) fn measure(root: &std::path::Path) -> Result<Measured> {
     Ok(Measured {
         hit: hit::measure()?,
         l1: l1::measure()?,
-        bytes_per_entry: l1::bytes_per_entry()?,
         node: node::measure(root)?,
         tags: tags::measure()?,
         packing: packing::measure()?,

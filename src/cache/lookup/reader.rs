@@ -60,7 +60,7 @@ impl Reader {
             if matches!(near, Lookup::Missing) {
                 far.push(key.clone());
             } else {
-                self.count_l1_hit();
+                self.counters.l1_hit();
             }
             found.push(near);
         }
@@ -133,7 +133,7 @@ impl Reader {
     /// The value of a key in this process's memory; counts it as a hit. An entry of another type counts as nothing.
     pub(super) fn near<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
         let value = self.l1.as_ref()?.get(key)?.view().decode(key).ok()?;
-        self.count_l1_hit();
+        self.counters.l1_hit();
         Some(value)
     }
 
@@ -143,7 +143,7 @@ impl Reader {
         T: DeserializeOwned + MaybeSend + MaybeSync + 'static,
     {
         let value = self.l1.as_ref()?.get_shared(key)?;
-        self.count_l1_hit();
+        self.counters.l1_hit();
         Some(value)
     }
 
@@ -154,11 +154,6 @@ impl Reader {
         options: &LoadOptions,
     ) -> Result<Lookup<T>> {
         judge(key, entry, options, &self.outage, &self.counters)
-    }
-
-    fn count_l1_hit(&self) {
-        self.count(1, 1);
-        self.counters.l1_hit(1);
     }
 
     fn count(&self, hits: usize, reads: usize) {

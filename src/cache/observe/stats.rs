@@ -82,10 +82,13 @@ macro_rules! counters {
 
         impl Counters {
             pub(crate) fn snapshot(&self) -> CacheStats {
-                CacheStats {
+                let mut stats = CacheStats {
                     $($name: self.$name.load(Ordering::Relaxed),)+
                     $($latency: self.$latency.load(Ordering::Relaxed)),+
-                }
+                };
+                // Each hit is counted in one place.
+                stats.hits += stats.l1_hits;
+                stats
             }
 
             pub(crate) fn reset(&self) {
@@ -129,8 +132,11 @@ impl Counters {
         add!(self.misses, misses);
     }
 
-    pub(crate) fn l1_hit(&self, hits: usize) {
-        add!(self.l1_hits, hits);
+    /// Counts a hit, of the first tier.
+    pub(crate) fn l1_hit(&self) {
+        add!(self.l1_hits, 1);
+        #[cfg(feature = "metrics")]
+        metrics::counter!("edgecask_cache_hits_total").increment(1);
     }
 
     pub(crate) fn edge_hit(&self) {

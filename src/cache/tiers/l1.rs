@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quick_cache::DefaultHashBuilder;
-use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle, EntryAction};
+use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle, EntryAction, EntryResult};
 use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
 
 use super::epochs::{Epoch, Epochs};
 use crate::Key;
 use crate::cache::entry::{Codec, Entry, View};
-use crate::platform::{Instant, MaybeSend, MaybeSync, SharedValue, unix_millis};
+use crate::platform::{Expiry, Instant, MaybeSend, MaybeSync, SharedValue, unix_millis};
 
 /// The settings of the first tier, in this process's memory, before Redis.
 ///
@@ -72,15 +73,14 @@ impl Default for L1Options {
 /// An entry in memory, and until when it is served.
 pub(crate) struct L1Entry {
     codec: Codec,
-    payload: Arc<[u8]>,
+    payload: Box<[u8]>,
     fresh_until: Option<u64>,
     load_ms: Option<u64>,
     tags: Box<[String]>,
-    expires_at: Instant,
+    /// Not after `fresh_until`.
+    expiry: Expiry,
     /// The epoch of all tags in which it was read.
     tags_epoch: u64,
-    /// The value, once somebody has asked for it to be shared.
-    shared: Option<SharedValue>,
 }
 
 impl L1Entry {
@@ -91,20 +91,52 @@ impl L1Entry {
 
     /// How long ago its time in this tier was over.
     pub(crate) fn expired_for(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.expires_at)
+        self.expiry.passed_for()
+    }
+}
+
+/// All that a hit on a shared value looks at. It stands in the map itself.
+#[derive(Clone)]
+struct Hit {
+    value: SharedValue,
+    expiry: Expiry,
+    /// The last epoch of all tags in which its tags were known to be current; that of an entry without tags never ends.
+    current_in: u64,
+}
+
+/// What the map holds under a key.
+enum Slot {
+    /// An entry whose value nobody has asked for to be shared.
+    Entry(Arc<L1Entry>),
+    /// An entry, and its value that is shared.
+    Shared(Hit, Arc<L1Entry>),
+    /// The copy of a shared value that a hit gets. It is never in the map.
+    Hit(Hit),
+}
+
+impl Slot {
+    fn entry(&self) -> Option<&Arc<L1Entry>> {
+        match self {
+            Self::Entry(entry) | Self::Shared(_, entry) => Some(entry),
+            Self::Hit(_) => None,
+        }
     }
 
-    /// The same entry with its value.
-    fn with_shared(&self, shared: SharedValue) -> Self {
-        Self {
-            codec: self.codec,
-            payload: Arc::clone(&self.payload),
-            fresh_until: self.fresh_until,
-            load_ms: self.load_ms,
-            tags: self.tags.clone(),
-            expires_at: self.expires_at,
-            tags_epoch: self.tags_epoch,
-            shared: Some(shared),
+    fn value(&self) -> Option<SharedValue> {
+        match self {
+            Self::Shared(hit, _) | Self::Hit(hit) => Some(hit.value.clone()),
+            Self::Entry(_) => None,
+        }
+    }
+}
+
+/// Called for every hit. Counting one more reference to the entry beside a shared value would double what a hit costs.
+impl Clone for Slot {
+    #[inline]
+    fn clone(&self) -> Self {
+        match self {
+            Self::Entry(entry) => Self::Entry(Arc::clone(entry)),
+            Self::Shared(hit, _) | Self::Hit(hit) => Self::Hit(hit.clone()),
         }
     }
 }
@@ -112,36 +144,38 @@ impl L1Entry {
 #[derive(Clone)]
 struct Weighter;
 
-impl quick_cache::Weighter<String, Arc<L1Entry>> for Weighter {
-    fn weight(&self, key: &String, entry: &Arc<L1Entry>) -> u64 {
+impl quick_cache::Weighter<Name, Slot> for Weighter {
+    fn weight(&self, key: &Name, slot: &Slot) -> u64 {
         // What the map itself and the entry take, about.
         const OVERHEAD: u64 = 260;
         const TAG: u64 = 40;
-        let tags = entry.tags.iter().map(|tag| TAG + tag.len() as u64).sum::<u64>();
-        let payload = entry.payload.len() as u64;
+        let (tags, payload) = slot.entry().map_or((0, 0), |entry| {
+            let tags = entry.tags.iter().map(|tag| TAG + tag.len() as u64);
+            (tags.sum(), entry.payload.len() as u64)
+        });
         // The size of a value is not known: about as much as its form in the codec.
-        let shared = if entry.shared.is_some() { payload } else { 0 };
+        let shared = if matches!(slot, Slot::Shared(..)) { payload } else { 0 };
         OVERHEAD + key.len() as u64 + payload + shared + tags
     }
 }
 
-type Entries = QuickCache<
-    String,
-    Arc<L1Entry>,
-    Weighter,
-    DefaultHashBuilder,
-    DefaultLifecycle<String, Arc<L1Entry>>,
->;
+/// The bytes of a key. Those of a short one stand in the map itself, where a hit compares them with no detour.
+type Name = SmallVec<[u8; 39]>;
+
+type Slots = QuickCache<Name, Slot, Weighter, DefaultHashBuilder, DefaultLifecycle<Name, Slot>>;
+
+fn name(key: &str) -> Name {
+    Name::from_slice(key.as_bytes())
+}
 
 pub(crate) struct L1 {
-    entries: Entries,
+    slots: Slots,
     ttl: Duration,
     epochs: Epochs,
     /// How often tags were invalidated.
     tags_epoch: AtomicU64,
     /// The epoch in which each tag was last invalidated. Entries read before it are not served.
     tags: Mutex<HashMap<String, u64>>,
-    any_tags: AtomicBool,
 }
 
 /// When the read of a value from Redis, or its load, began.
@@ -163,7 +197,7 @@ impl L1 {
     pub(crate) fn new(options: L1Options) -> Self {
         let items = usize::try_from(options.bytes / 512).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         Self {
-            entries: QuickCache::with(
+            slots: QuickCache::with(
                 items,
                 options.bytes,
                 Weighter,
@@ -174,55 +208,96 @@ impl L1 {
             epochs: Epochs::new(),
             tags_epoch: AtomicU64::new(0),
             tags: Mutex::default(),
-            any_tags: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<L1Entry>> {
-        let entry = self.entries.get(key.as_str())?;
-        (entry.expires_at > Instant::now() && self.is_current(&entry)).then_some(entry)
+        let entry = self.entry(key)?;
+        (!entry.expiry.has_passed() && self.current_in(&entry).is_some()).then_some(entry)
     }
 
     /// The value of a key, decoded once for all who ask for this type. `None` if there is no fresh entry, or it is of
     /// another type.
+    #[inline]
     pub(crate) fn get_shared<T>(&self, key: &Key) -> Option<Arc<T>>
     where
         T: DeserializeOwned + MaybeSend + MaybeSync + 'static,
     {
-        let entry = self.get(key)?;
-        if entry.fresh_until.is_some_and(|until| until <= unix_millis()) {
-            return None;
-        }
-        if let Some(value) = entry.shared.as_ref().and_then(SharedValue::get) {
+        if let Slot::Hit(hit) = self.slots.get(key.as_str().as_bytes())?
+            && !hit.expiry.has_passed()
+            && self.tags_epoch.load(Ordering::SeqCst) <= hit.current_in
+            && let Some(value) = hit.value.downcast()
+        {
             return Some(value);
         }
-        let value = Arc::new(entry.view().decode::<T>(key).ok()?);
+        self.share(key)
+    }
+
+    /// As [`L1::get_shared`], for a value that is not shared yet, that is shared as another type, or whose tags have to be
+    /// looked at.
+    #[cold]
+    fn share<T>(&self, key: &Key) -> Option<Arc<T>>
+    where
+        T: DeserializeOwned + MaybeSend + MaybeSync + 'static,
+    {
+        let (entry, shared) =
+            self.change(key, |slot| Some((Arc::clone(slot.entry()?), slot.value())))??;
+        if entry.expiry.has_passed() {
+            return None;
+        }
+        let current_in = self.current_in(&entry)?;
+        let value = match shared.and_then(SharedValue::downcast) {
+            Some(value) => value,
+            None => Arc::new(entry.view().decode::<T>(key).ok()?),
+        };
         let shared = SharedValue::new(Arc::clone(&value));
-        // The entry may have been replaced or removed in the meantime.
-        self.entries.entry(key.as_str(), Some(Duration::ZERO), |_, present| {
-            if Arc::ptr_eq(present, &entry) {
-                *present = Arc::new(entry.with_shared(shared));
+        let hit = Hit { value: shared, expiry: entry.expiry, current_in };
+        self.change(key, |slot| {
+            // The entry may have been replaced in the meantime.
+            if slot.entry().is_some_and(|present| Arc::ptr_eq(present, &entry)) {
+                *slot = Slot::Shared(hit, entry);
             }
-            EntryAction::Retain(())
         });
         Some(value)
     }
 
     /// The entry even if its time is over: for when Redis and the loader fail.
     pub(crate) fn get_expired(&self, key: &Key) -> Option<Arc<L1Entry>> {
-        let entry = self.entries.get(key.as_str())?;
-        self.is_current(&entry).then_some(entry)
+        self.entry(key).filter(|entry| self.current_in(entry).is_some())
     }
 
-    /// Whether none of its tags was invalidated since it was read.
-    fn is_current(&self, entry: &L1Entry) -> bool {
-        if entry.tags.is_empty() || !self.any_tags.load(Ordering::SeqCst) {
-            return true;
+    /// The entry of a key. Where its value is shared, others wait for as long as this takes.
+    fn entry(&self, key: &Key) -> Option<Arc<L1Entry>> {
+        match self.slots.get(key.as_str().as_bytes())? {
+            Slot::Entry(entry) => Some(entry),
+            Slot::Shared(..) | Slot::Hit(_) => self.change(key, |slot| slot.entry().cloned())?,
+        }
+    }
+
+    /// Calls a function with what the map holds under a key, while nobody else has it; `None` if it holds nothing.
+    fn change<R>(&self, key: &Key, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        let change = |_: &Name, slot: &mut Slot| EntryAction::Retain(change(slot));
+        match self.slots.entry(&name(key.as_str()), Some(Duration::ZERO), change) {
+            EntryResult::Retained(result) => Some(result),
+            _ => None,
+        }
+    }
+
+    /// The last epoch of all tags in which an entry's own are known to be current. `None` if one of them was invalidated
+    /// since the entry was read.
+    fn current_in(&self, entry: &L1Entry) -> Option<u64> {
+        if entry.tags.is_empty() {
+            return Some(u64::MAX);
+        }
+        if self.tags_epoch.load(Ordering::SeqCst) == entry.tags_epoch {
+            return Some(entry.tags_epoch);
         }
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let is_newer =
             |tag: &String| tags.get(tag).is_some_and(|invalidated| *invalidated > entry.tags_epoch);
-        !entry.tags.iter().any(is_newer)
+        // Epochs begin under this lock.
+        let epoch = self.tags_epoch.load(Ordering::SeqCst);
+        (!entry.tags.iter().any(is_newer)).then_some(epoch)
     }
 
     /// The start of a read of this key, now.
@@ -237,44 +312,42 @@ impl L1 {
     /// Keeps an entry until `ttl` after the start of its read at the most.
     pub(crate) fn put(&self, key: &Key, entry: &Entry, start: ReadStart, ttl: Option<Duration>) {
         let ttl = ttl.map_or(self.ttl, |ttl| ttl.min(self.ttl));
-        let now = Instant::now();
-        let mut left = ttl.saturating_sub(now.saturating_duration_since(start.at));
+        let mut left = ttl.saturating_sub(start.at.elapsed());
         if let Some(until) = entry.fresh_until {
             left = left.min(Duration::from_millis(until.saturating_sub(unix_millis())));
         }
         let unchanged = || self.epochs.of(key.as_str()) == start.epoch;
         // What has expired by now is still the last resort.
-        if let Some(expires_at) = now.checked_add(left)
+        if let Some(expiry) = Expiry::after(left)
             && !ttl.is_zero()
             && unchanged()
         {
             let cached = L1Entry {
                 codec: entry.codec,
                 // A copy: a part of a larger answer would keep all of it.
-                payload: Arc::from(&entry.payload[..]),
+                payload: Box::from(&entry.payload[..]),
                 fresh_until: entry.fresh_until,
                 load_ms: entry.load_ms,
                 tags: entry.tags.keys().cloned().collect(),
-                expires_at,
+                expiry,
                 tags_epoch: start.tags_epoch,
-                shared: None,
             };
-            self.entries.insert(key.as_str().to_owned(), Arc::new(cached));
+            self.slots.insert(name(key.as_str()), Slot::Entry(Arc::new(cached)));
             // An invalidation in between may have come too early for this entry.
             if !unchanged() {
-                self.entries.remove(key.as_str());
+                self.slots.remove(key.as_str().as_bytes());
             }
         }
     }
 
     /// Forgets what was cached, as Redis does not have it any more.
     pub(crate) fn drop_copy(&self, key: &Key) {
-        self.entries.remove(key.as_str());
+        self.slots.remove(key.as_str().as_bytes());
     }
 
     pub(crate) fn remove(&self, key: &str) {
         self.epochs.advance(key);
-        self.entries.remove(key);
+        self.slots.remove(key.as_bytes());
     }
 
     /// Forgets every entry that has one of these tags.
@@ -289,20 +362,19 @@ impl L1 {
         if names.len() <= MANY {
             tags.extend(names.iter().map(|tag| (tag.clone(), epoch)));
         }
-        self.any_tags.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn clear(&self) {
         self.epochs.advance_all();
-        self.entries.clear();
+        self.slots.clear();
     }
 }
 
 impl fmt::Debug for L1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("L1")
-            .field("entries", &self.entries.len())
-            .field("bytes", &self.entries.weight())
+            .field("entries", &self.slots.len())
+            .field("bytes", &self.slots.weight())
             .finish_non_exhaustive()
     }
 }
@@ -334,10 +406,42 @@ mod tests {
         }
         let put = |start| {
             l1.put(&key, &Entry::plain(Codec::Raw, "v"), start, None);
-            l1.get_expired(&key).unwrap().expires_at
+            l1.get_expired(&key).unwrap().expiry
         };
-        assert!(put(start) <= Instant::now(), "the answer came late");
-        assert!(put(start.confirmed(Instant::now())) > start.at + Duration::from_millis(1));
+        let late = put(start);
+        assert!(late.has_passed(), "the answer came late");
+        assert!(put(start.confirmed(Instant::now())) > late);
+    }
+
+    #[test]
+    fn a_shared_value_outlives_other_tags_and_ends_with_its_own() {
+        let l1 = L1::new(L1Options::new());
+        // Too long to stand in the map itself.
+        let key = Key::verbatim("k".repeat(100)).unwrap();
+        let put = || {
+            let mut entry = Entry::plain(Codec::Json, "7");
+            entry.tags.insert("own".into(), "1".into());
+            l1.put(&key, &entry, l1.read_start(&key), None);
+        };
+        put();
+        let first = l1.get_shared::<u64>(&key).unwrap();
+        let again = |l1: &L1| Arc::ptr_eq(&l1.get_shared::<u64>(&key).unwrap(), &first);
+        assert!(again(&l1));
+        l1.forget_tags(&["other".into()]);
+        // The first hit looks at its tags, the second one need not.
+        assert!(again(&l1) && again(&l1));
+        assert_eq!(l1.get(&key).unwrap().view().payload, b"7");
+        assert!(again(&l1), "the value is shared after its bytes were read");
+        assert_eq!(l1.get_shared::<u8>(&key).as_deref(), Some(&7));
+        assert_eq!(l1.get_shared::<Vec<u64>>(&key), None);
+
+        l1.forget_tags(&["own".into()]);
+        assert_eq!(l1.get_shared::<u64>(&key), None);
+        assert!(l1.get(&key).is_none() && l1.get_expired(&key).is_none());
+        put();
+        assert_eq!(l1.get_shared::<u64>(&key).as_deref(), Some(&7));
+        l1.remove(key.as_str());
+        assert_eq!(l1.get_shared::<u64>(&key), None);
     }
 
     struct Answer(Arc<[u8; 4096]>);
