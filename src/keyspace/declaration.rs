@@ -99,16 +99,16 @@ pub enum KeyTtl {
 }
 
 impl KeyTtl {
-    /// The time to live that a write sets.
-    pub(super) fn on_write(self) -> Option<Duration> {
+    /// The time to live that a write sets. `None`: the key stays.
+    pub const fn after_write(self) -> Option<Duration> {
         match self {
             Self::Forever => None,
             Self::OnWrite(ttl) | Self::OnActivity(ttl) | Self::FromCreation(ttl) => Some(ttl),
         }
     }
 
-    /// The time to live that a read sets.
-    pub(super) fn on_read(self) -> Option<Duration> {
+    /// The time to live that a read sets. `None`: it leaves that of the key as it is.
+    pub const fn after_read(self) -> Option<Duration> {
         match self {
             Self::Forever | Self::OnWrite(_) | Self::FromCreation(_) => None,
             Self::OnActivity(ttl) => Some(ttl),

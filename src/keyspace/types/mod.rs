@@ -87,6 +87,28 @@ macro_rules! key_type {
                 self.key.key()
             }
 
+            /// What is declared of it: its pattern, its time to live, its owner and the rest.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            /// edgecask::keyspaces! {
+            ///     mod shop, owner: "shop" {
+            ///         offers(day: u8) => Json<Vec<String>>, "shop:offers:{day}", ttl: 1 day;
+            ///     }
+            /// }
+            ///
+            /// # fn main() -> edgecask::Result<()> {
+            /// let declaration = shop::offers(1)?.declaration();
+            /// assert_eq!(declaration.pattern, "shop:offers:{day}");
+            /// assert_eq!(declaration.ttl.after_write(), Some(Duration::from_secs(86_400)));
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn declaration(&self) -> &'static $crate::keyspace::Declaration {
+                self.key.declaration()
+            }
+
             /// Deletes the key; tells whether it was there. One DEL.
             ///
             /// # Errors
