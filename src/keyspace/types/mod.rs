@@ -51,7 +51,7 @@ mod declared_key;
 
 /// Defines a type of keys: what every one of them has.
 macro_rules! key_type {
-    ($(#[$meta:meta])* $name:ident is $redis_type:ident by $decode:ident) => {
+    ($(#[$meta:meta])* $name:ident is $redis_type:ident of $encoding:ident by $decode:ident) => {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name<T> {
@@ -72,6 +72,10 @@ macro_rules! key_type {
             #[doc(hidden)]
             pub const REDIS_TYPE: $crate::keyspace::RedisType =
                 $crate::keyspace::RedisType::$redis_type;
+
+            #[doc(hidden)]
+            pub const ENCODING: $crate::keyspace::Encoding =
+                $crate::keyspace::Encoding::$encoding;
 
             #[doc(hidden)]
             pub fn new(

@@ -39,7 +39,7 @@
 
 mod ai;
 mod conversation;
-mod keys;
+mod entries;
 mod session;
 mod tags;
 mod ttls;
@@ -47,7 +47,7 @@ mod user;
 
 pub use self::ai::{AiCache, audio_hash};
 pub use self::conversation::{ConversationCache, ConversationStatus};
-pub use self::keys::{CacheEntry, keys};
+pub use self::entries::{CacheEntry, keys};
 pub use self::session::SessionCache;
 pub use self::tags::user_tag;
 pub use self::ttls::CacheTtls;

@@ -9,6 +9,7 @@ use crate::{Client, Error, ErrorKind, Key, Result};
 
 /// Something that an agent has to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Task {
     /// Which one.
     pub task_id: String,

@@ -4,6 +4,7 @@ use serde_json::Value;
 /// What a [`Cache`](crate::cache::Cache) of the default codec stores: JSON, or an
 /// [envelope](crate::cache::stored_form) with what is packed or has tags. Read it by the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheEntry(String);
 
 impl CacheEntry {
