@@ -125,7 +125,7 @@ impl fmt::Display for Report {
         }
         let unshown = self.fault_count().saturating_sub(self.findings.len() as u64);
         if unshown > 0 {
-            writeln!(f, "… and {} more", counted(unshown, "fault"))?;
+            writeln!(f, "… and {}", counted(unshown, "more fault"))?;
         }
         for (kind, count) in &self.faults {
             writeln!(f, "{} {}", counted(*count, "key"), kind.of(*count))?;
