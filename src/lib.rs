@@ -48,6 +48,9 @@ mod guide {
     mod tags {}
     #[doc = include_str!("../docs/keyspaces.md")]
     mod keyspaces {}
+    #[cfg(feature = "schema")]
+    #[doc = include_str!("../docs/schemas.md")]
+    mod schemas {}
     #[doc = include_str!("../docs/tiers.md")]
     mod tiers {}
     #[doc = include_str!("../docs/testing.md")]

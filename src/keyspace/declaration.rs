@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::redis_type::RedisType;
+use super::redis_type::{Encoding, RedisType};
+#[cfg(feature = "schema")]
+use super::schema::Describe;
+use super::schema::RecordSchema;
 use super::stored::Decode;
 use crate::key::{Key, KeyPart, KeyParts, KeyWriter, is_control, is_special};
 use crate::{Error, ErrorKind, Result};
@@ -17,6 +20,8 @@ pub struct Declaration {
     pub pattern: &'static str,
     /// The type that the key has in Redis.
     pub redis_type: RedisType,
+    /// The form of its values and items.
+    pub encoding: Encoding,
     /// The Rust type of its record, as it is written in the declaration.
     pub record: &'static str,
     /// How long a key lives.
@@ -30,6 +35,8 @@ pub struct Declaration {
     /// Its documentation.
     pub doc: &'static str,
     pub(super) decode: Decode,
+    #[cfg(feature = "schema")]
+    pub(super) schema: Option<Describe>,
 }
 
 impl Declaration {
@@ -45,6 +52,7 @@ impl Declaration {
             name,
             pattern,
             redis_type,
+            encoding: Encoding::Text,
             record,
             ttl,
             except: &[],
@@ -52,6 +60,8 @@ impl Declaration {
             owner,
             doc,
             decode: |_| Ok(()),
+            #[cfg(feature = "schema")]
+            schema: None,
         }
     }
 
@@ -65,6 +75,24 @@ impl Declaration {
     pub const fn decoded_by(mut self, decode: Decode) -> Self {
         self.decode = decode;
         self
+    }
+
+    /// For [`keyspaces!`](crate::keyspaces).
+    #[doc(hidden)]
+    pub const fn described_by(mut self, encoding: Encoding, schema: RecordSchema) -> Self {
+        self.encoding = encoding;
+        #[cfg(feature = "schema")]
+        {
+            self.schema = schema.describe;
+        }
+        #[cfg(not(feature = "schema"))]
+        let RecordSchema {} = schema;
+        self
+    }
+
+    /// Its documentation in one line.
+    pub(super) fn doc_line(&self) -> String {
+        self.doc.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// For [`keyspaces!`](crate::keyspaces).
@@ -99,16 +127,16 @@ pub enum KeyTtl {
 }
 
 impl KeyTtl {
-    /// The time to live that a write sets.
-    pub(super) fn on_write(self) -> Option<Duration> {
+    /// The time to live that a write sets. `None`: the key stays.
+    pub const fn after_write(self) -> Option<Duration> {
         match self {
             Self::Forever => None,
             Self::OnWrite(ttl) | Self::OnActivity(ttl) | Self::FromCreation(ttl) => Some(ttl),
         }
     }
 
-    /// The time to live that a read sets.
-    pub(super) fn on_read(self) -> Option<Duration> {
+    /// The time to live that a read sets. `None`: it leaves that of the key as it is.
+    pub const fn after_read(self) -> Option<Duration> {
         match self {
             Self::Forever | Self::OnWrite(_) | Self::FromCreation(_) => None,
             Self::OnActivity(ttl) => Some(ttl),
@@ -152,7 +180,7 @@ impl Declaration {
     }
 }
 
-const fn is_identifier(part: &[u8]) -> bool {
+pub(super) const fn is_identifier(part: &[u8]) -> bool {
     matches!(part, [b'{', .., b'}'])
 }
 

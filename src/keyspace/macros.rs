@@ -98,6 +98,11 @@ macro_rules! keyspaces {
             ($owner, $doc),
         )
         .decoded_by($crate::keyspace::types::$type::<$record>::decodes)
+        .described_by($crate::keyspace::types::$type::<$record>::ENCODING, {
+            #[allow(unused_imports, reason = "for records that tell no schema")]
+            use $crate::keyspace::expansion::NoSchema as _;
+            $crate::keyspace::expansion::SchemaOf::<$record>::SCHEMA
+        })
         $(.keep($keep))?
         .except(&[$($word),*])
     };

@@ -48,16 +48,20 @@ mod node;
 mod record;
 mod redis_type;
 mod reference;
+mod schema;
 mod stored;
 pub mod types;
 
 pub use declaration::{Declaration, KeyTtl};
-pub use redis_type::RedisType;
+pub use redis_type::{Encoding, RedisType};
 pub use reference::reference;
+#[cfg(feature = "schema")]
+pub use schema::{json_schema, typescript};
 pub use stored::{Decode, Mismatch, Stored};
 
 /// What [`keyspaces!`](crate::keyspaces) needs of this crate.
 #[doc(hidden)]
 pub mod expansion {
     pub use super::declaration::{are_distinct, key, modules_are_distinct, names_parts};
+    pub use super::schema::{NoSchema, SchemaOf};
 }

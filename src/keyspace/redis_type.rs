@@ -26,3 +26,23 @@ impl RedisType {
         }
     }
 }
+
+/// The form of the values and items of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// Text: a string as it is, a number by its digits, and whatever has parts as JSON.
+    Text,
+    /// JSON.
+    Json,
+}
+
+impl Encoding {
+    /// Its name: `text` or `json`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}

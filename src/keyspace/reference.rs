@@ -1,7 +1,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::{Declaration, KeyTtl};
+use super::{Declaration, Encoding, KeyTtl};
 
 /// A page of Markdown with every declared key: its pattern, type, time to live, record, owner and documentation.
 ///
@@ -10,15 +10,17 @@ pub fn reference<'a>(declarations: impl IntoIterator<Item = &'a Declaration>) ->
     let mut page = String::from(
         "| key | type | time to live | record | owner | what it holds |\n|---|---|---|---|---|---|\n",
     );
-    for Declaration { pattern, redis_type, record, ttl, keep, owner, doc, .. } in declarations {
+    for declaration in declarations {
+        let Declaration { pattern, redis_type, encoding, record, ttl, keep, owner, .. } =
+            declaration;
         let keep = keep.map_or_else(String::new, |items| format!(", {items} items at most"));
         let redis_type = redis_type.as_str();
-        let doc: Vec<&str> = doc.split_whitespace().collect();
-        let doc = doc.join(" ").replace('|', "\\|");
+        let json = if *encoding == Encoding::Json { ", JSON" } else { "" };
+        let doc = declaration.doc_line().replace('|', "\\|");
         // Writing to a String cannot fail.
         let _ = writeln!(
             page,
-            "| `{pattern}` | {redis_type}{keep} | {ttl} | `{record}` | {owner} | {doc} |"
+            "| `{pattern}` | {redis_type}{json}{keep} | {ttl} | `{record}` | {owner} | {doc} |"
         );
     }
     page

@@ -35,6 +35,7 @@ impl RecordId for ConversationScope {
 /// The settings of a tenant's or a user's conversations. What is `None` is not set here. In JSON the fields are in
 /// camelCase; fields that are not listed here are kept in `extra`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConversationConfig {

@@ -43,6 +43,7 @@ mod rest_server;
 mod retry;
 mod revocation;
 mod schema_check;
+mod schema_reference;
 mod scripts;
 mod seeded;
 mod soak;

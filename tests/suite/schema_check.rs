@@ -269,7 +269,7 @@ async fn faults_say_what_is_wrong() {
         let text = report.to_string();
         for line in [
             "'w:profile:1': the field 'limits.daily' does not decode: expected u32\n",
-            "'w:session:1': it never expires; declared are 360000 s\n",
+            "'w:session:1': it never expires; its time to live is declared as 360000 s\n",
             "'w:session:1': the field 'visits' does not decode: expected u64\n",
             "'w:profile:2': it is a set, not a string\n",
             "'w:profile:3': it expires in 100 s; it is declared to stay\n",
@@ -623,6 +623,31 @@ fn a_snapshot_is_checked_without_a_server() {
     let expected = expected.map(|(key, kind)| (key.to_owned(), kind));
     assert_eq!((found(&report), report.keys), (expected.into(), 10));
     assert_eq!(report.exit_status(), 1);
+}
+
+#[test]
+fn a_report_counts_in_the_singular_and_the_plural() {
+    let check = check();
+    let mut report = Report::default();
+    report.complete = true;
+    check.entry(&mut report, b"w:profile:1", None, Stored::String("{}".into()));
+    report.commands = 1;
+    let text = report.to_string();
+    assert!(text.ends_with("1 key that does not decode\n1 fault in 1 key, by 1 command"), "{text}");
+    check.entry(&mut report, b"w:profile:2", None, Stored::String("{}".into()));
+    let text = report.to_string();
+    assert!(
+        text.ends_with("2 keys that do not decode\n2 faults in 2 keys, by 1 command"),
+        "{text}"
+    );
+
+    let check = check.max_findings(1);
+    let mut report = Report::default();
+    check.entry(&mut report, b"w:profile:1", None, Stored::String("{}".into()));
+    check.entry(&mut report, b"w:profile:2", None, Stored::String("{}".into()));
+    let text = report.to_string();
+    assert!(text.contains("… and 1 more fault\n"), "{text}");
+    assert!(text.ends_with("by 0 commands; the check is not complete"), "{text}");
 }
 
 #[test]

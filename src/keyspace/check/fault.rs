@@ -86,11 +86,15 @@ impl fmt::Display for Fault {
             Self::Undeclared => f.write_str("no declaration covers it"),
             Self::WrongType { expected, found } => write!(f, "it is a {found}, not a {expected}"),
             Self::NoTtl { declared } => {
-                write!(f, "it never expires; declared are {}", Seconds(*declared))
+                write!(
+                    f,
+                    "it never expires; its time to live is declared as {}",
+                    Seconds(*declared)
+                )
             }
             Self::TtlTooLong { declared, left } => {
                 let (declared, left) = (Seconds(*declared), Seconds(*left));
-                write!(f, "it expires in {left}; declared are {declared}")
+                write!(f, "it expires in {left}; its time to live is declared as {declared}")
             }
             Self::UnexpectedTtl { left } => {
                 write!(f, "it expires in {}; it is declared to stay", Seconds(*left))
@@ -100,10 +104,10 @@ impl fmt::Display for Fault {
             }
             Self::Undecodable { field: None, why } => write!(f, "it does not decode: {why}"),
             Self::TooManyBytes { bytes, allowed } => {
-                write!(f, "it has {bytes} bytes; allowed are {allowed}")
+                write!(f, "it has {}; the limit is {allowed}", counted(*bytes, "byte"))
             }
             Self::TooManyElements { elements, allowed } => {
-                write!(f, "it has {elements} elements; allowed are {allowed}")
+                write!(f, "it has {}; the limit is {allowed}", counted(*elements, "element"))
             }
             Self::CrossSlot { with } => write!(
                 f,
@@ -148,21 +152,37 @@ pub enum FaultKind {
     CrossSlot,
 }
 
-/// What is said of all keys of this kind, such as `keys without a time to live`.
-impl fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl FaultKind {
+    /// What is said of so many keys of this kind, such as `without the declared time to live`.
+    pub(super) fn of(self, keys: u64) -> &'static str {
+        let one = keys == 1;
+        match self {
             Self::Undeclared => "not covered by a declaration",
             Self::WrongType => "of the wrong type",
             Self::NoTtl => "without the declared time to live",
             Self::TtlTooLong => "with too long a time to live",
+            Self::UnexpectedTtl if one => "that is declared to stay and expires",
             Self::UnexpectedTtl => "that are declared to stay and expire",
+            Self::Undecodable if one => "that does not decode",
             Self::Undecodable => "that do not decode",
             Self::TooManyBytes => "with too many bytes",
             Self::TooManyElements => "with too many elements",
+            Self::CrossSlot if one => "in another slot than a key that changes together with it",
             Self::CrossSlot => "in another slot than a key that changes together with them",
-        })
+        }
     }
+}
+
+/// What is said of keys of this kind, in the plural, such as `that do not decode`.
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.of(2))
+    }
+}
+
+/// So many of something: `1 key`, `2 keys`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A key with a fault.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::{Fault, FaultKind, Finding, shown};
+use super::fault::{Fault, FaultKind, Finding, counted, shown};
 use crate::keyspace::Declaration;
 
 /// What a check has found.
@@ -125,14 +125,15 @@ impl fmt::Display for Report {
         }
         let unshown = self.fault_count().saturating_sub(self.findings.len() as u64);
         if unshown > 0 {
-            writeln!(f, "… and {unshown} more faults")?;
+            writeln!(f, "… and {}", counted(unshown, "more fault"))?;
         }
         for (kind, count) in &self.faults {
-            writeln!(f, "{count} keys {kind}")?;
+            writeln!(f, "{} {}", counted(*count, "key"), kind.of(*count))?;
         }
         let end = if self.complete { "" } else { "; the check is not complete" };
-        let (faults, keys, commands) = (self.fault_count(), self.keys, self.commands);
-        write!(f, "{faults} faults in {keys} keys, by {commands} commands{end}")
+        let faults = counted(self.fault_count(), "fault");
+        let (keys, commands) = (counted(self.keys, "key"), counted(self.commands, "command"));
+        write!(f, "{faults} in {keys}, by {commands}{end}")
     }
 }
 

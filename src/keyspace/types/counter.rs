@@ -4,7 +4,7 @@ use crate::{Client, Result};
 
 key_type! {
     /// A number that is added to: an `i64` by INCRBY, an `f64` by INCRBYFLOAT. An absent key is 0.
-    Counter is String by items
+    Counter is String of Text by items
 }
 
 macro_rules! counter {

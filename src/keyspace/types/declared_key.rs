@@ -26,6 +26,10 @@ impl DeclaredKey {
         &self.key
     }
 
+    pub(super) fn declaration(&self) -> &'static Declaration {
+        self.declaration
+    }
+
     pub(super) fn ttl(&self) -> KeyTtl {
         self.declaration.ttl
     }
@@ -36,7 +40,7 @@ impl DeclaredKey {
 
     /// The string that the key holds. One GET; one GETEX where reads renew the time to live.
     pub(super) async fn get<R: FromValue>(&self, client: &Client) -> Result<Option<R>> {
-        match self.ttl().on_read() {
+        match self.ttl().after_read() {
             Some(ttl) => client.getex(&self.key, GetEx::Expire(Expiry::Ex(ttl))).await,
             None => client.get(&self.key).await,
         }
@@ -48,7 +52,7 @@ impl DeclaredKey {
     }
 
     pub(super) fn set_options(&self) -> SetOptions {
-        match self.ttl().on_write() {
+        match self.ttl().after_write() {
             Some(ttl) => SetOptions::new().ex(ttl),
             None => SetOptions::new(),
         }
@@ -56,7 +60,7 @@ impl DeclaredKey {
 
     /// Sends a read, with an EXPIRE in the same round trip where reads renew the time to live.
     pub(super) async fn read<R>(&self, client: &Client, read: Prepared<R>) -> Result<R> {
-        let Some(ttl) = self.ttl().on_read() else {
+        let Some(ttl) = self.ttl().after_read() else {
             return client.execute_with(read.command, read.convert).await;
         };
         let pipeline = client.pipeline();
@@ -78,7 +82,7 @@ impl DeclaredKey {
 
     /// Queues an EXPIRE, if the key has a time to live; one for keys without, if it counts from the key's creation.
     pub(super) fn renew(&self, transaction: &Transaction) {
-        let Some(ttl) = self.ttl().on_write() else { return };
+        let Some(ttl) = self.ttl().after_write() else { return };
         let condition = match self.ttl() {
             KeyTtl::FromCreation(_) => ExpireIf::Persistent,
             _ => ExpireIf::Always,

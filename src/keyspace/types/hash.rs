@@ -14,7 +14,7 @@ use crate::{Client, Error, ErrorKind, Result};
 key_type! {
     /// A record as a hash, one field each, in the form of an [item](crate::keyspace::types). A field that is `None` is
     /// absent.
-    Hash is Hash by fields
+    Hash is Hash of Text by fields
 }
 
 impl<T: Serialize + DeserializeOwned> Hash<T> {

@@ -8,7 +8,7 @@ use crate::{Change, Client, Error, ErrorKind, Result};
 
 key_type! {
     /// A record as JSON text in a string.
-    Json is String by json
+    Json is String of Json by json
 }
 
 impl<T: Serialize + DeserializeOwned> Json<T> {

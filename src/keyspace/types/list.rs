@@ -9,7 +9,7 @@ use crate::{Client, Result};
 
 key_type! {
     /// Items in order. The front is what Redis calls the head or the left.
-    List is List by items
+    List is List of Text by items
 }
 
 impl<T: Serialize + DeserializeOwned> List<T> {

@@ -51,7 +51,7 @@ mod declared_key;
 
 /// Defines a type of keys: what every one of them has.
 macro_rules! key_type {
-    ($(#[$meta:meta])* $name:ident is $redis_type:ident by $decode:ident) => {
+    ($(#[$meta:meta])* $name:ident is $redis_type:ident of $encoding:ident by $decode:ident) => {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name<T> {
@@ -74,6 +74,10 @@ macro_rules! key_type {
                 $crate::keyspace::RedisType::$redis_type;
 
             #[doc(hidden)]
+            pub const ENCODING: $crate::keyspace::Encoding =
+                $crate::keyspace::Encoding::$encoding;
+
+            #[doc(hidden)]
             pub fn new(
                 key: $crate::Key,
                 declaration: &'static $crate::keyspace::Declaration,
@@ -85,6 +89,28 @@ macro_rules! key_type {
             /// The key.
             pub fn key(&self) -> &$crate::Key {
                 self.key.key()
+            }
+
+            /// What is declared of it: its pattern, its time to live, its owner and the rest.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            /// edgecask::keyspaces! {
+            ///     mod shop, owner: "shop" {
+            ///         offers(day: u8) => Json<Vec<String>>, "shop:offers:{day}", ttl: 1 day;
+            ///     }
+            /// }
+            ///
+            /// # fn main() -> edgecask::Result<()> {
+            /// let declaration = shop::offers(1)?.declaration();
+            /// assert_eq!(declaration.pattern, "shop:offers:{day}");
+            /// assert_eq!(declaration.ttl.after_write(), Some(Duration::from_secs(86_400)));
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn declaration(&self) -> &'static $crate::keyspace::Declaration {
+                self.key.declaration()
             }
 
             /// Deletes the key; tells whether it was there. One DEL.

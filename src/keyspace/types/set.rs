@@ -9,7 +9,7 @@ use crate::{Client, Result};
 
 key_type! {
     /// Members without an order, each of them once.
-    Set is Set by items
+    Set is Set of Text by items
 }
 
 impl<T: Serialize + DeserializeOwned> Set<T> {

@@ -11,7 +11,7 @@ use crate::{Client, Result};
 
 key_type! {
     /// Members in the order of their scores.
-    SortedSet is SortedSet by items
+    SortedSet is SortedSet of Text by items
 }
 
 impl<T: Serialize + DeserializeOwned> SortedSet<T> {

@@ -8,7 +8,7 @@ use crate::{Client, Result};
 
 key_type! {
     /// A value as text in a string, in the form of an [item](crate::keyspace::types).
-    Text is String by items
+    Text is String of Text by items
 }
 
 impl<T: Serialize + DeserializeOwned> Text<T> {

@@ -39,6 +39,7 @@
 
 mod ai;
 mod conversation;
+mod entries;
 mod session;
 mod tags;
 mod ttls;
@@ -46,6 +47,7 @@ mod user;
 
 pub use self::ai::{AiCache, audio_hash};
 pub use self::conversation::{ConversationCache, ConversationStatus};
+pub use self::entries::{CacheEntry, keys};
 pub use self::session::SessionCache;
 pub use self::tags::user_tag;
 pub use self::ttls::CacheTtls;

@@ -29,6 +29,7 @@ impl RecordId for ContextId {
 /// What a conversation is about at the moment. In JSON the fields are in camelCase; fields that are not listed here are
 /// kept in `extra`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConversationContext {

@@ -11,6 +11,7 @@ use crate::{BoxError, Key, Keyspace, Result};
 /// A conversation, without its messages. In JSON the fields are in camelCase; fields that are not listed here are kept in
 /// `extra`. Points in time are text in the form of JavaScript's `Date.toISOString()`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Conversation {

@@ -38,6 +38,7 @@ impl RecordId for ExecutionId {
 
 /// Whether a sandbox can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SandboxStatus {
@@ -54,6 +55,7 @@ pub enum SandboxStatus {
 /// The sandbox in which a branch of a conversation runs code. In JSON the fields are in camelCase; fields that are not
 /// listed here are kept in `extra`. Points in time are text in the form of JavaScript's `Date.toISOString()`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ExecutionContext {

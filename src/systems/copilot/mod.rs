@@ -162,6 +162,10 @@ crate::keyspaces! {
         path(tenant_id: &str, path_id: &str) => Json<ConversationPath>, "copilot:conv:path:{tenant_id}:{path_id}", ttl: 300 seconds;
         /// The sandbox in which a branch of a conversation runs code.
         execution(tenant_id: &str, conversation_id: &str, path_id: &str) => Json<ExecutionContext>, "copilot:conv:execution:{tenant_id}:{conversation_id}:{path_id}", ttl: 300 seconds;
+        /// How many reports of telemetry a client has sent. The limiter's window decides how long it stays, an hour at most.
+        telemetry(client_ip: &str) => Counter<i64>, "copilot:ratelimit:telemetry:{client_ip}", ttl: 1 hour from creation;
+        /// The same in one window of a limiter that counts by windows, as `@upstash/ratelimit` does.
+        telemetry_in_window(client_ip: &str, window: u64) => Counter<i64>, "copilot:ratelimit:telemetry:{client_ip}:{window}", ttl: 1 hour from creation;
     }
 }
 

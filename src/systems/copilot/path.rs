@@ -28,6 +28,7 @@ impl RecordId for PathId {
 
 /// A branch of a conversation. In JSON the fields are in camelCase; fields that are not listed here are kept in `extra`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConversationPath {

@@ -33,6 +33,7 @@ use serde_json::Value;
 
 /// A user's conversation with the council.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// Whose it is.
@@ -47,6 +48,7 @@ pub struct Session {
 
 /// How a provider of language models does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderHealth {
     /// Whether requests go there.
@@ -61,6 +63,7 @@ pub struct ProviderHealth {
 
 /// Whether requests go to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// They do.
@@ -73,6 +76,7 @@ pub enum HealthStatus {
 
 /// How far a request has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestStatus {
     /// What is done at the moment, in the application's own words.
     pub status: String,

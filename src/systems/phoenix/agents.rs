@@ -10,6 +10,7 @@ use crate::{Client, Result};
 
 /// How an agent does, and the state of the circuit breaker that all instances share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentHealth {
     /// Which agent.
     pub agent_id: String,

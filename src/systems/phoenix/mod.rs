@@ -72,6 +72,7 @@ impl KeyPart for InputHash {
 
 /// An answer of a language model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Response {
     /// The answer.
     pub response: String,
@@ -85,6 +86,7 @@ pub struct Response {
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResponseMetadata {
     /// The model that gave it.
     pub model: String,
@@ -96,6 +98,7 @@ pub struct ResponseMetadata {
 
 /// A session of the orchestrator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Session {
     /// What all of its messages carry.
     pub correlation_id: String,
@@ -128,6 +131,7 @@ impl Session {
 
 /// Whether a session goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SessionState {
     /// It goes on.
     Active,

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +9,7 @@ use crate::{Client, Error, ErrorKind, Key, Result};
 
 /// Something that an agent has to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Task {
     /// Which one.
     pub task_id: String,
@@ -61,11 +60,12 @@ pub async fn enqueue_task(client: &Client, task: &Task) -> Result<u64> {
 /// [`ErrorKind::InvalidInput`] if the worker's name is empty; [`ErrorKind::Codec`] if what waited is no task, which the worker then
 /// has; those of the client.
 pub async fn take_task(client: &Client, worker: &str) -> Result<Option<TakenTask>> {
-    const A_DAY: Duration = Duration::from_secs(86_400);
     let (queue, taken) = (tasks()?, taken_tasks(worker)?);
     let pipeline = client.pipeline();
     let text = pipeline.lmove::<Bytes>(queue.key(), taken.key(), End::Right, End::Left);
-    let _ = pipeline.expire(taken.key(), A_DAY);
+    if let Some(ttl) = taken.declaration().ttl.after_write() {
+        let _ = pipeline.expire(taken.key(), ttl);
+    }
     let Some(text) = pipeline.exec().await?.take(text)? else { return Ok(None) };
     let task = serde_json::from_slice(&text).map_err(|error| {
         let (line, column) = (error.line(), error.column());

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a campaign does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CampaignStats {
     /// How often it was seen.
     pub impressions: u64,
@@ -19,6 +20,7 @@ pub struct CampaignStats {
 
 /// What a user's dashboard shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RealtimeMetrics {
     /// How many workflows run.
     pub active_workflows: u64,
@@ -32,6 +34,7 @@ pub struct RealtimeMetrics {
 
 /// How a platform does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlatformPerformance {
     /// How many of those who see a post do something, in percent.
     pub avg_engagement: f64,

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// An answer of a language model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LlmResponse {
     /// The model that gave it.
     pub model: String,
@@ -15,6 +16,7 @@ pub struct LlmResponse {
 
 /// The settings of the system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SystemConfig {
     /// How many workflows may run at once.
     pub max_concurrent_workflows: u64,

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a federated client does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientStatus {
     /// Whether it is well.
     pub health: String,
@@ -17,6 +18,7 @@ pub struct ClientStatus {
 
 /// What an MCP server can do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct McpCapabilities {
     /// Its tools.
     pub tools: Vec<String>,
@@ -28,6 +30,7 @@ pub struct McpCapabilities {
 
 /// What a federated client is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientRequest {
     /// Which request.
     pub request_id: String,
@@ -42,6 +45,7 @@ pub struct ClientRequest {
 
 /// Which provider is best for a task.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProviderSelection {
     /// The best one.
     pub best_provider: String,

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a service does. Each service gives the figures that it has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServiceHealth {
     /// Whether it is well.
     pub status: String,
@@ -19,6 +20,7 @@ pub struct ServiceHealth {
 
 /// How the system does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SystemMetrics {
     /// The use of its processors, in percent.
     pub cpu_usage_percent: f64,

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a user is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notification {
     /// Which one.
     pub id: String,
@@ -23,6 +24,7 @@ pub struct Notification {
 
 /// What all users are told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Announcement {
     /// What it is about.
     #[serde(rename = "type")]

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// A post that is published later.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScheduledPost {
     /// Which one.
     pub post_id: String,
@@ -15,6 +16,7 @@ pub struct ScheduledPost {
 
 /// A post that is published now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishJob {
     /// Which one.
     pub post_id: String,
@@ -26,6 +28,7 @@ pub struct PublishJob {
 
 /// A post that failed to be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishRetry {
     /// Which one.
     pub post_id: String,
@@ -39,6 +42,7 @@ pub struct PublishRetry {
 
 /// Content that waits for approval.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Approval {
     /// Which one.
     pub content_id: String,
@@ -52,6 +56,7 @@ pub struct Approval {
 
 /// What became of a post.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishStatus {
     /// Whether it is published.
     pub status: String,

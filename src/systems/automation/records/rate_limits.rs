@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// How many requests a user may make.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RateLimits {
     /// In a minute.
     pub per_minute: u64,

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// A user's session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserSession {
     /// Whose it is.
     pub user_id: String,
@@ -23,6 +24,7 @@ pub struct UserSession {
 
 /// The session of an API key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiSession {
     /// Whose key it is.
     pub user_id: String,

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// How far a workflow is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkflowProgress {
     /// Whether it runs.
     pub status: String,
@@ -23,6 +24,7 @@ pub struct WorkflowProgress {
 
 /// A step of a workflow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkflowStep {
     /// Which one.
     pub step_id: String,
@@ -35,6 +37,7 @@ pub struct WorkflowStep {
 
 /// What became known of a workflow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkflowNotification {
     /// What happened.
     #[serde(rename = "type")]
