@@ -1,8 +1,10 @@
 use edgecask::prelude::*;
 use edgecask::systems::automation::*;
-use edgecask::{ErrorKind, KeyPart};
+use edgecask::{ErrorKind, FromValue, KeyPart, Value};
+use edgecask_server::{Server, ServerOptions};
+use edgecask_tests::{RedisServer, until};
 
-use super::everywhere;
+use super::{everywhere, send};
 
 /// 2024-01-15, 14:22:07 UTC.
 const NOW: u64 = 1_705_328_527;
@@ -92,6 +94,34 @@ async fn what_belongs_together_changes_together() {
         assert!(count_request(&client, "global", NOW).await.is_err());
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_server_answers_what_the_document_monitors() {
+    let primary = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(primary.url())).await.unwrap();
+    for client in [primary.client(), Client::rest(&server.url(), server.token()).unwrap()] {
+        for (line, expected) in [
+            ("INFO memory", "used_memory:"),
+            ("INFO stats", "evicted_keys:"),
+            ("INFO replication", "role:master"),
+            ("CLIENT LIST", "cmd=client"),
+        ] {
+            let text = String::from_value(send(&client, line).await).unwrap();
+            assert!(text.contains(expected), "{line}: {text}");
+        }
+        assert!(matches!(send(&client, "SLOWLOG GET 10").await, Value::Array(_)));
+    }
+    // "Master-slave replication", by hand: a client refuses to send it.
+    let replica = RedisServer::start();
+    let client = replica.client();
+    assert_eq!(replica.by_hand(&format!("REPLICAOF 127.0.0.1 {}", primary.port())), "+OK");
+    primary.client().set("user_session:ada", "s1").await.unwrap();
+    until(async || client.get::<String>("user_session:ada").await.is_ok_and(|id| id.is_some()))
+        .await;
+    let text = String::from_value(send(&client, "INFO replication").await).unwrap();
+    assert!(text.contains("role:slave"), "{text}");
+    server.stop().await;
 }
 
 #[tokio::test]
