@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo run --example automation --features automation
+//! REDIS_URL=redis://127.0.0.1:6379 cargo run --example automation --features automation,tcp
 //! ```
 #![allow(clippy::print_stdout)]
 

@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo run --example cache_service --features cache_service,http-cache
+//! REDIS_URL=redis://127.0.0.1:6379 cargo run --example cache_service --features cache_service,http-cache,tcp
 //! ```
 #![allow(clippy::print_stdout)]
 
@@ -12,7 +13,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, request};
 use axum::routing::get;
 use axum::{Json, Router};
-use edgecask::cache::{Cache, CacheOptions, L1Options, Usage, WarmOptions};
+use edgecask::cache::{Cache, CacheOptions, L1Options, Usage};
 use edgecask::config::Config;
 use edgecask::http_cache::{HttpCache, HttpCacheOptions};
 use edgecask::systems::cache_service::{CacheService, ConversationStatus, audio_hash, user_tag};
@@ -107,12 +108,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         usage.record(id).await?;
     }
     let often = usage.most_used(10).await?;
-    let keys = often.iter().map(|id| users.key(id)).collect::<Result<Vec<_>, _>>()?;
-    let warmed =
-        service.cache().warm(keys, WarmOptions::new(Duration::from_secs(3600)), |key| async move {
-            load_user(key.as_str()).await
-        });
-    println!("{} users warmed", warmed.await.succeeded);
+    // Through the cache of users, so that a write to a user also reaches what was loaded ahead. `Cache::warm` is for entries
+    // without tags of their own.
+    for id in &often {
+        users.get_or_load(id, || load_user(id)).await?;
+    }
+    println!("{} users warmed", often.len());
+    users.update("7", || async { Ok::<_, BoxError>("UPDATE users SET name = …") }).await?;
+    assert_eq!(users.get("7").await?, None);
     usage.clear().await?;
 
     let stats = service.cache().stats();

@@ -25,6 +25,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Config::from_env()?.client()?;
     let ttls = Ttls::from_variables(|name| std::env::var(name).ok())?;
 
+    // What an earlier run of this example left. A move would not overwrite it, and a revoked user stays out.
+    client.unlink(["copilot:auth:validation:example", "copilot:auth:validation:ada"]).await?;
+
     // What an older version left moves to today's prefixes, once.
     client.set("auth:validation:example", "{}").await?;
     for migration in copilot::migrations() {

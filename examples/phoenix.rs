@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo run --example phoenix --features phoenix
+//! REDIS_URL=redis://127.0.0.1:6379 cargo run --example phoenix --features phoenix,tcp
 //! ```
 #![allow(clippy::print_stdout)]
 

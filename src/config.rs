@@ -6,6 +6,7 @@
 //! | `REDIS_PASSWORD` | the password, or the REST token |
 //! | `CACHE_PROVIDER` | `redis` or `upstash`, instead of what the URL says; `memory` for the embedded engine |
 //! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 4000 |
+//! | `REDIS_POOL_SIZE` | how many connections by TCP there may be for commands that wait, such as BLPOP; 32. All others share one |
 //! | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | the same as Upstash's own SDK names them |
 //! | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | the same as Vercel names them |
 //! | `CACHE_TTL_{NAME}_SECONDS` | a time to live of a component: [`Ttl::from_variables`](crate::cache::Ttl::from_variables) |
@@ -59,6 +60,8 @@ pub struct Config {
     backend: Backend,
     /// `None`: the default of the transport.
     connect_timeout: Option<Duration>,
+    /// As for `connect_timeout`.
+    pool_size: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -137,6 +140,9 @@ impl Config {
             connect_timeout: variables
                 .number("REDIS_CONNECT_TIMEOUT", "milliseconds")?
                 .map(Duration::from_millis),
+            pool_size: variables
+                .number("REDIS_POOL_SIZE", "connections")?
+                .map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
         })
     }
 
@@ -158,7 +164,7 @@ impl Config {
         let remote = match &self.backend {
             Backend::Upstash { url, token } => Client::builder().url(url).token(token),
             Backend::Redis { url, password } => {
-                tcp_builder(url, password.as_deref(), self.connect_timeout)?
+                tcp_builder(url, password.as_deref(), self.connect_timeout, self.pool_size)?
             }
             Backend::Memory => return memory_client(),
         };
@@ -353,11 +359,15 @@ fn tcp_builder(
     url: &str,
     password: Option<&str>,
     connect_timeout: Option<Duration>,
+    pool_size: Option<usize>,
 ) -> Result<ClientBuilder> {
     use crate::transport::tcp::{TcpOptions, TcpTransport};
     let mut options = TcpOptions::new(url);
     if let Some(limit) = connect_timeout {
         options = options.connect_timeout(limit);
+    }
+    if let Some(most) = pool_size {
+        options = options.waiting_connections(most);
     }
     if let Some(password) = password {
         options = options.password(password);
@@ -366,7 +376,12 @@ fn tcp_builder(
 }
 
 #[cfg(not(all(feature = "tcp", not(target_arch = "wasm32"))))]
-fn tcp_builder(_: &str, _: Option<&str>, _: Option<Duration>) -> Result<ClientBuilder> {
+fn tcp_builder(
+    _: &str,
+    _: Option<&str>,
+    _: Option<Duration>,
+    _: Option<usize>,
+) -> Result<ClientBuilder> {
     wrong(
         "REDIS_URL is a redis:// URL, and this build does not speak TCP: set REDIS_URL to an https:// URL, or turn on the \
          feature tcp on a native target",
@@ -459,6 +474,10 @@ mod tests {
                 "UPSTASH_REDIS_REST_URL and KV_REST_API_URL are set to different URLs",
             ),
             (&[("REDIS_CONNECT_TIMEOUT", "-1")], "REDIS_CONNECT_TIMEOUT must be"),
+            (
+                &[("REDIS_POOL_SIZE", "ten")],
+                "REDIS_POOL_SIZE must be a whole number of connections",
+            ),
         ] {
             let error = config(variables).err().unwrap_or_default();
             assert!(error.contains(to_set), "{variables:?}: {error}");

@@ -20,6 +20,8 @@
 //!
 //! What a transport says it cannot do ([`Capabilities`](edgecask::transport::Capabilities)), it has to refuse at once
 //! with a typed error; the cases check that instead.
+//!
+//! [`DOCUMENTS`] check that the systems of [`edgecask::systems`] store what their services store. Each wants a database of its own.
 
 mod batches;
 mod binary;
@@ -27,6 +29,7 @@ mod cache;
 mod cache_entries;
 mod cache_freshness;
 mod cache_tags;
+mod documents;
 mod errors;
 mod hashes;
 mod keys;
@@ -42,6 +45,8 @@ mod strings;
 
 use edgecask::platform::{self, BoxFuture};
 use edgecask::{Client, Key, Keyspace, Pattern, Result};
+
+pub use self::documents::{DOCUMENTS, Document};
 
 /// The client under test, and a keyspace of one case's own.
 #[derive(Debug, Clone)]

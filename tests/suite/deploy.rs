@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command as Program;
 
 use edgecask::cache::{Cache, ServerStats};
 use edgecask::prelude::*;
@@ -126,4 +127,35 @@ async fn the_alerts_name_what_the_code_counts() {
     let page = std::fs::read_to_string(path("../docs/operating.md")).unwrap();
     let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
     assert!(alerts.into_iter().all(|alert| page.contains(&format!("`{alert}`"))));
+}
+
+/// Runs promtool, or gives `None` where there is none and `cargo xtask setup` could not fetch one.
+fn promtool(arguments: [&str; 2], file: &Path) -> Option<(bool, String)> {
+    let cached = std::env::home_dir()?.join(".cache/edgecask/promtool/promtool");
+    let run = |program: &Path| Program::new(program).args(arguments).arg(file).output().ok();
+    let output = run(Path::new("promtool")).or_else(|| run(&cached))?;
+    let text = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+#[test]
+fn the_alerts_fire_when_something_is_wrong_and_not_before() {
+    let rules = path("alerts.yml");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/alerts.test.yml");
+    for (arguments, file) in [(["check", "rules"], &rules), (["test", "rules"], &cases)] {
+        if let Some((passed, text)) = promtool(arguments, file) {
+            assert!(passed, "{text}");
+        }
+    }
+    // Each alert has a case in which it fires, and one in which it does not.
+    let (rules, cases) = (text("alerts.yml"), std::fs::read_to_string(cases).unwrap());
+    let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    for alert in alerts {
+        let named = format!("alertname: {alert}");
+        assert!(cases.contains(&format!("{named} }}")), "{alert} is silent in no case");
+        assert!(
+            cases.contains(&format!("{named}\n        exp_alerts:")),
+            "{alert} fires in no case"
+        );
+    }
 }

@@ -108,6 +108,10 @@ async fn route(request: &mut Request, env: &Env) -> Result<Answer> {
         (Method::Post, ["behaviour", transport, number]) => {
             behaviour::run(transport, number, env).await
         }
+        #[cfg(feature = "behaviour")]
+        (Method::Post, ["documents", transport, number]) => {
+            behaviour::document(transport, number, env).await
+        }
         _ => Ok(Answer::not_found("page")),
     }
 }

@@ -14,6 +14,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     system_package(shell, "redis-server", "redis-server", &["redis-server"])?;
     system_package(shell, "chromium", "chromium", &["chromium", "google-chrome"])?;
     redis8(shell);
+    promtool(shell);
     postgrest(shell, tools);
     for_wasm(shell, tools)?;
     if !wasi_target(shell) {
@@ -30,6 +31,20 @@ fn redis8(shell: &Shell) {
         cmd!(shell, "bash xtask/redis8.sh {folder}").quiet().ignore_stdout().ignore_stderr();
     if unpacked.run().is_err() {
         println!("no Redis 8 with JSON here: its tests are left out");
+    }
+}
+
+/// What checks rules of Prometheus, where Debian's packages can be had; elsewhere its test is left out.
+fn promtool(shell: &Shell) {
+    if is_there(shell, "promtool") {
+        return;
+    }
+    let Some(home) = std::env::home_dir() else { return };
+    let folder = home.join(".cache/edgecask/promtool");
+    let unpacked =
+        cmd!(shell, "bash xtask/promtool.sh {folder}").quiet().ignore_stdout().ignore_stderr();
+    if unpacked.run().is_err() {
+        println!("no promtool here: its test is left out");
     }
 }
 

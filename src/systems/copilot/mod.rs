@@ -61,6 +61,7 @@ pub use self::path::{
     ConversationPath, ConversationPathStore, PathId, create_conversation_path_store,
 };
 use crate::cache::Ttl;
+use crate::command::pubsub::PubSubCommands;
 use crate::migrate::RenamePrefix;
 pub use crate::store::{
     AuthBackend, AuthValidationCache, AuthValidationConfig, ConversationConfig,
@@ -68,7 +69,7 @@ pub use crate::store::{
     Validation, create_auth_validation_cache, create_conversation_config_store,
     create_llm_policy_store,
 };
-use crate::{Key, Keyspace, Result};
+use crate::{Client, Key, Keyspace, Result};
 
 /// How long the components cache, as variables say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,34 @@ impl Ttls {
 pub fn conversation_events(tenant_id: &str, conversation_id: &str) -> Result<Key> {
     const EVENTS: Keyspace = Keyspace::literal("copilot:events:conversation");
     EVENTS.key((tenant_id, conversation_id))
+}
+
+/// Says on a channel, such as `cache:invalidate`, that a tenant's policy has changed, in the words that the services in TypeScript
+/// send and listen for: `{"type":"policy","tenantId":"acme"}`. Gives how many listen. One PUBLISH.
+///
+/// Call it after [`LlmPolicyStore`]'s `set` where those services keep policies in their own memory. A store with
+/// [`OnWrite::Publish`](crate::store::OnWrite::Publish) speaks of keys instead, which only programs with this crate read. It
+/// also understands these words: it then forgets all that it has in its own memory.
+///
+/// ```
+/// use edgecask::Client;
+/// use edgecask::systems::copilot::announce_policy;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// assert_eq!(announce_policy(&client, "cache:invalidate", "acme").await?, 0, "nobody listens");
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of the client.
+pub async fn announce_policy(client: &Client, channel: &str, tenant_id: &str) -> Result<u64> {
+    let tenant_id = serde_json::Value::from(tenant_id);
+    let message = format!(r#"{{"type":"policy","tenantId":{tenant_id}}}"#);
+    client.publish(channel, message).await
 }
 
 /// The prefixes that older versions used, and those that took their place.

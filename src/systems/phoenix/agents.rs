@@ -20,10 +20,13 @@ pub struct AgentHealth {
     #[serde(default)]
     pub consecutive_failures: u32,
     /// When it last failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure_at: Option<String>,
     /// When it last succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<String>,
     /// Until when nothing is sent to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit_open_until: Option<String>,
     /// When this was written.
     pub updated_at: String,

@@ -107,8 +107,10 @@ pub struct Session {
     /// When it was last used.
     pub last_accessed: String,
     /// The plan that it follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_id: Option<String>,
     /// The task that it is at.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
     /// Whether it goes on.
     pub state: SessionState,

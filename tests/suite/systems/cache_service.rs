@@ -2,10 +2,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use edgecask::cache::{Cache, EntryOptions, Ttl};
+use edgecask::config::Config;
 use edgecask::prelude::*;
 use edgecask::systems::cache_service::{CacheService, ConversationStatus, audio_hash, user_tag};
-use edgecask::{BoxError, Key, Keyspace};
-use edgecask_tests::RedisServer;
+use edgecask::{BoxError, ErrorKind, Key, Keyspace};
+use edgecask_tests::{RedisServer, until};
 use serde_json::{Value, json};
 
 use super::{everywhere, seconds_left};
@@ -233,4 +234,30 @@ async fn without_redis_everything_is_loaded_and_nothing_fails() {
     });
     assert_eq!(conversation.await.unwrap(), json!(2));
     assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn the_variables_of_the_document_size_the_pool() {
+    let redis = RedisServer::start();
+    let variables = |name: &str| match name {
+        "REDIS_URL" => Some(redis.url()),
+        "REDIS_POOL_SIZE" => Some("1".to_owned()),
+        "REDIS_CONNECT_TIMEOUT" => Some("100".to_owned()),
+        _ => None,
+    };
+    let client = Config::from_variables(variables).unwrap().client().unwrap();
+    let waits = client.blpop::<String>(["list"], None);
+    let refused = async {
+        until(async || {
+            let info = client.execute::<String>(Command::new("INFO").arg("clients")).await;
+            info.unwrap().contains("blocked_clients:1")
+        })
+        .await;
+        let error = client.blpop::<String>(["other"], None).await.unwrap_err();
+        client.rpush("list", ["element"]).await.unwrap();
+        error
+    };
+    let (popped, error) = tokio::join!(waits, refused);
+    assert!(popped.unwrap().is_some());
+    assert_eq!(error.kind(), ErrorKind::BudgetSpent);
 }

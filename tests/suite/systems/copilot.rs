@@ -11,7 +11,7 @@ use edgecask::transport::Backend;
 use edgecask_tests::{RedisServer, until};
 use serde_json::json;
 
-use super::{everywhere, seconds_left};
+use super::{everywhere, seconds_left, send};
 
 const NOW: &str = "2026-11-28T10:00:00.000Z";
 const LATER: &str = "2026-11-28T10:00:01.000Z";
@@ -379,6 +379,64 @@ async fn the_three_patterns_of_invalidation_hold_for_conversations() {
     })
     .await;
     following.abort();
+}
+
+#[tokio::test]
+async fn the_messages_of_the_typescript_services_are_sent_and_understood() {
+    let redis = RedisServer::start();
+    let mut listening = redis.client().subscribe(["cache:invalidate"]).await.unwrap();
+    for (tenant, message) in [
+        ("acme", r#"{"type":"policy","tenantId":"acme"}"#),
+        (r#"a"},{"b"#, r#"{"type":"policy","tenantId":"a\"},{\"b"}"#),
+    ] {
+        announce_policy(&redis.client(), "cache:invalidate", tenant).await.unwrap();
+        assert_eq!(listening.message().await.unwrap().payload, message.as_bytes());
+    }
+
+    // As a service writes a policy: to the database, DEL, PUBLISH.
+    let database = Arc::new(MemoryStore::from_records([LlmPolicy::new("acme")]));
+    let l1 = L1Options::new().ttl(std::time::Duration::from_secs(3600));
+    let config = StoreConfig::new().backing(Shared(Arc::clone(&database))).client(redis.client());
+    let config = config.on_write(OnWrite::Publish("cache:invalidate".into())).l1(l1);
+    let policies = create_llm_policy_store(config).unwrap();
+    let follower = policies.clone();
+    let following = tokio::spawn(async move { follower.follow_invalidations().await });
+    let listeners = async || -> u64 {
+        let command = Command::new("PUBSUB").arg("NUMSUB").arg("cache:invalidate");
+        let (_, count): (String, u64) = redis.client().execute(command).await.unwrap();
+        count
+    };
+    until(async || listeners().await == 2).await;
+    let acme = "acme".to_owned();
+    until(async || {
+        policies.get(&acme).await.unwrap();
+        policies.stats().l1_hits > 0
+    })
+    .await;
+    let mut changed = LlmPolicy::new("acme");
+    changed.allow_remote_egress = true;
+    database.set(&changed).await.unwrap();
+    send(&redis.client(), "DEL copilot:llm:policy:acme").await;
+    send(&redis.client(), r#"PUBLISH cache:invalidate {"type":"policy","tenantId":"acme"}"#).await;
+    until(async || policies.get(&acme).await.unwrap().as_ref() == Some(&changed)).await;
+    following.abort();
+}
+
+/// A database that others write to as well.
+struct Shared(Arc<MemoryStore<LlmPolicy>>);
+
+impl Store<LlmPolicy> for Shared {
+    async fn get(&self, id: &String) -> Result<Option<LlmPolicy>, BoxError> {
+        self.0.get(id).await
+    }
+
+    async fn set(&self, policy: &LlmPolicy) -> Result<(), BoxError> {
+        self.0.set(policy).await
+    }
+
+    async fn delete(&self, id: &String) -> Result<bool, BoxError> {
+        self.0.delete(id).await
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod automation;
 mod cache_service;
 mod copilot;
 mod council;
+mod documents;
 mod key_types;
 mod phoenix;
 
