@@ -136,10 +136,10 @@ impl FieldExtension {
         is_root: bool,
     ) -> Option<Plan> {
         // A field of an object is named by the object's key: its path says too little.
-        let named = hints.field.is_some_and(|entry| entry.rule.max_age.is_some());
-        if !request.may_cache
-            || !is_root && !(named && facts.parent.is_some_and(|parent| !parent.is_empty()))
-        {
+        let is_named = hints.field.is_some_and(|entry| entry.rule.max_age.is_some());
+        let has_key = facts.parent.is_some_and(|parent| !parent.is_empty());
+        let is_own = is_root || is_named && has_key;
+        if !request.may_cache || !is_own {
             return None;
         }
         let walk = self.walk(ctx, request);
