@@ -75,7 +75,9 @@ fn is_of_change(error: &Error) -> bool {
         ErrorKind::Connect
         | ErrorKind::Timeout
         | ErrorKind::Disconnected
-        | ErrorKind::Discarded => true,
+        | ErrorKind::Discarded
+        // A walk has to begin anew.
+        | ErrorKind::Conflict => true,
         _ => matches!(
             error.code(),
             Some(
