@@ -37,6 +37,8 @@ pub use self::entry::{Codec, Compression, EntryOptions, Form, Ttl, stored_form};
 #[cfg(feature = "http-cache")]
 pub(crate) use self::invalidate::Versions;
 pub use self::invalidate::{Invalidated, Progress, Purge};
+#[cfg(feature = "http-cache")]
+pub(crate) use self::load::IfHeld;
 pub use self::load::{Cached, LoadOptions, StoreGuard};
 pub(crate) use self::lookup::Lookup;
 pub use self::namespace::Namespace;
