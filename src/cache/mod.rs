@@ -164,7 +164,7 @@ impl Cache {
         &self.core.blobs
     }
 
-    /// Starts work that nobody waits for.
+    /// Starts work in the background: no caller waits for it.
     #[cfg(feature = "http-cache")]
     pub(crate) fn in_background(&self, work: BoxFuture<'static, ()>) {
         self.scope.background.spawn(work);

@@ -41,7 +41,7 @@ pub struct StoreGuard {
     began: u64,
 }
 
-/// What to do when somebody else holds the right to store.
+/// What to do when another guard or load holds the right to store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfHeld {
     TakeOver,
@@ -67,7 +67,7 @@ impl Cache {
         self.store_guard(key, options.into(), &Versions::new(), IfHeld::TakeOver).await
     }
 
-    /// As [`Cache::begin_store`]; `None` too if somebody else has the right.
+    /// As [`Cache::begin_store`]. `None` too if another guard or load has the right.
     ///
     /// # Errors
     /// As for [`Cache::begin_store`].
