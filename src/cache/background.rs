@@ -1,4 +1,4 @@
-//! Work that nobody waits for.
+//! Background work: no caller waits for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Background {
         self.0.is_some()
     }
 
-    /// Starts work that nobody waits for.
+    /// Starts work in the background: no caller waits for it.
     pub(crate) fn spawn(&self, work: BoxFuture<'static, ()>) {
         match &self.0 {
             Some(hook) => hook(work),

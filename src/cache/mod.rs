@@ -37,6 +37,8 @@ pub use self::entry::{Codec, Compression, EntryOptions, Form, Ttl, stored_form};
 #[cfg(feature = "http-cache")]
 pub(crate) use self::invalidate::Versions;
 pub use self::invalidate::{Invalidated, Progress, Purge};
+#[cfg(feature = "http-cache")]
+pub(crate) use self::load::IfHeld;
 pub use self::load::{Cached, LoadOptions, StoreGuard};
 pub(crate) use self::lookup::Lookup;
 pub use self::namespace::Namespace;
@@ -162,7 +164,7 @@ impl Cache {
         &self.core.blobs
     }
 
-    /// Starts work that nobody waits for.
+    /// Starts work in the background: no caller waits for it.
     #[cfg(feature = "http-cache")]
     pub(crate) fn in_background(&self, work: BoxFuture<'static, ()>) {
         self.scope.background.spawn(work);

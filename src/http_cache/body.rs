@@ -10,12 +10,12 @@ use http_body_util::BodyExt;
 
 use crate::platform::BoxFuture;
 
-/// The body of a response that went through the cache: cached bytes, or what the service gives, while it comes.
+/// The body of a response that went through the cache: a stored body, or the stream of the service.
 pub struct HttpCacheBody<B: Body> {
-    /// What is sent before the rest.
-    start: VecDeque<Frame<Bytes>>,
-    rest: Option<Pin<Box<B>>>,
-    /// What came in the place of the rest's next frame.
+    /// Frames that are sent before those of `inner`.
+    read: VecDeque<Frame<Bytes>>,
+    inner: Option<Pin<Box<B>>>,
+    /// The error that `inner` gave after these frames.
     error: Option<Box<B::Error>>,
     tee: Option<Box<Tee>>,
 }
@@ -23,26 +23,26 @@ pub struct HttpCacheBody<B: Body> {
 /// Stores a whole body. A body that breaks off drops it uncalled.
 pub(super) type StoreBody = Box<dyn FnOnce(Bytes) -> BoxFuture<'static, ()> + Send>;
 
-/// Keeps a copy of a body while the client reads it, and stores the copy at the end.
+/// Copies a body while the client reads it, and stores the copy at the end.
 struct Tee {
-    kept: Kept,
+    buffer: BodyBuffer,
     store: Option<StoreBody>,
-    /// The body is complete and is being stored. Its last frame is sent afterwards: a client that has the whole body finds
-    /// it stored.
-    ending: Option<(BoxFuture<'static, ()>, Option<Frame<Bytes>>)>,
+    /// The complete body while it is stored, and its last frame, which is sent afterwards: a client that has the whole body
+    /// finds it stored.
+    storing: Option<(BoxFuture<'static, ()>, Option<Frame<Bytes>>)>,
 }
 
-/// The bytes of a body, held once.
+/// The copy of a body. A body of one frame is not copied.
 #[derive(Default)]
-struct Kept {
+struct BodyBuffer {
     first: Option<Bytes>,
     more: Vec<u8>,
     limit: usize,
-    /// By `Content-Length`.
+    /// The length by `Content-Length`.
     expected: Option<usize>,
 }
 
-impl Kept {
+impl BodyBuffer {
     fn new(limit: usize, expected: Option<usize>) -> Self {
         Self { limit, expected, ..Self::default() }
     }
@@ -51,7 +51,7 @@ impl Kept {
         self.more.len() + self.first.as_ref().map_or(0, Bytes::len)
     }
 
-    /// Takes a frame; false if the body is not to be stored.
+    /// Adds a frame. False: the body is longer than the limit or its `Content-Length`, and is not stored.
     fn push(&mut self, data: &Bytes) -> bool {
         let length = self.len() + data.len();
         if length > self.limit.min(self.expected.unwrap_or(usize::MAX)) {
@@ -63,7 +63,7 @@ impl Kept {
         }
         let capacity = self.more.capacity();
         if capacity < length {
-            // An eighth more at a time: twice as much would be held for nothing.
+            // The buffer grows by an eighth: doubling would leave up to half of it unused.
             let wanted = self.expected.unwrap_or((length + length / 8).min(self.limit));
             self.more.reserve_exact(wanted.max(length) - self.more.len());
         }
@@ -78,9 +78,9 @@ impl Kept {
         self.expected == Some(self.len())
     }
 
-    /// The whole body, or nothing if it is not as long as it said.
+    /// The whole body. `None` if its length is not that of `Content-Length`.
     fn into_whole(self) -> Option<Bytes> {
-        // A part of a connection's buffer would keep all of it.
+        // A slice keeps the whole buffer of its connection alive, so a small one is copied.
         const SMALL: usize = 64 << 10;
         if self.expected.is_some_and(|expected| expected != self.len()) {
             return None;
@@ -93,29 +93,29 @@ impl Kept {
     }
 }
 
-/// What can be said of a body without waiting for it.
-pub(super) enum Probed<B: Body> {
-    /// All of it is here.
-    Whole(Bytes),
-    /// It comes bit by bit; what is stored of it is stored at its end.
-    Coming(Box<Coming<B>>),
-    /// It is not to be stored: too large, broken, or with trailers.
-    Unfit(HttpCacheBody<B>),
+/// What is known of a body without waiting for it.
+pub(super) enum Probe<B: Body> {
+    /// The whole body is available.
+    Complete(Bytes),
+    /// The body is stored at its end.
+    Incomplete(Box<IncompleteBody<B>>),
+    /// The body is too large, broken or has trailers, and is not stored.
+    NotStorable(HttpCacheBody<B>),
 }
 
-pub(super) struct Coming<B: Body> {
-    start: VecDeque<Frame<Bytes>>,
-    rest: Pin<Box<B>>,
-    kept: Kept,
+pub(super) struct IncompleteBody<B: Body> {
+    read: VecDeque<Frame<Bytes>>,
+    inner: Pin<Box<B>>,
+    buffer: BodyBuffer,
 }
 
-impl<B: Body<Data = Bytes>> Coming<B> {
-    /// The body for the client, which stores itself at its end.
+impl<B: Body<Data = Bytes>> IncompleteBody<B> {
+    /// The body for the client. It calls `store` at its end.
     pub(super) fn storing(self, store: StoreBody) -> HttpCacheBody<B> {
-        let tee = Tee { kept: self.kept, store: Some(store), ending: None };
+        let tee = Tee { buffer: self.buffer, store: Some(store), storing: None };
         HttpCacheBody {
-            start: self.start,
-            rest: Some(self.rest),
+            read: self.read,
+            inner: Some(self.inner),
             error: None,
             tee: Some(Box::new(tee)),
         }
@@ -124,41 +124,41 @@ impl<B: Body<Data = Bytes>> Coming<B> {
 
 impl<B: Body<Data = Bytes>> HttpCacheBody<B> {
     pub(super) fn full(bytes: Bytes) -> Self {
-        let start = if bytes.is_empty() { VecDeque::new() } else { [Frame::data(bytes)].into() };
-        Self { start, rest: None, error: None, tee: None }
+        let read = if bytes.is_empty() { VecDeque::new() } else { [Frame::data(bytes)].into() };
+        Self { read, inner: None, error: None, tee: None }
     }
 
     pub(super) fn of(body: B) -> Self {
-        Self { start: VecDeque::new(), rest: Some(Box::pin(body)), error: None, tee: None }
+        Self { read: VecDeque::new(), inner: Some(Box::pin(body)), error: None, tee: None }
     }
 
-    /// Takes what has come of a body by now.
-    pub(super) fn probe(body: B, limit: usize, expected: Option<usize>) -> Probed<B> {
-        // More than that is not worth being held back.
+    /// Reads the frames of a body that are available now.
+    pub(super) fn probe(body: B, limit: usize, expected: Option<usize>) -> Probe<B> {
+        // The client gets the first frames without waiting for more than this.
         const ENOUGH: usize = 64;
-        let mut rest = Box::pin(body);
-        let (mut start, mut kept) = (VecDeque::new(), Kept::new(limit, expected));
-        let exact = rest.size_hint().exact().and_then(|exact| usize::try_from(exact).ok());
+        let mut inner = Box::pin(body);
+        let (mut read, mut buffer) = (VecDeque::new(), BodyBuffer::new(limit, expected));
+        let exact = inner.size_hint().exact().and_then(|exact| usize::try_from(exact).ok());
         if exact.is_some_and(|exact| exact > limit) {
-            return Probed::Unfit(Self { start, rest: Some(rest), error: None, tee: None });
+            return Probe::NotStorable(Self { read, inner: Some(inner), error: None, tee: None });
         }
-        if kept.expected.is_none() {
-            kept.expected = exact;
+        if buffer.expected.is_none() {
+            buffer.expected = exact;
         }
         loop {
-            if rest.is_end_stream() || start.len() >= ENOUGH {
+            if inner.is_end_stream() || read.len() >= ENOUGH {
                 break;
             }
-            match rest.frame().now_or_never() {
-                None => return Probed::Coming(Box::new(Coming { start, rest, kept })),
+            match inner.frame().now_or_never() {
+                None => return Probe::Incomplete(Box::new(IncompleteBody { read, inner, buffer })),
                 Some(None) => break,
                 Some(Some(Ok(frame))) => {
-                    let fits = frame.data_ref().is_some_and(|data| kept.push(data));
-                    start.push_back(frame);
+                    let fits = frame.data_ref().is_some_and(|data| buffer.push(data));
+                    read.push_back(frame);
                     if !fits {
-                        return Probed::Unfit(Self {
-                            start,
-                            rest: Some(rest),
+                        return Probe::NotStorable(Self {
+                            read,
+                            inner: Some(inner),
                             error: None,
                             tee: None,
                         });
@@ -166,28 +166,28 @@ impl<B: Body<Data = Bytes>> HttpCacheBody<B> {
                 }
                 Some(Some(Err(error))) => {
                     let error = Some(Box::new(error));
-                    return Probed::Unfit(Self { start, rest: Some(rest), error, tee: None });
+                    return Probe::NotStorable(Self { read, inner: Some(inner), error, tee: None });
                 }
             }
         }
-        if start.len() >= ENOUGH && !rest.is_end_stream() {
-            return Probed::Coming(Box::new(Coming { start, rest, kept }));
+        if read.len() >= ENOUGH && !inner.is_end_stream() {
+            return Probe::Incomplete(Box::new(IncompleteBody { read, inner, buffer }));
         }
-        match kept.into_whole() {
-            Some(whole) => Probed::Whole(whole),
-            None => Probed::Unfit(Self { start, rest: Some(rest), error: None, tee: None }),
+        match buffer.into_whole() {
+            Some(whole) => Probe::Complete(whole),
+            None => Probe::NotStorable(Self { read, inner: Some(inner), error: None, tee: None }),
         }
     }
 }
 
 impl Tee {
-    /// The body has come: stores it, and then gives the last frame.
+    /// Begins to store the complete body. Its last frame is sent afterwards. False: it is not stored.
     fn end(&mut self, last: Option<Frame<Bytes>>) -> bool {
-        let kept = std::mem::take(&mut self.kept);
-        let (Some(store), Some(whole)) = (self.store.take(), kept.into_whole()) else {
+        let buffer = std::mem::take(&mut self.buffer);
+        let (Some(store), Some(whole)) = (self.store.take(), buffer.into_whole()) else {
             return false;
         };
-        self.ending = Some((store(whole), last));
+        self.storing = Some((store(whole), last));
         true
     }
 }
@@ -201,19 +201,19 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = &mut *self;
-        if let Some(frame) = this.start.pop_front() {
+        if let Some(frame) = this.read.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
         if let Some(error) = this.error.take() {
-            this.rest = None;
+            this.inner = None;
             return Poll::Ready(Some(Err(*error)));
         }
-        let Some(rest) = &mut this.rest else {
+        let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
         loop {
             if let Some(tee) = &mut this.tee
-                && let Some((stored, last)) = &mut tee.ending
+                && let Some((stored, last)) = &mut tee.storing
             {
                 ready!(stored.as_mut().poll(context));
                 let last = last.take();
@@ -223,7 +223,7 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
                     None => return Poll::Ready(None),
                 }
             }
-            let frame = ready!(rest.as_mut().poll_frame(context));
+            let frame = ready!(inner.as_mut().poll_frame(context));
             let Some(tee) = &mut this.tee else {
                 return Poll::Ready(frame);
             };
@@ -235,11 +235,11 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
                     }
                 }
                 Some(Ok(frame)) => {
-                    if !frame.data_ref().is_some_and(|data| tee.kept.push(data)) {
+                    if !frame.data_ref().is_some_and(|data| tee.buffer.push(data)) {
                         this.tee = None;
                         return Poll::Ready(Some(Ok(frame)));
                     }
-                    if !rest.is_end_stream() && !tee.kept.is_all() {
+                    if !inner.is_end_stream() && !tee.buffer.is_all() {
                         return Poll::Ready(Some(Ok(frame)));
                     }
                     let copy = frame.data_ref().cloned();
@@ -257,21 +257,21 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.start.is_empty()
+        self.read.is_empty()
             && self.error.is_none()
-            && self.tee.as_ref().is_none_or(|tee| tee.ending.is_none())
-            && self.rest.as_ref().is_none_or(|rest| rest.is_end_stream())
+            && self.tee.as_ref().is_none_or(|tee| tee.storing.is_none())
+            && self.inner.as_ref().is_none_or(|inner| inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let last = self.tee.as_ref().and_then(|tee| tee.ending.as_ref()?.1.as_ref());
-        let held = self.start.iter().chain(last).filter_map(Frame::data_ref);
+        let last = self.tee.as_ref().and_then(|tee| tee.storing.as_ref()?.1.as_ref());
+        let held = self.read.iter().chain(last).filter_map(Frame::data_ref);
         let held: u64 = held.map(|data| data.len() as u64).sum();
-        let mut hint = match &self.rest {
+        let mut hint = match &self.inner {
             None => return SizeHint::with_exact(held),
-            Some(rest) => rest.size_hint(),
+            Some(inner) => inner.size_hint(),
         };
-        // What is not there yet may be an error: a body that breaks off is never as long as what has come of it.
+        // The body ends in an error, so its length is not known.
         if self.error.is_some() {
             hint = SizeHint::default();
         } else if let Some(upper) = hint.upper() {
@@ -285,7 +285,7 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
 impl<B: Body> fmt::Debug for HttpCacheBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpCacheBody")
-            .field("cached", &self.rest.is_none())
+            .field("cached", &self.inner.is_none())
             .finish_non_exhaustive()
     }
 }
@@ -298,21 +298,26 @@ mod tests {
     fn what_is_kept_of_a_body_is_held_once() {
         const LENGTH: usize = 1 << 20;
         for (expected, frame) in [(None, 1000), (Some(LENGTH), 1000), (None, 65_536)] {
-            let mut kept = Kept::new(2 * LENGTH, expected);
+            let mut buffer = BodyBuffer::new(2 * LENGTH, expected);
             let frame = Bytes::from(vec![b'x'; frame]);
-            while kept.len() < LENGTH {
-                let left = (LENGTH - kept.len()).min(frame.len());
-                assert!(kept.push(&frame.slice(..left)));
+            while buffer.len() < LENGTH {
+                let left = (LENGTH - buffer.len()).min(frame.len());
+                assert!(buffer.push(&frame.slice(..left)));
             }
-            assert!(kept.more.capacity() as f64 <= 1.2 * LENGTH as f64, "{}", kept.more.capacity());
-            assert_eq!(kept.into_whole().map(|body| body.len()), Some(LENGTH));
+            assert!(
+                buffer.more.capacity() as f64 <= 1.2 * LENGTH as f64,
+                "{}",
+                buffer.more.capacity()
+            );
+            assert_eq!(buffer.into_whole().map(|body| body.len()), Some(LENGTH));
         }
-        let mut kept = Kept::new(10, None);
+        let mut buffer = BodyBuffer::new(10, None);
         assert!(
-            kept.push(&Bytes::from_static(b"0123456789")) && !kept.push(&Bytes::from_static(b"0"))
+            buffer.push(&Bytes::from_static(b"0123456789"))
+                && !buffer.push(&Bytes::from_static(b"0"))
         );
-        let mut kept = Kept::new(10, Some(3));
-        assert!(kept.push(&Bytes::from_static(b"01")));
-        assert_eq!(kept.into_whole(), None, "it is not as long as it said");
+        let mut buffer = BodyBuffer::new(10, Some(3));
+        assert!(buffer.push(&Bytes::from_static(b"01")));
+        assert_eq!(buffer.into_whole(), None, "it is not as long as it said");
     }
 }

@@ -1,4 +1,4 @@
-//! What a cache in front of this one, such as a CDN, is told of a response.
+//! Headers for a cache in front of this one, such as a CDN.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -7,15 +7,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Headers for a CDN in front of the application: how long it may keep a response, and the tags by which it can purge it.
 ///
-/// The tags are those that the response has in this cache: its [own](super::HttpCacheOptions::tags), and one for its URL. A
-/// [`Purge`](crate::cache::Purge) of the cache is told of every invalidation of a tag; [`Cdn::tag`] gives it the form that a
-/// tag has in the header. What is invalidated by a pattern is not purged.
+/// The tags are those that the response has in this cache: those of the [options](super::HttpCacheOptions::tags), and one for
+/// its URL. The cache calls its [`Purge`](crate::cache::Purge) for every invalidation of a tag; [`Cdn::tag`] gives it the form
+/// that a tag has in the header. An invalidation by pattern purges nothing.
 ///
-/// The CDN knows neither users nor what answers depend on: a [user](super::HttpCacheOptions::user)'s own responses, those with a
-/// `Vary` on more than `Accept-Encoding`, and all with [`vary_on`](super::HttpCacheOptions::vary_on) say
-/// `CDN-Cache-Control: no-store`. A response that has one of these headers already keeps it.
+/// The CDN does not know users, and its cache key is the URL. So these responses get `CDN-Cache-Control: no-store`: those of a
+/// [user](super::HttpCacheOptions::user), those with a `Vary` on more than `Accept-Encoding`, and all with
+/// [`vary_on`](super::HttpCacheOptions::vary_on). A response that has one of these headers already is not changed.
 ///
-/// A response that the CDN fetched before a purge and stores after it is there until its time is over: keep the time short.
+/// A response that the CDN fetched before a purge and stores after it is served until its time is over. So keep the time
+/// short.
 ///
 /// ```
 /// use edgecask::{Keyspace, http_cache::{Cdn, HttpCacheOptions}};
@@ -56,8 +57,8 @@ impl Cdn {
         Self { ttl, header: "surrogate-key", separator: ' ' }
     }
 
-    /// A tag as it stands in the header: white space, commas, percent signs and what is no ASCII are percent-encoded; of a
-    /// tag over 1 KB there is the hash.
+    /// The form of a tag in the header. White space, commas, percent signs and non-ASCII bytes are percent-encoded. A tag over
+    /// 1 KB becomes its hash.
     pub fn tag(tag: &str) -> String {
         let mut text = String::with_capacity(tag.len());
         for byte in tag.bytes() {
@@ -73,7 +74,7 @@ impl Cdn {
         }
     }
 
-    /// Adds the headers to a stored response with these tags. `age` is in milliseconds, `None`: it is stale.
+    /// Adds the headers to a stored response with these tags. `age` is in milliseconds; `None` for a stale one.
     pub(super) fn set(
         &self,
         headers: &mut HeaderMap,
@@ -98,9 +99,9 @@ impl Cdn {
             headers.insert(CONTROL, HeaderValue::from_static("no-store"));
             return;
         }
-        // What is stale already is not made fresh again.
+        // A stale response must not become fresh in the CDN.
         let Some(age) = age else { return };
-        // `Age` counts as part of it.
+        // The CDN subtracts `Age`.
         let seconds = self.ttl.as_secs().saturating_add(age / 1000);
         let control = HeaderValue::try_from(format!("max-age={seconds}"));
         if let (Ok(control), Ok(list)) = (control, HeaderValue::try_from(list)) {

@@ -1,4 +1,4 @@
-//! Lets one of many concurrent requests go to the service, and the others wait for its response (RFC 9111, 4).
+//! Collapses concurrent requests: one goes to the service, and the others wait for its response (RFC 9111, 4).
 
 use std::time::Duration;
 
@@ -7,14 +7,18 @@ use http::Response;
 use http_body::Body;
 
 use super::HttpCacheBody;
-use super::exchange::{Decision, Exchange, Tiers};
+use super::cache_status::CacheStatus;
+use super::core::Core;
+use super::lookup::{Decision, Tiers};
 use super::origin_request::OriginRequest;
 use super::single_flight::Joined;
+use crate::cache::IfHeld;
 use crate::platform::{self, Instant};
 
-impl Exchange {
-    /// Waits for the same request under way in this process or another one, and gives the response that it stored.
-    /// `None`: the caller sends its request, because it holds the call or has waited too long.
+impl Core {
+    /// Waits for the same request under way in this process or another one, and gives the response that it stored. `ended` is
+    /// the number of ended calls before the lookup. `None`: the caller sends its request, because it leads the call or has
+    /// waited too long.
     pub(super) async fn join_call<ResBody>(
         &self,
         origin: &mut OriginRequest,
@@ -26,29 +30,29 @@ impl Exchange {
         let wait = self.options.collapse_wait;
         let began = Instant::now();
         loop {
-            if wait.is_zero() || self.single_flight.is_uncacheable(&origin.call, self.options.now())
-            {
+            let now = self.options.now();
+            if wait.is_zero() || self.single_flight.is_hit_for_miss(&origin.call_key, now) {
                 return None;
             }
             let left = wait.saturating_sub(began.elapsed());
             if platform::shares_futures() && origin.call_guard.is_none() {
-                match self.single_flight.join(&origin.call, left).await {
-                    Joined::First(guard) => {
+                match self.single_flight.join(&origin.call_key, left).await {
+                    Joined::Leader(guard) => {
                         origin.call_guard = Some(guard);
-                        // Another call may have stored it since the lookup.
+                        // Another call may have stored a response since the lookup.
                         if self.single_flight.ended() != ended {
                             ended = self.single_flight.ended();
-                            if let Some(answer) = self.look_again(origin).await {
-                                return Some(answer);
+                            if let Some(response) = self.look_up_again(origin).await {
+                                return Some(response);
                             }
                         }
                     }
                     Joined::Ended => {
                         ended = self.single_flight.ended();
-                        match self.look_again(origin).await {
-                            Some(answer) => return Some(answer),
+                        match self.look_up_again(origin).await {
+                            Some(response) => return Some(response),
                             None => {
-                                origin.set_call();
+                                origin.set_call_key();
                                 continue;
                             }
                         }
@@ -56,7 +60,8 @@ impl Exchange {
                     Joined::TimedOut => return self.stale(origin, "collapsed").await,
                 }
             }
-            origin.guard = self.try_guard(&origin.place, &origin.found).await;
+            let guard = self.begin_store(&origin.cache_key, &origin.lookup, IfHeld::Leave);
+            origin.guard = guard.await;
             if origin.guard.is_some() || self.single_flight.refuses_stores(self.options.now()) {
                 return None;
             }
@@ -65,47 +70,47 @@ impl Exchange {
             }
             // Another process holds the right to store: its request is under way.
             platform::sleep(pause(began.elapsed()).min(wait)).await;
-            if let Some(answer) = self.look_again(origin).await {
-                return Some(answer);
+            if let Some(response) = self.look_up_again(origin).await {
+                return Some(response);
             }
         }
     }
 
-    /// Looks the URL up again: another request may have stored it.
-    pub(super) async fn look_again<ResBody: Body<Data = Bytes>>(
+    /// Looks the URL up again: another request may have stored a response.
+    async fn look_up_again<ResBody: Body<Data = Bytes>>(
         &self,
         origin: &mut OriginRequest,
     ) -> Option<Response<HttpCacheBody<ResBody>>> {
-        let found = self.find(&origin.place, Tiers::Shared).await;
-        match self.judge(found, &origin.place, &origin.client, &origin.directives).await {
-            Decision::Serve(answer) | Decision::ServeAndRefresh(answer, _) => Some(answer),
-            Decision::Forward { found, stored, why } => {
-                origin.found = *found;
-                origin.stored = stored;
-                origin.why = why;
+        let lookup = self.look_up(&origin.cache_key, Tiers::Shared).await;
+        let (cache_key, request) = (&origin.cache_key, &origin.request);
+        match self.decide(lookup, cache_key, request, &origin.directives).await {
+            Decision::Serve(response) | Decision::ServeAndRevalidate(response, _) => Some(response),
+            Decision::Forward { lookup, selected, reason } => {
+                origin.lookup = *lookup;
+                origin.selected = selected;
+                origin.reason = reason;
                 None
             }
         }
     }
 
-    /// The stored response, where a stale one may help.
+    /// The selected response, if it may be served when the service fails.
     pub(super) async fn stale<ResBody: Body<Data = Bytes>>(
         &self,
         origin: &OriginRequest,
-        detail: &str,
+        detail: &'static str,
     ) -> Option<Response<HttpCacheBody<ResBody>>> {
-        let stored = origin.stored.as_ref()?;
+        let selected = origin.selected.as_ref()?;
         let now = self.options.now();
-        if !stored.rules.helps_on_error(&origin.directives, now) {
+        if !selected.freshness.allows_stale_if_error(&origin.directives, now) {
             return None;
         }
-        let ttl = stored.rules.time_left(now).div_euclid(1000);
-        let how = format!("hit; ttl={ttl}; detail={detail}");
-        self.serve(stored, &origin.place, &origin.client, how).await
+        let status = CacheStatus::hit(selected.freshness.time_left(now), Some(detail));
+        self.serve(selected, &origin.cache_key, &origin.request, status).await
     }
 }
 
-/// How long to wait before looking again for what another process asks for.
+/// The pause before the next lookup, while another process sends the request.
 fn pause(waited: Duration) -> Duration {
     const SHORTEST: Duration = Duration::from_millis(20);
     const LONGEST: Duration = Duration::from_millis(500);

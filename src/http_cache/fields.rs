@@ -1,63 +1,21 @@
-//! The syntax of HTTP fields (RFC 9110, 5.6 and 8.8.3; RFC 9111, 1.2 and 5.2).
+//! The syntax of HTTP fields (RFC 9110, 5.6 and 8.8.3; RFC 9111, 1.2).
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What a number of seconds counts as that is larger (RFC 9111, 1.2.2).
-const MOST_SECONDS: u64 = 1 << 31;
+/// The largest number of seconds; a larger one counts as this (RFC 9111, 1.2.2).
+const MAX_DELTA_SECONDS: u64 = 1 << 31;
 
-/// The directives of `Cache-Control`, or of a field like it, in all of its lines. Names are compared without case.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Control(Vec<(String, Option<String>)>);
-
-impl Control {
-    pub(super) fn of(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Self {
-        let mut directives = Vec::new();
-        for line in headers.get_all(name) {
-            for member in members(&text(line)) {
-                let (name, value) = match member.split_once('=') {
-                    Some((name, value)) => (name, Some(unquoted(value))),
-                    None => (member, None),
-                };
-                directives.push((name.trim().to_ascii_lowercase(), value));
-            }
-        }
-        Self(directives)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Option<&'a str>> {
-        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_deref())
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.all(name).next().is_some()
-    }
-
-    /// The directive is there, and has no value.
-    pub(super) fn has_bare(&self, name: &str) -> bool {
-        self.all(name).any(|value| value.is_none())
-    }
-
-    /// The least of a directive's values; one that is no number counts as 0, so that the response is stale (RFC 9111,
-    /// 4.2.1).
-    pub(super) fn seconds(&self, name: &str) -> Option<u64> {
-        self.all(name).map(|value| seconds(value.unwrap_or_default()).unwrap_or(0)).min()
-    }
-}
-
-/// A field's value as text. A byte that is no ASCII hides nothing of the rest.
+/// A field's value as text. A byte that is not UTF-8 becomes a replacement character; the rest stays readable.
 pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
 }
 
-/// The members of a list. A comma inside of a quoted string separates nothing; a quote that never ends is no quote.
-fn members(line: &str) -> Vec<&str> {
+/// The members of a list. A comma inside a quoted string does not separate members. A quote without an end does not begin
+/// a quoted string.
+pub(super) fn members(line: &str) -> Vec<&str> {
     let (mut members, mut start) = (Vec::new(), 0);
     let bytes = line.as_bytes();
     let mut at = 0;
@@ -80,7 +38,7 @@ fn members(line: &str) -> Vec<&str> {
     members
 }
 
-/// Where the quoted string ends that begins here.
+/// The position of the quote that ends the quoted string beginning at `start`.
 fn end_of_quoted(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     while at < bytes.len() {
@@ -94,18 +52,18 @@ fn end_of_quoted(bytes: &[u8], start: usize) -> Option<usize> {
     None
 }
 
-fn unquoted(value: &str) -> String {
+pub(super) fn unquoted(value: &str) -> String {
     let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     inner.unwrap_or(value).to_owned()
 }
 
-/// A number of seconds (RFC 9111, 1.2.2).
-pub(super) fn seconds(text: &str) -> Option<u64> {
+/// A number of seconds, `delta-seconds` (RFC 9111, 1.2.2).
+pub(super) fn delta_seconds(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().unwrap_or(MOST_SECONDS).min(MOST_SECONDS))
+    digits.then(|| text.parse().unwrap_or(MAX_DELTA_SECONDS).min(MAX_DELTA_SECONDS))
 }
 
-/// A date, as seconds since the Unix epoch (RFC 9110, 5.6.7): any of its three forms.
+/// A date in any of the three forms (RFC 9110, 5.6.7), as seconds since the Unix epoch. `None` for a field with two lines.
 pub(super) fn date(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
     let mut lines = headers.get_all(name).iter();
     let date = date_of(lines.next()?)?;
@@ -117,16 +75,16 @@ fn date_of(value: &HeaderValue) -> Option<u64> {
     date.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
-/// A date in the form that is to be sent: IMF-fixdate.
+/// A date in the form for sending: IMF-fixdate.
 pub(super) fn imf_date(unix_seconds: u64) -> Option<HeaderValue> {
-    // Years with more than four digits have no form.
+    // The form has four digits for the year.
     const LAST: u64 = 253_402_300_799;
     let date = SystemTime::UNIX_EPOCH + Duration::from_secs(unix_seconds.min(LAST));
     HeaderValue::try_from(httpdate::fmt_http_date(date)).ok()
 }
 
-/// The entity tags of all lines of a field, up to what is none. `*` is given as it is. A comma inside of a tag separates
-/// nothing, and a backslash escapes nothing.
+/// The entity tags of all lines of a field. Of a line with a syntax error, the tags before the error count. `*` is given as
+/// it is. A comma inside a tag does not separate tags, and a backslash does not escape.
 pub(super) fn entity_tags(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
     let mut tags = Vec::new();
     for line in headers.get_all(name) {
@@ -138,7 +96,7 @@ pub(super) fn entity_tags(headers: &HeaderMap, name: HeaderName) -> Vec<String> 
             rest = rest[length..].trim_start();
             match rest.strip_prefix(',') {
                 Some(more) => rest = more.trim_start_matches([' ', '\t', ',']),
-                // What follows a tag immediately makes it none.
+                // Text directly behind a tag makes the tag invalid.
                 None if !rest.is_empty() => {
                     tags.pop();
                     break;
@@ -150,7 +108,7 @@ pub(super) fn entity_tags(headers: &HeaderMap, name: HeaderName) -> Vec<String> 
     tags
 }
 
-/// The length of the entity tag that this text begins with.
+/// The length of the entity tag at the beginning of this text.
 fn entity_tag(text: &str) -> Option<usize> {
     if text.starts_with('*') {
         return Some(1);
@@ -165,7 +123,7 @@ pub(super) fn weakly_equal(one: &str, other: &str) -> bool {
     one.trim_start_matches("W/") == other.trim_start_matches("W/")
 }
 
-/// The strong comparison.
+/// The strong comparison (RFC 9110, 8.8.3.2).
 pub(super) fn strongly_equal(one: &str, other: &str) -> bool {
     !one.starts_with("W/") && one == other
 }
@@ -180,29 +138,6 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         headers
-    }
-
-    #[test]
-    fn directives_are_read_as_they_are_meant() {
-        let control = |value| Control::of(&headers(&[("cache-control", value)]), "cache-control");
-        assert_eq!(control("max-age=60").seconds("max-age"), Some(60));
-        assert_eq!(control("MAX-AGE=\"60\"").seconds("max-age"), Some(60));
-        assert_eq!(control("max-age=60, max-age=5").seconds("max-age"), Some(5));
-        for none in ["max-age", "max-age=", "max-age=-1", "max-age=1.5", "max-age=x", "max-age= 60"]
-        {
-            assert_eq!(control(none).seconds("max-age"), Some(0), "{none}");
-        }
-        assert_eq!(control("max-age=99999999999999999999").seconds("max-age"), Some(1 << 31));
-        assert!(!control("ext=\"no-store, private\"").has("no-store"));
-        assert!(
-            control("ext=\"open, no-store").has("no-store"),
-            "what is not closed hides nothing"
-        );
-        assert!(control(",, no-store ,").has("no-store"));
-        assert!(!control("not-no-store, no-store-at-all").has("no-store"));
-        let hidden = HeaderValue::from_bytes(b"ext=\xff, no-store").unwrap();
-        let hidden = HeaderMap::from_iter([(http::header::CACHE_CONTROL, hidden)]);
-        assert!(Control::of(&hidden, "cache-control").has("no-store"));
     }
 
     #[test]

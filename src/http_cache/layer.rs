@@ -9,27 +9,29 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::exchange::{Decision, Exchange, Tiers};
-use super::origin_request::{OriginRequest, call_of, copy_of};
-use super::request::writes;
-use super::respond::{own, pass};
-use super::rules::{ForwardReason, RequestDirectives};
+use super::cache_status::{CacheStatus, ForwardReason};
+use super::core::Core;
+use super::directives::RequestDirectives;
+use super::lookup::{Decision, Tiers};
+use super::origin_request::{OriginRequest, call_key_of, copy_of};
+use super::request::{is_unsafe, reason_to_forward};
+use super::respond::{generated_response, with_cache_status};
 use super::{HttpCacheBody, HttpCacheOptions};
-use crate::cache::Cache;
+use crate::cache::{Cache, IfHeld};
 use crate::platform::{self, BoxFuture, MaybeSend};
 
-/// Answers requests from the cache, and stores what the service answers: a [`tower_layer::Layer`].
+/// Answers requests from the cache, and stores the responses of the service: a [`tower_layer::Layer`].
 #[derive(Clone)]
-pub struct HttpCache(Exchange);
+pub struct HttpCache(Core);
 
 impl HttpCache {
     /// A layer over this cache. In a Worker, give the cache a request's
-    /// [`wait_until`](Cache::wait_until) if responses are to be refreshed in the background.
+    /// [`wait_until`](Cache::wait_until) if stale responses are to be revalidated in the background.
     ///
-    /// Services of one layer share what this process holds in memory, and wait for each other's requests: make one layer,
-    /// and clone it.
+    /// The services of one layer share the memory of this process, and wait for each other's requests. So make one layer, and
+    /// clone it.
     pub fn new(cache: Cache, options: HttpCacheOptions) -> Self {
-        Self(Exchange::new(cache, options))
+        Self(Core::new(cache, options))
     }
 }
 
@@ -50,7 +52,7 @@ impl<S> Layer<S> for HttpCache {
     }
 }
 
-/// A service with the cache before it.
+/// A service with the cache in front of it.
 #[derive(Debug, Clone)]
 pub struct HttpCacheService<S> {
     layer: HttpCache,
@@ -76,15 +78,15 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let spare = self.inner.clone();
-        // The one that is ready does the work.
+        // The clone is not ready, so the original is called.
         let ready = std::mem::replace(&mut self.inner, spare);
-        let exchange = self.layer.0.clone();
-        platform::send(|| exchange.run(ready, request))
+        let core = self.layer.0.clone();
+        platform::send(|| core.handle(ready, request))
     }
 }
 
-impl Exchange {
-    async fn run<S, ReqBody, ResBody>(
+impl Core {
+    async fn handle<S, ReqBody, ResBody>(
         self,
         service: S,
         request: Request<ReqBody>,
@@ -97,94 +99,100 @@ impl Exchange {
         ResBody: Body<Data = Bytes> + MaybeSend + 'static,
         ResBody::Error: MaybeSend,
     {
-        let (client, body) = request.into_parts();
-        let place = match self.options.place(&client, !body.is_end_stream()) {
-            Ok(place) => Arc::new(place),
-            Err(why) => return self.forward(service, client, body, why).await,
-        };
-        let directives = RequestDirectives::of(&client.headers);
-        let ended = self.single_flight.ended();
-        let found = self.find(&place, Tiers::All).await;
-        let mut verdict = self.judge(found, &place, &client, &directives).await;
-        // What a first tier holds may be older than what another process has stored.
-        if let Decision::Forward { found, .. } = &verdict
-            && found.is_near()
-        {
-            let found = self.find(&place, Tiers::Shared).await;
-            verdict = self.judge(found, &place, &client, &directives).await;
+        let (request, body) = request.into_parts();
+        if let Some(reason) = reason_to_forward(&request, !body.is_end_stream()) {
+            return self.forward(service, request, body, reason).await;
         }
-        let (found, stored, why) = match verdict {
-            Decision::Serve(answer) => return Ok(answer),
-            Decision::ServeAndRefresh(answer, found) => {
-                let call = call_of(&place, &found, &client);
-                let again = self.clone().refresh(service.clone(), client, place, call);
-                self.cache.in_background(platform::send(|| again));
-                return Ok(answer);
+        let Ok(cache_key) = self.options.cache_key_of(&request) else {
+            return self.forward(service, request, body, ForwardReason::Bypass).await;
+        };
+        let cache_key = Arc::new(cache_key);
+        let directives = RequestDirectives::of(&request.headers);
+        let ended = self.single_flight.ended();
+        let lookup = self.look_up(&cache_key, Tiers::All).await;
+        let mut decision = self.decide(lookup, &cache_key, &request, &directives).await;
+        // Another process may have stored a newer response than the one in the first tier.
+        if let Decision::Forward { lookup, .. } = &decision
+            && lookup.is_from_first_tier()
+        {
+            let lookup = self.look_up(&cache_key, Tiers::Shared).await;
+            decision = self.decide(lookup, &cache_key, &request, &directives).await;
+        }
+        let (lookup, selected, reason) = match decision {
+            Decision::Serve(response) => return Ok(response),
+            Decision::ServeAndRevalidate(response, lookup) => {
+                let call_key = call_key_of(&cache_key, &lookup, &request);
+                let work = self.clone().revalidate(service.clone(), request, cache_key, call_key);
+                self.cache.in_background(platform::send(|| work));
+                return Ok(response);
             }
-            Decision::Forward { found, stored, why } => (*found, stored, why),
+            Decision::Forward { lookup, selected, reason } => (*lookup, selected, reason),
         };
         if directives.only_if_cached {
-            return Ok(own(StatusCode::GATEWAY_TIMEOUT, "detail=only-if-cached"));
+            let status = CacheStatus::generated("only-if-cached");
+            return Ok(generated_response(StatusCode::GATEWAY_TIMEOUT, status));
         }
-        let (guard, call_guard, call) = (None, None, String::new());
+        let (guard, call_guard, call_key) = (None, None, String::new());
         let mut origin = OriginRequest {
-            place,
-            client,
+            cache_key,
+            request,
             directives,
-            found,
-            stored,
-            why,
+            lookup,
+            selected,
+            reason,
             guard,
             call_guard,
-            call,
+            call_key,
         };
-        origin.set_call();
-        if origin.client.method == Method::HEAD && origin.stored.is_none() {
+        origin.set_call_key();
+        if origin.request.method == Method::HEAD && origin.selected.is_none() {
             return self.fetch(service, origin, body, false).await;
         }
-        if origin.client.headers.contains_key(header::RANGE) {
-            origin.stored = None;
+        if origin.request.headers.contains_key(header::RANGE) {
+            origin.selected = None;
             return self.fetch(service, origin, body, false).await;
         }
         if origin.directives.no_store {
             return self.fetch(service, origin, body, false).await;
         }
-        // Who insists wants an answer of his own, and what a secret opens is seldom for others.
+        // A client that asks for validation does not wait for another request. The response to a request with
+        // `Authorization` is seldom for others.
         let collapses = !origin.directives.validation
-            && !origin.client.headers.contains_key(header::AUTHORIZATION)
-            && origin.found.reachable;
-        if collapses && let Some(answer) = self.join_call(&mut origin, ended).await {
-            return Ok(answer);
+            && !origin.request.headers.contains_key(header::AUTHORIZATION)
+            && origin.lookup.reachable;
+        if collapses && let Some(response) = self.join_call(&mut origin, ended).await {
+            return Ok(response);
         }
         if origin.guard.is_none() {
-            origin.guard = self.guard(&origin.place, &origin.found).await;
-            if origin.guard.is_none() && origin.found.reachable {
+            let guard = self.begin_store(&origin.cache_key, &origin.lookup, IfHeld::TakeOver);
+            origin.guard = guard.await;
+            if origin.guard.is_none() && origin.lookup.reachable {
                 self.single_flight.set_refusing_stores(self.options.now());
             }
         }
         self.fetch(service, origin, body, true).await
     }
 
-    /// Sends a request on that the cache has nothing to do with.
+    /// Forwards a request without a lookup, and invalidates what it changes.
     async fn forward<S, ReqBody, ResBody>(
         &self,
         mut service: S,
         head: Parts,
         body: ReqBody,
-        why: ForwardReason,
+        reason: ForwardReason,
     ) -> Result<Response<HttpCacheBody<ResBody>>, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
         ResBody: Body<Data = Bytes>,
     {
-        let client = writes(&head).then(|| copy_of(&head));
+        let unsafe_request = is_unsafe(&head).then(|| copy_of(&head));
         let response = service.call(Request::from_parts(head, body)).await?;
         let (head, body) = response.into_parts();
-        if let Some(client) = client
+        if let Some(request) = unsafe_request
             && (head.status.is_success() || head.status.is_redirection())
         {
-            self.written(&client, &head.headers).await;
+            self.invalidate_changed(&request, &head.headers).await;
         }
-        Ok(pass(head, HttpCacheBody::of(body), &format!("fwd={}", why.name())))
+        Ok(with_cache_status(head, HttpCacheBody::of(body), CacheStatus::forwarded(reason)))
     }
 }

@@ -4,7 +4,7 @@
 //! use edgecask::{Client, Keyspace, cache::Cache, http_cache::{HttpCache, HttpCacheOptions}};
 //! use std::time::Duration;
 //!
-//! // Responses that say nothing of caching live for five minutes; a signed-in user has copies of their own.
+//! // Responses without cache directives are fresh for five minutes. A signed-in user has copies of their own.
 //! let options = HttpCacheOptions::new(Keyspace::new(["app", "http"])?)
 //!     .ttl(Duration::from_secs(300))
 //!     .user(|request| Some(request.headers.get("x-user-id")?.to_str().ok()?.to_owned()));
@@ -15,16 +15,16 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | What is stored? | what RFC 9111 allows a shared cache to store, or a private one for a [user](HttpCacheOptions::user)'s copies; never a response with `Set-Cookie`, a part of one, a stream of events, or one that is of no use later |
-//! | Where? | under `{keyspace}:{user}:{host}:{path and query}` an index of the variants, as JSON; below it each body as it is, under a hash of its content. A user who is nobody is `-` |
-//! | `Vary`? | up to eight variants of a URL; all lines of a header count, and of its value only a hash is stored |
-//! | `ETag`? | a response without one gets one, unless it is sent on while it comes; conditions and ranges are answered |
+//! | What is stored? | what RFC 9111 allows a shared cache to store, or a private one for a [user](HttpCacheOptions::user)'s copies; never a response with `Set-Cookie`, a partial one, a stream of events, or one that could not be reused |
+//! | Where? | under `{keyspace}:{user}:{host}:{path and query}` an index of the responses that differ by `Vary`, as JSON; below it each body as it is, under a hash of its content. Without a user, `{user}` is `-` |
+//! | `Vary`? | up to eight responses of a URL; all lines of a header count, and only a hash of its value is stored |
+//! | `ETag`? | a response without one gets one, unless its body is streamed; conditional and range requests are answered |
 //! | A write? | anything but GET, HEAD, OPTIONS, TRACE and QUERY that succeeds invalidates its own URL for all users, what its `Location` and `Content-Location` name on the same host, and what the [options](HttpCacheOptions::invalidate_tags) say |
 //! | A client's `Cache-Control`? | honoured: `max-age`, `min-fresh`, `max-stale`, `no-cache`, `no-store`, `only-if-cached`, `stale-if-error` |
-//! | Many at once? | one request for a URL goes to the service, and the others [wait](HttpCacheOptions::collapse_wait) for what it stores, in other processes too; nobody waits for what is [known](HttpCacheOptions::hit_for_miss) not to be for others |
-//! | A large or slow body? | is sent while it comes, and stored at its end; one that breaks off is not stored |
+//! | Many at once? | one request for a URL goes to the service, and the others [wait](HttpCacheOptions::collapse_wait) for what it stores, in other processes too; no request waits for a response that cannot answer it ([hit-for-miss](HttpCacheOptions::hit_for_miss)) |
+//! | A large or slow body? | is streamed to the client, and stored at its end; one that breaks off is not stored |
 //! | A CDN in front? | gets [headers](Cdn) with a time and tags of its own, and is told to [purge](crate::cache::CacheOptions::purge) what a write invalidates |
-//! | What does it cost? | a hit one round trip, and a GET more for a body that this process does not [hold](HttpCacheOptions::memory); what is stored four more: a lease, the body, the index, and a look whether it was invalidated |
+//! | What does it cost? | a hit one round trip, and one GET for a body that is not in this process's [memory](HttpCacheOptions::memory); a stored response four more: a lease, the body, the index, and a check of its tags |
 //! | How does one see it? | `Age`, and `Cache-Status` (RFC 9211) |
 //! | Redis is away? | the cache's [tier](crate::cache::Tier) decides; in [`Tier::Critical`](crate::cache::Tier::Critical) too the application answers, and errors are logged |
 //!
@@ -54,26 +54,35 @@
 //!   the defaults of the options and a client's `max-stale` do not.
 //! - A heuristic (RFC 9111, 4.2.2) is a tenth of the time since `Last-Modified`, and a day at the most.
 //! - `no-cache` and `private` with names of fields count as without them.
-//! - A client's condition on what is not stored is passed on, and so is what the service says to it.
-//! - Of a request for many ranges, the answer is the whole.
+//! - A conditional request for a response that is not stored is forwarded, and the service's answer is the client's.
+//! - The whole response answers a request for several ranges.
 
 mod body;
+mod cache_key;
+mod cache_status;
 mod cdn;
 mod collapse;
 mod conditions;
-mod exchange;
+mod core;
+mod directives;
 mod fetch;
 mod fields;
+mod freshness;
+mod index;
 mod layer;
+mod lookup;
+mod memory;
 mod options;
 mod origin_request;
-mod refresh;
+mod ranges;
 mod request;
 mod respond;
-mod rules;
+mod revalidate;
 mod single_flight;
+mod storability;
 mod store;
-mod stored;
+mod stored_headers;
+mod validation;
 
 pub use body::HttpCacheBody;
 pub use cdn::Cdn;

@@ -9,21 +9,21 @@ use super::cdn::Cdn;
 use crate::platform::{Local, MaybeSend, MaybeSync, unix_millis};
 use crate::{Keyspace, Pattern};
 
-/// A question to a request.
-trait Ask<T>: Fn(&Parts) -> T + MaybeSend + MaybeSync {}
-impl<T, F: Fn(&Parts) -> T + MaybeSend + MaybeSync> Ask<T> for F {}
+/// A function of a request's head.
+trait RequestFn<T>: Fn(&Parts) -> T + MaybeSend + MaybeSync {}
+impl<T, F: Fn(&Parts) -> T + MaybeSend + MaybeSync> RequestFn<T> for F {}
 
-type Question<T> = Option<Local<Arc<dyn Ask<T>>>>;
+type RequestOption<T> = Option<Local<Arc<dyn RequestFn<T>>>>;
 
 /// A clock.
-trait Tell: Fn() -> Duration + MaybeSend + MaybeSync {}
-impl<F: Fn() -> Duration + MaybeSend + MaybeSync> Tell for F {}
+trait ClockFn: Fn() -> Duration + MaybeSend + MaybeSync {}
+impl<F: Fn() -> Duration + MaybeSend + MaybeSync> ClockFn for F {}
 
-/// What is cached of HTTP, and for whom.
+/// Which responses are cached, for whom and for how long.
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`ttl`](Self::ttl) | none: only what says how long |
+/// | [`ttl`](Self::ttl) | none: only responses that state a freshness lifetime are fresh |
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate), [`stale_if_error`](Self::stale_if_error) | what the response says |
 /// | [`max_body`](Self::max_body) | 1 MB |
 /// | [`memory`](Self::memory) | 16 MB |
@@ -49,11 +49,11 @@ pub struct HttpCacheOptions {
     pub(super) vary_on: Vec<HeaderName>,
     pub(super) targeted: Vec<HeaderName>,
     pub(super) cdn: Option<Cdn>,
-    clock: Option<Local<Arc<dyn Tell>>>,
-    user: Question<Option<String>>,
-    tags: Question<Vec<String>>,
-    invalidate_tags: Question<Vec<String>>,
-    invalidate_matching: Question<Vec<Pattern>>,
+    clock: Option<Local<Arc<dyn ClockFn>>>,
+    user: RequestOption<Option<String>>,
+    tags: RequestOption<Vec<String>>,
+    invalidate_tags: RequestOption<Vec<String>>,
+    invalidate_matching: RequestOption<Vec<Pattern>>,
 }
 
 impl HttpCacheOptions {
@@ -79,8 +79,8 @@ impl HttpCacheOptions {
         }
     }
 
-    /// How long a response is fresh that has neither `Cache-Control` nor `Expires`; it gets a `Cache-Control` that says
-    /// so. A response to a request with a cookie does not, unless it is a [user](Self::user)'s own; neither does a stream
+    /// How long a response without `Cache-Control` and `Expires` is fresh. It gets a `Cache-Control` with this time. The
+    /// response to a request with a cookie gets none, unless the copy is for one [user](Self::user); neither does a stream
     /// of events (`text/event-stream`).
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -88,32 +88,32 @@ impl HttpCacheOptions {
         self
     }
 
-    /// For how long a stale response is served while the service is asked in the background, if the response does not say
-    /// it itself (RFC 5861).
+    /// How long a stale response is served while it is revalidated in the background (RFC 5861, 3). A directive in the
+    /// response outweighs it.
     #[must_use]
     pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
         self.stale_while_revalidate = window;
         self
     }
 
-    /// For how long a stale response is served when the service fails or answers 500, 502, 503 or 504, if the response does
-    /// not say it itself (RFC 5861).
+    /// How long a stale response is served when the service fails or answers 500, 502, 503 or 504 (RFC 5861, 4). A directive
+    /// in the response outweighs it.
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.stale_if_error = window;
         self
     }
 
-    /// How many bytes a body may have to be stored. A body is sent to the client while it comes; what is to be stored of it
-    /// is held once until its end.
+    /// The largest body that is stored, in bytes. A body is sent to the client while it comes; one copy is held in memory
+    /// until its end.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// How many bytes of bodies and heads this process holds, so that a hit asks Redis only whether they still count. They
-    /// are named by their content, so that nothing in here can be out of date. Zero holds nothing.
+    /// How many bytes of bodies and heads this process holds in memory, so that a hit reads only the index from Redis. They
+    /// are found by a hash of their content, so none is ever out of date. Zero holds nothing.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
@@ -130,39 +130,40 @@ impl HttpCacheOptions {
         self
     }
 
-    /// How long this process remembers that a URL's response cannot answer other requests, so that nobody waits for it.
+    /// How long this process remembers that a response cannot answer other requests (hit-for-miss). No request waits for such
+    /// a response.
     #[must_use]
     pub fn hit_for_miss(mut self, time: Duration) -> Self {
         self.hit_for_miss = time;
         self
     }
 
-    /// Request headers that the service answers by without saying so in `Vary`, such as `X-Forwarded-Host`: requests that
-    /// differ in them have copies of their own. See [unkeyed headers](super#unkeyed-headers).
+    /// Request headers that the response depends on although its `Vary` does not name them, such as `X-Forwarded-Host`. They
+    /// become part of the cache key. See [unkeyed headers](super#unkeyed-headers).
     #[must_use]
     pub fn vary_on(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.vary_on.extend(names);
         self
     }
 
-    /// Response headers that address this cache alone, such as `CDN-Cache-Control` (RFC 9213), in the order of their
-    /// importance. The first one that a response has counts in the place of `Cache-Control` and `Expires`. They are passed
-    /// on to the client.
+    /// Targeted fields of responses that this cache obeys, such as `CDN-Cache-Control` (RFC 9213), the most important first.
+    /// The first one in a response replaces `Cache-Control` and `Expires` for this cache. The client gets them too.
     #[must_use]
     pub fn targeted(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.targeted.extend(names);
         self
     }
 
-    /// Tells a CDN in front of the application how long it may keep what this cache stores, and by which tags to purge it.
+    /// Adds headers that tell a CDN in front of the application how long it may keep a stored response, and by which tags it
+    /// can purge it.
     #[must_use]
     pub fn cdn(mut self, cdn: Cdn) -> Self {
         self.cdn = Some(cdn);
         self
     }
 
-    /// The clock by which ages are counted: the time since the Unix epoch. For tests that simulate time; by default it is
-    /// the system's. Redis keeps entries by its own.
+    /// The clock for ages, as the time since the Unix epoch. The default is the system's; another is for tests that simulate
+    /// time. Redis expires entries by its own clock.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> Duration + MaybeSend + MaybeSync + 'static) -> Self {
         self.clock = Some(Local::new(Arc::new(now)));
@@ -177,8 +178,8 @@ impl HttpCacheOptions {
         }
     }
 
-    /// Who asks. A user's responses are theirs alone, and may be `private` ones or answers to their `Authorization`; those for
-    /// nobody are for all who are nobody.
+    /// The user of a request. A user has copies of their own, so `private` responses and responses to `Authorization` are
+    /// stored too. Requests for which this gives `None` share one copy.
     #[must_use]
     pub fn user(
         mut self,
@@ -188,7 +189,7 @@ impl HttpCacheOptions {
         self
     }
 
-    /// The tags of a request's response; see [`Cache::invalidate_tags`](crate::cache::Cache::invalidate_tags).
+    /// The tags of the response to a request; see [`Cache::invalidate_tags`](crate::cache::Cache::invalidate_tags).
     #[must_use]
     pub fn tags(
         mut self,
@@ -198,7 +199,7 @@ impl HttpCacheOptions {
         self
     }
 
-    /// The tags that a write invalidates when it has succeeded.
+    /// The tags that a successful write invalidates.
     #[must_use]
     pub fn invalidate_tags(
         mut self,
@@ -208,7 +209,7 @@ impl HttpCacheOptions {
         self
     }
 
-    /// The patterns of keys that a write deletes when it has succeeded; see
+    /// The patterns of keys that a successful write deletes; see
     /// [`Cache::delete_matching`](crate::cache::Cache::delete_matching) for what that costs.
     #[must_use]
     pub fn invalidate_matching(
@@ -227,11 +228,11 @@ impl HttpCacheOptions {
         self.tags.as_ref().map(|of| of(request)).unwrap_or_default()
     }
 
-    pub(super) fn tags_written_by(&self, request: &Parts) -> Vec<String> {
+    pub(super) fn invalidated_tags(&self, request: &Parts) -> Vec<String> {
         self.invalidate_tags.as_ref().map(|of| of(request)).unwrap_or_default()
     }
 
-    pub(super) fn patterns_written_by(&self, request: &Parts) -> Vec<Pattern> {
+    pub(super) fn invalidated_patterns(&self, request: &Parts) -> Vec<Pattern> {
         self.invalidate_matching.as_ref().map(|of| of(request)).unwrap_or_default()
     }
 }

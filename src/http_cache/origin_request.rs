@@ -1,49 +1,51 @@
-//! A request on its way to the service.
+//! A request that the cache sends to the service, the origin.
 
 use std::sync::Arc;
 
-use http::Request;
 use http::request::Parts;
+use http::{Request, StatusCode};
 
-use super::exchange::Found;
-use super::request::Place;
-use super::rules::{ForwardReason, RequestDirectives};
+use super::cache_key::CacheKey;
+use super::cache_status::{CacheStatus, ForwardReason};
+use super::directives::RequestDirectives;
+use super::index::StoredResponse;
+use super::lookup::LookupResult;
 use super::single_flight::CallGuard;
-use super::stored::Variant;
 use crate::cache::StoreGuard;
 
-/// A request that is sent to the service (the origin), and what the cache has for it.
+/// A forwarded request, and what the cache holds for it.
 pub(super) struct OriginRequest {
-    pub(super) place: Arc<Place>,
-    pub(super) client: Parts,
+    pub(super) cache_key: Arc<CacheKey>,
+    /// The head of the client's request.
+    pub(super) request: Parts,
     pub(super) directives: RequestDirectives,
-    pub(super) found: Found,
-    pub(super) stored: Option<Box<Variant>>,
-    pub(super) why: ForwardReason,
+    pub(super) lookup: LookupResult,
+    /// The selected response, which does not answer the request as it is.
+    pub(super) selected: Option<Box<StoredResponse>>,
+    pub(super) reason: ForwardReason,
     pub(super) guard: Option<StoreGuard>,
     pub(super) call_guard: Option<CallGuard>,
     /// The key of the single-flight call: the URL and the values of the headers in `Vary`.
-    pub(super) call: String,
+    pub(super) call_key: String,
 }
 
 impl OriginRequest {
-    /// What the cache did, in the terms of RFC 9211.
-    pub(super) fn how(&self, more: &str) -> String {
-        format!("fwd={}{more}", self.why.name())
+    pub(super) fn cache_status(&self) -> CacheStatus {
+        CacheStatus::forwarded(self.reason)
     }
 
-    /// Sets the key of the call by what was found last.
-    pub(super) fn set_call(&mut self) {
-        self.call = call_of(&self.place, &self.found, &self.client);
+    /// Derives the key of the call from the last lookup.
+    pub(super) fn set_call_key(&mut self) {
+        self.call_key = call_key_of(&self.cache_key, &self.lookup, &self.request);
     }
 }
 
 /// The key of a request's single-flight call: requests with the same key may wait for each other.
-pub(super) fn call_of(place: &Place, found: &Found, client: &Parts) -> String {
-    format!("{} {}", place.key, found.index.selection(&client.headers))
+pub(super) fn call_key_of(cache_key: &CacheKey, lookup: &LookupResult, request: &Parts) -> String {
+    format!("{} {}", cache_key.index, lookup.index.newest_vary_key(&request.headers))
 }
 
-/// Releases the right to store, where there is one.
+/// Releases the right to store, if it is held.
 pub(super) async fn release(guard: Option<StoreGuard>) {
     if let Some(guard) = guard {
         guard.release().await;
@@ -59,4 +61,9 @@ pub(super) fn copy_of(request: &Parts) -> Parts {
     copy.headers = request.headers.clone();
     copy.extensions = request.extensions.clone();
     copy
+}
+
+/// Whether a status is an error in the sense of `stale-if-error` (RFC 5861, 4).
+pub(super) fn is_origin_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }

@@ -1,4 +1,4 @@
-//! The responses that a client gets: stored ones, parts of them, and the cache's own.
+//! The responses for clients: stored ones, parts of them, and those that the cache generates.
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -6,74 +6,77 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use http_body::Body;
 
 use super::HttpCacheBody;
-use super::conditions::{Part, client_has, part_of};
-use super::exchange::Exchange;
-use super::request::Place;
-use super::rules::Rules;
-use super::stored::Variant;
+use super::cache_key::CacheKey;
+use super::cache_status::CacheStatus;
+use super::conditions::is_not_modified;
+use super::core::Core;
+use super::freshness::Freshness;
+use super::index::{StoredResponse, body_name};
+use super::ranges::{RequestedRange, requested_range};
 
-impl Exchange {
-    /// A stored response, for a client. `None`: its body is gone.
+impl Core {
+    /// A stored response with its age, for a client. `None`: its body is gone.
     pub(super) async fn serve<B: Body<Data = Bytes>>(
         &self,
-        variant: &Variant,
-        place: &Place,
-        client: &Parts,
-        how: String,
+        stored: &StoredResponse,
+        cache_key: &CacheKey,
+        request: &Parts,
+        status: CacheStatus,
     ) -> Option<Response<HttpCacheBody<B>>> {
-        let mut headers = (*variant.headers(&self.memory)).clone();
-        let age = variant.rules.age(self.options.now()) / 1000;
+        let mut headers = (*stored.headers(&self.memory)).clone();
+        let age = stored.freshness.age(self.options.now()) / 1000;
         headers.insert(header::AGE, HeaderValue::from(age));
-        let head = with_headers(variant.status(), headers);
-        self.respond(head, variant, place, client, how, None).await
+        let head = head_of(stored.status(), headers);
+        self.respond(head, stored, cache_key, request, status, None).await
     }
 
-    /// A response whose body is stored by a name, or given. `None`: the body is gone.
+    /// The client's response: whole, a part or a 304, as the request asks. The body is read if it is not given. `None`: it is
+    /// gone.
     pub(super) async fn respond<B: Body<Data = Bytes>>(
         &self,
         mut head: response::Parts,
-        variant: &Variant,
-        place: &Place,
-        client: &Parts,
-        how: String,
+        stored: &StoredResponse,
+        cache_key: &CacheKey,
+        request: &Parts,
+        status: CacheStatus,
         body: Option<Bytes>,
     ) -> Option<Response<HttpCacheBody<B>>> {
         if !head.headers.contains_key(header::ETAG)
-            && let Some(tag) = variant.own_tag()
+            && let Some(tag) = stored.generated_etag()
         {
             head.headers.insert(header::ETAG, tag);
         }
-        self.for_cdn(&mut head.headers, place, &variant.rules);
+        self.add_cdn_headers(&mut head.headers, cache_key, &stored.freshness);
         if head.status == StatusCode::OK
-            && client_has(&client.headers, &head.headers, variant.rules.received)
+            && is_not_modified(&request.headers, &head.headers, stored.freshness.response_time)
         {
             not_modified(&mut head);
-            return Some(pass(head, HttpCacheBody::full(Bytes::new()), &how));
+            return Some(with_cache_status(head, HttpCacheBody::full(Bytes::new()), status));
         }
         head.headers.remove(header::TRANSFER_ENCODING);
-        let length = variant.length;
+        let length = stored.length;
         let bodiless = head.status == StatusCode::NO_CONTENT;
         if !bodiless {
             head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        if client.method == Method::HEAD || bodiless {
-            return Some(pass(head, HttpCacheBody::full(Bytes::new()), &how));
+        if request.method == Method::HEAD || bodiless {
+            return Some(with_cache_status(head, HttpCacheBody::full(Bytes::new()), status));
         }
         let mut body = match body {
             Some(body) => body,
-            None => self.body(variant, place).await?,
+            None => self.body(stored, cache_key).await?,
         };
         if head.status == StatusCode::OK {
-            match part_of(&client.headers, &head.headers, length) {
-                Part::Whole => {}
-                Part::Range { first, last } => {
+            match requested_range(&request.headers, &head.headers, length) {
+                RequestedRange::Whole => {}
+                RequestedRange::Part { first, last } => {
                     body = body.slice(first as usize..=last as usize);
                     head.status = StatusCode::PARTIAL_CONTENT;
                     head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
                     let range = format!("bytes {first}-{last}/{length}");
                     insert(&mut head.headers, header::CONTENT_RANGE, &range);
                 }
-                Part::None => {
+                RequestedRange::Unsatisfiable => {
                     body = Bytes::new();
                     head.status = StatusCode::RANGE_NOT_SATISFIABLE;
                     head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
@@ -84,43 +87,52 @@ impl Exchange {
                 }
             }
         }
-        Some(pass(head, HttpCacheBody::full(body), &how))
+        Some(with_cache_status(head, HttpCacheBody::full(body), status))
     }
 
-    /// Adds what a CDN is told.
-    pub(super) fn for_cdn(&self, headers: &mut HeaderMap, place: &Place, rules: &Rules) {
+    /// Adds the headers for a CDN.
+    pub(super) fn add_cdn_headers(
+        &self,
+        headers: &mut HeaderMap,
+        cache_key: &CacheKey,
+        freshness: &Freshness,
+    ) {
         if let Some(cdn) = &self.options.cdn {
             let now = self.options.now();
-            let for_all = !place.private && self.options.vary_on.is_empty();
-            let age = (rules.time_left(now) > 0).then(|| rules.age(now));
-            cdn.set(headers, &place.entry.tags, for_all, age);
+            let for_all = !cache_key.private && self.options.vary_on.is_empty();
+            let age = (freshness.time_left(now) > 0).then(|| freshness.age(now));
+            cdn.set(headers, &cache_key.entry.tags, for_all, age);
         }
     }
 
     /// A stored body: from this process's memory, or by one GET.
-    pub(super) async fn body(&self, variant: &Variant, place: &Place) -> Option<Bytes> {
-        if variant.body.is_empty() {
+    pub(super) async fn body(
+        &self,
+        stored: &StoredResponse,
+        cache_key: &CacheKey,
+    ) -> Option<Bytes> {
+        if stored.body.is_empty() {
             return Some(Bytes::new());
         }
-        if let Some(body) = self.memory.body(&variant.body) {
+        if let Some(body) = self.memory.body(&stored.body) {
             return Some(body);
         }
-        let read = self.cache.blobs().get(&place.body(&variant.body)?).await;
+        let read = self.cache.blobs().get(&cache_key.body(&stored.body)?).await;
         let body = read.unwrap_or_else(|error| {
             tracing::warn!(%error, "a body in the HTTP cache cannot be read");
             None
         })?;
-        // A name is a promise of what is in there.
-        if super::stored::name_of(&body) != variant.body {
-            tracing::warn!("a body in the HTTP cache is not what its name says");
+        // The name is the hash of the body.
+        if body_name(&body) != stored.body {
+            tracing::warn!("a body in the HTTP cache does not match its hash");
             return None;
         }
-        self.memory.put_body(&variant.body, &body);
+        self.memory.put_body(&stored.body, &body);
         Some(body)
     }
 }
 
-pub(super) fn with_headers(status: StatusCode, headers: HeaderMap) -> response::Parts {
+pub(super) fn head_of(status: StatusCode, headers: HeaderMap) -> response::Parts {
     let (mut head, ()) = Response::new(()).into_parts();
     head.status = status;
     head.headers = headers;
@@ -133,7 +145,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Makes a 304 of a head: without what describes a body (RFC 9110, 15.4.5).
+/// Makes a head a 304, without the headers that describe a body (RFC 9110, 15.4.5).
 fn not_modified(head: &mut response::Parts) {
     head.status = StatusCode::NOT_MODIFIED;
     for name in [
@@ -147,25 +159,23 @@ fn not_modified(head: &mut response::Parts) {
     }
 }
 
-/// A response with a word on what the cache did (RFC 9211).
-pub(super) fn pass<B: Body>(
+/// A response with `Cache-Status`.
+pub(super) fn with_cache_status<B: Body>(
     mut head: response::Parts,
     body: HttpCacheBody<B>,
-    how: &str,
+    cache_status: CacheStatus,
 ) -> Response<HttpCacheBody<B>> {
-    if let Ok(status) = HeaderValue::from_str(&format!("edgecask; {how}")) {
-        head.headers.append("cache-status", status);
-    }
+    cache_status.append_to(&mut head.headers);
     Response::from_parts(head, body)
 }
 
-/// A response of the cache's own, without a body.
-pub(super) fn own<B: Body<Data = Bytes>>(
+/// A response that the cache generates, without a body.
+pub(super) fn generated_response<B: Body<Data = Bytes>>(
     status: StatusCode,
-    how: &str,
+    cache_status: CacheStatus,
 ) -> Response<HttpCacheBody<B>> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
-    pass(with_headers(status, headers), HttpCacheBody::full(Bytes::new()), how)
+    with_cache_status(head_of(status, headers), HttpCacheBody::full(Bytes::new()), cache_status)
 }

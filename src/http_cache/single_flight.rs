@@ -1,4 +1,4 @@
-//! Single flight: one request for a response at a time in this process. Whoever asks meanwhile waits until the response is
+//! Single flight: one request for a response at a time in this process. The other requests wait until the response is
 //! stored.
 
 use std::collections::HashMap;
@@ -10,19 +10,19 @@ use async_lock::MutexGuardArc;
 
 use crate::platform;
 
-/// The calls under way, and the responses that nobody waits for.
+/// The calls under way, and the calls that no request waits for.
 #[derive(Default)]
 pub(super) struct SingleFlight {
     calls: Mutex<HashMap<String, Arc<Call>>>,
-    /// Calls whose responses answer nobody else (hit-for-miss), and until when that is assumed, in Unix milliseconds.
-    uncacheable: Mutex<HashMap<String, u64>>,
+    /// Calls whose responses answer no other request (hit-for-miss), and until when that is assumed, in Unix milliseconds.
+    hit_for_miss: Mutex<HashMap<String, u64>>,
     /// How many calls have ended.
     ended: AtomicU64,
     /// Until when the cache is assumed to refuse stores, in Unix milliseconds.
     refuses_until: AtomicU64,
 }
 
-/// A request that the others of its key wait for.
+/// A request under way, for which the others of its key wait.
 #[derive(Default)]
 struct Call {
     lock: Arc<async_lock::Mutex<()>>,
@@ -46,7 +46,7 @@ pub(super) struct CallGuard {
 /// The result of joining a call.
 pub(super) enum Joined {
     /// The caller sends the request.
-    First(CallGuard),
+    Leader(CallGuard),
     /// The call has ended: its response may be stored.
     Ended,
     TimedOut,
@@ -57,7 +57,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl SingleFlight {
-    /// Counts the calls that have ended. The same number twice: no call has ended in between.
+    /// How many calls have ended. If two readings are equal, no call has ended between them.
     pub(super) fn ended(&self) -> u64 {
         self.ended.load(Ordering::SeqCst)
     }
@@ -74,8 +74,8 @@ impl SingleFlight {
         Some(CallGuard { waiter, lock: Some(lock) })
     }
 
-    /// Waits for the call under way, if there is one. A waiter looks into the cache when the call has ended. If nothing is
-    /// stored there, such as after a client went away, it joins again.
+    /// Waits for the call under way, if there is one. A waiter looks the URL up when the call has ended. It joins again if
+    /// nothing was stored, such as after a client went away.
     pub(super) async fn join(self: &Arc<Self>, key: &str, limit: Duration) -> Joined {
         let waiter = self.waiter(key);
         let before = waiter.call.ended.load(Ordering::SeqCst);
@@ -89,31 +89,31 @@ impl SingleFlight {
         if waiter.call.ended.load(Ordering::SeqCst) != before {
             return Joined::Ended;
         }
-        Joined::First(CallGuard { waiter, lock: Some(lock) })
+        Joined::Leader(CallGuard { waiter, lock: Some(lock) })
     }
 
-    /// Lets nobody wait for this key for a while.
-    pub(super) fn set_uncacheable(&self, key: &str, now: u64, time: Duration) {
+    /// Lets no request wait for this call for a while.
+    pub(super) fn set_hit_for_miss(&self, key: &str, now: u64, time: Duration) {
         const MANY: usize = 8192;
-        let mut uncacheable = locked(&self.uncacheable);
-        if uncacheable.len() >= MANY {
-            uncacheable.retain(|_, until| *until > now);
+        let mut hit_for_miss = locked(&self.hit_for_miss);
+        if hit_for_miss.len() >= MANY {
+            hit_for_miss.retain(|_, until| *until > now);
         }
-        if uncacheable.len() >= MANY {
-            uncacheable.clear();
+        if hit_for_miss.len() >= MANY {
+            hit_for_miss.clear();
         }
-        uncacheable.insert(key.to_owned(), now.saturating_add(time.as_millis() as u64));
+        hit_for_miss.insert(key.to_owned(), now.saturating_add(time.as_millis() as u64));
     }
 
-    pub(super) fn is_uncacheable(&self, key: &str, now: u64) -> bool {
-        locked(&self.uncacheable).get(key).is_some_and(|until| *until > now)
+    pub(super) fn is_hit_for_miss(&self, key: &str, now: u64) -> bool {
+        locked(&self.hit_for_miss).get(key).is_some_and(|until| *until > now)
     }
 
-    pub(super) fn set_cacheable(&self, key: &str) {
-        locked(&self.uncacheable).remove(key);
+    pub(super) fn clear_hit_for_miss(&self, key: &str) {
+        locked(&self.hit_for_miss).remove(key);
     }
 
-    /// Whether the cache refuses stores: nobody waits for what another process stores.
+    /// Whether the cache refuses stores: a wait for what another process stores is of no use then.
     pub(super) fn refuses_stores(&self, now: u64) -> bool {
         self.refuses_until.load(Ordering::SeqCst) > now
     }
@@ -135,7 +135,7 @@ impl Drop for CallGuard {
 impl Drop for Waiter {
     fn drop(&mut self) {
         let mut calls = locked(&self.group.calls);
-        // One reference is the map's and one is this waiter's: nobody else waits.
+        // One reference is the map's and one is this waiter's, so no other waiter is left.
         if Arc::strong_count(&self.call) <= 2 {
             calls.remove(&self.key);
         }

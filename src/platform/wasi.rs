@@ -34,7 +34,7 @@ pub trait Runtime: Send + Sync + 'static {
     /// Waits. It is called inside of a future that the executor runs.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 
-    /// Starts work that nobody waits for.
+    /// Starts work in the background: no caller waits for it.
     fn spawn(&self, work: BoxFuture<'static, ()>);
 }
 

@@ -202,7 +202,7 @@ impl<'a, T: Cached> Many<'a, T> {
         Ok(())
     }
 
-    /// Leaves a key to somebody else who is loading it. A value that is still fresh is taken as it is.
+    /// Leaves a key to the load that is under way. A value that is still fresh is taken as it is.
     fn leave(&mut self, key: &'a Key, found: Lookup<T>) {
         if found.is_still_fresh() {
             self.values.extend(found.still_fresh().map(|value| (key.clone(), value)));
@@ -211,7 +211,7 @@ impl<'a, T: Cached> Many<'a, T> {
         }
     }
 
-    /// Loads the keys that nobody else is loading, by one call of the loader.
+    /// Loads the keys without a load under way, by one call of the loader.
     async fn load_own<F>(&mut self, load: &impl Fn(Vec<Key>) -> F) -> Result<()>
     where
         F: Future<Output = Result<HashMap<Key, T>>>,

@@ -238,7 +238,7 @@ fn release_in_background(client: &Client, background: &Background, leases: Vec<(
 
 /// What stands beside and in an entry.
 pub(super) struct Look {
-    /// `None` if somebody else holds it.
+    /// `None` if it is held.
     pub(super) lease: Option<Lease>,
     pub(super) stored: Option<Bytes>,
     /// How long somebody else's lease lasts at the most.
@@ -268,7 +268,7 @@ impl Leases {
         &self.client
     }
 
-    /// Takes the lease of an entry if nobody holds it. One script.
+    /// Takes the lease of an entry if it is free. One script.
     pub(super) async fn try_take(
         &self,
         key: &Key,

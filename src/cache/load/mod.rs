@@ -18,5 +18,7 @@ pub(super) use leases::{LEASE, Leases, RELEASE_LEASE, RENEW_LEASE, STORE_IF_LEAS
 pub(super) use loader::Loader;
 pub use options::LoadOptions;
 pub(super) use single_flight::SingleFlight;
+#[cfg(feature = "http-cache")]
+pub(crate) use store_guard::IfHeld;
 pub use store_guard::StoreGuard;
 pub(super) use store_guards::StoreGuards;

@@ -100,7 +100,7 @@ impl Cache {
         })
     }
 
-    /// Loads a value anew, unless somebody else does.
+    /// Loads a value anew, unless a load is under way.
     fn revalidate<T: Cached + 'static>(
         self,
         key: Key,

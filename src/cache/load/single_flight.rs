@@ -1,4 +1,4 @@
-//! Single flight: one load of a key at a time in this process. Whoever asks meanwhile gets its value.
+//! Single flight: one load of a key at a time in this process. Callers that ask meanwhile get its value.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ struct Open {
     waiters: usize,
 }
 
-/// The load of a key, and those who wait for it.
+/// The load of a key, and its waiters.
 #[derive(Debug, Default)]
 struct Call {
     /// Counts joins and beginnings of loads.
@@ -33,7 +33,7 @@ struct Call {
 /// The right to load, held by one waiter at a time.
 pub(super) type CallGuard = async_lock::MutexGuardArc<Option<CallResult>>;
 
-/// What a load gave.
+/// The result of a load.
 #[derive(Debug, Clone)]
 pub(super) struct CallResult {
     /// The stored form of the value.
@@ -51,7 +51,7 @@ impl CallResult {
     }
 }
 
-/// One of those who want a key.
+/// A caller of a call.
 #[derive(Debug)]
 pub(crate) struct Waiter<'a> {
     group: &'a SingleFlight,
@@ -88,7 +88,7 @@ impl SingleFlight {
 }
 
 impl Waiter<'_> {
-    /// The right to load, if nobody holds it.
+    /// The right to load, if it is free.
     pub(super) fn try_lock(&self) -> Option<CallGuard> {
         self.call.result.try_lock_arc()
     }
@@ -113,7 +113,7 @@ impl Waiter<'_> {
         confirmed || result.value.is_err() || result.began > self.joined
     }
 
-    /// Ends the call: whoever joins from now on begins a new one.
+    /// Ends the call: a caller that joins from now on begins a new one.
     pub(super) fn finish(&self) {
         let mut calls = self.group.0.lock().unwrap_or_else(PoisonError::into_inner);
         if calls.get(self.key.as_str()).is_some_and(|now| Arc::ptr_eq(&now.call, &self.call)) {

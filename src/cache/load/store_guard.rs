@@ -41,6 +41,13 @@ pub struct StoreGuard {
     began: u64,
 }
 
+/// What to do when another guard or load holds the right to store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfHeld {
+    TakeOver,
+    Leave,
+}
+
 impl Cache {
     /// Takes the right to store a value that is made from now on, also from somebody else who has it. One script, and one
     /// for each tag in a second round trip. For a value that no loader of [`Cache::get_or_load`] can give, such as one that
@@ -57,21 +64,10 @@ impl Cache {
         key: &Key,
         options: impl Into<EntryOptions>,
     ) -> Result<Option<StoreGuard>> {
-        self.begin_store_knowing(key, options.into(), &Versions::new()).await
+        self.store_guard(key, options.into(), &Versions::new(), IfHeld::TakeOver).await
     }
 
-    /// As [`Cache::begin_store`], with what is known of the versions of tags.
-    pub(crate) async fn begin_store_knowing(
-        &self,
-        key: &Key,
-        options: EntryOptions,
-        versions: &Versions,
-    ) -> Result<Option<StoreGuard>> {
-        let options = LoadOptions::new(options).refresh();
-        self.guard(key, options, versions, OnContention::Wait).await
-    }
-
-    /// As [`Cache::begin_store`]; `None` too if somebody else has the right.
+    /// As [`Cache::begin_store`]. `None` too if another guard or load has the right.
     ///
     /// # Errors
     /// As for [`Cache::begin_store`].
@@ -80,26 +76,21 @@ impl Cache {
         key: &Key,
         options: impl Into<EntryOptions>,
     ) -> Result<Option<StoreGuard>> {
-        self.try_begin_store_knowing(key, options.into(), &Versions::new()).await
+        self.store_guard(key, options.into(), &Versions::new(), IfHeld::Leave).await
     }
 
-    /// As [`Cache::try_begin_store`], with what is known of the versions of tags.
-    pub(crate) async fn try_begin_store_knowing(
+    /// Takes the right to store, with the versions of tags that were read already.
+    pub(crate) async fn store_guard(
         &self,
         key: &Key,
-        options: EntryOptions,
+        entry: EntryOptions,
         versions: &Versions,
+        if_held: IfHeld,
     ) -> Result<Option<StoreGuard>> {
-        self.guard(key, LoadOptions::new(options), versions, OnContention::Leave).await
-    }
-
-    async fn guard(
-        &self,
-        key: &Key,
-        options: LoadOptions,
-        versions: &Versions,
-        on_contention: OnContention,
-    ) -> Result<Option<StoreGuard>> {
+        let (options, on_contention) = match if_held {
+            IfHeld::TakeOver => (LoadOptions::new(entry).refresh(), OnContention::Wait),
+            IfHeld::Leave => (LoadOptions::new(entry), OnContention::Leave),
+        };
         self.check(&options.entry)?;
         let (guards, background) = (&self.core.loader.guards, &self.scope.background);
         let began = self.core.backlog.now();

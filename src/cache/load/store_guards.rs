@@ -26,24 +26,24 @@ pub(crate) struct HeldEntry {
     pub(super) tags: BTreeMap<String, String>,
 }
 
-/// What to do while somebody else is loading the same.
+/// What to do while another caller or process loads the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnContention {
     Wait,
     Leave,
 }
 
-/// Notes the time by the caller's clock: what is read or stored from now on has seen every invalidation before it.
+/// Records the time by the caller's clock. Every invalidation before it is visible to what is read or stored after it.
 pub(super) type Checkpoint<'a> = &'a mut (dyn FnMut() + Send);
 
-/// What asking for the right to store gave.
+/// The result of asking for the right to store.
 pub(crate) enum Acquired<G, T> {
     Held(G),
-    /// Somebody else's load has stored a value.
+    /// Another load has stored a value.
     Value(T, Option<Bytes>),
-    /// Somebody else is loading, and the value is left to them.
+    /// Another load is under way, and the entry is left to it.
     Busy,
-    /// Somebody else is loading for longer than the caller waits.
+    /// Another load takes longer than the caller waits.
     TimedOut(Duration),
 }
 

@@ -29,7 +29,7 @@ pub(super) struct ExpiringGuard<'a> {
 }
 
 impl DrainLock {
-    /// The lock, if nobody holds it.
+    /// The lock, if it is free.
     pub(super) fn try_lock(&self) -> Option<DrainGuard<'_>> {
         match platform::shares_futures() {
             true => self.lock.try_lock().map(|guard| DrainGuard::Held { _guard: guard }),
@@ -37,7 +37,7 @@ impl DrainLock {
         }
     }
 
-    /// The lock, as soon as nobody else holds it. `None` in a Worker if another request holds it.
+    /// The lock, as soon as it is free. `None` in a Worker if another request holds it.
     pub(super) async fn lock(&self) -> Option<DrainGuard<'_>> {
         match platform::shares_futures() {
             true => Some(DrainGuard::Held { _guard: self.lock.lock().await }),

@@ -1,0 +1,160 @@
+//! What is stored for a URL: an index of the responses that differ by `Vary`. Their bodies are stored beside it.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::cache_key::{vary_key, vary_names};
+use super::freshness::Freshness;
+use super::memory::Memory;
+use super::stored_headers::{from_text, to_text};
+
+/// How many responses of a URL are stored.
+const MAX_RESPONSES: usize = 8;
+
+/// The index of a URL. It is stored as JSON, so that people can read it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Index {
+    /// The newest is the first.
+    #[serde(rename = "variants")]
+    pub(super) responses: Vec<StoredResponse>,
+}
+
+/// A stored response. Its body is stored beside the index.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StoredResponse {
+    /// A hash of the head: its name in a process's memory.
+    id: String,
+    /// The names in `Vary`, separated by commas.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    vary: String,
+    /// The hash of the request's values of these headers: [`vary_key`].
+    #[serde(rename = "select", default, skip_serializing_if = "String::is_empty")]
+    vary_key: String,
+    status: u16,
+    /// The headers: [`to_text`].
+    head: String,
+    /// The name of the body: [`body_name`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) body: String,
+    #[serde(default)]
+    pub(super) length: u64,
+    #[serde(rename = "rules")]
+    pub(super) freshness: Freshness,
+}
+
+/// The name of a body: a hash of it. An empty body has an empty name.
+pub(super) fn body_name(body: &[u8]) -> String {
+    match body {
+        [] => String::new(),
+        body => blake3::hash(body).to_hex()[..32].to_owned(),
+    }
+}
+
+impl StoredResponse {
+    pub(super) fn new(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        freshness: Freshness,
+        request: &HeaderMap,
+    ) -> Self {
+        let (name, length) = (body_name(body), body.len() as u64);
+        Self::with_body_name(status, headers, name, length, freshness, request)
+    }
+
+    /// A response whose body is stored already, under this name.
+    pub(super) fn with_body_name(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: String,
+        length: u64,
+        freshness: Freshness,
+        request: &HeaderMap,
+    ) -> Self {
+        let names = vary_names(headers);
+        let vary_key = if names.is_empty() { String::new() } else { vary_key(&names, request) };
+        let vary = names.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(",");
+        let head = to_text(headers);
+        let id = blake3::hash(head.as_bytes()).to_hex()[..32].to_owned();
+        Self { id, vary, vary_key, status: status.as_u16(), head, body, length, freshness }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK)
+    }
+
+    /// The headers. A process parses them once while it holds them in memory.
+    pub(super) fn headers(&self, memory: &Memory) -> Arc<HeaderMap> {
+        memory.head_or(&self.id, || (from_text(&self.head), self.head.len()))
+    }
+
+    /// An entity tag made from the body, for a response without one.
+    pub(super) fn generated_etag(&self) -> Option<HeaderValue> {
+        let name = if self.body.is_empty() { "empty" } else { &self.body };
+        HeaderValue::try_from(format!("\"{name}\"")).ok()
+    }
+
+    /// Whether both answer the same requests.
+    fn has_same_vary_key(&self, other: &Self) -> bool {
+        self.vary == other.vary && self.vary_key == other.vary_key
+    }
+}
+
+impl Index {
+    /// The selected response (RFC 9111, 4.1), fresh or stale: the newest of those whose `Vary` matches the request.
+    pub(super) fn select(&self, request: &HeaderMap) -> Option<&StoredResponse> {
+        // Most responses of a URL have the same `Vary`: its key is made once.
+        let mut last: Option<(&str, String)> = None;
+        let mut selected: Option<&StoredResponse> = None;
+        for response in &self.responses {
+            let vary = response.vary.as_str();
+            if !vary.is_empty() {
+                if last.as_ref().is_none_or(|(names, _)| *names != vary) {
+                    last = Some((vary, vary_key(&parsed(vary), request)));
+                }
+                if last.as_ref().is_none_or(|(_, key)| *key != response.vary_key) {
+                    continue;
+                }
+            }
+            let time = response.freshness.response_time;
+            if selected.is_none_or(|selected| selected.freshness.response_time < time) {
+                selected = Some(response);
+            }
+        }
+        selected
+    }
+
+    /// The request's values of the headers in the newest response's `Vary`, hashed. Concurrent requests with the same values
+    /// probably get the same response.
+    pub(super) fn newest_vary_key(&self, request: &HeaderMap) -> String {
+        match self.responses.first() {
+            Some(newest) if !newest.vary.is_empty() => vary_key(&parsed(&newest.vary), request),
+            _ => String::new(),
+        }
+    }
+
+    /// Adds a response, in place of the one that answers the same requests. Responses past their retention are dropped.
+    pub(super) fn put(&mut self, new: StoredResponse, now: u64) {
+        self.responses.retain(|other| {
+            !other.has_same_vary_key(&new) && other.freshness.retention(now) > 1000
+        });
+        self.responses.insert(0, new);
+        self.responses.truncate(MAX_RESPONSES);
+    }
+
+    pub(super) fn remove(&mut self, old: &StoredResponse) {
+        self.responses.retain(|other| !other.has_same_vary_key(old));
+    }
+
+    /// How long the index is kept, in milliseconds.
+    pub(super) fn retention(&self, now: u64) -> u64 {
+        let retentions = self.responses.iter().map(|response| response.freshness.retention(now));
+        retentions.max().unwrap_or(1000)
+    }
+}
+
+fn parsed(vary: &str) -> Vec<HeaderName> {
+    vary.split(',').filter_map(|name| name.parse().ok()).collect()
+}
