@@ -44,6 +44,7 @@ mod revocation;
 mod schema_check;
 mod scripts;
 mod seeded;
+mod sentinel;
 mod soak;
 mod stampede;
 mod stored_form;

@@ -96,7 +96,7 @@ impl TcpOptions {
             password: None,
             sentinel_username: None,
             sentinel_password: None,
-            connect_timeout: Duration::from_secs(4),
+            connect_timeout: Duration::from_secs(2),
             keepalive: Duration::from_secs(15),
             hung_after: Duration::from_secs(2),
             verify_after: Duration::from_secs(1),
@@ -142,8 +142,9 @@ impl TcpOptions {
     }
 
     /// How long making a connection may take, with all that it needs: names, TLS, sentinels. A call whose connection is not
-    /// made in time fails with [`ErrorKind::Connect`] and was not sent. Default: 4 seconds, which is shorter than the default
-    /// [`Deadline`](crate::layer::Deadline).
+    /// made in time fails with [`ErrorKind::Connect`] and was not sent. Default: 2 seconds. The default
+    /// [`Deadline`](crate::layer::Deadline) is 5 seconds, so there is time for a second attempt. An attempt goes on when the
+    /// call that began it is given up, and the next call waits for the same attempt.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
@@ -260,11 +261,8 @@ impl TcpOptions {
             settings = settings.set_password(password.expose_secret());
         }
         let sentinel = |info: ConnectionInfo| info.set_redis_settings(settings.clone());
-        Ok(Sentinels {
-            sentinels: self.infos()?.into_iter().map(sentinel).collect(),
-            name: name.to_owned(),
-            primary: self.first()?,
-        })
+        let sentinels = self.infos()?.into_iter().map(sentinel).collect();
+        Ok(Sentinels::new(sentinels, name.to_owned(), self.first()?))
     }
 
     pub(super) fn first(&self) -> Result<ConnectionInfo> {
