@@ -5,9 +5,11 @@ use std::time::Duration;
 use redis::cluster::ClusterClient;
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo, TlsCertificates};
-use rustls::pki_types::CertificateDer;
+use redis::{
+    ClientTlsConfig, ConnectionAddr, ConnectionInfo, RedisConnectionInfo, TlsCertificates,
+};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::TlsConnector;
@@ -47,6 +49,8 @@ pub struct TcpOptions {
     max_reply_bytes: usize,
     pub(super) waiting_connections: usize,
     root_certificate: Option<Vec<u8>>,
+    /// The chain and its private key, both in PEM.
+    client_certificate: Option<(Vec<u8>, SecretString)>,
 }
 
 /// What the URLs are the addresses of.
@@ -103,6 +107,7 @@ impl TcpOptions {
             max_reply_bytes: 64 << 20,
             waiting_connections: 32,
             root_certificate: None,
+            client_certificate: None,
         }
     }
 
@@ -209,10 +214,29 @@ impl TcpOptions {
         self
     }
 
-    /// The certificate, in PEM, of the authority that signed the server's. Default: those that the system trusts.
+    /// The certificate, in PEM, of the authority that signed the server's. Default: those that the system trusts. It needs a
+    /// `rediss://` URL; with `redis://` alone, making the transport fails with [`ErrorKind::Config`].
     #[must_use]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificate = Some(pem.into());
+        self
+    }
+
+    /// The certificate that this client shows to the server (mTLS), and its private key, both in PEM. The chain begins with
+    /// the client's own certificate. Sentinels see the same one. It needs a `rediss://` URL, as
+    /// [`root_certificate`](Self::root_certificate) does. Default: none.
+    ///
+    /// ```no_run
+    /// use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+    ///
+    /// let (chain, key) = (std::fs::read("client.pem")?, std::fs::read_to_string("client.key")?);
+    /// let options = TcpOptions::new("rediss://redis.internal").client_certificate(chain, key);
+    /// let transport = TcpTransport::new(options)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<String>) -> Self {
+        self.client_certificate = Some((chain.into(), key.into().into()));
         self
     }
 }
@@ -221,6 +245,12 @@ impl TcpOptions {
 impl TcpOptions {
     pub(super) fn dialer(&self) -> Result<Dialer> {
         let tls = self.infos()?.iter().any(is_tls);
+        if !tls && (self.root_certificate.is_some() || self.client_certificate.is_some()) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "a certificate is set, and the URL is not of TLS: begin it with rediss://",
+            ));
+        }
         Ok(Dialer {
             tls: tls.then(|| self.tls()).transpose()?,
             connect_timeout: self.connect_timeout,
@@ -246,7 +276,7 @@ impl TcpOptions {
         if let Some(password) = settings.password() {
             builder = builder.password(password);
         }
-        if self.root_certificate.is_some() {
+        if self.root_certificate.is_some() || self.client_certificate.is_some() {
             builder = builder.certs(self.certificates()?);
         }
         builder.build().map_err(bad_settings)
@@ -329,7 +359,18 @@ impl TcpOptions {
                 trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
         }
-        let config = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+        let config = ClientConfig::builder().with_root_certificates(trusted);
+        let config = match &self.client_certificate {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+                let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes());
+                let (Ok(chain), Ok(key)) = (chain, key) else {
+                    return Err(bad_client_certificate());
+                };
+                config.with_client_auth_cert(chain, key).map_err(|_| bad_client_certificate())?
+            }
+        };
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
@@ -340,7 +381,11 @@ impl TcpOptions {
         if pem.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
             return Err(bad_certificate());
         }
-        Ok(TlsCertificates { client_tls: None, root_cert: self.root_certificate.clone() })
+        let client_tls = self.client_certificate.as_ref().map(|(chain, key)| ClientTlsConfig {
+            client_cert: chain.clone(),
+            client_key: key.expose_secret().as_bytes().to_vec(),
+        });
+        Ok(TlsCertificates { client_tls, root_cert: self.root_certificate.clone() })
     }
 
     fn tcp_settings(&self) -> TcpSettings {
@@ -363,6 +408,13 @@ fn is_tls(info: &ConnectionInfo) -> bool {
 /// The crate's message may quote a URL with its password.
 fn bad_settings(_: redis::RedisError) -> Error {
     Error::new(ErrorKind::Config, "these connection settings cannot be used")
+}
+
+fn bad_client_certificate() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the client certificate or its key is not in PEM, or they do not belong together",
+    )
 }
 
 fn bad_certificate() -> Error {
