@@ -5,7 +5,7 @@
 //! | `REDIS_URL` | `redis://` for TCP, `rediss://` for TCP with TLS, `https://` for the Upstash REST API |
 //! | `REDIS_PASSWORD` | the password, or the REST token |
 //! | `CACHE_PROVIDER` | `redis` or `upstash`, instead of what the URL says; `memory` for the embedded engine |
-//! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 4000 |
+//! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 2000 |
 //! | `REDIS_POOL_SIZE` | how many connections by TCP there may be for commands that wait, such as BLPOP; 32. All others share one |
 //! | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | the same as Upstash's own SDK names them |
 //! | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | the same as Vercel names them |

@@ -607,7 +607,7 @@ mod tests {
                 let companion = Key::verbatim(key)?.companion("lease");
                 assert_eq!(slot_of(&companion), slot_of(key), "{key} {companion}");
                 let together = |prefix: &str| {
-                    slot_of(&[prefix, &companion].concat()) == slot_of(&[prefix, key].concat())
+                    slot_of([prefix, &companion].concat()) == slot_of([prefix, key].concat())
                 };
                 assert!(together("{acme}:"), "{key} {companion}");
                 assert!(

@@ -46,6 +46,7 @@ mod schema_check;
 mod schema_reference;
 mod scripts;
 mod seeded;
+mod sentinel;
 mod soak;
 mod stampede;
 mod stored_form;

@@ -9,6 +9,7 @@ use edgecask::keyspace::{Declaration, json_schema, typescript};
 use edgecask::prelude::*;
 use edgecask::systems::cache_service::{CacheService, ConversationStatus};
 use edgecask::systems::{automation, cache_service, copilot, council, phoenix};
+use edgecask_behaviour::DOCUMENTS;
 use serde_json::{Map, Value, json};
 
 const SYSTEMS: [(&str, &[Declaration], &str); 5] = [
@@ -202,11 +203,8 @@ async fn check(client: &Client, declarations: &[Declaration], open: &[&str]) -> 
 #[tokio::test]
 async fn the_schema_of_the_automation_platform_takes_its_document() {
     let client = Client::memory();
-    for line in include_str!("systems/automation.redis").lines() {
-        let words = shlex::split(line).unwrap();
-        let Some((name, args)) = words.split_first() else { continue };
-        client.send(&Command::new(name.clone()).args_from(args)).await.unwrap();
-    }
+    let document = DOCUMENTS.iter().find(|document| document.name() == "automation").unwrap();
+    document.store(&client).await;
     // The document leaves some without the time to live that is declared.
     let check_all = SchemaCheck::new(automation::DECLARATIONS).unwrap();
     for finding in check_all.run(&client).await.unwrap().findings {

@@ -108,3 +108,19 @@ async fn a_discarded_transaction_leaves_the_connection_usable() {
     }
     assert_eq!(client.exists(["k"]).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_refused_connection_tells_the_code_and_text_of_the_server() {
+    let redis = RedisServer::with(["--busy-reply-threshold", "20"]);
+    let port = redis.port();
+    let url = format!("redis://127.0.0.1:{port}/3");
+    let set = Command::new("CONFIG").args_from(["SET", "requirepass", "secret2"]);
+    redis.client().execute::<()>(set).await.unwrap();
+    let error = Client::tcp(&url).unwrap().ping().await.unwrap_err();
+    assert_eq!((error.code(), error.outcome()), (Some("NOAUTH"), edgecask::Outcome::NotSent));
+    assert!(error.message().contains("Authentication required"), "{error}");
+    let wrong = format!("redis://:wrong-secret@127.0.0.1:{port}/3");
+    let error = Client::tcp(&wrong).unwrap().ping().await.unwrap_err();
+    assert_eq!(error.code(), Some("WRONGPASS"), "{error}");
+    assert!(!format!("{error:?}").contains("wrong-secret"), "{error:?}");
+}

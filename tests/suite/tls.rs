@@ -99,3 +99,36 @@ async fn tcp_speaks_tls_and_checks_certificates_too() {
     let broken = TcpOptions::new(&url).root_certificate("not a certificate");
     assert_eq!(TcpTransport::new(broken).unwrap_err().kind(), ErrorKind::Config);
 }
+
+#[tokio::test]
+async fn a_server_may_ask_for_a_certificate_of_its_client() {
+    let identity = TlsIdentity::new();
+    let redis = RedisServer::with_tls(&identity, ["--tls-auth-clients", "yes"]);
+    let options = TcpOptions::new(redis.url()).root_certificate(identity.certificate.as_str());
+    let settings = identity.settings(0);
+    let file = settings.iter().find(|(name, _)| *name == "tls-key-file").unwrap();
+    let key = std::fs::read_to_string(&file.1).unwrap();
+    let shown = options.clone().client_certificate(identity.certificate.as_str(), key.as_str());
+    assert!(!format!("{shown:?}").contains("PRIVATE"));
+    let client = Client::new(TcpTransport::new(shown).unwrap());
+    client.set("k", "v").await.unwrap();
+
+    let error = Client::new(TcpTransport::new(options.clone()).unwrap()).ping().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ErrorKind::Connect, Outcome::NotSent),
+        "{error:?}"
+    );
+
+    let broken = options.client_certificate(identity.certificate.as_str(), "no key");
+    let plain = format!("redis://localhost:{}", redis.port());
+    for bad in [
+        broken,
+        TcpOptions::new(&plain).root_certificate(identity.certificate.as_str()),
+        TcpOptions::new(&plain).client_certificate(identity.certificate.as_str(), key.as_str()),
+    ] {
+        let error = TcpTransport::new(bad).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(!format!("{error:?}").contains("PRIVATE"), "{error:?}");
+    }
+}

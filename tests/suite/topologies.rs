@@ -288,10 +288,10 @@ async fn sentinels_may_speak_tls_and_ask_for_passwords() {
 }
 
 /// A real sentinel, stopped by pid when it is dropped.
-struct SentinelProcess(std::process::Child);
+pub(crate) struct SentinelProcess(std::process::Child);
 
 impl SentinelProcess {
-    fn start(settings: &std::path::Path) -> Self {
+    pub(crate) fn start(settings: &std::path::Path) -> Self {
         let process = std::process::Command::new("redis-server")
             .arg(settings)
             .arg("--sentinel")

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::page::Page;
 
-const PAGE: Page = Page::new(include_str!("automation.redis"));
+pub(super) const PAGE: Page = Page::new(include_str!("automation.redis"));
 
 /// 2024-01-15, 14:22:07 UTC.
 const NOW: u64 = 1_705_328_527;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::page::Page;
 
-const PAGE: Page = Page::new(include_str!("cache_service.redis"));
+pub(super) const PAGE: Page = Page::new(include_str!("cache_service.redis"));
 const LISTS: Keyspace = Keyspace::literal("user-conversations");
 
 fn key(name: &str) -> Key {

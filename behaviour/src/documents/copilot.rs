@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::page::Page;
 
-const PAGE: Page = Page::new(include_str!("copilot.redis"));
+pub(super) const PAGE: Page = Page::new(include_str!("copilot.redis"));
 const PREFIXES: Page = Page::new(include_str!("copilot_prefixes.redis"));
 const NOW: &str = "2026-11-28T10:00:00.000Z";
 const LATER: &str = "2026-11-28T10:30:00.000Z";

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::page::Page;
 
-const PAGE: Page = Page::new(include_str!("council.redis"));
+pub(super) const PAGE: Page = Page::new(include_str!("council.redis"));
 
 /// Uses each key of the document: what is written there, and what is read.
 macro_rules! document {

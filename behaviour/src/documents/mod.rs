@@ -37,6 +37,7 @@ use edgecask::platform::BoxFuture;
 pub struct Document {
     name: &'static str,
     run: for<'a> fn(&'a Client) -> BoxFuture<'a, ()>,
+    store: for<'a> fn(&'a Client) -> BoxFuture<'a, ()>,
 }
 
 impl Document {
@@ -51,6 +52,11 @@ impl Document {
     pub fn run<'a>(&self, client: &'a Client) -> BoxFuture<'a, ()> {
         (self.run)(client)
     }
+
+    /// Empties the database, and sends the commands of the document.
+    pub fn store<'a>(&self, client: &'a Client) -> BoxFuture<'a, ()> {
+        (self.store)(client)
+    }
 }
 
 macro_rules! documents {
@@ -59,6 +65,7 @@ macro_rules! documents {
         pub static DOCUMENTS: &[Document] = &[$(Document {
             name: stringify!($name),
             run: |client| Box::pin($name::run(client)),
+            store: |client| Box::pin($name::PAGE.store(client)),
         }),+];
     };
 }

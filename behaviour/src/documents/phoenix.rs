@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::page::Page;
 
-const PAGE: Page = Page::new(include_str!("phoenix.redis"));
+pub(super) const PAGE: Page = Page::new(include_str!("phoenix.redis"));
 const NOW: &str = "2026-01-15T10:00:00Z";
 
 /// Uses each key of the document: what is written there, and what is read.

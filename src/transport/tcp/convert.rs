@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls::AlertDescription;
 
 use super::framing::Unreadable;
 use crate::command::Command;
@@ -113,12 +114,26 @@ pub(super) fn error_from(error: redis::RedisError) -> Error {
 /// The error that an I/O error stands for, if it comes from this transport or from TLS.
 pub(super) fn io_error_from(error: &io::Error) -> Option<Error> {
     let cause = error.get_ref()?;
-    if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref::<rustls::Error>() {
-        // The handshake failed, so that nothing was sent.
-        return Some(Error::new(
-            ErrorKind::Connect,
-            "the certificate of Redis is not trusted: see TcpOptions::root_certificate",
-        ));
+    // The handshake failed, so that nothing was sent.
+    let refused = match cause.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            Some("the certificate of Redis is not trusted: see TcpOptions::root_certificate")
+        }
+        Some(rustls::Error::InvalidMessage(_)) => {
+            Some("the server does not speak TLS: begin its URL with redis://")
+        }
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::UnknownCA,
+        )) => {
+            Some("Redis refused the certificate of this client: see TcpOptions::client_certificate")
+        }
+        _ => None,
+    };
+    if let Some(message) = refused {
+        return Some(Error::new(ErrorKind::Connect, message));
     }
     cause.downcast_ref::<Unreadable>().map(|unreadable| {
         Error::new(

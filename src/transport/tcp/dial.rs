@@ -295,23 +295,26 @@ async fn handshake(wire: Wire, settings: &RedisConnectionInfo) -> Result<Wire> {
     wire.ok_or_else(|| Error::new(ErrorKind::Connect, "the connection to Redis was lost"))
 }
 
-/// The error of a handshake that the server refused. The server's text may repeat the password, so only its code is kept.
+/// The error of a handshake that the server refused, with its code and text. The text may repeat the password and the user
+/// name, which are taken out.
 fn refused(code: &str, detail: Option<&str>, settings: &RedisConnectionInfo) -> Error {
-    let is_code = code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let code = if is_code && settings.password() != Some(code) { code } else { "ERR" };
-    let error = match code {
-        "ERR" if detail.is_some_and(|detail| detail.contains("max number of clients")) => {
-            Error::new(ErrorKind::Connect, "Redis has no room for another client")
+    let text = detail.map_or_else(|| code.to_owned(), |detail| format!("{code} {detail}"));
+    let secrets = [settings.password(), settings.username()].into_iter().flatten();
+    let said = Error::server(&text).redacted(secrets.map(str::as_bytes));
+    let (kind, own) = match said.code() {
+        Some("ERR") if detail.is_some_and(|detail| detail.contains("max number of clients")) => {
+            (ErrorKind::Connect, "Redis has no room for another client: ")
         }
-        "WRONGPASS" | "NOAUTH" | "NOPERM" => {
-            Error::new(ErrorKind::Unauthorized, "Redis refused the user name or password")
+        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {
+            (ErrorKind::Unauthorized, "Redis refused the user name or password: ")
         }
-        "ERR" | "NOPROTO" => Error::new(
+        None | Some("ERR" | "NOPROTO") => (
             ErrorKind::Unauthorized,
-            "Redis refused the connection's user, password, database or protocol",
+            "Redis refused the connection's user, password, database or protocol: ",
         ),
-        code => Error::server(&format!("{code} Redis refused the connection")),
+        Some(_) => return said.with_outcome(Outcome::NotSent),
     };
+    let error = Error::quoting(kind, own.to_owned(), said.message()).with_code(said.code());
     error.with_outcome(Outcome::NotSent)
 }
 

@@ -13,8 +13,10 @@ mod transaction;
 mod wire;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
+use futures_util::StreamExt;
 use redis::ConnectionInfo;
 
 use self::cluster::Cluster;
@@ -52,6 +54,10 @@ use crate::{Error, ErrorKind, Result, Value};
 /// call whose attempt fails was not sent. The error of a [`Deadline`](crate::layer::Deadline) says the same if the limit
 /// passes before there is a connection: its outcome is [`Outcome::NotSent`](crate::Outcome::NotSent).
 ///
+/// Behind sentinels, one more connection listens to one of them for a new primary (`+switch-master`), from the first command
+/// on. When there is one, the connections to the old primary are dropped. The sentinel is asked again every 15 seconds
+/// without a message, so that one which hangs is left.
+///
 /// # Clusters
 ///
 /// In a cluster, all of this holds for each server: calls share one connection to it, which is replaced when it hangs.
@@ -72,7 +78,7 @@ pub struct TcpTransport {
 }
 
 enum Link {
-    Single(Box<SingleServer>),
+    Single(Arc<SingleServer>),
     Cluster(Cluster),
 }
 
@@ -81,6 +87,95 @@ struct SingleServer {
     target: Arc<Target>,
     shared: SharedConnection,
     waiting: Pool,
+    /// The task that hears of a new primary from the sentinels.
+    watch: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl SingleServer {
+    /// Drops the connections, because another server is the primary now.
+    fn leave(&self) {
+        tracing::info!(
+            "another server has become the primary: the next call uses a new connection"
+        );
+        self.shared.forget_all();
+        self.waiting.clear();
+    }
+
+    /// Starts to listen to the sentinels, if there are some and nothing listens yet.
+    fn start_watch(self: &Arc<Self>, dialer: &Arc<Dialer>) {
+        if let Target::Sentinels(_) = &*self.target {
+            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            // The task of a runtime that has ended is finished too.
+            if watch.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+                let watching =
+                    watch_sentinels(Arc::downgrade(self), Arc::clone(&self.target), dialer.clone());
+                *watch = Some(tokio::spawn(watching));
+            }
+        }
+    }
+
+    /// Drops the connections if their server is no primary any more.
+    async fn check_role(&self, dialer: &Dialer) {
+        let Some(connection) = self.shared.current() else { return };
+        let role = dialer.in_time(connection.send(&redis::cmd("ROLE"))).await;
+        if matches!(role.and_then(value_from).and_then(sentinel::is_primary), Ok(false)) {
+            self.leave();
+        }
+    }
+}
+
+impl Drop for SingleServer {
+    fn drop(&mut self) {
+        let watch = self.watch.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watch) = watch {
+            watch.abort();
+        }
+    }
+}
+
+/// Listens to one sentinel, or to another one when this one is lost, until the transport is dropped. A sentinel that hangs
+/// keeps its subscription open, so it is asked from time to time.
+async fn watch_sentinels(single: Weak<SingleServer>, target: Arc<Target>, dialer: Arc<Dialer>) {
+    const SILENCE: Duration = Duration::from_secs(15);
+    const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+    let Target::Sentinels(sentinels) = &*target else { return };
+    let leave = || {
+        if let Some(single) = single.upgrade() {
+            single.leave();
+        }
+    };
+    let mut pause = SHORTEST_PAUSE;
+    for sentinel in sentinels.sentinels.iter().cycle() {
+        if let Ok(mut messages) = sentinels.messages(&dialer, sentinel).await {
+            pause = SHORTEST_PAUSE;
+            // Nobody told what happened before.
+            sentinels.ask_again(&dialer, leave).await;
+            match single.upgrade() {
+                Some(single) => single.check_role(&dialer).await,
+                None => return,
+            }
+            loop {
+                match tokio::time::timeout(SILENCE, messages.next()).await {
+                    Ok(Some(Ok(message))) if sentinels.concerns(&message.payload) => {
+                        sentinels.ask_again(&dialer, leave).await;
+                        if sentinels.names_another(&message.payload) {
+                            leave();
+                        }
+                    }
+                    Ok(Some(Ok(_))) => {}
+                    Ok(_) => break,
+                    Err(_) => match sentinels.ask_one(&dialer, sentinel).await {
+                        Ok(false) => {}
+                        Ok(true) => leave(),
+                        Err(_) => break,
+                    },
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 enum Target {
@@ -93,7 +188,8 @@ impl Target {
         match self {
             Self::Server(info) => dialer.connect(info).await,
             Self::Sentinels(sentinels) => {
-                Ok(sentinels.connect(dialer, &sentinels.primary).await?.1)
+                let connected = sentinels.connect(dialer, &sentinels.primary);
+                Ok(dialer.in_time(connected).await?.1)
             }
         }
     }
@@ -107,7 +203,7 @@ impl Target {
             Self::Server(info) => dialer.connect(&without_database(info)).await,
             Self::Sentinels(sentinels) => {
                 let primary = without_database(&sentinels.primary);
-                Ok(sentinels.connect(dialer, &primary).await?.1)
+                Ok(dialer.in_time(sentinels.connect(dialer, &primary)).await?.1)
             }
         }
     }
@@ -122,10 +218,11 @@ impl TcpTransport {
         let dialer = Arc::new(options.dialer()?);
         let single = |target| {
             let waiting = Pool::new(options.waiting_connections);
-            Link::Single(Box::new(SingleServer {
+            Link::Single(Arc::new(SingleServer {
                 target: Arc::new(target),
                 shared: SharedConnection::default(),
                 waiting,
+                watch: Mutex::default(),
             }))
         };
         let link = match &options.topology {
@@ -142,7 +239,7 @@ impl TcpTransport {
     /// The shared connection, for one call. Making one is rare and its future is large, so that future is boxed.
     async fn shared_connection<'a>(
         &'a self,
-        single: &'a SingleServer,
+        single: &'a Arc<SingleServer>,
     ) -> Result<ConnectionGuard<'a>> {
         match single.shared.current() {
             Some(guard) => {
@@ -151,8 +248,12 @@ impl TcpTransport {
             }
             None => {
                 let attempt = || {
-                    let (dialer, target) = (Arc::clone(&self.dialer), Arc::clone(&single.target));
-                    async move { dialer.in_time(target.connect(&dialer)).await }
+                    let (dialer, single) = (Arc::clone(&self.dialer), Arc::clone(single));
+                    async move {
+                        let connection = dialer.in_time(single.target.connect(&dialer)).await?;
+                        single.start_watch(&dialer);
+                        Ok(connection)
+                    }
                 };
                 sending::unsent(boxed(|| single.shared.connect(attempt))).await
             }
@@ -191,7 +292,8 @@ impl TcpTransport {
         match &*single.target {
             Target::Server(info) => Ok(info.clone()),
             Target::Sentinels(sentinels) => {
-                Ok(sentinels.connect(&self.dialer, &sentinels.primary).await?.0)
+                let connected = sentinels.connect(&self.dialer, &sentinels.primary);
+                Ok(self.dialer.in_time(connected).await?.0)
             }
         }
     }
@@ -199,14 +301,13 @@ impl TcpTransport {
     /// Drops the connections if their server has become a replica, so that the next call finds the new primary.
     fn note_role<T>(&self, single: &SingleServer, result: &Result<T>) {
         if matches!(result, Err(error) if error.code() == Some("READONLY")) {
-            single.shared.forget_all();
-            single.waiting.clear();
+            single.leave();
         }
     }
 
     async fn send_all(
         &self,
-        single: &SingleServer,
+        single: &Arc<SingleServer>,
         pipeline: &redis::Pipeline,
         count: usize,
         alone: bool,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::TlsConnector;
@@ -46,6 +46,8 @@ pub struct TcpOptions {
     max_reply_bytes: usize,
     pub(super) waiting_connections: usize,
     root_certificate: Option<Vec<u8>>,
+    /// The chain and its private key, both in PEM.
+    client_certificate: Option<(Vec<u8>, SecretString)>,
 }
 
 /// What the URLs are the addresses of.
@@ -96,13 +98,14 @@ impl TcpOptions {
             password: None,
             sentinel_username: None,
             sentinel_password: None,
-            connect_timeout: Duration::from_secs(4),
+            connect_timeout: Duration::from_secs(2),
             keepalive: Duration::from_secs(15),
             hung_after: Duration::from_secs(2),
             verify_after: Duration::from_secs(1),
             max_reply_bytes: 64 << 20,
             waiting_connections: 32,
             root_certificate: None,
+            client_certificate: None,
         }
     }
 
@@ -142,8 +145,9 @@ impl TcpOptions {
     }
 
     /// How long making a connection may take, with all that it needs: names, TLS, sentinels. A call whose connection is not
-    /// made in time fails with [`ErrorKind::Connect`] and was not sent. Default: 4 seconds, which is shorter than the default
-    /// [`Deadline`](crate::layer::Deadline).
+    /// made in time fails with [`ErrorKind::Connect`] and was not sent. Default: 2 seconds. The default
+    /// [`Deadline`](crate::layer::Deadline) is 5 seconds, so there is time for a second attempt. An attempt goes on when the
+    /// call that began it is given up, and the next call waits for the same attempt.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
@@ -205,10 +209,29 @@ impl TcpOptions {
         self
     }
 
-    /// The certificate, in PEM, of the authority that signed the server's. Default: those that the system trusts.
+    /// The certificate, in PEM, of the authority that signed the server's. Default: those that the system trusts. It needs a
+    /// `rediss://` URL; with `redis://` alone, making the transport fails with [`ErrorKind::Config`].
     #[must_use]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificate = Some(pem.into());
+        self
+    }
+
+    /// The certificate that this client shows to the server (mTLS), and its private key, both in PEM. The chain begins with
+    /// the client's own certificate. Sentinels see the same one. It needs a `rediss://` URL, as
+    /// [`root_certificate`](Self::root_certificate) does. Default: none.
+    ///
+    /// ```no_run
+    /// use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+    ///
+    /// let (chain, key) = (std::fs::read("client.pem")?, std::fs::read_to_string("client.key")?);
+    /// let options = TcpOptions::new("rediss://redis.internal").client_certificate(chain, key);
+    /// let transport = TcpTransport::new(options)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<String>) -> Self {
+        self.client_certificate = Some((chain.into(), key.into().into()));
         self
     }
 }
@@ -217,6 +240,12 @@ impl TcpOptions {
 impl TcpOptions {
     pub(super) fn dialer(&self) -> Result<Dialer> {
         let tls = self.infos()?.iter().any(is_tls);
+        if !tls && (self.root_certificate.is_some() || self.client_certificate.is_some()) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "a certificate is set, and the URL is not of TLS: begin it with rediss://",
+            ));
+        }
         Ok(Dialer {
             tls: tls.then(|| self.tls()).transpose()?,
             connect_timeout: self.connect_timeout,
@@ -235,11 +264,8 @@ impl TcpOptions {
             settings = settings.set_password(password.expose_secret());
         }
         let sentinel = |info: ConnectionInfo| info.set_redis_settings(settings.clone());
-        Ok(Sentinels {
-            sentinels: self.infos()?.into_iter().map(sentinel).collect(),
-            name: name.to_owned(),
-            primary: self.first()?,
-        })
+        let sentinels = self.infos()?.into_iter().map(sentinel).collect();
+        Ok(Sentinels::new(sentinels, name.to_owned(), self.first()?))
     }
 
     pub(super) fn first(&self) -> Result<ConnectionInfo> {
@@ -306,7 +332,18 @@ impl TcpOptions {
                 trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
         }
-        let config = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+        let config = ClientConfig::builder().with_root_certificates(trusted);
+        let config = match &self.client_certificate {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+                let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes());
+                let (Ok(chain), Ok(key)) = (chain, key) else {
+                    return Err(bad_client_certificate());
+                };
+                config.with_client_auth_cert(chain, key).map_err(|_| bad_client_certificate())?
+            }
+        };
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
@@ -325,6 +362,13 @@ impl TcpOptions {
 
 fn is_tls(info: &ConnectionInfo) -> bool {
     matches!(info.addr(), ConnectionAddr::TcpTls { .. })
+}
+
+fn bad_client_certificate() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the client certificate or its key is not in PEM, or they do not belong together",
+    )
 }
 
 fn bad_certificate() -> Error {

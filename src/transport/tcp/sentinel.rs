@@ -1,33 +1,67 @@
+//! The primary that sentinels name, and how this is kept up to date.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use redis::{ConnectionAddr, ConnectionInfo};
+use tokio::time::Instant;
 
-use super::convert::value_from;
+use super::convert::{error_from, value_from};
 use super::dial::{Connection, Dialer};
 use crate::platform::{BoxFuture, boxed};
-use crate::{Error, ErrorKind, FromValue, Result, Value};
+use crate::transport::Messages;
+use crate::{Error, ErrorKind, FromValue, Outcome, Result, Value};
 
 /// Sentinels that watch a primary of this name.
 pub(super) struct Sentinels {
     pub(super) sentinels: Vec<ConnectionInfo>,
-    pub(super) name: String,
+    name: String,
     /// The settings of the primary. Its address comes from the sentinels.
     pub(super) primary: ConnectionInfo,
+    known: Mutex<Known>,
 }
 
-/// The error code of a server that runs a long script.
-const BUSY: Option<&str> = Some("BUSY");
+/// What was learned of the primary.
+#[derive(Default)]
+struct Known {
+    /// The address of the server that was reached last.
+    address: Option<ConnectionAddr>,
+    /// The configuration epoch of the newest answer. A failover increases it, so a lower one belongs to an old primary.
+    epoch: u64,
+}
+
+/// The channels of a sentinel that tell of a new primary. The first one tells when a failover has ended. The sentinel that
+/// leads the failover sends the second one as soon as the new primary accepts writes.
+pub(super) const CHANNELS: [&str; 2] = ["+switch-master", "+promoted-slave"];
+
+/// An address, and the configuration epoch of the sentinel that named it.
+type Named = (ConnectionAddr, u64);
 
 /// The result of a step on the way to the primary.
 enum Step {
-    Named(Result<ConnectionAddr>),
-    Reached(Box<Result<(ConnectionInfo, Connection)>>),
+    Named(Result<Named>),
+    Reached(u64, Box<Result<(ConnectionInfo, Connection)>>),
 }
 
 impl Sentinels {
-    /// A connection to the current primary, and how it was made. All sentinels are asked at once, because some may hang or
-    /// know an old primary only. The first server that reports the role of a primary, or is too busy to report one, is taken.
-    /// `primary` holds the settings without the address.
+    pub(super) fn new(
+        sentinels: Vec<ConnectionInfo>,
+        name: String,
+        primary: ConnectionInfo,
+    ) -> Self {
+        Self { sentinels, name, primary, known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to the current primary, and how it was made. All sentinels are asked at once, because some may hang. The
+    /// first server that reports the role of a primary, or is too busy to report one, is taken. An old primary may report
+    /// this role for seconds after a failover. So an answer that is older than what is known counts only if no other
+    /// answer leads to a primary in half of the time for connecting. `primary` holds the settings without the address.
     pub(super) async fn connect(
         &self,
         dialer: &Dialer,
@@ -38,43 +72,134 @@ impl Sentinels {
             .iter()
             .map(|sentinel| boxed(|| async { Step::Named(self.ask(dialer, sentinel).await) }))
             .collect();
-        let (mut named, mut busy) = (Vec::new(), None);
+        let patience = Instant::now() + dialer.connect_timeout / 2;
+        let (mut named, mut outdated, mut takes_outdated) = (Vec::new(), Vec::new(), false);
+        let (mut refused, mut refused_by_sentinel) = (None, None);
         let mut last = Error::new(ErrorKind::Config, "there is no URL of a sentinel");
-        while let Some(step) = steps.next().await {
-            match step {
-                Step::Named(Ok(address)) if !named.contains(&address) => {
-                    named.push(address.clone());
-                    let info = primary.clone().set_addr(address);
-                    steps.push(boxed(|| async {
-                        Step::Reached(Box::new(reach(dialer, info).await))
-                    }));
-                }
-                Step::Named(Ok(_)) => {}
-                Step::Named(Err(error)) => last = error,
-                Step::Reached(reached) => match *reached {
-                    Ok(reached) => return Ok(reached),
-                    Err(error) if error.code() == BUSY => busy = Some(error),
-                    Err(error) => last = error,
+        loop {
+            let step = if outdated.is_empty() {
+                steps.next().await
+            } else {
+                tokio::time::timeout_at(patience, steps.next()).await.unwrap_or(None)
+            };
+            let (address, epoch) = match step {
+                None => match outdated.pop() {
+                    Some(answer) => {
+                        takes_outdated = true;
+                        answer
+                    }
+                    None => break,
                 },
+                Some(Step::Named(Ok(answer))) => answer,
+                Some(Step::Named(Err(error))) => {
+                    if refused_a_user(&error) {
+                        refused_by_sentinel = Some(error.clone());
+                    }
+                    last = error;
+                    continue;
+                }
+                Some(Step::Reached(epoch, reached)) => match *reached {
+                    Ok((info, connection)) => {
+                        if self.accept(info.addr(), epoch, takes_outdated) {
+                            return Ok((info, connection));
+                        }
+                        // A failover ended while this server was being reached.
+                        named.retain(|known| known != info.addr());
+                        (info.addr().clone(), epoch)
+                    }
+                    Err(error) => {
+                        if !matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout) {
+                            refused = Some(error.clone());
+                        }
+                        last = error;
+                        continue;
+                    }
+                },
+            };
+            if named.contains(&address) {
+                continue;
             }
+            if epoch < self.known().epoch && !takes_outdated {
+                outdated.push((address, epoch));
+                continue;
+            }
+            named.push(address.clone());
+            let info = primary.clone().set_addr(address);
+            steps.push(boxed(move || async move {
+                Step::Reached(epoch, Box::new(reach(dialer, info).await))
+            }));
         }
-        if let Some(busy) = busy {
-            return Err(busy);
+        if let Some(error) = refused.or(refused_by_sentinel) {
+            return Err(error.with_outcome(Outcome::NotSent));
         }
         // Nothing was sent to the primary, whichever error the sentinels had.
         Err(Error::new(ErrorKind::Connect, "no primary that the sentinels name can be reached")
             .with_source(last))
     }
 
-    async fn ask(&self, dialer: &Dialer, sentinel: &ConnectionInfo) -> Result<ConnectionAddr> {
-        let sentinel = dialer.connect(sentinel).await?;
-        let mut question = redis::cmd("SENTINEL");
-        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
-        let answer = dialer.in_time(ask(&sentinel, &question)).await?;
-        let Some((host, port)) = Option::<(String, u16)>::from_value(answer)? else {
-            return Err(Error::new(ErrorKind::Config, "a sentinel knows no primary of this name"));
-        };
-        Ok(match self.primary.addr() {
+    /// Takes a server as the primary, unless a newer one is known.
+    fn accept(&self, address: &ConnectionAddr, epoch: u64, even_outdated: bool) -> bool {
+        let mut known = self.known();
+        if epoch < known.epoch && !even_outdated {
+            return false;
+        }
+        *known = Known { address: Some(address.clone()), epoch };
+        true
+    }
+
+    /// Takes note of what a sentinel says. Whether it names another primary, by a newer configuration.
+    fn note(&self, (address, epoch): Named) -> bool {
+        let mut known = self.known();
+        if epoch <= known.epoch {
+            return false;
+        }
+        known.epoch = epoch;
+        known.address.as_ref() != Some(&address)
+    }
+
+    /// Asks all sentinels again. `changed` is called as soon as one of them names another primary.
+    pub(super) async fn ask_again(&self, dialer: &Dialer, changed: impl Fn()) {
+        let mut answers: FuturesUnordered<_> =
+            self.sentinels.iter().map(|sentinel| self.ask(dialer, sentinel)).collect();
+        while let Some(answer) = answers.next().await {
+            if answer.is_ok_and(|answer| self.note(answer)) {
+                changed();
+            }
+        }
+    }
+
+    /// Asks one sentinel again. Whether it names another primary.
+    pub(super) async fn ask_one(&self, dialer: &Dialer, sentinel: &ConnectionInfo) -> Result<bool> {
+        Ok(self.note(self.ask(dialer, sentinel).await?))
+    }
+
+    /// The messages of a sentinel about a new primary.
+    pub(super) async fn messages(
+        &self,
+        dialer: &Dialer,
+        sentinel: &ConnectionInfo,
+    ) -> Result<Messages> {
+        let set_up = async |pubsub: &mut redis::aio::PubSub| pubsub.subscribe(&CHANNELS).await;
+        dialer.subscribed(sentinel, CHANNELS.len(), set_up).await
+    }
+
+    /// Whether a message of a sentinel is about this primary.
+    pub(super) fn concerns(&self, payload: &[u8]) -> bool {
+        payload.split(|byte| *byte == b' ').any(|word| word == self.name.as_bytes())
+    }
+
+    /// Whether `+switch-master` names a server that is not the one in use: `name old-host old-port new-host new-port`.
+    pub(super) fn names_another(&self, payload: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(payload);
+        let words: Vec<&str> = text.split(' ').collect();
+        let [_, _, _, host, port] = words[..] else { return false };
+        let Ok(port) = port.parse() else { return false };
+        let address = self.address(host.to_owned(), port);
+        self.known().address.as_ref().is_some_and(|known| *known != address)
+    }
+
+    fn address(&self, host: String, port: u16) -> ConnectionAddr {
+        match self.primary.addr() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
                 host,
                 port,
@@ -82,24 +207,61 @@ impl Sentinels {
                 tls_params: tls_params.clone(),
             },
             _ => ConnectionAddr::Tcp(host, port),
-        })
+        }
     }
+
+    async fn ask(&self, dialer: &Dialer, sentinel: &ConnectionInfo) -> Result<Named> {
+        let answer = async {
+            let sentinel = dialer.connect(sentinel).await?;
+            let mut questions = redis::Pipeline::with_capacity(2);
+            questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
+            questions.cmd("SENTINEL").arg("MASTER").arg(&self.name);
+            let replies = async { sentinel.send_all(&questions, 2).await.map_err(error_from) };
+            let mut replies = dialer.in_time(replies).await?.into_iter();
+            let address = value_from(replies.next().unwrap_or_default())?;
+            Ok((address, replies.next().unwrap_or_default()))
+        };
+        let (address, state) = answer.await.map_err(|error: Error| {
+            if error.kind() != ErrorKind::Unauthorized {
+                return error;
+            }
+            let message = "a sentinel refused the user name or password of the sentinels: see TcpOptions::sentinel_password";
+            Error::new(ErrorKind::Connect, message).with_source(error)
+        })?;
+        let Some((host, port)) = Option::<(String, u16)>::from_value(address)? else {
+            return Err(Error::new(ErrorKind::Config, "a sentinel knows no primary of this name"));
+        };
+        // Not all that speak for sentinels know this command, and not all users may send it.
+        let state = value_from(state).and_then(BTreeMap::<String, Value>::from_value);
+        let epoch = state.ok().and_then(|mut state| state.remove("config-epoch"));
+        let epoch = epoch.and_then(|epoch| u64::from_value(epoch).ok()).unwrap_or(0);
+        Ok((self.address(host, port), epoch))
+    }
+}
+
+fn refused_a_user(error: &Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<Error>())
+        .is_some_and(|source| source.kind() == ErrorKind::Unauthorized)
 }
 
 async fn reach(dialer: &Dialer, info: ConnectionInfo) -> Result<(ConnectionInfo, Connection)> {
     let connection = dialer.connect(&info).await?;
-    let role = match dialer.in_time(ask(&connection, &redis::cmd("ROLE"))).await {
+    let role =
+        async { value_from(connection.send(&redis::cmd("ROLE")).await.map_err(error_from)?) };
+    let role = match dialer.in_time(role).await {
         // The server is reached. It answers every command like this.
-        Err(error) if error.code() == BUSY => return Ok((info, connection)),
+        Err(error) if error.code() == Some("BUSY") => return Ok((info, connection)),
         role => role?,
     };
-    let role = Vec::<Value>::from_value(role)?.into_iter().next().unwrap_or_default();
-    if String::from_value(role)? == "master" {
+    if is_primary(role)? {
         return Ok((info, connection));
     }
     Err(Error::new(ErrorKind::Connect, "the server that a sentinel names is no longer a primary"))
 }
 
-async fn ask(connection: &Connection, question: &redis::Cmd) -> Result<Value> {
-    value_from(connection.send(question).await.map_err(super::convert::error_from)?)
+/// Whether a reply to ROLE comes from a primary.
+pub(super) fn is_primary(role: Value) -> Result<bool> {
+    let role = Vec::<Value>::from_value(role)?.into_iter().next().unwrap_or_default();
+    Ok(String::from_value(role)? == "master")
 }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use futures_util::FutureExt;
@@ -17,6 +18,8 @@ struct State {
     current: RwLock<Option<Arc<Connection>>>,
     /// The attempt to connect that is under way, for all calls that need it.
     attempt: Mutex<Option<Attempt>>,
+    /// How often all connections were dropped. A connection of an attempt that began before is not kept.
+    generation: AtomicU64,
 }
 
 /// It runs as a task, so that it outlives the call that started it. Its output is `None` if its runtime shuts down first.
@@ -32,13 +35,15 @@ impl State {
         self: &Arc<Self>,
         connect: impl Future<Output = Result<Connection>> + Send + 'static,
     ) -> Attempt {
-        let state = Arc::clone(self);
+        let (state, generation) = (Arc::clone(self), self.generation.load(SeqCst));
         let attempt = tokio::spawn(async move {
             let connection = connect.await.map(Arc::new);
             let mut attempt = state.attempt();
             if let Ok(connection) = &connection {
                 let mut current = state.current.write().unwrap_or_else(PoisonError::into_inner);
-                *current = Some(Arc::clone(connection));
+                if state.generation.load(SeqCst) == generation {
+                    *current = Some(Arc::clone(connection));
+                }
             }
             *attempt = None;
             drop(attempt);
@@ -128,7 +133,9 @@ impl SharedConnection {
 
     /// Drops any connection, so that the next call connects again.
     pub(super) fn forget_all(&self) {
-        *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+        self.0.generation.fetch_add(1, SeqCst);
+        *current = None;
     }
 
     /// A new connection: that of the attempt that is under way, or of a new attempt.

@@ -111,7 +111,7 @@ fn split(command: &Command, step: usize, last: usize, join: impl FnOnce(&[Part])
     let Some(first) = first else { return Route::AnyPrimary };
     let mut slots = (0..keyed).step_by(step).filter_map(|at| command.get(at)).map(slot_of);
     // The server tells what is wrong with an incomplete command.
-    if keyed % step != 0 || slots.all(|slot| slot == first) {
+    if !keyed.is_multiple_of(step) || slots.all(|slot| slot == first) {
         return Route::Slot(first);
     }
     let mut arguments: Vec<(u16, Arguments, Vec<usize>)> = Vec::new();
