@@ -6,32 +6,28 @@ mod dial;
 mod framing;
 mod options;
 mod pool;
+mod restrictions;
 mod sentinel;
 mod shared_connection;
+mod single_server;
 mod subscribe;
 mod transaction;
 mod wire;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
-
-use futures_util::StreamExt;
-use redis::ConnectionInfo;
+use std::sync::Arc;
 
 use self::cluster::Cluster;
-use self::convert::{error_from, packed, value_from};
-use self::dial::{Connection, Dialer};
 pub use self::options::TcpOptions;
 use self::options::Topology;
-use self::pool::{Pool, PooledConnection};
-use self::sentinel::Sentinels;
-use self::shared_connection::{ConnectionGuard, SharedConnection};
-use self::subscribe::subscribe_at;
-use super::{Backend, Capabilities, Messages, Results, Subscription, Transport, sending};
+use self::restrictions::{
+    blocking_in_pipeline, refuse_in_batch, wait_without_writes, waits_for_replication,
+};
+use self::single_server::{SingleServer, Target};
+use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
-use crate::{Error, ErrorKind, Result, Value};
+use crate::{Result, Value};
 
 /// The transport over TCP. It connects when the first command is sent. A command whose reply was lost is not sent again.
 ///
@@ -72,270 +68,37 @@ use crate::{Error, ErrorKind, Result, Value};
 /// - SCAN visits one primary after the other. It fails with [`ErrorKind::Conflict`] if slots move meanwhile, because keys
 ///   could be missed then.
 /// - A subscription ends when its server leaves the cluster, which shows as a gap.
-pub struct TcpTransport {
-    dialer: Arc<Dialer>,
-    link: Link,
-}
+pub struct TcpTransport(Link);
 
 enum Link {
-    Single(Arc<SingleServer>),
+    /// One server, or the primary that sentinels name.
+    Single(SingleServer),
     Cluster(Cluster),
-}
-
-/// One server, or the primary that sentinels name.
-struct SingleServer {
-    target: Arc<Target>,
-    shared: SharedConnection,
-    waiting: Pool,
-    /// The task that hears of a new primary from the sentinels.
-    watch: Mutex<Option<tokio::task::JoinHandle<()>>>,
-}
-
-impl SingleServer {
-    /// Drops the connections, because another server is the primary now.
-    fn leave(&self) {
-        tracing::info!(
-            "another server has become the primary: the next call uses a new connection"
-        );
-        self.shared.forget_all();
-        self.waiting.clear();
-    }
-
-    /// Starts to listen to the sentinels, if there are some and nothing listens yet.
-    fn start_watch(self: &Arc<Self>, dialer: &Arc<Dialer>) {
-        if let Target::Sentinels(_) = &*self.target {
-            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-            // The task of a runtime that has ended is finished too.
-            if watch.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
-                let watching =
-                    watch_sentinels(Arc::downgrade(self), Arc::clone(&self.target), dialer.clone());
-                *watch = Some(tokio::spawn(watching));
-            }
-        }
-    }
-
-    /// Drops the connections if their server is no primary any more.
-    async fn check_role(&self, dialer: &Dialer) {
-        let Some(connection) = self.shared.current() else { return };
-        let role = dialer.in_time(connection.send(&redis::cmd("ROLE"))).await;
-        if matches!(role.and_then(value_from).and_then(sentinel::is_primary), Ok(false)) {
-            self.leave();
-        }
-    }
-}
-
-impl Drop for SingleServer {
-    fn drop(&mut self) {
-        let watch = self.watch.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(watch) = watch {
-            watch.abort();
-        }
-    }
-}
-
-/// Listens to one sentinel, or to another one when this one is lost, until the transport is dropped. A sentinel that hangs
-/// keeps its subscription open, so it is asked from time to time.
-async fn watch_sentinels(single: Weak<SingleServer>, target: Arc<Target>, dialer: Arc<Dialer>) {
-    const SILENCE: Duration = Duration::from_secs(15);
-    const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-    const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-    let Target::Sentinels(sentinels) = &*target else { return };
-    let leave = || {
-        if let Some(single) = single.upgrade() {
-            single.leave();
-        }
-    };
-    let mut pause = SHORTEST_PAUSE;
-    for sentinel in sentinels.sentinels.iter().cycle() {
-        if let Ok(mut messages) = sentinels.messages(&dialer, sentinel).await {
-            pause = SHORTEST_PAUSE;
-            // Nobody told what happened before.
-            sentinels.ask_again(&dialer, leave).await;
-            match single.upgrade() {
-                Some(single) => single.check_role(&dialer).await,
-                None => return,
-            }
-            loop {
-                match tokio::time::timeout(SILENCE, messages.next()).await {
-                    Ok(Some(Ok(message))) if sentinels.concerns(&message.payload) => {
-                        sentinels.ask_again(&dialer, leave).await;
-                        if sentinels.names_another(&message.payload) {
-                            leave();
-                        }
-                    }
-                    Ok(Some(Ok(_))) => {}
-                    Ok(_) => break,
-                    Err(_) => match sentinels.ask_one(&dialer, sentinel).await {
-                        Ok(false) => {}
-                        Ok(true) => leave(),
-                        Err(_) => break,
-                    },
-                }
-            }
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-enum Target {
-    Server(ConnectionInfo),
-    Sentinels(Sentinels),
-}
-
-impl Target {
-    async fn connect(&self, dialer: &Dialer) -> Result<Connection> {
-        match self {
-            Self::Server(info) => dialer.connect(info).await,
-            Self::Sentinels(sentinels) => {
-                let connected = sentinels.connect(dialer, &sentinels.primary);
-                Ok(dialer.in_time(connected).await?.1)
-            }
-        }
-    }
-
-    /// A connection that a busy server accepts too. Such a server refuses SELECT, so the database is left out.
-    async fn connect_when_busy(&self, dialer: &Dialer) -> Result<Connection> {
-        let without_database = |info: &ConnectionInfo| {
-            info.clone().set_redis_settings(info.redis_settings().clone().set_db(0))
-        };
-        match self {
-            Self::Server(info) => dialer.connect(&without_database(info)).await,
-            Self::Sentinels(sentinels) => {
-                let primary = without_database(&sentinels.primary);
-                Ok(dialer.in_time(sentinels.connect(dialer, &primary)).await?.1)
-            }
-        }
-    }
 }
 
 impl TcpTransport {
     /// A transport with these settings. Nothing is connected yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if a URL cannot be used.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a URL cannot be used.
     pub fn new(options: TcpOptions) -> Result<Self> {
         let dialer = Arc::new(options.dialer()?);
-        let single = |target| {
-            let waiting = Pool::new(options.waiting_connections);
-            Link::Single(Arc::new(SingleServer {
-                target: Arc::new(target),
-                shared: SharedConnection::default(),
-                waiting,
-                watch: Mutex::default(),
-            }))
-        };
-        let link = match &options.topology {
+        let waiting = options.waiting_connections;
+        let single = |target| Link::Single(SingleServer::new(Arc::clone(&dialer), target, waiting));
+        Ok(Self(match &options.topology {
             Topology::Server => single(Target::Server(options.first()?)),
             Topology::Sentinel(name) => single(Target::Sentinels(options.sentinels(name)?)),
-            Topology::Cluster => {
-                let waiting = options.waiting_connections;
-                Link::Cluster(Cluster::new(Arc::clone(&dialer), options.infos()?, waiting)?)
-            }
-        };
-        Ok(Self { dialer, link })
-    }
-
-    /// The shared connection, for one call. Making one is rare and its future is large, so that future is boxed.
-    async fn shared_connection<'a>(
-        &'a self,
-        single: &'a Arc<SingleServer>,
-    ) -> Result<ConnectionGuard<'a>> {
-        match single.shared.current() {
-            Some(guard) => {
-                sending::sent();
-                Ok(guard)
-            }
-            None => {
-                let attempt = || {
-                    let (dialer, single) = (Arc::clone(&self.dialer), Arc::clone(single));
-                    async move {
-                        let connection = dialer.in_time(single.target.connect(&dialer)).await?;
-                        single.start_watch(&dialer);
-                        Ok(connection)
-                    }
-                };
-                sending::unsent(boxed(|| single.shared.connect(attempt))).await
-            }
-        }
-    }
-
-    /// A pooled connection, for one call that may take long.
-    async fn pooled_connection<'a>(
-        &'a self,
-        single: &'a SingleServer,
-    ) -> Result<PooledConnection<'a>> {
-        let connect = single.target.connect(&self.dialer);
-        sending::unsent(single.waiting.take(self.dialer.connect_timeout, connect)).await
-    }
-
-    /// Sends a command that waits for data, on a pooled connection.
-    async fn wait_for(&self, single: &SingleServer, command: &Command) -> Result<Value> {
-        let pooled = self.pooled_connection(single).await?;
-        let reply = pooled.connection.send(&packed(command)).await.map_err(error_from);
-        let result = reply.and_then(value_from);
-        self.note_role(single, &result);
-        if result.is_ok() {
-            pooled.release();
-        }
-        result
-    }
-
-    /// Sends a command that a busy server has to receive, on a new connection.
-    async fn send_when_busy(&self, single: &SingleServer, command: &Command) -> Result<Value> {
-        let connection = sending::unsent(single.target.connect_when_busy(&self.dialer)).await?;
-        value_from(connection.send(&packed(command)).await.map_err(error_from)?)
-    }
-
-    /// The address and settings of the current server.
-    async fn server(&self, single: &SingleServer) -> Result<ConnectionInfo> {
-        match &*single.target {
-            Target::Server(info) => Ok(info.clone()),
-            Target::Sentinels(sentinels) => {
-                let connected = sentinels.connect(&self.dialer, &sentinels.primary);
-                Ok(self.dialer.in_time(connected).await?.0)
-            }
-        }
-    }
-
-    /// Drops the connections if their server has become a replica, so that the next call finds the new primary.
-    fn note_role<T>(&self, single: &SingleServer, result: &Result<T>) {
-        if matches!(result, Err(error) if error.code() == Some("READONLY")) {
-            single.leave();
-        }
-    }
-
-    async fn send_all(
-        &self,
-        single: &Arc<SingleServer>,
-        pipeline: &redis::Pipeline,
-        count: usize,
-        alone: bool,
-    ) -> Result<Vec<redis::Value>> {
-        let replies = if alone {
-            let pooled = self.pooled_connection(single).await?;
-            let replies = pooled.connection.send_all(pipeline, count).await.map_err(error_from)?;
-            pooled.release();
-            replies
-        } else {
-            self.shared_connection(single).await?.send_all(pipeline, count).await?
-        };
-        if replies.len() == count {
-            return Ok(replies);
-        }
-        Err(Error::new(
-            ErrorKind::Protocol,
-            format!("{count} commands were sent, {} replies came back", replies.len()),
-        ))
+            Topology::Cluster => Link::Cluster(Cluster::new(dialer, options.infos()?, waiting)?),
+        }))
     }
 }
 
 impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TcpTransport");
-        match &self.link {
+        match &self.0 {
             Link::Cluster(_) => out.field("topology", &"cluster"),
-            Link::Single(single) => match &*single.target {
+            Link::Single(single) => match single.target() {
                 Target::Server(info) => out.field("address", &info.addr().to_string()),
                 Target::Sentinels(_) => out.field("topology", &"sentinel"),
             },
@@ -357,22 +120,10 @@ impl Transport for TcpTransport {
         if waits_for_replication(command) {
             return boxed(|| std::future::ready(Err(wait_without_writes(command))));
         }
-        let single = match &self.link {
-            Link::Cluster(cluster) => return cluster.send(command),
-            Link::Single(single) => single,
-        };
-        if command.is_blocking() {
-            return boxed(|| self.wait_for(single, command));
+        match &self.0 {
+            Link::Single(single) => single.send(command),
+            Link::Cluster(cluster) => cluster.send(command),
         }
-        if command.serves_when_busy() {
-            return boxed(|| self.send_when_busy(single, command));
-        }
-        boxed(|| async move {
-            let reply = self.shared_connection(single).await?.send(&packed(command)).await;
-            let result = reply.and_then(value_from);
-            self.note_role(single, &result);
-            result
-        })
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
@@ -386,46 +137,28 @@ impl Transport for TcpTransport {
                 return Err(blocking_in_pipeline(waits));
             }
             refuse_in_batch(commands)?;
-            let single = match &self.link {
-                Link::Cluster(cluster) => return cluster.pipeline(commands).await,
-                Link::Single(single) => single,
-            };
-            let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-            for command in commands {
-                pipeline.add_command(packed(command));
+            match &self.0 {
+                Link::Single(single) => single.pipeline(commands).await,
+                Link::Cluster(cluster) => cluster.pipeline(commands).await,
             }
-            let alone = commands.iter().any(waits_for_replication);
-            let replies = self.send_all(single, &pipeline, commands.len(), alone).await?;
-            let results: Results = replies.into_iter().map(value_from).collect();
-            for result in &results {
-                self.note_role(single, result);
-            }
-            Ok(results)
         })
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
             refuse_in_batch(commands)?;
-            let single = match &self.link {
-                Link::Cluster(cluster) => return cluster.transaction(commands).await,
-                Link::Single(single) => single,
-            };
-            let (pipeline, count) = transaction::pipeline(commands);
-            let replies = self.send_all(single, &pipeline, count, false).await?;
-            let results = transaction::results(replies, commands.len());
-            self.note_role(single, &results);
-            results
+            match &self.0 {
+                Link::Single(single) => single.transaction(commands).await,
+                Link::Cluster(cluster) => cluster.transaction(commands).await,
+            }
         })
     }
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         boxed(|| async move {
-            match &self.link {
+            match &self.0 {
+                Link::Single(single) => single.subscribe(to).await,
                 Link::Cluster(cluster) => cluster.subscribe(to).await,
-                Link::Single(single) => {
-                    subscribe_at(&self.dialer, &self.server(single).await?, to).await
-                }
             }
         })
     }
@@ -435,38 +168,4 @@ impl Transport for TcpTransport {
     }
 
     fn set_sync_token(&self, _token: &str) {}
-}
-
-/// Whether a command waits until the writes of its own connection are on replicas or on disk.
-fn waits_for_replication(command: &Command) -> bool {
-    command.name().starts_with("WAIT") && matches!(command.name(), "WAIT" | "WAITAOF")
-}
-
-fn wait_without_writes(command: &Command) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        "this command waits for the writes of its own connection, and connections are shared: put it behind the writes in \
-         one pipeline",
-    )
-    .with_command(|| command.label())
-}
-
-/// Refuses commands that a busy server has to receive: a batch uses the shared connection, which such a server blocks.
-fn refuse_in_batch(commands: &[Command]) -> Result<()> {
-    match commands.iter().find(|command| command.serves_when_busy()) {
-        None => Ok(()),
-        Some(command) => Err(Error::new(
-            ErrorKind::Unsupported,
-            "this command has to reach a busy server, and a batch cannot: send it by itself",
-        )
-        .with_command(|| command.label())),
-    }
-}
-
-fn blocking_in_pipeline(command: &Command) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        "a command that waits for data cannot be in a pipeline: it would block the calls of all others",
-    )
-    .with_command(|| command.label())
 }

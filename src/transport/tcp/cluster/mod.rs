@@ -26,6 +26,7 @@ use self::route::{Join, Route, first_slot};
 use self::topology::Topology;
 use super::convert::{error_from, packed, value_from};
 use super::dial::Dialer;
+use super::restrictions::{wait_without_writes, waits_for_replication};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Messages, Results, Subscription, sending};
@@ -89,7 +90,7 @@ impl Cluster {
     /// Sends commands to their servers, all at once. Commands of one slot stay in order.
     pub(super) async fn pipeline(&self, commands: &[Command]) -> Result<Results> {
         let slots = sending::unsent(self.topology.known_slots()).await?;
-        let has_wait = commands.iter().any(super::waits_for_replication);
+        let has_wait = commands.iter().any(waits_for_replication);
         let connections = if has_wait { Connections::Pooled } else { Connections::Shared };
         let routes: Vec<Route> = commands.iter().map(Route::of).collect();
         let mut calls: Vec<Call<'_>> = Vec::with_capacity(commands.len());
@@ -116,12 +117,12 @@ impl Cluster {
                     Reply::Joined(join.clone(), first, parts.len())
                 }
                 // It waits for the writes before it, so it goes where they went.
-                Route::Primaries(join) if super::waits_for_replication(command) => {
+                Route::Primaries(join) if waits_for_replication(command) => {
                     written.sort_by_key(|node| Arc::as_ptr(node));
                     written.dedup_by(|one, other| Arc::ptr_eq(one, other));
                     calls.extend(written.iter().map(|node| to_node(node)));
                     if written.is_empty() {
-                        Reply::Other(Err(super::wait_without_writes(command)))
+                        Reply::Other(Err(wait_without_writes(command)))
                     } else {
                         Reply::Joined(join.clone(), first, written.len())
                     }

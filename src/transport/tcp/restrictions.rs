@@ -1,0 +1,40 @@
+//! The commands that a shared connection refuses, because they would block the calls of all others.
+
+use crate::command::Command;
+use crate::{Error, ErrorKind, Result};
+
+/// Whether a command waits until the writes of its own connection are on replicas or on disk.
+pub(super) fn waits_for_replication(command: &Command) -> bool {
+    command.name().starts_with("WAIT") && matches!(command.name(), "WAIT" | "WAITAOF")
+}
+
+/// The error of a command that waits for writes, without any before it.
+pub(super) fn wait_without_writes(command: &Command) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "this command waits for the writes of its own connection, and connections are shared: put it behind the writes in \
+         one pipeline",
+    )
+    .with_command(|| command.label())
+}
+
+/// Refuses commands that a busy server has to receive: a batch uses the shared connection, which such a server blocks.
+pub(super) fn refuse_in_batch(commands: &[Command]) -> Result<()> {
+    match commands.iter().find(|command| command.serves_when_busy()) {
+        None => Ok(()),
+        Some(command) => Err(Error::new(
+            ErrorKind::Unsupported,
+            "this command has to reach a busy server, and a batch cannot: send it by itself",
+        )
+        .with_command(|| command.label())),
+    }
+}
+
+/// The error of a command that waits for data, in a pipeline.
+pub(super) fn blocking_in_pipeline(command: &Command) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "a command that waits for data cannot be in a pipeline: it would block the calls of all others",
+    )
+    .with_command(|| command.label())
+}
