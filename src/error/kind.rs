@@ -42,6 +42,7 @@ pub enum ErrorKind {
     /// A transaction was discarded as a whole; none of its commands ran.
     Discarded,
     /// Another client changed the value again and again; see [`Client::update`](crate::Client::update).
+    /// Or slots of a cluster moved during a SCAN: begin it again.
     Conflict,
     /// There is no such value, and the caller asked for one; see [`Call::required`](crate::Call::required).
     NotFound,

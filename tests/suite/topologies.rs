@@ -10,6 +10,7 @@ use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Error, ErrorKind, Key, Keyspace, Outcome, Value};
 use edgecask_behaviour::{CASES, Scope};
 use edgecask_tests::{RedisCluster, RedisServer, TlsIdentity, free_port, until};
+use futures_util::future::join_all;
 
 async fn cluster() -> (RedisCluster, Client) {
     let cluster = RedisCluster::start().await;
@@ -46,9 +47,26 @@ async fn commands_find_the_nodes_of_their_keys() {
     assert_eq!(found.len(), 300, "SCAN visits every primary");
     assert_eq!(client.del(&keys).await.unwrap(), 300);
 
-    // A connection that all share cannot wait.
-    let error = client.blpop::<String>(["l"], Duration::from_millis(100)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    // What waits has a connection of its own to the server of its key, so it holds up nobody.
+    let waiting = tokio::spawn(client.blpop::<String>(["list"], Duration::from_secs(15)));
+    let blocked = async || {
+        let infos = cluster.nodes().iter().map(|node| node.client().info("clients"));
+        join_all(infos).await.iter().flatten().any(|info| info.contains("blocked_clients:1"))
+    };
+    until(blocked).await;
+    client.rpush("list", ["item"]).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), Some(("list".to_owned(), "item".to_owned())));
+}
+
+#[tokio::test]
+async fn a_reply_of_a_cluster_has_a_limit() {
+    let cluster = RedisCluster::start().await;
+    let options = TcpOptions::cluster(cluster.urls()).max_reply_bytes(1 << 16);
+    let client = Client::new(TcpTransport::new(options).unwrap()).layer(Deadline::default());
+    client.set("long", "x".repeat(1 << 17)).await.unwrap();
+    let error = client.get::<String>("long").await.unwrap_err();
+    assert!(error.message().contains("max_reply_bytes"), "{error}");
+    assert_eq!(client.exists(["long"]).await.unwrap(), 1, "the next call has a new connection");
 }
 
 #[tokio::test]
