@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::super::convert::{error_from, packed, value_from};
 use super::super::transaction;
 use super::connect::{Unreached, connected, shared_connection};
-use super::destination::{Destination, Target};
+use super::destination::{Destination, Next, SLOT_IS_MOVING, Target};
 use super::node::Node;
 use super::topology::Topology;
 use crate::command::Command;
@@ -61,9 +61,10 @@ pub(super) async fn send(
         let given_up = GivenUp::new(topology);
         let reply = guard.send(&packed(command)).await.and_then(value_from);
         given_up.disarm(&reply);
-        match reply {
-            Err(error) if call.destination.follow(topology, &node, &error).await => {}
-            reply => return reply,
+        match call.destination.follow(topology, &node, &reply) {
+            Next::Done => return reply,
+            Next::Send => {}
+            Next::Wait => tokio::time::sleep(SLOT_IS_MOVING).await,
         }
     }
     let mut calls = [call];
@@ -107,16 +108,17 @@ pub(super) async fn run(
             send_batch(topology, node, batch, connections)
         });
         let replies = join_all(sent).await;
+        let mut must_wait = false;
         for ((node, batch), replies) in batches.into_iter().zip(replies) {
             match replies {
                 Ok(replies) => {
                     for (at, reply) in batch.into_iter().zip(replies) {
-                        let destination = &mut calls[at].destination;
-                        match reply {
-                            Err(error) if destination.follow(topology, &node, &error).await => {
-                                pending.push(at);
-                            }
-                            reply => calls[at].result = Some(reply),
+                        let next = calls[at].destination.follow(topology, &node, &reply);
+                        if next == Next::Done {
+                            calls[at].result = Some(reply);
+                        } else {
+                            must_wait |= next == Next::Wait;
+                            pending.push(at);
                         }
                     }
                 }
@@ -131,6 +133,9 @@ pub(super) async fn run(
             }
         }
         pending.sort_unstable();
+        if must_wait {
+            tokio::time::sleep(SLOT_IS_MOVING).await;
+        }
     }
 }
 
@@ -233,9 +238,11 @@ pub(super) async fn transaction(
         if destination.asking {
             replies.remove(0);
         }
-        match transaction::results(replies, commands.len()) {
-            Err(error) if destination.follow(topology, &node, &error).await => {}
-            results => return results,
+        let results = transaction::results(replies, commands.len());
+        match destination.follow(topology, &node, &results) {
+            Next::Done => return results,
+            Next::Send => {}
+            Next::Wait => tokio::time::sleep(SLOT_IS_MOVING).await,
         }
     }
 }

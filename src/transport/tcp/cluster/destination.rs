@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind};
 /// How often a command may be sent to another server.
 const MOST_DETOURS: u32 = 8;
 /// How long to wait while a slot is on its way, and before more than one detour.
-const SLOT_IS_MOVING: Duration = Duration::from_millis(20);
+pub(super) const SLOT_IS_MOVING: Duration = Duration::from_millis(20);
 
 /// Who has to run a command.
 #[derive(Clone)]
@@ -22,6 +22,17 @@ pub(super) enum Target {
     Slot(u16),
     AnyPrimary,
     Node(Arc<Node>),
+}
+
+/// What to do after a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Take it.
+    Done,
+    /// Send the command again.
+    Send,
+    /// Send the command again after [`SLOT_IS_MOVING`].
+    Wait,
 }
 
 /// The way of a command through the cluster.
@@ -65,13 +76,14 @@ impl Destination {
         })
     }
 
-    /// Whether a command that this error answers is to be sent again, elsewhere or later.
-    pub(super) async fn follow(
+    /// Follows a reply that redirects the command.
+    pub(super) fn follow<T>(
         &mut self,
         topology: &Arc<Topology>,
         from: &Node,
-        error: &Error,
-    ) -> bool {
+        reply: &Result<T, Error>,
+    ) -> Next {
+        let Err(error) = reply else { return Next::Done };
         let redirection = match Redirection::of(error) {
             Some(redirection) if self.detours < MOST_DETOURS => redirection,
             _ => {
@@ -79,7 +91,7 @@ impl Destination {
                 {
                     topology.refresh_if_older(SLOT_IS_MOVING);
                 }
-                return false;
+                return Next::Done;
             }
         };
         let other = |mut address: super::node::Address| {
@@ -100,10 +112,7 @@ impl Destination {
             Redirection::Ask(address) => self.redirected = other(address),
             Redirection::TryAgain => {}
         }
-        if must_wait {
-            tokio::time::sleep(SLOT_IS_MOVING).await;
-        }
-        true
+        if must_wait { Next::Wait } else { Next::Send }
     }
 
     /// Takes another way after a server was not reached; the error if there is none.
