@@ -200,7 +200,7 @@ describe("errors", () => {
     const readme = [...(await text("../../pkg/README.md")).matchAll(/^\| `(\w+)` \| [^|]+ \| `\w+` \|$/gm)].map(([, kind]) => kind);
     const [, union] = /type ErrorKind = ([^;]+);/.exec(await text("../../pkg/node/types/errors.d.ts"));
     const types = [...union.matchAll(/"(\w+)"/g)].map(([, kind]) => kind);
-    const rust = [...(await text("../../src/error/mod.rs")).matchAll(/Self::\w+ => "([A-Z]\w+)",/g)].map(([, kind]) => kind);
+    const rust = [...(await text("../../src/error/kind.rs")).matchAll(/Self::\w+ => "([A-Z]\w+)",/g)].map(([, kind]) => kind);
     assert.ok(rust.length > 15);
     assert.deepEqual([new Set(readme), new Set(types)], [new Set(rust), new Set(rust)]);
   });
