@@ -31,6 +31,13 @@ ZRANGE z +inf -inf BYSCORE REV LIMIT 150 5 | ZRANGE y - + BYLEX LIMIT 150 5 | ZR
 ZREVRANK z last | ZREM z last | ZREMRANGEBYLEX y - [000010 | ZREMRANGEBYRANK z 150 155 | ZREMRANGEBYSCORE z 150 155
 ZSCAN z 0 COUNT 20 | ZSCORE z last | ZINTER 2 z t | ZINTERSTORE r 2 z t | ZINTERCARD 2 z z LIMIT 5 | ZDIFF 2 t z
 ZDIFFSTORE r 2 t z
+XADD x * f v | XADD x MAXLEN 3000 * f v | XDEL x 150-0 | XLEN x | XTRIM x MAXLEN 3000 | XRANGE x 150 155 | XRANGE x - + COUNT 5
+XREVRANGE x + - COUNT 5 | XREAD COUNT 5 STREAMS x 0 | XREADGROUP GROUP g c COUNT 5 STREAMS x > | XREADGROUP GROUP g c COUNT 5 STREAMS x 0
+XACK x g 150-0 | XPENDING x g | XPENDING x g - + 5 | XCLAIM x g d 0 150-0 | XAUTOCLAIM x g d 0 0 COUNT 5 | XGROUP CREATE x new 0
+XGROUP SETID x g 0 | XGROUP CREATECONSUMER x g d | XINFO STREAM x | XINFO STREAM x FULL COUNT 5 | XINFO GROUPS x | XINFO CONSUMERS x g
+XSETID x 99999-0
+GETBIT b 100 | SETBIT b 100 1 | BITFIELD b SET u8 100 5 | BITFIELD_RO b GET u8 100 | BITCOUNT b 5 10 | BITPOS b 1 5 10
+PFADD p x | PFCOUNT p | PFMERGE q p
 DBSIZE | ECHO x | INFO | PING | TIME | PUBLISH c x | PUBSUB NUMSUB c | SCRIPT EXISTS x
 ";
 
@@ -44,6 +51,8 @@ SMEMBERS s | SUNION s t | SUNIONSTORE r s t | SINTER s s | SDIFF s t | SDIFF s t
 SRANDMEMBER s 1000000 | SSCAN s 0 COUNT 1000000
 ZRANGE z 0 -1 | ZRANGE z -inf +inf BYSCORE | ZRANGESTORE r z 0 -1 | ZPOPMIN z 1000000 | ZREMRANGEBYRANK z 0 -1
 ZREMRANGEBYSCORE z -inf +inf | ZREMRANGEBYLEX y - + | ZUNION 2 z s | ZUNIONSTORE r 2 z s | ZINTER 2 z s | ZDIFF 2 z t
+BITCOUNT b | BITPOS b 1 | BITOP OR r b b | XRANGE x - + | XTRIM x MAXLEN 0 | XINFO STREAM x FULL COUNT 0 | XGROUP DELCONSUMER x g c
+XREADGROUP GROUP g c STREAMS x > | XPENDING x g - + 1000000 | COPY x y
 ZDIFF 9 z t t t t t t t t | ZRANDMEMBER z 1000000 | ZMPOP 1 z MAX COUNT 1000000 | ZSCAN z 0 COUNT 1000000
 ";
 
@@ -72,9 +81,13 @@ fn engine(size: usize) -> Engine {
         run(&format!("SADD s {number}"));
         run(&format!("ZADD z {number} {number}"));
         run(&format!("ZADD y 0 {number:06}"));
+        run(&format!("XADD x {}-0 f v", number + 1));
         run(&format!("SET key:{number} v"));
     }
     run(&format!("SET b {}", "x".repeat(size)));
+    run("XGROUP CREATE x g 0");
+    run(&format!("XREADGROUP GROUP g c COUNT {} STREAMS x >", size / 2));
+    run("PFADD p a b c");
     run("SET n 1");
     run("SADD t 1 2 3 4 5");
     engine

@@ -1,4 +1,4 @@
-//! The keys: values of five types, their expiry, and the order in which SCAN visits them.
+//! The keys: values of six types, their expiry, and the order in which SCAN visits them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hasher};
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::collections::{Hash, List, Set};
 use super::sorted_set::SortedSet;
 use super::steps;
+use super::stream::Stream;
 use crate::{Error, Result};
 
 #[derive(Clone)]
@@ -18,6 +19,7 @@ pub(super) enum Data {
     Hash(Hash),
     Set(Set),
     SortedSet(SortedSet),
+    Stream(Stream),
 }
 
 impl Data {
@@ -28,6 +30,7 @@ impl Data {
             Self::Hash(_) => "hash",
             Self::Set(_) => "set",
             Self::SortedSet(_) => "zset",
+            Self::Stream(_) => "stream",
         }
     }
 }
@@ -71,6 +74,8 @@ kind!(List, List, |list| list.len() == 0);
 kind!(Hash, Hash, |hash| hash.len() == 0);
 kind!(Set, Set, |set| set.len() == 0);
 kind!(SortedSet, SortedSet, |set| set.len() == 0);
+// A stream without entries still has its groups and its last id.
+kind!(Stream, Stream, |_| false);
 
 #[derive(Clone)]
 pub(super) struct Entry {

@@ -5,12 +5,14 @@
 //! anything of its call runs.
 
 mod args;
+mod bits;
 mod collections;
 mod commands;
 #[cfg(test)]
 mod complexity;
 mod engine;
 mod glob;
+mod hyperloglog;
 mod keyspace;
 mod listeners;
 mod number;
@@ -18,6 +20,7 @@ mod score_tree;
 mod scripts;
 mod sorted_set;
 mod steps;
+mod stream;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

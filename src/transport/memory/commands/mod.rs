@@ -1,6 +1,8 @@
 //! The commands that the engine runs, one file a family.
 
+mod bitmaps;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod lists;
 mod pubsub;
@@ -9,6 +11,7 @@ mod scripting;
 mod server;
 mod sets;
 mod sorted_sets;
+mod streams;
 mod strings;
 
 use std::collections::HashMap;
@@ -16,13 +19,16 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 9] = [
+const FAMILIES: [&[Handler]; 12] = [
     strings::HANDLERS,
     keys::HANDLERS,
     hashes::HANDLERS,
     lists::HANDLERS,
     sets::HANDLERS,
     sorted_sets::HANDLERS,
+    streams::HANDLERS,
+    bitmaps::HANDLERS,
+    hyperloglog::HANDLERS,
     pubsub::HANDLERS,
     scripting::HANDLERS,
     server::HANDLERS,

@@ -120,7 +120,7 @@ fn append(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
 }
 
 /// Changes a value in place. It is copied only if another holder still needs the old value.
-fn edit(value: &mut Bytes, edit: impl FnOnce(&mut BytesMut)) {
+pub(super) fn edit(value: &mut Bytes, edit: impl FnOnce(&mut BytesMut)) {
     let mut buffer = std::mem::take(value).try_into_mut().unwrap_or_else(|shared| {
         steps::count(shared.len());
         BytesMut::from(&shared[..])
