@@ -81,6 +81,15 @@ BITPOS k 0 i i BIT x | BITOP AND k k k | BITOP OR k k k k | BITOP XOR k k k | BI
 BITFIELD k GET bf o | BITFIELD k SET bf o i | BITFIELD k INCRBY bf o i | BITFIELD k OVERFLOW SAT INCRBY bf o i GET bf o
 BITFIELD k OVERFLOW FAIL INCRBY bf o i SET bf o i | BITFIELD k OVERFLOW SAT SET bf o i | BITFIELD k SET bf o i INCRBY bf o i | BITFIELD k
 BITFIELD k OVERFLOW FOO GET bf o | BITFIELD k GET bf | BITFIELD k FOO | BITFIELD_RO k GET bf o GET bf o | BITFIELD_RO k SET bf o 1
+HSET a m v m v | HSET a m 5 | HINCRBY a m i | HINCRBYFLOAT a float f | HSETNX a m v | HDEL a m | HGETALL a | HLEN a | DEL a | SET a v | RENAME a a | COPY a a REPLACE
+HEXPIRE a t FIELDS 2 m m | HEXPIRE a t NX FIELDS 1 m | HEXPIRE a t XX FIELDS 1 m | HEXPIRE a t GT FIELDS 1 m | HEXPIRE a t LT FIELDS 1 m | HEXPIRE a 0 FIELDS 1 m
+HPEXPIRE a t FIELDS 1 m | HEXPIREAT a late FIELDS 1 m | HPEXPIREAT a late FIELDS 1 m | HEXPIRE a -1 FIELDS 1 m | HEXPIRE a x FIELDS 1 m | HEXPIRE a t FOO 1 m
+HEXPIRE a t FIELDS 0 m | HEXPIRE a t FIELDS 2 m | HEXPIRE a t FIELDS 1 m m | HEXPIRE a t NX FOO 1 m | HEXPIREAT a past FIELDS 1 m | HEXPIRE a 9223372036854775807 FIELDS 1 m
+HTTL a FIELDS 2 m m | HPTTL a FIELDS 1 m | HEXPIRETIME a FIELDS 1 m | HPEXPIRETIME a FIELDS 1 m | HPERSIST a FIELDS 2 m m | HTTL a FIELDS 0 m | HTTL a FOO 1 m
+HGETDEL a FIELDS 2 m m | HGETDEL a FIELDS 0 m | HGETDEL a FOO 1 m | HGETEX a FIELDS 1 m | HGETEX a EX t FIELDS 1 m | HGETEX a PERSIST FIELDS 2 m m | HGETEX a PX 0 FIELDS 1 m
+HGETEX a PXAT past FIELDS 1 m | HGETEX a EX FIELDS 1 m | HGETEX a FOO FIELDS 1 m | HGETEX a EX t PX t FIELDS 1 m | HSETEX a FIELDS 1 m v | HSETEX a EX t FIELDS 2 m v m v
+HSETEX a FNX FIELDS 1 m v | HSETEX a FXX KEEPTTL FIELDS 1 m v | HSETEX a KEEPTTL FIELDS 1 m v | HSETEX a FNX FXX FIELDS 1 m v | HSETEX a EX t KEEPTTL FIELDS 1 m v
+HSETEX a FIELDS 2 m v | HSETEX a FIELDS 0 m v | HSETEX a PXAT past FIELDS 1 m v | HSETEX a FOO FIELDS 1 m v
 PFADD h m | PFADD h m v | PFADD h v v v v v | PFADD h | PFCOUNT h | PFCOUNT h h | PFMERGE h h h | PFMERGE h | PFCOUNT k | PFMERGE h k
 XSETID k 9-9 | SET k v | SET k v | SET h v | DEL h | DEL k | TYPE k | COPY k k REPLACE | RENAME k k
 ";
@@ -177,6 +186,7 @@ fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
         .boxed(),
         "bf" => text(&["u1", "u8", "i8", "i5", "u63", "i64", "u64", "i65", "i0", "x", "u7", "i16"])
             .boxed(),
+        "a" => text(&["a1", "a2"]).boxed(),
         "h" => text(&["h1", "h2"]).boxed(),
         "gr" => text(&["g1", "g2"]).boxed(),
         "co" => text(&["c1", "c2"]).boxed(),
@@ -211,8 +221,8 @@ fn normal(command: &Command, reply: Result<Value, Error>) -> Result<Value, Strin
         }
         "SCAN" | "SSCAN" => page(value, 1),
         "HSCAN" | "ZSCAN" => page(value, 2),
-        "TTL" | "EXPIRETIME" => about(value, 1),
-        "PTTL" | "PEXPIRETIME" => about(value, 1000),
+        "TTL" | "EXPIRETIME" | "HTTL" | "HEXPIRETIME" => about(value, 1),
+        "PTTL" | "PEXPIRETIME" | "HPTTL" | "HPEXPIRETIME" => about(value, 1000),
         "GET" if command.get(0).is_some_and(|key| key.starts_with(b"w")) => floats(value),
         "XPENDING" | "XINFO" => times(value),
         "INCRBYFLOAT" | "HINCRBYFLOAT" | "ZSCORE" | "ZINCRBY" | "ZADD" | "ZMSCORE" | "ZPOPMIN"
@@ -264,6 +274,9 @@ fn floats(value: Value) -> Value {
 /// A time as the one of the few that the sequences set, which are far from each other: two servers are asked one after
 /// the other.
 fn about(value: Value, unit: i64) -> Value {
+    if let Value::Array(items) = value {
+        return Value::Array(items.into_iter().map(|item| about(item, unit)).collect());
+    }
     let Value::Integer(number) = value else { return value };
     let now = edgecask::platform::unix_millis() as i64 / 1000;
     let set = [5000, 10_000_000, 20_000_000, 5, 10_000, 20_000]

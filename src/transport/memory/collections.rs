@@ -1,6 +1,6 @@
 //! The collections of the engine's values. Each operation counts its steps, so that a test notices a command that takes more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -86,48 +86,108 @@ impl Clone for List {
 
 /// Fields and values in a stable order. If one is removed, the last one takes its place.
 #[derive(Default)]
-pub(super) struct Hash(IndexMap<Bytes, Bytes>);
+pub(super) struct Hash {
+    fields: IndexMap<Bytes, Bytes>,
+    /// The lifetimes of fields; none if no field has one.
+    lifetimes: Option<Box<Lifetimes>>,
+}
+
+/// When fields expire, as Unix times in milliseconds.
+#[derive(Clone, Default)]
+struct Lifetimes {
+    of: HashMap<Bytes, u64>,
+    order: BTreeSet<(u64, Bytes)>,
+}
 
 impl Hash {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.fields.len()
     }
 
     pub(super) fn get(&self, field: &[u8]) -> Option<&Bytes> {
         steps::count(1);
-        self.0.get(field)
+        self.fields.get(field)
     }
 
     pub(super) fn contains(&self, field: &[u8]) -> bool {
         steps::count(1);
-        self.0.contains_key(field)
+        self.fields.contains_key(field)
     }
 
     pub(super) fn get_index(&self, at: usize) -> Option<(&Bytes, &Bytes)> {
         steps::count(1);
-        self.0.get_index(at)
+        self.fields.get_index(at)
     }
 
-    /// Sets a field, and gives the old value.
+    /// Sets a field, which loses its lifetime, and gives the old value.
     pub(super) fn insert(&mut self, field: Bytes, value: Bytes) -> Option<Bytes> {
+        self.set_expiry(&field, None);
+        self.replace(field, value)
+    }
+
+    /// Sets a field, which keeps its lifetime, and gives the old value.
+    pub(super) fn replace(&mut self, field: Bytes, value: Bytes) -> Option<Bytes> {
         steps::count(1);
-        self.0.insert(field, value)
+        self.fields.insert(field, value)
     }
 
     pub(super) fn remove(&mut self, field: &[u8]) -> Option<Bytes> {
         steps::count(1);
-        self.0.swap_remove(field)
+        self.set_expiry(field, None);
+        self.fields.swap_remove(field)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
-        self.0.iter().inspect(|_| steps::count(1))
+        self.fields.iter().inspect(|_| steps::count(1))
+    }
+
+    /// When a field expires.
+    pub(super) fn expiry(&self, field: &[u8]) -> Option<u64> {
+        steps::count(1);
+        self.lifetimes.as_ref()?.of.get(field).copied()
+    }
+
+    /// Sets or removes when a field expires. The field exists.
+    pub(super) fn set_expiry(&mut self, field: &[u8], expires_at: Option<u64>) {
+        if expires_at.is_none() && self.lifetimes.is_none() {
+            return;
+        }
+        steps::count(1);
+        let lifetimes = self.lifetimes.get_or_insert_default();
+        if let Some((field, old)) = lifetimes.of.remove_entry(field) {
+            lifetimes.order.remove(&(old, field));
+        }
+        match expires_at {
+            Some(at) => {
+                let field = Bytes::copy_from_slice(field);
+                lifetimes.of.insert(field.clone(), at);
+                lifetimes.order.insert((at, field));
+            }
+            None if lifetimes.of.is_empty() => self.lifetimes = None,
+            None => {}
+        }
+    }
+
+    /// When the next field expires.
+    pub(super) fn next_expiry(&self) -> Option<u64> {
+        self.lifetimes.as_ref()?.order.first().map(|(at, _)| *at)
+    }
+
+    /// Removes the fields whose time has come.
+    pub(super) fn remove_expired(&mut self, now: u64) {
+        while let Some((at, field)) = self.lifetimes.as_ref().and_then(|all| all.order.first())
+            && *at <= now
+        {
+            let field = field.clone();
+            self.remove(&field);
+        }
     }
 }
 
 impl Clone for Hash {
     fn clone(&self) -> Self {
         steps::count(self.len());
-        Self(self.0.clone())
+        Self { fields: self.fields.clone(), lifetimes: self.lifetimes.clone() }
     }
 }
 

@@ -82,6 +82,14 @@ pub(super) struct Entry {
     pub(super) data: Data,
     /// Unix time in milliseconds.
     pub(super) expires_at: Option<u64>,
+    /// When the next field of a hash expires.
+    field_expires_at: Option<u64>,
+}
+
+impl Entry {
+    fn next_field_expiry(&self) -> Option<u64> {
+        Hash::of(&self.data).and_then(Hash::next_expiry)
+    }
 }
 
 #[derive(Clone)]
@@ -90,6 +98,8 @@ pub(super) struct Keyspace {
     /// Every key by its position in SCAN's order. The position does not change while other keys are added or removed.
     order: BTreeSet<(u64, Bytes)>,
     expiries: BTreeSet<(u64, Bytes)>,
+    /// Hashes, by when their next field expires.
+    field_expiries: BTreeSet<(u64, Bytes)>,
     now: u64,
     pub(super) random: fastrand::Rng,
 }
@@ -101,6 +111,7 @@ impl Keyspace {
             entries: HashMap::new(),
             order: BTreeSet::new(),
             expiries: BTreeSet::new(),
+            field_expiries: BTreeSet::new(),
             now: 0,
             random: fastrand::Rng::with_seed(seed),
         }
@@ -116,6 +127,16 @@ impl Keyspace {
             let key = key.clone();
             self.remove(&key);
         }
+        while let Some((at, key)) = self.field_expiries.first()
+            && *at <= self.now
+        {
+            let (key, now) = (key.clone(), self.now);
+            // It is a hash, or it would not be there.
+            let _ = self.change::<Hash, _>(&key, |hash| {
+                hash.remove_expired(now);
+                Ok(())
+            });
+        }
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -130,6 +151,7 @@ impl Keyspace {
         self.entries.clear();
         self.order.clear();
         self.expiries.clear();
+        self.field_expiries.clear();
     }
 
     pub(super) fn entry(&self, key: &[u8]) -> Option<&Entry> {
@@ -161,6 +183,8 @@ impl Keyspace {
         let result = change(value);
         if value.is_empty() {
             self.remove(key);
+        } else {
+            self.note_field_expiry(key);
         }
         result.map(Some)
     }
@@ -190,7 +214,26 @@ impl Keyspace {
         if let Some(at) = expires_at {
             self.expiries.insert((at, key.clone()));
         }
-        self.entries.insert(key, Entry { data, expires_at });
+        let entry = Entry { data, expires_at, field_expires_at: None };
+        self.entries.insert(key.clone(), entry);
+        self.note_field_expiry(&key);
+    }
+
+    /// Takes note of when the next field of a hash expires.
+    fn note_field_expiry(&mut self, key: &[u8]) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let next = entry.next_field_expiry();
+        let old = std::mem::replace(&mut entry.field_expires_at, next);
+        if old == next {
+            return;
+        }
+        let key = Bytes::copy_from_slice(key);
+        if let Some(at) = old {
+            self.field_expiries.remove(&(at, key.clone()));
+        }
+        if let Some(at) = next {
+            self.field_expiries.insert((at, key));
+        }
     }
 
     /// Stores a collection; an empty one deletes the key.
@@ -206,6 +249,9 @@ impl Keyspace {
         let (key, entry) = self.entries.remove_entry(key)?;
         if let Some(at) = entry.expires_at {
             self.expiries.remove(&(at, key.clone()));
+        }
+        if let Some(at) = entry.field_expires_at {
+            self.field_expiries.remove(&(at, key.clone()));
         }
         self.order.remove(&(place(&key), key));
         Some(entry)

@@ -62,7 +62,7 @@ fn copy(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     if from == to {
         return Err(Error::server("ERR source and destination objects are the same"));
     }
-    let Some(Entry { data, expires_at }) = db.entry(from).cloned() else {
+    let Some(Entry { data, expires_at, .. }) = db.entry(from).cloned() else {
         return Ok(false.into());
     };
     if db.contains(&to) && !replace {
@@ -73,7 +73,7 @@ fn copy(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
 }
 
 fn rename(db: &mut Keyspace, args: Args<'_>) -> Result<()> {
-    let Entry { data, expires_at } =
+    let Entry { data, expires_at, .. } =
         db.remove(args.at(0)?).ok_or_else(|| Error::server("ERR no such key"))?;
     db.put(args.bytes(1)?, data, expires_at);
     Ok(())

@@ -1,6 +1,7 @@
 //! The commands that the engine runs, one file a family.
 
 mod bitmaps;
+mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
 mod keys;
@@ -19,10 +20,11 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 12] = [
+const FAMILIES: [&[Handler]; 13] = [
     strings::HANDLERS,
     keys::HANDLERS,
     hashes::HANDLERS,
+    hash_lifetimes::HANDLERS,
     lists::HANDLERS,
     sets::HANDLERS,
     sorted_sets::HANDLERS,
