@@ -250,7 +250,7 @@ impl Query {
         self
     }
 
-    /// Gives these fields only; with none at all, keys and scores.
+    /// Returns these fields only; with none at all, keys and scores.
     #[must_use]
     pub fn select(mut self, fields: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.select = Some(fields.into_iter().map(Into::into).collect());

@@ -295,7 +295,7 @@ impl<R: Record> CachingStore<R> {
         written.and(invalidated)
     }
 
-    /// Deletes a record from the backing store, then from the cache; tells whether it was there. Two commands, one
+    /// Deletes a record from the backing store, then from the cache; returns whether it was there. Two commands, one
     /// round trip.
     ///
     /// # Errors
@@ -324,7 +324,7 @@ impl<R: Record> CachingStore<R> {
         self.cache.as_ref().map_or(0, Cache::owed)
     }
 
-    /// Carries out what is owed; tells whether nothing is left. See [`Cache::catch_up`].
+    /// Carries out what is owed; returns whether nothing is left. See [`Cache::catch_up`].
     pub async fn catch_up(&self) -> bool {
         match &self.cache {
             Some(cache) => cache.catch_up().await,

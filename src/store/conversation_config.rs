@@ -164,7 +164,7 @@ impl ConversationConfigStore {
         self.0.set(config).await
     }
 
-    /// Deletes the settings of a scope from the backing store, then what is cached of it; tells whether there were any.
+    /// Deletes the settings of a scope from the backing store, then what is cached of it; returns whether there were any.
     ///
     /// # Errors
     /// As for [`CachingStore::delete`].
@@ -201,7 +201,7 @@ impl ConversationConfigStore {
         self.0.owed()
     }
 
-    /// Carries out what is owed; tells whether nothing is left.
+    /// Carries out what is owed; returns whether nothing is left.
     pub async fn catch_up(&self) -> bool {
         self.0.catch_up().await
     }

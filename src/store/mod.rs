@@ -99,7 +99,7 @@ pub trait Store<R: Record>: MaybeSend + MaybeSync + 'static {
     /// The store's own.
     fn set(&self, record: &R) -> impl Future<Output = Result<(), BoxError>> + MaybeSend;
 
-    /// Deletes a record; tells whether it was there.
+    /// Deletes a record; returns whether it was there.
     ///
     /// # Errors
     /// The store's own.

@@ -42,7 +42,7 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("COPY").arg(from).arg(to).arg_if(replace, "REPLACE"))
     }
 
-    /// Deletes keys, and tells how many were there. [Redis DEL](https://redis.io/docs/latest/commands/del/); [`KeyCommands::unlink`] frees memory later.
+    /// Deletes keys, and returns how many were there. [Redis DEL](https://redis.io/docs/latest/commands/del/); [`KeyCommands::unlink`] frees memory later.
     #[doc(alias = "DEL")]
     fn del(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("DEL").args_from(keys))
@@ -189,7 +189,7 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("RENAME").arg(from).arg(to))
     }
 
-    /// Renames a key if the new name is free; tells whether it did. [Redis RENAMENX](https://redis.io/docs/latest/commands/renamenx/).
+    /// Renames a key if the new name is free; returns whether it did. [Redis RENAMENX](https://redis.io/docs/latest/commands/renamenx/).
     #[doc(alias = "RENAMENX")]
     fn renamenx(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("RENAMENX").arg(from).arg(to))
@@ -231,7 +231,7 @@ pub trait KeyCommands: Execute {
         self.execute(options.append(Command::new("SORT_RO").arg(key)))
     }
 
-    /// Stores the elements in order as a list under `to`, and gives its length. [Redis SORT](https://redis.io/docs/latest/commands/sort/) with `STORE`.
+    /// Stores the elements in order as a list under `to`, and returns its length. [Redis SORT](https://redis.io/docs/latest/commands/sort/) with `STORE`.
     #[doc(alias = "SORT")]
     fn sort_store(
         &self,
@@ -242,7 +242,7 @@ pub trait KeyCommands: Execute {
         self.execute(options.append(Command::new("SORT").arg(key)).arg("STORE").arg(to))
     }
 
-    /// Marks keys as used, and tells how many are there. [Redis TOUCH](https://redis.io/docs/latest/commands/touch/).
+    /// Marks keys as used, and returns how many are there. [Redis TOUCH](https://redis.io/docs/latest/commands/touch/).
     #[doc(alias = "TOUCH")]
     fn touch(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("TOUCH").args_from(keys))
@@ -260,7 +260,7 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("TYPE").arg(key))
     }
 
-    /// Deletes keys and frees their memory later; tells how many were there. [Redis UNLINK](https://redis.io/docs/latest/commands/unlink/).
+    /// Deletes keys and frees their memory later; returns how many were there. [Redis UNLINK](https://redis.io/docs/latest/commands/unlink/).
     #[doc(alias = "UNLINK")]
     fn unlink(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("UNLINK").args_from(keys))

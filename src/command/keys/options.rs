@@ -71,7 +71,7 @@ impl SortOptions {
         self
     }
 
-    /// Gives the values of these keys in place of the elements; `#` is the element itself.
+    /// Returns the values of these keys in place of the elements; `#` is the element itself.
     #[must_use]
     pub fn get(mut self, pattern: impl Into<String>) -> Self {
         self.get.push(pattern.into());

@@ -43,7 +43,7 @@ fn scored<M: FromValue>(value: Value) -> Result<Vec<Scored<M>>> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait SortedSetCommands: Execute {
-    /// Adds members or changes their scores, and tells how many are new. [Redis ZADD](https://redis.io/docs/latest/commands/zadd/).
+    /// Adds members or changes their scores, and returns how many are new. [Redis ZADD](https://redis.io/docs/latest/commands/zadd/).
     #[doc(alias = "ZADD")]
     fn zadd(
         &self,
@@ -89,13 +89,13 @@ pub trait SortedSetCommands: Execute {
         self.execute_with(sources.append(Command::new("ZDIFF")).arg("WITHSCORES"), scored)
     }
 
-    /// Stores the same under `to`, and gives its size. [Redis ZDIFFSTORE](https://redis.io/docs/latest/commands/zdiffstore/).
+    /// Stores the same under `to`, and returns its size. [Redis ZDIFFSTORE](https://redis.io/docs/latest/commands/zdiffstore/).
     #[doc(alias = "ZDIFFSTORE")]
     fn zdiffstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZDIFFSTORE").arg(to)))
     }
 
-    /// Adds to a member's score, and gives the new one. [Redis ZINCRBY](https://redis.io/docs/latest/commands/zincrby/).
+    /// Adds to a member's score, and returns the new one. [Redis ZINCRBY](https://redis.io/docs/latest/commands/zincrby/).
     #[doc(alias = "ZINCRBY")]
     fn zincrby(&self, key: impl ToArg, by: f64, member: impl ToArg) -> Self::Reply<f64> {
         self.execute(Command::new("ZINCRBY").arg(key).arg(by).arg(member))
@@ -125,7 +125,7 @@ pub trait SortedSetCommands: Execute {
         self.execute(command.arg("LIMIT").arg(limit))
     }
 
-    /// Stores what is in all sets under `to`, and gives its size. [Redis ZINTERSTORE](https://redis.io/docs/latest/commands/zinterstore/).
+    /// Stores what is in all sets under `to`, and returns its size. [Redis ZINTERSTORE](https://redis.io/docs/latest/commands/zinterstore/).
     #[doc(alias = "ZINTERSTORE")]
     fn zinterstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZINTERSTORE").arg(to)))
@@ -213,7 +213,7 @@ pub trait SortedSetCommands: Execute {
         self.execute_with(range.append(Command::new("ZRANGE").arg(key)).arg("WITHSCORES"), scored)
     }
 
-    /// Stores the members of a range under `to`, and gives their number. [Redis ZRANGESTORE](https://redis.io/docs/latest/commands/zrangestore/).
+    /// Stores the members of a range under `to`, and returns their number. [Redis ZRANGESTORE](https://redis.io/docs/latest/commands/zrangestore/).
     #[doc(alias = "ZRANGESTORE")]
     fn zrangestore(&self, to: impl ToArg, from: impl ToArg, range: &ZRange) -> Self::Reply<u64> {
         self.execute(range.append(Command::new("ZRANGESTORE").arg(to).arg(from)))
@@ -225,7 +225,7 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZRANK").arg(key).arg(member))
     }
 
-    /// Removes members, and tells how many were there. [Redis ZREM](https://redis.io/docs/latest/commands/zrem/).
+    /// Removes members, and returns how many were there. [Redis ZREM](https://redis.io/docs/latest/commands/zrem/).
     #[doc(alias = "ZREM")]
     fn zrem(
         &self,
@@ -294,7 +294,7 @@ pub trait SortedSetCommands: Execute {
         self.execute_with(sources.append(Command::new("ZUNION")).arg("WITHSCORES"), scored)
     }
 
-    /// Stores what is in any of the sets under `to`, and gives its size. [Redis ZUNIONSTORE](https://redis.io/docs/latest/commands/zunionstore/).
+    /// Stores what is in any of the sets under `to`, and returns its size. [Redis ZUNIONSTORE](https://redis.io/docs/latest/commands/zunionstore/).
     #[doc(alias = "ZUNIONSTORE")]
     fn zunionstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZUNIONSTORE").arg(to)))

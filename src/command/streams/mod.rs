@@ -33,7 +33,7 @@ use crate::FromValue;
 /// # }
 /// ```
 pub trait StreamCommands: Execute {
-    /// Acknowledges entries, and tells how many were pending. [Redis XACK](https://redis.io/docs/latest/commands/xack/).
+    /// Acknowledges entries, and returns how many were pending. [Redis XACK](https://redis.io/docs/latest/commands/xack/).
     #[doc(alias = "XACK")]
     fn xack(
         &self,
@@ -57,7 +57,7 @@ pub trait StreamCommands: Execute {
         self.execute(command.arg("IDS").counted(ids))
     }
 
-    /// Adds an entry, and gives its id. [Redis XADD](https://redis.io/docs/latest/commands/xadd/).
+    /// Adds an entry, and returns its id. [Redis XADD](https://redis.io/docs/latest/commands/xadd/).
     #[doc(alias = "XADD")]
     fn xadd(
         &self,
@@ -146,7 +146,7 @@ pub trait StreamCommands: Execute {
         self.execute(options.append(command.args_from(ids)).arg("JUSTID"))
     }
 
-    /// Deletes entries, and tells how many were there. [Redis XDEL](https://redis.io/docs/latest/commands/xdel/).
+    /// Deletes entries, and returns how many were there. [Redis XDEL](https://redis.io/docs/latest/commands/xdel/).
     #[doc(alias = "XDEL")]
     fn xdel(&self, key: impl ToArg, ids: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("XDEL").arg(key).args_from(ids))
@@ -178,7 +178,7 @@ pub trait StreamCommands: Execute {
         self.execute(command.arg_if(mkstream, "MKSTREAM"))
     }
 
-    /// Makes a consumer; tells whether it is new. [Redis XGROUP CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
+    /// Makes a consumer; returns whether it is new. [Redis XGROUP CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
     #[doc(alias = "XGROUP CREATECONSUMER")]
     fn xgroup_createconsumer(
         &self,
@@ -189,7 +189,7 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XGROUP").arg("CREATECONSUMER").arg(key).arg(group).arg(consumer))
     }
 
-    /// Deletes a consumer, and tells how many entries it had pending. [Redis XGROUP DELCONSUMER](https://redis.io/docs/latest/commands/xgroup-delconsumer/).
+    /// Deletes a consumer, and returns how many entries it had pending. [Redis XGROUP DELCONSUMER](https://redis.io/docs/latest/commands/xgroup-delconsumer/).
     #[doc(alias = "XGROUP DELCONSUMER")]
     fn xgroup_delconsumer(
         &self,
@@ -200,7 +200,7 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XGROUP").arg("DELCONSUMER").arg(key).arg(group).arg(consumer))
     }
 
-    /// Deletes a group; tells whether it was there. [Redis XGROUP DESTROY](https://redis.io/docs/latest/commands/xgroup-destroy/).
+    /// Deletes a group; returns whether it was there. [Redis XGROUP DESTROY](https://redis.io/docs/latest/commands/xgroup-destroy/).
     #[doc(alias = "XGROUP DESTROY")]
     fn xgroup_destroy(&self, key: impl ToArg, group: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("XGROUP").arg("DESTROY").arg(key).arg(group))
@@ -306,7 +306,7 @@ pub trait StreamCommands: Execute {
         self.execute(command.option("COUNT", count))
     }
 
-    /// Drops old entries, and tells how many. [Redis XTRIM](https://redis.io/docs/latest/commands/xtrim/).
+    /// Drops old entries, and returns how many. [Redis XTRIM](https://redis.io/docs/latest/commands/xtrim/).
     #[doc(alias = "XTRIM")]
     fn xtrim(&self, key: impl ToArg, trim: &Trim) -> Self::Reply<u64> {
         self.execute(trim.append(Command::new("XTRIM").arg(key)))

@@ -264,7 +264,7 @@ impl SchemaCheck {
         Ok(())
     }
 
-    /// Checks the next page; tells whether it was the last one. See [`run_from`](Self::run_from).
+    /// Checks the next page; returns whether it was the last one. See [`run_from`](Self::run_from).
     ///
     /// # Errors
     /// Those of the client.

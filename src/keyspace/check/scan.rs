@@ -173,7 +173,7 @@ pub(super) async fn page(check: &Rules, client: &Client, position: &Position) ->
     Ok(found)
 }
 
-/// Looks at keys; gives those that are there.
+/// Looks at keys; returns those that are there.
 async fn looked<'a>(
     check: &Rules,
     client: &Client,

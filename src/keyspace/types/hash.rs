@@ -117,7 +117,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         Ok(self.queue(transaction, fields))
     }
 
-    /// Deletes one field; tells whether it was there. One HDEL.
+    /// Deletes one field; returns whether it was there. One HDEL.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the record has no such field; those of the client.
@@ -126,7 +126,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         Ok(client.hdel(self.key(), [field]).await? == 1)
     }
 
-    /// Adds to a field of digits, which is 0 if it is absent; gives the sum. HINCRBY and EXPIRE as one transaction.
+    /// Adds to a field of digits, which is 0 if it is absent; returns the sum. HINCRBY and EXPIRE as one transaction.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Server`] if the field holds no integer; those
@@ -151,7 +151,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         Ok(sum)
     }
 
-    /// Adds to a field that is a decimal number, which is 0 if it is absent; gives the sum. HINCRBYFLOAT and EXPIRE as one
+    /// Adds to a field that is a decimal number, which is 0 if it is absent; returns the sum. HINCRBYFLOAT and EXPIRE as one
     /// transaction.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
         Ok(self.key.set(transaction, self.encode(record)?))
     }
 
-    /// Changes the record, which keeps the time to live that is left; gives the new one, or `None` if the key is absent. If
+    /// Changes the record, which keeps the time to live that is left; returns the new one, or `None` if the key is absent. If
     /// another client changes the record at the same time, `change` is called again with what that one has stored. See
     /// [`Client::update`] for the cost.
     ///

@@ -13,7 +13,7 @@ key_type! {
 }
 
 impl<T: Serialize + DeserializeOwned> List<T> {
-    /// Puts items at the front, one after the other; gives the length before any are dropped. LPUSH and EXPIRE as one
+    /// Puts items at the front, one after the other; returns the length before any are dropped. LPUSH and EXPIRE as one
     /// transaction; LTRIM drops what is too many at the back, if the declaration says how many the list keeps.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         Ok(self.queue_front(transaction, self.key.encode_all(items)?))
     }
 
-    /// Puts items at the back, one after the other; gives the length before any are dropped. RPUSH and EXPIRE as one
+    /// Puts items at the back, one after the other; returns the length before any are dropped. RPUSH and EXPIRE as one
     /// transaction; LTRIM drops what is too many at the front, if the declaration says how many the list keeps.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         length
     }
 
-    /// Takes the item at the front, or gives `None` if the list is empty. One LPOP. The item is lost if the answer is.
+    /// Takes the item at the front, or returns `None` if the list is empty. One LPOP. The item is lost if the answer is.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the item is no such record, which is then taken all the same; those of
@@ -94,7 +94,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         item.map(|item| self.key.decode(&item)).transpose()
     }
 
-    /// Takes the item at the back, or gives `None` if the list is empty. One RPOP. The item is lost if the answer is.
+    /// Takes the item at the back, or returns `None` if the list is empty. One RPOP. The item is lost if the answer is.
     ///
     /// # Errors
     /// As for [`List::pop_front`].
@@ -114,7 +114,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         self.key.decode_all(&items)
     }
 
-    /// Removes all items that are equal to this one; tells how many. One LREM.
+    /// Removes all items that are equal to this one; returns how many. One LREM.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the item has no text; those of the client.

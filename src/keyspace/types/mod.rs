@@ -113,7 +113,7 @@ macro_rules! key_type {
                 self.key.declaration()
             }
 
-            /// Deletes the key; tells whether it was there. One DEL.
+            /// Deletes the key; returns whether it was there. One DEL.
             ///
             /// # Errors
             /// Those of the client.

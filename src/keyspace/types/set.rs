@@ -13,7 +13,7 @@ key_type! {
 }
 
 impl<T: Serialize + DeserializeOwned> Set<T> {
-    /// Adds members; tells how many are new. SADD and EXPIRE as one transaction.
+    /// Adds members; returns how many are new. SADD and EXPIRE as one transaction.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) without a member; [`ErrorKind::Codec`](crate::ErrorKind::Codec)
@@ -45,7 +45,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         added
     }
 
-    /// Removes members; tells how many there were. One SREM.
+    /// Removes members; returns how many there were. One SREM.
     ///
     /// # Errors
     /// As for [`Set::add`].

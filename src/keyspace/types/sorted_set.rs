@@ -15,7 +15,7 @@ key_type! {
 }
 
 impl<T: Serialize + DeserializeOwned> SortedSet<T> {
-    /// Adds members with their scores, or changes the scores of those that are there; tells how many are new. ZADD and EXPIRE as
+    /// Adds members with their scores, or changes the scores of those that are there; returns how many are new. ZADD and EXPIRE as
     /// one transaction.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         added
     }
 
-    /// Adds to a member's score, which is 0 if the member is absent; gives the new one. ZINCRBY and EXPIRE as one transaction.
+    /// Adds to a member's score, which is 0 if the member is absent; returns the new one. ZINCRBY and EXPIRE as one transaction.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the member has no text; those of the client.
@@ -75,7 +75,7 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         self.key.write(client, increment).await
     }
 
-    /// Removes members; tells how many there were. One ZREM. Of several programs that remove the same member, one is told that it
+    /// Removes members; returns how many there were. One ZREM. Of several programs that remove the same member, one is told that it
     /// was there.
     ///
     /// # Errors

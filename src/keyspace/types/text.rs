@@ -43,7 +43,7 @@ impl<T: Serialize + DeserializeOwned> Text<T> {
         Ok(self.key.set(transaction, text))
     }
 
-    /// Stores the value if the key is absent, with the keyspace's time to live; tells whether it was. One SET with `NX`.
+    /// Stores the value if the key is absent, with the keyspace's time to live; returns whether it was. One SET with `NX`.
     ///
     /// # Errors
     /// As for [`Text::set`].

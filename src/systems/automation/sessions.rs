@@ -24,7 +24,7 @@ pub async fn find_session(client: &Client, user_id: &str) -> Result<Option<(Stri
     Ok(session.map(|session| (session_id, session)))
 }
 
-/// Deletes a session; tells whether it was there. If the user has begun another one meanwhile, that one stays the user's. Two
+/// Deletes a session; returns whether it was there. If the user has begun another one meanwhile, that one stays the user's. Two
 /// round trips.
 ///
 /// # Errors

@@ -123,7 +123,7 @@ impl<C: Serialize + DeserializeOwned> ConversationCache<C> {
         self.cache.set(&self.key(conversation_id)?, conversation, options).await
     }
 
-    /// A user's conversation; if it is not cached, `load` gives it and its status, which decides how long it is cached. What
+    /// A user's conversation; if it is not cached, `load` returns it and its status, which decides how long it is cached. What
     /// is invalidated while it is loaded is not stored. Two round trips for a hit. Callers at the same time load each for
     /// themselves.
     ///

@@ -183,7 +183,7 @@ impl ConversationStore {
         self.conversations.set(conversation).await
     }
 
-    /// Deletes a tenant's conversation from the backing store, then from the cache; tells whether the tenant had it. A read
+    /// Deletes a tenant's conversation from the backing store, then from the cache; returns whether the tenant had it. A read
     /// as by [`ConversationStore::get`], then two commands in one round trip.
     ///
     /// # Errors
@@ -237,7 +237,7 @@ impl ConversationStore {
         self.conversations.owed()
     }
 
-    /// Carries out what is owed; tells whether nothing is left.
+    /// Carries out what is owed; returns whether nothing is left.
     pub async fn catch_up(&self) -> bool {
         self.conversations.catch_up().await
     }

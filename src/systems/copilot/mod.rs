@@ -112,7 +112,7 @@ pub fn conversation_events(tenant_id: &str, conversation_id: &str) -> Result<Key
 }
 
 /// Says on a channel, such as `cache:invalidate`, that a tenant's policy has changed, in the words that the services in TypeScript
-/// send and listen for: `{"type":"policy","tenantId":"acme"}`. Gives how many listen. One PUBLISH.
+/// send and listen for: `{"type":"policy","tenantId":"acme"}`. Returns how many listen. One PUBLISH.
 ///
 /// Call it after [`LlmPolicyStore`]'s `set` where those services keep policies in their own memory. A store with
 /// [`OnWrite::Publish`](crate::store::OnWrite::Publish) speaks of keys instead, which only programs with this crate read. It

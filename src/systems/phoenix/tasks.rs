@@ -36,7 +36,7 @@ pub struct TakenTask {
 }
 
 impl TakenTask {
-    /// Says that the task is done; tells whether the worker still had it. One LREM.
+    /// Says that the task is done; returns whether the worker still had it. One LREM.
     ///
     /// # Errors
     /// Those of the client.
@@ -45,7 +45,7 @@ impl TakenTask {
     }
 }
 
-/// Puts a task at the end of the queue; gives the queue's length. LPUSH and EXPIRE as one transaction.
+/// Puts a task at the end of the queue; returns the queue's length. LPUSH and EXPIRE as one transaction.
 ///
 /// # Errors
 /// Those of the client.
@@ -53,7 +53,7 @@ pub async fn enqueue_task(client: &Client, task: &Task) -> Result<u64> {
     tasks()?.push_front(client, [task]).await
 }
 
-/// Takes the next task, or gives `None` if none waits. The worker has it until it is finished. LMOVE and EXPIRE in one round
+/// Takes the next task, or returns `None` if none waits. The worker has it until it is finished. LMOVE and EXPIRE in one round
 /// trip. If the answer is lost, the worker has the task all the same: [`return_tasks`] brings it back.
 ///
 /// # Errors
@@ -76,7 +76,7 @@ pub async fn take_task(client: &Client, worker: &str) -> Result<Option<TakenTask
     Ok(Some(TakenTask { task, text, taken: taken.key().clone() }))
 }
 
-/// Puts the tasks that a worker has taken and not finished back to the front of the queue, as they were; tells how many. For a
+/// Puts the tasks that a worker has taken and not finished back to the front of the queue, as they were; returns how many. For a
 /// worker that has stopped. One LLEN, and one LMOVE for each.
 ///
 /// # Errors

@@ -108,7 +108,7 @@ impl Hash {
         self.0.get_index(at)
     }
 
-    /// Sets a field, and gives the old value.
+    /// Sets a field, and returns the old value.
     pub(super) fn insert(&mut self, field: Bytes, value: Bytes) -> Option<Bytes> {
         steps::count(1);
         self.0.insert(field, value)

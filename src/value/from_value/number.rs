@@ -16,8 +16,8 @@ fn number_text(value: &Value) -> Option<&str> {
 /// The integer that a double stands for exactly.
 fn whole(number: f64) -> Option<i128> {
     // Beyond, one double stands for many integers, and its text does not say which.
-    const MOST: f64 = (1_u64 << 53) as f64;
-    (number.fract() == 0.0 && number.abs() <= MOST).then_some(number as i128)
+    const MAX: f64 = (1_u64 << 53) as f64;
+    (number.fract() == 0.0 && number.abs() <= MAX).then_some(number as i128)
 }
 
 /// Integers come as integer replies or as decimal text; what does not fit is an error, never rounded.
