@@ -409,7 +409,7 @@ pub trait SearchCommands: Execute {
         self.execute(query.append(Command::new("SEARCH.QUERY").arg(index)))
     }
 
-    /// Indexes everything anew. Upstash SEARCH.REINDEX.
+    /// Rebuilds the index. Upstash SEARCH.REINDEX.
     #[doc(alias = "SEARCH.REINDEX")]
     fn search_reindex(&self, index: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.REINDEX").arg(index))

@@ -154,7 +154,7 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("CONFIG").arg("GET").arg(pattern))
     }
 
-    /// Begins the counts of INFO anew. [Redis CONFIG RESETSTAT](https://redis.io/docs/latest/commands/config-resetstat/).
+    /// Resets the counters of INFO. [Redis CONFIG RESETSTAT](https://redis.io/docs/latest/commands/config-resetstat/).
     #[doc(alias = "CONFIG RESETSTAT")]
     fn config_resetstat(&self) -> Self::Reply<()> {
         self.execute(Command::new("CONFIG").arg("RESETSTAT"))

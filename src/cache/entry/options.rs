@@ -69,7 +69,7 @@ impl EntryOptions {
         self
     }
 
-    /// For how long after its time to live the entry may be served if loading it anew fails or takes too long (HTTP's
+    /// For how long after its time to live the entry may be served if reloading it fails or takes too long (HTTP's
     /// `stale-if-error`, RFC 5861).
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {

@@ -83,7 +83,7 @@ impl Cache {
             };
             let (cache, key) = (self.clone(), key.clone());
             let loading = platform::send(|| async move {
-                cache.load_anew(&key, &options, versions, OnContention::Wait, load).await
+                cache.reload(&key, &options, versions, OnContention::Wait, load).await
             });
             match select(loading, platform::sleep(soft)).await {
                 Either::Left((Ok(Some(new)), _)) => Ok(new),
@@ -110,11 +110,11 @@ impl Cache {
         load: impl Future<Output = Result<T>> + MaybeSend + 'static,
     ) -> BoxFuture<'static, ()> {
         platform::send(|| async move {
-            self.report(self.load_anew(&key, &options, versions, OnContention::Leave, load).await);
+            self.report(self.reload(&key, &options, versions, OnContention::Leave, load).await);
         })
     }
 
-    async fn load_anew<T: Cached>(
+    async fn reload<T: Cached>(
         &self,
         key: &Key,
         options: &LoadOptions,

@@ -370,7 +370,7 @@ commands! {
     row("SEARCH.LISTALIASES", Read, Nowhere, Reads), Search, "Upstash", "All other names, and what they stand for.";
     row("SEARCH.LISTINDEXES", Read, Nowhere, Reads), Search, "Upstash", "The names of all indexes.";
     row("SEARCH.QUERY", Read, Nowhere, Reads), Search, "Upstash", "What a query finds.";
-    row("SEARCH.REINDEX", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Indexes everything anew.";
+    row("SEARCH.REINDEX", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Rebuilds the index.";
     row("SEARCH.WAITINDEXING", Read, Nowhere, Reads), Search, "Upstash", "Waits until everything that was written is indexed.";
     row("SELECT", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Changes the selected database.";
     row("SET", Write, At(1, 1, 1), Set), String, "1.0.0", "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.";
