@@ -54,7 +54,7 @@ pub(crate) async fn what_was_invalidated_is_not_served_stale(scope: Scope) {
     assert!(cache.get_or_load(&key, options, failing).await.is_err());
 }
 
-pub(crate) async fn a_stale_value_is_served_while_it_is_loaded_anew(scope: Scope) {
+pub(crate) async fn a_stale_value_is_served_while_it_is_reloaded(scope: Scope) {
     let (cache, key) = (Cache::new(scope.client.clone()), scope.key("k"));
     let window = EntryOptions::new(MOMENT).stale_while_revalidate(MINUTE);
     stale(&cache, &key, window.clone()).await;

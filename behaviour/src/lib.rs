@@ -134,7 +134,7 @@ cases! {
         redis_keeps_what_may_be_served_stale, that_there_is_none_has_its_own_time, a_namespace_holds_one_type,
         warming_loads_what_is_used;
     cache_freshness: a_stale_value_helps_when_a_load_fails, what_was_invalidated_is_not_served_stale,
-        a_stale_value_is_served_while_it_is_loaded_anew, the_background_is_the_callers_to_choose,
+        a_stale_value_is_served_while_it_is_reloaded, the_background_is_the_callers_to_choose,
         a_slow_load_is_left_or_given_up, values_are_loaded_early_by_chance, reading_past_the_cache;
     cache_tags: a_tag_reaches_its_entries_only, a_load_that_a_tag_overtook_is_not_served,
         forgetting_a_tags_version_is_safe, a_cache_is_cleared_at_once, the_first_tier_forgets_tags;

@@ -80,7 +80,7 @@ export interface EntryOptions {
   jitter?: number;
   /** Default: none. */
   tags?: string | string[];
-  /** For how long after its time to live the value is served while it is loaded anew in the background. Default: not. */
+  /** For how long after its time to live the value is served while it is reloaded in the background. Default: not. */
   staleWhileRevalidateSeconds?: number;
   /** For how long after its time to live the value is served if loading it fails. Default: not. */
   staleIfErrorSeconds?: number;
@@ -152,7 +152,7 @@ export interface CacheStats {
   misses: number;
   /** Stale values served. */
   stale: number;
-  /** Fresh values loaded anew before they expired. */
+  /** Fresh values reloaded before they expired. */
   early: number;
   loads: number;
   coalesced: number;

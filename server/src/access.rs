@@ -27,7 +27,7 @@ struct Users {
 }
 
 /// The number of tokens is limited, because each keeps a connection to Redis.
-const MOST_USERS: usize = 1000;
+const MAX_USERS: usize = 1000;
 
 /// What a token allows.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Tokens {
         if let Some(token) = users.given.get(&login) {
             return Ok(token.clone());
         }
-        if users.given.len() >= MOST_USERS {
+        if users.given.len() >= MAX_USERS {
             return Err(Error::server("ERR too many tokens were issued: restart the server"));
         }
         let token = random_token()?;

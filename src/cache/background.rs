@@ -20,7 +20,7 @@ impl Background {
         Self(Some(Local::new(Arc::new(hook))))
     }
 
-    /// Whether somebody has asked for the work and waits for it.
+    /// Whether a hook keeps the work alive until it ends.
     pub(crate) fn has_hook(&self) -> bool {
         self.0.is_some()
     }

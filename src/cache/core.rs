@@ -17,11 +17,11 @@ use super::write::Writer;
 use crate::client::Client;
 use crate::layer::WithoutFallback;
 
-/// What clones of a cache share.
+/// The state that clones of a cache share.
 pub(super) struct Core {
-    /// The client that the cache was made of.
+    /// The client that the cache was created with.
     pub(super) client: Client,
-    /// That client without its fallback: what the cache itself uses.
+    /// The same client without its fallback, for the cache's own commands.
     pub(super) direct: Client,
     pub(super) options: CacheOptions,
     pub(super) counters: Arc<Counters>,
@@ -39,7 +39,7 @@ pub(super) struct Core {
     pub(super) blobs: Blobs,
 }
 
-/// Where a cache's background work goes, and whose loads its callers wait for. A request of a Worker has its own.
+/// Where background work runs, and the single flight that callers share. Each request of a Worker has its own.
 #[derive(Clone, Default)]
 pub(super) struct Scope {
     pub(super) background: Background,
@@ -48,8 +48,8 @@ pub(super) struct Scope {
 
 impl Core {
     pub(super) fn new(client: Client, options: CacheOptions) -> Self {
-        // A fallback's values are seen by this process only: no invalidation of others reaches them.
-        // A layer of the caller's may hide that there is one.
+        // Only this process sees the values of a fallback: invalidations of other processes do not reach them. A layer of
+        // the caller's own may hide the fallback.
         let direct = client.clone().layer(WithoutFallback);
         let counters = Arc::new(Counters::default());
         let outage = Arc::new(Outage::new(options.tier, Arc::clone(&counters)));

@@ -5,7 +5,7 @@
 //! | read, load what is missing | [`Cache::get`], [`Cache::get_many`], [`Cache::get_or_load`], [`Cache::get_or_load_many`], [`Cache::get_or_revalidate`] |
 //! | store | [`Cache::set`], [`Cache::set_many`], [`Cache::begin_store`]; how: [`EntryOptions`], [`CacheOptions`] |
 //! | invalidate | [`Cache::delete`], [`Cache::invalidate_tags`], [`Cache::delete_matching`], [`Cache::clear`] |
-//! | hold values of one type under one keyspace | [`Namespace`] |
+//! | use values of one type under one keyspace | [`Namespace`] |
 //! | keep values in this process as well | [`L1Options`], [`Cache::follow_invalidations`] |
 //! | keep values in a Worker's data center as well | [`CacheOptions::edge`], [`EdgeStore`] |
 //! | load before it is asked for | [`Cache::warm`], [`Usage`] |
@@ -69,14 +69,14 @@ pub(crate) fn scripts() -> [&'static Script; 5] {
 
 /// A cache of typed values over any [`Client`]. Clones share the client, the first tier and the statistics.
 ///
-/// Values are stored as plain JSON where that is all there is to say, so that programs in other languages can read them;
-/// else in a documented [envelope](stored_form). Every entry has a time to live; the one that has none asks for it by
-/// name, [`Ttl::FOREVER`].
+/// Values are stored as plain JSON where possible, so that programs in other languages can read them, and otherwise in a
+/// documented [envelope](stored_form). Every entry has a time to live. An entry that never expires asks for
+/// [`Ttl::FOREVER`].
 ///
-/// When Redis is away, the [tier](CacheOptions::tier) decides. By default nothing fails: reads find nothing or ask
-/// the loader, writes are lost, and invalidations are kept in this process, which trusts nothing that Redis holds until
-/// they are carried out there; [`Invalidated::is_owed`] and [`Stored::is_owed`] say so to the caller. One warning is logged for an outage. A
-/// cache never uses a [`Fallback`](crate::layer::Fallback) of its client.
+/// When Redis is away, the [tier](CacheOptions::tier) decides. By default nothing fails: reads find nothing or call the
+/// loader, writes are lost, and invalidations are kept in this process. Until they are carried out in Redis, this cache
+/// serves nothing from there. [`Invalidated::is_owed`] and [`Stored::is_owed`] tell the caller. One warning is logged for
+/// an outage. A cache never uses a [`Fallback`](crate::layer::Fallback) of its client.
 ///
 /// ```
 /// use edgecask::{Client, Keyspace, cache::Cache};
@@ -116,9 +116,9 @@ impl Cache {
         Self { core: Arc::new(Core::new(client, options)), scope: Scope::default() }
     }
 
-    /// The same cache, whose background work is handed to `hook`: in a Worker, a request's `wait_until`. Without it, the
-    /// work ends with the request there, and callers that miss the same key do not wait for one load: only those of one
-    /// request may, so that a cache for the isolate is safe.
+    /// The same cache, with background work handed to `hook`: in a Worker, the request's `wait_until`. Without it,
+    /// background work in a Worker ends with the request. Also without it, callers in a Worker that miss the same key do
+    /// not share a load, because a request must not wait for another request's future.
     ///
     /// ```
     /// # use edgecask::{Client, cache::Cache};
@@ -138,13 +138,13 @@ impl Cache {
         Self { core: Arc::clone(&self.core), scope }
     }
 
-    /// The client that the cache was made of. What is sent by it may go to a [`Fallback`](crate::layer::Fallback); what the
-    /// cache sends does not.
+    /// The client that the cache was created with. Commands that are sent by it may go to a
+    /// [`Fallback`](crate::layer::Fallback); those of the cache do not.
     pub fn client(&self) -> &Client {
         &self.core.client
     }
 
-    /// What this cache has done since it was made or [`Cache::reset_stats`].
+    /// The statistics since the cache was created, or since [`Cache::reset_stats`].
     pub fn stats(&self) -> CacheStats {
         self.core.counters.snapshot()
     }
@@ -158,7 +158,7 @@ impl Cache {
         &self.core.options
     }
 
-    /// Bytes beside entries.
+    /// Bytes that entries refer to.
     #[cfg(feature = "http-cache")]
     pub(crate) fn blobs(&self) -> &entry::Blobs {
         &self.core.blobs

@@ -8,14 +8,14 @@ use crate::key::TextParts;
 use crate::platform::{BoxFuture, MaybeSend};
 use crate::{BoxError, Key, Keyspace, Result};
 
-/// The values of one type under one keyspace, with the options that they have in common. Clones share the cache.
+/// The values of one type under one keyspace, with common options. Clones share the cache.
 ///
 /// ```
 /// use edgecask::{Client, Keyspace, cache::{Cache, Namespace, Ttl}};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
-/// // One keyspace a tenant and environment: nothing of another can be named or cleared.
+/// // One keyspace for each tenant and environment, so that one cannot read or clear another's entries.
 /// let tenant = Keyspace::new(["prod", "acme"])?;
 /// let cache = Cache::new(Client::memory());
 /// let names: Namespace<String> = cache.namespace(tenant.join(["user", "name"])?, Ttl::seconds(300));
@@ -52,8 +52,8 @@ impl<T: Cached> Namespace<T> {
     /// The key of an identifier, which has one or more parts.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a part is empty or the key too long; so for the
-    /// other methods.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a part is empty or the key is too long. The other
+    /// methods return this error too.
     pub fn key<P: AsRef<str>>(&self, id: impl IntoIterator<Item = P>) -> Result<Key> {
         self.keyspace.key(TextParts(id))
     }
@@ -170,7 +170,7 @@ impl<T: Cached> Namespace<T> {
         self.cache.delete(&self.key(id)?).await
     }
 
-    /// Deletes every entry of the keyspace, as [`Cache::delete_matching`]; tells how many there were.
+    /// Deletes every entry of the keyspace, as [`Cache::delete_matching`]; returns how many there were.
     ///
     /// # Errors
     /// As for [`Cache::delete_matching`].

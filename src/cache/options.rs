@@ -14,12 +14,12 @@ use crate::platform::Local;
 /// |---|---|
 /// | [`tier`](Self::tier) | [`Tier::Important`] |
 /// | [`codec`](Self::codec) | [`Codec::Json`] |
-/// | [`form`](Self::form) | [`Form::Envelope`], where there is more to say than the plain value |
+/// | [`form`](Self::form) | [`Form::Envelope`], for values that need metadata |
 /// | [`compression`](Self::compression) | gzip from 1 KB |
 /// | [`max_unpacked`](Self::max_unpacked) | 64 MB |
 /// | `seal`, with the feature `encryption` | not sealed |
 /// | [`lease`](Self::lease), [`lease_wait`](Self::lease_wait) | 10 s, until the lease is free |
-/// | [`coalesce`](Self::coalesce) | on; in a Worker, for each request of its own |
+/// | [`coalesce`](Self::coalesce) | on; in a Worker, within each request |
 /// | [`l1`](Self::l1) | none |
 /// | [`edge`](Self::edge) | none |
 /// | [`bus`](Self::bus) | none |
@@ -66,14 +66,14 @@ impl CacheOptions {
         }
     }
 
-    /// What happens when Redis is away. Default: [`Tier::Important`].
+    /// How the cache behaves when Redis is away. Default: [`Tier::Important`].
     #[must_use]
     pub fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
         self
     }
 
-    /// How values become bytes. What is stored in an envelope says its own codec and is read by any. Default:
+    /// How values become bytes. An envelope names its codec, so a cache reads the envelopes of any codec. Default:
     /// [`Codec::Json`].
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
@@ -81,28 +81,28 @@ impl CacheOptions {
         self
     }
 
-    /// Whether values are always stored as they are. Default: [`Form::Envelope`].
+    /// Whether values may be stored in envelopes. Default: [`Form::Envelope`].
     #[must_use]
     pub fn form(mut self, form: Form) -> Self {
         self.format.form = form;
         self
     }
 
-    /// How large values are packed; `None`: never. Default: gzip from 1 KB, with the feature `gzip`.
+    /// How large values are compressed; `None`: not at all. Default: gzip from 1 KB, with the feature `gzip`.
     #[must_use]
     pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
         self.format.compression = compression.into();
         self
     }
 
-    /// How many bytes a packed value may come to; a larger one is an error, or loaded anew. Default: 64 MB.
+    /// The most bytes of a decompressed value. A larger one is an error, or is reloaded. Default: 64 MB.
     #[must_use]
     pub fn max_unpacked(mut self, bytes: usize) -> Self {
         self.format.max_unpacked = bytes;
         self
     }
 
-    /// Seals values, and reads none that is not sealed. Default: not sealed.
+    /// Seals values, and reads sealed values only. Default: values are not sealed.
     #[cfg(feature = "encryption")]
     #[must_use]
     pub fn seal(mut self, keys: SealingKeys) -> Self {
@@ -110,28 +110,28 @@ impl CacheOptions {
         self
     }
 
-    /// How long the right to store lasts when its holder is not heard of: others wait this long for a process that died.
-    /// A load that takes longer than half of it renews it, by one script for each half. Default: 10 seconds.
+    /// The time to live of a lease, and so how long other processes wait for one that died. A load that takes longer than
+    /// half of it renews the lease, by one script for each half. Default: 10 seconds.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long a miss waits for the value that another process is loading, before it loads on its own. Zero loads at
-    /// once. Default: as long as that process holds the lease, at the most for the caller's
-    /// [`hard_timeout`](super::LoadOptions::hard_timeout), so that one load at a time is under way.
+    /// How long a miss waits for the value that another process is loading, before it loads the value itself. With zero it
+    /// loads at once. Default: until that process's lease ends, but at most for the caller's
+    /// [`hard_timeout`](super::LoadOptions::hard_timeout), so that there is one load at a time.
     ///
-    /// The first look is after 60 ms, the next ones after pauses that grow threefold, up to 1 second. Each look is one script.
+    /// It checks for the value after 60 ms, and then after pauses that triple, up to 1 second. Each check is one script.
     #[must_use]
     pub fn lease_wait(mut self, wait: Duration) -> Self {
         self.lease_wait = Some(wait);
         self
     }
 
-    /// Whether callers in this process who miss the same key wait for one load. Do not load a key inside of its own
-    /// load then. The requests of a Worker must not wait for each other: there it counts only for what a request gets by
-    /// [`Cache::wait_until`](super::Cache::wait_until), and for itself. Default: `true`.
+    /// Whether callers in this process that miss the same key share one load (single flight). A loader must then not load
+    /// its own key through the cache. In a Worker, requests must not wait for each other: only callers that use the same
+    /// cache from [`Cache::wait_until`](super::Cache::wait_until) share loads. Default: `true`.
     #[must_use]
     pub fn coalesce(mut self, yes: bool) -> Self {
         self.coalesce = yes;
@@ -145,13 +145,13 @@ impl CacheOptions {
         self
     }
 
-    /// A tier between this process's memory and Redis that many processes near by share, such as a Worker's data center. A
-    /// value without tags is served from there without asking Redis, and so may be stale for `ttl` at the most, counted
-    /// from when it was read; what has tags costs an MGET of their versions, and is never older than their last
-    /// invalidation. What this process writes and deletes it forgets there at once, and a value that was on its way to the
-    /// store then, as soon as the store has taken it. Behind a [first tier](Self::l1), a value
-    /// may be stale for the sum of both times. A ttl below the store's [`EdgeStore::min_ttl`] leaves the store out, with a
-    /// warning. Default: none.
+    /// A tier between this process's memory and Redis, which nearby processes share, such as those in a Worker's data
+    /// center. A value without tags is served from it without asking Redis, and so may be stale for at most `ttl`, counted
+    /// from when it was read. A value with tags costs an MGET of their versions, and is never older than their last
+    /// invalidation. The writes and deletions of this process delete the entry there at once; if an older value is being
+    /// stored there at the same time, it is deleted afterwards. Behind a [first tier](Self::l1), a value may be stale for
+    /// the sum of both times. If `ttl` is below the store's [`EdgeStore::min_ttl`], the store is not used, and a warning is
+    /// logged. Default: none.
     #[must_use]
     pub fn edge(mut self, store: impl EdgeStore, ttl: Duration) -> Self {
         self.edge = Some((Local::new(Arc::new(store)), ttl));
@@ -167,24 +167,24 @@ impl CacheOptions {
         self
     }
 
-    /// A cache in front of the application, such as a CDN, that is told of every tag that
-    /// [`Cache::invalidate_tags`](super::Cache::invalidate_tags) invalidates, before that returns. A failure is logged and
-    /// counted, and not the caller's; so is a purge that takes longer than 10 seconds. Default: none.
+    /// A cache in front of the application, such as a CDN. [`Cache::invalidate_tags`](super::Cache::invalidate_tags) purges
+    /// its tags there before it returns. A purge that fails or takes longer than 10 seconds is logged and counted, and the
+    /// caller gets no error. Default: none.
     #[must_use]
     pub fn purge(mut self, cache_in_front: impl Purge) -> Self {
         self.purge = Some(Local::new(Arc::new(cache_in_front)));
         self
     }
 
-    /// The keyspace that all keys of this cache are in: what [`Cache::clear`](super::Cache::clear) empties. Default: none.
+    /// The keyspace of all keys of this cache, which [`Cache::clear`](super::Cache::clear) empties. Default: none.
     #[must_use]
     pub fn keyspace(mut self, keyspace: Keyspace) -> Self {
         self.keyspace = Some(keyspace);
         self
     }
 
-    /// A tag that every entry of this cache carries, so that [`Cache::clear`](super::Cache::clear) is one command
-    /// whatever the number of entries. It costs an MGET in the round trip of each read. Default: none.
+    /// A tag of every entry of this cache, so that [`Cache::clear`](super::Cache::clear) is one command for any number of
+    /// entries. It costs an MGET in the round trip of each read. Default: none.
     #[must_use]
     pub fn generation(mut self, tag: impl Into<String>) -> Self {
         self.generation = Some(tag.into());

@@ -1,5 +1,5 @@
-//! Tokens: texts that were never there before, of the server's clock and a random text of the caller's. Leases and versions
-//! of tags are tokens. A command that arrives late, or a second time, makes a token that nobody knows.
+//! Tokens: unique texts made of the server's clock and a random text of the caller's. Leases and versions of tags are
+//! tokens. A command that arrives late, or a second time, makes a token that no caller knows.
 
 use bytes::Bytes;
 
@@ -16,6 +16,6 @@ pub(super) fn new_token(redis: &mut dyn ScriptContext, random: &[u8]) -> Result<
     let now = redis.call(Command::new("TIME"))?;
     let [seconds, micros] = <Vec<Bytes>>::from_value(now)?
         .try_into()
-        .map_err(|_| Error::server("ERR the clock gave no two numbers"))?;
+        .map_err(|_| Error::server("ERR TIME did not return two numbers"))?;
     Ok([&seconds[..], b".", &micros, b"-", random].concat())
 }

@@ -128,13 +128,13 @@ pub trait ArrayCommands: Execute {
         self.execute(Command::new("ARCOUNT").arg(key))
     }
 
-    /// Deletes elements, and tells how many were there. Upstash ARDEL.
+    /// Deletes elements, and returns how many were there. Upstash ARDEL.
     #[doc(alias = "ARDEL")]
     fn ardel(&self, key: impl ToArg, indexes: impl IntoIterator<Item = u64>) -> Self::Reply<u64> {
         self.execute(Command::new("ARDEL").arg(key).args_from(indexes))
     }
 
-    /// Deletes ranges, both ends included, and tells how many elements were there. Upstash ARDELRANGE.
+    /// Deletes ranges, both ends included, and returns how many elements were there. Upstash ARDELRANGE.
     #[doc(alias = "ARDELRANGE")]
     fn ardelrange(
         &self,
@@ -193,7 +193,7 @@ pub trait ArrayCommands: Execute {
         self.execute(Command::new("ARINFO").arg(key).arg_if(full, "FULL"))
     }
 
-    /// Puts elements where the array goes on, and gives the last index. Upstash ARINSERT.
+    /// Puts elements where the array goes on, and returns the last index. Upstash ARINSERT.
     #[doc(alias = "ARINSERT")]
     fn arinsert(
         &self,
@@ -230,7 +230,7 @@ pub trait ArrayCommands: Execute {
         self.execute(Command::new("ARMGET").arg(key).args_from(indexes))
     }
 
-    /// Sets elements, and tells how many are new. Upstash ARMSET.
+    /// Sets elements, and returns how many are new. Upstash ARMSET.
     #[doc(alias = "ARMSET")]
     fn armset(
         &self,
@@ -269,7 +269,7 @@ pub trait ArrayCommands: Execute {
         })
     }
 
-    /// Puts elements into an array of this size, over the oldest, and gives the last index. Upstash ARRING.
+    /// Puts elements into an array of this size, over the oldest, and returns the last index. Upstash ARRING.
     #[doc(alias = "ARRING")]
     fn arring(
         &self,
@@ -299,7 +299,7 @@ pub trait ArrayCommands: Execute {
         self.execute(Command::new("ARSEEK").arg(key).arg(index))
     }
 
-    /// Sets elements from an index on, and tells how many are new. Upstash ARSET.
+    /// Sets elements from an index on, and returns how many are new. Upstash ARSET.
     #[doc(alias = "ARSET")]
     fn arset(
         &self,

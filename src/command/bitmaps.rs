@@ -140,19 +140,19 @@ impl BitField {
         self
     }
 
-    /// Gives the integer.
+    /// Returns the integer.
     #[must_use]
     pub fn get(self, kind: IntType, at: BitOffset) -> Self {
         self.step("GET", kind, at, None)
     }
 
-    /// Sets the integer, and gives the old one. Not for BITFIELD_RO.
+    /// Sets the integer, and returns the old one. Not for BITFIELD_RO.
     #[must_use]
     pub fn set(self, kind: IntType, at: BitOffset, number: i64) -> Self {
         self.step("SET", kind, at, Some(number))
     }
 
-    /// Adds to the integer, and gives the sum. Not for BITFIELD_RO.
+    /// Adds to the integer, and returns the sum. Not for BITFIELD_RO.
     #[must_use]
     pub fn incrby(self, kind: IntType, at: BitOffset, by: i64) -> Self {
         self.step("INCRBY", kind, at, Some(by))
@@ -209,7 +209,7 @@ pub trait BitmapCommands: Execute {
         self.execute(Command::new("BITFIELD_RO").arg(key).args_from(steps.args.iter()))
     }
 
-    /// Stores what an operation makes of some keys under `to`, and gives its length in bytes. [Redis BITOP](https://redis.io/docs/latest/commands/bitop/).
+    /// Stores what an operation makes of some keys under `to`, and returns its length in bytes. [Redis BITOP](https://redis.io/docs/latest/commands/bitop/).
     #[doc(alias = "BITOP")]
     fn bitop(
         &self,
@@ -238,7 +238,7 @@ pub trait BitmapCommands: Execute {
         self.execute(Command::new("GETBIT").arg(key).arg(offset))
     }
 
-    /// Sets or clears a bit, and gives the old one. [Redis SETBIT](https://redis.io/docs/latest/commands/setbit/).
+    /// Sets or clears a bit, and returns the old one. [Redis SETBIT](https://redis.io/docs/latest/commands/setbit/).
     #[doc(alias = "SETBIT")]
     fn setbit(&self, key: impl ToArg, offset: u64, bit: bool) -> Self::Reply<bool> {
         self.execute(Command::new("SETBIT").arg(key).arg(offset).arg(u32::from(bit)))

@@ -76,7 +76,7 @@ pub trait FunctionCommands: Execute {
         self.execute(command.arg_if(with_code, "WITHCODE"))
     }
 
-    /// Loads a library, in the place of an old one if `replace` is set, and gives its name. [Redis FUNCTION LOAD](https://redis.io/docs/latest/commands/function-load/).
+    /// Loads a library, in the place of an old one if `replace` is set, and returns its name. [Redis FUNCTION LOAD](https://redis.io/docs/latest/commands/function-load/).
     #[doc(alias = "FUNCTION LOAD")]
     fn function_load(&self, code: impl ToArg, replace: bool) -> Self::Reply<String> {
         let command = Command::new("FUNCTION").arg("LOAD").arg_if(replace, "REPLACE");

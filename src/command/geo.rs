@@ -184,7 +184,7 @@ impl<M: FromValue> FromValue for GeoFound<M> {
 /// # }
 /// ```
 pub trait GeoCommands: Execute {
-    /// Adds or moves members, and tells how many are new. [Redis GEOADD](https://redis.io/docs/latest/commands/geoadd/).
+    /// Adds or moves members, and returns how many are new. [Redis GEOADD](https://redis.io/docs/latest/commands/geoadd/).
     #[doc(alias = "GEOADD")]
     fn geoadd(
         &self,
@@ -306,7 +306,7 @@ pub trait GeoCommands: Execute {
         self.execute(command.arg("WITHDIST").arg("WITHCOORD"))
     }
 
-    /// Stores what a search finds in `from` under `to`, with distances as scores if asked for, and gives the number.
+    /// Stores what a search finds in `from` under `to`, with distances as scores if asked for, and returns the number.
     /// [Redis GEOSEARCHSTORE](https://redis.io/docs/latest/commands/geosearchstore/).
     #[doc(alias = "GEOSEARCHSTORE")]
     fn geosearchstore(

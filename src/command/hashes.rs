@@ -116,7 +116,7 @@ fn on_fields(command: Command, fields: impl IntoIterator<Item = impl ToArg>) -> 
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait HashCommands: Execute {
-    /// Deletes fields, and tells how many were there. [Redis HDEL](https://redis.io/docs/latest/commands/hdel/).
+    /// Deletes fields, and returns how many were there. [Redis HDEL](https://redis.io/docs/latest/commands/hdel/).
     #[doc(alias = "HDEL")]
     fn hdel(
         &self,
@@ -186,7 +186,7 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HGETALL").arg(key))
     }
 
-    /// Takes fields out: gives their values and deletes them. [Redis HGETDEL](https://redis.io/docs/latest/commands/hgetdel/) (8.0).
+    /// Takes fields out: returns their values and deletes them. [Redis HGETDEL](https://redis.io/docs/latest/commands/hgetdel/) (8.0).
     #[doc(alias = "HGETDEL")]
     fn hgetdel<R: FromValue>(
         &self,
@@ -330,7 +330,7 @@ pub trait HashCommands: Execute {
         self.execute(options.append(Command::new("HSCAN").arg(key).arg(cursor)))
     }
 
-    /// Sets fields, and tells how many are new. [Redis HSET](https://redis.io/docs/latest/commands/hset/).
+    /// Sets fields, and returns how many are new. [Redis HSET](https://redis.io/docs/latest/commands/hset/).
     #[doc(alias = "HSET")]
     fn hset(
         &self,
@@ -357,7 +357,7 @@ pub trait HashCommands: Execute {
         self.execute(command.arg(args.len() / 2).args_from(args.iter()))
     }
 
-    /// Sets a field if it is absent; tells whether it did. [Redis HSETNX](https://redis.io/docs/latest/commands/hsetnx/).
+    /// Sets a field if it is absent; returns whether it did. [Redis HSETNX](https://redis.io/docs/latest/commands/hsetnx/).
     #[doc(alias = "HSETNX")]
     fn hsetnx(&self, key: impl ToArg, field: impl ToArg, value: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("HSETNX").arg(key).arg(field).arg(value))

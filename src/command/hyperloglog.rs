@@ -14,7 +14,7 @@ use super::{Command, Execute, ToArg};
 /// # }
 /// ```
 pub trait HyperLogLogCommands: Execute {
-    /// Adds items; tells whether the count may have changed. [Redis PFADD](https://redis.io/docs/latest/commands/pfadd/).
+    /// Adds items; returns whether the count may have changed. [Redis PFADD](https://redis.io/docs/latest/commands/pfadd/).
     #[doc(alias = "PFADD")]
     fn pfadd(
         &self,

@@ -123,7 +123,7 @@ fn types(value: Value) -> Result<Vec<Option<String>>> {
 /// # }
 /// ```
 pub trait JsonCommands: Execute {
-    /// Appends to arrays, and gives their new lengths. [Redis JSON.ARRAPPEND](https://redis.io/docs/latest/commands/json.arrappend/).
+    /// Appends to arrays, and returns their new lengths. [Redis JSON.ARRAPPEND](https://redis.io/docs/latest/commands/json.arrappend/).
     #[doc(alias = "JSON.ARRAPPEND")]
     fn json_arrappend(
         &self,
@@ -159,7 +159,7 @@ pub trait JsonCommands: Execute {
         self.execute_with(command.arg(start).arg(stop), each)
     }
 
-    /// Inserts into arrays before an index, and gives their new lengths. [Redis JSON.ARRINSERT](https://redis.io/docs/latest/commands/json.arrinsert/).
+    /// Inserts into arrays before an index, and returns their new lengths. [Redis JSON.ARRINSERT](https://redis.io/docs/latest/commands/json.arrinsert/).
     #[doc(alias = "JSON.ARRINSERT")]
     fn json_arrinsert(
         &self,
@@ -189,7 +189,7 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.ARRPOP").arg(key).arg(path).arg(index), each)
     }
 
-    /// Keeps the elements from one index to another, both included, and gives the new lengths. [Redis JSON.ARRTRIM](https://redis.io/docs/latest/commands/json.arrtrim/).
+    /// Keeps the elements from one index to another, both included, and returns the new lengths. [Redis JSON.ARRTRIM](https://redis.io/docs/latest/commands/json.arrtrim/).
     #[doc(alias = "JSON.ARRTRIM")]
     fn json_arrtrim(
         &self,
@@ -204,7 +204,7 @@ pub trait JsonCommands: Execute {
         )
     }
 
-    /// Empties arrays and objects and sets numbers to 0; gives how many. [Redis JSON.CLEAR](https://redis.io/docs/latest/commands/json.clear/).
+    /// Empties arrays and objects and sets numbers to 0; returns how many. [Redis JSON.CLEAR](https://redis.io/docs/latest/commands/json.clear/).
     #[doc(alias = "JSON.CLEAR")]
     fn json_clear(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("JSON.CLEAR").arg(key).arg(path))
@@ -220,7 +220,7 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.DEBUG").arg("MEMORY").arg(key).arg(path), each)
     }
 
-    /// Deletes values, and tells how many. [Redis JSON.DEL](https://redis.io/docs/latest/commands/json.del/).
+    /// Deletes values, and returns how many. [Redis JSON.DEL](https://redis.io/docs/latest/commands/json.del/).
     #[doc(alias = "JSON.DEL")]
     fn json_del(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("JSON.DEL").arg(key).arg(path))
@@ -285,7 +285,7 @@ pub trait JsonCommands: Execute {
         )
     }
 
-    /// Adds to numbers, and gives the sums. [Redis JSON.NUMINCRBY](https://redis.io/docs/latest/commands/json.numincrby/).
+    /// Adds to numbers, and returns the sums. [Redis JSON.NUMINCRBY](https://redis.io/docs/latest/commands/json.numincrby/).
     #[doc(alias = "JSON.NUMINCRBY")]
     fn json_numincrby<R: FromValue>(
         &self,
@@ -296,7 +296,7 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.NUMINCRBY").arg(key).arg(path).arg(by), numbers)
     }
 
-    /// Multiplies numbers, and gives the products. [Redis JSON.NUMMULTBY](https://redis.io/docs/latest/commands/json.nummultby/).
+    /// Multiplies numbers, and returns the products. [Redis JSON.NUMMULTBY](https://redis.io/docs/latest/commands/json.nummultby/).
     #[doc(alias = "JSON.NUMMULTBY")]
     fn json_nummultby<R: FromValue>(
         &self,
@@ -335,7 +335,7 @@ pub trait JsonCommands: Execute {
         self.execute(Command::new("JSON.SET").arg(key).arg(path).arg(value))
     }
 
-    /// Sets values on a condition; tells whether it was met. [Redis JSON.SET](https://redis.io/docs/latest/commands/json.set/).
+    /// Sets values on a condition; returns whether it was met. [Redis JSON.SET](https://redis.io/docs/latest/commands/json.set/).
     #[doc(alias = "JSON.SET")]
     fn json_set_if(
         &self,
@@ -353,7 +353,7 @@ pub trait JsonCommands: Execute {
         self.execute_with(command, applied)
     }
 
-    /// Appends to strings, given as JSON text, and gives their new lengths. [Redis JSON.STRAPPEND](https://redis.io/docs/latest/commands/json.strappend/).
+    /// Appends to strings, given as JSON text, and returns their new lengths. [Redis JSON.STRAPPEND](https://redis.io/docs/latest/commands/json.strappend/).
     #[doc(alias = "JSON.STRAPPEND")]
     fn json_strappend(
         &self,
@@ -370,7 +370,7 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.STRLEN").arg(key).arg(path), each)
     }
 
-    /// Turns booleans around, and gives the new ones. [Redis JSON.TOGGLE](https://redis.io/docs/latest/commands/json.toggle/).
+    /// Turns booleans around, and returns the new ones. [Redis JSON.TOGGLE](https://redis.io/docs/latest/commands/json.toggle/).
     #[doc(alias = "JSON.TOGGLE")]
     fn json_toggle(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<Vec<Option<bool>>> {
         self.execute_with(Command::new("JSON.TOGGLE").arg(key).arg(path), each)

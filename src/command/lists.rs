@@ -58,7 +58,7 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LINDEX").arg(key).arg(index))
     }
 
-    /// Inserts beside the first `pivot`, and gives the new length: 0 if the key, -1 if the pivot is absent.
+    /// Inserts beside the first `pivot`, and returns the new length: 0 if the key, -1 if the pivot is absent.
     /// [Redis LINSERT](https://redis.io/docs/latest/commands/linsert/).
     #[doc(alias = "LINSERT")]
     fn linsert(
@@ -138,7 +138,7 @@ pub trait ListCommands: Execute {
         self.execute(command.arg("RANK").arg(rank).arg("COUNT").arg(count))
     }
 
-    /// Puts elements at the head, one after the other, and gives the new length. [Redis LPUSH](https://redis.io/docs/latest/commands/lpush/).
+    /// Puts elements at the head, one after the other, and returns the new length. [Redis LPUSH](https://redis.io/docs/latest/commands/lpush/).
     #[doc(alias = "LPUSH")]
     fn lpush(
         &self,
@@ -148,7 +148,7 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LPUSH").arg(key).args_from(elements))
     }
 
-    /// The same if the list is there; gives 0 if not. [Redis LPUSHX](https://redis.io/docs/latest/commands/lpushx/).
+    /// The same if the list is there; returns 0 if not. [Redis LPUSHX](https://redis.io/docs/latest/commands/lpushx/).
     #[doc(alias = "LPUSHX")]
     fn lpushx(
         &self,
@@ -164,7 +164,7 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LRANGE").arg(key).arg(start).arg(stop))
     }
 
-    /// Removes such elements, and tells how many: `count` from the head, from the tail if it is negative, all if it
+    /// Removes such elements, and returns how many: `count` from the head, from the tail if it is negative, all if it
     /// is 0. [Redis LREM](https://redis.io/docs/latest/commands/lrem/).
     #[doc(alias = "LREM")]
     fn lrem(&self, key: impl ToArg, count: i64, element: impl ToArg) -> Self::Reply<u64> {
@@ -201,7 +201,7 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("RPOPLPUSH").arg(from).arg(to))
     }
 
-    /// Puts elements at the tail, one after the other, and gives the new length. [Redis RPUSH](https://redis.io/docs/latest/commands/rpush/).
+    /// Puts elements at the tail, one after the other, and returns the new length. [Redis RPUSH](https://redis.io/docs/latest/commands/rpush/).
     #[doc(alias = "RPUSH")]
     fn rpush(
         &self,
@@ -211,7 +211,7 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("RPUSH").arg(key).args_from(elements))
     }
 
-    /// The same if the list is there; gives 0 if not. [Redis RPUSHX](https://redis.io/docs/latest/commands/rpushx/).
+    /// The same if the list is there; returns 0 if not. [Redis RPUSHX](https://redis.io/docs/latest/commands/rpushx/).
     #[doc(alias = "RPUSHX")]
     fn rpushx(
         &self,

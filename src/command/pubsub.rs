@@ -17,7 +17,7 @@ use crate::{FromValue, Pairs, Result, Value};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait PubSubCommands: Execute {
-    /// Publishes a message, and tells how many subscribers got it. [Redis PUBLISH](https://redis.io/docs/latest/commands/publish/).
+    /// Publishes a message, and returns how many subscribers got it. [Redis PUBLISH](https://redis.io/docs/latest/commands/publish/).
     #[doc(alias = "PUBLISH")]
     fn publish(&self, channel: impl ToArg, message: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("PUBLISH").arg(channel).arg(message))

@@ -82,7 +82,7 @@ pub trait ScriptingCommands: Execute {
         self.execute(Command::new("SCRIPT").arg("KILL"))
     }
 
-    /// Makes a script known without running it, and gives its sha. [Redis SCRIPT LOAD](https://redis.io/docs/latest/commands/script-load/).
+    /// Makes a script known without running it, and returns its sha. [Redis SCRIPT LOAD](https://redis.io/docs/latest/commands/script-load/).
     #[doc(alias = "SCRIPT LOAD")]
     fn script_load(&self, source: impl ToArg) -> Self::Reply<String> {
         self.execute(Command::new("SCRIPT").arg("LOAD").arg(source))

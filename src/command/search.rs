@@ -250,7 +250,7 @@ impl Query {
         self
     }
 
-    /// Gives these fields only; with none at all, keys and scores.
+    /// Returns these fields only; with none at all, keys and scores.
     #[must_use]
     pub fn select(mut self, fields: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.select = Some(fields.into_iter().map(Into::into).collect());
@@ -409,7 +409,7 @@ pub trait SearchCommands: Execute {
         self.execute(query.append(Command::new("SEARCH.QUERY").arg(index)))
     }
 
-    /// Indexes everything anew. Upstash SEARCH.REINDEX.
+    /// Rebuilds the index. Upstash SEARCH.REINDEX.
     #[doc(alias = "SEARCH.REINDEX")]
     fn search_reindex(&self, index: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.REINDEX").arg(index))

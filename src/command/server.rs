@@ -27,7 +27,7 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("DBSIZE"))
     }
 
-    /// Gives the message back. [Redis ECHO](https://redis.io/docs/latest/commands/echo/).
+    /// Returns the message back. [Redis ECHO](https://redis.io/docs/latest/commands/echo/).
     #[doc(alias = "ECHO")]
     fn echo<R: FromValue>(&self, message: impl ToArg) -> Self::Reply<R> {
         self.execute(Command::new("ECHO").arg(message))
@@ -74,7 +74,7 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("ACL").arg("CAT"))
     }
 
-    /// Deletes users, and tells how many were there. [Redis ACL DELUSER](https://redis.io/docs/latest/commands/acl-deluser/).
+    /// Deletes users, and returns how many were there. [Redis ACL DELUSER](https://redis.io/docs/latest/commands/acl-deluser/).
     #[doc(alias = "ACL DELUSER")]
     fn acl_deluser(&self, users: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("ACL").arg("DELUSER").args_from(users))
@@ -154,7 +154,7 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("CONFIG").arg("GET").arg(pattern))
     }
 
-    /// Begins the counts of INFO anew. [Redis CONFIG RESETSTAT](https://redis.io/docs/latest/commands/config-resetstat/).
+    /// Resets the counters of INFO. [Redis CONFIG RESETSTAT](https://redis.io/docs/latest/commands/config-resetstat/).
     #[doc(alias = "CONFIG RESETSTAT")]
     fn config_resetstat(&self) -> Self::Reply<()> {
         self.execute(Command::new("CONFIG").arg("RESETSTAT"))

@@ -23,7 +23,7 @@ use crate::FromValue;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait SetCommands: Execute {
-    /// Adds members, and tells how many are new. [Redis SADD](https://redis.io/docs/latest/commands/sadd/).
+    /// Adds members, and returns how many are new. [Redis SADD](https://redis.io/docs/latest/commands/sadd/).
     #[doc(alias = "SADD")]
     fn sadd(
         &self,
@@ -48,7 +48,7 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SDIFF").args_from(keys))
     }
 
-    /// Stores the same under `to`, and gives its size. [Redis SDIFFSTORE](https://redis.io/docs/latest/commands/sdiffstore/).
+    /// Stores the same under `to`, and returns its size. [Redis SDIFFSTORE](https://redis.io/docs/latest/commands/sdiffstore/).
     #[doc(alias = "SDIFFSTORE")]
     fn sdiffstore(
         &self,
@@ -79,7 +79,7 @@ pub trait SetCommands: Execute {
         self.execute(command.arg("LIMIT").arg(limit))
     }
 
-    /// Stores what is in all sets under `to`, and gives its size. [Redis SINTERSTORE](https://redis.io/docs/latest/commands/sinterstore/).
+    /// Stores what is in all sets under `to`, and returns its size. [Redis SINTERSTORE](https://redis.io/docs/latest/commands/sinterstore/).
     #[doc(alias = "SINTERSTORE")]
     fn sinterstore(
         &self,
@@ -142,7 +142,7 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SRANDMEMBER").arg(key).arg(count))
     }
 
-    /// Removes members, and tells how many were there. [Redis SREM](https://redis.io/docs/latest/commands/srem/).
+    /// Removes members, and returns how many were there. [Redis SREM](https://redis.io/docs/latest/commands/srem/).
     #[doc(alias = "SREM")]
     fn srem(
         &self,
@@ -172,7 +172,7 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SUNION").args_from(keys))
     }
 
-    /// Stores the same under `to`, and gives its size. [Redis SUNIONSTORE](https://redis.io/docs/latest/commands/sunionstore/).
+    /// Stores the same under `to`, and returns its size. [Redis SUNIONSTORE](https://redis.io/docs/latest/commands/sunionstore/).
     #[doc(alias = "SUNIONSTORE")]
     fn sunionstore(
         &self,

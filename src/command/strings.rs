@@ -179,7 +179,7 @@ impl GetEx {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait StringCommands: Execute {
-    /// Appends to a value, and gives its new length in bytes. [Redis APPEND](https://redis.io/docs/latest/commands/append/).
+    /// Appends to a value, and returns its new length in bytes. [Redis APPEND](https://redis.io/docs/latest/commands/append/).
     #[doc(alias = "APPEND")]
     fn append(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("APPEND").arg(key).arg(value))
@@ -197,7 +197,7 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("DECRBY").arg(key).arg(by))
     }
 
-    /// Deletes a key if its value is so; tells whether it did. [Redis DELEX](https://redis.io/docs/latest/commands/delex/) (8.4), Upstash.
+    /// Deletes a key if its value is so; returns whether it did. [Redis DELEX](https://redis.io/docs/latest/commands/delex/) (8.4), Upstash.
     #[doc(alias = "DELEX")]
     fn delex(&self, key: impl ToArg, is: &ValueIs) -> Self::Reply<bool> {
         self.execute(is.append(Command::new("DELEX").arg(key)))
@@ -219,7 +219,7 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("GET").arg(key))
     }
 
-    /// Takes a value out: gives it and deletes the key. [Redis GETDEL](https://redis.io/docs/latest/commands/getdel/).
+    /// Takes a value out: returns it and deletes the key. [Redis GETDEL](https://redis.io/docs/latest/commands/getdel/).
     #[doc(alias = "GETDEL")]
     fn getdel<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("GETDEL").arg(key))
@@ -282,7 +282,7 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("MSET").pairs_from(pairs))
     }
 
-    /// Sets many keys if none of them is there; tells whether it did. [Redis MSETNX](https://redis.io/docs/latest/commands/msetnx/).
+    /// Sets many keys if none of them is there; returns whether it did. [Redis MSETNX](https://redis.io/docs/latest/commands/msetnx/).
     #[doc(alias = "MSETNX")]
     fn msetnx(
         &self,
@@ -331,13 +331,13 @@ pub trait StringCommands: Execute {
         self.execute(Command::new(name).arg(key).arg(number).arg(value))
     }
 
-    /// Sets a value if the key is absent; tells whether it did. [Redis SETNX](https://redis.io/docs/latest/commands/setnx/).
+    /// Sets a value if the key is absent; returns whether it did. [Redis SETNX](https://redis.io/docs/latest/commands/setnx/).
     #[doc(alias = "SETNX")]
     fn setnx(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("SETNX").arg(key).arg(value))
     }
 
-    /// Overwrites bytes from `offset` on, and gives the new length. [Redis SETRANGE](https://redis.io/docs/latest/commands/setrange/).
+    /// Overwrites bytes from `offset` on, and returns the new length. [Redis SETRANGE](https://redis.io/docs/latest/commands/setrange/).
     #[doc(alias = "SETRANGE")]
     fn setrange(&self, key: impl ToArg, offset: u64, value: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("SETRANGE").arg(key).arg(offset).arg(value))

@@ -92,7 +92,7 @@ fn vector(command: Command, vector: &[f32]) -> Command {
 /// # }
 /// ```
 pub trait VectorCommands: Execute {
-    /// Adds a vector, or replaces the one with this id; tells whether it is new. Upstash VECTOR.ADD.
+    /// Adds a vector, or replaces the one with this id; returns whether it is new. Upstash VECTOR.ADD.
     #[doc(alias = "VECTOR.ADD")]
     fn vector_add(&self, index: impl ToArg, id: impl ToArg, values: &[f32]) -> Self::Reply<bool> {
         self.execute(vector(Command::new("VECTOR.ADD").arg(index).arg(id), values))
@@ -104,7 +104,7 @@ pub trait VectorCommands: Execute {
         self.execute(Command::new("VECTOR.COUNT").arg(index))
     }
 
-    /// Makes an index; tells whether it is new. Without `exists_ok`, one that is there already is an error. Upstash VECTOR.CREATE.
+    /// Makes an index; returns whether it is new. Without `exists_ok`, one that is there already is an error. Upstash VECTOR.CREATE.
     #[doc(alias = "VECTOR.CREATE")]
     fn vector_create(
         &self,
@@ -117,13 +117,13 @@ pub trait VectorCommands: Execute {
         self.execute(command.arg("METRIC").arg(metric.word()).arg_if(exists_ok, "EXISTSOK"))
     }
 
-    /// Deletes a vector; tells whether it was there. Upstash VECTOR.DEL.
+    /// Deletes a vector; returns whether it was there. Upstash VECTOR.DEL.
     #[doc(alias = "VECTOR.DEL")]
     fn vector_del(&self, index: impl ToArg, id: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("VECTOR.DEL").arg(index).arg(id))
     }
 
-    /// Deletes an index; tells whether it was there. Upstash VECTOR.DROP.
+    /// Deletes an index; returns whether it was there. Upstash VECTOR.DROP.
     #[doc(alias = "VECTOR.DROP")]
     fn vector_drop(&self, index: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("VECTOR.DROP").arg(index))

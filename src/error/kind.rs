@@ -37,7 +37,7 @@ pub enum ErrorKind {
     Http,
     /// An answer that is not of the protocol.
     Protocol,
-    /// Redis answered with an error; see [`Error::code`].
+    /// Redis answered with an error; see [`Error::code`](crate::Error::code).
     Server,
     /// A transaction was discarded as a whole; none of its commands ran.
     Discarded,
@@ -50,7 +50,7 @@ pub enum ErrorKind {
     Type,
     /// A value could not be turned into bytes, or stored bytes into a value.
     Codec,
-    /// A backing store or loader failed. Its own error is the [`source`](std::error::Error::source); see [`Error::store`].
+    /// A backing store or loader failed. Its own error is the [`source`](std::error::Error::source); see [`Error::store`](crate::Error::store).
     Store,
 }
 

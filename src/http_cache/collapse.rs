@@ -16,7 +16,7 @@ use crate::cache::IfHeld;
 use crate::platform::{self, Instant};
 
 impl Core {
-    /// Waits for the same request under way in this process or another one, and gives the response that it stored. `ended` is
+    /// Waits for the same request under way in this process or another one, and returns the response that it stored. `ended` is
     /// the number of ended calls before the lookup. `None`: the caller sends its request, because it leads the call or has
     /// waited too long.
     pub(super) async fn join_call<ResBody>(

@@ -41,7 +41,7 @@ impl Memory {
         }
     }
 
-    /// The head of this name. Where it is not held, `read` gives it and its size in bytes, and it is held from now on.
+    /// The head of this name. Where it is not held, `read` returns it and its size in bytes, and it is held from now on.
     pub(super) fn head_or(
         &self,
         name: &str,

@@ -59,7 +59,7 @@ impl Core {
         self.store_index(&index, guard, retention).await
     }
 
-    /// Stores an index for this many milliseconds. Gives whether it was stored.
+    /// Stores an index for this many milliseconds. Returns whether it was stored.
     async fn store_index(&self, index: &Index, guard: StoreGuard, retention: u64) -> bool {
         let stored = guard.store_for(index, Duration::from_millis(retention).into()).await;
         stored.unwrap_or_else(|error| {
@@ -155,7 +155,7 @@ impl PendingStore {
         })
     }
 
-    /// Stores the response with its body. Gives the response in its stored form, which is not stored without a guard.
+    /// Stores the response with its body. Returns the response in its stored form, which is not stored without a guard.
     pub(super) async fn complete(mut self, body: Bytes) -> StoredResponse {
         let headers = storable(&self.headers, self.core.options.now());
         let response =

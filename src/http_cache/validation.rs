@@ -56,7 +56,7 @@ impl Core {
         has_validator(&stored).then_some(headers)
     }
 
-    /// Freshens the stored response by a 304 to the cache's own validation request (RFC 9111, 4.3.4), and gives the client's
+    /// Freshens the stored response by a 304 to the cache's own validation request (RFC 9111, 4.3.4), and returns the client's
     /// response. `None`: the 304 does not select the stored response, or its body is gone.
     pub(super) async fn freshen<ResBody: Body<Data = Bytes>>(
         &self,

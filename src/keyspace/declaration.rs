@@ -1,4 +1,4 @@
-//! What is known of a keyspace, and how its pattern makes a key.
+//! The declaration of a keyspace, and how its pattern becomes a key.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::stored::Decode;
 use crate::key::{Key, KeyPart, KeyParts, KeyWriter, is_control, is_special};
 use crate::{Error, ErrorKind, Result};
 
-/// What [`keyspaces!`](crate::keyspaces) declares of one keyspace.
+/// The declaration of one keyspace by [`keyspaces!`](crate::keyspaces).
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Declaration {
-    /// Its name, as a function of its module.
+    /// Its name, which is that of its function.
     pub name: &'static str,
-    /// The keys: `session:{id}`. A part in braces is an identifier, and the others stand for themselves.
+    /// The pattern of the keys, such as `session:{id}`. A part in braces is an identifier; the others are literal.
     pub pattern: &'static str,
     /// The type that the key has in Redis.
     pub redis_type: RedisType,
@@ -26,11 +26,11 @@ pub struct Declaration {
     pub record: &'static str,
     /// How long a key lives.
     pub ttl: KeyTtl,
-    /// What no identifier may be, because the keys are another keyspace's.
+    /// Words that no identifier may be, because those keys belong to another keyspace.
     pub except: &'static [&'static str],
     /// How many items a list keeps at most.
     pub keep: Option<u32>,
-    /// Who answers for it.
+    /// Its owner.
     pub owner: &'static str,
     /// Its documentation.
     pub doc: &'static str,
@@ -116,18 +116,18 @@ impl Declaration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyTtl {
-    /// Until they are deleted.
+    /// They do not expire.
     Forever,
-    /// For so long after the last write.
+    /// For this long after the last write.
     OnWrite(Duration),
-    /// For so long after the last read or write.
+    /// For this long after the last read or write.
     OnActivity(Duration),
-    /// For so long after the write that created it, and after each that replaces it whole.
+    /// For this long after the key was created or replaced as a whole.
     FromCreation(Duration),
 }
 
 impl KeyTtl {
-    /// The time to live that a write sets. `None`: the key stays.
+    /// The time to live that a write sets. `None`: the key does not expire.
     pub const fn after_write(self) -> Option<Duration> {
         match self {
             Self::Forever => None,
@@ -135,7 +135,7 @@ impl KeyTtl {
         }
     }
 
-    /// The time to live that a read sets. `None`: it leaves that of the key as it is.
+    /// The time to live that a read sets. `None`: a read does not change it.
     pub const fn after_read(self) -> Option<Duration> {
         match self {
             Self::Forever | Self::OnWrite(_) | Self::FromCreation(_) => None,
@@ -144,7 +144,7 @@ impl KeyTtl {
     }
 }
 
-/// The key that a declaration's pattern makes of these identifiers.
+/// The key of a declaration's pattern with these identifiers.
 ///
 /// # Errors
 /// Those of [`KeyWriter::part`]; [`ErrorKind::InvalidInput`] for an identifier that the declaration excepts.
@@ -184,7 +184,7 @@ pub(super) const fn is_identifier(part: &[u8]) -> bool {
     matches!(part, [b'{', .., b'}'])
 }
 
-/// The part of a pattern that begins here, and where the next one begins.
+/// The part of a pattern that begins at `from`, and where the next one begins.
 const fn part(pattern: &[u8], from: usize) -> (&[u8], usize) {
     let mut end = from;
     while end < pattern.len() && pattern[end] != b':' {
@@ -201,7 +201,7 @@ const fn is_same(a: &[u8], b: &[u8]) -> bool {
     at == a.len() && at == b.len()
 }
 
-/// Whether a pattern's identifiers are these, in this order, and its other parts stand for themselves.
+/// Whether a pattern's identifiers are these, in this order, and its other parts are literal.
 pub const fn names_parts(pattern: &str, names: &[&str]) -> bool {
     let pattern = pattern.as_bytes();
     let (mut from, mut named) = (0, 0);
@@ -221,7 +221,7 @@ pub const fn names_parts(pattern: &str, names: &[&str]) -> bool {
     named == names.len()
 }
 
-/// Whether a part has nothing that a key would have escaped.
+/// Whether a part contains nothing that would be escaped in a key.
 const fn is_literal(part: &[u8]) -> bool {
     let (mut at, mut before) = (0, b':');
     while at < part.len() {
@@ -250,7 +250,8 @@ pub const fn are_distinct(declarations: &[Declaration]) -> bool {
     true
 }
 
-/// Whether no key can belong to two declarations of these modules. [`keyspaces_distinct!`](crate::keyspaces_distinct) asks.
+/// Whether no key can belong to two declarations of these modules. [`keyspaces_distinct!`](crate::keyspaces_distinct) uses
+/// it.
 pub const fn modules_are_distinct(modules: &[&[Declaration]]) -> bool {
     let mut one = 0;
     while one < modules.len() {
@@ -269,7 +270,7 @@ pub const fn modules_are_distinct(modules: &[&[Declaration]]) -> bool {
     true
 }
 
-/// Whether no key can belong to a declaration of each.
+/// Whether no key can belong to declarations of both lists.
 const fn are_apart(some: &[Declaration], others: &[Declaration]) -> bool {
     let mut one = 0;
     while one < some.len() {
@@ -285,8 +286,8 @@ const fn are_apart(some: &[Declaration], others: &[Declaration]) -> bool {
     true
 }
 
-/// Whether a key can belong to both: their patterns have as many parts, and each two are equal, or one is an identifier that may be
-/// the other.
+/// Whether a key can belong to both: their patterns have the same number of parts, and each pair of parts is equal, or one
+/// of them is an identifier that may be the other.
 const fn overlap(one: &Declaration, other: &Declaration) -> bool {
     let (of_one, of_other) = (one.pattern.as_bytes(), other.pattern.as_bytes());
     let (mut at_one, mut at_other) = (0, 0);

@@ -3,7 +3,7 @@
 /// ```text
 /// keyspaces! {
 ///     /// Documentation of the module.
-///     pub mod name, owner: "who answers for it" {
+///     pub mod name, owner: "the owner's name" {
 ///         /// Documentation of the keyspace.
 ///         name(identifier: Type, …) => RedisType<Record>, "pattern:{identifier}" except "word", ttl, keep 100;
 ///         …
@@ -12,15 +12,16 @@
 /// ```
 ///
 /// - The Redis type is one of [`types`](crate::keyspace::types), such as `Hash<Record>` or `Json<Record>`.
-/// - Each identifier is a [`KeyPart`](crate::KeyPart), and the whole of a part of the pattern. It is escaped as in a
+/// - Each identifier is a [`KeyPart`](crate::KeyPart), and takes up a whole part of the pattern. It is escaped as in a
 ///   [`Keyspace`](crate::Keyspace).
-/// - `except "word" | "other"` says what no identifier may be, because another keyspace has the word in its pattern:
+/// - `except "word" | "other"` names words that no identifier may be, because another keyspace has the word in its pattern:
 ///   `"inbox:{user}" except "system"` beside `"inbox:system"`. A call with that identifier is an error. It can be left out.
 /// - The time to live is `ttl: 5 minutes`, set by each write; `ttl: 30 days renewed on activity`, set by reads too;
 ///   `ttl: 1 hour from creation`, set by the first write; or `forever`. The units are seconds, minutes, hours and days, in the plural or not.
-/// - `keep 100` says how many items a list keeps: a push drops those that are too many at the other end. It can be left out.
+/// - `keep 100` is the most items of a list: a push drops surplus items at the other end. It can be left out.
 ///
-/// Records are named as in the module around the declaration. See [`keyspace`](crate::keyspace) for an example.
+/// The names of records are resolved in the module around the declaration. See [`keyspace`](crate::keyspace) for an
+/// example.
 ///
 /// A pattern that does not name its identifiers does not compile, and neither do two that can name the same key:
 ///
@@ -127,7 +128,7 @@ macro_rules! keyspaces {
     (@duration $number:literal days) => { ::core::time::Duration::from_secs($number * 86_400) };
 }
 
-/// Refuses to compile where keyspaces of several modules can name the same key. [`keyspaces!`](crate::keyspaces) itself sees to
+/// Fails to compile if keyspaces of several modules can name the same key. [`keyspaces!`](crate::keyspaces) itself checks
 /// one module.
 ///
 /// ```
@@ -144,7 +145,7 @@ macro_rules! keyspaces {
 /// # fn main() {}
 /// ```
 ///
-/// Which two they are is told by [`SchemaCheck::new`](crate::keyspace::check::SchemaCheck::new) at run time.
+/// [`SchemaCheck::new`](crate::keyspace::check::SchemaCheck::new) names the two at run time.
 #[macro_export]
 macro_rules! keyspaces_distinct {
     ($($declarations:expr),+ $(,)?) => {

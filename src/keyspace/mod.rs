@@ -1,7 +1,7 @@
 //! Keyspaces that are declared once: pattern, type, time to live, owner and documentation, in one place.
 //!
-//! A declaration by [`keyspaces!`](crate::keyspaces) gives a typed API, and tells it to those who operate the
-//! server: [`reference()`] writes a page of all declared keys. Patterns that could name the same key do not compile.
+//! A declaration by [`keyspaces!`](crate::keyspaces) generates a typed API. [`reference()`] writes a page of all declared
+//! keys for the operators of the server. Patterns that could name the same key do not compile.
 //!
 //! ```
 //! use edgecask::{Client, keyspace::reference};
@@ -59,7 +59,7 @@ pub use reference::reference;
 pub use schema::{json_schema, typescript};
 pub use stored::{Decode, Mismatch, Stored};
 
-/// What [`keyspaces!`](crate::keyspaces) needs of this crate.
+/// Items of this crate that the code of [`keyspaces!`](crate::keyspaces) uses.
 #[doc(hidden)]
 pub mod expansion {
     pub use super::declaration::{are_distinct, key, modules_are_distinct, names_parts};

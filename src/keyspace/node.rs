@@ -1,4 +1,4 @@
-//! Reads records from parsed JSON, with errors that say where and why and show no value.
+//! Reads records from parsed JSON. Its errors name the place and the reason, and show no value.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use super::record::Broken;
 
-/// A piece of JSON.
+/// A JSON value.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a>(pub(super) &'a Value);
 
 impl<'de> Node<'de> {
-    /// Reads an object; those of its fields that are named by the type are named in errors.
+    /// Reads an object. Errors name only fields that the type has.
     fn object<V: Visitor<'de>>(
         self,
         names: &'static [&'static str],
@@ -114,7 +114,7 @@ impl<'de> MapAccess<'de> for Members<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Broken> {
         let (name, value) = self.value.take().unwrap_or(("", &Value::Null));
-        // The other names are data of the value.
+        // Other names are data of the value.
         let named = self.names.contains(&name);
         let in_place = |broken: Broken| broken.of_field(if named { name } else { "…" });
         seed.deserialize(Node(value)).map_err(in_place)
@@ -155,7 +155,7 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     }
 }
 
-/// What a variant has beside its name.
+/// The content of a variant.
 struct Content<'a>(Option<&'a Value>);
 
 impl<'a> Content<'a> {
@@ -251,8 +251,8 @@ mod tests {
             assert_eq!(why(&GOOD.replacen(from, to, 1)), expected, "{to}");
         }
         assert_eq!(why("[]").1, "expected struct Answer with 5 elements");
-        assert_eq!(why("{secret"), (None, "it is no JSON (line 1, column 2)".to_owned()));
-        assert_eq!(why("").1, "it is no JSON (line 1, column 0)");
+        assert_eq!(why("{secret"), (None, "it is not JSON (line 1, column 2)".to_owned()));
+        assert_eq!(why("").1, "it is not JSON (line 1, column 0)");
         // Whoever reads the text finds two fields where the parsed value has one.
         let twice = GOOD.replacen("\"text\":\"a\"", "\"text\":\"a\",\"text\":\"a\"", 1);
         assert!(why(&twice).1.starts_with("it is not valid (line 1, column "));

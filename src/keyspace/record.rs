@@ -1,4 +1,4 @@
-//! A record as the fields of a hash, and back.
+//! Converts records to the fields of a hash, and back.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use serde::{Serialize, forward_to_deserialize_any};
 use serde_json::Value;
 use serde_json::de::SliceRead;
 
-/// The fields of a record, sorted by name, without those that are `None`. `None` if it is no structure.
+/// The fields of a record, sorted by name, without those that are `None`. `None` if the record is not a struct.
 pub(super) fn to_fields(record: &impl Serialize) -> Option<Vec<(String, String)>> {
     let Ok(Value::Object(fields)) = serde_json::to_value(record) else { return None };
     Some(fields.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect())
@@ -28,7 +28,7 @@ pub(super) fn to_text(value: &(impl Serialize + ?Sized)) -> serde_json::Result<O
     }
 }
 
-/// The value that this text is.
+/// Parses a value from its text.
 pub(super) fn from_text<T: DeserializeOwned>(text: &[u8]) -> Result<T, Broken> {
     T::deserialize(Field(text))
 }
@@ -42,9 +42,9 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// As JavaScript writes it: 250 and not 250.0.
+/// The number in JavaScript's form: 250 and not 250.0.
 fn digits(number: &serde_json::Number) -> String {
-    /// Beyond it, JavaScript and Rust write digits in the same way.
+    /// JavaScript and Rust write larger numbers in the same form.
     const LARGEST: f64 = 1e15;
     match number.as_f64().filter(|_| number.is_f64()) {
         Some(whole) if whole.fract() == 0.0 && whole.abs() < LARGEST => format!("{whole:.0}"),
@@ -52,24 +52,24 @@ fn digits(number: &serde_json::Number) -> String {
     }
 }
 
-/// The record that these fields are. Fields that it does not have are left alone.
+/// The record with these fields. Unknown fields are ignored.
 pub(super) fn from_fields<T: DeserializeOwned>(
     fields: &HashMap<String, Bytes>,
 ) -> Result<T, Broken> {
     T::deserialize(MapAccessDeserializer::new(Fields { rest: fields.iter(), value: None }))
 }
 
-/// The names of a record's fields, as they stand in Redis; `None` if it is no structure.
+/// The names of a record's fields in Redis; `None` if it is not a struct.
 pub(super) fn field_names<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
     let mut names = None;
     let _ = T::deserialize(Names(&mut names));
     names
 }
 
-/// Why something stored is no record. It shows no value.
+/// Why a stored value is not such a record. It shows no value.
 #[derive(Debug)]
 pub(super) struct Broken {
-    /// Where it is, such as `metadata.tokens` or `history[3]`; empty for the whole.
+    /// The place, such as `metadata.tokens` or `history[3]`; empty for the whole value.
     pub(super) field: String,
     pub(super) why: String,
 }
@@ -81,13 +81,13 @@ impl Broken {
         Self { field: String::new(), why: why.into() }
     }
 
-    /// The same inside of this field.
+    /// The same error, inside of this field.
     pub(super) fn of_field(self, field: &str) -> Self {
         let point = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
         Self { field: [field, point, &self.field].concat(), ..self }
     }
 
-    /// The same inside of this item of an array.
+    /// The same error, inside of this item of an array.
     pub(super) fn of_item(self, at: usize) -> Self {
         self.of_field(&format!("[{at}]"))
     }
@@ -169,7 +169,7 @@ struct Field<'a>(&'a [u8]);
 
 impl<'a> Field<'a> {
     fn text(self) -> Result<&'a str, Broken> {
-        std::str::from_utf8(self.0).map_err(|_| Broken::new("it is no UTF-8"))
+        std::str::from_utf8(self.0).map_err(|_| Broken::new("it is not UTF-8"))
     }
 
     /// Reads it as JSON.
@@ -267,7 +267,7 @@ impl<'de> Deserializer<'de> for Field<'de> {
     forward_to_deserialize_any! { str string unit unit_struct identifier ignored_any }
 }
 
-/// Finds out which fields a structure has.
+/// Finds the names of a struct's fields.
 struct Names<'a>(&'a mut Option<&'static [&'static str]>);
 
 impl<'de> Deserializer<'de> for Names<'_> {

@@ -31,7 +31,7 @@ impl RedisType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// Text: a string as it is, a number by its digits, and whatever has parts as JSON.
+    /// Text: a string as it is, a number as digits, and anything with parts as JSON.
     Text,
     /// JSON.
     Json,

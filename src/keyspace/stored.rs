@@ -1,4 +1,4 @@
-//! What a key holds, and whether it is the record that its declaration names.
+//! The content of a key, and whether it is the declared record.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::node::Node;
 use super::record::{self, Broken};
 use super::redis_type::RedisType;
 
-/// What a key holds. `Debug` shows the type and the size, not the content.
+/// The content of a key. `Debug` shows the type and the size, not the content.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Stored {
@@ -18,13 +18,13 @@ pub enum Stored {
     String(Bytes),
     /// The fields of a hash and their values.
     Hash(Vec<(Bytes, Bytes)>),
-    /// The items of a list, from its head on.
+    /// The items of a list, from its head.
     List(Vec<Bytes>),
     /// The members of a set.
     Set(Vec<Bytes>),
     /// The members of a sorted set and their scores.
     SortedSet(Vec<(Bytes, f64)>),
-    /// Something of another type, which TYPE names.
+    /// A key of another type, as TYPE names it.
     Other(String),
 }
 
@@ -57,7 +57,7 @@ impl Stored {
         self.len() == 0
     }
 
-    /// The sum of the lengths of what is in it, in bytes.
+    /// The sum of the lengths of all its strings, in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::String(text) => text.len(),
@@ -75,15 +75,15 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// Tells whether what is stored is the record that a declaration names.
+/// Checks whether the content is the declared record.
 pub type Decode = fn(&Stored) -> Result<(), Mismatch>;
 
-/// Why what is stored is not the declared record. It holds no value.
+/// Why the content is not the declared record. It holds no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Where: a field such as `progress`, `metadata.tokens` or `history[3]`; `None` for the whole.
+    /// The place: a field such as `progress`, `metadata.tokens` or `history[3]`; `None` for the whole value.
     pub field: Option<String>,
-    /// Why, such as `expected u64`.
+    /// The reason, such as `expected u64`.
     pub why: String,
 }
 
@@ -94,7 +94,7 @@ impl From<Broken> for Mismatch {
     }
 }
 
-/// That it is of another type than the declared one.
+/// The mismatch of a key of another type than declared.
 fn of_type(stored: &Stored) -> Result<(), Mismatch> {
     Err(Broken::new(format!("it is a {}", stored.type_name())).into())
 }
@@ -104,9 +104,9 @@ pub(super) fn json<T: DeserializeOwned>(stored: &Stored) -> Result<(), Mismatch>
     let Stored::String(text) = stored else { return of_type(stored) };
     let Err(error) = serde_json::from_slice::<T>(text) else { return Ok(()) };
     let place = format!("line {}, column {}", error.line(), error.column());
-    // The error's own text may quote the value. So the value is read again, by a reader that quotes nothing.
+    // The error's own text may quote the value, so the value is read again by a reader that quotes nothing.
     let broken = match serde_json::from_slice(text) {
-        Err(_) => Broken::new(format!("it is no JSON ({place})")),
+        Err(_) => Broken::new(format!("it is not JSON ({place})")),
         Ok(value) => match T::deserialize(Node(&value)) {
             Err(broken) => broken,
             Ok(_) => Broken::new(format!("it is not valid ({place})")),
@@ -121,7 +121,7 @@ pub(super) fn fields<T: DeserializeOwned>(stored: &Stored) -> Result<(), Mismatc
     let text = |name: &Bytes| String::from_utf8(name.to_vec()).ok();
     let named = fields.iter().map(|(name, value)| Some((text(name)?, value.clone())));
     let fields: Option<HashMap<_, _>> = named.collect();
-    let fields = fields.ok_or_else(|| Broken::new("the name of a field is no UTF-8"))?;
+    let fields = fields.ok_or_else(|| Broken::new("the name of a field is not UTF-8"))?;
     Ok(record::from_fields::<T>(&fields).map(drop)?)
 }
 

@@ -38,7 +38,7 @@ use crate::{Error, ErrorKind, Result, Value};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
-/// // A client of one request: the budget begins anew with the next.
+/// // A client for one request. The next request gets a new budget.
 /// let client = Client::memory().layer(RequestBudget::new().requests(1));
 /// client.ping().await?;
 /// assert_eq!(client.ping().await.unwrap_err().kind(), ErrorKind::BudgetSpent);

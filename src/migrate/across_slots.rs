@@ -32,7 +32,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// How often a key is copied anew that is written all the time.
+/// How often a key that keeps changing is copied again.
 const ATTEMPTS: usize = 16;
 
 /// What became of a key.
@@ -45,7 +45,7 @@ pub(super) enum Placed {
     Gone,
 }
 
-/// Copies a key to its new name, and deletes it if nobody has changed it meanwhile; else copies it anew.
+/// Copies a key to its new name, and deletes the old key if it has not changed in the meantime. Otherwise copies it again.
 pub(super) async fn move_key(
     client: &Client,
     from: &Bytes,

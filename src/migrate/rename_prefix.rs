@@ -30,9 +30,9 @@ impl<F: Fn(&Renamed) + MaybeSend + MaybeSync> OnProgress for F {}
 ///   again when no program writes the old prefix any more.
 ///
 /// On a cluster the two names are mostly in different slots, where Redis renames nothing. There the key is copied by DUMP
-/// and RESTORE with its time to live, and the old one is deleted by a script only if it is still what was copied: a write in
-/// between is copied anew. Between the two steps the key has both names; a run that finds them equal finishes the move. It
-/// costs four commands for each key. An interruption between the steps, followed by a write to the old key, is a
+/// and RESTORE with its time to live, and the old one is deleted by a script only if it is still what was copied: a write
+/// in between is copied again. Between the two steps the key has both names; a run that finds them equal finishes the move.
+/// It costs four commands for each key. An interruption between the steps, followed by a write to the old key, is a
 /// conflict.
 ///
 /// | setting | default |
@@ -40,7 +40,7 @@ impl<F: Fn(&Renamed) + MaybeSend + MaybeSync> OnProgress for F {}
 /// | [`batch`](Self::batch) | 500 keys |
 /// | [`on_conflict`](Self::on_conflict) | [`OnConflict::Leave`] |
 /// | [`dry_run`](Self::dry_run) | no |
-/// | [`progress`](Self::progress) | nobody is told |
+/// | [`progress`](Self::progress) | none |
 ///
 /// ```
 /// use edgecask::migrate::RenamePrefix;
@@ -89,7 +89,7 @@ pub struct Renamed {
     pub moved: u64,
     /// How many new names were taken.
     pub conflicts: u64,
-    /// How many were gone when their turn came: they expired, or somebody else moved or deleted them.
+    /// How many were gone when their turn came: they had expired, or another program had moved or deleted them.
     pub gone: u64,
 }
 

@@ -12,7 +12,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::{Local, MaybeSend, MaybeSync};
 
 /// Writes every line of this level or above to the console, from now on and in all of the program, as an object of
-/// `level`, `message`, `target` and `fields`. Lines of this crate hold no value and no token. Tells whether it does: not if
+/// `level`, `message`, `target` and `fields`. Lines of this crate hold no value and no token. Returns whether it does: not if
 /// the program has another subscriber already.
 ///
 /// ```no_run

@@ -40,7 +40,7 @@ pub trait Runtime: Send + Sync + 'static {
 
 static RUNTIME: OnceLock<Box<dyn Runtime>> = OnceLock::new();
 
-/// Sets the executor, from now on and in all of the program. Tells whether it did: the first one stays.
+/// Sets the executor, from now on and in all of the program. Returns whether it did: the first one stays.
 pub fn set_runtime(runtime: impl Runtime) -> bool {
     RUNTIME.set(Box::new(runtime)).is_ok()
 }

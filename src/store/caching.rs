@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 use crate::{BoxError, Error, Key, Keyspace, Result};
 
-/// The form of [`Store`] that can be held behind a pointer, its errors already ours.
+/// The object-safe form of [`Store`], with this crate's errors.
 trait DynStore<R: Record>: MaybeSend + MaybeSync {
     fn get<'a>(&'a self, id: &'a R::Id) -> BoxFuture<'a, Result<Option<R>>>;
     fn set<'a>(&'a self, record: &'a R) -> BoxFuture<'a, Result<()>>;
@@ -36,23 +36,23 @@ impl<R: Record, S: Store<R>> DynStore<R> for S {
     }
 }
 
-/// What a write does to the cached record, after it went to the backing store (the three patterns of multi-instance
+/// What a write does to the cached record, after it has changed the backing store (the three patterns of multi-instance
 /// caching).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnWrite {
-    /// Deletes it; the next read loads the new one. Pattern 1, right for nearly all.
+    /// Deletes it; the next read loads the new one. Pattern 1, which fits most stores.
     #[default]
     Invalidate,
-    /// Stores the new one at once, so that the next read is a hit. Pattern 2. Of two writes at the same time, the cache may
-    /// keep the one that the backing store does not, for the time to live.
+    /// Stores the new one at once, so that the next read is a hit. Pattern 2. After two writes at the same time, the cache
+    /// may hold the one that lost in the backing store, until it expires.
     Update,
-    /// Deletes it, and tells the first tiers of other processes on this channel; see [`StoreConfig::l1`] and
+    /// Deletes it, and announces that to the first tiers of other processes on this channel; see [`StoreConfig::l1`] and
     /// [`CachingStore::follow_invalidations`]. Pattern 3.
     Publish(Cow<'static, str>),
 }
 
-/// What a caching store is made of.
+/// The settings of a caching store.
 ///
 /// | setting | default |
 /// |---|---|
@@ -96,14 +96,14 @@ impl<R: Record> StoreConfig<R> {
         }
     }
 
-    /// Where the records are kept: the source of truth.
+    /// The backing store, which is the source of truth.
     #[must_use]
     pub fn backing(mut self, store: impl Store<R>) -> Self {
         self.backing = Some(Local::new(Arc::new(store)));
         self
     }
 
-    /// The Redis that caches them.
+    /// The client of the Redis that caches the records.
     #[must_use]
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
@@ -117,14 +117,14 @@ impl<R: Record> StoreConfig<R> {
         self
     }
 
-    /// How long it is cached that there is no such record, stored as `null`. `None`: not at all.
+    /// How long the absence of a record is cached, as `null`. `None`: not at all.
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Option<Ttl>) -> Self {
         self.negative_ttl = Some(ttl);
         self
     }
 
-    /// What happens when the cache is away.
+    /// How the store behaves when the cache is away.
     #[must_use]
     pub fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
@@ -138,7 +138,7 @@ impl<R: Record> StoreConfig<R> {
         self
     }
 
-    /// Keeps records in this process's memory as well, for a short time: another process's write shows here after that
+    /// Keeps records in this process's memory as well, for a short time. A write of another process is seen here after that
     /// time, or at once with [`OnWrite::Publish`].
     #[must_use]
     pub fn l1(mut self, l1: L1Options) -> Self {
@@ -166,11 +166,12 @@ impl<R: Record> fmt::Debug for StoreConfig<R> {
 /// A store with a cache in front: read-through, write to the backing store first and then invalidate.
 ///
 /// - A read finds the record in the cache (one GET), or loads it from the backing store and caches it.
-/// - A write goes to the backing store; then the cached record is deleted, and the next read loads the new one. A read
-///   that began before the write cannot put the old record back.
-/// - When the cache is away, reads and writes go to the backing store alone; one warning is logged for the outage.
-///   What was written meanwhile is deleted from the cache when it is back; until then this store believes nothing that is
-///   cached, and [`CachingStore::owed`] tells. In the tier [`Tier::Critical`] they fail instead.
+/// - A write goes to the backing store; then the cached record is deleted, and the next read loads the new one. A read that
+///   began before the write cannot store the old record.
+/// - When the cache is away, reads and writes go to the backing store alone, and one warning is logged for the outage.
+///   Records that are written during the outage are deleted from the cache when it is back. Until then this store serves
+///   nothing from the cache, and [`CachingStore::owed`] returns how many are left. In the tier [`Tier::Critical`] reads and
+///   writes fail instead.
 #[derive(Clone)]
 pub struct CachingStore<R: Record> {
     backing: Local<Arc<dyn DynStore<R>>>,
@@ -181,7 +182,8 @@ pub struct CachingStore<R: Record> {
 }
 
 impl<R: Record> CachingStore<R> {
-    /// A store whose records are cached under this keyspace. `negative_ttl` counts if the config does not name one.
+    /// A store whose records are cached under this keyspace. `negative_ttl` is the default for a config that does not set
+    /// one.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a time to live is zero.
@@ -233,8 +235,8 @@ impl<R: Record> CachingStore<R> {
         cache.get_or_load(&key, self.options.clone(), || self.backing.get(id)).await
     }
 
-    /// As [`CachingStore::get`], for a record that many read: with a [first tier](StoreConfig::l1), a hit decodes and copies
-    /// nothing.
+    /// As [`CachingStore::get`], for a record that is read often: with a [first tier](StoreConfig::l1), a hit decodes and
+    /// copies nothing.
     ///
     /// # Errors
     /// As for [`CachingStore::get`].
@@ -249,8 +251,8 @@ impl<R: Record> CachingStore<R> {
         Ok((*record).clone())
     }
 
-    /// Many records in their ids' order. The cache is asked in one round trip, the backing store once for each that is
-    /// missing, at the same time.
+    /// Many records, in the order of the ids. The cache is read in one round trip. The backing store is asked for each
+    /// missing record, concurrently.
     ///
     /// # Errors
     /// As for [`CachingStore::get`].
@@ -290,12 +292,12 @@ impl<R: Record> CachingStore<R> {
             cache.set(&self.key(&id)?, record, self.options.entry.clone()).await?;
             return Ok(());
         }
-        // Also after an error: nobody knows whether the write took place.
+        // Also after an error, because the write may have taken place.
         let invalidated = self.invalidate(&id).await;
         written.and(invalidated)
     }
 
-    /// Deletes a record from the backing store, then from the cache; tells whether it was there. Two commands, one
+    /// Deletes a record from the backing store, then from the cache; returns whether it was there. Two commands, one
     /// round trip.
     ///
     /// # Errors
@@ -307,7 +309,7 @@ impl<R: Record> CachingStore<R> {
         deleted.and_then(|deleted| invalidated.map(|()| deleted))
     }
 
-    /// Deletes the cached record, as after a write that went past this store.
+    /// Deletes the cached record. Call it after a write that bypassed this store.
     ///
     /// # Errors
     /// The cache's in the tier [`Tier::Critical`].
@@ -324,7 +326,7 @@ impl<R: Record> CachingStore<R> {
         self.cache.as_ref().map_or(0, Cache::owed)
     }
 
-    /// Carries out what is owed; tells whether nothing is left. See [`Cache::catch_up`].
+    /// Carries out the owed invalidations; returns whether nothing is left. See [`Cache::catch_up`].
     pub async fn catch_up(&self) -> bool {
         match &self.cache {
             Some(cache) => cache.catch_up().await,
@@ -332,8 +334,8 @@ impl<R: Record> CachingStore<R> {
         }
     }
 
-    /// Follows what other processes write, with [`OnWrite::Publish`]; see
-    /// [`Cache::follow_invalidations`]. Let it run for as long as the process does: `tokio::spawn` it.
+    /// Listens to the writes of other processes, with [`OnWrite::Publish`]; see [`Cache::follow_invalidations`]. It runs
+    /// until it fails or is dropped: `tokio::spawn` it.
     ///
     /// # Errors
     /// As for [`Cache::follow_invalidations`]; [`ErrorKind::Config`](crate::ErrorKind::Config) without a cache.
@@ -342,12 +344,12 @@ impl<R: Record> CachingStore<R> {
             Some(cache) => cache.follow_invalidations().await,
             None => Err(Error::new(
                 crate::ErrorKind::Config,
-                "there is nothing to follow: set StoreConfig::client",
+                "this store has no cache: set StoreConfig::client",
             )),
         }
     }
 
-    /// Whether the cache answers. It does not fail: an error is what it reports.
+    /// Checks whether the cache answers. It does not fail: it reports errors.
     pub async fn health(&self) -> Health {
         match &self.cache {
             Some(cache) => cache.health().await,
@@ -355,7 +357,7 @@ impl<R: Record> CachingStore<R> {
         }
     }
 
-    /// What the cache of this store has done. All zero if there is none.
+    /// The statistics of this store's cache. All zero if there is none.
     pub fn stats(&self) -> CacheStats {
         self.cache.as_ref().map(Cache::stats).unwrap_or_default()
     }

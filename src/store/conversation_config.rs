@@ -4,7 +4,7 @@ use super::{CachingStore, Extra, Record, RecordId, StoreConfig};
 use crate::cache::{CacheStats, Health, Ttl};
 use crate::{Key, Keyspace, Result};
 
-/// Whose settings they are: a tenant's default, or one user's override of it.
+/// The scope of settings: a tenant's default, or one user's override of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ConversationScope {
@@ -32,8 +32,8 @@ impl RecordId for ConversationScope {
     }
 }
 
-/// The settings of a tenant's or a user's conversations. What is `None` is not set here. In JSON the fields are in
-/// camelCase; fields that are not listed here are kept in `extra`.
+/// The settings of a tenant's or a user's conversations. `None` means that a setting is not set in this scope. In JSON the
+/// fields are in camelCase. Fields that are not listed here are kept in `extra`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -44,16 +44,16 @@ pub struct ConversationConfig {
     /// The user, or `None` for the tenant's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// The model that answers.
+    /// The model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// How freely it answers, usually from 0 to 2.
+    /// The model's temperature, usually from 0 to 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// What every conversation begins with.
+    /// The system prompt of every conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
-    /// How much of a conversation the model sees, in tokens.
+    /// The size of the model's context window, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_context_tokens: Option<u32>,
     /// How long conversations are kept, in days.
@@ -65,7 +65,7 @@ pub struct ConversationConfig {
 }
 
 impl ConversationConfig {
-    /// Settings of this scope, none of them set.
+    /// The settings of this scope, with none of them set.
     pub fn new(scope: ConversationScope) -> Self {
         Self {
             tenant_id: scope.tenant_id,
@@ -79,7 +79,7 @@ impl ConversationConfig {
         }
     }
 
-    /// These settings, with those of `default` where none is set here.
+    /// These settings, completed with those of `default`.
     ///
     /// ```
     /// use edgecask::store::{ConversationConfig, ConversationScope};
@@ -122,14 +122,14 @@ impl Record for ConversationConfig {
 /// The store of conversation settings: a tenant's default and its users' overrides, each cached on its own under
 /// `copilot:conv:config:{tenantId}` and `copilot:conv:config:{tenantId}:{userId}`.
 ///
-/// What applies to a user is put together when it is read. So a write to the default shows at once for every user, and
-/// each write invalidates exactly one key. That a user has no override is cached too, as `null`.
+/// A read combines the user's override with the tenant's default. So a write to the default takes effect at once for every
+/// user, and each write invalidates exactly one key. The absence of an override is cached too, as `null`.
 #[derive(Debug, Clone)]
 pub struct ConversationConfigStore(CachingStore<ConversationConfig>);
 
 impl ConversationConfigStore {
-    /// What applies to a user: the override, with the tenant's default where it sets nothing; `None` if there is
-    /// neither. One MGET if both are cached.
+    /// The effective settings of a user: the override, completed with the tenant's default. `None` if there is neither. One
+    /// MGET if both are cached.
     ///
     /// # Errors
     /// The backing store's; the cache's in the tier [`Tier::Critical`](crate::cache::Tier::Critical).
@@ -156,7 +156,7 @@ impl ConversationConfigStore {
         self.0.get(scope).await
     }
 
-    /// Writes the settings of a scope to the backing store, then deletes what is cached of it.
+    /// Writes the settings of a scope to the backing store, then deletes the cached ones.
     ///
     /// # Errors
     /// As for [`CachingStore::set`].
@@ -164,7 +164,7 @@ impl ConversationConfigStore {
         self.0.set(config).await
     }
 
-    /// Deletes the settings of a scope from the backing store, then what is cached of it; tells whether there were any.
+    /// Deletes the settings of a scope from the backing store, then the cached ones; returns whether there were any.
     ///
     /// # Errors
     /// As for [`CachingStore::delete`].
@@ -172,7 +172,7 @@ impl ConversationConfigStore {
         self.0.delete(scope).await
     }
 
-    /// Deletes what is cached of a scope, as after a write that went past this store.
+    /// Deletes the cached settings of a scope. Call it after a write that bypassed this store.
     ///
     /// # Errors
     /// As for [`CachingStore::invalidate`].
@@ -188,7 +188,7 @@ impl ConversationConfigStore {
         self.0.key(scope)
     }
 
-    /// Follows what other processes write; see [`CachingStore::follow_invalidations`].
+    /// Listens to the writes of other processes; see [`CachingStore::follow_invalidations`].
     ///
     /// # Errors
     /// As for [`CachingStore::follow_invalidations`].
@@ -201,24 +201,23 @@ impl ConversationConfigStore {
         self.0.owed()
     }
 
-    /// Carries out what is owed; tells whether nothing is left.
+    /// Carries out the owed invalidations; returns whether nothing is left.
     pub async fn catch_up(&self) -> bool {
         self.0.catch_up().await
     }
 
-    /// Whether the cache answers. It does not fail: an error is what it reports.
+    /// Checks whether the cache answers. It does not fail: it reports errors.
     pub async fn health(&self) -> Health {
         self.0.health().await
     }
 
-    /// What the cache of this store has done.
+    /// The statistics of this store's cache.
     pub fn stats(&self) -> CacheStats {
         self.0.stats()
     }
 }
 
-/// Makes the store of conversation settings from what the config names. By default it is cached for 60 s that there are
-/// no settings.
+/// Creates the store of conversation settings from its config. By default the absence of settings is cached for 60 s.
 ///
 /// ```
 /// use edgecask::Client;

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{CachingStore, Extra, Record, StoreConfig};
 use crate::{Keyspace, Result};
 
-/// What a tenant's requests to language models may do. In JSON the fields are in camelCase; fields that are not listed
+/// The policy for a tenant's requests to language models. In JSON the fields are in camelCase. Fields that are not listed
 /// here are kept in `extra`.
 ///
 /// ```
@@ -24,24 +24,24 @@ use crate::{Keyspace, Result};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LlmPolicy {
-    /// Whose policy it is.
+    /// The tenant.
     pub tenant_id: String,
-    /// The provider that requests go to unless they name one.
+    /// The provider of requests that do not name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_provider: Option<String>,
-    /// The model that requests use unless they name one.
+    /// The model of requests that do not name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_model: Option<String>,
-    /// The models that requests may name; empty: any.
+    /// The models that requests may use; empty: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_models: Vec<String>,
-    /// Whether data may leave for a provider outside the tenant's region. Default: `false`.
+    /// Whether data may be sent to a provider outside the tenant's region. Default: `false`.
     #[serde(default)]
     pub allow_remote_egress: bool,
     /// The longest answer, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u32>,
-    /// What a month may cost, in US cents.
+    /// The monthly budget, in US cents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly_budget_cents: Option<u64>,
     /// Other fields.
@@ -76,7 +76,7 @@ impl Record for LlmPolicy {
 /// The store of LLM policies: read on every request, written rarely. Cached under `copilot:llm:policy:{tenantId}`.
 pub type LlmPolicyStore = CachingStore<LlmPolicy>;
 
-/// Makes the store of LLM policies from what the config names. A tenant without a policy is not cached.
+/// Creates the store of LLM policies from its config. The absence of a policy is not cached.
 ///
 /// ```
 /// use edgecask::{Client, store::{LlmPolicy, StoreConfig, create_llm_policy_store}};

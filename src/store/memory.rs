@@ -23,7 +23,7 @@ impl<R: Record> MemoryStore<R> {
         Self::from_records([])
     }
 
-    /// A store that holds these records; of two with the same id, the later.
+    /// A store that holds these records. Of two records with the same id, the later one stays.
     pub fn from_records(records: impl IntoIterator<Item = R>) -> Self {
         let records = records.into_iter().map(|record| (record.id(), record)).collect();
         Self { records: Mutex::new(records) }

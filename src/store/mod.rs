@@ -1,8 +1,8 @@
-//! Stores: where records are kept, and the one decorator that caches any of them.
+//! Stores of records, and the decorator that caches any of them.
 //!
-//! A [`Store`] is a small trait: get, set, delete. [`MemoryStore`] keeps records in this process, a user's own keeps
-//! them in a database, and [`CachingStore`] wraps any of them in a cache, itself a store. On it stand the three
-//! components of this room, each with one factory:
+//! A [`Store`] is a small trait: get, set, delete. [`MemoryStore`] keeps records in this process, a store of your own keeps
+//! them in a database, and [`CachingStore`] wraps any store in a cache and is itself a store. Three components are built on
+//! it, each with one factory:
 //!
 //! | component | factory | key | time to live |
 //! |---|---|---|---|
@@ -39,13 +39,13 @@ pub use memory::MemoryStore;
 use crate::BoxError;
 use crate::platform::{MaybeSend, MaybeSync};
 
-/// Fields of a JSON object that this crate does not know. They are kept, so that a record survives a round trip through
-/// an older program.
+/// Fields of a JSON object that this crate does not know. They are kept, so that an older program does not drop the fields
+/// of a newer one.
 pub type Extra = BTreeMap<String, serde_json::Value>;
 
-/// What a record is found by: one or more parts, which become the last parts of its key.
+/// The identifier of a record. Its parts become the last parts of the record's key.
 pub trait RecordId: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
-    /// The parts in order; none of them empty.
+    /// The parts in order. No part may be empty.
     fn parts(&self) -> Vec<&str>;
 }
 
@@ -55,12 +55,12 @@ impl RecordId for String {
     }
 }
 
-/// Something that a store keeps.
+/// A record that a store keeps.
 pub trait Record: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What it is found by.
+    /// Its identifier.
     type Id: RecordId;
 
-    /// What this record is found by.
+    /// The identifier of this record.
     fn id(&self) -> Self::Id;
 }
 
@@ -93,13 +93,13 @@ pub trait Store<R: Record>: MaybeSend + MaybeSync + 'static {
     /// The store's own.
     fn get(&self, id: &R::Id) -> impl Future<Output = Result<Option<R>, BoxError>> + MaybeSend;
 
-    /// Writes a record over any other of its id.
+    /// Writes a record, and replaces any other with the same id.
     ///
     /// # Errors
     /// The store's own.
     fn set(&self, record: &R) -> impl Future<Output = Result<(), BoxError>> + MaybeSend;
 
-    /// Deletes a record; tells whether it was there.
+    /// Deletes a record; returns whether it was there.
     ///
     /// # Errors
     /// The store's own.

@@ -1,6 +1,6 @@
-//! Systems that share Redis with other programs: their keys, types, fields and times to live, as those programs know them.
+//! Systems that share Redis with other programs: their keys, types, fields and times to live, which those programs define.
 //!
-//! Each is a folder and a feature of its name.
+//! Each system has a folder and a feature of the same name.
 
 #[cfg(feature = "automation")]
 pub mod automation;

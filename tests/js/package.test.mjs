@@ -415,7 +415,7 @@ describe("the cache", () => {
     await assert.rejects(cache.set("a", 1, { ttlSeconds: 60, jitter: "1" }), { kind: "InvalidInput" });
   });
 
-  it("serves stale values while it loads anew", async () => {
+  it("serves stale values while it reloads", async () => {
     const client = Client.memory();
     const background = [];
     const cache = new Cache(client).waitUntil((work) => background.push(work));
@@ -685,7 +685,7 @@ describe("the log", () => {
     for (const [name, [line, ...more]] of Object.entries(lines)) {
       assert.deepEqual(more, [], name);
       assert.equal(line.level, "warn");
-      assert.match(line.message, /the cache is away/);
+      assert.match(line.message, /Redis is away/);
       assert.match(line.target, /^edgecask::cache/);
       assert.equal(typeof line.fields.error, "string");
       assert.ok(!JSON.stringify(line).includes(token));
@@ -704,7 +704,7 @@ describe("the log", () => {
     `;
     const { stderr, status } = spawnSync("node", ["--input-type=module", "-e", script], { encoding: "utf8" });
     assert.equal(status, 0, stderr);
-    assert.equal(stderr.match(/the cache is away/g).length, 1);
+    assert.equal(stderr.match(/Redis is away/g).length, 1);
     assert.match(stderr, /level: 'warn'/);
     assert.match(stderr, /the logger of edgecask failed: Error: of the logger/);
     assert.ok(!stderr.includes("planted-token"));
@@ -721,7 +721,7 @@ describe("the log", () => {
     await Promise.all(background);
     assert.equal(cache.stats().errors, 1);
     assert.deepEqual(lines.map(({ level }) => level), ["warn"]);
-    assert.match(lines[0].message, /could not be loaded anew in the background/);
+    assert.match(lines[0].message, /could not be reloaded in the background/);
     assert.match(lines[0].fields.error, /TypeError was thrown, with the code ECONNREFUSED/);
     assert.doesNotMatch(JSON.stringify(lines), /secret|postgres/);
   });

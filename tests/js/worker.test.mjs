@@ -228,7 +228,7 @@ describe("the npm package in a Worker", () => {
     assert.match(message, /inside of a handler/);
     await worker.dispose();
     const written = output.join("");
-    assert.match(written, /the cache is away/);
+    assert.match(written, /Redis is away/);
     assert.doesNotMatch(written, /deprecated|planted-token/);
     await server.stop();
   });

@@ -1,5 +1,5 @@
 //! The table of commands in the documentation says what the code does, and each typed method names its command. To write
-//! the table anew after a change: `EDGECASK_WRITE_DOCS=1 cargo test -p edgecask-tests --test suite command_docs`.
+//! the table again after a change: `EDGECASK_WRITE_DOCS=1 cargo test -p edgecask-tests --test suite command_docs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -25,11 +25,10 @@ struct Method {
 fn methods() -> Vec<Method> {
     let mut methods = Vec::new();
     for file in std::fs::read_dir(source("")).unwrap() {
+        // A family is a file, or the folder of a `mod.rs`.
         let path = file.unwrap().path();
-        if path.is_dir() {
-            continue;
-        }
         let Some(module) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        let path = if path.is_dir() { path.join("mod.rs") } else { path.clone() };
         let text = std::fs::read_to_string(&path).unwrap();
         let lines = text.lines().skip_while(|line| !line.contains("Commands: Execute {"));
         let (mut docs, mut aliases) = (String::new(), Vec::new());

@@ -95,7 +95,7 @@ async fn goes_on_without_its_cache(client: Client, redis: RedisServer) {
     let hits = important.stats().hits;
     assert_eq!(important.get(&acme).await.unwrap().as_ref(), Some(&changed));
     assert_eq!(important.stats().hits, hits + 1, "cached again");
-    assert_eq!((log.lines("WARN"), log.lines("the cache is back")), (1, 1));
+    assert_eq!((log.lines("WARN"), log.lines("Redis is back")), (1, 1));
     drop(redis);
     important.get(&acme).await.unwrap();
     assert_eq!(log.lines("WARN"), 2, "and one for the next");
@@ -132,10 +132,10 @@ async fn a_cache_that_only_reads_is_one_warning_too() {
         // Looking up works, storing does not.
         assert!(policies.get(&"acme".to_owned()).await.unwrap().is_some());
     }
-    assert_eq!((log.lines("WARN"), log.lines("the cache is back")), (1, 0));
+    assert_eq!((log.lines("WARN"), log.lines("Redis is back")), (1, 0));
     limit("0").await;
     policies.get(&"acme".to_owned()).await.unwrap();
-    assert_eq!((log.lines("WARN"), log.lines("the cache is back")), (1, 1));
+    assert_eq!((log.lines("WARN"), log.lines("Redis is back")), (1, 1));
 }
 
 #[tokio::test]

@@ -251,7 +251,7 @@ async fn a_hit_near_by_does_not_end_an_outage() {
         assert_eq!(cache.get::<String>(&key("other")).await.unwrap(), None);
         assert_eq!(cache.get::<String>(&k).await.unwrap().as_deref(), Some("v"));
     }
-    assert_eq!((log.lines("WARN"), log.lines("the cache is back")), (1, 0));
+    assert_eq!((log.lines("WARN"), log.lines("Redis is back")), (1, 0));
 }
 
 #[tokio::test]

@@ -521,7 +521,7 @@ async fn eviction_of_what_must_stay_is_warned_of() {
     let policy = "allkeys-lru".to_owned();
     assert_eq!(report.warnings, [Warning::Evicts { policy, patterns }]);
     assert_eq!(report.exit_status(), 0);
-    assert!(report.to_string().starts_with("warning: by maxmemory-policy allkeys-lru, "));
+    assert!(report.to_string().starts_with("warning: maxmemory-policy is allkeys-lru: "));
 
     let set = |name: &'static str, value: &'static str| {
         Command::new("CONFIG").arg("SET").arg(name).arg(value)
@@ -530,7 +530,7 @@ async fn eviction_of_what_must_stay_is_warned_of() {
     assert!(check().run(&client).await.unwrap().warnings.is_empty());
     let durable = check().durable(["w:session:{id}"]).unwrap();
     let report = durable.run(&client).await.unwrap();
-    assert!(report.to_string().contains("keys that must stay: w:session:{id}"), "{report}");
+    assert!(report.to_string().contains("keys that must not be lost: w:session:{id}"), "{report}");
     for (name, value) in [("maxmemory", "0"), ("maxmemory-policy", "noeviction")] {
         client.send(&set(name, value)).await.unwrap();
         assert!(durable.run(&client).await.unwrap().warnings.is_empty());

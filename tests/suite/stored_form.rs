@@ -110,7 +110,7 @@ async fn sealed_values_are_nobody_elses() {
 }
 
 #[tokio::test]
-async fn what_is_broken_is_an_error_or_loaded_anew() {
+async fn what_is_broken_is_an_error_or_reloaded() {
     let client = Client::memory();
     let cache = Cache::new(client.clone());
     let noise: Vec<u8> = (0..100).map(|number: u8| number.wrapping_mul(37)).collect();

@@ -11,8 +11,8 @@ use crate::{Key, Result};
 /// Redis refuses a time to live that overflows its clock.
 const LONGEST: Duration = Duration::from_millis((u32::MAX as u64) << 6);
 
-/// Bytes beside entries, stored as they are: an entry names them, and only the entry can be invalidated. They are sealed
-/// if the cache seals its entries.
+/// Bytes that an entry refers to, stored in keys of their own. They have no envelope and no tags: only the entry can be
+/// invalidated. They are sealed if the cache seals its entries.
 #[derive(Debug, Clone)]
 pub(crate) struct Blobs {
     client: Client,
@@ -51,7 +51,7 @@ impl Blobs {
         Ok(())
     }
 
-    /// Keeps bytes for this long from now; `false` if they are gone. One PEXPIRE.
+    /// Sets the time to live of the bytes to this, from now; returns `false` if they are gone. One PEXPIRE.
     pub(crate) async fn keep(&self, key: &Key, ttl: Duration) -> Result<bool> {
         self.client.expire(key, ttl.min(LONGEST)).await
     }

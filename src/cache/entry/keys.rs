@@ -1,4 +1,4 @@
-//! The keys beside an entry.
+//! The keys of an entry's lease and of its tags.
 
 use crate::{Key, Keyspace, Result};
 

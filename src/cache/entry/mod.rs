@@ -1,4 +1,4 @@
-//! What stands in Redis: an entry's format, its time to live, its options.
+//! What Redis holds: an entry's format, its time to live, its options.
 
 #[cfg(feature = "http-cache")]
 mod blobs;
@@ -19,6 +19,6 @@ pub use options::EntryOptions;
 pub(super) use packer::Packer;
 pub use ttl::Ttl;
 
-/// The formats of what a cache stores, for programs in other languages.
+/// The stored formats of a cache, for programs in other languages.
 #[doc = include_str!("format/README.md")]
 pub mod stored_form {}

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::Ttl;
 use crate::{Result, platform};
 
-/// How one entry is stored. Made from a [`Duration`] or a [`Ttl`] where nothing else is to say.
+/// How one entry is stored. A [`Duration`] or a [`Ttl`] is enough where the defaults fit.
 ///
 /// | setting | default |
 /// |---|---|
@@ -12,7 +12,7 @@ use crate::{Result, platform};
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate) | 0 |
 /// | [`stale_if_error`](Self::stale_if_error) | 0 |
 ///
-/// An entry is fresh for its time to live; Redis keeps it for as long as it may be served stale, and deletes it then.
+/// An entry is fresh for its time to live. Redis keeps it for as long as it may be served stale, and then deletes it.
 ///
 /// ```
 /// use edgecask::cache::EntryOptions;
@@ -45,22 +45,22 @@ impl EntryOptions {
         }
     }
 
-    /// The part of the time to live, from 0 to 1, of which a random share is taken off, so that entries stored at the
-    /// same time do not expire at the same time.
+    /// Shortens the time to live by a random amount, up to this part of it (0 to 1), so that entries that were stored
+    /// together do not expire together.
     #[must_use]
     pub fn jitter(mut self, part: f64) -> Self {
         self.jitter = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
         self
     }
 
-    /// Tags by which the entry can be invalidated together with others; added to those given before.
+    /// Tags by which the entry can be invalidated together with others. They are added to tags that were set before.
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tags.extend(tags.into_iter().map(Into::into));
         self
     }
 
-    /// For how long after its time to live the entry may be served at once, while it is loaded anew in the background
+    /// For how long after its time to live the entry may be served at once, while it is reloaded in the background
     /// (HTTP's `stale-while-revalidate`, RFC 5861). Only
     /// [`get_or_revalidate`](crate::cache::Cache::get_or_revalidate) has a background.
     #[must_use]
@@ -69,7 +69,7 @@ impl EntryOptions {
         self
     }
 
-    /// For how long after its time to live the entry may be served if loading it anew fails or takes too long (HTTP's
+    /// For how long after its time to live the entry may be served if reloading it fails or takes too long (HTTP's
     /// `stale-if-error`, RFC 5861).
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {
@@ -77,19 +77,18 @@ impl EntryOptions {
         self
     }
 
-    /// The same with another time to live.
+    /// The same options with another time to live.
     pub(crate) fn with_ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// How long past its time to live the entry is of use.
+    /// How long after its time to live the entry may still be served.
     pub(crate) fn stale_for(&self) -> Duration {
         self.stale_while_revalidate.max(self.stale_if_error)
     }
 
-    /// When and how long: the time to live with its jitter, and how long Redis keeps the entry, in milliseconds; 0 is
-    /// for ever.
+    /// The time to live with its jitter, and how long Redis keeps the entry.
     pub(crate) fn lifetime(&self) -> Result<Lifetime> {
         let ttl = match self.ttl.millis()? {
             0 => return Ok(Lifetime { fresh: None, kept: Ttl::FOREVER }),

@@ -6,7 +6,7 @@ use super::{Entry, Format};
 use crate::cache::observe::Counters;
 use crate::{Key, Result};
 
-/// Turns entries into what is stored and back, and counts their bytes.
+/// Converts entries to their stored form and back, and counts the bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Packer {
     format: Format,
@@ -22,14 +22,14 @@ impl Packer {
         &self.format
     }
 
-    /// What is stored of an entry.
+    /// The stored form of an entry.
     pub(crate) async fn pack(&self, key: &Key, entry: &Entry) -> Result<Bytes> {
         let stored = self.format.pack(key, entry).await?;
         self.counters.bytes_written(stored.len(), entry.payload.len());
         Ok(stored)
     }
 
-    /// The entry that is stored like this.
+    /// Reads a stored entry.
     pub(crate) async fn unpack(&self, key: &Key, stored: Bytes) -> Result<Entry> {
         let length = stored.len();
         let entry = self.format.unpack(key, stored).await?;

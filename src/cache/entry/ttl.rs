@@ -18,13 +18,13 @@ impl Ttl {
     /// The entry never expires. It stays until it is deleted.
     pub const FOREVER: Self = Self(None);
 
-    /// So many seconds.
+    /// This many seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Some(Duration::from_secs(seconds)))
     }
 
-    /// What the variable `CACHE_TTL_{name}_SECONDS` says, or `default` if it is not set. Give it `std::env::var`, or a
-    /// Worker's bindings.
+    /// The value of the variable `CACHE_TTL_{name}_SECONDS`, or `default` if it is not set. `lookup` reads a variable, such
+    /// as `std::env::var` or a Worker's bindings.
     ///
     /// ```
     /// use edgecask::cache::Ttl;
@@ -65,7 +65,7 @@ impl Ttl {
             None => Ok(0),
             Some(Duration::ZERO) => Err(Error::new(
                 ErrorKind::InvalidInput,
-                "a time to live of zero would store nothing: delete the entry, or name Ttl::FOREVER",
+                "a time to live of zero stores nothing: delete the entry, or use Ttl::FOREVER",
             )),
             // Redis counts in i64 milliseconds from the epoch; ten thousand years are enough.
             Some(duration) => Ok((duration.as_millis().clamp(1, 315_360_000_000_000)) as u64),

@@ -1,4 +1,4 @@
-//! The bus: invalidations by message, for the first tiers of other processes.
+//! The bus: a Pub/Sub channel that tells the first tiers of other processes about invalidations.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::{Key, platform};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Message<'a> {
     v: u32,
-    /// The cache that sent it. It has forgotten already.
+    /// The cache that sent it. It has removed its own copies already.
     from: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) keys: Vec<Cow<'a, str>>,
@@ -38,7 +38,7 @@ pub(crate) struct Announcement<'a> {
 
 impl Bus {
     pub(crate) fn new(channel: String) -> Self {
-        // Two caches without a name would only forget more than they have to.
+        // If two caches have no name, they only drop more than necessary.
         let sender = platform::random().map(|bytes| format!("{:016x}", u64::from_le_bytes(bytes)));
         Self { channel, sender: sender.unwrap_or_default() }
     }
@@ -74,8 +74,8 @@ impl Bus {
         Some(Announcement { channel: &self.channel, message })
     }
 
-    /// What a message of another cache says. `None` if it is this cache's own; `Err` if it says that everything may have
-    /// changed, or is of a newer version, or is a stranger's: to forget too much is safe.
+    /// Reads a message. `None` if this cache sent it. `Err` if everything may have changed: the message says so, has a
+    /// newer version, or cannot be read. Dropping too much is safe.
     pub(super) fn read<'a>(&self, payload: &'a [u8]) -> Option<Result<Message<'a>, Everything>> {
         match serde_json::from_slice::<Message<'_>>(payload) {
             Ok(message) if message.from == self.sender.as_str() => None,

@@ -4,18 +4,18 @@ use crate::cache::outage::{Invalidation, Operation};
 use crate::{Key, Result};
 
 impl Cache {
-    /// Deletes an entry, and keeps loads that are under way from putting it back; tells how many there were: 1 or 0. Two
-    /// UNLINKs in one round trip, and a PUBLISH where there is a bus.
+    /// Deletes an entry, so that loads that are under way cannot store an older value; returns how many entries were
+    /// deleted, 1 or 0. Two UNLINKs in one round trip, and a PUBLISH where there is a bus.
     ///
     /// # Errors
-    /// The client's in the tier [`Tier::Critical`](crate::cache::Tier::Critical). In the others, what could not be deleted is
-    /// [owed](Invalidated::is_owed): it is deleted once Redis is back, and this cache does not serve it until then. Only when
-    /// some hundred thousand keys are owed does the call fail, and keep nothing.
+    /// The client's in the tier [`Tier::Critical`](crate::cache::Tier::Critical). In the others, a deletion that failed is
+    /// [owed](Invalidated::is_owed): it is repeated once Redis is back, and this cache does not serve the entry until then.
+    /// The call fails, and records nothing, only if some hundred thousand keys are owed already.
     pub async fn delete(&self, key: &Key) -> Result<Invalidated> {
         self.delete_many(std::slice::from_ref(key)).await
     }
 
-    /// Deletes entries; gives how many there were. Two UNLINKs in one round trip, and a PUBLISH where there is a bus.
+    /// Deletes entries; returns how many were deleted. Two UNLINKs in one round trip, and a PUBLISH where there is a bus.
     ///
     /// # Errors
     /// As for [`Cache::delete`].
@@ -25,13 +25,12 @@ impl Cache {
         }
         self.forget(keys);
         let deleted = self.core.invalidator.delete(keys).await;
-        // Again, for what was read meanwhile.
+        // Again, because a read may have stored an older value in between.
         self.forget(keys);
         self.finish_invalidation(deleted, || Invalidation::Keys(keys.to_vec())).await
     }
 
-    /// Deletes an entry. A failure is the caller's to know in every tier; this cache does not serve the entry until it is
-    /// deleted.
+    /// Deletes an entry. A failure is an error in every tier. This cache does not serve the entry until it is deleted.
     pub(crate) async fn delete_or_fail(&self, key: &Key) -> Result<()> {
         let keys = std::slice::from_ref(key);
         self.forget(keys);
@@ -48,13 +47,13 @@ impl Cache {
         Ok(())
     }
 
-    /// Forgets in this process what is about to change, or has changed.
+    /// Drops this process's copies of entries that change.
     pub(in crate::cache) fn forget(&self, keys: &[Key]) {
         keys.iter().for_each(|key| self.scope.single_flight.forget(key));
         self.core.invalidator.forget(keys);
     }
 
-    /// Counts what was deleted, or keeps what could not be until Redis is back.
+    /// Counts a deletion, or defers it until Redis is back.
     pub(super) async fn finish_invalidation(
         &self,
         deleted: Result<u64>,

@@ -5,15 +5,16 @@ use crate::platform::MaybeSend;
 use crate::{Error, ErrorKind, Pattern, Result};
 
 impl Cache {
-    /// Deletes every entry that matches a pattern, and keeps loads that are under way from putting it back; gives how
-    /// many there were.
+    /// Deletes every entry that matches a pattern, so that loads that are under way cannot store older values; returns how
+    /// many entries were deleted.
     ///
-    /// It walks through all keys of the database twice by SCAN, 500 at a time, and unlinks what it finds: the cost
-    /// grows with the database, not with the matches. It never uses KEYS. Tags cost one command instead:
+    /// It scans all keys of the database twice by SCAN, 500 at a time, and unlinks those that match. The cost grows with
+    /// the size of the database, not with the number of matches. It never uses KEYS. Tags cost one command instead:
     /// [`Cache::invalidate_tags`].
     ///
-    /// A [store at the edge](crate::cache::CacheOptions::edge) cannot be searched: it forgets what was found in Redis, one call for
-    /// each. What Redis does not hold any more may be served from there until its time is over, as in other data centers.
+    /// A [store at the edge](crate::cache::CacheOptions::edge) cannot be searched. The entries that were found in Redis are
+    /// deleted there, with one call for each. Entries that Redis no longer holds may be served from there until they
+    /// expire, and so may all entries in other data centers.
     ///
     /// ```
     /// use edgecask::{Client, Keyspace, cache::{Cache, Ttl}};
@@ -30,13 +31,13 @@ impl Cache {
     /// ```
     ///
     /// # Errors
-    /// The client's in the tier [`Tier::Critical`](crate::cache::Tier::Critical); what was deleted before stays deleted. In the
-    /// others, what could not be deleted is once Redis is back.
+    /// The client's in the tier [`Tier::Critical`](crate::cache::Tier::Critical). Entries that were deleted before stay
+    /// deleted. In the other tiers, the rest is deleted once Redis is back.
     pub async fn delete_matching(&self, pattern: &Pattern) -> Result<Invalidated> {
         self.delete_matching_with(pattern, |_| {}).await
     }
 
-    /// As [`Cache::delete_matching`]; `progress` is told after each step.
+    /// As [`Cache::delete_matching`]; `progress` is called after each step.
     ///
     /// # Errors
     /// As for [`Cache::delete_matching`].
@@ -47,13 +48,14 @@ impl Cache {
     ) -> Result<Invalidated> {
         self.forget_all();
         let count = self.core.invalidator.delete_matching(pattern, &mut progress).await;
-        // Again, for what was read meanwhile.
+        // Again, because a read may have stored an older value in between.
         self.forget_all();
         self.finish_invalidation(count, || Invalidation::Matching(pattern.clone())).await
     }
 
-    /// Invalidates every entry of this cache: by its [generation](crate::cache::CacheOptions::generation), one command; else by
-    /// deleting what is in its [keyspace](crate::cache::CacheOptions::keyspace), as [`Cache::delete_matching`] does.
+    /// Invalidates every entry of this cache. If it has a [generation](crate::cache::CacheOptions::generation), this is one
+    /// command. Otherwise it deletes its [keyspace](crate::cache::CacheOptions::keyspace), as [`Cache::delete_matching`]
+    /// does.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if the cache has neither; else as for [`Cache::invalidate_tags`] or
@@ -75,7 +77,7 @@ impl Cache {
         }
     }
 
-    /// Forgets everything in this process. Its memory cannot be searched by pattern.
+    /// Drops all copies in this process, because its memory cannot be searched by pattern.
     fn forget_all(&self) {
         self.scope.single_flight.forget_all();
         self.core.invalidator.forget_all();

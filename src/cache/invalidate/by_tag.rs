@@ -7,15 +7,15 @@ use crate::cache::entry::tag_keys;
 use crate::cache::outage::Invalidation;
 use crate::platform;
 
-/// A purge that takes longer hangs.
+/// A purge that takes longer is given up.
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl Cache {
-    /// Invalidates every entry that has one of these tags, whatever their number, and keeps loads that are under way from
-    /// being served afterwards. One script a tag, and a PUBLISH where there is a bus, in one round trip; then the
+    /// Invalidates every entry that has one of these tags, however many there are. Values that are being loaded are not
+    /// served afterwards. One script a tag, and a PUBLISH where there is a bus, in one round trip; then the
     /// [purge](crate::cache::CacheOptions::purge) of a cache in front, if there is one.
     ///
-    /// A tag belongs to the whole database: it reaches the entries of every cache that uses its name.
+    /// Tags are shared by the whole database: a tag invalidates the entries of every cache that uses its name.
     ///
     /// ```
     /// use edgecask::{Client, Keyspace, cache::{Cache, EntryOptions, Ttl}};
@@ -35,8 +35,8 @@ impl Cache {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a tag is empty; the client's in the tier
-    /// [`Tier::Critical`](crate::cache::Tier::Critical). In the others, what could not be invalidated is
-    /// [owed](Invalidated::is_owed); it fails only when more than 10 000 tags would be owed.
+    /// [`Tier::Critical`](crate::cache::Tier::Critical). In the others, an invalidation that failed is
+    /// [owed](Invalidated::is_owed). The call fails only if more than 10 000 tags would be owed.
     pub async fn invalidate_tags(
         &self,
         tags: impl IntoIterator<Item = impl Into<String>>,
@@ -45,21 +45,21 @@ impl Cache {
         if tags.is_empty() {
             return Ok(Invalidated::default());
         }
-        // A tag that has no key is the caller's mistake, whatever Redis does.
+        // An invalid tag is an error, whether Redis answers or not.
         tag_keys(&tags)?;
         self.forget_tags(&tags);
         let renewed = self.core.invalidator.renew_tags(&tags).await;
-        // Again, for what was read meanwhile.
+        // Again, because a read may have stored an older value in between.
         self.forget_tags(&tags);
         self.core.counters.invalidated_tags(tags.len());
         let deferred = || Invalidation::Tags(tags.clone());
         let finished = self.finish_invalidation(renewed.map(|()| 0), deferred).await;
-        // The cache in front asks this one, and so hears of it last; after an error too.
+        // The cache in front reads through this one, so it is purged last. It is purged after an error too.
         self.purge(&tags).await;
         finished
     }
 
-    /// Tells the cache in front, if there is one. Its failure is not the caller's.
+    /// Purges the cache in front, if there is one. A failure is logged, and the caller gets no error.
     async fn purge(&self, tags: &[String]) {
         let Some(purge) = &self.options().purge else { return };
         match platform::timeout(LIMIT, purge.purge(tags)).await {
@@ -76,7 +76,7 @@ impl Cache {
     }
 
     fn forget_tags(&self, tags: &[String]) {
-        // The keys of the loads under way are known, their tags are not.
+        // The tags of loads that are under way are not known, so all of them are ended.
         self.scope.single_flight.forget_all();
         self.core.invalidator.forget_tags(tags);
     }

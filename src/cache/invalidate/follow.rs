@@ -5,9 +5,9 @@ use crate::cache::Cache;
 use crate::{Error, ErrorKind, Event, Result};
 
 impl Cache {
-    /// Follows the invalidations of other processes on the [bus](crate::cache::CacheOptions::bus), and forgets in the first
-    /// tier what they delete. Let it run for as long as the process does: `tokio::spawn` it. While the connection is
-    /// lost, the first tier is emptied, and what is read then is stale for its time to live at the most.
+    /// Listens on the [bus](crate::cache::CacheOptions::bus), and drops from the first tier what other processes
+    /// invalidate. It runs until it fails or is dropped: `tokio::spawn` it. When the connection is lost, the first tier is
+    /// emptied. A value that is read before it is back may be stale for the first tier's time to live at most.
     ///
     /// ```
     /// use edgecask::{Client, cache::{Cache, CacheOptions, L1Options}};
@@ -24,16 +24,16 @@ impl Cache {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] without a bus or a first tier; what ends the subscription for good.
+    /// [`ErrorKind::Config`] without a bus or a first tier; otherwise the error that ends the subscription.
     pub async fn follow_invalidations(&self) -> Result<()> {
         let (Some(bus), Some(l1)) = (&self.core.bus, &self.core.l1) else {
             return Err(Error::new(
                 ErrorKind::Config,
-                "there is nothing to follow: set CacheOptions::bus and CacheOptions::l1",
+                "this cache has no bus or no first tier: set CacheOptions::bus and CacheOptions::l1",
             ));
         };
         let mut events = self.core.direct.subscribe([bus.channel().to_owned()]).await?;
-        // What was read before the subscription stood may have been invalidated since.
+        // An entry that was read before the subscription began may have been invalidated since.
         l1.clear();
         while let Some(event) = events.next().await {
             match event? {

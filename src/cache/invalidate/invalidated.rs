@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-/// What an invalidation came to.
+/// The result of an invalidation.
 ///
 /// ```
 /// use edgecask::{Client, Keyspace, cache::Cache};
@@ -28,14 +28,14 @@ impl Invalidated {
         Self { count: count.unwrap_or(0), owed: count.is_none() }
     }
 
-    /// How many entries were deleted; 0 for what is invalidated without being deleted, such as tags.
+    /// How many entries were deleted. It is 0 for tags, which invalidate entries without deleting them.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether Redis was away, and does not know of it yet. This cache trusts nothing that Redis holds until it does,
-    /// and tells it as soon as it can; other processes may serve what they have. [`Cache::owed`](crate::cache::Cache::owed) tells
-    /// how much is left.
+    /// Whether Redis was away, so that the invalidation is still to be carried out there. This cache serves nothing from
+    /// Redis until then, and retries in the background. Other processes may serve the old value.
+    /// [`Cache::owed`](crate::cache::Cache::owed) returns how much is left.
     pub fn is_owed(&self) -> bool {
         self.owed
     }

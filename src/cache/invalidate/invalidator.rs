@@ -16,11 +16,11 @@ use crate::command::pubsub::PubSubCommands;
 use crate::platform::MaybeSend;
 use crate::{Key, Pattern, Result, Value};
 
-/// How many keys a step of a scan looks at, and deletes at the most: enough for few round trips, too few to hold up a
-/// server.
+/// How many keys one step of a scan visits, and deletes at most: many, so that there are few round trips; few, so that no
+/// step blocks the server for long.
 const BATCH: u64 = 500;
 
-/// Invalidates by key, tag and pattern. It knows nothing of outages.
+/// Invalidates by key, tag and pattern. It does not handle outages.
 #[derive(Clone)]
 pub(crate) struct Invalidator {
     client: Client,
@@ -30,7 +30,7 @@ pub(crate) struct Invalidator {
     bus: Option<Bus>,
 }
 
-/// What a step of a scan did.
+/// The result of one step of a scan.
 pub(crate) struct Page {
     pub(crate) next: Cursor,
     found: u64,
@@ -48,39 +48,39 @@ impl Invalidator {
         Self { client, tags, l1, edge, bus }
     }
 
-    /// Forgets keys in this process's memory.
+    /// Drops keys from this process's memory.
     pub(crate) fn forget(&self, keys: &[Key]) {
         if let Some(l1) = &self.l1 {
             keys.iter().for_each(|key| l1.remove(key.as_str()));
         }
     }
 
-    /// Forgets entries with these tags in this process's memory.
+    /// Drops entries with these tags from this process's memory.
     pub(super) fn forget_tags(&self, tags: &[String]) {
         if let Some(l1) = &self.l1 {
             l1.forget_tags(tags);
         }
     }
 
-    /// Forgets everything in this process's memory.
+    /// Drops everything from this process's memory.
     pub(super) fn forget_all(&self) {
         if let Some(l1) = &self.l1 {
             l1.clear();
         }
     }
 
-    /// Forgets keys in the store at the edge.
+    /// Deletes keys from the store at the edge.
     pub(crate) async fn forget_at_edge(&self, keys: &[impl AsRef<str>]) {
         if let Some(edge) = &self.edge {
             edge.forget_many(keys).await;
         }
     }
 
-    /// Deletes entries and their leases; gives how many entries there were. Two UNLINKs in one round trip, and a PUBLISH
+    /// Deletes entries and their leases; returns how many entries there were. Two UNLINKs in one round trip, and a PUBLISH
     /// where there is a bus.
     pub(crate) async fn delete(&self, keys: &[Key]) -> Result<u64> {
         let pipeline = self.client.pipeline();
-        // The leases go first: a load that finds its lease afterwards began after this.
+        // The leases are deleted first: a load that still has its lease afterwards began later.
         let leases = pipeline.unlink(keys.iter().map(lease_key));
         let entries = pipeline.unlink(keys);
         let announced = self.queue_announcement(&pipeline, keys);
@@ -98,7 +98,7 @@ impl Invalidator {
         Some(pipeline.publish(channel, message))
     }
 
-    /// Gives tags new versions. One script for each, and a PUBLISH where there is a bus, in one round trip.
+    /// Gives each tag a new version. One script for each, and a PUBLISH where there is a bus, in one round trip.
     pub(crate) async fn renew_tags(&self, tags: &[String]) -> Result<()> {
         let mut batch = ScriptBatch::new(&self.client);
         let mut places = self.tags.queue_renew(&mut batch, tags)?;
@@ -108,7 +108,7 @@ impl Invalidator {
         places.into_iter().try_for_each(|place| replies.take::<Value>(place).map(|_| ()))
     }
 
-    /// Deletes the leases of all entries that match, and then the entries; gives how many entries there were.
+    /// Deletes the leases of all entries that match, and then the entries; returns how many entries there were.
     pub(super) async fn delete_matching(
         &self,
         pattern: &Pattern,
@@ -133,7 +133,7 @@ impl Invalidator {
         Ok(entries)
     }
 
-    /// Tells the bus that everything may have changed.
+    /// Announces on the bus that everything may have changed.
     pub(crate) async fn announce_all(&self) -> Result<()> {
         if let Some(Announcement { channel, message }) = self.bus.as_ref().and_then(Bus::all) {
             self.client.publish(channel, message).await?;
@@ -141,7 +141,7 @@ impl Invalidator {
         Ok(())
     }
 
-    /// Deletes those keys on one page of a scan that match and are selected, or their leases.
+    /// Deletes the keys on one page of a scan that match and are selected, or their leases.
     pub(crate) async fn delete_page(
         &self,
         pattern: &Pattern,
@@ -157,7 +157,7 @@ impl Invalidator {
         let mut deleted = 0;
         for keys in page.items.chunks(BATCH as usize) {
             deleted += self.client.unlink(keys).await?;
-            // The edge holds no leases.
+            // The store at the edge holds no leases.
             if !leases {
                 let names: Vec<_> = keys.iter().map(|key| String::from_utf8_lossy(key)).collect();
                 self.forget_at_edge(&names).await;
@@ -168,7 +168,7 @@ impl Invalidator {
 }
 
 impl Announcement<'_> {
-    /// Queues the message; gives the place of its reply.
+    /// Queues the message; returns the place of its reply.
     pub(crate) fn queue(self, batch: &mut ScriptBatch) -> usize {
         batch.command(Command::new("PUBLISH").arg(self.channel).arg(self.message))
     }

@@ -1,4 +1,4 @@
-//! How an entry stops being served: by its key, a tag, a pattern, or all at once; and how other processes hear of it.
+//! Invalidation by key, tag or pattern, or of everything at once, and the messages that tell other processes.
 
 mod bus;
 mod by_key;

@@ -1,4 +1,4 @@
-/// How far [`Cache::delete_matching_with`](crate::cache::Cache::delete_matching_with) has come.
+/// The progress of [`Cache::delete_matching_with`](crate::cache::Cache::delete_matching_with).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Progress {

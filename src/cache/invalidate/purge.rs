@@ -1,11 +1,11 @@
-//! Caches in front of the application, such as a CDN, hear of invalidations.
+//! Purges caches in front of the application, such as a CDN.
 
 use std::fmt;
 
 use crate::Result;
 use crate::platform::{BoxFuture, MaybeSend, MaybeSync};
 
-/// A cache in front of the application, such as a CDN, that can be told which tags are invalid.
+/// A cache in front of the application, such as a CDN, that can be purged by tag.
 ///
 /// ```
 /// use edgecask::{Client, Result, cache::{Cache, CacheOptions, Purge}, platform::BoxFuture};
@@ -31,7 +31,7 @@ use crate::platform::{BoxFuture, MaybeSend, MaybeSync};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Purge: fmt::Debug + MaybeSend + MaybeSync + 'static {
-    /// Purges what has one of these tags.
+    /// Purges everything that has one of these tags.
     ///
     /// # Errors
     /// Any; it is logged, and counted among [`CacheStats::errors`](crate::cache::CacheStats::errors).

@@ -1,9 +1,9 @@
-//! The versions of tags: many entries are invalidated by one script for each tag, however many they are.
+//! The versions of tags. One script for each tag invalidates any number of entries.
 //!
-//! Under `edgecask:tag:{tag}` stands the tag's version. An entry holds the versions that its tags had before it was loaded;
-//! it counts as long as they are the same. Invalidating a tag gives it a new version. The server makes it, of its clock
-//! and a random number, so no version ever comes back: neither by a command that arrives late or twice, nor after Redis
-//! evicted the key or let it expire. Forgetting a version is therefore safe.
+//! The key `edgecask:tag:{tag}` holds the tag's version. An entry holds the versions that its tags had before it was
+//! loaded, and is valid as long as they are the current ones. Invalidating a tag gives it a new version. The server makes
+//! it from its clock and a random number, so no version is ever used twice: neither by a command that arrives late or
+//! twice, nor after Redis has evicted the key or let it expire. Losing a version is therefore safe.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -19,21 +19,21 @@ use crate::command::strings::StringCommands;
 use crate::command::{Command, Script};
 use crate::{Error, Key, Result, Value};
 
-/// How long a version is kept when nobody needs it for longer.
+/// How long a version is kept, unless an entry needs it for longer.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Makes a version stay for ever.
+/// The argument that makes a version persistent.
 const PERSIST: &str = "persist";
 
-/// Entries that are kept for longer keep the versions of their tags.
+/// Entries that Redis keeps for longer extend the time to live of their tags' versions.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
 /// The versions of tags; `None` for a tag that has none.
 pub(crate) type Versions = BTreeMap<String, Option<String>>;
 
-/// `KEYS`: a tag. `ARGV`: a random text; for how many seconds a new version is kept; `renew`, or `hold` to take the version
-/// that there is; for how many seconds from now the version has to stay, `persist` for ever, or 0. Gives the version. A version that is kept for
-/// ever has a successor that is.
+/// `KEYS`: a tag. `ARGV`: a random text; the time to live of a new version in seconds; `renew` for a new version, or `hold`
+/// for the current one; how many seconds from now the version must be kept at least, `persist`, or 0. Returns the version.
+/// The successor of a persistent version is persistent.
 pub(crate) static TAG_VERSION: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local version = redis.call('GET', KEYS[1])\n\
@@ -87,22 +87,23 @@ fn queue_version(batch: &mut ScriptBatch, key: &Key, how: &str, stay: &str) -> R
     Ok(batch.script(&TAG_VERSION, [key], [&random, &kept, how, stay]))
 }
 
-/// The versions that an entry is to hold, some of them still to be read from the replies.
-pub(crate) struct Hold {
+/// The versions that an entry will hold. Some are known; the others are queued in a batch.
+pub(crate) struct EntryVersions {
     known: BTreeMap<String, String>,
-    asked: Vec<(String, usize)>,
+    queued: Vec<(String, usize)>,
 }
 
-impl Hold {
+impl EntryVersions {
     fn is_known(&self) -> bool {
-        self.asked.is_empty()
+        self.queued.is_empty()
     }
 
-    pub(crate) fn redeem(self, replies: &mut ScriptReplies) -> Result<BTreeMap<String, String>> {
+    pub(crate) fn resolve(self, replies: &mut ScriptReplies) -> Result<BTreeMap<String, String>> {
         let mut held = self.known;
-        for (tag, place) in self.asked {
+        for (tag, place) in self.queued {
             let version = replies.take(place)?;
-            // What was known before is older, and therefore what counts: the load may have begun since.
+            // The version that was known before is the older one, and the load may have begun in between: the older one
+            // counts.
             held.entry(tag).or_insert(version);
         }
         Ok(held)
@@ -114,8 +115,7 @@ impl Hold {
 pub(crate) struct TagVersions {
     client: Client,
     outage: Arc<Outage>,
-    /// The tag of all entries of the cache. Its version does not expire: all entries would be forgotten with it at the same
-    /// moment.
+    /// The tag of all entries of the cache. Its version is persistent, because all entries become invalid when it is lost.
     generation: Option<String>,
 }
 
@@ -133,7 +133,7 @@ impl TagVersions {
         self.generation.as_deref() == Some(tag)
     }
 
-    /// All tags of an entry: its own and the cache's.
+    /// All tags of an entry: its own and the cache's generation.
     pub(crate) fn tags_of(&self, options: &EntryOptions) -> Vec<String> {
         let mut tags = options.tags.clone();
         tags.extend(self.generation.clone());
@@ -142,7 +142,7 @@ impl TagVersions {
         tags
     }
 
-    /// Queues new versions of tags; gives the places of the replies.
+    /// Queues new versions of tags; returns the places of the replies.
     pub(super) fn queue_renew(
         &self,
         batch: &mut ScriptBatch,
@@ -155,7 +155,7 @@ impl TagVersions {
         tags.iter().zip(tag_keys(tags)?).map(queue).collect()
     }
 
-    /// The present versions of tags. One MGET.
+    /// The current versions of tags. One MGET.
     pub(crate) async fn current(&self, tags: &[String]) -> Result<Versions> {
         if tags.is_empty() {
             return Ok(Versions::new());
@@ -164,7 +164,7 @@ impl TagVersions {
         Ok(tags.iter().cloned().zip(versions).collect())
     }
 
-    /// Adds the present versions of those tags that are not among `versions` yet. One MGET, or nothing if all are.
+    /// Adds the current versions of the tags that are not in `versions` yet. One MGET, or nothing if all are.
     pub(crate) async fn add_missing(
         &self,
         tags: impl IntoIterator<Item = &String>,
@@ -182,32 +182,33 @@ impl TagVersions {
         Ok(())
     }
 
-    /// The versions that an entry is to hold which Redis will keep for `kept`. What is known already costs nothing; else
-    /// a script for each tag, in one round trip.
-    pub(crate) async fn hold(
+    /// The versions for an entry that Redis keeps for `kept`. Known versions cost nothing. The others cost a script each,
+    /// in one round trip.
+    pub(crate) async fn versions_for(
         &self,
         tags: &[String],
         known: &Versions,
         kept: Ttl,
     ) -> Result<BTreeMap<String, String>> {
         let mut batch = ScriptBatch::new(&self.client);
-        let hold = self.queue_hold(&mut batch, tags, known, kept)?;
+        let hold = self.queue_versions_for(&mut batch, tags, known, kept)?;
         match hold.is_known() {
             true => Ok(hold.known),
-            false => hold.redeem(&mut batch.exec().await?),
+            false => hold.resolve(&mut batch.exec().await?),
         }
     }
 
-    /// Queues [`TagVersions::hold`].
-    pub(crate) fn queue_hold(
+    /// Queues [`TagVersions::versions_for`].
+    pub(crate) fn queue_versions_for(
         &self,
         batch: &mut ScriptBatch,
         tags: &[String],
         known: &Versions,
         kept: Ttl,
-    ) -> Result<Hold> {
+    ) -> Result<EntryVersions> {
         let version = |tag: &String| Some((tag.clone(), known.get(tag)?.as_ref()?.clone()));
-        let mut hold = Hold { known: tags.iter().filter_map(version).collect(), asked: Vec::new() };
+        let mut hold =
+            EntryVersions { known: tags.iter().filter_map(version).collect(), queued: Vec::new() };
         let stay = match kept.duration() {
             None => PERSIST.to_owned(),
             Some(kept) if kept > LONG => {
@@ -219,26 +220,26 @@ impl TagVersions {
             if stay != "0" || !hold.known.contains_key(tag) {
                 let stay = if self.is_generation(tag) { PERSIST } else { &stay };
                 let place = queue_version(batch, &tag_key(tag)?, "hold", stay)?;
-                hold.asked.push((tag.clone(), place));
+                hold.queued.push((tag.clone(), place));
             }
         }
         Ok(hold)
     }
 
-    /// Whether an entry's tags have the versions that it holds, and the cache's own tag is among them.
+    /// Whether the versions that an entry holds are the current ones, and the cache's generation is among them.
     pub(crate) fn are_current(&self, entry: &Entry, versions: &Versions) -> bool {
         let is_of_generation = |tag: &String| entry.tags.contains_key(tag);
-        self.generation.as_ref().is_none_or(is_of_generation) && holds(&entry.tags, versions)
+        self.generation.as_ref().is_none_or(is_of_generation) && all_current(&entry.tags, versions)
     }
 
     /// Whether tags still have these versions. One MGET.
-    pub(crate) async fn still_hold(&self, tags: &BTreeMap<String, String>) -> bool {
+    pub(crate) async fn are_still_current(&self, tags: &BTreeMap<String, String>) -> bool {
         let names: Vec<String> = tags.keys().cloned().collect();
         let now = self.outage.record(Operation::Read, self.current(&names).await);
-        now.is_ok_and(|now| holds(tags, &now))
+        now.is_ok_and(|now| all_current(tags, &now))
     }
 }
 
-fn holds(tags: &BTreeMap<String, String>, now: &Versions) -> bool {
+fn all_current(tags: &BTreeMap<String, String>, now: &Versions) -> bool {
     tags.iter().all(|(tag, version)| now.get(tag).is_some_and(|now| now.as_ref() == Some(version)))
 }

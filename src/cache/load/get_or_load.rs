@@ -11,25 +11,25 @@ use crate::cache::Cache;
 use crate::platform::{self, BoxFuture, MaybeSend, MaybeSync};
 use crate::{BoxError, Error, Key, Result};
 
-/// What a value may be that is loaded through the cache.
+/// A type of value that can be loaded through the cache.
 pub trait Cached: Serialize + DeserializeOwned + MaybeSend + MaybeSync {}
 impl<T: Serialize + DeserializeOwned + MaybeSend + MaybeSync> Cached for T {}
 
 impl Cache {
-    /// The value of a key; if it is not cached, what `load` gives, stored as the options say. A hit is one GET, or none
-    /// if the first tier has it; a miss costs two more round trips of one script each. With tags or a generation it is one
-    /// MGET more after the value is stored, one more before it is loaded if Redis still holds an entry that was invalidated,
-    /// and a round trip for tags that have no version yet.
+    /// Returns the value of a key. If it is not cached, `load` is called, and its value is stored as the options say. A hit
+    /// costs one GET, or nothing if the first tier has it. A miss costs two more round trips of one script each. With tags
+    /// or a generation, a miss costs one more MGET after the value is stored, another one before it is loaded if Redis
+    /// still holds an entry that was invalidated, and a round trip for tags that have no version yet.
     ///
-    /// Many who miss the same key at the same time share one load: in this process
-    /// ([`coalesce`](crate::cache::CacheOptions::coalesce)), and across processes for as long as the
-    /// [`lease`](crate::cache::CacheOptions::lease) of who loads lives; it is renewed while the loader runs. A caller never gets a value whose load began before a write or an
-    /// invalidation that had returned when it called.
+    /// Callers that miss the same key at the same time share one load: in this process
+    /// ([`coalesce`](crate::cache::CacheOptions::coalesce)), and across processes by a
+    /// [`lease`](crate::cache::CacheOptions::lease), which is renewed while the loader runs. If a write or an invalidation
+    /// returned before this call began, the call never gets a value whose load began before it.
     ///
-    /// A value whose entry was invalidated while it was loaded is returned but not stored. What is stored but is no `T`
-    /// counts as missing. If the load fails, a value that is not yet stale for as long as
-    /// [`stale_if_error`](crate::cache::EntryOptions::stale_if_error) says is served. When Redis is away, the
-    /// [tier](crate::cache::CacheOptions::tier) decides: by default `load` is asked.
+    /// If the entry is invalidated while the value is loaded, the value is returned but not stored. A stored value that is
+    /// not a `T` counts as missing. If the load fails, a stale value is served, if it is not older than
+    /// [`stale_if_error`](crate::cache::EntryOptions::stale_if_error) allows. When Redis is away, the
+    /// [tier](crate::cache::CacheOptions::tier) decides: by default `load` is called.
     ///
     /// # Errors
     /// The loader's, as [`ErrorKind::Store`](crate::ErrorKind::Store); [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) after the
@@ -55,7 +55,7 @@ impl Cache {
                 return loader.load_uncached(within(&options, load)).await?;
             }
             self.check_load(&options)?;
-            // The waiter joins before the lookup, so that a load which ends in between counts for it.
+            // The waiter joins before the lookup, so that it may use the result of a load that ends in between.
             let waiter = self.join(key);
             let found = self.find(key, &options).await?;
             loader.resolve(key, waiter, found, &options, &self.scope.background, load).await
@@ -78,19 +78,19 @@ impl Cache {
         F: Future<Output = Result<T, E>> + MaybeSend,
     {
         let options = options.into();
-        // An early refresh is decided by the ordinary read.
+        // The ordinary read decides whether an early refresh is due.
         if options.mode == Mode::Cached
             && options.early_refresh.is_none()
-            && let Some(value) = self.core.reader.near_shared(key)
+            && let Some(value) = self.core.reader.get_shared_from_l1(key)
         {
             return Ok(value);
         }
         self.get_or_load(key, options, load).await.map(Arc::new)
     }
 
-    /// Joins those who want a key, before it is looked up. `None` if callers do not share loads.
+    /// Joins the single-flight call of a key, before the key is looked up. `None` if callers do not share loads.
     pub(crate) fn join<'a>(&'a self, key: &'a Key) -> Option<Waiter<'a>> {
-        // In a Worker, only a request's own callers may wait for each other.
+        // In a Worker, only callers of the same request may wait for each other.
         let may_wait = platform::shares_futures() || self.scope.background.has_hook();
         (self.options().coalesce && may_wait).then(|| self.scope.single_flight.join(key))
     }
@@ -105,7 +105,7 @@ impl Cache {
         self.core.loader.load_uncached(load).await
     }
 
-    /// Loads a value and stores it, also in the place of somebody else who is loading.
+    /// Loads a value and stores it, and takes the lease over if another load holds it.
     pub(crate) async fn replace<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,

@@ -11,7 +11,7 @@ use super::get_or_load::Cached;
 use super::loader::Loader;
 use super::options::{LoadOptions, Mode};
 use super::single_flight::{CallGuard, CallResult, Waiter};
-use super::store_guards::{Acquired, HeldEntry};
+use super::store_guards::{Acquired, HeldLease};
 use crate::cache::Cache;
 use crate::cache::background::Background;
 use crate::cache::entry::Entry;
@@ -22,14 +22,14 @@ use crate::platform::{self, BoxFuture, Instant, MaybeSend, MaybeSync};
 use crate::{BoxError, Error, Key, Result};
 
 impl Cache {
-    /// The values of many keys; those that are not cached are what `load` gives for them, stored as the options say. A key
-    /// for which `load` gives no value is absent from the result, and nothing is stored for it.
+    /// Returns the values of many keys. `load` is called with the keys that are not cached, and its values are stored as
+    /// the options say. A key for which `load` returns no value is absent from the result, and nothing is stored for it.
     ///
-    /// One MGET, none if the first tier has all; misses cost two round trips more, of one script for each key: one takes
-    /// their leases, one stores their values. With tags or a generation it is one MGET more after the values are stored, and one
-    /// more before they are loaded if Redis still holds entries that were invalidated.
-    /// `load` is called once with all keys that are missing. It is called again, for one key, only if another caller was
-    /// already loading that key and gave no value.
+    /// It costs one MGET, or nothing if the first tier has all values. Misses cost two more round trips, with one script
+    /// for each key: the first takes the leases, the second stores the values. With tags or a generation, misses cost one
+    /// more MGET after the values are stored, and another one before they are loaded if Redis still holds entries that were
+    /// invalidated. `load` is called once with all keys that are missing. It is called again, for one key, only if another
+    /// caller was already loading that key and gave no value.
     ///
     /// The promises of [`Cache::get_or_load`] hold for each key.
     ///
@@ -87,11 +87,11 @@ impl Cache {
                 return loader.load_uncached(within(&options, load(keys))).await?;
             }
             self.check_load(&options)?;
-            // The waiters join before the lookup, so that a load which ends in between counts for them.
+            // The waiters join before the lookup, so that they may use the results of loads that end in between.
             let waiters: Vec<_> = keys.iter().map(|key| self.join(key)).collect();
             let background = &self.scope.background;
             let (found, versions) = self.core.reader.find_many(&keys, &options, background).await?;
-            let mut many = Many {
+            let mut many = BatchLoad {
                 loader,
                 options: &options,
                 background,
@@ -102,7 +102,7 @@ impl Cache {
                 is_reachable: true,
             };
             for ((key, waiter), found) in keys.iter().zip(waiters).zip(found) {
-                many.sort(Miss { key, waiter, found })?;
+                many.assign(Miss { key, waiter, found })?;
             }
             many.load_own(&load).await?;
             many.load_others(&load, self).await?;
@@ -115,27 +115,27 @@ impl Cache {
 struct Miss<'a, T> {
     key: &'a Key,
     waiter: Option<Waiter<'a>>,
-    /// What was looked up.
+    /// The result of the lookup.
     found: Lookup<T>,
 }
 
 /// A key that this call loads.
-struct Own<'a, T> {
+struct OwnLoad<'a, T> {
     miss: Miss<'a, T>,
     guard: Option<CallGuard>,
     start: Option<ReadStart>,
-    /// When the load began, by the call's clock.
+    /// When the load began, by the clock of the single-flight call.
     began: u64,
-    held: Option<HeldEntry>,
+    held: Option<HeldLease>,
 }
 
-impl<T> Own<'_, T> {
-    /// The present time by the call's clock.
+impl<T> OwnLoad<'_, T> {
+    /// The current time by the clock of the single-flight call.
     fn now(&self) -> u64 {
         self.miss.waiter.as_ref().map_or(0, Waiter::now)
     }
 
-    /// Gives a result to those who wait for it.
+    /// Hands the result to the waiters.
     fn finish(&mut self, result: Option<CallResult>) {
         if let (Some(waiter), Some(mut guard)) = (&self.miss.waiter, self.guard.take()) {
             *guard = result;
@@ -145,21 +145,21 @@ impl<T> Own<'_, T> {
 }
 
 /// The state of one call.
-struct Many<'a, T> {
+struct BatchLoad<'a, T> {
     loader: &'a Loader,
     options: &'a LoadOptions,
     background: &'a Background,
     versions: Versions,
     values: HashMap<Key, T>,
-    own: Vec<Own<'a, T>>,
-    /// Keys that others are loading.
+    own: Vec<OwnLoad<'a, T>>,
+    /// Keys that other callers are loading.
     others: Vec<Miss<'a, T>>,
     is_reachable: bool,
 }
 
-impl<'a, T: Cached> Many<'a, T> {
-    /// Takes a value that was found, or decides who loads it.
-    fn sort(&mut self, miss: Miss<'a, T>) -> Result<()> {
+impl<'a, T: Cached> BatchLoad<'a, T> {
+    /// Takes the value if it was found; otherwise decides whether this call loads it.
+    fn assign(&mut self, miss: Miss<'a, T>) -> Result<()> {
         let Miss { key, waiter, found } = miss;
         let found = match found {
             Lookup::Found(value) => {
@@ -174,7 +174,7 @@ impl<'a, T: Cached> Many<'a, T> {
             Some(waiter) => match waiter.try_lock() {
                 Some(guard) => Some(guard),
                 None => {
-                    self.leave(key, found);
+                    self.leave_to_others(key, found);
                     return Ok(());
                 }
             },
@@ -198,12 +198,12 @@ impl<'a, T: Cached> Many<'a, T> {
         }
         let began = waiter.as_ref().map_or(0, Waiter::now);
         let miss = Miss { key, waiter, found };
-        self.own.push(Own { miss, guard, start: None, began, held: None });
+        self.own.push(OwnLoad { miss, guard, start: None, began, held: None });
         Ok(())
     }
 
-    /// Leaves a key to the load that is under way. A value that is still fresh is taken as it is.
-    fn leave(&mut self, key: &'a Key, found: Lookup<T>) {
+    /// Leaves a key to the load that is under way. A value that is still fresh is used as it is.
+    fn leave_to_others(&mut self, key: &'a Key, found: Lookup<T>) {
         if found.is_still_fresh() {
             self.values.extend(found.still_fresh().map(|value| (key.clone(), value)));
         } else {
@@ -232,8 +232,8 @@ impl<'a, T: Cached> Many<'a, T> {
         }
     }
 
-    /// Takes the leases; gives the keys that are to be loaded now.
-    async fn begin(&mut self) -> Result<Vec<Own<'a, T>>> {
+    /// Takes the leases; returns the keys that this call has to load.
+    async fn begin(&mut self) -> Result<Vec<OwnLoad<'a, T>>> {
         let (loader, mut own) = (self.loader, std::mem::take(&mut self.own));
         if own.is_empty() || !self.is_reachable {
             return Ok(own);
@@ -242,7 +242,7 @@ impl<'a, T: Cached> Many<'a, T> {
         for own in &mut own {
             own.start = loader.l1.as_ref().map(|l1| l1.read_start(own.miss.key));
         }
-        let confirmed: Vec<u64> = own.iter().map(Own::now).collect();
+        let confirmed: Vec<u64> = own.iter().map(OwnLoad::now).collect();
         let guards = &loader.guards;
         let still_fresh: Vec<bool> =
             own.iter().map(|own| own.miss.found.is_still_fresh()).collect();
@@ -269,17 +269,17 @@ impl<'a, T: Cached> Many<'a, T> {
                 }
                 Acquired::Busy | Acquired::TimedOut(_) => {
                     let Miss { key, waiter: _, found } = own.miss;
-                    self.leave(key, found);
+                    self.leave_to_others(key, found);
                 }
             }
         }
         Ok(to_load)
     }
 
-    /// Stores what was loaded, and gives it to those who wait.
+    /// Stores the loaded values, and hands them to the waiters.
     async fn store(
         &mut self,
-        own: Vec<Own<'a, T>>,
+        own: Vec<OwnLoad<'a, T>>,
         mut loaded: HashMap<Key, T>,
         began: Instant,
     ) -> Result<()> {
@@ -300,7 +300,7 @@ impl<'a, T: Cached> Many<'a, T> {
             };
             let entry = loader.entry(self.options, &payload, took)?;
             match (entry, own.held.take()) {
-                (Some((entry, fresh, millis)), Some(HeldEntry { lease, tags })) => {
+                (Some((entry, fresh, millis)), Some(HeldLease { lease, tags })) => {
                     to_store.push((own.miss.key, lease, Entry { tags, ..entry }, millis));
                     storing.push((own, payload, fresh));
                 }
@@ -329,11 +329,16 @@ impl<'a, T: Cached> Many<'a, T> {
         Ok(())
     }
 
-    /// Serves stale values in place of those that could not be loaded, as far as the options allow it.
-    async fn fail(&mut self, own: Vec<Own<'a, T>>, error: Error, is_of_loader: bool) -> Result<()> {
+    /// Serves stale values in place of those that could not be loaded, if the options allow it.
+    async fn fail(
+        &mut self,
+        own: Vec<OwnLoad<'a, T>>,
+        error: Error,
+        is_loader_error: bool,
+    ) -> Result<()> {
         let (loader, mut result, mut unused) = (self.loader, Ok(()), Vec::new());
         for mut own in own {
-            if is_of_loader {
+            if is_loader_error {
                 let began = own.began;
                 own.finish(Some(CallResult::new(Err(error.clone()), began, None)));
             }
@@ -347,7 +352,7 @@ impl<'a, T: Cached> Many<'a, T> {
         result
     }
 
-    /// Waits for the values that others are loading.
+    /// Waits for the values that other callers are loading.
     async fn load_others<F>(
         &mut self,
         load: &impl Fn(Vec<Key>) -> F,

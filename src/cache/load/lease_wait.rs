@@ -8,11 +8,11 @@ const FIRST: Duration = Duration::from_millis(60);
 const LONGEST: Duration = Duration::from_secs(1);
 const GROWTH: u32 = 3;
 
-/// A wait for the value that another process is loading. The pauses grow, so that many who wait cost few requests, and end
-/// when the lease does.
+/// A wait for the value that another process is loading. The pauses grow, so that waiting costs few requests. They end when
+/// the lease does.
 pub(super) struct LeaseWait {
     pause: Duration,
-    /// After this time the caller loads on its own. `None`: not while somebody else holds the lease.
+    /// After this time the caller takes the lease over. `None`: it waits until the lease is free.
     lease_wait: Option<Duration>,
     /// After this time the caller gives up.
     limit: Option<Duration>,
@@ -21,7 +21,7 @@ pub(super) struct LeaseWait {
 /// What is to be done next.
 pub(super) enum Next {
     Look,
-    /// The holder of the lease takes longer than this cache waits.
+    /// The cache's limit for waiting has passed: the caller takes the lease over.
     TakeOver,
     /// The caller's own limit has passed.
     GiveUp(Duration),
@@ -32,7 +32,7 @@ impl LeaseWait {
         Self { pause: FIRST, lease_wait, limit }
     }
 
-    /// Whether there is nothing to wait for.
+    /// Whether the cache does not wait at all.
     pub(super) fn is_none(&self) -> bool {
         self.lease_wait.is_some_and(|wait| wait.is_zero())
     }
@@ -48,7 +48,7 @@ impl LeaseWait {
         let most = self.limit.into_iter().chain(self.lease_wait).min();
         let most = most.map_or(Duration::MAX, |most| most - waited);
         let jitter = 0.75 + platform::random_fraction() / 2.0;
-        // All who wait see the same end of the lease. They do not all ask at the same moment.
+        // All waiters see the same end of the lease. Jitter keeps them from asking at the same moment.
         let end = left.map_or(most, |left| left + FIRST.mul_f64(platform::random_fraction()));
         platform::sleep(self.pause.mul_f64(jitter).min(most).min(end)).await;
         self.pause = (self.pause * GROWTH).min(LONGEST);

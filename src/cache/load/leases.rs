@@ -1,11 +1,11 @@
-//! Leases: a value that is older than an invalidation cannot be stored after it.
+//! Leases keep a value that is older than an invalidation from being stored after it.
 //!
-//! Before a value is loaded or written, its lease is taken: a token in a key beside the entry. Invalidation deletes both
-//! keys. The value is stored by a script that checks the token, so it is stored only if nobody invalidated the entry, or
-//! began a later write, in between.
+//! A caller takes the lease of an entry before it loads or writes the value. The lease is a token in a key beside the
+//! entry. An invalidation deletes both keys. A script stores the value only if the token is still there. So the value is
+//! not stored if the entry was invalidated, or a later write began, in between.
 //!
-//! The server makes the tokens, of its clock and a random number of the caller's, so none is ever the same twice. A
-//! command that arrives late, or a second time, makes a token that nobody knows; what is stored under it is refused.
+//! The server makes each token from its clock and a random text of the caller's, so no token is used twice. A command that
+//! arrives late, or a second time, makes a token that no caller knows, and no value can be stored with it.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -19,14 +19,15 @@ use crate::client::{Client, ScriptBatch, ScriptReplies};
 use crate::command::{Command, Script};
 use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result, Value, platform};
 
-/// The first byte of the mark that a write leaves in place of its lease.
+/// The first byte of the marker that a write leaves in place of its lease.
 const DONE: u8 = b'=';
 
 /// `KEYS`: the entry, its lease. `ARGV`: a random text, the time to live of the lease in milliseconds, and `take`, `try` or
-/// `look`. Gives the token, or nil if somebody else holds the lease and it is not to be taken from them; for `look` also
-/// what stands in the entry, and for how many milliseconds the lease will last that somebody else holds.
+/// `look`. `take` takes the lease even if another caller holds it; the others only if it is free. Returns the token, or nil
+/// if another caller keeps the lease. `look` also returns the stored entry, and how many milliseconds the other caller's
+/// lease has left.
 ///
-/// The same request sent twice gives the same token, as long as nobody deleted the lease in between.
+/// If the same request is sent twice, it returns the same token, unless the lease was deleted in between.
 pub(crate) static LEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local held = redis.call('GET', KEYS[2])\n\
@@ -72,11 +73,12 @@ pub(crate) static LEASE: LazyLock<Script> = LazyLock::new(|| {
     })
 });
 
-/// `KEYS`: the entry, its lease. `ARGV`: the token, the value, its time to live in milliseconds or 0, and that of the
-/// mark which a write leaves in place of its lease, or 0 for a load. Gives 1 if the value was stored.
+/// `KEYS`: the entry, its lease. `ARGV`: the token; the value; its time to live in milliseconds, or 0 for none; for a
+/// write, the time to live of the marker that it leaves in place of its lease, and 0 for a load. Returns 1 if the value was
+/// stored.
 ///
-/// A write that came too late to be stored leaves no older value behind: it deletes the entry, unless its mark tells of a
-/// later write.
+/// A write that comes too late to be stored deletes the entry, so that no older value stays. It does not delete the entry
+/// of a later write, which the marker shows.
 pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local held = redis.call('GET', KEYS[2])\n\
@@ -128,7 +130,7 @@ pub(crate) static STORE_IF_LEASED: LazyLock<Script> = LazyLock::new(|| {
     })
 });
 
-/// `KEYS`: a lease. `ARGV`: its token, its new time to live in milliseconds. Gives 1 if it still holds.
+/// `KEYS`: a lease. `ARGV`: its token, its new time to live in milliseconds. Returns 1 if the lease was still held.
 pub(crate) static RENEW_LEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n\
@@ -147,8 +149,8 @@ pub(crate) static RENEW_LEASE: LazyLock<Script> = LazyLock::new(|| {
     })
 });
 
-/// `KEYS`: a lease. `ARGV`: its token, or the random text at its end. Deletes the lease if it is this one, and nothing was
-/// stored with it; gives how many keys were deleted.
+/// `KEYS`: a lease. `ARGV`: its token, or the random text at its end. Deletes the lease if it has this token and no write
+/// was stored with it; returns how many keys were deleted.
 pub(crate) static RELEASE_LEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local held = redis.call('GET', KEYS[1])\n\
@@ -171,19 +173,19 @@ pub(crate) static RELEASE_LEASE: LazyLock<Script> = LazyLock::new(|| {
     })
 });
 
-/// The right to store what is loaded or written from now on. Its holder stores with it or releases it; a lease that is
-/// dropped in between, as by a call that is cancelled or panics, is released in the background.
+/// The right to store a value whose load or write begins from now on. The holder stores with it or releases it. A lease
+/// that is dropped, because the call was cancelled or panicked, is released in the background.
 pub(crate) struct Lease {
     client: Client,
     background: Background,
     key: String,
     token: Bytes,
-    /// Nothing of it is left on the server.
+    /// Whether the lease is gone from the server.
     ended: bool,
 }
 
 impl Lease {
-    /// Nothing of it is left on the server: its value was stored, or somebody else has taken it.
+    /// Marks the lease as gone from the server: its value was stored, or another caller has taken it.
     pub(crate) fn end(mut self) {
         self.ended = true;
     }
@@ -198,24 +200,24 @@ impl Drop for Lease {
     }
 }
 
-/// Leases that were asked for. Until the answer comes, the server may hold them without the caller knowing their tokens. If
-/// the answer is lost, or the caller goes away before, they are released in the background by their random texts, in one
-/// round trip.
-struct Unanswered<'a> {
+/// Leases whose request was sent and not yet answered. The server may hold them although the caller does not know their
+/// tokens. If the answer is lost or the call is cancelled, they are released in the background by their random texts, in
+/// one round trip.
+struct PendingLeases<'a> {
     client: &'a Client,
     background: &'a Background,
     /// The key and the random text of each.
     leases: Vec<(String, Bytes)>,
 }
 
-impl Unanswered<'_> {
+impl PendingLeases<'_> {
     /// The answer came, or the request never reached the server.
-    fn answered(mut self) {
+    fn disarm(mut self) {
         self.leases.clear();
     }
 }
 
-impl Drop for Unanswered<'_> {
+impl Drop for PendingLeases<'_> {
     fn drop(&mut self) {
         if !self.leases.is_empty() {
             let leases = std::mem::take(&mut self.leases);
@@ -231,23 +233,23 @@ fn release_in_background(client: &Client, background: &Background, leases: Vec<(
         for (key, token) in &leases {
             batch.script(&RELEASE_LEASE, [key], [token]);
         }
-        // If this fails, or comes before the request for the leases, they expire.
+        // If this fails, or arrives before the request for the leases, they expire.
         let _ = batch.exec().await;
     }));
 }
 
-/// What stands beside and in an entry.
-pub(super) struct Look {
-    /// `None` if it is held.
+/// The reply of [`LEASE`] for one entry.
+pub(super) struct LeaseReply {
+    /// `None` if another caller holds it.
     pub(super) lease: Option<Lease>,
     pub(super) stored: Option<Bytes>,
-    /// How long somebody else's lease lasts at the most.
+    /// How long the other caller's lease has left.
     pub(super) left: Option<Duration>,
 }
 
-/// Who stores under a lease.
+/// Whether a load or a write stores a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Storer {
+pub(crate) enum StoredBy {
     Load,
     Write,
 }
@@ -274,67 +276,67 @@ impl Leases {
         key: &Key,
         background: &Background,
     ) -> Result<Option<Lease>> {
-        Ok(self.ask(key, "try", background).await?.lease)
+        Ok(self.request(key, "try", background).await?.lease)
     }
 
-    /// As [`Leases::try_take`], and gives what stands in Redis: another process may have stored it since it was looked up.
-    pub(super) async fn try_take_and_look(
+    /// As [`Leases::try_take`], and reads the entry: another process may have stored it since it was looked up.
+    pub(super) async fn try_take_and_read(
         &self,
         key: &Key,
         background: &Background,
-    ) -> Result<Look> {
-        self.ask(key, "look", background).await
+    ) -> Result<LeaseReply> {
+        self.request(key, "look", background).await
     }
 
     /// Asks for the leases of many entries, in one round trip: `how` is `take`, `try` or `look`, as for [`LEASE`]. `add` queues
     /// more in the same round trip.
-    async fn ask_many<T>(
+    async fn request_many<T>(
         &self,
         keys: &[Key],
         how: &str,
         background: &Background,
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
-    ) -> Result<(Vec<Result<Look>>, ScriptReplies, T)> {
+    ) -> Result<(Vec<Result<LeaseReply>>, ScriptReplies, T)> {
         let mut batch = ScriptBatch::new(&self.client);
-        let asked = keys.iter().map(|key| self.queue(&mut batch, key, how));
-        let asked = asked.collect::<Result<Vec<_>>>()?;
+        let queued = keys.iter().map(|key| self.queue(&mut batch, key, how));
+        let queued = queued.collect::<Result<Vec<_>>>()?;
         let added = add(&mut batch)?;
-        let mut unanswered = self.unanswered(&asked, background);
+        let mut pending = self.pending(&queued, background);
         let is_lost = |error: &Error| error.outcome() == Outcome::Unknown;
         let mut replies = match batch.exec().await {
             Ok(replies) => replies,
             Err(error) => {
                 if !is_lost(&error) {
-                    unanswered.answered();
+                    pending.disarm();
                 }
                 return Err(error);
             }
         };
-        // A long batch goes in parts, and one of them alone may be lost.
-        let looks = asked.into_iter().map(|asked| asked.look(self, background, &mut replies));
-        let looks: Vec<Result<Look>> = looks.collect();
+        // A long batch is sent in parts, and a single part may be lost.
+        let looks = queued.into_iter().map(|queued| queued.parse(self, background, &mut replies));
+        let looks: Vec<Result<LeaseReply>> = looks.collect();
         let mut each = looks.iter();
-        unanswered
+        pending
             .leases
             .retain(|_| each.next().is_some_and(|look| look.as_ref().is_err_and(is_lost)));
         Ok((looks, replies, added))
     }
 
-    /// [`Leases::take`] or [`Leases::try_take_and_look`] for many entries, in one round trip. `add` queues more in the same
+    /// [`Leases::take`] or [`Leases::try_take_and_read`] for many entries, in one round trip. `add` queues more in the same
     /// round trip.
     pub(super) async fn take_many<T>(
         &self,
         keys: &[Key],
-        also_from_others: bool,
+        preempt: bool,
         background: &Background,
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
-    ) -> Result<(Vec<Look>, ScriptReplies, T)> {
-        let how = if also_from_others { "take" } else { "look" };
-        let (looks, replies, added) = self.ask_many(keys, how, background, add).await?;
+    ) -> Result<(Vec<LeaseReply>, ScriptReplies, T)> {
+        let how = if preempt { "take" } else { "look" };
+        let (looks, replies, added) = self.request_many(keys, how, background, add).await?;
         Ok((looks.into_iter().collect::<Result<_>>()?, replies, added))
     }
 
-    /// [`Leases::take`] for many entries, in one round trip; gives what became of each. `add` queues more in the same round
+    /// [`Leases::take`] for many entries, in one round trip; returns a result for each. `add` queues more in the same round
     /// trip.
     pub(crate) async fn take_each<T>(
         &self,
@@ -342,41 +344,46 @@ impl Leases {
         background: &Background,
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
     ) -> Result<(Vec<Result<Lease>>, ScriptReplies, T)> {
-        let (looks, replies, added) = self.ask_many(keys, "take", background, add).await?;
-        let taken = looks.into_iter().map(|look| look?.lease.ok_or_else(missing));
+        let (looks, replies, added) = self.request_many(keys, "take", background, add).await?;
+        let taken = looks.into_iter().map(|look| look?.lease.ok_or_else(no_reply));
         Ok((taken.collect(), replies, added))
     }
 
-    /// Takes the lease of an entry, also from somebody else: who begins last may store. One script.
+    /// Takes the lease of an entry, even if another caller holds it: the load or write that begins last may store. One
+    /// script.
     pub(super) async fn take(&self, key: &Key, background: &Background) -> Result<Lease> {
-        self.ask(key, "take", background).await?.lease.ok_or_else(missing)
+        self.request(key, "take", background).await?.lease.ok_or_else(no_reply)
     }
 
-    async fn ask(&self, key: &Key, how: &str, background: &Background) -> Result<Look> {
+    async fn request(&self, key: &Key, how: &str, background: &Background) -> Result<LeaseReply> {
         let keys = std::slice::from_ref(key);
-        let (mut looks, ..) = self.ask_many(keys, how, background, |_| Ok(())).await?;
-        looks.pop().ok_or_else(missing)?
+        let (mut looks, ..) = self.request_many(keys, how, background, |_| Ok(())).await?;
+        looks.pop().ok_or_else(no_reply)?
     }
 
-    fn unanswered<'a>(&'a self, asked: &[Asked], background: &'a Background) -> Unanswered<'a> {
-        let lease = |asked: &Asked| (asked.key.clone(), Bytes::from(asked.random.clone()));
-        let leases = asked.iter().map(lease).collect();
-        Unanswered { client: &self.client, background, leases }
+    fn pending<'a>(
+        &'a self,
+        queued: &[QueuedLease],
+        background: &'a Background,
+    ) -> PendingLeases<'a> {
+        let lease = |queued: &QueuedLease| (queued.key.clone(), Bytes::from(queued.random.clone()));
+        let leases = queued.iter().map(lease).collect();
+        PendingLeases { client: &self.client, background, leases }
     }
 
-    fn queue(&self, batch: &mut ScriptBatch, key: &Key, how: &str) -> Result<Asked> {
+    fn queue(&self, batch: &mut ScriptBatch, key: &Key, how: &str) -> Result<QueuedLease> {
         let lease = lease_key(key);
         let (random, ttl) = (random_text()?, self.ttl_millis());
         let place = batch.script(&LEASE, [key.as_str(), &lease], [&random, &ttl, how]);
-        Ok(Asked { key: lease, random, place })
+        Ok(QueuedLease { key: lease, random, place })
     }
 
     fn ttl_millis(&self) -> String {
         self.ttl.as_millis().clamp(1, u128::from(u32::MAX)).to_string()
     }
 
-    /// What `load` gives. The leases are renewed each time that half of their time has passed, in one round trip, so that
-    /// they hold for as long as the load goes on.
+    /// Runs `load`. Whenever half of the leases' time has passed, they are renewed in one round trip, so that they last as
+    /// long as the load.
     pub(super) async fn while_all_held<T>(
         &self,
         leases: &[&Lease],
@@ -394,7 +401,7 @@ impl Leases {
                     Err(_) => half / 4,
                 };
             }
-            // Somebody invalidated every entry: what is loaded will not be stored.
+            // All leases are gone, because every entry was invalidated. The loaded values will not be stored.
             std::future::pending::<T>().await
         };
         let (load, renewals) = (std::pin::pin!(load), std::pin::pin!(renewals));
@@ -404,7 +411,7 @@ impl Leases {
         }
     }
 
-    /// Begins the time of leases anew; gives how many still hold. One script for each, in one round trip.
+    /// Renews the time to live of leases; returns how many are still held. One script for each, in one round trip.
     async fn renew(&self, leases: &[&Lease]) -> Result<usize> {
         let (mut batch, ttl) = (ScriptBatch::new(&self.client), self.ttl_millis());
         let queue = |lease: &&Lease| {
@@ -419,7 +426,7 @@ impl Leases {
         Ok(held.collect::<Result<Vec<_>>>()?.into_iter().filter(|held| *held).count())
     }
 
-    /// Releases leases that nothing will be stored with. One script for each, in one round trip; if it fails, they expire.
+    /// Releases leases that will not be used to store. One script for each, in one round trip. If it fails, they expire.
     pub(crate) async fn release(&self, leases: Vec<Lease>) -> Result<()> {
         if leases.is_empty() {
             return Ok(());
@@ -433,7 +440,7 @@ impl Leases {
         released.map(|_| ())
     }
 
-    /// Queues the storing of a value; its reply is whether it was stored.
+    /// Queues the script that stores a value. Its reply is whether the value was stored.
     pub(crate) fn queue_store(
         &self,
         batch: &mut ScriptBatch,
@@ -441,36 +448,36 @@ impl Leases {
         lease: &Lease,
         value: &[u8],
         ttl_millis: u64,
-        storer: Storer,
+        stored_by: StoredBy,
     ) -> usize {
         let ttl = ttl_millis.to_string();
-        let mark = match storer {
-            Storer::Load => "0".to_owned(),
-            Storer::Write => self.ttl_millis(),
+        let mark = match stored_by {
+            StoredBy::Load => "0".to_owned(),
+            StoredBy::Write => self.ttl_millis(),
         };
         let args = [&lease.token[..], value, ttl.as_bytes(), mark.as_bytes()];
         batch.script(&STORE_IF_LEASED, [key.as_str(), &lease.key], args)
     }
 }
 
-fn missing() -> Error {
-    Error::new(ErrorKind::Protocol, "a lease was asked for, and none came")
+fn no_reply() -> Error {
+    Error::new(ErrorKind::Protocol, "the server did not answer the request for a lease")
 }
 
 /// A lease that is queued in a batch.
-struct Asked {
+struct QueuedLease {
     key: String,
     random: String,
     place: usize,
 }
 
-impl Asked {
-    fn look(
+impl QueuedLease {
+    fn parse(
         self,
         leases: &Leases,
         background: &Background,
         replies: &mut ScriptReplies,
-    ) -> Result<Look> {
+    ) -> Result<LeaseReply> {
         let mut parts = replies.take::<Vec<Value>>(self.place)?.into_iter();
         let token: Option<Bytes> = Option::from_value(parts.next().unwrap_or_default())?;
         let lease = token.map(|token| Lease {
@@ -483,6 +490,6 @@ impl Asked {
         let stored = Option::from_value(parts.next().unwrap_or_default())?;
         let left: Option<i64> = Option::from_value(parts.next().unwrap_or_default())?;
         let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
-        Ok(Look { lease, stored, left })
+        Ok(LeaseReply { lease, stored, left })
     }
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::LoadOptions;
 use super::deadline::{TimedOut, within};
 use super::single_flight::{CallResult, Waiter};
-use super::store_guards::{Acquired, Checkpoint, HeldEntry, OnContention, StoreGuards};
+use super::store_guards::{Acquired, Checkpoint, HeldLease, OnContention, StoreGuards};
 use crate::cache::background::Background;
 use crate::cache::entry::{Codec, Entry, EntryOptions};
 use crate::cache::invalidate::Versions;
@@ -24,25 +24,25 @@ use crate::{Error, ErrorKind, Key, Result};
 /// A value that was loaded, or that another process has stored.
 pub(super) struct Loaded<T> {
     pub(super) value: T,
-    /// Its form in the codec, if it has one.
+    /// The encoded value, if it could be encoded.
     pub(super) payload: Option<Bytes>,
-    /// It stands in Redis, and nothing had invalidated it before.
+    /// Whether it is stored in Redis and was not invalidated before that.
     pub(super) stored: bool,
 }
 
 /// Why there is no value.
 struct Failure {
     error: Error,
-    /// Only the caller's own limit has passed: others may have more time.
-    is_of_caller: bool,
+    /// Whether only the limit of this caller has passed. Other callers may have longer limits.
+    is_caller_timeout: bool,
 }
 
-/// What is known and wanted of a load.
+/// The context of a load: its options, and what the lookup found out.
 pub(crate) struct LoadContext<'a> {
     pub(super) options: &'a LoadOptions,
     /// The versions of the tags when the value was looked up.
     pub(super) versions: Versions,
-    /// Whether Redis answered then.
+    /// Whether Redis answered the lookup.
     pub(super) is_reachable: bool,
     pub(super) on_contention: OnContention,
     pub(super) background: &'a Background,
@@ -68,7 +68,7 @@ impl Loader {
         &self.guards.counters
     }
 
-    /// What was looked up; if it is missing, what `load` gives, stored as the options say.
+    /// Returns the value that the lookup found. If it is missing, loads it and stores it as the options say.
     pub(crate) async fn resolve<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
@@ -93,7 +93,7 @@ impl Loader {
         background: &Background,
         load: impl Future<Output = Result<Option<T>>>,
     ) -> Result<Option<T>> {
-        // A value that is still fresh is loaded anew by one caller at a time; the others take it as it is.
+        // If the value is still fresh, one caller at a time reloads it, and the others use it as it is.
         let (is_reachable, on_contention) = match &found {
             Lookup::Found(_) => return Ok(found.found()),
             Lookup::Stale(_, age) if age.is_zero() => (true, OnContention::Leave),
@@ -103,7 +103,7 @@ impl Loader {
         let context = LoadContext { options, versions, is_reachable, on_contention, background };
         match self.load_shared(key, waiter, context, load).await {
             Ok(Some(value)) => Ok(Some(value)),
-            // It is left to others, or the load gave none.
+            // Another caller loads it, or the load returned no value.
             Ok(None) => Ok(found.still_fresh()),
             Err(error) => match self.stale_instead(key, found, options, &error) {
                 Some(value) => Ok(Some(value)),
@@ -126,11 +126,11 @@ impl Loader {
 
     pub(super) fn serve_stale<T>(&self, value: T, error: &Error) -> T {
         self.counters().stale();
-        tracing::warn!(%error, "a value cannot be loaded anew: a stale one is served");
+        tracing::warn!(%error, "a value could not be reloaded: a stale one is served");
         value
     }
 
-    /// What the first tier had last, if it may still be served when a load fails.
+    /// The expired value of the first tier, if it may be served when a load fails.
     fn expired_in_l1<T: DeserializeOwned>(&self, key: &Key, options: &LoadOptions) -> Option<T> {
         let permitted = options.entry.stale_if_error;
         if permitted.is_zero() {
@@ -140,14 +140,14 @@ impl Loader {
         let view = entry.view();
         let age = match view.fresh_until {
             Some(_) => view.stale_for(unix_millis()).unwrap_or_default(),
-            // Nothing is known of it after this tier's time.
+            // Without a time of its own, it is stale from the end of its time in this tier.
             None => entry.expired_for(),
         };
         (age <= permitted).then(|| entry.view().decode(key).ok()).flatten()
     }
 
-    /// Loads a value together with the other callers of this process. `None` if it is left to them,
-    /// or the load gave none.
+    /// Loads a value together with the other callers of this process. `None` if it is left to them, or the load returned no
+    /// value.
     pub(super) async fn load_shared<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
@@ -180,15 +180,15 @@ impl Loader {
                 Some(CallResult::new(Ok(payload.clone()), began, stored))
             }
             Ok(_) => None,
-            // A caller with a longer limit goes on.
-            Err(Failure { error, is_of_caller: true }) => return Err(error.clone()),
+            // A caller with a longer limit continues.
+            Err(Failure { error, is_caller_timeout: true }) => return Err(error.clone()),
             Err(Failure { error, .. }) => Some(CallResult::new(Err(error.clone()), began, None)),
         };
         waiter.finish();
         Ok(loaded?.map(|loaded| loaded.value))
     }
 
-    /// The value that another caller of this process has loaded. `None` if it is no `T`.
+    /// The value that another caller of this process has loaded. `None` if it is not a `T`.
     pub(super) fn coalesced<T: DeserializeOwned>(
         &self,
         key: &Key,
@@ -198,8 +198,8 @@ impl Loader {
         Ok(value.inspect(|_| self.counters().coalesced()))
     }
 
-    /// Loads a value, unless another process is seen to do so and stores one in time. `None` if it is left to others, or
-    /// the load gave none.
+    /// Loads a value, or waits for the one that another process is loading. `None` if it is left to others, or the load
+    /// returned no value.
     async fn load_once<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
@@ -226,20 +226,20 @@ impl Loader {
             }
         };
         let loaded = self.load_and_store(key, checkpoint, options, &mut held, start, load).await;
-        // Nothing was stored with it: others do not have to wait for it.
+        // Nothing was stored with the lease. Releasing it ends the wait of others.
         if let Some(held) = held {
             self.guards.release(held).await;
         }
         loaded
     }
 
-    /// Loads a value, if there is one. What is held is taken from its place when the value is stored.
+    /// Loads a value, and stores it. `held` is taken if the value is stored.
     async fn load_and_store<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
         checkpoint: Checkpoint<'_>,
         options: &LoadOptions,
-        held: &mut Option<HeldEntry>,
+        held: &mut Option<HeldLease>,
         start: Option<ReadStart>,
         load: impl Future<Output = Result<Option<T>>>,
     ) -> Result<Option<Loaded<T>>, Failure> {
@@ -273,8 +273,8 @@ impl Loader {
         Ok(Some(Loaded { value, payload: Some(payload), stored: stored.is_some() }))
     }
 
-    /// The entry of a loaded value without its tags, for how long it is fresh, and for how many milliseconds Redis keeps it.
-    /// `None` if it is not stored.
+    /// The entry of a loaded value without its tags, how long it is fresh, and how many milliseconds Redis keeps it. `None`
+    /// if it is not to be stored.
     pub(super) fn entry(
         &self,
         options: &LoadOptions,
@@ -294,7 +294,7 @@ impl Loader {
         Ok(Some((entry, lifetime.fresh, lifetime.kept.millis()?)))
     }
 
-    /// How a loaded value is stored. `None` if it is not.
+    /// How a loaded value is stored. `None` if it is not to be stored.
     fn how_to_store(&self, options: &LoadOptions, payload: &Bytes) -> Option<EntryOptions> {
         match options.negative_ttl {
             Some(ttl) if self.codec().is_none(payload) => {
@@ -313,7 +313,7 @@ impl Loader {
         loaded
     }
 
-    /// Loads a value and stores it, also in the place of somebody else who is loading.
+    /// Loads a value and stores it, and takes the lease over if another load holds it.
     pub(crate) async fn replace<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
@@ -343,18 +343,18 @@ fn permitted_stale<T>(found: Lookup<T>, options: &LoadOptions) -> Option<T> {
 }
 
 fn busy() -> Error {
-    Error::new(ErrorKind::Conflict, "somebody else is loading the value")
+    Error::new(ErrorKind::Conflict, "another caller is loading the value")
 }
 
 impl From<TimedOut> for Failure {
     fn from(limit: TimedOut) -> Self {
-        Self { error: limit.into(), is_of_caller: true }
+        Self { error: limit.into(), is_caller_timeout: true }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, is_of_caller: false }
+        Self { error, is_caller_timeout: false }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Who loads a value that is missing or stale, and who may store it: one load at a time in this process (single flight),
-//! and across processes (leases).
+//! Loads values that are missing or stale. There is one load of a key at a time, in this process by single flight, and
+//! across processes by leases. A lease also decides who may store.
 
 mod deadline;
 mod get_or_load;
@@ -14,7 +14,7 @@ mod store_guard;
 mod store_guards;
 
 pub use get_or_load::Cached;
-pub(super) use leases::{LEASE, Leases, RELEASE_LEASE, RENEW_LEASE, STORE_IF_LEASED, Storer};
+pub(super) use leases::{LEASE, Leases, RELEASE_LEASE, RENEW_LEASE, STORE_IF_LEASED, StoredBy};
 pub(super) use loader::Loader;
 pub use options::LoadOptions;
 pub(super) use single_flight::SingleFlight;

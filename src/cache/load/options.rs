@@ -3,15 +3,14 @@ use std::time::Duration;
 use crate::Result;
 use crate::cache::entry::{EntryOptions, Ttl};
 
-/// A load that takes longer hangs.
+/// The default. A load that takes longer is given up.
 const HARD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a value is loaded through the cache. Made from a [`Duration`], a [`Ttl`] or [`EntryOptions`] where nothing else is
-/// to say.
+/// How a value is loaded through the cache. A [`Duration`], a [`Ttl`] or [`EntryOptions`] is enough where the defaults fit.
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`negative_ttl`](Self::negative_ttl) | as the others |
+/// | [`negative_ttl`](Self::negative_ttl) | that of other values |
 /// | [`soft_timeout`](Self::soft_timeout) | none |
 /// | [`hard_timeout`](Self::hard_timeout) | 30 s |
 /// | [`early_refresh`](Self::early_refresh) | off |
@@ -39,7 +38,7 @@ pub struct LoadOptions {
     pub(crate) mode: Mode,
 }
 
-/// What a load has to do with what is cached.
+/// Whether a load reads and writes the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Cached,
@@ -48,7 +47,7 @@ pub(crate) enum Mode {
 }
 
 impl LoadOptions {
-    /// A load whose value is stored like this.
+    /// The defaults, for values that are stored with these options.
     pub fn new(entry: impl Into<EntryOptions>) -> Self {
         Self {
             entry: entry.into(),
@@ -60,40 +59,41 @@ impl LoadOptions {
         }
     }
 
-    /// How long it is cached that there is no value: that the loader gave an `Option::None`. `None`: not at all. Default:
-    /// as a value is.
+    /// The time to live of an `Option::None` that the loader returned: how long it is cached that there is no value.
+    /// `None`: it is not cached. Default: the time to live of other values.
     #[must_use]
     pub fn negative_ttl(mut self, ttl: impl Into<Option<Ttl>>) -> Self {
         self.negative_ttl = Some(ttl.into());
         self
     }
 
-    /// After how long a load is left to go on in the background, if there is a stale value to serve. Only
-    /// [`get_or_revalidate`](crate::cache::Cache::get_or_revalidate) has a background.
+    /// After how long a load continues in the background, if there is a stale value to serve. Only
+    /// [`get_or_revalidate`](crate::cache::Cache::get_or_revalidate) can load in the background.
     #[must_use]
     pub fn soft_timeout(mut self, limit: Duration) -> Self {
         self.soft_timeout = Some(limit);
         self
     }
 
-    /// After how long a load is given up, by dropping its future: a stale value is served then, or the call fails with
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). Waiting for somebody else's load has the same limit, on its own.
-    /// `None`: never. Default: 30 seconds.
+    /// After how long a load is given up, by dropping its future. Then a stale value is served, or the call fails with
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). Waiting for another caller's load has the same limit, counted
+    /// separately. `None`: never. Default: 30 seconds.
     #[must_use]
     pub fn hard_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.hard_timeout = limit.into();
         self
     }
 
-    /// Lets a reader now and then load a value shortly before it expires, the more likely the nearer that is and the
-    /// longer loading it took (XFetch, Vattani and others, VLDB 2015). `beta` is 1 as a rule; more is earlier.
+    /// Lets a single reader reload a value shortly before it expires. The nearer that is, and the longer the load took, the
+    /// more likely a read does so (XFetch, Vattani and others, VLDB 2015). `beta` is usually 1; a larger one reloads
+    /// earlier.
     #[must_use]
     pub fn early_refresh(mut self, beta: f64) -> Self {
         self.early_refresh = Some(beta);
         self
     }
 
-    /// Checks the negative time to live.
+    /// Checks that the negative time to live is not zero.
     pub(super) fn check(&self) -> Result<()> {
         if let Some(Some(ttl)) = self.negative_ttl {
             ttl.millis()?;
@@ -101,19 +101,19 @@ impl LoadOptions {
         Ok(())
     }
 
-    /// Whether what is cached is not looked at.
+    /// Whether the load does not read the cache.
     pub(crate) fn is_refresh(&self) -> bool {
         self.mode == Mode::Refresh
     }
 
-    /// Does not look at what is cached: the value is loaded, and stored.
+    /// Does not read the cache: the value is always loaded, and stored.
     #[must_use]
     pub fn refresh(mut self) -> Self {
         self.mode = Mode::Refresh;
         self
     }
 
-    /// Neither looks at the cache nor stores anything there.
+    /// Neither reads nor writes the cache.
     #[must_use]
     pub fn bypass(mut self) -> Self {
         self.mode = Mode::Bypass;

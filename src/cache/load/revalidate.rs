@@ -14,15 +14,16 @@ use crate::platform::{self, BoxFuture, MaybeSend};
 use crate::{BoxError, Error, Key, Result};
 
 impl Cache {
-    /// As [`Cache::get_or_load`], with a load that may outlive the call:
+    /// As [`Cache::get_or_load`], but the load may continue after the call has returned:
     ///
-    /// - A value that is not stale for longer than
-    ///   [`stale_while_revalidate`](crate::cache::EntryOptions::stale_while_revalidate) is served at once, and loaded anew in the
-    ///   background, by one process at a time; so is one whose [early refresh](crate::cache::LoadOptions::early_refresh) is due.
-    /// - A value that is not stale for longer than [`stale_if_error`](crate::cache::EntryOptions::stale_if_error) is served when
-    ///   its load takes longer than the [`soft_timeout`](crate::cache::LoadOptions::soft_timeout); the load goes on.
+    /// - A value that has been stale for at most
+    ///   [`stale_while_revalidate`](crate::cache::EntryOptions::stale_while_revalidate) is served at once and reloaded in
+    ///   the background, by one process at a time. So is a fresh value whose [early
+    ///   refresh](crate::cache::LoadOptions::early_refresh) is due.
+    /// - A value that has been stale for at most [`stale_if_error`](crate::cache::EntryOptions::stale_if_error) is served
+    ///   when its load takes longer than the [`soft_timeout`](crate::cache::LoadOptions::soft_timeout). The load continues.
     ///
-    /// In a Worker, give the background a place: [`Cache::wait_until`].
+    /// In a Worker, background work needs [`Cache::wait_until`].
     ///
     /// ```
     /// use edgecask::{Client, Keyspace, cache::{Cache, EntryOptions, Ttl}};
@@ -82,7 +83,7 @@ impl Cache {
             };
             let (cache, key) = (self.clone(), key.clone());
             let loading = platform::send(|| async move {
-                cache.load_anew(&key, &options, versions, OnContention::Wait, load).await
+                cache.reload(&key, &options, versions, OnContention::Wait, load).await
             });
             match select(loading, platform::sleep(soft)).await {
                 Either::Left((Ok(Some(new)), _)) => Ok(new),
@@ -100,7 +101,7 @@ impl Cache {
         })
     }
 
-    /// Loads a value anew, unless a load is under way.
+    /// Reloads a value in the background, unless a load is under way.
     fn revalidate<T: Cached + 'static>(
         self,
         key: Key,
@@ -109,11 +110,11 @@ impl Cache {
         load: impl Future<Output = Result<T>> + MaybeSend + 'static,
     ) -> BoxFuture<'static, ()> {
         platform::send(|| async move {
-            self.report(self.load_anew(&key, &options, versions, OnContention::Leave, load).await);
+            self.report(self.reload(&key, &options, versions, OnContention::Leave, load).await);
         })
     }
 
-    async fn load_anew<T: Cached>(
+    async fn reload<T: Cached>(
         &self,
         key: &Key,
         options: &LoadOptions,
@@ -128,11 +129,11 @@ impl Cache {
         self.core.loader.load_shared(key, self.join(key), context, load).await
     }
 
-    /// Counts a failure that no caller sees, and logs it.
+    /// Counts and logs a failure, because no caller gets the error.
     fn report<T>(&self, result: Result<T>) {
         if let Err(error) = result {
             self.core.counters.failed();
-            tracing::warn!(%error, "a value could not be loaded anew in the background");
+            tracing::warn!(%error, "a value could not be reloaded in the background");
         }
     }
 }

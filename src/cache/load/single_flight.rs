@@ -1,4 +1,4 @@
-//! Single flight: one load of a key at a time in this process. Callers that ask meanwhile get its value.
+//! Single flight: one load of a key at a time in this process. Callers that ask in the meantime share its value.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +10,13 @@ use bytes::Bytes;
 use crate::cache::load::deadline::TimedOut;
 use crate::{Key, Result, platform};
 
-/// The calls under way, by key.
+/// The open calls, by key.
 #[derive(Debug, Default)]
-pub(crate) struct SingleFlight(Mutex<HashMap<String, Open>>);
+pub(crate) struct SingleFlight(Mutex<HashMap<String, OpenCall>>);
 
-/// A call that others may still join, and how many wait.
+/// A call that callers may still join, and the number of its waiters.
 #[derive(Debug, Default)]
-struct Open {
+struct OpenCall {
     call: Arc<Call>,
     waiters: usize,
 }
@@ -24,9 +24,9 @@ struct Open {
 /// The load of a key, and its waiters.
 #[derive(Debug, Default)]
 struct Call {
-    /// Counts joins and beginnings of loads.
+    /// A logical clock, which advances with each join and each load.
     clock: AtomicU64,
-    /// Locked by the waiter that loads. The next one finds what was loaded, or loads.
+    /// Locked by the waiter that loads. The next waiter finds the result, or loads.
     result: Arc<async_lock::Mutex<Option<CallResult>>>,
 }
 
@@ -40,8 +40,8 @@ pub(super) struct CallResult {
     pub(super) value: Result<Bytes>,
     /// When the load began.
     began: u64,
-    /// When it was about to be stored, or read where another process had stored it. Nobody had invalidated the entry before
-    /// that.
+    /// When the value was about to be stored, or was read after another process had stored it. The entry was valid until
+    /// then.
     stored: Option<u64>,
 }
 
@@ -76,12 +76,12 @@ impl SingleFlight {
         Waiter { group: self, key, call, joined }
     }
 
-    /// Whoever joins from now on does not get what is being loaded now.
+    /// Ends the call of a key for new callers: a caller that joins later does not get the result of the current load.
     pub(crate) fn forget(&self, key: &Key) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key.as_str());
     }
 
-    /// Whoever joins from now on, of any key, does not get what is being loaded now.
+    /// As [`SingleFlight::forget`], for all keys.
     pub(crate) fn forget_all(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -102,12 +102,12 @@ impl Waiter<'_> {
         }
     }
 
-    /// The present time by the call's clock, later than that of every waiter that has joined.
+    /// The current time by the call's clock, later than every join so far.
     pub(super) fn now(&self) -> u64 {
         self.call.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Whether a result is new enough for this waiter: it must not miss a write that returned before the waiter joined.
+    /// Whether a result is new enough for this waiter: it must reflect every write that returned before the waiter joined.
     pub(super) fn accepts(&self, result: &CallResult) -> bool {
         let confirmed = result.stored.is_some_and(|stored| stored > self.joined);
         confirmed || result.value.is_err() || result.began > self.joined

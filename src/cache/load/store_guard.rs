@@ -1,13 +1,13 @@
 use serde::Serialize;
 
 use super::LoadOptions;
-use super::store_guards::{Acquired, HeldEntry, OnContention};
+use super::store_guards::{Acquired, HeldLease, OnContention};
 use crate::cache::Cache;
 use crate::cache::entry::{Entry, EntryOptions, Ttl};
 use crate::cache::invalidate::Versions;
 use crate::{Key, Result};
 
-/// The right to store a value that is made after the guard was taken: [`Cache::begin_store`].
+/// The right to store a value that is produced after the guard was taken: [`Cache::begin_store`].
 ///
 /// Only one guard of an entry can store: the one that was taken last. An invalidation ends all of them. A guard that is
 /// dropped is released in the background.
@@ -36,7 +36,7 @@ pub struct StoreGuard {
     cache: Cache,
     key: Key,
     entry: EntryOptions,
-    held: HeldEntry,
+    held: HeldLease,
     /// When it was taken, by the backlog's clock.
     began: u64,
 }
@@ -49,9 +49,9 @@ pub(crate) enum IfHeld {
 }
 
 impl Cache {
-    /// Takes the right to store a value that is made from now on, also from somebody else who has it. One script, and one
-    /// for each tag in a second round trip. For a value that no loader of [`Cache::get_or_load`] can give, such as one that
-    /// comes in a stream.
+    /// Takes the right to store a value that is produced from now on, even if another caller holds it. One script, and one
+    /// for each tag in a second round trip. It is for values that no loader of [`Cache::get_or_load`] can return, such as
+    /// one that arrives as a stream.
     ///
     /// `None` if Redis is away and the [tier](crate::cache::CacheOptions::tier) tolerates that.
     ///
@@ -79,7 +79,7 @@ impl Cache {
         self.store_guard(key, options.into(), &Versions::new(), IfHeld::Leave).await
     }
 
-    /// Takes the right to store, with the versions of tags that were read already.
+    /// Takes the right to store; the versions of tags that were read already are used again.
     pub(crate) async fn store_guard(
         &self,
         key: &Key,
@@ -108,8 +108,8 @@ impl Cache {
 }
 
 impl StoreGuard {
-    /// Stores a value; gives whether it was stored, and nothing had invalidated the entry. One script, a PUBLISH in the same
-    /// round trip where there is a [bus](crate::cache::CacheOptions::bus), and one MGET if it has tags.
+    /// Stores a value; returns whether it was stored, which it is unless the entry was invalidated. One script, a PUBLISH
+    /// in the same round trip where there is a [bus](crate::cache::CacheOptions::bus), and one MGET if it has tags.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the value has no form in the codec; the client's in the tier
@@ -120,7 +120,7 @@ impl StoreGuard {
         self.store_entry(value, fresh_until, lifetime.kept).await
     }
 
-    /// As [`StoreGuard::store`], for this long.
+    /// As [`StoreGuard::store`], with this time to live.
     #[cfg(any(feature = "cache_service", feature = "http-cache"))]
     pub(crate) async fn store_for<T: Serialize + ?Sized>(
         self,
@@ -151,7 +151,7 @@ impl StoreGuard {
         let keys = std::slice::from_ref(&key);
         let announcement = cache.core.bus.as_ref().and_then(|bus| bus.keys(keys));
         let stored = guards.store(&key, held.lease, entry, millis, announcement).await;
-        // What this process holds may be older.
+        // The copies in this process may be older.
         cache.core.invalidator.forget(keys);
         let is_stored = stored?.is_some();
         if is_stored {
@@ -162,15 +162,15 @@ impl StoreGuard {
         Ok(is_stored)
     }
 
-    /// What `work` gives, while the right is held: it is renewed each time that half of the
-    /// [lease](crate::cache::CacheOptions::lease) has passed, by one script. For values that take longer than a lease to
-    /// make.
+    /// Runs `work` while the guard is held. The guard is renewed by one script each time that half of the
+    /// [lease](crate::cache::CacheOptions::lease) has passed. It is for values that take longer to produce than a lease
+    /// lasts.
     pub async fn while_held<T>(&self, work: impl Future<Output = T>) -> T {
         let leases = &self.cache.core.loader.guards.leases;
         leases.while_all_held(&[&self.held.lease], work).await
     }
 
-    /// Gives the right up, so that others do not wait for it. One script.
+    /// Releases the guard without storing, so that others do not wait for it. One script.
     pub async fn release(self) {
         self.cache.core.loader.guards.release(self.held).await;
     }

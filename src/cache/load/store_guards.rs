@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::LoadOptions;
 use super::lease_wait::{LeaseWait, Next};
-use super::leases::{Lease, Leases, Look, Storer};
+use super::leases::{Lease, LeaseReply, Leases, StoredBy};
 use crate::cache::background::Background;
 use crate::cache::entry::{Entry, Packer};
 use crate::cache::invalidate::{Announcement, TagVersions, Versions};
@@ -21,7 +21,7 @@ use crate::platform::{Instant, unix_millis};
 use crate::{Key, Result, Value};
 
 /// The right to store what is loaded, and the versions of tags to store with it.
-pub(crate) struct HeldEntry {
+pub(crate) struct HeldLease {
     pub(super) lease: Lease,
     pub(super) tags: BTreeMap<String, String>,
 }
@@ -33,7 +33,8 @@ pub(crate) enum OnContention {
     Leave,
 }
 
-/// Records the time by the caller's clock. Every invalidation before it is visible to what is read or stored after it.
+/// Records the current time by the single-flight call's clock. What is read or stored after it reflects every invalidation
+/// before it.
 pub(super) type Checkpoint<'a> = &'a mut (dyn FnMut() + Send);
 
 /// The result of asking for the right to store.
@@ -47,7 +48,7 @@ pub(crate) enum Acquired<G, T> {
     TimedOut(Duration),
 }
 
-/// Gives out the right to store, and stores with it.
+/// Acquires the right to store, and stores with it.
 #[derive(Clone)]
 pub(crate) struct StoreGuards {
     pub(crate) leases: Leases,
@@ -60,8 +61,8 @@ pub(crate) struct StoreGuards {
 }
 
 impl StoreGuards {
-    /// The right to store, or what somebody else has stored meanwhile. `Held(None)` if Redis is away and the tier tolerates
-    /// that: what is loaded cannot be stored.
+    /// Acquires the right to store, or the value that another load has stored in the meantime. `Held(None)` if Redis is
+    /// away and the tier tolerates that: then the loaded value cannot be stored.
     pub(crate) async fn begin<T: DeserializeOwned>(
         &self,
         key: &Key,
@@ -70,7 +71,7 @@ impl StoreGuards {
         on_contention: OnContention,
         checkpoint: Checkpoint<'_>,
         background: &Background,
-    ) -> Result<Acquired<Option<HeldEntry>, T>> {
+    ) -> Result<Acquired<Option<HeldLease>, T>> {
         let lease = self.lease(key, options, on_contention, checkpoint, background).await;
         let lease = match self.outage.record_and_degrade(Operation::Write, lease)? {
             None => return Ok(Acquired::Held(None)),
@@ -81,13 +82,14 @@ impl StoreGuards {
         };
         let tags = self.tags.tags_of(&options.entry);
         let kept = options.entry.lifetime()?.kept;
-        let tags = self.tags.hold(&tags, versions, kept).await;
+        let tags = self.tags.versions_for(&tags, versions, kept).await;
         let tags = self.outage.record_and_degrade(Operation::Write, tags)?;
-        Ok(Acquired::Held(tags.map(|tags| HeldEntry { lease, tags })))
+        Ok(Acquired::Held(tags.map(|tags| HeldLease { lease, tags })))
     }
 
-    /// The lease of an entry, unless there is a fresh value by now. If somebody else has the lease, waits for their value,
-    /// until the lease is free or the caller's limit passes. One script for each look, after a checkpoint.
+    /// Takes the lease of an entry, or returns the fresh value that is there by now. If another load holds the lease, it
+    /// waits for that load's value, until the lease is free or the caller's limit passes. One script for each attempt,
+    /// after a checkpoint.
     async fn lease<T: DeserializeOwned>(
         &self,
         key: &Key,
@@ -107,9 +109,9 @@ impl StoreGuards {
         let start = Instant::now();
         loop {
             checkpoint();
-            let look = self.leases.try_take_and_look(key, background).await?;
+            let look = self.leases.try_take_and_read(key, background).await?;
             let left = look.left;
-            match self.assess(std::slice::from_ref(key), vec![look]).await?.pop() {
+            match self.fresh_or_leases(std::slice::from_ref(key), vec![look]).await?.pop() {
                 None | Some(Acquired::Busy) => {}
                 Some(acquired) => return Ok(acquired),
             }
@@ -124,12 +126,12 @@ impl StoreGuards {
         }
     }
 
-    /// The fresh values that looks have found, or else the leases. One MGET if some of them have tags, and one round trip that
-    /// releases the leases of what was found.
-    async fn assess<T: DeserializeOwned>(
+    /// The fresh values among these replies, and the leases of the other keys. One MGET if an entry has tags, and one round
+    /// trip that releases the leases of the fresh ones.
+    async fn fresh_or_leases<T: DeserializeOwned>(
         &self,
         keys: &[Key],
-        mut looks: Vec<Look>,
+        mut looks: Vec<LeaseReply>,
     ) -> Result<Vec<Acquired<Lease, T>>> {
         let mut entries = Vec::with_capacity(looks.len());
         for (key, look) in keys.iter().zip(&mut looks) {
@@ -163,8 +165,9 @@ impl StoreGuards {
         entry.view().stale_for(unix_millis()).is_none().then_some(entry)
     }
 
-    /// [`StoreGuards::begin`] for many keys, in one round trip, or two if one of them has been stored with tags meanwhile.
-    /// What is `still_fresh` is to be loaded anew whatever stands there. It does not wait for others. `None` if Redis is away and the tier tolerates that.
+    /// [`StoreGuards::begin`] for many keys, in one round trip, or two if one of them was stored with tags in the meantime.
+    /// A key that is `still_fresh` is reloaded even if Redis holds a fresh value. It does not wait for other loads. `None`
+    /// if Redis is away and the tier tolerates that.
     pub(super) async fn begin_many<T: DeserializeOwned>(
         &self,
         keys: &[Key],
@@ -172,22 +175,22 @@ impl StoreGuards {
         versions: &Versions,
         options: &LoadOptions,
         background: &Background,
-    ) -> Result<Option<Vec<Acquired<HeldEntry, T>>>> {
+    ) -> Result<Option<Vec<Acquired<HeldLease, T>>>> {
         let kept = options.entry.lifetime()?.kept;
         let tags = self.tags.tags_of(&options.entry);
         let wait = LeaseWait::new(self.lease_wait, options.hard_timeout);
-        let also_from_others = options.is_refresh() || wait.is_none();
+        let preempt = options.is_refresh() || wait.is_none();
         let acquire = async {
-            let hold = |batch: &mut _| self.tags.queue_hold(batch, &tags, versions, kept);
+            let hold = |batch: &mut _| self.tags.queue_versions_for(batch, &tags, versions, kept);
             let (mut looks, mut replies, hold) =
-                self.leases.take_many(keys, also_from_others, background, hold).await?;
-            let tags = hold.redeem(&mut replies)?;
+                self.leases.take_many(keys, preempt, background, hold).await?;
+            let tags = hold.resolve(&mut replies)?;
             for (look, still_fresh) in looks.iter_mut().zip(still_fresh) {
                 look.stored.take_if(|_| *still_fresh);
             }
-            let assessed = self.assess(keys, looks).await?.into_iter();
+            let assessed = self.fresh_or_leases(keys, looks).await?.into_iter();
             let acquired = assessed.map(|assessed| match assessed {
-                Acquired::Held(lease) => Acquired::Held(HeldEntry { lease, tags: tags.clone() }),
+                Acquired::Held(lease) => Acquired::Held(HeldLease { lease, tags: tags.clone() }),
                 Acquired::Value(value, payload) => Acquired::Value(value, payload),
                 Acquired::Busy => Acquired::Busy,
                 Acquired::TimedOut(limit) => Acquired::TimedOut(limit),
@@ -197,8 +200,8 @@ impl StoreGuards {
         self.outage.record_and_degrade(Operation::Write, acquire.await)
     }
 
-    /// Stores what was loaded; gives the entry if its lease held, and nobody had invalidated a tag. One script, and one MGET
-    /// with tags; an announcement goes in the script's round trip.
+    /// Stores a loaded value; returns the entry if the lease was still held and no tag had been invalidated. One script,
+    /// and one MGET with tags. An announcement is sent in the script's round trip.
     pub(super) async fn store(
         &self,
         key: &Key,
@@ -212,7 +215,7 @@ impl StoreGuards {
         Ok(stored.into_iter().find_map(|(entry, is_stored)| is_stored.then_some(entry)))
     }
 
-    /// [`StoreGuards::store`] for many entries with the same tags, in one round trip, or two with tags. Gives each entry, and
+    /// [`StoreGuards::store`] for many entries with the same tags, in one round trip, or two with tags. Returns each entry, and
     /// whether it was stored.
     pub(super) async fn store_many(
         &self,
@@ -224,8 +227,8 @@ impl StoreGuards {
         for (key, lease, entry, ttl_millis) in entries {
             let packed = self.outage.degrade_codec(self.packer.pack(key, &entry).await)?;
             let place = packed.map(|packed| {
-                let (leases, storer) = (&self.leases, Storer::Load);
-                leases.queue_store(&mut batch, key, &lease, &packed, ttl_millis, storer)
+                let (leases, stored_by) = (&self.leases, StoredBy::Load);
+                leases.queue_store(&mut batch, key, &lease, &packed, ttl_millis, stored_by)
             });
             keys.push(key.clone());
             queued.push((entry, place, lease));
@@ -244,10 +247,10 @@ impl StoreGuards {
         let Some(mut replies) = replies else {
             return Ok(queued.into_iter().map(|(entry, ..)| (entry, false)).collect());
         };
-        // An entry that holds an old version is not served.
+        // Readers ignore an entry with an old version.
         let tags = queued.first().map(|(entry, ..)| &entry.tags);
         let are_current = match tags.filter(|tags| !tags.is_empty()) {
-            Some(tags) => self.tags.still_hold(tags).await,
+            Some(tags) => self.tags.are_still_current(tags).await,
             None => true,
         };
         let mut stored = Vec::with_capacity(queued.len());
@@ -272,13 +275,13 @@ impl StoreGuards {
         Ok(stored)
     }
 
-    /// Gives up the right to store. One script.
-    pub(crate) async fn release(&self, held: HeldEntry) {
+    /// Releases the right to store. One script.
+    pub(crate) async fn release(&self, held: HeldLease) {
         self.release_many(vec![held]).await;
     }
 
-    /// Gives up the rights to store, in one round trip.
-    pub(super) async fn release_many(&self, held: Vec<HeldEntry>) {
+    /// Releases the rights to store, in one round trip.
+    pub(super) async fn release_many(&self, held: Vec<HeldLease>) {
         self.release_leases(held.into_iter().map(|held| held.lease).collect()).await;
     }
 

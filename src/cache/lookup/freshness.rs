@@ -11,10 +11,11 @@ use crate::cache::outage::Outage;
 use crate::platform::{self, unix_millis};
 use crate::{Key, Result};
 
-/// What looking up an entry gave.
+/// The result of a lookup.
 pub(crate) enum Lookup<T> {
     Found(T),
-    /// There is a value that should be loaded anew: it has been stale for this long, or is still fresh if that is zero.
+    /// A value that should be reloaded. It has been stale for this long; zero means that it is still fresh and its early
+    /// refresh is due.
     Stale(T, Duration),
     Missing,
     /// Redis did not answer, and the tier tolerates that.
@@ -29,7 +30,7 @@ impl<T> Lookup<T> {
         }
     }
 
-    /// The value that is due to be loaded anew before it is stale.
+    /// The value, if it is fresh and due for an early refresh.
     pub(crate) fn still_fresh(self) -> Option<T> {
         match self {
             Self::Stale(value, age) if age.is_zero() => Some(value),
@@ -37,7 +38,7 @@ impl<T> Lookup<T> {
         }
     }
 
-    /// Whether there is a value that is due to be loaded anew before it is stale.
+    /// Whether the value is fresh and due for an early refresh.
     pub(crate) fn is_still_fresh(&self) -> bool {
         matches!(self, Self::Stale(_, age) if age.is_zero())
     }
@@ -47,8 +48,8 @@ impl<T> Lookup<T> {
     }
 }
 
-/// What these options make of an entry: it is served, served stale, or loaded anew.
-pub(super) fn judge<T: DeserializeOwned>(
+/// Decides by the options whether an entry is served, served stale, or counts as missing.
+pub(super) fn classify<T: DeserializeOwned>(
     key: &Key,
     entry: View<'_>,
     options: &LoadOptions,
@@ -73,7 +74,7 @@ pub(super) fn judge<T: DeserializeOwned>(
     })
 }
 
-/// Whether this reader is the one to load a fresh entry anew (XFetch): the random number is exponential.
+/// Whether this read reloads a fresh entry early (XFetch). The random number has an exponential distribution.
 fn is_due(entry: View<'_>, now: u64, beta: Option<f64>) -> bool {
     let (Some(beta), Some(fresh_until), Some(load_ms)) = (beta, entry.fresh_until, entry.load_ms)
     else {

@@ -9,30 +9,30 @@ use crate::cache::load::{Cached, LoadOptions};
 use crate::{Key, Result};
 
 impl Cache {
-    /// The value of a key, or `None` if it is not cached or not fresh. One GET, none if the first tier has it; one MGET
-    /// more for a value that has tags.
+    /// The value of a key, or `None` if it is not cached or not fresh. One GET, or nothing if the first tier has it. A
+    /// value with tags costs one more MGET.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if what is stored is no `T`; the client's in the tier
-    /// [`Tier::Critical`](crate::cache::Tier::Critical), in the others `None` is given while Redis is away.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the stored value is not a `T`; the client's in the tier
+    /// [`Tier::Critical`](crate::cache::Tier::Critical). In the other tiers the result is `None` while Redis is away.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
-        if let Some(value) = self.core.reader.near(key) {
+        if let Some(value) = self.core.reader.get_from_l1(key) {
             return Ok(Some(value));
         }
-        // In a box, what is seldom needed does not weigh on every hit.
+        // The rare path is boxed, so that hits have a small future.
         let keys = std::slice::from_ref(key);
         let far = self.core.reader.get_many(keys, &self.scope.background);
         Ok(Box::pin(far).await?.pop().flatten())
     }
 
-    /// The values of many keys in their order. One MGET of those that the first tier does not have; one more if there are
-    /// tags.
+    /// The values of many keys, in the order of the keys. One MGET for those that the first tier does not have, and one
+    /// more if there are tags.
     ///
     /// # Errors
     /// As for [`Cache::get`].
     pub async fn get_many<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<Option<T>>> {
         let reader = &self.core.reader;
-        let mut values: Vec<Option<T>> = keys.iter().map(|key| reader.near(key)).collect();
+        let mut values: Vec<Option<T>> = keys.iter().map(|key| reader.get_from_l1(key)).collect();
         let far: Vec<usize> = (0..keys.len()).filter(|at| values[*at].is_none()).collect();
         if far.is_empty() {
             return Ok(values);
@@ -45,9 +45,8 @@ impl Cache {
         Ok(values)
     }
 
-    /// As [`Cache::get`], for a value that many read: where there is a [first tier](crate::cache::L1Options), it holds the
-    /// value itself beside its bytes, so that a hit decodes nothing. The value is decoded by the first hit that asks for
-    /// this type.
+    /// As [`Cache::get`], for a value that is read often. A [first tier](crate::cache::L1Options) holds the decoded value
+    /// beside its bytes, so that a hit decodes nothing. The first hit that asks for this type decodes the value.
     ///
     /// ```
     /// use edgecask::{Client, Keyspace, cache::{Cache, CacheOptions, L1Options, Ttl}};
@@ -70,7 +69,7 @@ impl Cache {
     /// # Errors
     /// As for [`Cache::get`].
     pub async fn get_shared<T: Cached + 'static>(&self, key: &Key) -> Result<Option<Arc<T>>> {
-        if let Some(value) = self.core.reader.near_shared(key) {
+        if let Some(value) = self.core.reader.get_shared_from_l1(key) {
             return Ok(Some(value));
         }
         let keys = std::slice::from_ref(key);
@@ -98,7 +97,7 @@ impl Cache {
         Ok(first(self.core.reader.lookup_many(keys, options, background).await?))
     }
 
-    /// As [`Cache::lookup`], for a load under way, whose read was counted before.
+    /// As [`Cache::lookup`], for a load whose read was counted already.
     pub(crate) async fn lookup_uncounted<T: DeserializeOwned>(
         &self,
         key: &Key,

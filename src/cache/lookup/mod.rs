@@ -1,5 +1,4 @@
-//! Whether there is a value, and whether it is usable: it is readable, its tags are current, and it is fresh or may be
-//! served stale.
+//! Looks entries up. An entry is usable if it can be read, its tags are current, and it is fresh or may be served stale.
 
 mod freshness;
 mod get;

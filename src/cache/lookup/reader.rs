@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::Lookup;
-use super::freshness::judge;
+use super::freshness::classify;
 use crate::cache::background::Background;
 use crate::cache::entry::{Entry, Packer, View, tag_keys};
 use crate::cache::invalidate::{TagVersions, Versions};
@@ -19,11 +19,10 @@ use crate::command::strings::StringCommands;
 use crate::platform::{Instant, MaybeSend, MaybeSync, unix_millis};
 use crate::{Key, Result};
 
-/// Entries as they were read: `Err` for one that cannot be decoded, `None` for one that is not there or whose tags were
-/// invalidated.
+/// Entries that were read: `Err` if the entry cannot be decoded, `None` if it is absent or its tags were invalidated.
 pub(super) type Entries = Vec<Result<Option<Entry>>>;
 
-/// Reads what is not in this process's memory, and keeps it there.
+/// Reads entries from this process's memory, the edge and Redis, and fills the nearer tiers.
 #[derive(Clone)]
 pub(crate) struct Reader {
     pub(crate) client: Client,
@@ -54,7 +53,7 @@ impl Reader {
         let mut far = Vec::new();
         for key in keys {
             let near = match l1.get(key) {
-                Some(entry) => self.judge(key, entry.view(), options)?,
+                Some(entry) => self.classify(key, entry.view(), options)?,
                 None => Lookup::Missing,
             };
             if matches!(near, Lookup::Missing) {
@@ -85,7 +84,7 @@ impl Reader {
         Ok((found, versions))
     }
 
-    /// As [`Reader::lookup_many`], for a load under way, whose reads were counted before.
+    /// As [`Reader::lookup_many`], for a load whose reads were counted already.
     pub(crate) async fn lookup_uncounted<T: DeserializeOwned>(
         &self,
         keys: &[Key],
@@ -97,14 +96,14 @@ impl Reader {
             let none = keys.iter().map(|_| Lookup::Unavailable).collect();
             return Ok((none, Versions::new()));
         };
-        let judged = entries.into_iter().zip(keys).map(|(entry, key)| {
+        let classified = entries.into_iter().zip(keys).map(|(entry, key)| {
             // An entry that cannot be decoded counts as missing, and the next load overwrites it.
             Ok(match self.outage.degrade_codec(entry)?.flatten() {
-                Some(entry) => self.judge(key, entry.view(), options)?,
+                Some(entry) => self.classify(key, entry.view(), options)?,
                 None => Lookup::Missing,
             })
         });
-        Ok((judged.collect::<Result<_>>()?, versions))
+        Ok((classified.collect::<Result<_>>()?, versions))
     }
 
     /// The fresh values of many keys, read from Redis; counts the reads.
@@ -130,15 +129,15 @@ impl Reader {
         Ok(values)
     }
 
-    /// The value of a key in this process's memory; counts it as a hit. An entry of another type counts as nothing.
-    pub(super) fn near<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
+    /// The value of a key in this process's memory; counts it as a hit. An entry of another type is ignored.
+    pub(super) fn get_from_l1<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
         let value = self.l1.as_ref()?.get(key)?.view().decode(key).ok()?;
         self.counters.l1_hit();
         Some(value)
     }
 
-    /// As [`Reader::near`], decoded once for all who ask for this type.
-    pub(crate) fn near_shared<T>(&self, key: &Key) -> Option<Arc<T>>
+    /// As [`Reader::get_from_l1`], decoded once for all callers that ask for this type.
+    pub(crate) fn get_shared_from_l1<T>(&self, key: &Key) -> Option<Arc<T>>
     where
         T: DeserializeOwned + MaybeSend + MaybeSync + 'static,
     {
@@ -147,20 +146,20 @@ impl Reader {
         Some(value)
     }
 
-    fn judge<T: DeserializeOwned>(
+    fn classify<T: DeserializeOwned>(
         &self,
         key: &Key,
         entry: View<'_>,
         options: &LoadOptions,
     ) -> Result<Lookup<T>> {
-        judge(key, entry, options, &self.outage, &self.counters)
+        classify(key, entry, options, &self.outage, &self.counters)
     }
 
     fn count(&self, hits: usize, reads: usize) {
         self.counters.read(hits, reads - hits);
     }
 
-    /// Reads entries. `None` if Redis is away, or owed something that it does not take, and the tier tolerates that.
+    /// Reads entries. `None` if Redis is away, or the backlog cannot be drained, and the tier tolerates that.
     async fn read_degrading(
         &self,
         keys: &[Key],
@@ -218,7 +217,7 @@ impl Reader {
             for ((key, entry), start) in keys.iter().zip(&entries).zip(starts) {
                 match entry {
                     Ok(Some(entry)) => l1.put(key, entry, start, None),
-                    // It was invalidated, here or elsewhere, or has expired: the copy must not outlive it.
+                    // The entry was invalidated or has expired: its copy must not outlive it.
                     Ok(None) => l1.drop_copy(key),
                     Err(_) => {}
                 }
@@ -235,7 +234,8 @@ impl Reader {
         Ok((entries, versions))
     }
 
-    /// As [`Reader::read`]. Redis is asked only for what the edge does not hold, and for the versions of tags.
+    /// As [`Reader::read`], through the store at the edge. Redis is asked only for entries that the edge does not hold, and
+    /// for the versions of tags.
     async fn read_at_edge(
         &self,
         edge: &Edge,
@@ -244,7 +244,7 @@ impl Reader {
         background: &Background,
     ) -> Result<(Entries, Versions)> {
         let starts = self.read_starts(keys);
-        let held = self.held_at_edge(edge, keys).await;
+        let held = self.fresh_at_edge(edge, keys).await;
         let mut entries: Entries = keys.iter().map(|_| Ok(None)).collect();
         let mut versions = Versions::new();
         let far: Vec<usize> = (0..keys.len()).filter(|at| held[*at].is_none()).collect();
@@ -293,8 +293,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The fresh entries that the edge holds. One that cannot be decoded there is asked of Redis.
-    async fn held_at_edge(&self, edge: &Edge, keys: &[Key]) -> Vec<Option<Entry>> {
+    /// The fresh entries that the edge holds. An entry that cannot be decoded is read from Redis instead.
+    async fn fresh_at_edge(&self, edge: &Edge, keys: &[Key]) -> Vec<Option<Entry>> {
         let mut entries = Vec::with_capacity(keys.len());
         for (key, held) in keys.iter().zip(edge.get_many(keys).await) {
             let entry = match held {
@@ -306,7 +306,7 @@ impl Reader {
         entries
     }
 
-    /// When the reads of these keys began, for the first tier; nothing where there is none.
+    /// When the reads of these keys began, for the first tier. Empty without a first tier.
     fn read_starts(&self, keys: &[Key]) -> Vec<ReadStart> {
         let l1 = self.l1.as_ref();
         l1.map_or_else(Vec::new, |l1| keys.iter().map(|key| l1.read_start(key)).collect())

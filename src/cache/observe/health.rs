@@ -6,7 +6,7 @@ use crate::command::server::ServerCommands;
 use crate::platform::Instant;
 use crate::transport::Backend;
 
-/// What a cache stands on.
+/// The backend of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -15,24 +15,23 @@ pub enum HealthBackend {
     Redis,
     /// The embedded engine.
     InMemory,
-    /// Nothing: the component has no cache.
+    /// None: the component has no cache.
     None,
 }
 
-/// The answer to a health check. As JSON it reads
-/// `{"healthy":true,"backend":"redis","latencyMs":3}`.
+/// The result of a health check. As JSON it is `{"healthy":true,"backend":"redis","latencyMs":3}`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Health {
     /// Whether the backend answers.
     pub healthy: bool,
-    /// What the component stands on.
+    /// The component's backend.
     pub backend: HealthBackend,
-    /// How long the answer took, in milliseconds. In a Worker the clock moves only with I/O.
+    /// How long the answer took, in milliseconds. In a Worker the clock advances only with I/O.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,
-    /// Why it is not healthy. Holds no secret.
+    /// Why it is not healthy. It contains no secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -43,7 +42,7 @@ impl Health {
         Self { healthy: true, backend: HealthBackend::None, latency_ms: None, error: None }
     }
 
-    /// Asks the client's server. One PING. It does not fail: an error is what it reports.
+    /// Checks the client's server. One PING. It does not fail: it reports errors.
     pub async fn of(client: &Client) -> Self {
         let backend = match client.capabilities().backend {
             Backend::Redis => HealthBackend::Redis,
@@ -61,7 +60,7 @@ impl Health {
 }
 
 impl Cache {
-    /// Whether the cache answers. One PING. It does not fail: an error is what it reports.
+    /// Checks whether the cache's server answers. One PING. It does not fail: it reports errors.
     pub async fn health(&self) -> Health {
         Health::of(&self.core.direct).await
     }

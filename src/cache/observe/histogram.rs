@@ -9,21 +9,21 @@ const BOUNDS: [u64; 16] = [
     1_000_000, 2_500_000, 5_000_000, 10_000_000,
 ];
 
-/// How long something took, counted in buckets from 0.1 ms to 10 s. In a Worker the clock moves only with I/O.
+/// Durations, counted in buckets from 0.1 ms to 10 s. In a Worker the clock advances only with I/O.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Histogram {
-    /// How often.
+    /// The number of durations.
     pub count: u64,
-    /// All together, in microseconds.
+    /// Their sum, in microseconds.
     pub sum_micros: u64,
     #[serde(skip)]
     buckets: [u64; BOUNDS.len()],
 }
 
 impl Histogram {
-    /// Each bucket's upper bound in seconds, and how often it took no longer than that.
+    /// Each bucket's upper bound in seconds, and how many durations were not longer.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         BOUNDS.iter().zip(&self.buckets).scan(0, |so_far, (bound, count)| {
             *so_far += count;
@@ -31,8 +31,8 @@ impl Histogram {
         })
     }
 
-    /// An upper bound, in seconds, of how long it took in this part (0 to 1) of the cases; `None` if that is over the last
-    /// bucket or there was no case.
+    /// An upper bound of this quantile (0 to 1), in seconds. `None` if it is beyond the last bucket, or nothing was
+    /// counted.
     pub fn quantile(&self, part: f64) -> Option<f64> {
         let wanted = (self.count as f64 * part.clamp(0.0, 1.0)).ceil().max(1.0) as u64;
         self.buckets().find(|(_, count)| *count >= wanted).map(|(bound, _)| bound)

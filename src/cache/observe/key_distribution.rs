@@ -6,22 +6,22 @@ use crate::Result;
 use crate::cache::Cache;
 use crate::command::keys::{Cursor, KeyCommands, ScanOptions};
 
-/// How many keys of a sample are in which namespace.
+/// The number of keys in each namespace, in a sample of the database.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct KeyDistribution {
-    /// How many keys were looked at.
+    /// How many keys were sampled.
     pub sampled: u64,
-    /// Whether those were all keys of the database.
+    /// Whether the sample is the whole database.
     pub complete: bool,
     /// Each namespace, as the first parts of its keys, with its number of keys.
     pub namespaces: BTreeMap<String, u64>,
 }
 
 impl Cache {
-    /// How the keys of the database are distributed over namespaces: the first `parts` of each key, which colons
-    /// separate. It looks at `sample` keys or a few more, by SCAN, 500 a round trip.
+    /// Counts the keys of the database by namespace: the first `parts` parts of each key, which colons separate. It samples
+    /// `sample` keys or a few more by SCAN, 500 a round trip.
     ///
     /// ```
     /// use edgecask::{Client, Keyspace, cache::{Cache, Ttl}};
@@ -60,7 +60,7 @@ impl Cache {
     }
 }
 
-/// The first parts of a key, without the last one: that is the identifier.
+/// The first parts of a key. The last part is the identifier, and never included.
 fn namespace_of(key: &str, parts: usize) -> String {
     let all: Vec<&str> = key.split(':').collect();
     all[..parts.min(all.len().saturating_sub(1))].join(":")

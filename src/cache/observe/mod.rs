@@ -1,4 +1,4 @@
-//! What a cache has done and how it is: counters, latencies, health, the server's figures, the distribution of keys.
+//! Counters, latencies, health, the server's statistics, and the distribution of keys.
 
 mod health;
 mod histogram;

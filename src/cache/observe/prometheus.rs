@@ -49,17 +49,25 @@ impl CacheStats {
             ("edge_hits", "Reads that the store at the edge answered.", self.edge_hits),
             ("misses", "Reads that found nothing.", self.misses),
             ("stale", "Stale values served.", self.stale),
-            ("early", "Fresh values loaded anew before they expired.", self.early),
-            ("loads", "Times that a loader was asked.", self.loads),
-            ("coalesced", "Misses that another caller's load answered.", self.coalesced),
+            ("early", "Fresh values reloaded before they expired.", self.early),
+            ("loads", "Calls of a loader.", self.loads),
+            ("coalesced", "Misses served by another caller's load.", self.coalesced),
             ("stored", "Values stored.", self.stored),
-            ("refused", "Loaded values that were invalidated meanwhile.", self.refused),
+            (
+                "refused",
+                "Loaded values not stored because the entry was invalidated.",
+                self.refused,
+            ),
             ("deleted", "Entries deleted.", self.deleted),
             ("invalidated_tags", "Tags invalidated.", self.invalidated_tags),
             ("errors", "Commands or conversions that failed.", self.errors),
             ("bytes_read", "Bytes read, as stored.", self.bytes_read),
-            ("bytes_unpacked", "What the bytes read came to.", self.bytes_unpacked),
-            ("bytes_to_store", "Bytes of values to store.", self.bytes_to_store),
+            ("bytes_unpacked", "Bytes read, decompressed.", self.bytes_unpacked),
+            (
+                "bytes_to_store",
+                "Bytes of values to store, before compression.",
+                self.bytes_to_store,
+            ),
             ("bytes_written", "Bytes written, as stored.", self.bytes_written),
         ] {
             let counter = format!("edgecask_cache_{counter}_total");
@@ -80,7 +88,7 @@ impl CacheStats {
 }
 
 impl ServerStats {
-    /// The figures in Prometheus's text format, version 0.0.4, under the names that dashboards for Redis know.
+    /// The statistics in Prometheus's text format, version 0.0.4, under the names that Redis dashboards use.
     pub fn prometheus(&self) -> String {
         let mut text = Text::default();
         for (name, kind, help, value) in [
@@ -94,7 +102,7 @@ impl ServerStats {
             ),
             ("keyspace_hits", "counter", "Lookups that found a key.", self.keyspace_hits),
             ("keyspace_misses", "counter", "Lookups that found none.", self.keyspace_misses),
-            ("evicted_keys", "counter", "Keys evicted for want of memory.", self.evicted_keys),
+            ("evicted_keys", "counter", "Keys evicted because memory ran out.", self.evicted_keys),
         ] {
             let Some(value) = value else { continue };
             let name = format!("redis_{name}");

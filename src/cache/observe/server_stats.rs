@@ -4,7 +4,7 @@ use crate::Result;
 use crate::client::Client;
 use crate::command::server::ServerCommands;
 
-/// What a Redis server says of itself (INFO). A figure that it does not give is `None`: Upstash gives few.
+/// Statistics of a Redis server, from INFO. A figure that the server does not report is `None`; Upstash reports few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -19,12 +19,12 @@ pub struct ServerStats {
     pub keyspace_hits: Option<u64>,
     /// Lookups that found none.
     pub keyspace_misses: Option<u64>,
-    /// Keys evicted for want of memory.
+    /// Keys evicted because memory ran out.
     pub evicted_keys: Option<u64>,
 }
 
 impl ServerStats {
-    /// Asks the client's server. One INFO.
+    /// Reads the statistics of the client's server. One INFO.
     ///
     /// ```
     /// use edgecask::{Client, cache::ServerStats};

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::histogram::{AtomicHistogram, Histogram};
 
-/// What a cache has done. Counts only; nothing here names a key.
+/// The statistics of a cache. They are counts only, and name no key.
 ///
 /// With the feature `metrics`, the counts also go to the `metrics` crate as they happen, as `edgecask_cache_{name}_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -14,19 +14,19 @@ use super::histogram::{AtomicHistogram, Histogram};
 pub struct CacheStats {
     /// Reads that found a fresh value.
     pub hits: u64,
-    /// Those of them that the first tier answered, in this process's memory.
+    /// Hits in the first tier, in this process's memory.
     pub l1_hits: u64,
-    /// Those that the store at the [edge](crate::cache::CacheOptions::edge) answered.
+    /// Hits in the store at the [edge](crate::cache::CacheOptions::edge).
     pub edge_hits: u64,
-    /// Reads that found none.
+    /// Reads that found no fresh value.
     pub misses: u64,
     /// Stale values served.
     pub stale: u64,
-    /// Fresh values that were loaded anew before they expired.
+    /// Fresh values that were reloaded early, before they expired.
     pub early: u64,
-    /// Times that a loader or backing store was asked.
+    /// Calls of a loader or backing store.
     pub loads: u64,
-    /// Misses that another caller's load answered, of this process or another.
+    /// Misses that were served by another caller's load, in this process or another.
     pub coalesced: u64,
     /// Values stored.
     pub stored: u64,
@@ -40,11 +40,11 @@ pub struct CacheStats {
     pub errors: u64,
     /// Bytes read from Redis, as stored.
     pub bytes_read: u64,
-    /// What they came to, unpacked.
+    /// The same bytes, decompressed.
     pub bytes_unpacked: u64,
-    /// Bytes of values to store, before they were packed.
+    /// Bytes of values to store, before compression.
     pub bytes_to_store: u64,
-    /// What was sent to Redis of them.
+    /// Bytes sent to Redis for them.
     pub bytes_written: u64,
     /// How long reading from Redis took.
     pub read_latency: Histogram,
@@ -63,7 +63,8 @@ impl CacheStats {
         }
     }
 
-    /// How much smaller what was stored is than the values, as their ratio: 5 is a fifth; 1 if nothing was stored.
+    /// The size of the values divided by the size of what was stored: 5 means that a fifth was stored. It is 1 if nothing
+    /// was stored.
     pub fn compression_ratio(&self) -> f64 {
         match self.bytes_written {
             0 => 1.0,
@@ -86,7 +87,7 @@ macro_rules! counters {
                     $($name: self.$name.load(Ordering::Relaxed),)+
                     $($latency: self.$latency.load(Ordering::Relaxed)),+
                 };
-                // Each hit is counted in one place.
+                // A hit in the first tier only increments `l1_hits`.
                 stats.hits += stats.l1_hits;
                 stats
             }
@@ -104,7 +105,7 @@ counters!(
     read_latency, write_latency, load_latency
 );
 
-/// Adds to a counter, and to the one of the `metrics` crate that has its name.
+/// Adds to a counter, and to the counter of the same name in the `metrics` crate.
 macro_rules! add {
     ($counters:ident.$name:ident, $count:expr) => {{
         let count = $count as u64;
@@ -132,7 +133,7 @@ impl Counters {
         add!(self.misses, misses);
     }
 
-    /// Counts a hit, of the first tier.
+    /// Counts a hit in the first tier.
     pub(crate) fn l1_hit(&self) {
         add!(self.l1_hits, 1);
         #[cfg(feature = "metrics")]

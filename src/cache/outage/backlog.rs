@@ -1,4 +1,4 @@
-//! The backlog: invalidations that Redis has not got, kept while it is away and carried out when it is back.
+//! The backlog: invalidations that failed because Redis was away. They are kept, and carried out when it is back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,27 +13,28 @@ use crate::command::keys::Cursor;
 use crate::platform::{self, Instant};
 use crate::{ErrorKind, Key, Keyspace, Pattern, Result};
 
-/// How many keys or tags go in the first step, while nobody knows whether Redis is back, and in the later ones.
+/// How many keys or tags the first step of a drain carries out, when it is not known yet whether Redis is back; and the
+/// later steps.
 const FIRST_BATCH: usize = 16;
 const BATCH: usize = 500;
-/// How many steps a call makes, one round trip each, before it leaves the others to the background.
+/// How many steps a call makes, one round trip each, before it leaves the rest to the background.
 const STEPS_OF_A_CALL: usize = 4;
-/// The pauses of the retries in the background, and how much later than that they report.
+/// The pauses between retries in the background. A retry that is `RETRY_GRACE` counts as dead.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-const LATE: Duration = Duration::from_secs(10);
-/// How long the retries go on after the cache itself was dropped, as at the end of a request.
+const RETRY_GRACE: Duration = Duration::from_secs(10);
+/// How long retries continue after the cache was dropped, as at the end of a request.
 const AFTER_DROP: Duration = Duration::from_secs(60);
-/// How long a request of a Worker retries. It has 30 s after its answer; then it is cut off, and the Worker's log says so.
+/// How long a request of a Worker retries. The platform ends its background work 30 s after its answer.
 const AFTER_ANSWER: Duration = Duration::from_secs(25);
 
-/// How many steps a drain makes that no call waits for. A request of a Worker may make some 50 requests of its own: the
-/// next one goes on.
+/// How many steps a drain in the background makes. A request of a Worker may make about 50 subrequests, so the next request
+/// continues.
 fn steps_in_background() -> usize {
     if platform::shares_futures() { usize::MAX } else { 20 }
 }
 
-/// Invalidations that are owed to Redis. While there are any, the cache trusts nothing that Redis holds.
+/// The invalidations that are owed to Redis. While there are any, the cache serves nothing from Redis.
 pub(crate) struct Backlog {
     invalidator: Invalidator,
     outage: Arc<Outage>,
@@ -41,11 +42,11 @@ pub(crate) struct Backlog {
     is_owing: AtomicBool,
     owed: Mutex<Owed>,
     lock: DrainLock,
-    /// How many drains ended with something left.
+    /// The number of drains that left something.
     unfinished: AtomicU64,
 }
 
-/// How far a drain came.
+/// The result of a drain: what was carried out.
 #[derive(PartialEq)]
 enum Drained {
     Everything,
@@ -87,12 +88,12 @@ impl Backlog {
         if self.is_owing() { self.owed().len() as u64 } else { 0 }
     }
 
-    /// The present time by the backlog's clock. What is deferred later has a later time.
+    /// The current time by the backlog's logical clock, which advances with each deferred invalidation.
     pub(crate) fn now(&self) -> u64 {
         self.owed().now()
     }
 
-    /// Forgets what was owed of keys that were written since this time.
+    /// Drops the owed deletions of keys that were written after this time.
     pub(crate) fn supersede(&self, keys: &[Key], since: u64) {
         if self.is_owing() {
             let mut owed = self.owed();
@@ -101,8 +102,9 @@ impl Backlog {
         }
     }
 
-    /// Records the result of an invalidation or a write. Where the tier tolerates a failure, `deferred` is kept until Redis
-    /// is back, and the result is `None`. What there is no room for fails in every tier: only the caller can repeat it.
+    /// Records the result of an invalidation or a write. If the tier tolerates a failure, `deferred` is kept until Redis is
+    /// back, and the result is `None`. If there is no room for it, the call fails in every tier, and the caller has to
+    /// repeat it.
     pub(crate) fn record_or_defer<T>(
         self: &Arc<Self>,
         result: Result<T>,
@@ -112,15 +114,15 @@ impl Backlog {
         let result = self.outage.record(Operation::Write, result);
         match result {
             Err(error) if self.outage.tolerates(&error) && !self.defer(deferred(), background) => {
-                tracing::error!("more was invalidated while Redis is away than can be kept");
+                tracing::error!("the backlog of invalidations is full while Redis is away");
                 Err(error)
             }
             result => self.outage.degrade(Operation::Write, result),
         }
     }
 
-    /// Keeps an invalidation until Redis is back; gives whether there is room for it. It is retried in the background, first
-    /// after 100 ms, then ever more seldom, up to every 10 s.
+    /// Keeps an invalidation until Redis is back; returns whether there is room for it. It is retried in the background
+    /// after 100 ms, and then after pauses that grow to 10 s.
     pub(crate) fn defer(
         self: &Arc<Self>,
         invalidation: Invalidation,
@@ -130,10 +132,10 @@ impl Backlog {
         let kept = owed.add(invalidation, self.keyspace.as_ref());
         self.update(&owed);
         let now = Instant::now();
-        // A retry that a request of a Worker started ends with the request, without a report.
+        // In a Worker, a retry may end with its request and not clear this mark.
         let retrying = owed.retrying.is_some_and(|until| until > now);
         if kept && !retrying {
-            owed.retrying = Some(now + FIRST_PAUSE + LATE);
+            owed.retrying = Some(now + FIRST_PAUSE + RETRY_GRACE);
             drop(owed);
             let retry = Arc::clone(self).retry(background.has_hook());
             background.spawn(platform::send(|| retry));
@@ -145,7 +147,7 @@ impl Backlog {
         let (mut pause, mut alone_since) = (FIRST_PAUSE, None);
         let began = Instant::now();
         loop {
-            // Without a hook nobody waits for the retry, and the program may end before.
+            // Without a hook, the timer must not keep the program alive.
             match is_awaited {
                 true => platform::sleep(pause).await,
                 false => platform::sleep_idly(pause).await,
@@ -153,7 +155,7 @@ impl Backlog {
             pause = (pause * 2).min(LONGEST_PAUSE);
             self.drain_all().await;
             let mut owed = self.owed();
-            // The same lock is held where an invalidation is deferred, which starts a retry if there is none.
+            // `defer` holds the same lock when it looks for a running retry.
             let is_over = !platform::shares_futures() && began.elapsed() + pause > AFTER_ANSWER;
             if owed.is_empty() || is_over {
                 owed.retrying = None;
@@ -165,16 +167,16 @@ impl Backlog {
                     let owed = owed.len();
                     tracing::error!(
                         owed,
-                        "invalidations are lost: Redis did not come back in time"
+                        "invalidations are lost: Redis did not come back before the cache was dropped"
                     );
                     return;
                 }
             }
-            owed.retrying = Some(Instant::now() + pause + LATE);
+            owed.retrying = Some(Instant::now() + pause + RETRY_GRACE);
         }
     }
 
-    /// Carries out everything that is owed, as far as Redis answers; gives whether nothing is left.
+    /// Carries out everything that is owed, until Redis fails; returns whether nothing is left.
     pub(crate) async fn drain_all(&self) -> bool {
         if !self.is_owing() {
             return true;
@@ -185,15 +187,15 @@ impl Backlog {
         self.drain_steps(&mut guard, steps_in_background()).await == Drained::Everything
     }
 
-    /// Carries out what is owed in a few round trips, and leaves the rest to the background; gives whether nothing is left.
-    /// While something is left, what Redis holds must not be trusted.
+    /// Carries out what is owed in a few round trips, and leaves the rest to the background; returns whether nothing is
+    /// left. While something is left, nothing may be served from Redis.
     pub(crate) async fn drain(self: &Arc<Self>, background: &Background) -> bool {
         if !self.is_owing() {
             return true;
         }
         let unfinished = self.unfinished.load(Ordering::SeqCst);
         let guard = match self.lock.try_lock() {
-            // No call waits for a scan of the database.
+            // A call does not wait for a scan of the database.
             None if self.owed().is_scanning() => None,
             None => self.lock.lock().await,
             guard => guard,
@@ -201,7 +203,7 @@ impl Backlog {
         let Some(mut guard) = guard else {
             return false;
         };
-        // A drain that ended while this call waited for the lock stands for all who waited.
+        // Another drain ended while this call waited for the lock. Its result counts for all waiters.
         if self.unfinished.load(Ordering::SeqCst) != unfinished {
             return false;
         }
@@ -234,13 +236,13 @@ impl Backlog {
                     if error.kind() != ErrorKind::BudgetSpent {
                         self.owed().restart_scan();
                     }
-                    tracing::debug!(%error, "Redis does not take the owed invalidations yet");
+                    tracing::debug!(%error, "the backlog of invalidations cannot be drained yet");
                     return Drained::Nothing;
                 }
             };
             most = BATCH;
             if self.complete(step, next) {
-                tracing::info!("Redis has all invalidations that were made while it was away");
+                tracing::info!("the backlog of invalidations is drained");
                 return Drained::Everything;
             }
         }
@@ -248,7 +250,7 @@ impl Backlog {
         Drained::Something
     }
 
-    /// Removes a step that was carried out; gives whether nothing is left.
+    /// Removes a step that was carried out; returns whether nothing is left.
     fn complete(&self, step: Step, next: Cursor) -> bool {
         let mut owed = self.owed();
         owed.complete(step, next);
@@ -256,7 +258,7 @@ impl Backlog {
         owed.is_empty()
     }
 
-    /// Gives where a scan goes on.
+    /// Carries out a step; returns the cursor of its scan.
     async fn carry_out(&self, step: &Step) -> Result<Cursor> {
         match step {
             Step::Keys(keys) => {
@@ -272,7 +274,7 @@ impl Backlog {
         Ok(Cursor::default())
     }
 
-    /// Deletes what is on one page of a scan; gives where it goes on.
+    /// Deletes the keys on one page of a scan; returns the next cursor.
     async fn scan_page(&self, scan: &Scan) -> Result<Cursor> {
         let (leases, cursor) = (scan.leases, &scan.cursor);
         let page = match &scan.what {

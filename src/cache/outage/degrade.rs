@@ -1,4 +1,4 @@
-//! Going on without Redis, where the tier allows it.
+//! Works without Redis, where the tier allows it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,20 +6,20 @@ use crate::cache::observe::Counters;
 use crate::tier::Tier;
 use crate::{Error, ErrorKind, Result};
 
-/// What was asked of Redis. A server may do the one and not the other: when its memory is full, it still reads.
+/// A kind of operation. One may work while the other fails: a server whose memory is full still reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     Read,
     Write,
 }
 
-/// Records what Redis answers, and decides by the tier whether a caller goes on without it. Many failures become one line
-/// in the log.
+/// Records the results of commands, and decides by the tier whether a caller continues without Redis. An outage is logged
+/// once.
 #[derive(Debug)]
 pub(crate) struct Outage {
     tier: Tier,
     counters: Arc<Counters>,
-    /// The operation that failed first. Only its success ends the outage.
+    /// The kind of operation that failed first. The outage ends when that kind succeeds.
     failing: Mutex<Option<Operation>>,
 }
 
@@ -41,7 +41,7 @@ impl Outage {
         match &result {
             Ok(_) => {
                 if self.failing().take_if(|failing| *failing == operation).is_some() {
-                    tracing::info!("the cache is back");
+                    tracing::info!("Redis is back: the cache is used again");
                 }
             }
             Err(_) => self.counters.failed(),
@@ -49,7 +49,7 @@ impl Outage {
         result
     }
 
-    /// Whether the tier goes on after this error. It does not after a mistake of the caller's.
+    /// Whether the tier tolerates this error. It does not tolerate errors that the caller caused.
     pub(crate) fn tolerates(&self, error: &Error) -> bool {
         let callers_mistake = matches!(
             error.kind(),
@@ -63,7 +63,7 @@ impl Outage {
         self.tier != Tier::Critical && !callers_mistake
     }
 
-    /// Turns a failure into `None` and a log line, where the tier allows it.
+    /// Turns a failure into `None` and a log line, if the tier allows it.
     pub(crate) fn degrade<T>(&self, operation: Operation, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -84,7 +84,7 @@ impl Outage {
         self.degrade(operation, self.record(operation, result))
     }
 
-    /// Counts a value that cannot be decoded or encoded, and turns it into `None`, where the tier allows it.
+    /// Counts an error of decoding or encoding, and turns it into `None`, if the tier allows it.
     pub(crate) fn degrade_codec<T>(&self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -93,7 +93,7 @@ impl Outage {
                 if self.tier == Tier::Critical {
                     return Err(error);
                 }
-                tracing::warn!(%error, "a cached value is ignored");
+                tracing::warn!(%error, "a value cannot be decoded or encoded, and is not cached");
                 Ok(None)
             }
         }
@@ -107,9 +107,9 @@ impl Outage {
         *failing = Some(operation);
         drop(failing);
         if self.tier == Tier::BestEffort {
-            tracing::info!(%error, "the cache is away: going on without it");
+            tracing::info!(%error, "Redis is away: continuing without the cache");
         } else {
-            tracing::warn!(%error, "the cache is away: reading from the backing store");
+            tracing::warn!(%error, "Redis is away: reading from the backing store");
         }
     }
 }

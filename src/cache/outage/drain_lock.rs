@@ -1,35 +1,35 @@
-//! One caller at a time drains the backlog.
+//! The lock that lets one caller at a time drain the backlog.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::platform::{self, Instant};
 
-/// How long a request of a Worker holds the lock without renewing it. A step takes less.
+/// How long a request of a Worker holds the lock without renewing it. No step takes longer.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 pub(super) struct DrainLock {
     lock: async_lock::Mutex<()>,
-    /// In a Worker: the lock is held until then.
+    /// In a Worker: the time until which the lock is held.
     until: Mutex<Option<Instant>>,
 }
 
-/// The lock, held.
+/// The held lock.
 pub(super) enum DrainGuard<'a> {
     Held { _guard: async_lock::MutexGuard<'a, ()> },
     Expiring(ExpiringGuard<'a>),
 }
 
-/// The lock as a request of a Worker holds it. When a request ends there, its futures are neither polled nor dropped any
-/// more; a mutex would be held for ever.
+/// The lock as a request of a Worker holds it. When a request ends, its futures are neither polled nor dropped any more,
+/// and a mutex would stay locked.
 pub(super) struct ExpiringGuard<'a> {
     lock: &'a DrainLock,
     until: Instant,
 }
 
 impl DrainLock {
-    /// The lock, if it is free.
+    /// Takes the lock if it is free.
     pub(super) fn try_lock(&self) -> Option<DrainGuard<'_>> {
         match platform::shares_futures() {
             true => self.lock.try_lock().map(|guard| DrainGuard::Held { _guard: guard }),
@@ -37,7 +37,7 @@ impl DrainLock {
         }
     }
 
-    /// The lock, as soon as it is free. `None` in a Worker if another request holds it.
+    /// Takes the lock as soon as it is free. `None` in a Worker if another request holds it.
     pub(super) async fn lock(&self) -> Option<DrainGuard<'_>> {
         match platform::shares_futures() {
             true => Some(DrainGuard::Held { _guard: self.lock.lock().await }),
@@ -78,7 +78,7 @@ impl ExpiringGuard<'_> {
 
 impl Drop for ExpiringGuard<'_> {
     fn drop(&mut self) {
-        // Somebody else may hold it by now.
+        // The lock may have expired and have another holder by now.
         self.lock.until().take_if(|until| *until == self.until);
     }
 }
@@ -95,10 +95,10 @@ mod tests {
         assert!(lock.expiring(soon).is_none());
         first.renew(soon);
         assert!(lock.expiring(now + LONGEST_STEP).is_none());
-        // Its request ends, and nothing of it is run any more.
+        // Its request ends, and its futures do not run any more.
         let later = soon + LONGEST_STEP;
         let second = lock.expiring(later).unwrap();
-        // Or it was only slow.
+        // The first request was only slow, and still holds its guard.
         first.renew(later);
         drop(first);
         assert!(lock.expiring(later).is_none());

@@ -2,9 +2,9 @@
 //! kept until Redis is back.
 
 mod backlog;
+mod catch_up;
 mod degrade;
 mod drain_lock;
-mod face;
 mod owed;
 
 pub(super) use backlog::Backlog;

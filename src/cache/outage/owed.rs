@@ -1,4 +1,4 @@
-//! The invalidations that Redis does not know of, within bounds.
+//! The invalidations that are owed to Redis, in bounded memory.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -10,7 +10,7 @@ use crate::command::keys::Cursor;
 use crate::platform::Instant;
 use crate::{Key, Keyspace, Pattern};
 
-/// An invalidation that Redis does not know of.
+/// An invalidation that is owed to Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Invalidation {
     Keys(Vec<Key>),
@@ -18,16 +18,16 @@ pub(crate) enum Invalidation {
     Matching(Pattern),
 }
 
-/// How many keys are kept, and how many tags.
-const MOST: usize = 10_000;
-/// How many bytes they may come to, each.
-const MOST_BYTES: usize = 1 << 20;
-const MOST_PATTERNS: usize = 100;
-/// How many hashes are kept of further keys and of their leases, 16 bytes each.
-const MOST_HASHES: usize = 1_000_000;
+/// The most keys, and the most tags.
+const MAX_ITEMS: usize = 10_000;
+/// The most bytes of all keys, and of all tags.
+const MAX_BYTES: usize = 1 << 20;
+const MAX_PATTERNS: usize = 100;
+/// The most hashes of further keys and of their leases, 16 bytes each.
+const MAX_HASHES: usize = 1_000_000;
 
-/// Keys and their leases' keys, each by a hash of 128 bits. A scan of the database finds them again; that
-/// two of those keys have the same hash is too improbable to matter.
+/// Keys and their leases' keys, each as a hash of 128 bits. A scan of the database finds the keys by their hashes. A
+/// collision is too improbable to matter.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hashes {
     first: RandomState,
@@ -50,20 +50,21 @@ impl Hashes {
     }
 }
 
-/// The invalidations that are owed to Redis, each with the time by `clock` at which it was last deferred.
+/// The invalidations that are owed to Redis. The number of each is the time by `clock` at which it was last deferred.
 #[derive(Default)]
 pub(super) struct Owed {
     clock: u64,
     keys: BTreeMap<Key, u64>,
     key_bytes: usize,
-    /// Keys beyond those. A scan takes them along; what is deferred meanwhile waits here for the next scan.
+    /// Further keys. A scan takes these hashes and deletes the keys. Keys that are deferred during a scan wait here for the
+    /// next one.
     hashed: Hashes,
     tags: BTreeMap<String, u64>,
     tag_bytes: usize,
     patterns: BTreeMap<Pattern, u64>,
     /// The scan that is under way.
     scan: Option<Scan>,
-    /// A retry in the background is under way, and reports before this time.
+    /// Set while a retry runs in the background, which will renew it before this time.
     pub(super) retrying: Option<Instant>,
 }
 
@@ -88,7 +89,7 @@ impl Scan {
         Self { id, what, leases: true, cursor: Cursor::default() }
     }
 
-    /// Whether both passes are over if the present one goes on here.
+    /// Whether both passes are complete if the current one continues at this cursor.
     pub(crate) fn ends_at(&self, next: &Cursor) -> bool {
         next.is_done() && !self.leases
     }
@@ -105,7 +106,7 @@ impl Scan {
     }
 }
 
-/// As many owed invalidations as go in one step.
+/// The owed invalidations of one step.
 pub(super) enum Step {
     Keys(Vec<(Key, u64)>),
     Tags(Vec<(String, u64)>),
@@ -131,8 +132,8 @@ impl Owed {
         self.hashed.known.len() + self.scan.as_ref().map_or(0, Scan::hashes)
     }
 
-    /// Adds an invalidation; gives whether there is room for it. There always is for keys of this keyspace: if they are too
-    /// many, its pattern stands for all.
+    /// Adds an invalidation; returns whether there is room for it. There is always room for keys of this keyspace: if there
+    /// are too many, its pattern replaces them.
     pub(super) fn add(&mut self, invalidation: Invalidation, keyspace: Option<&Keyspace>) -> bool {
         self.clock += 1;
         let now = self.clock;
@@ -141,7 +142,7 @@ impl Owed {
             Invalidation::Tags(tags) => self.add_tags(tags, now),
             Invalidation::Matching(pattern) => {
                 let fits =
-                    self.patterns.len() < MOST_PATTERNS || self.patterns.contains_key(&pattern);
+                    self.patterns.len() < MAX_PATTERNS || self.patterns.contains_key(&pattern);
                 if fits {
                     self.patterns.insert(pattern, now);
                 }
@@ -152,7 +153,7 @@ impl Owed {
 
     fn add_keys(&mut self, keys: Vec<Key>, now: u64, keyspace: Option<&Keyspace>) -> bool {
         let bytes: usize = keys.iter().map(|key| key.as_str().len()).sum();
-        let fits = self.keys.len() + keys.len() <= MOST && self.key_bytes + bytes <= MOST_BYTES;
+        let fits = self.keys.len() + keys.len() <= MAX_ITEMS && self.key_bytes + bytes <= MAX_BYTES;
         if fits {
             for key in keys {
                 let length = key.as_str().len();
@@ -162,10 +163,10 @@ impl Owed {
             }
             return true;
         }
-        if self.hashes() + 2 * keys.len() > MOST_HASHES {
+        if self.hashes() + 2 * keys.len() > MAX_HASHES {
             let of_it = |keyspace: &&Keyspace| keys.iter().all(|key| keyspace.holds(key));
             let pattern = keyspace.filter(of_it).map(Keyspace::pattern);
-            // One pattern beyond the others has room.
+            // This one pattern may exceed the limit.
             return pattern.map(|pattern| self.patterns.insert(pattern, now)).is_some();
         }
         for key in keys {
@@ -177,7 +178,7 @@ impl Owed {
 
     fn add_tags(&mut self, tags: Vec<String>, now: u64) -> bool {
         let bytes: usize = tags.iter().map(String::len).sum();
-        if self.tags.len() + tags.len() > MOST || self.tag_bytes + bytes > MOST_BYTES {
+        if self.tags.len() + tags.len() > MAX_ITEMS || self.tag_bytes + bytes > MAX_BYTES {
             return false;
         }
         for tag in tags {
@@ -189,12 +190,12 @@ impl Owed {
         true
     }
 
-    /// The present time by the clock.
+    /// The current time by the clock.
     pub(super) fn now(&self) -> u64 {
         self.clock
     }
 
-    /// Removes keys that were written since this time.
+    /// Removes keys that were written after this time.
     pub(super) fn supersede(&mut self, keys: &[Key], since: u64) {
         for key in keys {
             if self.keys.get(key).is_some_and(|deferred| *deferred <= since) {
@@ -204,7 +205,7 @@ impl Owed {
         }
     }
 
-    /// The next step, of this many keys or tags at the most.
+    /// The next step, of at most this many keys or tags.
     pub(super) fn next_step(&mut self, most: usize) -> Option<Step> {
         if !self.keys.is_empty() {
             let keys = self.keys.iter().take(most);
@@ -234,7 +235,7 @@ impl Owed {
         Some(Scan::new(self.clock, what))
     }
 
-    /// Removes what a step has carried out; `next` is where its scan goes on. What was deferred again since stays.
+    /// Removes what a step has carried out, unless it was deferred again since. `next` is where the scan continues.
     pub(super) fn complete(&mut self, step: Step, next: Cursor) {
         match step {
             Step::Keys(keys) => {
@@ -258,7 +259,7 @@ impl Owed {
     }
 
     fn scanned(&mut self, before: &Scan, next: Cursor) {
-        // Somebody else may have gone on with it, or restarted it.
+        // Another drain may have continued or restarted the scan.
         let Some(scan) = self.scan.as_mut().filter(|scan| scan.is_at(before)) else {
             return;
         };
@@ -275,7 +276,7 @@ impl Owed {
         self.scan = None;
     }
 
-    /// Begins the scan again: a cursor means nothing to a server that was restarted.
+    /// Restarts the scan, because a server that was restarted does not know the cursor.
     pub(super) fn restart_scan(&mut self) {
         if let Some(scan) = &mut self.scan {
             (scan.leases, scan.cursor) = (true, Cursor::default());
@@ -309,7 +310,7 @@ mod tests {
     }
 
     fn many_tags() -> Invalidation {
-        Invalidation::Tags((0..=MOST).map(|number| number.to_string()).collect())
+        Invalidation::Tags((0..=MAX_ITEMS).map(|number| number.to_string()).collect())
     }
 
     #[test]
@@ -318,7 +319,7 @@ mod tests {
         for start in (0..100_000).step_by(100) {
             assert!(owed.add(keys(start..start + 100), None));
         }
-        assert_eq!((owed.len(), owed.keys.len()), (100_000, MOST));
+        assert_eq!((owed.len(), owed.keys.len()), (100_000, MAX_ITEMS));
         while let Some(step) = owed.next_step(500) {
             if let Step::Page(Scan { what: Selection::Hashes(hashes), .. }) = &step {
                 assert!(hashes.contains(b"k99999") && hashes.contains(b"edgecask:lease:{k99999}"));
@@ -329,12 +330,12 @@ mod tests {
         assert!(owed.is_empty());
         assert_eq!((owed.key_bytes, owed.tag_bytes), (0, 0));
 
-        assert!(!owed.add(keys(0..MOST_HASHES), None), "there is no room, and that is told");
+        assert!(!owed.add(keys(0..MAX_HASHES), None), "there is no room, and that is told");
         assert!(!owed.add(many_tags(), None));
-        for number in 0..=MOST_PATTERNS {
+        for number in 0..=MAX_PATTERNS {
             let pattern = Pattern::verbatim(format!("{number}*")).unwrap();
             let fits = owed.add(Invalidation::Matching(pattern), None);
-            assert_eq!(fits, number < MOST_PATTERNS);
+            assert_eq!(fits, number < MAX_PATTERNS);
         }
     }
 
@@ -348,14 +349,14 @@ mod tests {
         let mut owed = Owed::default();
         assert!(owed.add(Invalidation::Tags(vec!["of another".to_owned()]), Some(&space)));
         assert!(!owed.add(many_tags(), Some(&space)), "tags reach beyond the keyspace");
-        assert!(!owed.add(keys(0..MOST_HASHES), Some(&space)), "so do these keys");
+        assert!(!owed.add(keys(0..MAX_HASHES), Some(&space)), "so do these keys");
         assert_eq!((owed.len(), owed.tags.len()), (1, 1));
-        assert!(owed.add(of_it(0..MOST_HASHES), Some(&space)));
+        assert!(owed.add(of_it(0..MAX_HASHES), Some(&space)));
         assert_eq!((owed.len(), owed.tags.len()), (2, 1));
         assert!(owed.patterns.contains_key(&space.pattern()));
         // What fits is kept by its own name.
-        assert!(owed.add(keys(0..MOST + 1), Some(&space)));
-        assert_eq!(owed.len(), 2 + MOST + 1);
+        assert!(owed.add(keys(0..MAX_ITEMS + 1), Some(&space)));
+        assert_eq!(owed.len(), 2 + MAX_ITEMS + 1);
     }
 
     #[test]
@@ -375,14 +376,14 @@ mod tests {
             Some(Step::Page(Scan { what: Selection::Hashes(hashes), .. })) => hashes.contains(key),
             _ => false,
         };
-        owed.add(keys(0..MOST + 1), None);
+        owed.add(keys(0..MAX_ITEMS + 1), None);
         let (first, twice) = (owed.next_step(1), owed.next_step(1));
         assert!(among(&first, b"k0"));
-        owed.add(keys(MOST + 1..2 * MOST + 2), None);
+        owed.add(keys(MAX_ITEMS + 1..2 * MAX_ITEMS + 2), None);
         carry_out(&mut owed, first.unwrap());
         let second = owed.next_step(1);
         carry_out(&mut owed, second.unwrap());
-        // A page that somebody else has looked at as well does not set the scan back.
+        // A page that another drain has scanned too does not set the scan back.
         carry_out(&mut owed, twice.unwrap());
         assert!(matches!(&owed.scan, Some(scan) if scan.leases && scan.cursor == page(2)));
         owed.restart_scan();
@@ -391,7 +392,7 @@ mod tests {
             assert!(among(&step, b"k0") && !among(&step, b"k10001"), "step {number}");
             carry_out(&mut owed, step.unwrap());
         }
-        assert_eq!(owed.len(), MOST + 1);
+        assert_eq!(owed.len(), MAX_ITEMS + 1);
         assert!(among(&owed.next_step(1), b"k10001"));
     }
 

@@ -1,4 +1,4 @@
-//! A tier between this process's memory and Redis: a store near by that many processes share.
+//! The tier at the edge, between this process's memory and Redis: a nearby store that many processes share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::cache::entry::Entry;
 use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync, unix_millis};
 use crate::{Key, Result};
 
-/// A store near by, for [`CacheOptions::edge`](crate::cache::CacheOptions::edge): in a Worker the data center's own,
-/// `WorkerCache`, else one of yours.
+/// A nearby store, for [`CacheOptions::edge`](crate::cache::CacheOptions::edge): in a Worker `WorkerCache`, the cache of
+/// its data center; elsewhere a store of your own.
 ///
-/// It holds what stands in Redis, as it stands there, and may lose it at any time. An error counts as nothing found. On
-/// wasm32, [`platform::send`] makes such futures of those that JavaScript gives.
+/// It holds the same bytes as Redis, and may lose them at any time. An error counts as a miss. On wasm32,
+/// [`platform::send`] turns the futures of JavaScript into futures that are `Send`.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -29,15 +29,15 @@ use crate::{Key, Result};
 /// use edgecask::{Client, Result, platform::BoxFuture};
 ///
 /// #[derive(Debug, Default)]
-/// struct Shelf(Mutex<HashMap<String, Bytes>>);
+/// struct SharedMap(Mutex<HashMap<String, Bytes>>);
 ///
-/// impl EdgeStore for Shelf {
+/// impl EdgeStore for SharedMap {
 ///     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>>> {
 ///         Box::pin(async { Ok(self.0.lock().unwrap().get(key).cloned()) })
 ///     }
 ///
 ///     fn put<'a>(&'a self, key: &'a str, stored: Bytes, ttl: Duration) -> BoxFuture<'a, Result<()>> {
-///         let _ = ttl; // a real one forgets it then
+///         let _ = ttl; // a real store deletes the value after this time
 ///         Box::pin(async { Ok(drop(self.0.lock().unwrap().insert(key.to_owned(), stored))) })
 ///     }
 ///
@@ -56,36 +56,36 @@ pub trait EdgeStore: fmt::Debug + MaybeSend + MaybeSync + 'static {
     /// Any; it is logged.
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>>>;
 
-    /// Holds these bytes for this long at the most.
+    /// Stores these bytes for at most this long.
     ///
     /// # Errors
     /// Any; it is logged.
     fn put<'a>(&'a self, key: &'a str, stored: Bytes, ttl: Duration) -> BoxFuture<'a, Result<()>>;
 
-    /// Forgets this key.
+    /// Deletes this key.
     ///
     /// # Errors
     /// Any; it is logged.
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>>;
 
-    /// The shortest time to live of a cache's entries with which this store is of use. A cache that is given a shorter one
-    /// warns and does without the store. Default: zero.
+    /// The shortest time to live that this store can hold a value for. A cache with a shorter one logs a warning and does
+    /// not use the store. Default: zero.
     fn min_ttl(&self) -> Duration {
         Duration::ZERO
     }
 }
 
-/// How many values the store forgets at the same time: a Worker has six connections.
+/// How many deletions run at the same time: a Worker has six connections.
 const AT_ONCE: usize = 6;
 
-/// The tier at the edge: its store, and for how long that holds a value.
+/// The tier at the edge: the store, and how long it holds a value.
 pub(crate) struct Edge {
     store: Local<Arc<dyn EdgeStore>>,
     ttl: Duration,
     epochs: Epochs,
 }
 
-/// What was read from Redis, for the store at the edge.
+/// An entry that was read from Redis, for the store at the edge.
 pub(crate) struct Fetched {
     key: Key,
     stored: Bytes,
@@ -102,27 +102,31 @@ impl Fetched {
 }
 
 impl Edge {
-    /// `None` if the store holds nothing for so short a time.
+    /// `None` if the store cannot hold a value for so short a time.
     pub(crate) fn new(store: Local<Arc<dyn EdgeStore>>, ttl: Duration) -> Option<Self> {
         let min = store.min_ttl();
         if ttl < min {
-            tracing::warn!(?ttl, ?min, "the store at the edge is not used: give it a longer ttl");
+            tracing::warn!(
+                ?ttl,
+                ?min,
+                "the store at the edge is not used: its ttl is below the store's minimum"
+            );
             return None;
         }
         Some(Self { store, ttl, epochs: Epochs::new() })
     }
 
-    /// The present epoch of a key, to be taken before it is read from Redis.
+    /// The current epoch of a key. Take it before the key is read from Redis.
     pub(crate) fn epoch(&self, key: &Key) -> Epoch {
         self.epochs.of(key.as_str())
     }
 
-    /// What the store holds of these keys, in their order. An error counts as nothing.
+    /// The values of these keys, in their order. An error counts as a miss.
     pub(crate) async fn get_many(&self, keys: &[Key]) -> Vec<Option<Bytes>> {
         join_all(keys.iter().map(|key| self.get(key))).await
     }
 
-    /// Holds what was read from Redis. The store is told in the background.
+    /// Stores entries that were read from Redis, in the background.
     pub(crate) fn put_many(self: &Arc<Self>, fetched: Vec<Fetched>, background: &Background) {
         if fetched.is_empty() || self.ttl.is_zero() {
             return;
@@ -133,7 +137,7 @@ impl Edge {
         }));
     }
 
-    /// Forgets what has changed.
+    /// Deletes keys that have changed.
     pub(crate) async fn forget_many(&self, keys: &[impl AsRef<str>]) {
         for keys in keys.chunks(AT_ONCE) {
             join_all(keys.iter().map(|key| self.forget(key.as_ref()))).await;
@@ -144,13 +148,13 @@ impl Edge {
         match self.store.get(key.as_str()).await {
             Ok(held) => held,
             Err(error) => {
-                tracing::debug!(%error, "the store at the edge does not answer");
+                tracing::debug!(%error, "reading from the store at the edge failed");
                 None
             }
         }
     }
 
-    /// Holds what was read, for as long as `ttl` after that.
+    /// Stores an entry until `ttl` after its read was sent.
     async fn put(&self, read: Fetched) {
         let key = read.key.as_str();
         let mut left = self.ttl.saturating_sub(read.at.elapsed());
@@ -162,9 +166,9 @@ impl Edge {
             return;
         }
         if let Err(error) = self.store.put(key, read.stored, left).await {
-            tracing::debug!(%error, "the store at the edge does not take a value");
+            tracing::debug!(%error, "storing a value at the edge failed");
         }
-        // What was forgotten meanwhile may have come back by this.
+        // The key may have been deleted in between, and this put has brought the old value back.
         if !unchanged() {
             self.forget(key).await;
         }
@@ -185,7 +189,7 @@ mod tests {
     use super::*;
     use crate::cache::Codec;
 
-    /// Notes for how long it is to hold each value.
+    /// Records the ttl of each put.
     #[derive(Debug, Default, Clone)]
     struct Puts(Arc<Mutex<Vec<Duration>>>);
 

@@ -1,12 +1,12 @@
-//! Epochs: each invalidation in this process begins a new epoch of its key.
+//! Epochs: each invalidation in this process starts a new epoch of its key.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A power of two: few enough to be small, enough that keys seldom share one.
+/// A power of two: small in memory, and large enough that keys seldom share a stripe.
 const STRIPES: usize = 1024;
 
-/// Counts invalidations, a stripe of the keys at a time. A value that was read in an earlier epoch of its key is not kept.
+/// Counts invalidations for each stripe of keys. A value that was read in an earlier epoch of its key is not kept.
 pub(crate) struct Epochs {
     all: AtomicU64,
     stripes: Box<[AtomicU64]>,
@@ -33,7 +33,7 @@ impl Epochs {
         &self.stripes[self.hasher.hash_one(key) as usize % STRIPES]
     }
 
-    /// The present epoch of a key.
+    /// The current epoch of a key.
     pub(super) fn of(&self, key: &str) -> Epoch {
         Epoch {
             all: self.all.load(Ordering::SeqCst),
@@ -41,12 +41,12 @@ impl Epochs {
         }
     }
 
-    /// Begins a new epoch of a key, and of the few others in its stripe.
+    /// Starts a new epoch of a key, and of the few others in its stripe.
     pub(super) fn advance(&self, key: &str) {
         self.stripe(key).fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Begins a new epoch of every key.
+    /// Starts a new epoch of every key.
     pub(super) fn advance_all(&self) {
         self.all.fetch_add(1, Ordering::SeqCst);
     }

@@ -18,11 +18,10 @@ use crate::platform::{Expiry, Instant, MaybeSend, MaybeSync, SharedValue, unix_m
 
 /// The settings of the first tier, in this process's memory, before Redis.
 ///
-/// A value in it is served without asking Redis, so it may be stale: for as long as [`ttl`](Self::ttl) at the most, counted
-/// from when the read of it was sent. With a [store at the edge](crate::cache::CacheOptions::edge) behind it, that one's time comes
-/// on top. On hosts that [follow](crate::cache::Cache::follow_invalidations) the others' invalidations, it is stale only as long as a
-/// message takes.
-/// Invalidations through this same [`Cache`](crate::cache::Cache) show at once.
+/// Its values are served without asking Redis, so they may be stale for at most [`ttl`](Self::ttl), counted from when the
+/// read was sent. With a [store at the edge](crate::cache::CacheOptions::edge) behind it, that tier's ttl is added. A
+/// process that [follows](crate::cache::Cache::follow_invalidations) the invalidations of others serves stale values only
+/// as long as a message takes to arrive. Invalidations through the same [`Cache`](crate::cache::Cache) take effect at once.
 ///
 /// | setting | default |
 /// |---|---|
@@ -48,8 +47,8 @@ impl L1Options {
         Self { bytes: 16 << 20, ttl: Duration::from_secs(5) }
     }
 
-    /// How much memory keys and values may take. A value that is [shared](crate::cache::Cache::get_shared) counts twice: in
-    /// its form in the codec, and as itself. What is used least goes first.
+    /// The most memory for keys and values. A value that is [shared](crate::cache::Cache::get_shared) counts twice, encoded
+    /// and decoded. The values that are used least are evicted first.
     #[must_use]
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.bytes = bytes;
@@ -70,7 +69,7 @@ impl Default for L1Options {
     }
 }
 
-/// An entry in memory, and until when it is served.
+/// An entry in memory, and when it expires there.
 pub(crate) struct L1Entry {
     codec: Codec,
     payload: Box<[u8]>,
@@ -89,28 +88,29 @@ impl L1Entry {
         View { codec, payload: &self.payload, fresh_until, load_ms }
     }
 
-    /// How long ago its time in this tier was over.
+    /// How long ago it expired in this tier.
     pub(crate) fn expired_for(&self) -> Duration {
         self.expiry.passed_for()
     }
 }
 
-/// All that a hit on a shared value looks at. It stands in the map itself.
+/// All that a hit on a shared value needs. It is stored in the map itself.
 #[derive(Clone)]
 struct Hit {
     value: SharedValue,
     expiry: Expiry,
-    /// The last epoch of all tags in which its tags were known to be current; that of an entry without tags never ends.
+    /// The last epoch of tags in which the entry's tags were known to be current. It is the maximum for an entry without
+    /// tags.
     current_in: u64,
 }
 
-/// What the map holds under a key.
+/// A value of the map.
 enum Slot {
-    /// An entry whose value nobody has asked for to be shared.
+    /// An entry whose value is not shared yet.
     Entry(Arc<L1Entry>),
-    /// An entry, and its value that is shared.
+    /// An entry, and its shared value.
     Shared(Hit, Arc<L1Entry>),
-    /// The copy of a shared value that a hit gets. It is never in the map.
+    /// The part of a shared value that a hit clones. It is never stored in the map.
     Hit(Hit),
 }
 
@@ -130,7 +130,7 @@ impl Slot {
     }
 }
 
-/// Called for every hit. Counting one more reference to the entry beside a shared value would double what a hit costs.
+/// Called for every hit. A hit on a shared value does not clone the entry: a second reference count would double its cost.
 impl Clone for Slot {
     #[inline]
     fn clone(&self) -> Self {
@@ -146,20 +146,20 @@ struct Weighter;
 
 impl quick_cache::Weighter<Name, Slot> for Weighter {
     fn weight(&self, key: &Name, slot: &Slot) -> u64 {
-        // What the map itself and the entry take, about.
+        // About what the map and the entry need.
         const OVERHEAD: u64 = 260;
         const TAG: u64 = 40;
         let (tags, payload) = slot.entry().map_or((0, 0), |entry| {
             let tags = entry.tags.iter().map(|tag| TAG + tag.len() as u64);
             (tags.sum(), entry.payload.len() as u64)
         });
-        // The size of a value is not known: about as much as its form in the codec.
+        // The size of a decoded value is not known. It is taken to be that of its encoded form.
         let shared = if matches!(slot, Slot::Shared(..)) { payload } else { 0 };
         OVERHEAD + key.len() as u64 + payload + shared + tags
     }
 }
 
-/// The bytes of a key. Those of a short one stand in the map itself, where a hit compares them with no detour.
+/// The bytes of a key. Short keys are stored inline, so that a hit compares them without following a pointer.
 type Name = SmallVec<[u8; 39]>;
 
 type Slots = QuickCache<Name, Slot, Weighter, DefaultHashBuilder, DefaultLifecycle<Name, Slot>>;
@@ -172,7 +172,7 @@ pub(crate) struct L1 {
     slots: Slots,
     ttl: Duration,
     epochs: Epochs,
-    /// How often tags were invalidated.
+    /// The number of invalidations by tag.
     tags_epoch: AtomicU64,
     /// The epoch in which each tag was last invalidated. Entries read before it are not served.
     tags: Mutex<HashMap<String, u64>>,
@@ -187,7 +187,7 @@ pub(crate) struct ReadStart {
 }
 
 impl ReadStart {
-    /// The same start, for a value that was known to be the newest at this later time.
+    /// The same start at a later time, when the value was known to be current.
     pub(crate) fn confirmed(self, at: Instant) -> Self {
         Self { at, ..self }
     }
@@ -216,8 +216,8 @@ impl L1 {
         (!entry.expiry.has_passed() && self.current_in(&entry).is_some()).then_some(entry)
     }
 
-    /// The value of a key, decoded once for all who ask for this type. `None` if there is no fresh entry, or it is of
-    /// another type.
+    /// The value of a key, decoded once for all callers that ask for this type. `None` if there is no fresh entry, or it is
+    /// of another type.
     #[inline]
     pub(crate) fn get_shared<T>(&self, key: &Key) -> Option<Arc<T>>
     where
@@ -233,8 +233,7 @@ impl L1 {
         self.share(key)
     }
 
-    /// As [`L1::get_shared`], for a value that is not shared yet, that is shared as another type, or whose tags have to be
-    /// looked at.
+    /// As [`L1::get_shared`], for a value that is not shared yet or as another type, or whose tags have to be checked.
     #[cold]
     fn share<T>(&self, key: &Key) -> Option<Arc<T>>
     where
@@ -261,12 +260,12 @@ impl L1 {
         Some(value)
     }
 
-    /// The entry even if its time is over: for when Redis and the loader fail.
+    /// The entry, even if it has expired. It is used when Redis and the loader fail.
     pub(crate) fn get_expired(&self, key: &Key) -> Option<Arc<L1Entry>> {
         self.entry(key).filter(|entry| self.current_in(entry).is_some())
     }
 
-    /// The entry of a key. Where its value is shared, others wait for as long as this takes.
+    /// The entry of a key. For a shared value, it locks the shard of the map.
     fn entry(&self, key: &Key) -> Option<Arc<L1Entry>> {
         match self.slots.get(key.as_str().as_bytes())? {
             Slot::Entry(entry) => Some(entry),
@@ -274,7 +273,7 @@ impl L1 {
         }
     }
 
-    /// Calls a function with what the map holds under a key, while nobody else has it; `None` if it holds nothing.
+    /// Calls a function with the slot of a key, under the map's lock; `None` if there is no such key.
     fn change<R>(&self, key: &Key, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         let change = |_: &Name, slot: &mut Slot| EntryAction::Retain(change(slot));
         match self.slots.entry(&name(key.as_str()), Some(Duration::ZERO), change) {
@@ -283,8 +282,8 @@ impl L1 {
         }
     }
 
-    /// The last epoch of all tags in which an entry's own are known to be current. `None` if one of them was invalidated
-    /// since the entry was read.
+    /// The last epoch of tags in which an entry's tags are known to be current. `None` if one of them was invalidated since
+    /// the entry was read.
     fn current_in(&self, entry: &L1Entry) -> Option<u64> {
         if entry.tags.is_empty() {
             return Some(u64::MAX);
@@ -295,7 +294,7 @@ impl L1 {
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let is_newer =
             |tag: &String| tags.get(tag).is_some_and(|invalidated| *invalidated > entry.tags_epoch);
-        // Epochs begin under this lock.
+        // A new epoch starts under this lock.
         let epoch = self.tags_epoch.load(Ordering::SeqCst);
         (!entry.tags.iter().any(is_newer)).then_some(epoch)
     }
@@ -309,7 +308,7 @@ impl L1 {
         }
     }
 
-    /// Keeps an entry until `ttl` after the start of its read at the most.
+    /// Keeps an entry until at most `ttl` after the start of its read.
     pub(crate) fn put(&self, key: &Key, entry: &Entry, start: ReadStart, ttl: Option<Duration>) {
         let ttl = ttl.map_or(self.ttl, |ttl| ttl.min(self.ttl));
         let mut left = ttl.saturating_sub(start.at.elapsed());
@@ -317,14 +316,14 @@ impl L1 {
             left = left.min(Duration::from_millis(until.saturating_sub(unix_millis())));
         }
         let unchanged = || self.epochs.of(key.as_str()) == start.epoch;
-        // What has expired by now is still the last resort.
+        // An entry that has expired by now is kept too: it is served if loading fails.
         if let Some(expiry) = Expiry::after(left)
             && !ttl.is_zero()
             && unchanged()
         {
             let cached = L1Entry {
                 codec: entry.codec,
-                // A copy: a part of a larger answer would keep all of it.
+                // A copy, because a slice of a larger reply would keep all of it in memory.
                 payload: Box::from(&entry.payload[..]),
                 fresh_until: entry.fresh_until,
                 load_ms: entry.load_ms,
@@ -333,14 +332,14 @@ impl L1 {
                 tags_epoch: start.tags_epoch,
             };
             self.slots.insert(name(key.as_str()), Slot::Entry(Arc::new(cached)));
-            // An invalidation in between may have come too early for this entry.
+            // An invalidation may have come after the first check and before the insertion.
             if !unchanged() {
                 self.slots.remove(key.as_str().as_bytes());
             }
         }
     }
 
-    /// Forgets what was cached, as Redis does not have it any more.
+    /// Removes the copy of an entry that Redis no longer holds.
     pub(crate) fn drop_copy(&self, key: &Key) {
         self.slots.remove(key.as_str().as_bytes());
     }
@@ -350,7 +349,7 @@ impl L1 {
         self.slots.remove(key.as_bytes());
     }
 
-    /// Forgets every entry that has one of these tags.
+    /// Drops every entry that has one of these tags.
     pub(crate) fn forget_tags(&self, names: &[String]) {
         const MANY: usize = 4096;
         let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Who has a value nearer than Redis: this process's memory, or a store at the edge.
+//! The tiers that are nearer than Redis: this process's memory, and a store at the edge.
 
 mod edge;
 mod epochs;

@@ -7,8 +7,8 @@ use crate::Result;
 use crate::platform::{self, BoxFuture};
 
 /// The Cache API of a Worker (`caches.default`), which the Workers of a zone share in each of Cloudflare's data centers.
-/// Each call counts as a subrequest. It keeps values for whole seconds, counted from when they were read: for a ttl below 2
-/// seconds it would keep nothing, and is not used.
+/// Each call counts as a subrequest. It keeps values for whole seconds, counted from when they were read, so a ttl below 2
+/// seconds would keep nothing, and it is not used.
 ///
 /// ```ignore
 /// let options = CacheOptions::new().edge(WorkerCache::open()?, Duration::from_secs(5));
@@ -17,10 +17,10 @@ use crate::platform::{self, BoxFuture};
 pub struct WorkerCache(());
 
 impl WorkerCache {
-    /// The default cache. It holds no object of a request, so the requests of a Worker may share it.
+    /// The default cache. It holds no object of a request, so all requests of a Worker may share it.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) where the platform has no `caches.default`: outside of a Worker.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no `caches.default`, outside of a Worker.
     pub fn open() -> Result<Self> {
         platform::worker_cache::check().map(|()| Self(()))
     }

@@ -22,7 +22,7 @@ use crate::{BoxError, Key, Result};
 /// | [`concurrency`](Self::concurrency) | 4 |
 /// | [`per_second`](Self::per_second) | no limit |
 /// | [`give_up_after`](Self::give_up_after) | 10 failures in a row |
-/// | [`progress`](Self::progress) | nobody is told |
+/// | [`progress`](Self::progress) | none |
 ///
 /// ```
 /// use edgecask::cache::{Ttl, WarmOptions};
@@ -42,23 +42,23 @@ pub struct WarmOptions {
 trait OnProgress: Fn(Warmed) + MaybeSend + MaybeSync {}
 impl<F: Fn(Warmed) + MaybeSend + MaybeSync> OnProgress for F {}
 
-/// What warming has come to.
+/// The progress of warming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Warmed {
-    /// How many keys are done, of whatever end.
+    /// How many keys are done, with or without success.
     pub done: usize,
-    /// Those whose value was loaded or found.
+    /// Keys whose value was loaded or already cached.
     pub succeeded: usize,
-    /// Those whose load failed.
+    /// Keys whose load failed.
     pub failed: usize,
-    /// Whether it was given up, because the backing store seems to be in trouble.
+    /// Whether warming was given up after too many failures in a row.
     pub given_up: bool,
 }
 
 impl WarmOptions {
-    /// Values are loaded and stored like this.
+    /// The defaults, for values that are loaded and stored with these options.
     pub fn new(load: impl Into<LoadOptions>) -> Self {
         Self {
             load: load.into(),
@@ -69,28 +69,29 @@ impl WarmOptions {
         }
     }
 
-    /// How many loads may be under way at a time; at least 1.
+    /// How many loads run at the same time, at least 1.
     #[must_use]
     pub fn concurrency(mut self, loads: usize) -> Self {
         self.concurrency = loads.max(1);
         self
     }
 
-    /// How many loads may begin in a second. What is not above 0 sets no limit.
+    /// How many loads begin in a second at most. A number that is not above 0 sets no limit.
     #[must_use]
     pub fn per_second(mut self, loads: f64) -> Self {
         self.interval = Duration::try_from_secs_f64(1.0 / loads).unwrap_or_default();
         self
     }
 
-    /// After how many failures in a row the rest is left, so that a backing store in trouble is left alone.
+    /// After how many failures in a row warming is given up: too many loads failed in a row, to spare a backing store in
+    /// trouble.
     #[must_use]
     pub fn give_up_after(mut self, failures: usize) -> Self {
         self.give_up_after = failures.max(1);
         self
     }
 
-    /// Tells this function after each key how far it has come.
+    /// Calls this function after each key.
     #[must_use]
     pub fn progress(mut self, on: impl Fn(Warmed) + MaybeSend + MaybeSync + 'static) -> Self {
         self.progress = Some(Local::new(Arc::new(on)));
@@ -110,10 +111,10 @@ impl fmt::Debug for WarmOptions {
 }
 
 impl Cache {
-    /// Loads what is not cached of these keys, a few at a time; what is cached costs its GET. On start, for a user who has
-    /// just logged in, or for what [`Usage`] says was used last or most.
+    /// Loads those of these keys that are not cached, a few at a time. A key that is cached costs one GET. Use it on start,
+    /// for a user who has just logged in, or for the keys that [`Usage`] counts as recent or frequent.
     ///
-    /// It does not fail: it reports, and gives up when too many loads fail in a row.
+    /// It does not fail. It reports failures, and gives up after too many in a row.
     ///
     /// ```
     /// use edgecask::{Client, Keyspace, cache::{Cache, Ttl, WarmOptions}};
@@ -180,8 +181,8 @@ impl Cache {
         warmed
     }
 
-    /// Warms the cache again and again, each time with the keys that `keys` then gives, `period` after the last time
-    /// ended. Let it run for as long as the process does: `tokio::spawn` it.
+    /// Warms the cache repeatedly, each time with the keys that `keys` returns, and `period` after the last run ended. It
+    /// never returns: `tokio::spawn` it.
     pub async fn warm_every<T, E, F, K, I>(
         &self,
         period: Duration,

@@ -3,8 +3,8 @@ use crate::command::sorted_sets::{SortedSetCommands, ZRange};
 use crate::platform::unix_micros;
 use crate::{Client, Key, Keyspace, Result};
 
-/// Which identifiers were used last, and most often: what [warming](crate::cache::Cache::warm) starts with. It keeps the last
-/// so many, in two sorted sets.
+/// Records which identifiers were used last and most often, for [warming](crate::cache::Cache::warm). It keeps a limited
+/// number in two sorted sets.
 ///
 /// ```
 /// use edgecask::{Client, Keyspace, cache::Usage};
@@ -30,8 +30,8 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The usage of identifiers in this keyspace, under `{keyspace}:usage:recent` and `…:frequent`; no more than `most`
-    /// are kept.
+    /// The usage of identifiers in this keyspace, in the keys `{keyspace}:usage:recent` and `{keyspace}:usage:frequent`. At
+    /// most `most` identifiers are kept.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are too long.
@@ -40,7 +40,7 @@ impl Usage {
         Ok(Self { client, recent, frequent: keyspace.key(["usage", "frequent"])?, most })
     }
 
-    /// Notes that an identifier was used. Four commands in one round trip.
+    /// Records a use of an identifier. Four commands in one round trip.
     ///
     /// # Errors
     /// The client's.
@@ -77,7 +77,7 @@ impl Usage {
         self.top(&self.frequent, count).await
     }
 
-    /// Forgets everything. One command.
+    /// Deletes both sorted sets. One command.
     ///
     /// # Errors
     /// The client's.

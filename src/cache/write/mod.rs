@@ -1,4 +1,4 @@
-//! What a `set` does: it stores under a lease, so that nothing older comes after it.
+//! Writes: a `set` stores under a lease, so that no older value can overwrite it.
 
 mod stored;
 mod writer;
@@ -15,15 +15,17 @@ use super::outage::Invalidation;
 use crate::{Error, ErrorKind, Key, Result};
 
 impl Cache {
-    /// Stores a value, and keeps loads and writes that began before from overwriting it. Two round trips: a script that
-    /// takes the entry's lease and one for each tag; then a script that stores, and a PUBLISH where there is a bus.
+    /// Stores a value, so that loads and writes that began before cannot overwrite it. Two round trips: the first has a
+    /// script that takes the entry's lease, and one for each tag; the second has a script that stores the value, and a
+    /// PUBLISH where there is a bus.
     ///
-    /// If somebody else invalidates or writes the entry in between, they win: the value is not stored, and counts as
-    /// [`refused`](crate::cache::CacheStats::refused). So does a request that arrives late, after its caller gave up.
+    /// If the entry is invalidated or written by another caller in between, the value is not stored, and counts as
+    /// [`refused`](crate::cache::CacheStats::refused). The same is true of a request that arrives late, after its caller
+    /// gave up.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if the value has no form in the codec; [`ErrorKind::InvalidInput`] if the time to live is
-    /// zero, or the cache is [`Form::Plain`] and the options ask for more; the client's in the tier
+    /// [`ErrorKind::Codec`] if the codec cannot encode the value; [`ErrorKind::InvalidInput`] if the time to live is zero,
+    /// or the cache is [`Form::Plain`] and the options ask for more; the client's in the tier
     /// [`Tier::Critical`](crate::cache::Tier::Critical).
     pub async fn set<T: Serialize + ?Sized>(
         &self,
@@ -37,7 +39,7 @@ impl Cache {
     /// Stores many values in the two round trips of [`Cache::set`], two scripts each, not as a unit.
     ///
     /// # Errors
-    /// As for [`Cache::set`]; the first that failed. The others are stored.
+    /// As for [`Cache::set`]: the error of the first value that failed. The other values are stored.
     pub async fn set_many<'a, T: Serialize + ?Sized + 'a>(
         &self,
         entries: impl IntoIterator<Item = (&'a Key, &'a T)>,
@@ -58,9 +60,10 @@ impl Cache {
         let (backlog, background) = (&self.core.backlog, &self.scope.background);
         let began = backlog.now();
         let stored = self.core.writer.store(&keys, payloads, &options, background).await;
-        // Also after an error: nobody knows what was stored. And again, for what was read meanwhile.
+        // Also after an error, because some values may have been stored. And again, because a read may have stored an older
+        // value in between.
         self.forget(&keys);
-        // What could not be stored is older than what should be there.
+        // Redis may hold an older value than the one that could not be stored.
         let deferred = || Invalidation::Keys(keys.clone());
         let stored = backlog.record_or_defer(stored, deferred, background)?;
         if stored.is_some() {
@@ -70,7 +73,7 @@ impl Cache {
         Ok(stored.unwrap_or_else(Stored::owed))
     }
 
-    /// Whether entries can be stored like this.
+    /// Checks that entries can be stored with these options.
     pub(super) fn check(&self, options: &EntryOptions) -> Result<()> {
         options.lifetime()?;
         let says_more =
@@ -78,7 +81,7 @@ impl Cache {
         if self.core.packer.format().form == Form::Plain && says_more {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
-                "Form::Plain has no place for tags, and no entry of it can be served stale: take Form::Envelope",
+                "Form::Plain can store neither tags nor entries that may be served stale: use Form::Envelope",
             ));
         }
         match options.tags.iter().any(String::is_empty) {

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-/// What a `set` came to.
+/// The result of a `set`.
 ///
 /// ```
 /// use edgecask::{Client, Keyspace, cache::{Cache, Ttl}};
@@ -34,14 +34,14 @@ impl Stored {
         self.count
     }
 
-    /// How many were not, because somebody invalidated or wrote the entry after this write began. Theirs is the newer one.
+    /// How many values were not stored, because the entry was invalidated or written after this write began.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Whether Redis was away. Nothing was stored, and what Redis holds under the keys is deleted once it is back:
-    /// [`Cache::owed`](crate::cache::Cache::owed) gives how much is left. This cache serves none of it until then; other
-    /// processes may.
+    /// Whether Redis was away. Nothing was stored, and the old entries are deleted once Redis is back.
+    /// [`Cache::owed`](crate::cache::Cache::owed) returns how many are left. This cache does not serve them until then;
+    /// other processes may.
     pub fn is_owed(&self) -> bool {
         self.owed
     }

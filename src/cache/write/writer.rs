@@ -9,7 +9,7 @@ use super::Stored;
 use crate::cache::background::Background;
 use crate::cache::entry::{Entry, EntryOptions, Packer};
 use crate::cache::invalidate::{Bus, Invalidator, TagVersions};
-use crate::cache::load::{Leases, Storer};
+use crate::cache::load::{Leases, StoredBy};
 use crate::cache::observe::Counters;
 use crate::client::{Client, ScriptBatch};
 use crate::platform::Instant;
@@ -37,16 +37,17 @@ impl Writer {
     ) -> Result<Stored> {
         let began = Instant::now();
         let format = self.packer.format();
-        // Before the leases are taken: compression takes time.
+        // Values are compressed before the leases are taken, because compression takes time.
         let mut compressed = Vec::with_capacity(payloads.len());
         for payload in &payloads {
             compressed.push(format.compress(payload).await?);
         }
-        // From here on a load or a write that began before this is refused.
+        // From here on, loads and writes that began before are refused.
         let (tags, kept) = (self.tags.tags_of(options), options.lifetime()?.kept);
-        let hold = |batch: &mut _| self.tags.queue_hold(batch, &tags, &BTreeMap::new(), kept);
+        let hold =
+            |batch: &mut _| self.tags.queue_versions_for(batch, &tags, &BTreeMap::new(), kept);
         let (leases, mut replies, hold) = self.leases.take_each(keys, background, hold).await?;
-        let tags = hold.redeem(&mut replies)?;
+        let tags = hold.resolve(&mut replies)?;
 
         let mut batch = ScriptBatch::new(&self.client);
         let mut places = Vec::with_capacity(keys.len());
@@ -77,8 +78,9 @@ impl Writer {
                 }
             };
             self.counters.bytes_written(packed.len(), entry.payload.len());
-            let storer = Storer::Write;
-            let place = self.leases.queue_store(&mut batch, key, &lease, &packed, millis, storer);
+            let stored_by = StoredBy::Write;
+            let place =
+                self.leases.queue_store(&mut batch, key, &lease, &packed, millis, stored_by);
             places.push((place, lease));
         }
         let announcement = self.bus.as_ref().and_then(|bus| bus.keys(keys));
@@ -94,7 +96,7 @@ impl Writer {
                     lease.end();
                     match stored {
                         true => result.count += 1,
-                        // Somebody came later: the value is older than theirs.
+                        // A later write or invalidation wins.
                         false => result.refused += 1,
                     }
                 }

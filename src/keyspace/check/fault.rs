@@ -1,10 +1,10 @@
-//! What a check finds.
+//! The faults that a check reports.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What is wrong with a key. Times are in milliseconds.
+/// A fault of a key. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -15,48 +15,48 @@ pub enum Fault {
     WrongType {
         /// The declared type.
         expected: String,
-        /// Its type.
+        /// The actual type.
         found: String,
     },
-    /// It should expire, and does not.
+    /// It should expire, but has no time to live.
     NoTtl {
         /// The declared time to live.
         declared: u64,
     },
-    /// It expires later than a write or a read could have let it.
+    /// Its time to live is longer than the declared one.
     TtlTooLong {
         /// The declared time to live.
         declared: u64,
         /// The time to live that is left.
         left: u64,
     },
-    /// It is declared to stay, and expires.
+    /// It is declared without expiry, but expires.
     UnexpectedTtl {
         /// The time to live that is left.
         left: u64,
     },
-    /// It does not decode as the declared record. Its content is in neither text.
+    /// It does not decode as the declared record. Neither field of this variant contains its content.
     Undecodable {
-        /// The field that does not decode; `None` for the whole.
+        /// The field that does not decode; `None` for the whole value.
         field: Option<String>,
-        /// Why, such as `expected u64`.
+        /// The reason, such as `expected u64`.
         why: String,
     },
-    /// It has more bytes than allowed. Its content was not looked at.
+    /// It has more bytes than allowed. Its content was not checked.
     TooManyBytes {
-        /// How many it has: the length of a string, the memory that another value takes on the server.
+        /// Its size: the length of a string, or the memory of another value on the server.
         bytes: u64,
         /// How many are allowed.
         allowed: u64,
     },
-    /// It has more elements than allowed. Its content was not looked at.
+    /// It has more elements than allowed. Its content was not checked.
     TooManyElements {
         /// How many it has.
         elements: u64,
         /// How many are allowed.
         allowed: u64,
     },
-    /// Another key changes together with it, and is in another slot of a cluster.
+    /// A key that changes together with it is in another slot of a cluster.
     CrossSlot {
         /// The other key.
         with: String,
@@ -64,7 +64,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Of what kind it is.
+    /// The kind of the fault.
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Undeclared => FaultKind::Undeclared,
@@ -153,7 +153,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// What is said of so many keys of this kind, such as `without the declared time to live`.
+    /// The description of this many keys with such a fault, such as `without the declared time to live`.
     pub(super) fn of(self, keys: u64) -> &'static str {
         let one = keys == 1;
         match self {
@@ -173,14 +173,14 @@ impl FaultKind {
     }
 }
 
-/// What is said of keys of this kind, in the plural, such as `that do not decode`.
+/// The description of keys with such a fault, in the plural, such as `that do not decode`.
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.of(2))
     }
 }
 
-/// So many of something: `1 key`, `2 keys`.
+/// A count with its noun: `1 key`, `2 keys`.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
@@ -189,11 +189,11 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The key. Bytes that are no UTF-8 are escaped as `\xff`, and the end of a long key is cut.
+    /// The key. Bytes that are not UTF-8 are escaped as `\xff`, and a long key is truncated.
     pub key: String,
     /// The pattern of the declaration that covers it.
     pub pattern: Option<String>,
-    /// What is wrong.
+    /// The fault.
     #[serde(flatten)]
     pub fault: Fault,
 }
@@ -204,7 +204,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The text of a key, as findings show it.
+/// The text of a key in a finding.
 pub(super) fn shown(key: &[u8]) -> String {
     const LONGEST: usize = 500;
     let text = match std::str::from_utf8(key) {

@@ -1,4 +1,4 @@
-//! What is wrong with one key, by its declaration.
+//! The faults of one key, by its declaration.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::look::{Content, Limits};
 use crate::keyspace::{Declaration, KeyTtl};
 
-/// How much longer than declared a key may live: clocks and rounding of other programs.
+/// How much longer than declared a key may live, because of the clocks and the rounding of other programs.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The faults of a key.
@@ -16,7 +16,7 @@ pub(super) fn faults(
     content: &Content,
     allowed: Limits,
 ) -> Vec<Fault> {
-    // A list that drops its oldest items has no more than it keeps.
+    // A list with `keep` may have as many items as it keeps.
     let elements = declaration.keep.map_or(u64::MAX, u64::from).min(allowed.elements);
     let allowed = Limits { elements, ..allowed };
     let mut faults: Vec<Fault> = of_ttl(declaration.ttl, ttl).into_iter().collect();

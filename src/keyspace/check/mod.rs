@@ -1,8 +1,9 @@
 //! Checks a live Redis against the declared keyspaces.
 //!
-//! [`SchemaCheck`] visits all keys by SCAN and reports what the declarations do not say: keys of no declaration, wrong types, a
-//! missing or too long time to live, records that do not decode, values that are too large, keys that change together and are in
-//! different slots of a cluster, and a `maxmemory-policy` that evicts keys that must stay. It only reads.
+//! [`SchemaCheck`] visits all keys by SCAN and reports where they differ from the declarations: undeclared keys, wrong
+//! types, a missing or too long time to live, records that do not decode, values that are too large, keys that change
+//! together and are in different slots of a cluster, and a `maxmemory-policy` that evicts keys that must not be lost. It
+//! only reads.
 //!
 //! ```
 //! use edgecask::{Client, keyspace::check::{FaultKind, SchemaCheck}, prelude::*};
@@ -65,22 +66,22 @@ pub(crate) fn scripts() -> [&'static Script; 1] {
 
 /// A check of a Redis against declared keyspaces.
 ///
-/// **Cost.** One SCAN for each [page](Self::page) of keys, and one command for each declared key: a read-only script, which looks
-/// at the time to live, the type, the size and the value at one moment. A key with a fault and a value of more than some
-/// kilobytes take a second one. A key of no declaration takes none. Where the server refuses the script, as it
-/// does for a user without `+@scripting`, a string takes two commands that read, and another type three. [`estimate`](Self::estimate)
-/// tells the cost before.
+/// **Cost.** One SCAN for each [page](Self::page) of keys, and one command for each declared key: a read-only script, which
+/// reads the time to live, the type, the size and the value at the same moment. A key with a fault, and a value of more
+/// than a few kilobytes, take a second one. An undeclared key takes none. If the server refuses the script, as it does for
+/// a user without `+@scripting`, a string takes two read commands, and another type three. [`estimate`](Self::estimate)
+/// estimates the cost.
 ///
-/// **Memory.** It holds a page of keys, values of 4 MB together or a single value of [`max_bytes`](Self::max_bytes), and the
-/// findings.
+/// **Memory.** It holds a page of keys, values of 4 MB in total or a single value of [`max_bytes`](Self::max_bytes), and
+/// the findings.
 ///
-/// **Other clients.** They may write while it runs. A key with a fault is looked at twice, and reported if it has a fault the
-/// second time too.
+/// **Other clients.** They may write while it runs. A key with a fault is read twice, and reported only if it has a fault
+/// the second time too.
 #[derive(Debug, Clone)]
 pub struct SchemaCheck(Rules);
 
 impl SchemaCheck {
-    /// A check against these declarations. Those of several modules are chained.
+    /// A check against these declarations. Chain the declarations of several modules.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if two declarations can name the same key. The error names both.
@@ -100,22 +101,22 @@ impl SchemaCheck {
         }))
     }
 
-    /// Leaves out the keys of a keyspace: those that belong to another program.
+    /// Excludes a keyspace, such as that of another program.
     #[must_use]
     pub fn except(mut self, keyspace: Keyspace) -> Self {
         self.0.excepted.push(keyspace);
         self
     }
 
-    /// Looks only at keys that match this glob. The server visits the others as well.
+    /// Checks only keys that match this glob. The server still scans the others.
     #[must_use]
     pub fn matching(mut self, pattern: Pattern) -> Self {
         self.0.matching = Some(pattern);
         self
     }
 
-    /// Adds the declarations of these patterns, such as those of locks and queues, to the ones that must not be evicted. Those
-    /// that are declared to stay forever are among them from the beginning.
+    /// Adds the declarations with these patterns, such as those of locks and queues, to the ones whose keys must not be
+    /// evicted. Declarations without expiry are included by default.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if there is no such declaration.
@@ -129,9 +130,9 @@ impl SchemaCheck {
         Ok(self)
     }
 
-    /// Says that the keys of these patterns with the same identifiers change in one transaction. For each key of the first
-    /// pattern, the check then reports those of the others that are in another slot of a cluster, where the transaction would
-    /// fail.
+    /// Declares that keys of these patterns with the same identifiers change in one transaction. For each key of the first
+    /// pattern, the check reports the keys of the other patterns that are in another slot of a cluster, where the
+    /// transaction would fail.
     ///
     /// ```
     /// # use edgecask::keyspace::check::SchemaCheck;
@@ -169,15 +170,15 @@ impl SchemaCheck {
         Ok(self)
     }
 
-    /// How many bytes a value may have: the length of a string, the memory that another value takes on the server. Default:
-    /// 1 MB. A value that is larger is reported and not read.
+    /// The most bytes of a value: the length of a string, or the memory of another value on the server. Default: 1 MB. A
+    /// larger value is reported and not read.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.0.allowed.bytes = bytes;
         self
     }
 
-    /// How many elements a list, a set, a sorted set or a hash may have. Default: 10 000. A value with more is reported and not
+    /// The most elements of a list, a set, a sorted set or a hash. Default: 10 000. A value with more is reported and not
     /// read.
     #[must_use]
     pub fn max_elements(mut self, elements: u64) -> Self {
@@ -185,21 +186,21 @@ impl SchemaCheck {
         self
     }
 
-    /// How many findings the report holds. Beyond it, faults are counted. Default: 1000.
+    /// The most findings in the report. Further faults are only counted. Default: 1000.
     #[must_use]
     pub fn max_findings(mut self, findings: usize) -> Self {
         self.0.max_findings = findings;
         self
     }
 
-    /// How many keys SCAN visits at once, and how many are looked at in one round trip. From 1 to 10 000, default: 500.
+    /// How many keys one SCAN visits, and how many are read in one round trip. From 1 to 10 000; default: 500.
     #[must_use]
     pub fn page(mut self, keys: u32) -> Self {
         self.0.page = keys.clamp(1, 10_000);
         self
     }
 
-    /// What the check will cost, judged by the first page of keys. It takes the commands of one page, and a DBSIZE.
+    /// Estimates the cost of the check from the first page of keys. It takes the commands of one page, and a DBSIZE.
     ///
     /// # Errors
     /// Those of the client.
@@ -214,15 +215,15 @@ impl SchemaCheck {
     /// Checks all keys.
     ///
     /// # Errors
-    /// Those of the client. To go on after one, use [`SchemaCheck::run_from`].
+    /// Those of the client. To continue after an error, use [`SchemaCheck::run_from`].
     pub async fn run(&self, client: &Client) -> Result<Report> {
         let mut position = Position::default();
         self.run_from(client, &mut position, |_| ControlFlow::Continue(())).await?;
         Ok(position.into_report())
     }
 
-    /// Checks the keys from a position on. `progress` is called after each page, and can stop the check there. The position is
-    /// that of the last whole page, also after an error and after this future was dropped.
+    /// Checks the keys from a position on. `progress` is called after each page, and can stop the check there. The position
+    /// is always that of the last complete page, even after an error or when this future was dropped.
     ///
     /// ```
     /// use edgecask::{Client, keyspace::check::{Position, SchemaCheck}};
@@ -264,7 +265,7 @@ impl SchemaCheck {
         Ok(())
     }
 
-    /// Checks the next page; tells whether it was the last one. See [`run_from`](Self::run_from).
+    /// Checks the next page; returns whether it was the last one. See [`run_from`](Self::run_from).
     ///
     /// # Errors
     /// Those of the client.
@@ -285,7 +286,7 @@ impl SchemaCheck {
         Ok(position.report.complete)
     }
 
-    /// Checks one key of a snapshot, which another program reads.
+    /// Checks one key of a snapshot that another program reads.
     ///
     /// ```
     /// use edgecask::keyspace::{Stored, check::{Report, SchemaCheck}};
@@ -326,7 +327,7 @@ impl SchemaCheck {
     }
 }
 
-/// What a check will cost, about.
+/// The estimated cost of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Estimate {
@@ -334,6 +335,6 @@ pub struct Estimate {
     pub keys: u64,
     /// How many commands will be sent.
     pub commands: u64,
-    /// How many bytes will go over the wire, in both directions.
+    /// How many bytes will be transferred, in both directions.
     pub bytes: u64,
 }

@@ -1,4 +1,4 @@
-//! Which declaration a key belongs to.
+//! Finds the declaration of a key.
 
 use std::collections::HashMap;
 
@@ -13,18 +13,18 @@ enum Part {
     Identifier(&'static str),
 }
 
-/// Declarations that no key can belong to two of.
+/// Declarations of which no two can cover the same key.
 #[derive(Debug, Clone)]
 pub(super) struct Patterns {
     pub(super) declarations: Vec<Declaration>,
-    /// The declarations by the number of their parts and the first part, which is empty for an identifier.
+    /// The declarations, by their number of parts and their first part, which is empty for an identifier.
     by_start: HashMap<(usize, &'static str), Vec<usize>>,
     parts: Vec<Vec<Part>>,
 }
 
 impl Patterns {
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if two declarations can have the same key.
+    /// [`ErrorKind::InvalidInput`] if two declarations can cover the same key.
     pub(super) fn new(declarations: Vec<Declaration>) -> Result<Self> {
         for (at, one) in declarations.iter().enumerate() {
             if let Some(other) = declarations[..at].iter().find(|other| one.overlaps(other)) {
@@ -46,7 +46,7 @@ impl Patterns {
         Ok(Self { declarations, by_start, parts })
     }
 
-    /// The place of the declaration that covers a key.
+    /// The index of the declaration that covers a key.
     pub(super) fn find(&self, key: &str) -> Option<usize> {
         let count = key.split(':').count();
         let first = key.split(':').next().unwrap_or_default();
@@ -58,7 +58,7 @@ impl Patterns {
         })
     }
 
-    /// The place of the declaration with this pattern.
+    /// The index of the declaration with this pattern.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if there is none.
@@ -99,7 +99,7 @@ fn parts(pattern: &'static str) -> Vec<Part> {
     pattern.split(':').map(part).collect()
 }
 
-/// An identifier may be any text: other programs need not escape what they put there.
+/// An identifier may be any text, because other programs may not escape it.
 fn matches(parts: &[Part], key: &str) -> bool {
     parts.iter().zip(key.split(':')).all(|(part, text)| match part {
         Part::Literal(literal) => *literal == text,

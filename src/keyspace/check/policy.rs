@@ -1,4 +1,4 @@
-//! Whether the server evicts keys that must stay.
+//! Whether the server evicts keys that must not be lost.
 
 use std::collections::HashMap;
 
@@ -8,21 +8,21 @@ use crate::command::{Command, Execute};
 use crate::keyspace::{Declaration, KeyTtl};
 use crate::{Client, Result};
 
-/// The settings of the server that say what it does when its memory is used up.
+/// The server's settings for eviction.
 #[derive(Debug, Default)]
 pub(super) struct Policy {
-    /// `maxmemory-policy`, if the server tells.
+    /// `maxmemory-policy`, if the server reports it.
     pub(super) name: Option<String>,
-    /// Whether there is a limit of memory at all.
+    /// Whether `maxmemory` is set.
     limited: bool,
     pub(super) commands: u64,
 }
 
 impl Policy {
-    /// Asks by INFO, and by CONFIG GET if INFO says nothing of it. A server that tells neither is no error.
+    /// Reads them by INFO, or by CONFIG GET if INFO does not contain them. A server that reports neither is not an error.
     ///
     /// # Errors
-    /// That the server cannot be reached.
+    /// If the server cannot be reached.
     pub(super) async fn of(client: &Client) -> Result<Self> {
         let info = known(client.info("memory").await)?.unwrap_or_default();
         let from_info = info.lines().filter_map(|line| line.trim_end().split_once(':'));
@@ -47,7 +47,7 @@ impl Policy {
         }
     }
 
-    /// That keys of these declarations may be evicted, if so.
+    /// A warning if keys of these declarations may be evicted.
     pub(super) fn warning<'a>(
         &self,
         durable: impl IntoIterator<Item = &'a Declaration>,

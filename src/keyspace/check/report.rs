@@ -1,4 +1,4 @@
-//! What a check has found, in a bounded number of findings and exact counts.
+//! The report of a check: a bounded number of findings, and exact counts.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -8,37 +8,37 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, FaultKind, Finding, counted, shown};
 use crate::keyspace::Declaration;
 
-/// What a check has found.
+/// The report of a check.
 ///
-/// `Display` is a text for people. `serde` makes JSON of it for programs, and reads that JSON again.
+/// `Display` is a text for people. For programs, `serde` writes it as JSON and reads it back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many keys were looked at. A key may count twice if the server resizes its table of keys during the check.
+    /// How many keys were checked. A key may count twice if the server resizes its table of keys during the check.
     pub keys: u64,
     /// How many commands were sent.
     pub commands: u64,
-    /// Whether the check came to its end.
+    /// Whether the check visited all keys.
     pub complete: bool,
     /// How many faults of each kind there are.
     pub faults: BTreeMap<FaultKind, u64>,
     /// How many keys each declared pattern has.
     pub patterns: BTreeMap<String, u64>,
-    /// The faults that were found first; see [`max_findings`](super::SchemaCheck::max_findings).
+    /// The first faults that were found; see [`max_findings`](super::SchemaCheck::max_findings).
     pub findings: Vec<Finding>,
-    /// What the settings of the server do to keys that must stay.
+    /// Warnings about the server's settings.
     pub warnings: Vec<Warning>,
-    /// The server's `maxmemory-policy`, if it tells.
+    /// The server's `maxmemory-policy`, if it reports it.
     pub eviction: Option<String>,
     #[serde(skip)]
     kept: Kept,
 }
 
-/// The keys and kinds of the findings, to find again one that is there.
+/// The keys and kinds of the findings, to detect duplicates.
 #[derive(Debug, Clone, Default)]
 struct Kept(HashSet<(String, FaultKind)>);
 
-/// It says nothing that the findings do not say.
+/// It is derived from the findings.
 impl PartialEq for Kept {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -64,8 +64,9 @@ impl Report {
         self.faults.values().sum()
     }
 
-    /// An exit status for a program: 0 without faults, 1 with faults, 2 if there are none so far and the check is not complete.
-    /// A program that could not check at all ends with 2 as well, as `diff` does. Warnings do not change it.
+    /// An exit status for a program: 0 without faults, 1 with faults, 2 if there are none so far and the check is not
+    /// complete. A program that could not check at all should also exit with 2, as `diff` does. Warnings do not change the
+    /// status.
     pub fn exit_status(&self) -> u8 {
         match (self.fault_count(), self.complete) {
             (0, true) => 0,
@@ -74,7 +75,7 @@ impl Report {
         }
     }
 
-    /// Counts a key of a declaration, or one that none covers.
+    /// Counts a key of a declaration, or an undeclared key.
     pub(super) fn count(&mut self, declaration: Option<&Declaration>) {
         self.keys += 1;
         if let Some(declaration) = declaration {
@@ -104,7 +105,7 @@ impl Report {
                     self.kept.insert(finding);
                 }
             }
-            // SCAN may give a key twice.
+            // SCAN may return a key twice.
             if self.kept.insert(&finding) {
                 *self.faults.entry(finding.fault.kind()).or_default() += 1;
                 self.findings.push(finding);
@@ -137,16 +138,16 @@ impl fmt::Display for Report {
     }
 }
 
-/// A setting of the server by which keys may go that must stay.
+/// A setting of the server that may lose keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "warning", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Warning {
-    /// When its memory is used up, the server evicts keys of these patterns.
+    /// When its memory is full, the server evicts keys of these patterns.
     Evicts {
         /// The server's `maxmemory-policy`.
         policy: String,
-        /// The patterns of keys that must stay.
+        /// The patterns of keys that must not be lost.
         patterns: Vec<String>,
     },
 }
@@ -156,7 +157,7 @@ impl fmt::Display for Warning {
         match self {
             Self::Evicts { policy, patterns } => write!(
                 f,
-                "by maxmemory-policy {policy}, the server evicts keys that must stay: {}",
+                "maxmemory-policy is {policy}: the server evicts keys that must not be lost: {}",
                 patterns.join(", ")
             ),
         }

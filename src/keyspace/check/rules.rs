@@ -1,4 +1,4 @@
-//! What a check holds keys to.
+//! The rules of a check.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl Rules {
         judge::faults(&self.patterns.declarations[at], ttl, content, self.allowed)
     }
 
-    /// The keys that change with this one and are in another slot.
+    /// The keys that change together with this one and are in another slot.
     pub(super) fn cross_slots(&self, at: usize, key: &str) -> Vec<Fault> {
         let mut faults = Vec::new();
         for group in &self.together {

@@ -1,4 +1,4 @@
-//! One page of a scan: a SCAN, and a look at the keys that it gave.
+//! One page of a check: a SCAN, and reads of the keys that it returned.
 
 use std::collections::HashSet;
 
@@ -13,16 +13,16 @@ use crate::command::keys::Page;
 use crate::command::{Command, Execute};
 use crate::{Client, Result};
 
-/// How many bytes the values of one round trip have at most, unless a single value has more.
+/// The most bytes of all values of one round trip, unless a single value has more.
 const TRIP_BYTES: u64 = 4 << 20;
-/// What an element costs beside its bytes.
+/// The overhead of an element, in bytes.
 const ELEMENT_BYTES: u64 = 100;
-/// A value with more elements is read in a second look.
+/// A value with more elements is read in a second round trip.
 const SMALL_ELEMENTS: u64 = 100;
 
-/// How far a check has come, and what it has found so far.
+/// The progress of a check, and its report so far.
 ///
-/// It is stored and read by `serde`, so that another process can go on. Its size is bounded by
+/// It can be stored and read by `serde`, so that another process can continue. Its size is bounded by
 /// [`max_findings`](super::SchemaCheck::max_findings).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
@@ -43,23 +43,23 @@ impl Position {
         self.report
     }
 
-    /// How many keys the server had at the beginning, those of other programs included; `None` before the first step.
+    /// How many keys the server had at the beginning, including those of other programs; `None` before the first step.
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 }
 
-/// What a page has found. It becomes part of the report when all of the page is known.
+/// The findings of a page. They enter the report when the page is complete.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     cursor: String,
     by: By,
-    /// How many keys SCAN gave.
+    /// How many keys SCAN returned.
     pub(super) scanned: u64,
     pub(super) commands: u64,
-    /// How many bytes went over the wire, about.
+    /// About how many bytes were transferred.
     pub(super) bytes: u64,
-    /// The declarations of the keys that were there.
+    /// The declarations of the keys that existed.
     declarations: Vec<Option<usize>>,
     faults: Vec<(Bytes, Option<usize>, Fault)>,
 }
@@ -81,7 +81,7 @@ impl Found {
     }
 }
 
-/// A key to look at, and what is known of it.
+/// A key to check, and what is known of it.
 struct Candidate {
     key: Bytes,
     declaration: usize,
@@ -89,7 +89,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// What reading it may cost.
+    /// The estimated size of reading it.
     fn weight(&self, allowed: Limits) -> u64 {
         let Limits { elements, bytes } = self.limits;
         let is_read = elements <= allowed.elements && bytes <= allowed.bytes;
@@ -97,7 +97,7 @@ impl Candidate {
     }
 }
 
-/// Looks at the next keys.
+/// Checks the next page of keys.
 pub(super) async fn page(check: &Rules, client: &Client, position: &Position) -> Result<Found> {
     let cursor = position.cursor.as_deref().unwrap_or("0");
     let command = Command::new("SCAN").arg(cursor);
@@ -142,7 +142,7 @@ pub(super) async fn page(check: &Rules, client: &Client, position: &Position) ->
                 Content::Size { elements, bytes } => Some(Limits { elements, bytes }),
                 Content::OfType(_) | Content::Whole { .. } => None,
             };
-            // What other programs write in several commands may be incomplete for a moment.
+            // Another program may be writing the key in several commands, so it is read again.
             if size.is_some() || !faults.is_empty() {
                 let Candidate { key, declaration, .. } = candidate;
                 let limits = size.map_or(small, |Limits { elements, bytes }| Limits {
@@ -173,14 +173,14 @@ pub(super) async fn page(check: &Rules, client: &Client, position: &Position) ->
     Ok(found)
 }
 
-/// Looks at keys; gives those that are there.
+/// Reads keys; returns those that exist.
 async fn looked<'a>(
     check: &Rules,
     client: &Client,
     candidates: &'a [Candidate],
     found: &mut Found,
 ) -> Result<Vec<(&'a Candidate, Look)>> {
-    /// The arguments of a look and the frame of its reply.
+    /// The size of the arguments of a read, and of the frame of its reply.
     const TRIP: u64 = 150;
     let allowed = check.allowed;
     let ask = |candidate: &'a Candidate| {

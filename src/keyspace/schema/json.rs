@@ -4,14 +4,14 @@ use serde_json::{Map, Value, json};
 use crate::keyspace::declaration::is_identifier;
 use crate::keyspace::{Declaration, KeyTtl, RedisType};
 
-/// JSON Schema (draft 2020-12) of a database with these keyspaces: an object whose names are the keys.
+/// The JSON Schema (draft 2020-12) of a database with these keyspaces: an object whose names are the keys.
 ///
-/// A value is what the key holds, decoded: a hash is an object of its fields, a list or a set is an array, and a sorted set is an
-/// array of `{"member": …, "score": …}`. Keys of no declaration are refused. `x-redis` tells of each keyspace its name, pattern,
-/// type, encoding, time to live in seconds (`null`: it stays), what renews it, and its owner.
+/// Each value is the decoded content of a key: a hash is an object of its fields, a list or a set is an array, and a sorted
+/// set is an array of `{"member": …, "score": …}`. Undeclared keys are refused. `x-redis` has the name, pattern, type and
+/// encoding of each keyspace, its time to live in seconds (`null`: no expiry), what renews it, and its owner.
 ///
-/// The schema of a record is that of its type if this is a [`JsonSchema`](schemars::JsonSchema), and takes anything if not. It
-/// tells what may be read: what has a default may be absent.
+/// The schema of a record is that of its type if the type is a [`JsonSchema`](schemars::JsonSchema); otherwise it accepts
+/// anything. It describes what may be read: a field with a default may be absent.
 ///
 /// The same declarations give the same schema, byte for byte.
 ///
@@ -78,7 +78,7 @@ pub(super) fn records<'a>(
     (records, definitions)
 }
 
-/// Cuts the examples in Rust off the descriptions.
+/// Removes the examples in Rust from the descriptions.
 fn cut_examples(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -98,7 +98,7 @@ fn cut_examples(schema: &mut Value) {
     }
 }
 
-/// The schema of what a key holds.
+/// The schema of a key's content.
 fn of_value(declaration: &Declaration, record: Value) -> Value {
     let schema = match declaration.redis_type {
         RedisType::String | RedisType::Hash => record,
@@ -139,7 +139,7 @@ fn of_value(declaration: &Declaration, record: Value) -> Value {
     Value::Object(schema)
 }
 
-/// A time to live in seconds, and what sets it anew.
+/// A time to live in seconds, and which operation renews it.
 pub(super) fn ttl(ttl: KeyTtl) -> (Option<u64>, Option<&'static str>) {
     let renewed_by = match ttl {
         KeyTtl::Forever => None,

@@ -1,4 +1,4 @@
-//! The schema of a record, where its type tells one.
+//! The schemas of records whose types have one.
 //!
 //! `SchemaOf::<T>::SCHEMA` is the constant of the type itself where `T` is a `JsonSchema`, and that of the trait [`NoSchema`] for all
 //! other types.
@@ -19,20 +19,20 @@ pub use typescript::typescript;
 #[cfg(feature = "schema")]
 pub(super) type Describe = fn(&mut schemars::SchemaGenerator) -> schemars::Schema;
 
-/// The schema of a record, if its type tells one.
+/// The schema of a record, if its type has one.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordSchema {
     #[cfg(feature = "schema")]
     pub(super) describe: Option<Describe>,
 }
 
-/// Asks a type for its schema.
+/// Finds the schema of a type.
 #[derive(Debug)]
 pub struct SchemaOf<T>(PhantomData<T>);
 
-/// The answer of a type that tells no schema.
+/// The fallback for types without a schema.
 pub trait NoSchema {
-    /// None.
+    /// No schema.
     const SCHEMA: RecordSchema = RecordSchema {
         #[cfg(feature = "schema")]
         describe: None,
@@ -43,7 +43,7 @@ impl<T> NoSchema for SchemaOf<T> {}
 
 #[cfg(feature = "schema")]
 impl<T: schemars::JsonSchema> SchemaOf<T> {
-    /// The schema that the type tells.
+    /// The schema of the type.
     pub const SCHEMA: RecordSchema =
         RecordSchema { describe: Some(|generator| generator.subschema_for::<T>()) };
 }

@@ -7,12 +7,12 @@ use super::json::{records, ttl};
 use crate::keyspace::declaration::is_identifier;
 use crate::keyspace::{Declaration, Encoding};
 
-/// A TypeScript module for programs that share these keyspaces: the type of each record, what is declared of each keyspace, and a
-/// function for its keys.
+/// A TypeScript module for programs that share these keyspaces: the type of each record, the declaration of each keyspace,
+/// and a function for its keys.
 ///
-/// `sessionKey(sessionId)` makes the key that [`keyspaces!`](crate::keyspaces) makes, with the same escapes; `keyspaces.session` has
-/// the pattern, the type and the time to live; `Records["session"]` is the type of the record, or of an item of a list or a
-/// set; `HashFields<Session>` is the record as a hash holds it. The module imports nothing.
+/// `sessionKey(sessionId)` makes the same key as [`keyspaces!`](crate::keyspaces), with the same escapes;
+/// `keyspaces.session` has the pattern, the type and the time to live; `Records["session"]` is the type of the record, or
+/// of an item of a list or a set; `HashFields<Session>` is the type of the hash's fields. The module imports nothing.
 ///
 /// Records are those of [`json_schema`](super::json_schema); one without a schema is `unknown`. If the declarations of several
 /// modules have the same name, the later ones get a number. The same declarations give the same module, byte for byte.
@@ -67,13 +67,14 @@ pub fn typescript<'a>(declarations: impl IntoIterator<Item = &'a Declaration>) -
         );
     }
 
-    module.push_str("\n/** What the keys of each keyspace hold: a record, or the items of a list or a set. */\n");
+    module.push_str(
+        "\n/** The type of each keyspace's record, or of the items of a list or a set. */\n",
+    );
     module.push_str("export type Records = {\n");
     for (name, _, record) in &keyspaces {
         let _ = writeln!(module, "  {name}: {};", types.of(record, 1));
     }
-    module
-        .push_str("};\n\n/** What is declared of each keyspace. */\nexport const keyspaces = {\n");
+    module.push_str("};\n\n/** The declaration of each keyspace. */\nexport const keyspaces = {\n");
     for (name, declaration, _) in &keyspaces {
         let (seconds, renewed_by) = ttl(declaration.ttl);
         let doc = comment(&declaration.doc_line(), 1);
@@ -124,7 +125,7 @@ function part(text: string, except: readonly string[] = []): string {
 }
 "#;
 
-/// The function that makes the keys of a declaration.
+/// The function for the keys of a declaration.
 fn key_function(name: &str, declaration: &Declaration) -> String {
     let except = match declaration.except {
         [] => String::new(),
@@ -163,7 +164,7 @@ fn key_function(name: &str, declaration: &Declaration) -> String {
 struct Types<'a>(BTreeMap<&'a str, String>);
 
 impl Types<'_> {
-    /// The type of what a schema describes.
+    /// The TypeScript type of a schema.
     fn of(&self, schema: &Value, indent: usize) -> String {
         let Value::Object(schema) = schema else {
             return if *schema == Value::Bool(false) { "never" } else { "unknown" }.to_owned();
@@ -305,7 +306,7 @@ fn comment(text: &str, indent: usize) -> String {
     }
 }
 
-/// A name that no other has, which it then takes.
+/// A unique name, which is then taken.
 fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
     let numbered = (2_u32..).map(|number| format!("{name}{number}"));
     let mut candidates = std::iter::once(name.to_owned()).chain(numbered);
@@ -314,7 +315,7 @@ fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
     name
 }
 
-/// The text with `_` for what an identifier cannot have.
+/// The text with `_` for every character that an identifier cannot have.
 fn identifier(text: &str) -> String {
     let fits =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '$');
@@ -326,7 +327,7 @@ fn identifier(text: &str) -> String {
     }
 }
 
-/// `user_id` as `userId`. A word that TypeScript keeps for itself gets a `_`.
+/// `user_id` as `userId`. A reserved word of TypeScript gets a `_`.
 fn camel_case(name: &str) -> String {
     const KEPT: [&str; 23] = [
         "arguments",

@@ -3,14 +3,14 @@ use crate::command::strings::StringCommands;
 use crate::{Client, Result};
 
 key_type! {
-    /// A number that is added to: an `i64` by INCRBY, an `f64` by INCRBYFLOAT. An absent key is 0.
+    /// A counter: an `i64` by INCRBY, or an `f64` by INCRBYFLOAT. An absent key counts as 0.
     Counter is String of Text by items
 }
 
 macro_rules! counter {
     ($number:ty, $incrby:ident, $command:literal) => {
         impl Counter<$number> {
-            /// The number; 0 if the key is absent. One GET; one GETEX where a read renews the time to live.
+            /// The number; 0 if the key is absent. One GET, or one GETEX if reads renew the time to live.
             ///
             /// # Errors
             /// [`ErrorKind::Type`](crate::ErrorKind::Type) if the key holds no such number; those of the client.
@@ -18,7 +18,7 @@ macro_rules! counter {
                 Ok(self.key.get(client).await?.unwrap_or_default())
             }
 
-            #[doc = concat!("Adds to it, and gives the sum. ", $command, " and EXPIRE as one transaction.")]
+            #[doc = concat!("Adds to it, and returns the sum. ", $command, " and EXPIRE as one transaction.")]
             ///
             /// # Errors
             /// [`ErrorKind::Server`](crate::ErrorKind::Server) if the key holds no such number, or the sum is too large;
@@ -27,7 +27,7 @@ macro_rules! counter {
                 self.key.write(client, |transaction| Ok(self.increment_in(transaction, by))).await
             }
 
-            /// Queues the same.
+            /// Queues [`increment`](Self::increment) in a transaction.
             pub fn increment_in(&self, transaction: &Transaction, by: $number) -> Slot<$number> {
                 let sum = transaction.$incrby(self.key(), by);
                 self.key.renew(transaction);
@@ -42,7 +42,7 @@ macro_rules! counter {
                 self.key.set(client, number).await.map(drop)
             }
 
-            /// Queues the same.
+            /// Queues [`set`](Self::set) in a transaction.
             pub fn set_in(&self, transaction: &Transaction, number: $number) -> Slot<bool> {
                 self.key.set(transaction, number)
             }

@@ -1,4 +1,4 @@
-//! A key with its declaration, and what all types do with it.
+//! A key with its declaration, and the commands that all types share.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -38,7 +38,7 @@ impl DeclaredKey {
         self.declaration.keep
     }
 
-    /// The string that the key holds. One GET; one GETEX where reads renew the time to live.
+    /// The string of the key. One GET, or one GETEX if reads renew the time to live.
     pub(super) async fn get<R: FromValue>(&self, client: &Client) -> Result<Option<R>> {
         match self.ttl().after_read() {
             Some(ttl) => client.getex(&self.key, GetEx::Expire(Expiry::Ex(ttl))).await,
@@ -58,7 +58,7 @@ impl DeclaredKey {
         }
     }
 
-    /// Sends a read, with an EXPIRE in the same round trip where reads renew the time to live.
+    /// Sends a read, with an EXPIRE in the same round trip if reads renew the time to live.
     pub(super) async fn read<R>(&self, client: &Client, read: Prepared<R>) -> Result<R> {
         let Some(ttl) = self.ttl().after_read() else {
             return client.execute_with(read.command, read.convert).await;
@@ -69,7 +69,7 @@ impl DeclaredKey {
         pipeline.exec().await?.take(reply)
     }
 
-    /// Sends what `queue` queues as one transaction.
+    /// Sends the commands that `queue` queues as one transaction.
     pub(super) async fn write<R>(
         &self,
         client: &Client,
@@ -80,7 +80,8 @@ impl DeclaredKey {
         transaction.exec().await?.take(reply)
     }
 
-    /// Queues an EXPIRE, if the key has a time to live; one for keys without, if it counts from the key's creation.
+    /// Queues an EXPIRE if the keyspace has a time to live. If that counts from the key's creation, the EXPIRE applies only
+    /// to a key without one.
     pub(super) fn renew(&self, transaction: &Transaction) {
         let Some(ttl) = self.ttl().after_write() else { return };
         let condition = match self.ttl() {
@@ -93,12 +94,12 @@ impl DeclaredKey {
     /// The text of an item.
     pub(super) fn encode(&self, item: &(impl Serialize + ?Sized)) -> Result<String> {
         record::to_text(item).ok().flatten().ok_or_else(|| {
-            let text = format!("an item for '{}' has no text to store", self.key);
+            let text = format!("an item for '{}' cannot be stored as text", self.key);
             Error::new(ErrorKind::Codec, text)
         })
     }
 
-    /// The texts of items, of which there must be one.
+    /// The texts of items, at least one.
     pub(super) fn encode_all(
         &self,
         items: impl IntoIterator<Item = impl Serialize>,
@@ -110,16 +111,16 @@ impl DeclaredKey {
 
     pub(super) fn not_empty<I>(&self, items: Vec<I>) -> Result<Vec<I>> {
         if items.is_empty() {
-            let text = format!("there is no item for '{}'", self.key);
+            let text = format!("no item was given for '{}'", self.key);
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         Ok(items)
     }
 
-    /// The item that this text is.
+    /// Parses an item from its text.
     pub(super) fn decode<T: DeserializeOwned>(&self, text: &[u8]) -> Result<T> {
         record::from_text(text).map_err(|error| {
-            let text = format!("what '{}' holds is no such record: {error}", self.key);
+            let text = format!("the content of '{}' is not the declared record: {error}", self.key);
             Error::new(ErrorKind::Codec, text)
         })
     }
@@ -129,7 +130,7 @@ impl DeclaredKey {
     }
 }
 
-/// Gives a typed command to the one who sends it.
+/// Prepares typed commands that are sent later.
 pub(super) struct Prepare;
 
 pub(super) struct Prepared<R> {

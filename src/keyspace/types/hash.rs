@@ -12,14 +12,14 @@ use crate::keyspace::record;
 use crate::{Client, Error, ErrorKind, Result};
 
 key_type! {
-    /// A record as a hash, one field each, in the form of an [item](crate::keyspace::types). A field that is `None` is
-    /// absent.
+    /// A record as a hash, with one field for each field of the record, in the form of an [item](crate::keyspace::types). A
+    /// field that is `None` is absent.
     Hash is Hash of Text by fields
 }
 
 impl<T: Serialize + DeserializeOwned> Hash<T> {
-    /// The record, or `None` if the key is absent. One HGETALL; an EXPIRE in the same round trip where a read renews the time
-    /// to live.
+    /// The record, or `None` if the key is absent. One HGETALL, with an EXPIRE in the same round trip if reads renew the
+    /// time to live.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`] with the field that does not decode; those of the client.
@@ -32,17 +32,17 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         record::from_fields(&fields).map(Some).map_err(|error| {
             Error::new(
                 ErrorKind::Codec,
-                format!("what '{}' holds is no such record: {error}", self.key()),
+                format!("the content of '{}' is not the declared record: {error}", self.key()),
             )
         })
     }
 
-    /// One field, or `None` if it or the key is absent. One HGET; an EXPIRE in the same round trip where a read renews the time
-    /// to live.
+    /// One field, or `None` if it or the key is absent. One HGET, with an EXPIRE in the same round trip if reads renew the
+    /// time to live.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Codec`] if it is no such value; those of the
-    /// client.
+    /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Codec`] if the field does not decode as a
+    /// `V`; those of the client.
     pub async fn get_field<V: DeserializeOwned>(
         &self,
         client: &Client,
@@ -56,13 +56,13 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
     /// Replaces the whole record, and sets the keyspace's time to live. DEL, HSET and EXPIRE as one transaction.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if no field is there to store; [`ErrorKind::Codec`] if the record is no structure; those
-    /// of the client.
+    /// [`ErrorKind::InvalidInput`] if all fields are `None`; [`ErrorKind::Codec`] if the record is not a struct; those of
+    /// the client.
     pub async fn set(&self, client: &Client, record: &T) -> Result<()> {
         self.key.write(client, |transaction| self.set_in(transaction, record)).await.map(drop)
     }
 
-    /// Queues the same.
+    /// Queues [`set`](Self::set) in a transaction.
     ///
     /// # Errors
     /// As for [`Hash::set`], without those of the client.
@@ -72,12 +72,12 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         Ok(self.queue(transaction, fields))
     }
 
-    /// Stores one field and sets the keyspace's time to live. HSET and EXPIRE as one transaction. Where the key is absent, the
-    /// hash then has this field alone.
+    /// Stores one field and sets the keyspace's time to live. HSET and EXPIRE as one transaction. If the key is absent, the
+    /// new hash has only this field.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Codec`] if the value is `None` or has no JSON
-    /// form; those of the client.
+    /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Codec`] if the value is `None` or cannot
+    /// be encoded; those of the client.
     pub async fn set_field(
         &self,
         client: &Client,
@@ -86,15 +86,15 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
     ) -> Result<()> {
         self.check_field(field)?;
         let text = record::to_text(value).ok().flatten().ok_or_else(|| {
-            let text = format!("the field '{field}' of '{}' has no text to store", self.key());
+            let text = format!("the field '{field}' of '{}' cannot be stored as text", self.key());
             Error::new(ErrorKind::Codec, text)
         })?;
         let fields = vec![(field.to_owned(), text)];
         self.key.write(client, |transaction| Ok(self.queue(transaction, fields))).await.map(drop)
     }
 
-    /// Stores some fields, those of any structure or map, and sets the keyspace's time to live; those that are `None` are left
-    /// as they are. HSET and EXPIRE as one transaction.
+    /// Stores the fields of a struct or map, and sets the keyspace's time to live. Fields that are `None` do not change.
+    /// HSET and EXPIRE as one transaction.
     ///
     /// # Errors
     /// As for [`Hash::set`]; [`ErrorKind::InvalidInput`] if the record has no such field.
@@ -103,7 +103,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         self.key.write(client, queue).await.map(drop)
     }
 
-    /// Queues the same.
+    /// Queues [`set_fields`](Self::set_fields) in a transaction.
     ///
     /// # Errors
     /// As for [`Hash::set_fields`], without those of the client.
@@ -117,7 +117,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         Ok(self.queue(transaction, fields))
     }
 
-    /// Deletes one field; tells whether it was there. One HDEL.
+    /// Deletes one field; returns whether it was there. One HDEL.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the record has no such field; those of the client.
@@ -126,7 +126,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         Ok(client.hdel(self.key(), [field]).await? == 1)
     }
 
-    /// Adds to a field of digits, which is 0 if it is absent; gives the sum. HINCRBY and EXPIRE as one transaction.
+    /// Adds to an integer field, which counts as 0 if it is absent; returns the sum. HINCRBY and EXPIRE as one transaction.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the record has no such field; [`ErrorKind::Server`] if the field holds no integer; those
@@ -135,7 +135,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         self.key.write(client, |transaction| self.increment_in(transaction, field, by)).await
     }
 
-    /// Queues the same.
+    /// Queues [`increment`](Self::increment) in a transaction.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the record has no such field.
@@ -151,7 +151,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
         Ok(sum)
     }
 
-    /// Adds to a field that is a decimal number, which is 0 if it is absent; gives the sum. HINCRBYFLOAT and EXPIRE as one
+    /// Adds to a decimal field, which counts as 0 if it is absent; returns the sum. HINCRBYFLOAT and EXPIRE as one
     /// transaction.
     ///
     /// # Errors
@@ -174,11 +174,11 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
 
     fn encode(&self, record: &impl Serialize) -> Result<Vec<(String, String)>> {
         let fields = record::to_fields(record).ok_or_else(|| {
-            let text = format!("the record of '{}' is no structure with fields", self.key());
+            let text = format!("the record of '{}' is not a struct", self.key());
             Error::new(ErrorKind::Codec, text)
         })?;
         if fields.is_empty() {
-            let text = format!("the record of '{}' has no field to store", self.key());
+            let text = format!("all fields of the record of '{}' are None", self.key());
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         Ok(fields)
@@ -189,7 +189,7 @@ impl<T: Serialize + DeserializeOwned> Hash<T> {
             Some(names) if !names.contains(&field) => {
                 let names = names.join(", ");
                 let text = format!(
-                    "the record of '{}' has the fields {names}, and not this one",
+                    "the record of '{}' has no such field; its fields are {names}",
                     self.key()
                 );
                 Err(Error::new(ErrorKind::InvalidInput, text))

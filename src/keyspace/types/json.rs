@@ -12,10 +12,10 @@ key_type! {
 }
 
 impl<T: Serialize + DeserializeOwned> Json<T> {
-    /// The record, or `None` if the key is absent. One GET; one GETEX where a read renews the time to live.
+    /// The record, or `None` if the key is absent. One GET, or one GETEX if reads renew the time to live.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if what is stored is no such record; those of the client.
+    /// [`ErrorKind::Codec`] if the stored value is not such a record; those of the client.
     pub async fn get(&self, client: &Client) -> Result<Option<T>> {
         let text: Option<Bytes> = self.key.get(client).await?;
         text.map(|text| self.decode(&text)).transpose()
@@ -24,26 +24,26 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
     /// Stores the record, with the keyspace's time to live. One SET.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if it has no JSON form; those of the client.
+    /// [`ErrorKind::Codec`] if it cannot be encoded; those of the client.
     pub async fn set(&self, client: &Client, record: &T) -> Result<()> {
         let text = self.encode(record)?;
         self.key.set(client, text).await.map(drop)
     }
 
-    /// Queues the same.
+    /// Queues [`set`](Self::set) in a transaction.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if it has no JSON form.
+    /// [`ErrorKind::Codec`] if it cannot be encoded.
     pub fn set_in(&self, transaction: &Transaction, record: &T) -> Result<Slot<bool>> {
         Ok(self.key.set(transaction, self.encode(record)?))
     }
 
-    /// Changes the record, which keeps the time to live that is left; gives the new one, or `None` if the key is absent. If
-    /// another client changes the record at the same time, `change` is called again with what that one has stored. See
+    /// Changes the record, and keeps its remaining time to live; returns the new record, or `None` if the key is absent. If
+    /// another client changes the record at the same time, `change` is called again with the record of that client. See
     /// [`Client::update`] for the cost.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if what is stored is no such record, or the new one has no JSON form; those of
+    /// [`ErrorKind::Codec`] if the stored value is not such a record, or the new one cannot be encoded; those of
     /// [`Client::update`].
     pub async fn update(
         &self,
@@ -70,8 +70,8 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
         outcome
     }
 
-    /// As [`Json::update`]; if the key is absent, `initial` is changed and stored, with the keyspace's time to live. One SET more
-    /// then.
+    /// As [`Json::update`]. If the key is absent, `initial` is changed and stored with the keyspace's time to live, which
+    /// costs one more SET.
     ///
     /// # Errors
     /// As for [`Json::update`].
@@ -101,7 +101,7 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
         serde_json::from_slice(text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let text = format!(
-                "what '{}' holds is not the JSON of its record (line {line}, column {column})",
+                "the content of '{}' is not the JSON of its record (line {line}, column {column})",
                 self.key()
             );
             Error::new(ErrorKind::Codec, text)
@@ -110,7 +110,10 @@ impl<T: Serialize + DeserializeOwned> Json<T> {
 
     fn encode(&self, record: &T) -> Result<String> {
         serde_json::to_string(record).map_err(|_| {
-            Error::new(ErrorKind::Codec, format!("the record of '{}' has no JSON form", self.key()))
+            Error::new(
+                ErrorKind::Codec,
+                format!("the record of '{}' cannot be encoded as JSON", self.key()),
+            )
         })
     }
 }

@@ -8,17 +8,17 @@ use crate::command::lists::ListCommands;
 use crate::{Client, Result};
 
 key_type! {
-    /// Items in order. The front is what Redis calls the head or the left.
+    /// A list of items. The front is Redis's head, the left end.
     List is List of Text by items
 }
 
 impl<T: Serialize + DeserializeOwned> List<T> {
-    /// Puts items at the front, one after the other; gives the length before any are dropped. LPUSH and EXPIRE as one
-    /// transaction; LTRIM drops what is too many at the back, if the declaration says how many the list keeps.
+    /// Adds items at the front, one after the other; returns the length before surplus items are dropped. LPUSH and EXPIRE
+    /// as one transaction. If the declaration has `keep`, LTRIM drops surplus items at the back.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) without an item; [`ErrorKind::Codec`](crate::ErrorKind::Codec)
-    /// if an item has no text; those of the client.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) without an item;
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if an item is `None` or cannot be encoded; those of the client.
     pub async fn push_front(
         &self,
         client: &Client,
@@ -28,7 +28,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         self.key.write(client, |transaction| Ok(self.queue_front(transaction, items))).await
     }
 
-    /// Queues the same.
+    /// Queues [`push_front`](Self::push_front) in a transaction.
     ///
     /// # Errors
     /// As for [`List::push_front`], without those of the client.
@@ -40,8 +40,8 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         Ok(self.queue_front(transaction, self.key.encode_all(items)?))
     }
 
-    /// Puts items at the back, one after the other; gives the length before any are dropped. RPUSH and EXPIRE as one
-    /// transaction; LTRIM drops what is too many at the front, if the declaration says how many the list keeps.
+    /// Adds items at the back, one after the other; returns the length before surplus items are dropped. RPUSH and EXPIRE
+    /// as one transaction. If the declaration has `keep`, LTRIM drops surplus items at the front.
     ///
     /// # Errors
     /// As for [`List::push_front`].
@@ -54,7 +54,7 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         self.key.write(client, |transaction| Ok(self.queue_back(transaction, items))).await
     }
 
-    /// Queues the same.
+    /// Queues [`push_back`](Self::push_back) in a transaction.
     ///
     /// # Errors
     /// As for [`List::push_front_in`].
@@ -84,17 +84,19 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         length
     }
 
-    /// Takes the item at the front, or gives `None` if the list is empty. One LPOP. The item is lost if the answer is.
+    /// Removes and returns the item at the front, or `None` if the list is empty. One LPOP. If the answer is lost, so is
+    /// the item.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the item is no such record, which is then taken all the same; those of
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the item is not such a record, although it was removed; those of
     /// the client.
     pub async fn pop_front(&self, client: &Client) -> Result<Option<T>> {
         let item: Option<Bytes> = client.lpop(self.key()).await?;
         item.map(|item| self.key.decode(&item)).transpose()
     }
 
-    /// Takes the item at the back, or gives `None` if the list is empty. One RPOP. The item is lost if the answer is.
+    /// Removes and returns the item at the back, or `None` if the list is empty. One RPOP. If the answer is lost, so is the
+    /// item.
     ///
     /// # Errors
     /// As for [`List::pop_front`].
@@ -103,21 +105,21 @@ impl<T: Serialize + DeserializeOwned> List<T> {
         item.map(|item| self.key.decode(&item)).transpose()
     }
 
-    /// The items from `start` to `stop`, both included; negative numbers count from the back. One LRANGE; an EXPIRE in the same
-    /// round trip where a read renews the time to live.
+    /// The items from `start` to `stop`, both included; negative numbers count from the back. One LRANGE, with an EXPIRE in
+    /// the same round trip if reads renew the time to live.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if an item is no such record; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if an item is not such a record; those of the client.
     pub async fn range(&self, client: &Client, start: i64, stop: i64) -> Result<Vec<T>> {
         let items: Vec<Bytes> =
             self.key.read(client, Prepare.lrange(self.key(), start, stop)).await?;
         self.key.decode_all(&items)
     }
 
-    /// Removes all items that are equal to this one; tells how many. One LREM.
+    /// Removes all items that are equal to this one; returns how many. One LREM.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the item has no text; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the item is `None` or cannot be encoded; those of the client.
     pub async fn remove(&self, client: &Client, item: &(impl Serialize + ?Sized)) -> Result<u64> {
         client.lrem(self.key(), 0, self.key.encode(item)?).await
     }

@@ -1,20 +1,20 @@
-//! The types that a keyspace may have: what its functions give.
+//! The types of keys, which the functions of a keyspace return.
 //!
 //! | type | in Redis |
 //! |---|---|
 //! | [`Text`] | a string: text, or a number or a boolean as text |
 //! | [`Json`] | a string: JSON |
-//! | [`Counter`] | a string: a number that is added to |
+//! | [`Counter`] | a string: a counter |
 //! | [`Hash`](struct@Hash) | a hash: a field for each field of the record |
 //! | [`List`] | a list |
 //! | [`Set`] | a set |
 //! | [`SortedSet`] | a sorted set |
 //!
-//! An item of a list, set or sorted set is text as a field of a hash is: a string as it is, a number by its digits, a boolean
-//! as `true` or `false`, and whatever has parts as JSON, its fields in the order of their declaration. A type that takes whatever
-//! it finds, such as [`serde_json::Value`], gets text.
+//! Items of a list, set or sorted set, and fields of a hash, are stored as text: a string as it is, a number as digits, a
+//! boolean as `true` or `false`, and anything with parts as JSON, with its fields in the order of their declaration. A type
+//! that accepts anything, such as [`serde_json::Value`], reads text.
 //!
-//! Each call is one round trip. What changes a key and its time to live is one transaction.
+//! Each call is one round trip. A call that changes a key and its time to live is one transaction.
 //!
 //! A method whose name ends in `_in` queues its commands in a [`Transaction`](crate::Transaction), so that several keys
 //! change together:
@@ -49,7 +49,7 @@
 
 mod declared_key;
 
-/// Defines a type of keys: what every one of them has.
+/// Defines a type of keys, with the methods that all of them have.
 macro_rules! key_type {
     ($(#[$meta:meta])* $name:ident is $redis_type:ident of $encoding:ident by $decode:ident) => {
         $(#[$meta])*
@@ -91,7 +91,7 @@ macro_rules! key_type {
                 self.key.key()
             }
 
-            /// What is declared of it: its pattern, its time to live, its owner and the rest.
+            /// Its declaration: pattern, time to live, owner and so on.
             ///
             /// ```
             /// use std::time::Duration;
@@ -113,7 +113,7 @@ macro_rules! key_type {
                 self.key.declaration()
             }
 
-            /// Deletes the key; tells whether it was there. One DEL.
+            /// Deletes the key; returns whether it was there. One DEL.
             ///
             /// # Errors
             /// Those of the client.
@@ -122,7 +122,7 @@ macro_rules! key_type {
                 Ok(client.del([self.key()]).await? == 1_u64)
             }
 
-            /// Queues the same; the reply is 1 or 0.
+            /// Queues [`delete`](Self::delete) in a transaction; the reply is 1 or 0.
             pub fn delete_in(&self, transaction: &$crate::Transaction) -> $crate::Slot<u64> {
                 use $crate::command::keys::KeyCommands;
                 transaction.del([self.key()])

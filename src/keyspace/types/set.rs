@@ -8,16 +8,16 @@ use crate::command::sets::SetCommands;
 use crate::{Client, Result};
 
 key_type! {
-    /// Members without an order, each of them once.
+    /// A set of members, without an order.
     Set is Set of Text by items
 }
 
 impl<T: Serialize + DeserializeOwned> Set<T> {
-    /// Adds members; tells how many are new. SADD and EXPIRE as one transaction.
+    /// Adds members; returns how many are new. SADD and EXPIRE as one transaction.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) without a member; [`ErrorKind::Codec`](crate::ErrorKind::Codec)
-    /// if a member has no text; those of the client.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) without a member;
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if a member is `None` or cannot be encoded; those of the client.
     pub async fn add(
         &self,
         client: &Client,
@@ -27,7 +27,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         self.key.write(client, |transaction| Ok(self.queue_add(transaction, members))).await
     }
 
-    /// Queues the same.
+    /// Queues [`add`](Self::add) in a transaction.
     ///
     /// # Errors
     /// As for [`Set::add`], without those of the client.
@@ -45,7 +45,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         added
     }
 
-    /// Removes members; tells how many there were. One SREM.
+    /// Removes members; returns how many there were. One SREM.
     ///
     /// # Errors
     /// As for [`Set::add`].
@@ -57,7 +57,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         client.srem(self.key(), self.key.encode_all(members)?).await
     }
 
-    /// Queues the same.
+    /// Queues [`remove`](Self::remove) in a transaction.
     ///
     /// # Errors
     /// As for [`Set::add_in`].
@@ -69,10 +69,10 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         Ok(transaction.srem(self.key(), self.key.encode_all(members)?))
     }
 
-    /// Whether it has this member. One SISMEMBER; an EXPIRE in the same round trip where a read renews the time to live.
+    /// Whether it has this member. One SISMEMBER, with an EXPIRE in the same round trip if reads renew the time to live.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the member has no text; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the member is `None` or cannot be encoded; those of the client.
     pub async fn contains(
         &self,
         client: &Client,
@@ -82,10 +82,10 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         self.key.read(client, Prepare.sismember(self.key(), member)).await
     }
 
-    /// All members, in no order. One SMEMBERS; an EXPIRE in the same round trip where a read renews the time to live.
+    /// All members, in no order. One SMEMBERS, with an EXPIRE in the same round trip if reads renew the time to live.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if a member is no such record; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if a member is not such a record; those of the client.
     pub async fn members(&self, client: &Client) -> Result<Vec<T>> {
         let members: Vec<Bytes> = self.key.read(client, Prepare.smembers(self.key())).await?;
         self.key.decode_all(&members)

@@ -10,17 +10,17 @@ use crate::command::sorted_sets::{SortedSetCommands, ZRange};
 use crate::{Client, Result};
 
 key_type! {
-    /// Members in the order of their scores.
+    /// A set of members in the order of their scores.
     SortedSet is SortedSet of Text by items
 }
 
 impl<T: Serialize + DeserializeOwned> SortedSet<T> {
-    /// Adds members with their scores, or changes the scores of those that are there; tells how many are new. ZADD and EXPIRE as
+    /// Adds members with their scores, or changes the scores of those that are there; returns how many are new. ZADD and EXPIRE as
     /// one transaction.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) without a member; [`ErrorKind::Codec`](crate::ErrorKind::Codec)
-    /// if a member has no text; those of the client.
+    /// if a member cannot be stored as text; those of the client.
     pub async fn add(
         &self,
         client: &Client,
@@ -30,7 +30,7 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         self.key.write(client, |transaction| Ok(self.queue_add(transaction, members))).await
     }
 
-    /// Queues the same.
+    /// Queues [`add`](Self::add) in a transaction.
     ///
     /// # Errors
     /// As for [`SortedSet::add`], without those of the client.
@@ -56,10 +56,11 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         added
     }
 
-    /// Adds to a member's score, which is 0 if the member is absent; gives the new one. ZINCRBY and EXPIRE as one transaction.
+    /// Adds to a member's score, which counts as 0 if the member is absent; returns the new score. ZINCRBY and EXPIRE as
+    /// one transaction.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the member has no text; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the member cannot be stored as text; those of the client.
     pub async fn increment(
         &self,
         client: &Client,
@@ -75,8 +76,8 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         self.key.write(client, increment).await
     }
 
-    /// Removes members; tells how many there were. One ZREM. Of several programs that remove the same member, one is told that it
-    /// was there.
+    /// Removes members; returns how many there were. One ZREM. If several programs remove the same member, only one of them
+    /// is told that it was there.
     ///
     /// # Errors
     /// As for [`SortedSet::add`].
@@ -88,7 +89,7 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         client.zrem(self.key(), self.key.encode_all(members)?).await
     }
 
-    /// Queues the same.
+    /// Queues [`remove`](Self::remove) in a transaction.
     ///
     /// # Errors
     /// As for [`SortedSet::add_in`].
@@ -100,11 +101,11 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         Ok(transaction.zrem(self.key(), self.key.encode_all(members)?))
     }
 
-    /// A member's score, or `None` if it is absent. One ZSCORE; an EXPIRE in the same round trip where a read renews the time to
-    /// live.
+    /// A member's score, or `None` if it is absent. One ZSCORE, with an EXPIRE in the same round trip if reads renew the
+    /// time to live.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the member has no text; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the member cannot be stored as text; those of the client.
     pub async fn score(
         &self,
         client: &Client,
@@ -114,14 +115,14 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         self.key.read(client, Prepare.zscore(self.key(), member)).await
     }
 
-    /// The members in this range with their scores. One ZRANGE; an EXPIRE in the same round trip where a read renews the time
-    /// to live.
+    /// The members in this range with their scores. One ZRANGE, with an EXPIRE in the same round trip if reads renew the
+    /// time to live.
     ///
     /// The ten highest are `ZRange::rank(0, 9).rev()`; the first hundred that are due are
     /// `ZRange::score(..=now).limit(0, 100)`.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if a member is no such record; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if a member is not such a record; those of the client.
     pub async fn range(&self, client: &Client, range: &ZRange) -> Result<Vec<(T, f64)>> {
         let range = Prepare.zrange_withscores::<Bytes>(self.key(), range);
         let members = self.key.read(client, range).await?;
@@ -129,7 +130,7 @@ impl<T: Serialize + DeserializeOwned> SortedSet<T> {
         members.into_iter().map(decode).collect()
     }
 
-    /// How many members have such scores. One ZCOUNT.
+    /// How many members have scores in this range. One ZCOUNT.
     ///
     /// # Errors
     /// Those of the client.

@@ -12,10 +12,10 @@ key_type! {
 }
 
 impl<T: Serialize + DeserializeOwned> Text<T> {
-    /// The value, or `None` if the key is absent. One GET; one GETEX where a read renews the time to live.
+    /// The value, or `None` if the key is absent. One GET, or one GETEX if reads renew the time to live.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the text is no such value; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the text is not such a value; those of the client.
     pub async fn get(&self, client: &Client) -> Result<Option<T>> {
         let text: Option<Bytes> = self.key.get(client).await?;
         text.map(|text| self.key.decode(&text)).transpose()
@@ -24,16 +24,16 @@ impl<T: Serialize + DeserializeOwned> Text<T> {
     /// Stores the value, with the keyspace's time to live. One SET.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if it has no text; those of the client.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if it is `None` or cannot be encoded; those of the client.
     pub async fn set(&self, client: &Client, value: &(impl Serialize + ?Sized)) -> Result<()> {
         let text = self.key.encode(value)?;
         self.key.set(client, text).await.map(drop)
     }
 
-    /// Queues the same.
+    /// Queues [`set`](Self::set) in a transaction.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if it has no text.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if it cannot be stored as text.
     pub fn set_in(
         &self,
         transaction: &Transaction,
@@ -43,7 +43,7 @@ impl<T: Serialize + DeserializeOwned> Text<T> {
         Ok(self.key.set(transaction, text))
     }
 
-    /// Stores the value if the key is absent, with the keyspace's time to live; tells whether it was. One SET with `NX`.
+    /// Stores the value if the key is absent, with the keyspace's time to live; returns whether it was. One SET with `NX`.
     ///
     /// # Errors
     /// As for [`Text::set`].

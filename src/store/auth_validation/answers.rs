@@ -1,13 +1,13 @@
-//! What is cached under a user's key: the answers to a few credentials.
+//! The cached value of a user: the answers to a few credentials.
 
 use serde::{Deserialize, Serialize};
 
 use super::Validation;
 
-/// How many credentials of one user have their answers cached at a time.
+/// How many answers are cached for one user at a time.
 const ANSWERS_PER_USER: usize = 8;
 
-/// What is cached under a user's key.
+/// The cached value of a user.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answers {
@@ -21,7 +21,7 @@ pub(super) struct Answers {
 pub(super) struct Answer {
     /// The keyed hash of the credential, in hexadecimal.
     pub(super) credential_hash: String,
-    /// Unix time in milliseconds after which the answer does not count. 0: it always does.
+    /// Unix time in milliseconds at which the answer expires; 0: never.
     pub(super) expires_at: u64,
     #[serde(flatten)]
     pub(super) validation: Validation,
@@ -30,14 +30,14 @@ pub(super) struct Answer {
 impl Answers {
     pub(super) fn find(&self, hash: &blake3::Hash, now: u64) -> Option<&Validation> {
         let answer = self.results.iter().find(|answer| {
-            // Comparing hashes takes the same time whatever they hold.
+            // Hashes are compared in constant time.
             blake3::Hash::from_hex(&answer.credential_hash).is_ok_and(|cached| cached == *hash)
         })?;
         answer.counts(now).then_some(&answer.validation)
     }
 
-    /// Adds an answer, and drops what does not count any more. Negative answers make room first, so that wrong
-    /// credentials cannot push out the right one.
+    /// Adds an answer, and drops expired ones. If there are too many, negative answers are dropped first, so that wrong
+    /// credentials cannot evict the right one.
     pub(super) fn add(&mut self, new: Answer, now: u64) {
         self.results
             .retain(|answer| answer.counts(now) && answer.credential_hash != new.credential_hash);

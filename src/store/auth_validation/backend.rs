@@ -1,4 +1,4 @@
-//! Where credentials are checked.
+//! The backend that checks credentials.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,30 +11,31 @@ use crate::platform::{self, BoxFuture, MaybeSend, MaybeSync};
 use crate::store::Extra;
 use crate::{BoxError, Error, Result};
 
-/// What the backing store says of a credential.
+/// The answer of the backing store to a credential check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Validation {
-    /// Whether the credential is the user's, and the user may come in.
+    /// Whether the credential belongs to the user, and the user may sign in.
     pub valid: bool,
-    /// What else is known of the user: tenant, roles, … It is cached as it is, so it must hold no secret.
+    /// Further attributes of the user: tenant, roles, and so on. They are cached as plain text, so they must not contain
+    /// secrets.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub attributes: Extra,
 }
 
 impl Validation {
-    /// It holds.
+    /// The credential is valid.
     pub fn valid() -> Self {
         Self { valid: true, attributes: Extra::new() }
     }
 
-    /// It does not hold.
+    /// The credential is not valid.
     pub fn invalid() -> Self {
         Self { valid: false, attributes: Extra::new() }
     }
 
-    /// Adds something that is known of the user.
+    /// Adds an attribute of the user.
     #[must_use]
     pub fn attribute(
         mut self,
@@ -46,12 +47,12 @@ impl Validation {
     }
 }
 
-/// Where credentials are checked: a database, an identity provider.
+/// A backend that checks credentials: a database, or an identity provider.
 pub trait AuthBackend: MaybeSend + MaybeSync + 'static {
     /// Checks a user's credential.
     ///
     /// # Errors
-    /// If it could not be checked. That a credential does not hold is not an error.
+    /// If the credential could not be checked. A wrong credential is not an error.
     fn validate(
         &self,
         user_id: &str,
@@ -61,11 +62,11 @@ pub trait AuthBackend: MaybeSend + MaybeSync + 'static {
     /// Makes all of a user's credentials invalid.
     ///
     /// # Errors
-    /// If it could not be done.
+    /// If the credentials could not be revoked.
     fn revoke(&self, user_id: &str) -> impl Future<Output = Result<(), BoxError>> + MaybeSend;
 }
 
-/// The form of [`AuthBackend`] that can be held behind a pointer.
+/// The object-safe form of [`AuthBackend`].
 pub(super) trait DynAuthBackend: MaybeSend + MaybeSync {
     fn validate<'a>(
         &'a self,
@@ -100,12 +101,12 @@ pub struct MemoryAuthBackend {
 }
 
 impl MemoryAuthBackend {
-    /// A backend that knows nobody.
+    /// A backend without users.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a user's one credential, and what a check of it answers.
+    /// Sets the only credential of a user, and the answer to a check of it.
     pub fn insert(&self, user_id: impl Into<String>, credential: &str, validation: Validation) {
         let entry = (blake3::hash(credential.as_bytes()), validation);
         self.lock().insert(user_id.into(), entry);

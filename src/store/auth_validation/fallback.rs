@@ -1,4 +1,4 @@
-//! Answers in this process's memory, for the time that the cache is away.
+//! Answers in this process's memory, for outages of the cache.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use quick_cache::unsync::Cache;
 use super::Validation;
 use super::answers::{Answer, Answers};
 
-/// How long an answer is served at the most, in milliseconds: nobody tells this process what others revoke.
+/// How long an answer is served at most, in milliseconds. This process is not told what other processes revoke.
 pub(super) const LONGEST: u64 = 300_000;
 
 pub(super) struct Fallback(Mutex<State>);
@@ -17,17 +17,17 @@ struct State {
     revocations: u64,
 }
 
-/// How many revocations there had been when a check began.
+/// The number of revocations when a check began.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Began(u64);
 
 impl Fallback {
-    /// Keeps the answers of so many users; those that are used least go first.
+    /// Keeps the answers of this many users. The least recently used are evicted first.
     pub(super) fn new(users: usize) -> Self {
         Self(Mutex::new(State { users: Cache::new(users), revocations: 0 }))
     }
 
-    /// The answer to a credential; else when the check of it begins.
+    /// The answer to a credential, or the start of its check.
     pub(super) fn find(
         &self,
         user_id: &str,

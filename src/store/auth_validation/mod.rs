@@ -1,4 +1,4 @@
-//! Cached answers to "does this user's credential hold?".
+//! Cached answers to checks of users' credentials.
 
 mod answers;
 mod backend;
@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::platform::{Local, unix_millis};
 use crate::{Error, ErrorKind, Key, Keyspace, Result};
 
-/// What an [`AuthValidationCache`] is made of.
+/// The settings of an [`AuthValidationCache`].
 ///
 /// | setting | default |
 /// |---|---|
@@ -36,8 +36,8 @@ pub struct AuthValidationConfig {
 }
 
 impl AuthValidationConfig {
-    /// A config whose credentials are hashed with this secret, which is of any length. Hosts that share a cache share
-    /// the secret; whoever does not know it can learn nothing of a credential from the cache.
+    /// A config that hashes credentials with this secret, which may have any length. Hosts that share a cache must share
+    /// the secret. Without the secret, nothing about a credential can be learned from the cache.
     pub fn new(secret: impl AsRef<[u8]>) -> Self {
         Self {
             secret: blake3::derive_key("edgecask auth validation v1", secret.as_ref()),
@@ -56,7 +56,7 @@ impl AuthValidationConfig {
         self
     }
 
-    /// The Redis that caches the answers.
+    /// The client of the Redis that caches the answers.
     #[must_use]
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
@@ -70,16 +70,16 @@ impl AuthValidationConfig {
         self
     }
 
-    /// What happens when the cache is away while a credential is checked.
+    /// How a check behaves when the cache is away.
     #[must_use]
     pub fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
         self
     }
 
-    /// For how many users this process remembers answers while the cache is away, so that an outage of Redis is none of the
-    /// backing store. An answer counts for its time to live, 5 minutes at the most; those that are used least go first. What
-    /// another process revokes meanwhile is not seen for so long. Default: 0, none.
+    /// For how many users this process keeps answers in memory while the cache is away, so that an outage of Redis does not
+    /// overload the backing store. An answer is valid for its time to live, but at most 5 minutes. The least recently used
+    /// are evicted first. A revocation by another process takes effect only when the answer expires. Default: 0, none.
     #[must_use]
     pub fn fallback(mut self, users: usize) -> Self {
         self.fallback = users;
@@ -98,12 +98,11 @@ impl fmt::Debug for AuthValidationConfig {
 
 /// A cache of answers to credential checks, under `copilot:auth:validation:{userId}`.
 ///
-/// - Positive and negative answers are cached, each for exactly the credential that was checked. Credentials are in
-///   the cache as keyed hashes only.
-/// - [`AuthValidationCache::revoke`] takes effect at once: it deletes every answer of the user, and a check that was
-///   under way cannot put an old answer back.
-/// - When the cache is away, checks go to the backing store alone, or to a
-///   [fallback](AuthValidationConfig::fallback) first.
+/// - Positive and negative answers are cached, each for exactly the credential that was checked. The cache holds
+///   credentials as keyed hashes only.
+/// - [`AuthValidationCache::revoke`] takes effect at once: it deletes every answer of the user, and a check that is under
+///   way cannot store an old answer.
+/// - When the cache is away, checks go to the backing store, or to a [fallback](AuthValidationConfig::fallback) first.
 #[derive(Clone)]
 pub struct AuthValidationCache {
     secret: [u8; 32],
@@ -116,7 +115,7 @@ pub struct AuthValidationCache {
 }
 
 impl AuthValidationCache {
-    /// Whether this credential is the user's. One GET if the answer is cached.
+    /// Checks whether this credential belongs to the user. One GET if the answer is cached.
     ///
     /// # Errors
     /// The backing store's; the cache's in the tier [`Tier::Critical`];
@@ -141,8 +140,8 @@ impl AuthValidationCache {
         };
         let ttl_millis = self.ttl.millis()?;
         let load = async {
-            // The answers to other credentials are kept, as they are now that the lease is held: what was read before
-            // may have been revoked since.
+            // The answers to other credentials are read again under the lease and kept: those that were read before may
+            // have been revoked since.
             let mut answers = match has_answers {
                 true => cache
                     .lookup_uncounted::<Answers>(&key, &self.options)
@@ -166,7 +165,7 @@ impl AuthValidationCache {
             .ok_or_else(|| Error::new(ErrorKind::Store, "the answer of the backing store was lost"))
     }
 
-    /// Checks while the cache is away: by what this process remembers, else by the backing store.
+    /// Checks while the cache is away: by the fallback, or else by the backing store.
     async fn check_without_cache(
         &self,
         user_id: &str,
@@ -195,16 +194,16 @@ impl AuthValidationCache {
         Ok(validation)
     }
 
-    /// Revokes a user's credentials in the backing store, then deletes every cached answer. When this returned, no
-    /// check that starts later is answered from before.
+    /// Revokes a user's credentials in the backing store, then deletes every cached answer. After it has returned, no check
+    /// that starts later gets an older answer.
     ///
     /// # Errors
-    /// The backing store's. In every [`Tier`], the cache's: then old answers may be served for the rest of their time
-    /// to live, so call it again.
+    /// The backing store's. In every [`Tier`] also the cache's: then old answers may be served until they expire, so call
+    /// it again.
     pub async fn revoke(&self, user_id: &str) -> Result<()> {
         let key = self.key(user_id)?;
         let revoked = self.backing.revoke(user_id).await;
-        // Also after an error: nobody knows whether the revocation took place.
+        // Also after an error, because the revocation may have taken place.
         if let Some(fallback) = &self.fallback {
             fallback.revoke(user_id);
         }
@@ -230,7 +229,7 @@ impl AuthValidationCache {
         hasher.finalize()
     }
 
-    /// Whether the cache answers. It does not fail: an error is what it reports.
+    /// Checks whether the cache answers. It does not fail: it reports errors.
     pub async fn health(&self) -> Health {
         match &self.cache {
             Some(cache) => cache.health().await,
@@ -238,7 +237,7 @@ impl AuthValidationCache {
         }
     }
 
-    /// What the cache has done. All zero if there is none.
+    /// The statistics of the cache. All zero if there is none.
     pub fn stats(&self) -> CacheStats {
         self.cache.as_ref().map(Cache::stats).unwrap_or_default()
     }
@@ -254,7 +253,7 @@ impl fmt::Debug for AuthValidationCache {
     }
 }
 
-/// Makes the cache of credential checks from what the config names.
+/// Creates the cache of credential checks from its config.
 ///
 /// ```
 /// use edgecask::Client;

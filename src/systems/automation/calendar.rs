@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::KeyPart;
 use crate::platform::unix_millis;
 
-/// Writes a point in time as digits: year, month, day, hour and minute, so many of them.
+/// Writes a point in time as digits: the first `units` of year, month, day, hour and minute.
 fn write_digits(unix_seconds: u64, units: usize, out: &mut dyn fmt::Write) -> fmt::Result {
     let seconds = i64::try_from(unix_seconds).map_err(|_| fmt::Error)?;
     let time = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
@@ -21,12 +21,12 @@ macro_rules! calendar_part {
         pub struct $name(u64);
 
         impl $name {
-            /// The one that holds this second since the Unix epoch.
+            /// The one that contains this second since the Unix epoch.
             pub fn of(unix_seconds: u64) -> Self {
                 Self(unix_seconds - unix_seconds % $seconds)
             }
 
-            /// The one that it is now.
+            /// The current one.
             pub fn now() -> Self {
                 Self::of(unix_millis() / 1000)
             }

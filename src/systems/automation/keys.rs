@@ -27,74 +27,74 @@ crate::keyspaces! {
         /// How many requests a user or an API key made on a day.
         requests_on_day(subject: &str, day: Day) => Counter<i64>,
             "rate_limit:{subject}:day:{day}" except "global", ttl: 1 day;
-        /// How many requests all made in a minute.
+        /// How many requests there were in a minute.
         all_requests_in_minute(minute: Minute) => Counter<i64>, "rate_limit:global:minute:{minute}", ttl: 60 seconds;
-        /// How many requests went to a provider in a minute.
+        /// How many requests were sent to a provider in a minute.
         provider_requests_in_minute(provider: &str, minute: Minute) => Counter<i64>,
             "rate_limit:provider:{provider}:minute:{minute}", ttl: 60 seconds;
-        /// A user's limits.
+        /// A user's rate limits.
         rate_limits(user_id: &str) => Hash<RateLimits>, "rate_limits:{user_id}", forever;
 
-        /// How far a workflow is.
+        /// The progress of a workflow.
         workflow_progress(workflow_id: &str) => Hash<WorkflowProgress>, "workflow:progress:{workflow_id}", ttl: 7 days;
-        /// The steps that a workflow still has. New ones come to the front; the next one is at the back.
+        /// The remaining steps of a workflow. New ones are added at the front; the next one is at the back.
         workflow_steps(workflow_id: &str) => List<WorkflowStep>, "workflow:steps:{workflow_id}", ttl: 7 days;
-        /// A user's workflows that run.
+        /// A user's active workflows.
         active_workflows(user_id: &str) => Set<String>, "user:active_workflows:{user_id}", ttl: 7 days;
-        /// What became known of a workflow, newest first.
+        /// The events of a workflow, newest first.
         workflow_notifications(workflow_id: &str) => List<WorkflowNotification>,
             "workflow:notifications:{workflow_id}", ttl: 24 hours, keep 1000;
 
-        /// What a user wants to hear of, such as `workflow:w-1`.
+        /// The topics that a user subscribes to, such as `workflow:w-1`.
         subscriptions(user_id: &str) => Set<String>, "user:subscriptions:{user_id}", ttl: 90 days renewed on activity;
-        /// What a user was told, newest first.
+        /// A user's notifications, newest first.
         notifications(user_id: &str) => List<Notification>, "notifications:{user_id}" except "system", ttl: 7 days, keep 1000;
         /// How many notifications a user has not read.
         unread(user_id: &str) => Counter<i64>, "notifications:unread:{user_id}", ttl: 7 days;
-        /// What all users are told, newest first.
+        /// The notifications to all users, newest first.
         announcements() => List<Announcement>, "notifications:system", ttl: 7 days, keep 100;
         /// The push tokens of a user's devices.
         push_tokens(user_id: &str) => Set<String>, "push_tokens:{user_id}", ttl: 90 days renewed on activity;
 
-        /// Posts by the second at which they are published.
+        /// Posts by the second at which they are to be published.
         scheduled_posts() => SortedSet<ScheduledPost>, "scheduled:posts", forever;
-        /// What is to be published on a platform. New ones come to the front; the next one is at the back.
+        /// The posts to publish on a platform. New ones are added at the front; the next one is at the back.
         publish_queue(platform: &str) => List<PublishJob>, "publish:{platform}" except "retry", forever;
-        /// What failed to be published, by the second of the next attempt.
+        /// The posts whose publication failed, by the second of the next attempt.
         publish_retries() => SortedSet<PublishRetry>, "publish:retry", forever;
-        /// Content that waits for approval. New ones come to the front; the next one is at the back.
+        /// Content that waits for approval. New ones are added at the front; the next one is at the back.
         approval_queue() => List<Approval>, "approval:queue", forever;
-        /// What became of a post.
+        /// The publication status of a post.
         publish_status(post_id: &str) => Hash<PublishStatus>, "publish:status:{post_id}", ttl: 24 hours;
 
-        /// How a campaign does.
+        /// The statistics of a campaign.
         campaign_stats(campaign_id: &str) => Hash<CampaignStats>, "campaign:stats:{campaign_id}", ttl: 5 minutes;
-        /// What a user's dashboard shows.
+        /// The figures on a user's dashboard.
         realtime_metrics(user_id: &str) => Hash<RealtimeMetrics>, "metrics:realtime:{user_id}", ttl: 60 seconds;
-        /// How a platform does.
+        /// The performance of posts on a platform.
         platform_performance(platform: &str) => Hash<PlatformPerformance>, "platform:performance:{platform}", ttl: 5 minutes;
         /// Hashtags by how often they are used.
         trending_hashtags() => SortedSet<String>, "trending:hashtags", ttl: 1 hour;
 
-        /// How a service does.
+        /// The health of a service.
         service_health(service: &str) => Hash<ServiceHealth>, "service:health:{service}", ttl: 120 seconds;
-        /// How the system does.
+        /// The metrics of the whole system.
         system_metrics() => Hash<SystemMetrics>, "system:metrics", ttl: 120 seconds;
         /// How often a service had an error.
         errors(service: &str, error: &str) => Counter<i64>, "errors:{service}:{error}", ttl: 300 seconds from creation;
-        /// The last measurements of something, newest first.
+        /// The last measurements of a metric, newest first.
         performance(metric: &str) => List<f64>, "perf:{metric}", ttl: 1 day, keep 1000;
 
-        /// How a federated client does.
+        /// The status of a federated client.
         client_status(client_id: &str) => Hash<ClientStatus>, "client:status:{client_id}", ttl: 300 seconds;
-        /// What an MCP server can do.
+        /// The capabilities of an MCP server.
         mcp_capabilities(server: &str) => Hash<McpCapabilities>, "mcp:capabilities:{server}", ttl: 1 hour;
-        /// What a federated client is asked for. New ones come to the front; the next one is at the back.
+        /// The requests to a federated client. New ones are added at the front; the next one is at the back.
         client_requests(client_id: &str) => List<ClientRequest>, "client:requests:{client_id}", forever;
-        /// Which provider is best for a task.
+        /// The best provider for a type of task.
         provider_selection(task: &str) => Hash<ProviderSelection>, "provider:selection:{task}", ttl: 30 minutes;
 
-        /// An answer of a language model, by the SHA-256 of its input.
+        /// A response of a language model, by the SHA-256 of its input.
         llm_response(sha256: &str) => Json<LlmResponse>, "llm:cache:sha256:{sha256}", ttl: 1 hour;
         /// The result of a query of the database.
         query_result(query: &str, id: &str) => Json<Value>, "db:query:{query}:{id}", ttl: 5 minutes;
@@ -103,13 +103,13 @@ crate::keyspaces! {
         /// The settings of the system.
         system_config() => Hash<SystemConfig>, "config:system", forever;
 
-        /// Who publishes for a user on a platform.
+        /// The lock for publishing for a user on a platform.
         publish_lock(platform: &str, user_id: &str) => Text<String>, "lock:publish:{platform}:{user_id}", ttl: 300 seconds;
-        /// Who bills a user.
+        /// The lock for billing a user.
         billing_lock(user_id: &str) => Text<String>, "lock:billing:{user_id}", ttl: 60 seconds;
-        /// Who changes a campaign.
+        /// The lock for changing a campaign.
         campaign_lock(campaign_id: &str) => Text<String>, "lock:campaign:{campaign_id}", ttl: 30 minutes;
-        /// Who runs a workflow.
+        /// The lock for running a workflow.
         workflow_lock(workflow_id: &str) => Text<String>, "workflow:lock:{workflow_id}", ttl: 1 hour;
         /// How many steps a workflow has taken.
         workflow_step_counter(workflow_id: &str) => Counter<i64>, "workflow:step_counter:{workflow_id}", ttl: 1 hour;

@@ -1,11 +1,11 @@
-//! The automation platform: workflows that make, publish and measure content.
+//! The automation platform: workflows that create, publish and measure content.
 //!
-//! Its sessions, counters, workflows, notifications, publishing, figures, health, federation, caches and locks, under the keys and in
-//! the fields that its services know. Points in time are text in the form of RFC 3339; scores of sorted sets are seconds
-//! since the Unix epoch. Words such as a status or a priority are the platform's own.
+//! Its sessions, counters, workflows, notifications, publishing, statistics, health, federation, caches and locks, with the
+//! keys and fields that its services use. Points in time are text in the form of RFC 3339. Scores of sorted sets are
+//! seconds since the Unix epoch. The values of a status or a priority are the platform's own.
 //!
-//! The platform's document asks for an expiry on every key, and leaves some without one. Here they have one, unless it would lose
-//! work or settings:
+//! The platform's document asks for an expiry on every key, but gives none for some. Here those keys expire too, unless
+//! that would lose work or settings:
 //!
 //! | key | here |
 //! |---|---|
@@ -18,7 +18,7 @@
 //! | `rate_limits:…`, `config:system` | none: they are settings |
 //!
 //! The counters of errors and of resources expire after a time from their creation. In the document each increment renews
-//! the time, so that a busy counter would never start again.
+//! the time, so that a busy counter would never start again at 0.
 //!
 //! ```
 //! use edgecask::Client;

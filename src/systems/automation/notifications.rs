@@ -2,7 +2,7 @@ use super::keys::{notifications, unread};
 use super::records::Notification;
 use crate::{Client, Result};
 
-/// Puts a notification into a user's inbox; gives how many the user has not read. One transaction.
+/// Adds a notification to a user's inbox; returns the number of unread ones. One transaction.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the user is empty or `system`; those of the client.
@@ -13,7 +13,7 @@ pub async fn notify(client: &Client, user_id: &str, notification: &Notification)
     transaction.exec().await?.take(unread)
 }
 
-/// Says that a user has read everything; tells whether something was unread. One DEL.
+/// Marks all of a user's notifications as read; returns whether any was unread. One DEL.
 ///
 /// # Errors
 /// As for [`notify`].

@@ -20,15 +20,15 @@ use crate::{Client, Error, ErrorKind, Result};
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if the metric is empty or a percentile is not from 0 to 100; [`ErrorKind::Codec`] if a measurement is
-/// no number; those of the client.
+/// [`ErrorKind::InvalidInput`] if the metric is empty or a percentile is not from 0 to 100; [`ErrorKind::Codec`] if a
+/// measurement is not a number; those of the client.
 pub async fn percentiles<const N: usize>(
     client: &Client,
     metric: &str,
     percentiles: [f64; N],
 ) -> Result<Option<[f64; N]>> {
     if !percentiles.iter().all(|percentile| (0.0..=100.0).contains(percentile)) {
-        return Err(Error::new(ErrorKind::InvalidInput, "a percentile is from 0 to 100"));
+        return Err(Error::new(ErrorKind::InvalidInput, "a percentile must be from 0 to 100"));
     }
     let mut measured = performance(metric)?.range(client, 0, -1).await?;
     measured.sort_by(f64::total_cmp);

@@ -2,7 +2,7 @@ use super::calendar::{Day, Hour, Minute};
 use super::keys::{requests_in_hour, requests_in_minute, requests_on_day};
 use crate::{Client, Result};
 
-/// How many requests were made, with the one that was counted.
+/// The numbers of requests, including the one that was just counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
     /// In this minute.
@@ -13,8 +13,8 @@ pub struct Requests {
     pub on_day: i64,
 }
 
-/// Counts a request of a user or an API key in the minute, the hour and the day that hold this second since the Unix epoch. One
-/// transaction of three INCRBY and three EXPIRE.
+/// Counts a request of a user or an API key in the minute, the hour and the day that contain this second since the Unix
+/// epoch. One transaction of three INCRBY and three EXPIRE.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the subject is empty or `global`; those of the client.

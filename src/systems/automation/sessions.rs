@@ -2,7 +2,7 @@ use super::keys::{session_of, user_session};
 use super::records::UserSession;
 use crate::{Client, Result};
 
-/// Stores a session and makes it the user's. One transaction.
+/// Stores a session and makes it the user's current one. One transaction.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if an identifier is empty; those of the client.
@@ -14,18 +14,19 @@ pub async fn start_session(client: &Client, session_id: &str, session: &UserSess
     transaction.exec().await?.take(stored).map(drop)
 }
 
-/// The identifier and the session of a user, or `None` if the user has none. Both live on from now. Two round trips.
+/// The identifier and the session of a user, or `None` if the user has none. The time to live of both starts again. Two
+/// round trips.
 ///
 /// # Errors
-/// As for [`start_session`]; [`ErrorKind::Codec`](crate::ErrorKind::Codec) if what is stored is no session.
+/// As for [`start_session`]; [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the stored value is not a session.
 pub async fn find_session(client: &Client, user_id: &str) -> Result<Option<(String, UserSession)>> {
     let Some(session_id) = session_of(user_id)?.get(client).await? else { return Ok(None) };
     let session = user_session(&session_id)?.get(client).await?;
     Ok(session.map(|session| (session_id, session)))
 }
 
-/// Deletes a session; tells whether it was there. If the user has begun another one meanwhile, that one stays the user's. Two
-/// round trips.
+/// Deletes a session; returns whether it was there. If the user has started another session in the meantime, that one stays
+/// current. Two round trips.
 ///
 /// # Errors
 /// As for [`start_session`].

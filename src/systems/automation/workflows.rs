@@ -2,8 +2,8 @@ use super::keys::{active_workflows, workflow_progress, workflow_steps};
 use super::records::{WorkflowProgress, WorkflowStep};
 use crate::{Client, Result};
 
-/// Stores a workflow's progress and its steps, which are taken in this order, and counts it among the user's active ones. One
-/// transaction.
+/// Stores a workflow's progress and its steps, which are taken in this order, and adds it to the user's active workflows.
+/// One transaction.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if an identifier is empty or there is no step; those of the
@@ -23,8 +23,8 @@ pub async fn start_workflow(
     transaction.exec().await?.take(active).map(drop)
 }
 
-/// Stores a workflow's last progress, drops the steps that it has left, and counts it no longer among the user's active ones;
-/// tells whether it was. One transaction.
+/// Stores a workflow's last progress, deletes its remaining steps, and removes it from the user's active workflows; returns
+/// whether it was active. One transaction.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if an identifier is empty; those of the client.

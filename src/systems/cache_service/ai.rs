@@ -5,13 +5,13 @@ use crate::cache::{Cache, Cached, Invalidated, Stored};
 use crate::platform::MaybeSend;
 use crate::{BoxError, Key, Keyspace, Result};
 
-/// The hash by which a recording is found again: BLAKE3 of its bytes, 64 hexadecimal digits.
+/// The hash that identifies a recording: BLAKE3 of its bytes, 64 hexadecimal digits.
 pub fn audio_hash(audio: &[u8]) -> String {
     blake3::hash(audio).to_hex().to_string()
 }
 
-/// What language models answered: transcriptions under `openai:transcription:{audioHash}`, analyses under
-/// `openai:analysis:{name}`. The same input has the same answer, so nothing has to invalidate them.
+/// Results of language models: transcriptions under `openai:transcription:{audioHash}`, analyses under
+/// `openai:analysis:{name}`. The same input has the same result, so they need no invalidation.
 #[derive(Debug, Clone)]
 pub struct AiCache {
     cache: Cache,
@@ -26,7 +26,8 @@ impl AiCache {
     /// The key of a transcription.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the hash is empty or too long; so for the other methods.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the hash is empty or too long. The other methods
+    /// return this error too.
     pub fn transcription_key(&self, audio_hash: &str) -> Result<Key> {
         const TRANSCRIPTIONS: Keyspace = Keyspace::literal("openai:transcription");
         TRANSCRIPTIONS.key(audio_hash)
@@ -35,7 +36,8 @@ impl AiCache {
     /// The key of an analysis.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is empty or too long; so for the other methods.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is empty or too long. The other methods
+    /// return this error too.
     pub fn analysis_key(&self, name: &str) -> Result<Key> {
         const ANALYSES: Keyspace = Keyspace::literal("openai:analysis");
         ANALYSES.key(name)
@@ -62,7 +64,7 @@ impl AiCache {
         self.cache.set(&key, transcription, self.ttls.transcription).await
     }
 
-    /// A transcription, made if it is not cached: one at a time, whoever asks. One GET for a hit.
+    /// A transcription, loaded if it is not cached. Concurrent callers share one load. One GET for a hit.
     ///
     /// # Errors
     /// As for [`Cache::get_or_load`].
@@ -94,7 +96,7 @@ impl AiCache {
         self.cache.set(&self.analysis_key(name)?, analysis, self.ttls.analysis).await
     }
 
-    /// Deletes an analysis, which else stays for ever. Two UNLINKs in one round trip.
+    /// Deletes an analysis, which never expires by itself. Two UNLINKs in one round trip.
     ///
     /// # Errors
     /// As for [`Cache::delete`].

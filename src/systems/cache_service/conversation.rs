@@ -10,12 +10,12 @@ use crate::cache::{Cache, Cached, EntryOptions, Invalidated, Stored, Ttl};
 use crate::platform::MaybeSend;
 use crate::{BoxError, Error, Key, Keyspace, Result};
 
-/// Whether a conversation changes still, which decides how long it is cached.
+/// Whether a conversation still changes, which decides how long it is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConversationStatus {
-    /// It goes on.
+    /// It may still change.
     Active,
-    /// It is over.
+    /// It does not change any more.
     Completed,
 }
 
@@ -38,7 +38,8 @@ impl<C> ConversationCache<C> {
     /// The key of a conversation.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the id is empty or too long; so for the other methods.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the id is empty or too long. The other methods return
+    /// this error too.
     pub fn key(&self, conversation_id: &str) -> Result<Key> {
         const CONVERSATIONS: Keyspace = Keyspace::literal("conversation");
         CONVERSATIONS.key(conversation_id)
@@ -72,7 +73,7 @@ impl<C> ConversationCache<C> {
         self.invalidate_lists(user_id).await.map(drop)
     }
 
-    /// Invalidates all lists of a user: what `user-conversations:{userId}:*` matches, by one script instead of a scan.
+    /// Invalidates all lists of a user, `user-conversations:{userId}:*`, by one script instead of a scan.
     ///
     /// # Errors
     /// As for [`Cache::invalidate_tags`].
@@ -108,7 +109,7 @@ impl<C: Serialize + DeserializeOwned> ConversationCache<C> {
         self.cache.get(&self.key(conversation_id)?).await
     }
 
-    /// Stores a user's conversation for as long as its status says. Two round trips.
+    /// Stores a user's conversation, with the time to live of its status. Two round trips.
     ///
     /// # Errors
     /// As for [`Cache::set`].
@@ -123,12 +124,12 @@ impl<C: Serialize + DeserializeOwned> ConversationCache<C> {
         self.cache.set(&self.key(conversation_id)?, conversation, options).await
     }
 
-    /// A user's conversation; if it is not cached, `load` gives it and its status, which decides how long it is cached. What
-    /// is invalidated while it is loaded is not stored. Two round trips for a hit. Callers at the same time load each for
-    /// themselves.
+    /// A user's conversation. If it is not cached, `load` returns it and its status, which decides how long it is cached.
+    /// If it is invalidated while it is loaded, it is not stored. Two round trips for a hit. Concurrent callers do not
+    /// share a load.
     ///
     /// # Errors
-    /// That of `load`; else as for [`Cache::get`] and [`Cache::begin_store`].
+    /// That of `load`; otherwise as for [`Cache::get`] and [`Cache::begin_store`].
     pub async fn get_or_load<E: Into<BoxError>, F>(
         &self,
         user_id: &str,

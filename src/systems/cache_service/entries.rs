@@ -1,8 +1,8 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-/// What a [`Cache`](crate::cache::Cache) of the default codec stores: JSON, or an
-/// [envelope](crate::cache::stored_form) with what is packed or has tags. Read it by the cache.
+/// An entry of a [`Cache`](crate::cache::Cache) with the default codec: JSON, or an [envelope](crate::cache::stored_form)
+/// if it is compressed or has tags. Read it through the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheEntry(String);
@@ -32,8 +32,8 @@ impl<'de> Deserialize<'de> for CacheEntry {
 }
 
 crate::keyspaces! {
-    /// The keyspaces of the cache service, for the reference and the check. Times to live are the longest of
-    /// [`CacheTtls::default`](super::CacheTtls::default). The versions of tags beside them are keys of `edgecask:tag`.
+    /// The keyspaces of the cache service, for the reference and the check. Their times to live are the longest ones of
+    /// [`CacheTtls::default`](super::CacheTtls::default). The versions of their tags are under `edgecask:tag`.
     pub mod keys, owner: "cache service" {
         /// A user's profile.
         profile(user_id: &str) => Text<CacheEntry>, "user:{user_id}:profile", ttl: 1 hour;

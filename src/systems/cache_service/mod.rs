@@ -1,4 +1,4 @@
-//! The cache service: users, sessions, conversations and answers of language models in one [`Cache`].
+//! The cache service: users, sessions, conversations and results of language models in one [`Cache`].
 //!
 //! | cache | key | time to live | tags |
 //! |---|---|---|---|
@@ -9,13 +9,14 @@
 //! | [`AiCache`] | `openai:transcription:{audioHash}` | 30 days | |
 //! | | `openai:analysis:{name}` | for ever | |
 //!
-//! Values are those of a [`Cache`]: JSON as it is where there are no tags and nothing is packed, else in its
-//! [envelope](crate::cache::stored_form); plain JSON that another program wrote is read everywhere. Values of 1 KB and more are
-//! packed by gzip. All times are [`CacheTtls`].
+//! Values are entries of a [`Cache`]: plain JSON if they have no tags and are not compressed, and otherwise in its
+//! [envelope](crate::cache::stored_form). Plain JSON that another program wrote is always read. Values of 1 KB and more are
+//! compressed with gzip. All times are settings in [`CacheTtls`].
 //!
-//! A write to a user invalidates the tag `user:{userId}`: everything of that user goes by one command, in this service and in
-//! routes whose [`HttpCacheOptions::tags`](https://docs.rs/edgecask/latest/edgecask/http_cache/struct.HttpCacheOptions.html)
-//! name [`user_tag`]. When Redis is away, reads find nothing and loaders are asked; nothing fails
+//! A write to a user invalidates the tag `user:{userId}`. This one command invalidates everything of the user, in this
+//! service and in routes whose
+//! [`HttpCacheOptions::tags`](https://docs.rs/edgecask/latest/edgecask/http_cache/struct.HttpCacheOptions.html) name
+//! [`user_tag`]. When Redis is away, reads find nothing and loaders are called; nothing fails
 //! ([`Tier::Important`](crate::cache::Tier)).
 //!
 //! ```
@@ -89,12 +90,12 @@ impl CacheService {
         ConversationCache::new(self.cache.clone(), self.ttls)
     }
 
-    /// The cache of what language models answered.
+    /// The cache of the results of language models.
     pub fn ai(&self) -> AiCache {
         AiCache::new(self.cache.clone(), self.ttls)
     }
 
-    /// What all of them stand on: its statistics, its health, its warming.
+    /// The underlying cache, for its statistics, its health and warming.
     pub fn cache(&self) -> &Cache {
         &self.cache
     }

@@ -6,8 +6,8 @@ use super::ttls::CacheTtls;
 use crate::cache::{Cache, Cached, EntryOptions, Invalidated, Stored};
 use crate::{Error, ErrorKind, Key, Keyspace, Result};
 
-/// Sessions by their tokens, under `session-token:{hash}`. The hash is BLAKE3 in hexadecimal: whoever sees the keys of the
-/// database learns no token.
+/// Sessions by their tokens, under `session-token:{hash}`. The hash is BLAKE3 in hexadecimal, so that the keys of the
+/// database reveal no token.
 #[derive(Debug, Clone)]
 pub struct SessionCache<S> {
     cache: Cache,
@@ -23,16 +23,19 @@ impl<S> SessionCache<S> {
     /// The key of a session.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the token is empty; so for the other methods.
+    /// [`ErrorKind::InvalidInput`] if the token is empty. The other methods return this error too.
     pub fn key(&self, token: &str) -> Result<Key> {
         const SESSIONS: Keyspace = Keyspace::literal("session-token");
         if token.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "a session's token is not empty"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the token of a session must not be empty",
+            ));
         }
         SESSIONS.key(&*blake3::hash(token.as_bytes()).to_hex())
     }
 
-    /// Ends a session in the cache. Two UNLINKs in one round trip.
+    /// Deletes a session from the cache. Two UNLINKs in one round trip.
     ///
     /// # Errors
     /// As for [`Cache::delete`].
@@ -40,7 +43,7 @@ impl<S> SessionCache<S> {
         self.cache.delete(&self.key(token)?).await
     }
 
-    /// Ends all of a user's sessions in the cache, and everything else that is cached of the user. One script.
+    /// Invalidates all of a user's sessions in the cache, and everything else that is cached for the user. One script.
     ///
     /// # Errors
     /// As for [`Cache::invalidate_tags`].
@@ -58,11 +61,11 @@ impl<S: Cached> SessionCache<S> {
         self.cache.get(&self.key(token)?).await
     }
 
-    /// Stores a session for as long as it lasts, `None`: it does not say. Never for longer than
+    /// Stores a session for the time that it has left; `None` if that is not known. It is never cached for longer than
     /// [`CacheTtls::user_sessions`]. Two round trips.
     ///
     /// # Errors
-    /// As for [`Cache::set`]; [`ErrorKind::InvalidInput`] if it is over already.
+    /// As for [`Cache::set`]; [`ErrorKind::InvalidInput`] if the session has expired already.
     pub async fn set(
         &self,
         token: &str,

@@ -1,6 +1,6 @@
 use crate::{Keyspace, Result};
 
-/// The tag that everything of a user carries: `user:{userId}`, with what has a meaning in keys escaped.
+/// The tag of everything that belongs to a user: `user:{userId}`, with special characters escaped.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the id is empty or too long.

@@ -8,17 +8,17 @@ use crate::cache::Ttl;
 pub struct CacheTtls {
     /// A user's profile: 1 hour.
     pub user_profile: Ttl,
-    /// A session that does not say how long it lasts, and the longest that any is cached: 24 hours.
+    /// A session of unknown duration, and the longest time for any session: 24 hours.
     pub user_sessions: Duration,
-    /// A conversation that goes on: 5 minutes.
+    /// An active conversation: 5 minutes.
     pub conversation_active: Ttl,
-    /// A conversation that is over: 24 hours.
+    /// A completed conversation: 24 hours.
     pub conversation_completed: Ttl,
     /// A list of a user's conversations: 10 minutes.
     pub conversation_list: Ttl,
     /// A transcription: 30 days.
     pub transcription: Ttl,
-    /// An analysis: for ever.
+    /// An analysis: it never expires.
     pub analysis: Ttl,
 }
 

@@ -23,7 +23,8 @@ impl<U> UserCache<U> {
     /// The key of a profile.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the id is empty or too long; so for the other methods.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the id is empty or too long. The other methods return
+    /// this error too.
     pub fn key(&self, user_id: &str) -> Result<Key> {
         const USERS: Keyspace = Keyspace::literal("user");
         USERS.key((user_id, "profile"))
@@ -34,11 +35,11 @@ impl<U> UserCache<U> {
             .tags([user_tag(user_id)?, "profiles".to_owned()]))
     }
 
-    /// Writes to the database by `write`, then invalidates everything that is cached of the user: one script. It does so
-    /// also when `write` fails, since nobody knows then whether it took place.
+    /// Writes to the database by `write`, then invalidates everything that is cached for the user: one script. It also does
+    /// so if `write` fails, because the write may have taken place.
     ///
     /// # Errors
-    /// That of `write`; else as for [`Cache::invalidate_tags`].
+    /// That of `write`; otherwise as for [`Cache::invalidate_tags`].
     pub async fn update<T, E, F>(
         &self,
         user_id: &str,
@@ -54,8 +55,8 @@ impl<U> UserCache<U> {
         written.and_then(|written| invalidated.map(|_| written))
     }
 
-    /// Invalidates everything that is cached of the user: profile, sessions, conversations, and the routes that carry the
-    /// tag. One script.
+    /// Invalidates everything that is cached for the user: profile, sessions, conversations, and the routes with the tag.
+    /// One script.
     ///
     /// # Errors
     /// As for [`Cache::invalidate_tags`].

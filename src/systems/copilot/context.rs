@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{CachingStore, Extra, Record, RecordId, StoreConfig};
 use crate::{Keyspace, Result};
 
-/// Whose context, and of which conversation.
+/// The identifier of a conversation's context.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ContextId {
@@ -26,8 +26,7 @@ impl RecordId for ContextId {
     }
 }
 
-/// What a conversation is about at the moment. In JSON the fields are in camelCase; fields that are not listed here are
-/// kept in `extra`.
+/// The current context of a conversation. In JSON the fields are in camelCase. Fields that are not listed here are kept in `extra`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -37,7 +36,7 @@ pub struct ConversationContext {
     pub tenant_id: String,
     /// The conversation.
     pub conversation_id: String,
-    /// What was spoken of, as nodes of the application's graph.
+    /// The nodes of the application's graph that the conversation is about.
     #[serde(default)]
     pub active_node_ids: Vec<String>,
     /// The trace of the turn that wrote it.
@@ -69,11 +68,11 @@ impl Record for ConversationContext {
     }
 }
 
-/// The store of conversations' contexts. It is read and written once a turn, so caching gains little: it is not cached
-/// unless its config has a client. Then its keys are `copilot:conv:context:{tenantId}:{conversationId}`.
+/// The store of conversations' contexts. A context is read and written once a turn, so caching gains little. It is cached
+/// only if the config has a client, under the keys `copilot:conv:context:{tenantId}:{conversationId}`.
 pub type ConversationContextStore = CachingStore<ConversationContext>;
 
-/// Makes the store of contexts from what the config names.
+/// Creates the store of contexts from its config.
 ///
 /// ```
 /// use edgecask::cache::HealthBackend;

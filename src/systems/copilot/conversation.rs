@@ -15,27 +15,27 @@ use crate::{BoxError, Key, Keyspace, Result};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Conversation {
-    /// Which conversation; no two tenants have the same.
+    /// The identifier. It is unique across all tenants.
     pub id: String,
     /// The tenant.
     pub tenant_id: String,
-    /// The user who began it.
+    /// The user who started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// What it is called.
+    /// The title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The branch that it is at.
+    /// The active branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_path_id: Option<String>,
-    /// When it was put aside.
+    /// When it was archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<String>,
-    /// When it began.
+    /// When it was created.
     pub created_at: String,
-    /// When anything of it last changed.
+    /// When it last changed.
     pub updated_at: String,
-    /// When something was last said.
+    /// When the last message was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message_at: Option<String>,
     /// Other fields.
@@ -44,7 +44,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// A conversation that begins now.
+    /// A conversation that is created now.
     pub fn new(
         id: impl Into<String>,
         tenant_id: impl Into<String>,
@@ -74,7 +74,7 @@ impl Record for Conversation {
     }
 }
 
-/// Which message of which conversation.
+/// The identifier of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MessageId {
@@ -97,17 +97,17 @@ impl RecordId for MessageId {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Message {
-    /// Which message.
+    /// The identifier.
     pub id: String,
     /// The tenant.
     pub tenant_id: String,
     /// The conversation.
     pub conversation_id: String,
-    /// Who speaks: `user`, `assistant`, `system`.
+    /// The author: `user`, `assistant` or `system`.
     pub role: String,
-    /// What is said.
+    /// The text.
     pub content: String,
-    /// When it was said.
+    /// When it was sent.
     pub created_at: String,
     /// Other fields.
     #[serde(flatten)]
@@ -115,7 +115,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A user's message that is said now.
+    /// A user's message that is sent now.
     pub fn new(id: MessageId, content: impl Into<String>, now: impl Into<String>) -> Self {
         Self {
             id: id.id,
@@ -150,11 +150,11 @@ impl Record for Message {
 
 /// The store of conversations, cached under `copilot:conv:conversation:{conversationId}`.
 ///
-/// The record says of a conversation when something was last said, so each message changes it: an append invalidates.
-/// Messages themselves are not cached: read them from where they are kept.
+/// The record contains the time of the last message, so an append changes it and invalidates its entry. Messages themselves
+/// are not cached: read them from their own store.
 ///
-/// The key does not name the tenant, so a read does: another tenant's conversation is not there, cached or not. Who may
-/// write what is the backing store's to decide.
+/// The key does not contain the tenant, so reads check it: for another tenant the conversation does not exist, cached or
+/// not. The backing store decides who may write.
 #[derive(Clone)]
 pub struct ConversationStore {
     conversations: CachingStore<Conversation>,
@@ -162,7 +162,7 @@ pub struct ConversationStore {
 }
 
 impl ConversationStore {
-    /// A tenant's conversation; `None` if the tenant has none of this id. One GET if it is cached.
+    /// A tenant's conversation; `None` if the tenant has no conversation with this id. One GET if it is cached.
     ///
     /// # Errors
     /// As for [`CachingStore::get`].
@@ -175,7 +175,7 @@ impl ConversationStore {
         Ok(found.filter(|conversation| conversation.tenant_id == tenant_id))
     }
 
-    /// Writes a conversation to the backing store, then invalidates what is cached of it. Two commands, one round trip.
+    /// Writes a conversation to the backing store, then deletes the cached one. Two commands, one round trip.
     ///
     /// # Errors
     /// As for [`CachingStore::set`].
@@ -183,7 +183,7 @@ impl ConversationStore {
         self.conversations.set(conversation).await
     }
 
-    /// Deletes a tenant's conversation from the backing store, then from the cache; tells whether the tenant had it. A read
+    /// Deletes a tenant's conversation from the backing store, then from the cache; returns whether the tenant had it. A read
     /// as by [`ConversationStore::get`], then two commands in one round trip.
     ///
     /// # Errors
@@ -195,20 +195,19 @@ impl ConversationStore {
         }
     }
 
-    /// Writes a message to where messages are kept, then invalidates what is cached of its conversation. Two commands, one
-    /// round trip.
+    /// Writes a message to the store of messages, then deletes the cached conversation. Two commands, one round trip.
     ///
     /// # Errors
     /// That of the messages' store; the cache's in the tier [`Tier::Critical`](crate::cache::Tier::Critical), after the message
     /// was written.
     pub async fn append(&self, message: &Message) -> Result<()> {
         let written = self.messages.set(message).await;
-        // Also after an error: nobody knows whether the write took place.
+        // Also after an error, because the write may have taken place.
         let invalidated = self.invalidate(&message.conversation_id).await;
         written.and(invalidated)
     }
 
-    /// Deletes what is cached of a conversation, as after a write that went past this store.
+    /// Deletes the cached conversation. Call it after a write that bypassed this store.
     ///
     /// # Errors
     /// As for [`CachingStore::invalidate`].
@@ -224,7 +223,7 @@ impl ConversationStore {
         self.conversations.key(&conversation_id.to_owned())
     }
 
-    /// Follows what other processes write; see [`CachingStore::follow_invalidations`].
+    /// Listens to the writes of other processes; see [`CachingStore::follow_invalidations`].
     ///
     /// # Errors
     /// As for [`CachingStore::follow_invalidations`].
@@ -237,17 +236,17 @@ impl ConversationStore {
         self.conversations.owed()
     }
 
-    /// Carries out what is owed; tells whether nothing is left.
+    /// Carries out the owed invalidations; returns whether nothing is left.
     pub async fn catch_up(&self) -> bool {
         self.conversations.catch_up().await
     }
 
-    /// Whether the cache answers. It does not fail: an error is what it reports.
+    /// Checks whether the cache answers. It does not fail: it reports errors.
     pub async fn health(&self) -> Health {
         self.conversations.health().await
     }
 
-    /// What the cache of this store has done.
+    /// The statistics of this store's cache.
     pub fn stats(&self) -> CacheStats {
         self.conversations.stats()
     }
@@ -261,10 +260,11 @@ impl fmt::Debug for ConversationStore {
     }
 }
 
-/// Makes the store of conversations from what the config names, and from where messages are kept.
+/// Creates the store of conversations from its config and the store of messages.
 ///
-/// A write to `messages` also updates what the conversation's record says of its last message: in a database by a
-/// trigger, in [`MemoryConversations`] by itself. An unknown conversation is not cached, unless the config says so.
+/// A write to `messages` must also update the time of the last message in the conversation's record. A database does so by
+/// a trigger; [`MemoryConversations`] does so itself. The absence of a conversation is not cached, unless the config asks
+/// for it.
 ///
 /// ```
 /// use edgecask::Client;
@@ -299,7 +299,7 @@ pub fn create_conversation_store(
     messages: impl Store<Message>,
 ) -> Result<ConversationStore> {
     const CONVERSATIONS: Keyspace = Keyspace::literal("copilot:conv:conversation");
-    // Nothing is cached under it: there is no client.
+    // Nothing is cached under it, because there is no client.
     const MESSAGES: Keyspace = Keyspace::literal("copilot:conv:message");
     Ok(ConversationStore {
         conversations: CachingStore::new(config, CONVERSATIONS, None)?,
@@ -372,7 +372,7 @@ impl Store<Conversation> for MemoryConversations {
     }
 }
 
-/// A message needs its conversation to be there.
+/// A message can be stored only if its conversation exists.
 impl Store<Message> for MemoryConversations {
     async fn get(&self, id: &MessageId) -> Result<Option<Message>, BoxError> {
         let messages = self.messages(&id.tenant_id, &id.conversation_id);

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{CachingStore, Extra, Record, RecordId, StoreConfig};
 use crate::{Keyspace, Result};
 
-/// Which branch of whose conversation runs code.
+/// The identifier of a branch's sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ExecutionId {
@@ -36,19 +36,19 @@ impl RecordId for ExecutionId {
     }
 }
 
-/// Whether a sandbox can be used.
+/// The status of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SandboxStatus {
-    /// It is being made.
+    /// It is being created.
     Creating,
-    /// It can.
+    /// It is ready.
     Ready,
-    /// It failed.
+    /// It has failed.
     Error,
-    /// It is gone.
+    /// It was terminated.
     Terminated,
 }
 
@@ -67,13 +67,13 @@ pub struct ExecutionContext {
     pub path_id: String,
     /// The sandbox.
     pub sandbox_id: String,
-    /// Whether it can be used.
+    /// The status of the sandbox.
     pub sandbox_status: SandboxStatus,
-    /// When it was made.
+    /// When it was created.
     pub created_at: String,
-    /// When it last ran something.
+    /// When it was last used.
     pub last_used_at: String,
-    /// Until when it is kept.
+    /// When it expires.
     pub expires_at: String,
     /// Other fields.
     #[serde(flatten)]
@@ -81,7 +81,7 @@ pub struct ExecutionContext {
 }
 
 impl ExecutionContext {
-    /// A sandbox that is being made now and kept until then.
+    /// A sandbox that is being created now and expires at this time.
     pub fn new(
         id: ExecutionId,
         sandbox_id: impl Into<String>,
@@ -111,12 +111,11 @@ impl Record for ExecutionContext {
     }
 }
 
-/// The store of sandboxes. They live for minutes and are written with every use, so there is nothing to gain: it is not
-/// cached unless its config has a client. Then its keys are
-/// `copilot:conv:execution:{tenantId}:{conversationId}:{pathId}`.
+/// The store of sandboxes. Sandboxes live for minutes and are written with every use, so caching gains nothing. They are
+/// cached only if the config has a client, under the keys `copilot:conv:execution:{tenantId}:{conversationId}:{pathId}`.
 pub type ExecutionContextStore = CachingStore<ExecutionContext>;
 
-/// Makes the store of sandboxes from what the config names.
+/// Creates the store of sandboxes from its config.
 ///
 /// ```
 /// use edgecask::store::StoreConfig;

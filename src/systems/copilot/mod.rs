@@ -1,7 +1,7 @@
-//! The copilot: stores of tenants' policies and conversations, cached by the conventions that its services share.
+//! The copilot: stores of tenants' policies and conversations, cached by its services' conventions.
 //!
 //! Keys are `copilot:{domain}:{entity}:{identifier}`. Each component has one trait (a [`Store`](crate::store::Store)), a
-//! [`MemoryStore`](crate::store::MemoryStore) for tests, one caching decorator, and one factory that takes what there is:
+//! [`MemoryStore`](crate::store::MemoryStore) for tests, one caching decorator, and one factory that combines them:
 //!
 //! | component | factory | key | cached |
 //! |---|---|---|---|
@@ -71,7 +71,7 @@ pub use crate::store::{
 };
 use crate::{Client, Key, Keyspace, Result};
 
-/// How long the components cache, as variables say.
+/// The components' times to live, read from variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ttls {
@@ -86,8 +86,8 @@ pub struct Ttls {
 }
 
 impl Ttls {
-    /// What these variables say, or the defaults: 300 seconds, and 3600 for sessions. Give it `std::env::var`, or a Worker's
-    /// bindings.
+    /// The values of these variables, or the defaults: 300 seconds, and 3600 for sessions. `lookup` reads a variable, such
+    /// as `std::env::var` or a Worker's bindings.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a variable is not a whole number of seconds above 0.
@@ -111,12 +111,13 @@ pub fn conversation_events(tenant_id: &str, conversation_id: &str) -> Result<Key
     EVENTS.key((tenant_id, conversation_id))
 }
 
-/// Says on a channel, such as `cache:invalidate`, that a tenant's policy has changed, in the words that the services in TypeScript
-/// send and listen for: `{"type":"policy","tenantId":"acme"}`. Gives how many listen. One PUBLISH.
+/// Announces on a channel, such as `cache:invalidate`, that a tenant's policy has changed, with the message that the
+/// services in TypeScript send and listen for: `{"type":"policy","tenantId":"acme"}`. Returns the number of receivers. One
+/// PUBLISH.
 ///
-/// Call it after [`LlmPolicyStore`]'s `set` where those services keep policies in their own memory. A store with
-/// [`OnWrite::Publish`](crate::store::OnWrite::Publish) speaks of keys instead, which only programs with this crate read. It
-/// also understands these words: it then forgets all that it has in its own memory.
+/// Call it after [`LlmPolicyStore`]'s `set` if those services keep policies in their own memory. A store with
+/// [`OnWrite::Publish`](crate::store::OnWrite::Publish) sends a message with keys instead, which only programs with this
+/// crate read. Such a store also accepts this message, and then empties its own memory.
 ///
 /// ```
 /// use edgecask::Client;
@@ -139,7 +140,7 @@ pub async fn announce_policy(client: &Client, channel: &str, tenant_id: &str) ->
     client.publish(channel, message).await
 }
 
-/// The prefixes that older versions used, and those that took their place.
+/// The prefixes of older versions, and those that replaced them.
 const PREFIXES: [(&str, &str); 2] = [
     ("auth:validation:", "copilot:auth:validation:"),
     ("ratelimit:client-telemetry:", "copilot:ratelimit:telemetry:"),
@@ -148,7 +149,7 @@ const PREFIXES: [(&str, &str); 2] = [
 /// Moves the entries of older versions to today's prefixes: `auth:validation:` to `copilot:auth:validation:`, and
 /// `ratelimit:client-telemetry:` to `copilot:ratelimit:telemetry:`. See [`RenamePrefix`] for what it promises.
 ///
-/// Run them when every program writes the new prefixes. What follows a prefix stays as it is.
+/// Run them when every program writes the new prefixes. The rest of each key stays as it is.
 ///
 /// ```
 /// use edgecask::prelude::*;
@@ -175,25 +176,25 @@ pub fn migrations() -> [RenamePrefix; 2] {
 crate::keyspaces! {
     /// The keyspaces of the copilot, for the reference and for programs that read them without a store.
     pub mod keys, owner: "copilot" {
-        /// What a tenant's requests to language models may do.
+        /// The policy for a tenant's requests to language models.
         policy(tenant_id: &str) => Json<LlmPolicy>, "copilot:llm:policy:{tenant_id}", ttl: 300 seconds;
         /// The settings of a tenant's conversations; `null` if there are none.
         tenant_config(tenant_id: &str) => Json<Option<ConversationConfig>>, "copilot:conv:config:{tenant_id}", ttl: 300 seconds;
-        /// A user's settings in the place of the tenant's; `null` if there are none.
+        /// A user's settings, which override the tenant's; `null` if there are none.
         user_config(tenant_id: &str, user_id: &str) => Json<Option<ConversationConfig>>, "copilot:conv:config:{tenant_id}:{user_id}", ttl: 300 seconds;
         /// The answers to checks of a user's credentials.
         auth_validation(user_id: &str) => Json<serde_json::Value>, "copilot:auth:validation:{user_id}", ttl: 300 seconds;
         /// A conversation, without its messages.
         conversation(conversation_id: &str) => Json<Conversation>, "copilot:conv:conversation:{conversation_id}", ttl: 300 seconds;
-        /// What a conversation is about at the moment.
+        /// The current context of a conversation.
         context(tenant_id: &str, conversation_id: &str) => Json<ConversationContext>, "copilot:conv:context:{tenant_id}:{conversation_id}", ttl: 300 seconds;
         /// A branch of a conversation.
         path(tenant_id: &str, path_id: &str) => Json<ConversationPath>, "copilot:conv:path:{tenant_id}:{path_id}", ttl: 300 seconds;
         /// The sandbox in which a branch of a conversation runs code.
         execution(tenant_id: &str, conversation_id: &str, path_id: &str) => Json<ExecutionContext>, "copilot:conv:execution:{tenant_id}:{conversation_id}:{path_id}", ttl: 300 seconds;
-        /// How many reports of telemetry a client has sent. The limiter's window decides how long it stays, an hour at most.
+        /// How many reports of telemetry a client has sent. The limiter's window is its time to live, at most an hour.
         telemetry(client_ip: &str) => Counter<i64>, "copilot:ratelimit:telemetry:{client_ip}", ttl: 1 hour from creation;
-        /// The same in one window of a limiter that counts by windows, as `@upstash/ratelimit` does.
+        /// The same in one window of a limiter that counts by windows, like `@upstash/ratelimit`.
         telemetry_in_window(client_ip: &str, window: u64) => Counter<i64>, "copilot:ratelimit:telemetry:{client_ip}:{window}", ttl: 1 hour from creation;
     }
 }

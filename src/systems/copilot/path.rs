@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{CachingStore, Extra, Record, RecordId, StoreConfig};
 use crate::{Keyspace, Result};
 
-/// Which branch, and whose.
+/// The identifier of a branch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PathId {
@@ -32,25 +32,25 @@ impl RecordId for PathId {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConversationPath {
-    /// Which branch.
+    /// The identifier.
     pub id: String,
     /// The tenant.
     pub tenant_id: String,
     /// The conversation.
     pub conversation_id: String,
-    /// The branch that it leaves.
+    /// The branch that it forks from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_path_id: Option<String>,
-    /// The message after which it leaves it.
+    /// The message after which it forks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_point_message_id: Option<String>,
-    /// What it is called.
+    /// The name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whether the conversation began with it.
+    /// Whether it is the conversation's first branch.
     #[serde(default)]
     pub is_primary: bool,
-    /// Whether it goes on.
+    /// Whether it is active.
     #[serde(default)]
     pub is_active: bool,
     /// Other fields.
@@ -59,7 +59,7 @@ pub struct ConversationPath {
 }
 
 impl ConversationPath {
-    /// An active branch of a conversation that leaves no other.
+    /// An active branch of a conversation that forks from no other.
     pub fn new(id: PathId, conversation_id: impl Into<String>) -> Self {
         Self {
             id: id.path_id,
@@ -83,11 +83,11 @@ impl Record for ConversationPath {
     }
 }
 
-/// The store of conversations' branches. It is read and written once an operation on branches, so caching gains little: it
-/// is not cached unless its config has a client. Then its keys are `copilot:conv:path:{tenantId}:{pathId}`.
+/// The store of conversations' branches. A branch is read and written once for each operation on it, so caching gains
+/// little. It is cached only if the config has a client, under the keys `copilot:conv:path:{tenantId}:{pathId}`.
 pub type ConversationPathStore = CachingStore<ConversationPath>;
 
-/// Makes the store of branches from what the config names.
+/// Creates the store of branches from its config.
 ///
 /// ```
 /// use edgecask::store::StoreConfig;

@@ -1,7 +1,7 @@
-//! The council: language models that answer together.
+//! The council: several language models that answer together.
 //!
-//! Sessions, the configuration documents, the health of the providers and the status of requests, under the keys and in the
-//! fields of its TypeScript service. Points in time are text in the form of JavaScript's `Date.toISOString()`.
+//! Sessions, the configuration documents, the health of the providers and the status of requests, with the keys and fields
+//! of its TypeScript service. Points in time are text in the form of JavaScript's `Date.toISOString()`.
 //!
 //! ```
 //! use edgecask::Client;
@@ -36,51 +36,51 @@ use serde_json::Value;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
-    /// Whose it is.
+    /// The user.
     pub user_id: String,
-    /// What was said; each entry is the application's own.
+    /// The messages so far, in the application's own form.
     pub history: Vec<Value>,
-    /// When something was last said.
+    /// When the last message was sent.
     pub last_activity_at: String,
-    /// How many tokens of the model's context it takes.
+    /// How many tokens of the model's context window are used.
     pub context_window_used: u64,
 }
 
-/// How a provider of language models does.
+/// The health of a provider of language models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderHealth {
-    /// Whether requests go there.
+    /// Whether requests are sent to the provider.
     pub status: HealthStatus,
-    /// The part of its requests that succeeded, from 0 to 1.
+    /// The share of its requests that succeed, from 0 to 1.
     pub success_rate: f64,
-    /// How long it takes to answer, in milliseconds.
+    /// Its average latency, in milliseconds.
     pub avg_latency: f64,
     /// When a request last failed.
     pub last_failure: Option<String>,
 }
 
-/// Whether requests go to a provider.
+/// Whether requests are sent to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// They do.
+    /// Requests are sent to it.
     Healthy,
-    /// They do, if there is no other.
+    /// Requests are sent to it only if there is no healthy provider.
     Degraded,
-    /// They do not.
+    /// No requests are sent to it.
     Disabled,
 }
 
-/// How far a request has come.
+/// The status of a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestStatus {
-    /// What is done at the moment, in the application's own words.
+    /// The current step, in the application's own words.
     pub status: String,
-    /// How much is done, from 0 to 100.
+    /// The progress, from 0 to 100.
     pub progress: f64,
 }
 
@@ -99,9 +99,9 @@ crate::keyspaces! {
         synthesis_config() => Json<Value>, "config:synthesis", forever;
         /// The configuration of performance. Delete it when the configuration is updated.
         performance_config() => Json<Value>, "config:performance", forever;
-        /// How a provider does.
+        /// The health of a provider.
         provider_health(provider_id: &str) => Hash<ProviderHealth>, "provider:health:{provider_id}", ttl: 300 seconds;
-        /// How far a request has come.
+        /// The status of a request.
         request_status(request_id: &str) => Hash<RequestStatus>, "request:status:{request_id}", ttl: 1 hour;
     }
 }

@@ -8,15 +8,15 @@ use super::keys::agent_health;
 use crate::platform::unix_millis;
 use crate::{Client, Result};
 
-/// How an agent does, and the state of the circuit breaker that all instances share.
+/// The health of an agent, and the state of the circuit breaker that all instances share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentHealth {
-    /// Which agent.
+    /// The agent.
     pub agent_id: String,
-    /// How it does, in the application's own words.
+    /// Its health, in the application's own words.
     pub health: String,
-    /// How often it has failed since it last succeeded.
+    /// The number of failures since its last success.
     #[serde(default)]
     pub consecutive_failures: u32,
     /// When it last failed.
@@ -25,15 +25,15 @@ pub struct AgentHealth {
     /// When it last succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<String>,
-    /// Until when nothing is sent to it.
+    /// Until when its circuit is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit_open_until: Option<String>,
-    /// When this was written.
+    /// When the record was written.
     pub updated_at: String,
 }
 
 impl AgentHealth {
-    /// An agent of which nothing is known.
+    /// An agent without a history.
     fn new(agent_id: &str) -> Self {
         Self {
             agent_id: agent_id.to_owned(),
@@ -46,7 +46,8 @@ impl AgentHealth {
         }
     }
 
-    /// Whether nothing is to be sent to the agent now. A `circuit_open_until` that is no point in time opens nothing.
+    /// Whether the agent's circuit is open, so that nothing should be sent to it. A `circuit_open_until` that is not a
+    /// point in time counts as closed.
     pub fn is_open(&self) -> bool {
         let until = self.circuit_open_until.as_deref();
         until
@@ -58,13 +59,13 @@ impl AgentHealth {
 /// When the circuit of an agent opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breaker {
-    /// After so many failures in a row.
+    /// How many failures in a row open the circuit.
     pub failures: u32,
-    /// For so long after each failure from then on.
+    /// How long the circuit stays open after each further failure.
     pub open_for: Duration,
 }
 
-/// Counts a failure of an agent, and opens its circuit if there are too many; gives what is known of the agent. See
+/// Counts a failure of an agent, and opens its circuit if there are too many; returns the agent's health. See
 /// [`Json::upsert`](crate::keyspace::types::Json::upsert) for the cost.
 ///
 /// ```
@@ -105,7 +106,7 @@ pub async fn record_failure(
     agent_health(agent_id)?.upsert(client, || AgentHealth::new(agent_id), fail).await
 }
 
-/// Notes a success of an agent, which closes its circuit; gives what is known of the agent.
+/// Records a success of an agent, which closes its circuit; returns the agent's health.
 ///
 /// # Errors
 /// As for [`record_failure`].
@@ -129,7 +130,7 @@ fn duration(duration: Duration) -> time::Duration {
     duration.try_into().unwrap_or(time::Duration::MAX)
 }
 
-/// In the form of RFC 3339, which has no years after 9999.
+/// In the form of RFC 3339, which ends with the year 9999.
 fn text(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_else(|_| "9999-12-31T23:59:59Z".to_owned())
 }

@@ -1,19 +1,19 @@
 use crate::{Error, ErrorKind};
 
-/// What the cache of an application can say, in the terms of Phoenix.
+/// An error of an application's cache, in the terms of Phoenix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
-    /// The server was not reached, or refused.
+    /// The server was not reached, or refused the command.
     #[error("Redis connection error: {0}")]
     Connection(#[source] Error),
-    /// What is stored is no such record, or a record has no stored form.
+    /// A stored value is not such a record, or a record cannot be encoded.
     #[error("Serialization error: {0}")]
     Serialization(#[source] Error),
     /// The key is absent.
     #[error("Cache key not found")]
     NotFound,
-    /// Another one holds the lock.
+    /// Another client holds the lock.
     #[error("Lock acquisition failed")]
     Lock,
 }

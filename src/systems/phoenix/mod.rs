@@ -1,15 +1,15 @@
-//! Phoenix: an orchestrator whose agents share answers of language models, sessions and their health.
+//! Phoenix: an orchestrator whose agents share responses of language models, sessions and their health.
 //!
-//! Records are JSON in strings, in the fields of its Rust service. Points in time are text in the form of RFC 3339.
+//! Records are JSON in strings, with the fields of its Rust service. Points in time are text in the form of RFC 3339.
 //!
-//! The service writes the state of a session by HSET on that string, which Redis refuses. Here it is
+//! The service writes the state of a session by HSET on that string, which Redis refuses. Use
 //! [`Json::update`](crate::keyspace::types::Json::update).
 //!
-//! The service takes a task by RPOP, so that a worker that stops loses it. Here [`take_task`] keeps it in a second list until
-//! it is finished, and [`return_tasks`] brings back what a worker has left. Both lists must be on one server: a cluster refuses
-//! LMOVE between slots.
+//! The service takes a task by RPOP, so the task is lost if the worker stops. Here [`take_task`] keeps the task in a second
+//! list until it is finished, and [`return_tasks`] returns the tasks of a worker that has stopped. Both lists must be on
+//! one server: a cluster refuses LMOVE between slots.
 //!
-//! The figures of the server for Prometheus are [`ServerStats`](crate::cache::ServerStats).
+//! [`ServerStats`](crate::cache::ServerStats) has the statistics of the server for Prometheus.
 //!
 //! ```
 //! use edgecask::Client;
@@ -47,15 +47,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::KeyPart;
 
-/// The hash by which an answer of a language model is found again.
+/// The hash that identifies a response of a language model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InputHash(blake3::Hash);
 
 impl InputHash {
-    /// The BLAKE3 hash of a model's name and its input. The same input to another model has another hash.
+    /// The BLAKE3 hash of a model's name and its input.
     pub fn of(model: &str, input: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
-        // The length keeps the two apart.
+        // The length separates the two.
         hasher.update(&(model.len() as u64).to_le_bytes());
         hasher.update(model.as_bytes());
         hasher.update(input.as_bytes());
@@ -70,29 +70,29 @@ impl KeyPart for InputHash {
     }
 }
 
-/// An answer of a language model.
+/// A response of a language model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Response {
-    /// The answer.
+    /// The text of the response.
     pub response: String,
-    /// When it was given.
+    /// When the model responded.
     pub timestamp: String,
-    /// For how many seconds it is cached.
+    /// How long it is cached, in seconds.
     pub ttl: u64,
-    /// Where it comes from.
+    /// The origin of the response.
     pub metadata: ResponseMetadata,
 }
 
-/// Where an answer comes from.
+/// The origin of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResponseMetadata {
-    /// The model that gave it.
+    /// The model.
     pub model: String,
-    /// How many tokens it has.
+    /// The number of tokens.
     pub tokens: u32,
-    /// Who runs the model.
+    /// The provider of the model.
     pub provider: String,
 }
 
@@ -100,24 +100,24 @@ pub struct ResponseMetadata {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Session {
-    /// What all of its messages carry.
+    /// The identifier that all of its messages carry.
     pub correlation_id: String,
-    /// When it began.
+    /// When it was created.
     pub created_at: String,
     /// When it was last used.
     pub last_accessed: String,
     /// The plan that it follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_id: Option<String>,
-    /// The task that it is at.
+    /// The current task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
-    /// Whether it goes on.
+    /// Whether it is active.
     pub state: SessionState,
 }
 
 impl Session {
-    /// An active session that begins now, without a plan or a task.
+    /// An active session that is created now, without a plan or a task.
     pub fn new(correlation_id: impl Into<String>, now: impl Into<String>) -> Self {
         let now = now.into();
         Self {
@@ -131,15 +131,15 @@ impl Session {
     }
 }
 
-/// Whether a session goes on.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SessionState {
-    /// It goes on.
+    /// The session is active.
     Active,
-    /// It has reached its end.
+    /// The session has completed.
     Completed,
-    /// It was given up.
+    /// The session has failed.
     Failed,
 }
 
@@ -151,17 +151,17 @@ pub use tasks::{TakenTask, Task, enqueue_task, return_tasks, take_task};
 crate::keyspaces! {
     /// The keyspaces of Phoenix.
     mod keys, owner: "phoenix" {
-        /// An answer of a language model, by the hash of the model and its input.
+        /// A response of a language model, by the hash of the model and its input.
         response(hash: InputHash) => Json<Response>, "phoenix:cache:{hash}", ttl: 1 hour;
         /// A session.
         session(correlation_id: &str) => Json<Session>, "phoenix:session:{correlation_id}", ttl: 2 hours;
-        /// How an agent does.
+        /// The health of an agent.
         agent_health(agent_id: &str) => Json<AgentHealth>, "phoenix:health:{agent_id}", forever;
-        /// Tasks that wait, newest first.
+        /// Waiting tasks, newest first.
         tasks() => List<Task>, "phoenix:tasks:queue", ttl: 24 hours;
         /// Tasks that a worker has taken and not finished.
         taken_tasks(worker: &str) => List<Task>, "phoenix:tasks:taken:{worker}", ttl: 24 hours;
-        /// Who holds a lock.
+        /// The holder of a lock.
         lock(name: &str) => Text<String>, "phoenix:locks:{name}", ttl: 30 seconds;
     }
 }

@@ -7,21 +7,21 @@ use crate::command::keys::KeyCommands;
 use crate::command::lists::{End, ListCommands};
 use crate::{Client, Error, ErrorKind, Key, Result};
 
-/// Something that an agent has to do.
+/// A task for an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Task {
-    /// Which one.
+    /// The identifier of the task.
     pub task_id: String,
-    /// The session that asks for it.
+    /// The session that created it.
     pub correlation_id: String,
-    /// Who does it.
+    /// The agent that carries it out.
     pub agent: String,
-    /// How soon. The queue does not look at it.
+    /// Its priority. The queue does not use it.
     pub priority: u8,
-    /// When it was asked for.
+    /// When it was created.
     pub created_at: String,
-    /// What is to be done, in the application's own form.
+    /// The content of the task, in the application's own form.
     pub payload: Value,
 }
 
@@ -30,13 +30,13 @@ pub struct Task {
 pub struct TakenTask {
     /// The task.
     pub task: Task,
-    /// As it stands in Redis.
+    /// The item in Redis.
     text: Bytes,
     taken: Key,
 }
 
 impl TakenTask {
-    /// Says that the task is done; tells whether the worker still had it. One LREM.
+    /// Marks the task as finished; returns whether the worker still had it. One LREM.
     ///
     /// # Errors
     /// Those of the client.
@@ -45,7 +45,7 @@ impl TakenTask {
     }
 }
 
-/// Puts a task at the end of the queue; gives the queue's length. LPUSH and EXPIRE as one transaction.
+/// Adds a task at the end of the queue; returns the queue's length. LPUSH and EXPIRE as one transaction.
 ///
 /// # Errors
 /// Those of the client.
@@ -53,12 +53,12 @@ pub async fn enqueue_task(client: &Client, task: &Task) -> Result<u64> {
     tasks()?.push_front(client, [task]).await
 }
 
-/// Takes the next task, or gives `None` if none waits. The worker has it until it is finished. LMOVE and EXPIRE in one round
-/// trip. If the answer is lost, the worker has the task all the same: [`return_tasks`] brings it back.
+/// Takes the next task, or returns `None` if none waits. The worker has it until it is finished. LMOVE and EXPIRE in one
+/// round trip. If the answer is lost, the worker has the task nevertheless: [`return_tasks`] returns it to the queue.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if the worker's name is empty; [`ErrorKind::Codec`] if what waited is no task, which the worker then
-/// has; those of the client.
+/// [`ErrorKind::InvalidInput`] if the worker's name is empty; [`ErrorKind::Codec`] if the item is not a task; the worker
+/// then has it; those of the client.
 pub async fn take_task(client: &Client, worker: &str) -> Result<Option<TakenTask>> {
     let (queue, taken) = (tasks()?, taken_tasks(worker)?);
     let pipeline = client.pipeline();
@@ -69,15 +69,17 @@ pub async fn take_task(client: &Client, worker: &str) -> Result<Option<TakenTask
     let Some(text) = pipeline.exec().await?.take(text)? else { return Ok(None) };
     let task = serde_json::from_slice(&text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        let text =
-            format!("what waited in '{}' is no task (line {line}, column {column})", queue.key());
+        let text = format!(
+            "the item taken from '{}' is not a task (line {line}, column {column})",
+            queue.key()
+        );
         Error::new(ErrorKind::Codec, text)
     })?;
     Ok(Some(TakenTask { task, text, taken: taken.key().clone() }))
 }
 
-/// Puts the tasks that a worker has taken and not finished back to the front of the queue, as they were; tells how many. For a
-/// worker that has stopped. One LLEN, and one LMOVE for each.
+/// Returns the tasks that a worker has taken and not finished to the front of the queue, unchanged; returns how many. It is
+/// for a worker that has stopped. One LLEN, and one LMOVE for each task.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if the worker's name is empty; those of the client.

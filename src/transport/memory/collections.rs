@@ -119,13 +119,13 @@ impl Hash {
         self.fields.get_index(at)
     }
 
-    /// Sets a field, which loses its lifetime, and gives the old value.
+    /// Sets a field, which loses its lifetime, and returns the old value.
     pub(super) fn insert(&mut self, field: Bytes, value: Bytes) -> Option<Bytes> {
         self.set_expiry(&field, None);
         self.replace(field, value)
     }
 
-    /// Sets a field, which keeps its lifetime, and gives the old value.
+    /// Sets a field, which keeps its lifetime, and returns the old value.
     pub(super) fn replace(&mut self, field: Bytes, value: Bytes) -> Option<Bytes> {
         steps::count(1);
         self.fields.insert(field, value)

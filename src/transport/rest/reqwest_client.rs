@@ -109,7 +109,7 @@ impl ReqwestClient {
 
     fn prepared(&self, request: &HttpRequest) -> Result<(reqwest::Url, HeaderMap)> {
         /// The number of URLs is limited, because the URLs of binary commands contain values.
-        const MOST: usize = 8;
+        const MAX: usize = 8;
         let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner);
         let found = known.iter().find(|known| {
             Arc::ptr_eq(&known.shared, &request.headers) && known.text == request.url
@@ -117,7 +117,7 @@ impl ReqwestClient {
         if let Some(found) = found {
             return Ok((found.url.clone(), found.headers.clone()));
         }
-        let is_full = known.len() >= MOST;
+        let is_full = known.len() >= MAX;
         drop(known);
         let (url, headers) = parsed(request)?;
         if !is_full {

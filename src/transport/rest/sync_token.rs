@@ -37,7 +37,7 @@ pub(super) struct Ticket {
 const LONGEST: usize = 4096;
 
 /// The most tokens that are kept. Two tokens already cause a join, and the join covers dropped tokens too.
-const MOST: usize = 16;
+const MAX: usize = 16;
 
 /// Whether every request can carry this token.
 fn fits(token: &str) -> bool {
@@ -81,7 +81,7 @@ impl SyncTokens {
         if ticket.writes {
             tokens.newest.retain(|old| old.arrived > ticket.began && Some(&old.text) != carried);
             tokens.newest.push(token);
-            if tokens.newest.len() > MOST {
+            if tokens.newest.len() > MAX {
                 tokens.newest.remove(0);
             }
         } else if let Some(old) = tokens.newest.iter_mut().find(|old| Some(&old.text) == carried) {
@@ -177,7 +177,7 @@ mod tests {
         for (number, write) in writes.iter().enumerate() {
             tokens.finish(write, &number.to_string());
         }
-        assert_eq!(tokens.lock().newest.len(), MOST);
+        assert_eq!(tokens.lock().newest.len(), MAX);
         assert!(tokens.is_split());
     }
 }

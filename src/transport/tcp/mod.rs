@@ -65,7 +65,7 @@ use crate::{Result, Value};
 /// - DBSIZE, KEYS, FLUSHALL, SCRIPT LOAD, … go to all primaries, and CONFIG SET, ACL SETUSER, … to the replicas too. Other
 ///   commands without keys go to any primary.
 /// - A pipeline is one batch for each server, all at the same time. Commands of one slot stay in order.
-/// - SCAN visits one primary after the other. It fails with [`ErrorKind::Conflict`] if slots move meanwhile, because keys
+/// - SCAN visits one primary after the other. It fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if slots move meanwhile, because keys
 ///   could be missed then.
 /// - A subscription ends when its server leaves the cluster, which shows as a gap.
 pub struct TcpTransport(Link);

@@ -5,321 +5,321 @@ export type HashFields<T> = {
   [F in keyof T]: T[F] extends infer V ? (V extends null ? never : V extends string | undefined ? V : string) : never;
 };
 
-/** What all users are told. */
+/** A notification to all users. */
 export type Announcement = {
-  /** Its text. */
+  /** The text. */
   message: string;
-  /** How soon it should be read. */
+  /** Its priority. */
   priority: string;
-  /** When what it tells of begins. */
+  /** When the announced event begins. */
   scheduled_for?: string | null;
-  /** Its first line. */
+  /** The title. */
   title: string;
-  /** What it is about. */
+  /** The type of the announcement. */
   type: string;
 };
 
 /** The session of an API key. */
 export type ApiSession = {
-  /** What the user calls it. */
+  /** The name of the key. */
   key_name: string;
-  /** When it was last used. */
+  /** When the key was last used. */
   last_used: string;
-  /** What the key may do. */
+  /** The permissions of the key. */
   permissions: string[];
-  /** How many requests it may make in a minute. */
+  /** The most requests in a minute. */
   rate_limit_per_minute: number;
-  /** Whose key it is. */
+  /** The owner of the key. */
   user_id: string;
 };
 
 /** Content that waits for approval. */
 export type Approval = {
-  /** Which one. */
+  /** The content to approve. */
   content_id: string;
-  /** How soon it should be looked at. */
+  /** Its priority. */
   priority: string;
-  /** When. */
+  /** When it was submitted. */
   submitted_at: string;
-  /** Who handed it in. */
+  /** The user who submitted it. */
   submitted_by: string;
 };
 
-/** How a campaign does. */
+/** The statistics of a campaign. */
 export type CampaignStats = {
-  /** How often it was clicked. */
+  /** The number of clicks. */
   clicks: number;
-  /** How often something was bought. */
+  /** The number of conversions. */
   conversions: number;
-  /** What it has cost. */
+  /** The cost so far. */
   cost: number;
-  /** How many of those who saw it did something, in percent. */
+  /** The share of viewers who engaged, in percent. */
   engagement_rate: number;
-  /** How often it was seen. */
+  /** The number of impressions. */
   impressions: number;
-  /** When this was written. */
+  /** When the statistics were written. */
   last_updated: string;
 };
 
-/** What a federated client is asked for. */
+/** A request to a federated client. */
 export type ClientRequest = {
-  /** How soon. */
+  /** Its priority. */
   priority: string;
-  /** Which request. */
+  /** The identifier of the request. */
   request_id: string;
-  /** What it asks for. */
+  /** The type of the request. */
   type: string;
-  /** The workflow that asks. */
+  /** The workflow that sent it. */
   workflow_id: string;
 };
 
-/** How a federated client does. */
+/** The status of a federated client. */
 export type ClientStatus = {
-  /** How many connections it has. */
+  /** The number of open connections. */
   active_connections: number;
-  /** Whether it is well. */
+  /** Its health, such as `healthy`. */
   health: string;
-  /** When it was last heard of. */
+  /** When it last sent a ping. */
   last_ping: string;
-  /** How long it takes to answer, in milliseconds. */
+  /** Its response time, in milliseconds. */
   response_time_ms: number;
-  /** How many of its requests succeed, in percent. */
+  /** The share of its requests that succeed, in percent. */
   success_rate: number;
 };
 
-/** An answer of a language model. */
+/** A response of a language model. */
 export type LlmResponse = {
-  /** What it has cost. */
+  /** The cost of the request. */
   cost: number;
-  /** The model that gave it. */
+  /** The model. */
   model: string;
-  /** The answer. */
+  /** The text of the response. */
   response: string;
-  /** How many tokens it took. */
+  /** The number of tokens. */
   tokens_used: number;
 };
 
-/** What an MCP server can do. */
+/** The capabilities of an MCP server. */
 export type McpCapabilities = {
-  /** How long it takes to answer, in milliseconds. */
+  /** Its average response time, in milliseconds. */
   avg_response_time_ms: number;
-  /** What a request costs. */
+  /** The cost of a request. */
   cost_per_request: number;
-  /** Its tools. */
+  /** The names of its tools. */
   tools: string[];
 };
 
-/** What a user is told. */
+/** A notification to a user. */
 export type Notification = {
-  /** Which one. */
+  /** The identifier of the notification. */
   id: string;
-  /** Its text. */
+  /** The text. */
   message: string;
-  /** How soon it should be read. */
+  /** Its priority. */
   priority: string;
-  /** When it happened. */
+  /** When the event happened. */
   timestamp: string;
-  /** Its first line. */
+  /** The title. */
   title: string;
-  /** What happened. */
+  /** The type of the event. */
   type: string;
   /** The workflow that it is about. */
   workflow_id?: string | null;
 };
 
-/** How a platform does. */
+/** The performance of posts on a platform. */
 export type PlatformPerformance = {
-  /** What a post costs. */
+  /** The average cost of a post. */
   avg_cost_per_post: number;
-  /** How many of those who see a post do something, in percent. */
+  /** The average share of viewers who engage, in percent. */
   avg_engagement: number;
-  /** How many posts succeed, in percent. */
+  /** The share of posts that succeed, in percent. */
   success_rate: number;
 };
 
-/** Which provider is best for a task. */
+/** The best provider for a type of task. */
 export type ProviderSelection = {
-  /** How often it is there, from 0 to 10. */
+  /** The score for its availability, from 0 to 10. */
   availability_score: number;
-  /** The best one. */
+  /** The provider. */
   best_provider: string;
-  /** How cheap it is, from 0 to 10. */
+  /** The score for its cost, from 0 to 10. */
   cost_score: number;
-  /** How well it does, from 0 to 10. */
+  /** The score for its performance, from 0 to 10. */
   performance_score: number;
 };
 
-/** A post that is published now. */
+/** A post in the publishing queue of a platform. */
 export type PublishJob = {
-  /** What it shows. */
+  /** The content to publish. */
   content_id: string;
-  /** Which one. */
+  /** The identifier of the post. */
   post_id: string;
-  /** How soon. */
+  /** Its priority. */
   priority: string;
 };
 
-/** A post that failed to be published. */
+/** A post whose publication failed and is retried. */
 export type PublishRetry = {
-  /** How often it may be tried again. */
+  /** The most retries. */
   max_retries: number;
-  /** When it is tried again. */
+  /** When it is retried next. */
   next_retry: string;
-  /** Which one. */
+  /** The identifier of the post. */
   post_id: string;
-  /** How often it was tried again. */
+  /** The number of retries so far. */
   retry_count: number;
 };
 
-/** What became of a post. */
+/** The publication status of a post. */
 export type PublishStatus = {
   /** Its identifier on the platform. */
   platform_post_id?: string | null;
-  /** Where it stands. */
+  /** The URL of the post on the platform. */
   platform_url?: string | null;
   /** When it was published. */
   published_at?: string | null;
-  /** Whether it is published. */
+  /** The status, such as `published`. */
   status: string;
 };
 
-/** How many requests a user may make. */
+/** A user's rate limits. */
 export type RateLimits = {
-  /** At once. */
+  /** Requests in a burst. */
   burst_limit: number;
-  /** On a day. */
+  /** Requests in a day. */
   per_day: number;
-  /** In an hour. */
+  /** Requests in an hour. */
   per_hour: number;
-  /** In a minute. */
+  /** Requests in a minute. */
   per_minute: number;
 };
 
-/** What a user's dashboard shows. */
+/** The figures on a user's dashboard. */
 export type RealtimeMetrics = {
-  /** How many workflows run. */
+  /** The number of running workflows. */
   active_workflows: number;
-  /** What the month has cost. */
+  /** The cost of the current month. */
   monthly_cost: number;
-  /** How many posts wait. */
+  /** The number of pending posts. */
   pending_posts: number;
-  /** How many workflows succeed, in percent. */
+  /** The share of workflows that succeed, in percent. */
   success_rate: number;
 };
 
-/** A post that is published later. */
+/** A post that is scheduled for later. */
 export type ScheduledPost = {
-  /** What it shows. */
+  /** The content to publish. */
   content_id: string;
-  /** Where it is published. */
+  /** The platform to publish on. */
   platform: string;
-  /** Which one. */
+  /** The identifier of the post. */
   post_id: string;
-  /** When it is published. */
+  /** When it is to be published. */
   scheduled_time: string;
 };
 
-/** How a service does. Each service gives the figures that it has. */
+/** The health of a service. A service leaves out the figures that it does not have. */
 export type ServiceHealth = {
-  /** How long it works on something, in milliseconds. */
+  /** The average time to process an item, in milliseconds. */
   avg_processing_time_ms?: number | null;
-  /** How many requests fail, from 0 to 1. */
+  /** The share of requests that fail, from 0 to 1. */
   error_rate?: number | null;
-  /** When it was last looked at. */
+  /** When the service was last checked. */
   last_check: string;
-  /** How much waits for it. */
+  /** The length of its queue. */
   queue_size?: number | null;
-  /** How long it takes to answer, in milliseconds. */
+  /** Its response time, in milliseconds. */
   response_time_ms?: number | null;
-  /** Whether it is well. */
+  /** The status, such as `healthy`. */
   status: string;
 };
 
 /** The settings of the system. */
 export type SystemConfig = {
-  /** How long something may take, in seconds. */
+  /** The default timeout, in seconds. */
   default_timeout_seconds: number;
-  /** Whether the system is being repaired. */
+  /** Whether the system is in maintenance mode. */
   maintenance_mode: boolean;
-  /** How many workflows may run at once. */
+  /** The most workflows that run at the same time. */
   max_concurrent_workflows: number;
 };
 
-/** How the system does. */
+/** The metrics of the whole system. */
 export type SystemMetrics = {
-  /** How many connections are open. */
+  /** The number of open connections. */
   active_connections: number;
-  /** How many lookups find something, in percent. */
+  /** The cache's hit rate, in percent. */
   cache_hit_rate: number;
-  /** The use of its processors, in percent. */
+  /** The use of the processors, in percent. */
   cpu_usage_percent: number;
-  /** The use of its memory, in percent. */
+  /** The use of the memory, in percent. */
   memory_usage_percent: number;
-  /** How much waits. */
+  /** The length of all queues. */
   queue_depth: number;
 };
 
 /** A user's session. */
 export type UserSession = {
-  /** When it began. */
+  /** When the session was created. */
   created_at: string;
-  /** The user's address. */
+  /** The user's email address. */
   email: string;
-  /** Where the user came from. */
+  /** The user's IP address. */
   ip_address: string;
-  /** When it was last used. */
+  /** When the session was last used. */
   last_accessed: string;
-  /** What the user may do. */
+  /** The user's permissions. */
   permissions: string[];
-  /** What the user pays for. */
+  /** The user's subscription. */
   subscription_tier: string;
-  /** Whose it is. */
+  /** The user. */
   user_id: string;
   /** The user's name. */
   username: string;
 };
 
-/** What became known of a workflow. */
+/** An event of a workflow. */
 export type WorkflowNotification = {
-  /** At which step. */
+  /** The step that it is about. */
   step?: string | null;
-  /** When. */
+  /** When it happened. */
   timestamp: string;
-  /** What happened. */
+  /** The type of the event. */
   type: string;
 };
 
-/** How far a workflow is. */
+/** The progress of a workflow. */
 export type WorkflowProgress = {
-  /** How many steps are done. */
+  /** The number of completed steps. */
   completed_steps: number;
-  /** What it has cost. */
+  /** The cost so far. */
   cost_so_far: number;
-  /** Which step it is at. */
+  /** The current step. */
   current_step: string;
-  /** When it is expected to end. */
+  /** When the workflow is expected to complete. */
   estimated_completion?: string | null;
-  /** When this was written. */
+  /** When the progress was written. */
   last_updated: string;
-  /** How much is done, from 0 to 100. */
+  /** The progress, from 0 to 100. */
   progress_percentage: number;
-  /** Whether it runs. */
+  /** The status, such as `running`. */
   status: string;
-  /** How many steps there are. */
+  /** The number of all steps. */
   total_steps: number;
 };
 
 /** A step of a workflow. */
 export type WorkflowStep = {
-  /** Who does it. */
+  /** The provider that carries it out. */
   provider: string;
-  /** Which one. */
+  /** The identifier of the step. */
   step_id: string;
-  /** What is to be done. */
+  /** The type of the step. */
   type: string;
 };
 
-/** What the keys of each keyspace hold: a record, or the items of a list or a set. */
+/** The type of each keyspace's record, or of the items of a list or a set. */
 export type Records = {
   userSession: UserSession;
   sessionOf: string;
@@ -369,7 +369,7 @@ export type Records = {
   storageUsed: number;
 };
 
-/** What is declared of each keyspace. */
+/** The declaration of each keyspace. */
 export const keyspaces = {
   /** A user's session. */
   userSession: { pattern: "session:uuid:{session_id}", type: "hash", encoding: "text", ttlSeconds: 86400, renewedBy: "activity", keep: null, owner: "automation" },
@@ -383,65 +383,65 @@ export const keyspaces = {
   requestsInHour: { pattern: "rate_limit:{subject}:hour:{hour}", type: "string", encoding: "text", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "automation" },
   /** How many requests a user or an API key made on a day. */
   requestsOnDay: { pattern: "rate_limit:{subject}:day:{day}", type: "string", encoding: "text", ttlSeconds: 86400, renewedBy: "write", keep: null, owner: "automation" },
-  /** How many requests all made in a minute. */
+  /** How many requests there were in a minute. */
   allRequestsInMinute: { pattern: "rate_limit:global:minute:{minute}", type: "string", encoding: "text", ttlSeconds: 60, renewedBy: "write", keep: null, owner: "automation" },
-  /** How many requests went to a provider in a minute. */
+  /** How many requests were sent to a provider in a minute. */
   providerRequestsInMinute: { pattern: "rate_limit:provider:{provider}:minute:{minute}", type: "string", encoding: "text", ttlSeconds: 60, renewedBy: "write", keep: null, owner: "automation" },
-  /** A user's limits. */
+  /** A user's rate limits. */
   rateLimits: { pattern: "rate_limits:{user_id}", type: "hash", encoding: "text", ttlSeconds: null, renewedBy: null, keep: null, owner: "automation" },
-  /** How far a workflow is. */
+  /** The progress of a workflow. */
   workflowProgress: { pattern: "workflow:progress:{workflow_id}", type: "hash", encoding: "text", ttlSeconds: 604800, renewedBy: "write", keep: null, owner: "automation" },
-  /** The steps that a workflow still has. New ones come to the front; the next one is at the back. */
+  /** The remaining steps of a workflow. New ones are added at the front; the next one is at the back. */
   workflowSteps: { pattern: "workflow:steps:{workflow_id}", type: "list", encoding: "text", ttlSeconds: 604800, renewedBy: "write", keep: null, owner: "automation" },
-  /** A user's workflows that run. */
+  /** A user's active workflows. */
   activeWorkflows: { pattern: "user:active_workflows:{user_id}", type: "set", encoding: "text", ttlSeconds: 604800, renewedBy: "write", keep: null, owner: "automation" },
-  /** What became known of a workflow, newest first. */
+  /** The events of a workflow, newest first. */
   workflowNotifications: { pattern: "workflow:notifications:{workflow_id}", type: "list", encoding: "text", ttlSeconds: 86400, renewedBy: "write", keep: 1000, owner: "automation" },
-  /** What a user wants to hear of, such as `workflow:w-1`. */
+  /** The topics that a user subscribes to, such as `workflow:w-1`. */
   subscriptions: { pattern: "user:subscriptions:{user_id}", type: "set", encoding: "text", ttlSeconds: 7776000, renewedBy: "activity", keep: null, owner: "automation" },
-  /** What a user was told, newest first. */
+  /** A user's notifications, newest first. */
   notifications: { pattern: "notifications:{user_id}", type: "list", encoding: "text", ttlSeconds: 604800, renewedBy: "write", keep: 1000, owner: "automation" },
   /** How many notifications a user has not read. */
   unread: { pattern: "notifications:unread:{user_id}", type: "string", encoding: "text", ttlSeconds: 604800, renewedBy: "write", keep: null, owner: "automation" },
-  /** What all users are told, newest first. */
+  /** The notifications to all users, newest first. */
   announcements: { pattern: "notifications:system", type: "list", encoding: "text", ttlSeconds: 604800, renewedBy: "write", keep: 100, owner: "automation" },
   /** The push tokens of a user's devices. */
   pushTokens: { pattern: "push_tokens:{user_id}", type: "set", encoding: "text", ttlSeconds: 7776000, renewedBy: "activity", keep: null, owner: "automation" },
-  /** Posts by the second at which they are published. */
+  /** Posts by the second at which they are to be published. */
   scheduledPosts: { pattern: "scheduled:posts", type: "zset", encoding: "text", ttlSeconds: null, renewedBy: null, keep: null, owner: "automation" },
-  /** What is to be published on a platform. New ones come to the front; the next one is at the back. */
+  /** The posts to publish on a platform. New ones are added at the front; the next one is at the back. */
   publishQueue: { pattern: "publish:{platform}", type: "list", encoding: "text", ttlSeconds: null, renewedBy: null, keep: null, owner: "automation" },
-  /** What failed to be published, by the second of the next attempt. */
+  /** The posts whose publication failed, by the second of the next attempt. */
   publishRetries: { pattern: "publish:retry", type: "zset", encoding: "text", ttlSeconds: null, renewedBy: null, keep: null, owner: "automation" },
-  /** Content that waits for approval. New ones come to the front; the next one is at the back. */
+  /** Content that waits for approval. New ones are added at the front; the next one is at the back. */
   approvalQueue: { pattern: "approval:queue", type: "list", encoding: "text", ttlSeconds: null, renewedBy: null, keep: null, owner: "automation" },
-  /** What became of a post. */
+  /** The publication status of a post. */
   publishStatus: { pattern: "publish:status:{post_id}", type: "hash", encoding: "text", ttlSeconds: 86400, renewedBy: "write", keep: null, owner: "automation" },
-  /** How a campaign does. */
+  /** The statistics of a campaign. */
   campaignStats: { pattern: "campaign:stats:{campaign_id}", type: "hash", encoding: "text", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "automation" },
-  /** What a user's dashboard shows. */
+  /** The figures on a user's dashboard. */
   realtimeMetrics: { pattern: "metrics:realtime:{user_id}", type: "hash", encoding: "text", ttlSeconds: 60, renewedBy: "write", keep: null, owner: "automation" },
-  /** How a platform does. */
+  /** The performance of posts on a platform. */
   platformPerformance: { pattern: "platform:performance:{platform}", type: "hash", encoding: "text", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "automation" },
   /** Hashtags by how often they are used. */
   trendingHashtags: { pattern: "trending:hashtags", type: "zset", encoding: "text", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "automation" },
-  /** How a service does. */
+  /** The health of a service. */
   serviceHealth: { pattern: "service:health:{service}", type: "hash", encoding: "text", ttlSeconds: 120, renewedBy: "write", keep: null, owner: "automation" },
-  /** How the system does. */
+  /** The metrics of the whole system. */
   systemMetrics: { pattern: "system:metrics", type: "hash", encoding: "text", ttlSeconds: 120, renewedBy: "write", keep: null, owner: "automation" },
   /** How often a service had an error. */
   errors: { pattern: "errors:{service}:{error}", type: "string", encoding: "text", ttlSeconds: 300, renewedBy: "creation", keep: null, owner: "automation" },
-  /** The last measurements of something, newest first. */
+  /** The last measurements of a metric, newest first. */
   performance: { pattern: "perf:{metric}", type: "list", encoding: "text", ttlSeconds: 86400, renewedBy: "write", keep: 1000, owner: "automation" },
-  /** How a federated client does. */
+  /** The status of a federated client. */
   clientStatus: { pattern: "client:status:{client_id}", type: "hash", encoding: "text", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "automation" },
-  /** What an MCP server can do. */
+  /** The capabilities of an MCP server. */
   mcpCapabilities: { pattern: "mcp:capabilities:{server}", type: "hash", encoding: "text", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "automation" },
-  /** What a federated client is asked for. New ones come to the front; the next one is at the back. */
+  /** The requests to a federated client. New ones are added at the front; the next one is at the back. */
   clientRequests: { pattern: "client:requests:{client_id}", type: "list", encoding: "text", ttlSeconds: null, renewedBy: null, keep: null, owner: "automation" },
-  /** Which provider is best for a task. */
+  /** The best provider for a type of task. */
   providerSelection: { pattern: "provider:selection:{task}", type: "hash", encoding: "text", ttlSeconds: 1800, renewedBy: "write", keep: null, owner: "automation" },
-  /** An answer of a language model, by the SHA-256 of its input. */
+  /** A response of a language model, by the SHA-256 of its input. */
   llmResponse: { pattern: "llm:cache:sha256:{sha256}", type: "string", encoding: "json", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "automation" },
   /** The result of a query of the database. */
   queryResult: { pattern: "db:query:{query}:{id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "automation" },
@@ -449,13 +449,13 @@ export const keyspaces = {
   apiResponse: { pattern: "api:response:{method}:{path}", type: "string", encoding: "json", ttlSeconds: 60, renewedBy: "write", keep: null, owner: "automation" },
   /** The settings of the system. */
   systemConfig: { pattern: "config:system", type: "hash", encoding: "text", ttlSeconds: null, renewedBy: null, keep: null, owner: "automation" },
-  /** Who publishes for a user on a platform. */
+  /** The lock for publishing for a user on a platform. */
   publishLock: { pattern: "lock:publish:{platform}:{user_id}", type: "string", encoding: "text", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "automation" },
-  /** Who bills a user. */
+  /** The lock for billing a user. */
   billingLock: { pattern: "lock:billing:{user_id}", type: "string", encoding: "text", ttlSeconds: 60, renewedBy: "write", keep: null, owner: "automation" },
-  /** Who changes a campaign. */
+  /** The lock for changing a campaign. */
   campaignLock: { pattern: "lock:campaign:{campaign_id}", type: "string", encoding: "text", ttlSeconds: 1800, renewedBy: "write", keep: null, owner: "automation" },
-  /** Who runs a workflow. */
+  /** The lock for running a workflow. */
   workflowLock: { pattern: "workflow:lock:{workflow_id}", type: "string", encoding: "text", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "automation" },
   /** How many steps a workflow has taken. */
   workflowStepCounter: { pattern: "workflow:step_counter:{workflow_id}", type: "string", encoding: "text", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "automation" },
@@ -514,7 +514,7 @@ export function requestsOnDayKey(subject: string, day: string): string {
 }
 
 /**
- * How many requests all made in a minute.
+ * How many requests there were in a minute.
  * The key `rate_limit:global:minute:{minute}`: a string, 1 minute.
  */
 export function allRequestsInMinuteKey(minute: string): string {
@@ -522,7 +522,7 @@ export function allRequestsInMinuteKey(minute: string): string {
 }
 
 /**
- * How many requests went to a provider in a minute.
+ * How many requests were sent to a provider in a minute.
  * The key `rate_limit:provider:{provider}:minute:{minute}`: a string, 1 minute.
  */
 export function providerRequestsInMinuteKey(provider: string, minute: string): string {
@@ -530,7 +530,7 @@ export function providerRequestsInMinuteKey(provider: string, minute: string): s
 }
 
 /**
- * A user's limits.
+ * A user's rate limits.
  * The key `rate_limits:{user_id}`: a hash, no expiry.
  */
 export function rateLimitsKey(userId: string): string {
@@ -538,7 +538,7 @@ export function rateLimitsKey(userId: string): string {
 }
 
 /**
- * How far a workflow is.
+ * The progress of a workflow.
  * The key `workflow:progress:{workflow_id}`: a hash, 7 days.
  */
 export function workflowProgressKey(workflowId: string): string {
@@ -546,7 +546,7 @@ export function workflowProgressKey(workflowId: string): string {
 }
 
 /**
- * The steps that a workflow still has. New ones come to the front; the next one is at the back.
+ * The remaining steps of a workflow. New ones are added at the front; the next one is at the back.
  * The key `workflow:steps:{workflow_id}`: a list, 7 days.
  */
 export function workflowStepsKey(workflowId: string): string {
@@ -554,7 +554,7 @@ export function workflowStepsKey(workflowId: string): string {
 }
 
 /**
- * A user's workflows that run.
+ * A user's active workflows.
  * The key `user:active_workflows:{user_id}`: a set, 7 days.
  */
 export function activeWorkflowsKey(userId: string): string {
@@ -562,7 +562,7 @@ export function activeWorkflowsKey(userId: string): string {
 }
 
 /**
- * What became known of a workflow, newest first.
+ * The events of a workflow, newest first.
  * The key `workflow:notifications:{workflow_id}`: a list, 1 day.
  */
 export function workflowNotificationsKey(workflowId: string): string {
@@ -570,7 +570,7 @@ export function workflowNotificationsKey(workflowId: string): string {
 }
 
 /**
- * What a user wants to hear of, such as `workflow:w-1`.
+ * The topics that a user subscribes to, such as `workflow:w-1`.
  * The key `user:subscriptions:{user_id}`: a set, 90 days, renewed on activity.
  */
 export function subscriptionsKey(userId: string): string {
@@ -578,7 +578,7 @@ export function subscriptionsKey(userId: string): string {
 }
 
 /**
- * What a user was told, newest first.
+ * A user's notifications, newest first.
  * The key `notifications:{user_id}`: a list, 7 days.
  */
 export function notificationsKey(userId: string): string {
@@ -594,7 +594,7 @@ export function unreadKey(userId: string): string {
 }
 
 /**
- * What all users are told, newest first.
+ * The notifications to all users, newest first.
  * The key `notifications:system`: a list, 7 days.
  */
 export function announcementsKey(): string {
@@ -610,7 +610,7 @@ export function pushTokensKey(userId: string): string {
 }
 
 /**
- * Posts by the second at which they are published.
+ * Posts by the second at which they are to be published.
  * The key `scheduled:posts`: a sorted set, no expiry.
  */
 export function scheduledPostsKey(): string {
@@ -618,7 +618,7 @@ export function scheduledPostsKey(): string {
 }
 
 /**
- * What is to be published on a platform. New ones come to the front; the next one is at the back.
+ * The posts to publish on a platform. New ones are added at the front; the next one is at the back.
  * The key `publish:{platform}`: a list, no expiry.
  */
 export function publishQueueKey(platform: string): string {
@@ -626,7 +626,7 @@ export function publishQueueKey(platform: string): string {
 }
 
 /**
- * What failed to be published, by the second of the next attempt.
+ * The posts whose publication failed, by the second of the next attempt.
  * The key `publish:retry`: a sorted set, no expiry.
  */
 export function publishRetriesKey(): string {
@@ -634,7 +634,7 @@ export function publishRetriesKey(): string {
 }
 
 /**
- * Content that waits for approval. New ones come to the front; the next one is at the back.
+ * Content that waits for approval. New ones are added at the front; the next one is at the back.
  * The key `approval:queue`: a list, no expiry.
  */
 export function approvalQueueKey(): string {
@@ -642,7 +642,7 @@ export function approvalQueueKey(): string {
 }
 
 /**
- * What became of a post.
+ * The publication status of a post.
  * The key `publish:status:{post_id}`: a hash, 1 day.
  */
 export function publishStatusKey(postId: string): string {
@@ -650,7 +650,7 @@ export function publishStatusKey(postId: string): string {
 }
 
 /**
- * How a campaign does.
+ * The statistics of a campaign.
  * The key `campaign:stats:{campaign_id}`: a hash, 5 minutes.
  */
 export function campaignStatsKey(campaignId: string): string {
@@ -658,7 +658,7 @@ export function campaignStatsKey(campaignId: string): string {
 }
 
 /**
- * What a user's dashboard shows.
+ * The figures on a user's dashboard.
  * The key `metrics:realtime:{user_id}`: a hash, 1 minute.
  */
 export function realtimeMetricsKey(userId: string): string {
@@ -666,7 +666,7 @@ export function realtimeMetricsKey(userId: string): string {
 }
 
 /**
- * How a platform does.
+ * The performance of posts on a platform.
  * The key `platform:performance:{platform}`: a hash, 5 minutes.
  */
 export function platformPerformanceKey(platform: string): string {
@@ -682,7 +682,7 @@ export function trendingHashtagsKey(): string {
 }
 
 /**
- * How a service does.
+ * The health of a service.
  * The key `service:health:{service}`: a hash, 2 minutes.
  */
 export function serviceHealthKey(service: string): string {
@@ -690,7 +690,7 @@ export function serviceHealthKey(service: string): string {
 }
 
 /**
- * How the system does.
+ * The metrics of the whole system.
  * The key `system:metrics`: a hash, 2 minutes.
  */
 export function systemMetricsKey(): string {
@@ -706,7 +706,7 @@ export function errorsKey(service: string, error: string): string {
 }
 
 /**
- * The last measurements of something, newest first.
+ * The last measurements of a metric, newest first.
  * The key `perf:{metric}`: a list, 1 day.
  */
 export function performanceKey(metric: string): string {
@@ -714,7 +714,7 @@ export function performanceKey(metric: string): string {
 }
 
 /**
- * How a federated client does.
+ * The status of a federated client.
  * The key `client:status:{client_id}`: a hash, 5 minutes.
  */
 export function clientStatusKey(clientId: string): string {
@@ -722,7 +722,7 @@ export function clientStatusKey(clientId: string): string {
 }
 
 /**
- * What an MCP server can do.
+ * The capabilities of an MCP server.
  * The key `mcp:capabilities:{server}`: a hash, 1 hour.
  */
 export function mcpCapabilitiesKey(server: string): string {
@@ -730,7 +730,7 @@ export function mcpCapabilitiesKey(server: string): string {
 }
 
 /**
- * What a federated client is asked for. New ones come to the front; the next one is at the back.
+ * The requests to a federated client. New ones are added at the front; the next one is at the back.
  * The key `client:requests:{client_id}`: a list, no expiry.
  */
 export function clientRequestsKey(clientId: string): string {
@@ -738,7 +738,7 @@ export function clientRequestsKey(clientId: string): string {
 }
 
 /**
- * Which provider is best for a task.
+ * The best provider for a type of task.
  * The key `provider:selection:{task}`: a hash, 30 minutes.
  */
 export function providerSelectionKey(task: string): string {
@@ -746,7 +746,7 @@ export function providerSelectionKey(task: string): string {
 }
 
 /**
- * An answer of a language model, by the SHA-256 of its input.
+ * A response of a language model, by the SHA-256 of its input.
  * The key `llm:cache:sha256:{sha256}`: a string of JSON, 1 hour.
  */
 export function llmResponseKey(sha256: string): string {
@@ -778,7 +778,7 @@ export function systemConfigKey(): string {
 }
 
 /**
- * Who publishes for a user on a platform.
+ * The lock for publishing for a user on a platform.
  * The key `lock:publish:{platform}:{user_id}`: a string, 5 minutes.
  */
 export function publishLockKey(platform: string, userId: string): string {
@@ -786,7 +786,7 @@ export function publishLockKey(platform: string, userId: string): string {
 }
 
 /**
- * Who bills a user.
+ * The lock for billing a user.
  * The key `lock:billing:{user_id}`: a string, 1 minute.
  */
 export function billingLockKey(userId: string): string {
@@ -794,7 +794,7 @@ export function billingLockKey(userId: string): string {
 }
 
 /**
- * Who changes a campaign.
+ * The lock for changing a campaign.
  * The key `lock:campaign:{campaign_id}`: a string, 30 minutes.
  */
 export function campaignLockKey(campaignId: string): string {
@@ -802,7 +802,7 @@ export function campaignLockKey(campaignId: string): string {
 }
 
 /**
- * Who runs a workflow.
+ * The lock for running a workflow.
  * The key `workflow:lock:{workflow_id}`: a string, 1 hour.
  */
 export function workflowLockKey(workflowId: string): string {

@@ -6,12 +6,12 @@ export type HashFields<T> = {
 };
 
 /**
- * What a [`Cache`](crate::cache::Cache) of the default codec stores: JSON, or an
- * [envelope](crate::cache::stored_form) with what is packed or has tags. Read it by the cache.
+ * An entry of a [`Cache`](crate::cache::Cache) with the default codec: JSON, or an [envelope](crate::cache::stored_form)
+ * if it is compressed or has tags. Read it through the cache.
  */
 export type CacheEntry = string;
 
-/** What the keys of each keyspace hold: a record, or the items of a list or a set. */
+/** The type of each keyspace's record, or of the items of a list or a set. */
 export type Records = {
   profile: CacheEntry;
   session: CacheEntry;
@@ -21,7 +21,7 @@ export type Records = {
   analysis: CacheEntry;
 };
 
-/** What is declared of each keyspace. */
+/** The declaration of each keyspace. */
 export const keyspaces = {
   /** A user's profile. */
   profile: { pattern: "user:{user_id}:profile", type: "string", encoding: "text", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "cache service" },

@@ -10,41 +10,41 @@ export type HashFields<T> = {
  * `extra`. Points in time are text in the form of JavaScript's `Date.toISOString()`.
  */
 export type Conversation = {
-  /** The branch that it is at. */
+  /** The active branch. */
   activePathId?: string | null;
-  /** When it was put aside. */
+  /** When it was archived. */
   archivedAt?: string | null;
-  /** When it began. */
+  /** When it was created. */
   createdAt: string;
-  /** Which conversation; no two tenants have the same. */
+  /** The identifier. It is unique across all tenants. */
   id: string;
-  /** When something was last said. */
+  /** When the last message was sent. */
   lastMessageAt?: string | null;
   /** The tenant. */
   tenantId: string;
-  /** What it is called. */
+  /** The title. */
   title?: string | null;
-  /** When anything of it last changed. */
+  /** When it last changed. */
   updatedAt: string;
-  /** The user who began it. */
+  /** The user who started it. */
   userId?: string | null;
   [name: string]: unknown;
 };
 
 /**
- * The settings of a tenant's or a user's conversations. What is `None` is not set here. In JSON the fields are in
- * camelCase; fields that are not listed here are kept in `extra`.
+ * The settings of a tenant's or a user's conversations. `None` means that a setting is not set in this scope. In JSON the
+ * fields are in camelCase. Fields that are not listed here are kept in `extra`.
  */
 export type ConversationConfig = {
-  /** How much of a conversation the model sees, in tokens. */
+  /** The size of the model's context window, in tokens. */
   maxContextTokens?: number | null;
-  /** The model that answers. */
+  /** The model. */
   model?: string | null;
   /** How long conversations are kept, in days. */
   retentionDays?: number | null;
-  /** What every conversation begins with. */
+  /** The system prompt of every conversation. */
   systemPrompt?: string | null;
-  /** How freely it answers, usually from 0 to 2. */
+  /** The model's temperature, usually from 0 to 2. */
   temperature?: number | null;
   /** The tenant. */
   tenantId: string;
@@ -53,12 +53,9 @@ export type ConversationConfig = {
   [name: string]: unknown;
 };
 
-/**
- * What a conversation is about at the moment. In JSON the fields are in camelCase; fields that are not listed here are
- * kept in `extra`.
- */
+/** The current context of a conversation. In JSON the fields are in camelCase. Fields that are not listed here are kept in `extra`. */
 export type ConversationContext = {
-  /** What was spoken of, as nodes of the application's graph. */
+  /** The nodes of the application's graph that the conversation is about. */
   activeNodeIds?: string[];
   /** The conversation. */
   conversationId: string;
@@ -71,19 +68,19 @@ export type ConversationContext = {
 
 /** A branch of a conversation. In JSON the fields are in camelCase; fields that are not listed here are kept in `extra`. */
 export type ConversationPath = {
-  /** The message after which it leaves it. */
+  /** The message after which it forks. */
   branchPointMessageId?: string | null;
   /** The conversation. */
   conversationId: string;
-  /** Which branch. */
+  /** The identifier. */
   id: string;
-  /** Whether it goes on. */
+  /** Whether it is active. */
   isActive?: boolean;
-  /** Whether the conversation began with it. */
+  /** Whether it is the conversation's first branch. */
   isPrimary?: boolean;
-  /** What it is called. */
+  /** The name. */
   name?: string | null;
-  /** The branch that it leaves. */
+  /** The branch that it forks from. */
   parentPathId?: string | null;
   /** The tenant. */
   tenantId: string;
@@ -97,17 +94,17 @@ export type ConversationPath = {
 export type ExecutionContext = {
   /** The conversation. */
   conversationId: string;
-  /** When it was made. */
+  /** When it was created. */
   createdAt: string;
-  /** Until when it is kept. */
+  /** When it expires. */
   expiresAt: string;
-  /** When it last ran something. */
+  /** When it was last used. */
   lastUsedAt: string;
   /** The branch. */
   pathId: string;
   /** The sandbox. */
   sandboxId: string;
-  /** Whether it can be used. */
+  /** The status of the sandbox. */
   sandboxStatus: SandboxStatus;
   /** The tenant. */
   tenantId: string;
@@ -115,31 +112,31 @@ export type ExecutionContext = {
 };
 
 /**
- * What a tenant's requests to language models may do. In JSON the fields are in camelCase; fields that are not listed
+ * The policy for a tenant's requests to language models. In JSON the fields are in camelCase. Fields that are not listed
  * here are kept in `extra`.
  */
 export type LlmPolicy = {
-  /** Whether data may leave for a provider outside the tenant's region. Default: `false`. */
+  /** Whether data may be sent to a provider outside the tenant's region. Default: `false`. */
   allowRemoteEgress?: boolean;
-  /** The models that requests may name; empty: any. */
+  /** The models that requests may use; empty: any. */
   allowedModels?: string[];
-  /** The model that requests use unless they name one. */
+  /** The model of requests that do not name one. */
   defaultModel?: string | null;
-  /** The provider that requests go to unless they name one. */
+  /** The provider of requests that do not name one. */
   defaultProvider?: string | null;
   /** The longest answer, in tokens. */
   maxOutputTokens?: number | null;
-  /** What a month may cost, in US cents. */
+  /** The monthly budget, in US cents. */
   monthlyBudgetCents?: number | null;
-  /** Whose policy it is. */
+  /** The tenant. */
   tenantId: string;
   [name: string]: unknown;
 };
 
-/** Whether a sandbox can be used. */
+/** The status of a sandbox. */
 export type SandboxStatus = "creating" | "ready" | "error" | "terminated";
 
-/** What the keys of each keyspace hold: a record, or the items of a list or a set. */
+/** The type of each keyspace's record, or of the items of a list or a set. */
 export type Records = {
   policy: LlmPolicy;
   tenantConfig: ConversationConfig | null;
@@ -153,32 +150,32 @@ export type Records = {
   telemetryInWindow: number;
 };
 
-/** What is declared of each keyspace. */
+/** The declaration of each keyspace. */
 export const keyspaces = {
-  /** What a tenant's requests to language models may do. */
+  /** The policy for a tenant's requests to language models. */
   policy: { pattern: "copilot:llm:policy:{tenant_id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "copilot" },
   /** The settings of a tenant's conversations; `null` if there are none. */
   tenantConfig: { pattern: "copilot:conv:config:{tenant_id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "copilot" },
-  /** A user's settings in the place of the tenant's; `null` if there are none. */
+  /** A user's settings, which override the tenant's; `null` if there are none. */
   userConfig: { pattern: "copilot:conv:config:{tenant_id}:{user_id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "copilot" },
   /** The answers to checks of a user's credentials. */
   authValidation: { pattern: "copilot:auth:validation:{user_id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "copilot" },
   /** A conversation, without its messages. */
   conversation: { pattern: "copilot:conv:conversation:{conversation_id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "copilot" },
-  /** What a conversation is about at the moment. */
+  /** The current context of a conversation. */
   context: { pattern: "copilot:conv:context:{tenant_id}:{conversation_id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "copilot" },
   /** A branch of a conversation. */
   path: { pattern: "copilot:conv:path:{tenant_id}:{path_id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "copilot" },
   /** The sandbox in which a branch of a conversation runs code. */
   execution: { pattern: "copilot:conv:execution:{tenant_id}:{conversation_id}:{path_id}", type: "string", encoding: "json", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "copilot" },
-  /** How many reports of telemetry a client has sent. The limiter's window decides how long it stays, an hour at most. */
+  /** How many reports of telemetry a client has sent. The limiter's window is its time to live, at most an hour. */
   telemetry: { pattern: "copilot:ratelimit:telemetry:{client_ip}", type: "string", encoding: "text", ttlSeconds: 3600, renewedBy: "creation", keep: null, owner: "copilot" },
-  /** The same in one window of a limiter that counts by windows, as `@upstash/ratelimit` does. */
+  /** The same in one window of a limiter that counts by windows, like `@upstash/ratelimit`. */
   telemetryInWindow: { pattern: "copilot:ratelimit:telemetry:{client_ip}:{window}", type: "string", encoding: "text", ttlSeconds: 3600, renewedBy: "creation", keep: null, owner: "copilot" },
 } as const;
 
 /**
- * What a tenant's requests to language models may do.
+ * The policy for a tenant's requests to language models.
  * The key `copilot:llm:policy:{tenant_id}`: a string of JSON, 5 minutes.
  */
 export function policyKey(tenantId: string): string {
@@ -194,7 +191,7 @@ export function tenantConfigKey(tenantId: string): string {
 }
 
 /**
- * A user's settings in the place of the tenant's; `null` if there are none.
+ * A user's settings, which override the tenant's; `null` if there are none.
  * The key `copilot:conv:config:{tenant_id}:{user_id}`: a string of JSON, 5 minutes.
  */
 export function userConfigKey(tenantId: string, userId: string): string {
@@ -218,7 +215,7 @@ export function conversationKey(conversationId: string): string {
 }
 
 /**
- * What a conversation is about at the moment.
+ * The current context of a conversation.
  * The key `copilot:conv:context:{tenant_id}:{conversation_id}`: a string of JSON, 5 minutes.
  */
 export function contextKey(tenantId: string, conversationId: string): string {
@@ -242,7 +239,7 @@ export function executionKey(tenantId: string, conversationId: string, pathId: s
 }
 
 /**
- * How many reports of telemetry a client has sent. The limiter's window decides how long it stays, an hour at most.
+ * How many reports of telemetry a client has sent. The limiter's window is its time to live, at most an hour.
  * The key `copilot:ratelimit:telemetry:{client_ip}`: a string, 1 hour, from creation.
  */
 export function telemetryKey(clientIp: string): string {
@@ -250,7 +247,7 @@ export function telemetryKey(clientIp: string): string {
 }
 
 /**
- * The same in one window of a limiter that counts by windows, as `@upstash/ratelimit` does.
+ * The same in one window of a limiter that counts by windows, like `@upstash/ratelimit`.
  * The key `copilot:ratelimit:telemetry:{client_ip}:{window}`: a string, 1 hour, from creation.
  */
 export function telemetryInWindowKey(clientIp: string, window: string): string {

@@ -5,42 +5,42 @@ export type HashFields<T> = {
   [F in keyof T]: T[F] extends infer V ? (V extends null ? never : V extends string | undefined ? V : string) : never;
 };
 
-/** Whether requests go to a provider. */
+/** Whether requests are sent to a provider. */
 export type HealthStatus = "healthy" | "degraded" | "disabled";
 
-/** How a provider of language models does. */
+/** The health of a provider of language models. */
 export type ProviderHealth = {
-  /** How long it takes to answer, in milliseconds. */
+  /** Its average latency, in milliseconds. */
   avgLatency: number;
   /** When a request last failed. */
   lastFailure?: string | null;
-  /** Whether requests go there. */
+  /** Whether requests are sent to the provider. */
   status: HealthStatus;
-  /** The part of its requests that succeeded, from 0 to 1. */
+  /** The share of its requests that succeed, from 0 to 1. */
   successRate: number;
 };
 
-/** How far a request has come. */
+/** The status of a request. */
 export type RequestStatus = {
-  /** How much is done, from 0 to 100. */
+  /** The progress, from 0 to 100. */
   progress: number;
-  /** What is done at the moment, in the application's own words. */
+  /** The current step, in the application's own words. */
   status: string;
 };
 
 /** A user's conversation with the council. */
 export type Session = {
-  /** How many tokens of the model's context it takes. */
+  /** How many tokens of the model's context window are used. */
   contextWindowUsed: number;
-  /** What was said; each entry is the application's own. */
+  /** The messages so far, in the application's own form. */
   history: unknown[];
-  /** When something was last said. */
+  /** When the last message was sent. */
   lastActivityAt: string;
-  /** Whose it is. */
+  /** The user. */
   userId: string;
 };
 
-/** What the keys of each keyspace hold: a record, or the items of a list or a set. */
+/** The type of each keyspace's record, or of the items of a list or a set. */
 export type Records = {
   session: Session;
   councilConfig: unknown;
@@ -51,7 +51,7 @@ export type Records = {
   requestStatus: RequestStatus;
 };
 
-/** What is declared of each keyspace. */
+/** The declaration of each keyspace. */
 export const keyspaces = {
   /** A user's conversation. */
   session: { pattern: "session:{session_id}", type: "hash", encoding: "text", ttlSeconds: 2592000, renewedBy: "activity", keep: null, owner: "council" },
@@ -63,9 +63,9 @@ export const keyspaces = {
   synthesisConfig: { pattern: "config:synthesis", type: "string", encoding: "json", ttlSeconds: null, renewedBy: null, keep: null, owner: "council" },
   /** The configuration of performance. Delete it when the configuration is updated. */
   performanceConfig: { pattern: "config:performance", type: "string", encoding: "json", ttlSeconds: null, renewedBy: null, keep: null, owner: "council" },
-  /** How a provider does. */
+  /** The health of a provider. */
   providerHealth: { pattern: "provider:health:{provider_id}", type: "hash", encoding: "text", ttlSeconds: 300, renewedBy: "write", keep: null, owner: "council" },
-  /** How far a request has come. */
+  /** The status of a request. */
   requestStatus: { pattern: "request:status:{request_id}", type: "hash", encoding: "text", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "council" },
 } as const;
 
@@ -110,7 +110,7 @@ export function performanceConfigKey(): string {
 }
 
 /**
- * How a provider does.
+ * The health of a provider.
  * The key `provider:health:{provider_id}`: a hash, 5 minutes.
  */
 export function providerHealthKey(providerId: string): string {
@@ -118,7 +118,7 @@ export function providerHealthKey(providerId: string): string {
 }
 
 /**
- * How far a request has come.
+ * The status of a request.
  * The key `request:status:{request_id}`: a hash, 1 hour.
  */
 export function requestStatusKey(requestId: string): string {

@@ -5,82 +5,82 @@ export type HashFields<T> = {
   [F in keyof T]: T[F] extends infer V ? (V extends null ? never : V extends string | undefined ? V : string) : never;
 };
 
-/** How an agent does, and the state of the circuit breaker that all instances share. */
+/** The health of an agent, and the state of the circuit breaker that all instances share. */
 export type AgentHealth = {
-  /** Which agent. */
+  /** The agent. */
   agent_id: string;
-  /** Until when nothing is sent to it. */
+  /** Until when its circuit is open. */
   circuit_open_until?: string | null;
-  /** How often it has failed since it last succeeded. */
+  /** The number of failures since its last success. */
   consecutive_failures?: number;
-  /** How it does, in the application's own words. */
+  /** Its health, in the application's own words. */
   health: string;
   /** When it last failed. */
   last_failure_at?: string | null;
   /** When it last succeeded. */
   last_success_at?: string | null;
-  /** When this was written. */
+  /** When the record was written. */
   updated_at: string;
 };
 
-/** An answer of a language model. */
+/** A response of a language model. */
 export type Response = {
-  /** Where it comes from. */
+  /** The origin of the response. */
   metadata: ResponseMetadata;
-  /** The answer. */
+  /** The text of the response. */
   response: string;
-  /** When it was given. */
+  /** When the model responded. */
   timestamp: string;
-  /** For how many seconds it is cached. */
+  /** How long it is cached, in seconds. */
   ttl: number;
 };
 
-/** Where an answer comes from. */
+/** The origin of a response. */
 export type ResponseMetadata = {
-  /** The model that gave it. */
+  /** The model. */
   model: string;
-  /** Who runs the model. */
+  /** The provider of the model. */
   provider: string;
-  /** How many tokens it has. */
+  /** The number of tokens. */
   tokens: number;
 };
 
 /** A session of the orchestrator. */
 export type Session = {
-  /** What all of its messages carry. */
+  /** The identifier that all of its messages carry. */
   correlation_id: string;
-  /** When it began. */
+  /** When it was created. */
   created_at: string;
   /** When it was last used. */
   last_accessed: string;
   /** The plan that it follows. */
   plan_id?: string | null;
-  /** Whether it goes on. */
+  /** Whether it is active. */
   state: SessionState;
-  /** The task that it is at. */
+  /** The current task. */
   task_id?: string | null;
 };
 
-/** Whether a session goes on. */
+/** The state of a session. */
 export type SessionState = "Active" | "Completed" | "Failed";
 
-/** Something that an agent has to do. */
+/** A task for an agent. */
 export type Task = {
-  /** Who does it. */
+  /** The agent that carries it out. */
   agent: string;
-  /** The session that asks for it. */
+  /** The session that created it. */
   correlation_id: string;
-  /** When it was asked for. */
+  /** When it was created. */
   created_at: string;
-  /** What is to be done, in the application's own form. */
+  /** The content of the task, in the application's own form. */
   payload: unknown;
-  /** How soon. The queue does not look at it. */
+  /** Its priority. The queue does not use it. */
   priority: number;
-  /** Which one. */
+  /** The identifier of the task. */
   task_id: string;
 };
 
-/** What the keys of each keyspace hold: a record, or the items of a list or a set. */
+/** The type of each keyspace's record, or of the items of a list or a set. */
 export type Records = {
   response: Response;
   session: Session;
@@ -90,24 +90,24 @@ export type Records = {
   lock: string;
 };
 
-/** What is declared of each keyspace. */
+/** The declaration of each keyspace. */
 export const keyspaces = {
-  /** An answer of a language model, by the hash of the model and its input. */
+  /** A response of a language model, by the hash of the model and its input. */
   response: { pattern: "phoenix:cache:{hash}", type: "string", encoding: "json", ttlSeconds: 3600, renewedBy: "write", keep: null, owner: "phoenix" },
   /** A session. */
   session: { pattern: "phoenix:session:{correlation_id}", type: "string", encoding: "json", ttlSeconds: 7200, renewedBy: "write", keep: null, owner: "phoenix" },
-  /** How an agent does. */
+  /** The health of an agent. */
   agentHealth: { pattern: "phoenix:health:{agent_id}", type: "string", encoding: "json", ttlSeconds: null, renewedBy: null, keep: null, owner: "phoenix" },
-  /** Tasks that wait, newest first. */
+  /** Waiting tasks, newest first. */
   tasks: { pattern: "phoenix:tasks:queue", type: "list", encoding: "text", ttlSeconds: 86400, renewedBy: "write", keep: null, owner: "phoenix" },
   /** Tasks that a worker has taken and not finished. */
   takenTasks: { pattern: "phoenix:tasks:taken:{worker}", type: "list", encoding: "text", ttlSeconds: 86400, renewedBy: "write", keep: null, owner: "phoenix" },
-  /** Who holds a lock. */
+  /** The holder of a lock. */
   lock: { pattern: "phoenix:locks:{name}", type: "string", encoding: "text", ttlSeconds: 30, renewedBy: "write", keep: null, owner: "phoenix" },
 } as const;
 
 /**
- * An answer of a language model, by the hash of the model and its input.
+ * A response of a language model, by the hash of the model and its input.
  * The key `phoenix:cache:{hash}`: a string of JSON, 1 hour.
  */
 export function responseKey(hash: string): string {
@@ -123,7 +123,7 @@ export function sessionKey(correlationId: string): string {
 }
 
 /**
- * How an agent does.
+ * The health of an agent.
  * The key `phoenix:health:{agent_id}`: a string of JSON, no expiry.
  */
 export function agentHealthKey(agentId: string): string {
@@ -131,7 +131,7 @@ export function agentHealthKey(agentId: string): string {
 }
 
 /**
- * Tasks that wait, newest first.
+ * Waiting tasks, newest first.
  * The key `phoenix:tasks:queue`: a list, 1 day.
  */
 export function tasksKey(): string {
@@ -147,7 +147,7 @@ export function takenTasksKey(worker: string): string {
 }
 
 /**
- * Who holds a lock.
+ * The holder of a lock.
  * The key `phoenix:locks:{name}`: a string, 30 seconds.
  */
 export function lockKey(name: string): string {

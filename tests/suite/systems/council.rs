@@ -119,7 +119,7 @@ async fn the_health_of_a_provider_is_known_for_five_minutes() {
 
         client.hset("provider:health:openai", [("status", "a secret")]).await.unwrap();
         let error = health.get(&client).await.unwrap_err();
-        let expected = "what 'provider:health:openai' holds is no such record: the field 'status': \
+        let expected = "the content of 'provider:health:openai' is not the declared record: the field 'status': \
             expected one of healthy, degraded, disabled";
         assert_eq!((error.kind(), error.message()), (ErrorKind::Codec, expected));
     })
@@ -173,6 +173,6 @@ fn the_declarations_say_what_the_document_says() {
     let hour = KeyTtl::OnWrite(seconds(3600));
     assert_eq!(declared("request:status:{request_id}"), (RedisType::Hash, hour));
     let page = edgecask::keyspace::reference(council::DECLARATIONS);
-    let row = "| `request:status:{request_id}` | hash | 1 hour | `RequestStatus` | council | How far a request has come. |";
+    let row = "| `request:status:{request_id}` | hash | 1 hour | `RequestStatus` | council | The status of a request. |";
     assert!(page.contains(row), "{page}");
 }

@@ -81,10 +81,10 @@ async fn text_and_counters_are_strings() {
         assert!((50..=60).contains(&seconds_left(&client, worker.key()).await));
         client.set("worker:a", "a secret").await.unwrap();
         let error = worker.get(&client).await.unwrap_err();
-        let expected = "what 'worker:a' holds is no such record: expected u32";
+        let expected = "the content of 'worker:a' is not the declared record: expected u32";
         assert_eq!((error.kind(), error.message()), (ErrorKind::Codec, expected));
         let error = word.set(&client, &None::<u8>).await.unwrap_err();
-        assert_eq!(error.message(), "an item for 'word:a' has no text to store");
+        assert_eq!(error.message(), "an item for 'word:a' cannot be stored as text");
 
         let clicks = shop::clicks("a").unwrap();
         assert_eq!(clicks.get(&client).await.unwrap(), 0);
@@ -175,12 +175,12 @@ async fn a_list_keeps_what_was_pushed_last() {
         assert_eq!(seconds_left(&client, numbers.key()).await, -1);
         client.rpush("steps:all", ["a secret"]).await.unwrap();
         let error = numbers.range(&client, 0, -1).await.unwrap_err();
-        let expected = "what 'steps:all' holds is no such record: expected i64";
+        let expected = "the content of 'steps:all' is not the declared record: expected i64";
         assert_eq!((error.kind(), error.message()), (ErrorKind::Codec, expected));
         let none = numbers.push_back(&client, [0_i64; 0]).await.unwrap_err();
         assert_eq!(
             (none.kind(), none.message()),
-            (ErrorKind::InvalidInput, "there is no item for 'steps:all'")
+            (ErrorKind::InvalidInput, "no item was given for 'steps:all'")
         );
         for word in ["all", "none"] {
             assert_eq!(shop::steps(word).unwrap_err().kind(), ErrorKind::InvalidInput);

@@ -13,8 +13,8 @@ pub enum Codec {
     /// JSON, which programs in other languages read.
     #[default]
     Json,
-    /// Bytes and strings as they are; for `String`, `Vec<u8>`, `Bytes` and what else is written as one of them. A value
-    /// of another shape is an error.
+    /// Bytes and strings as they are: `String`, `Vec<u8>`, `Bytes`, and types that serialize as one of them. A value of any
+    /// other shape is an error.
     Raw,
     /// MessagePack, with the names of fields. Needs the feature `msgpack`.
     #[cfg(feature = "msgpack")]
@@ -25,7 +25,10 @@ impl Codec {
     pub(crate) fn encode<T: Serialize + ?Sized>(self, key: &Key, value: &T) -> Result<Vec<u8>> {
         // No cause is kept: the message of a custom Serialize may quote the value.
         let no_form = |form: &str| {
-            Error::new(ErrorKind::Codec, format!("the value for '{key}' has no {form} form"))
+            Error::new(
+                ErrorKind::Codec,
+                format!("the value for '{key}' cannot be written as {form}"),
+            )
         };
         match self {
             Self::Json => serde_json::to_vec(value).map_err(|_| no_form("JSON")),
@@ -39,7 +42,7 @@ impl Codec {
         let not = |what: &str| {
             Error::new(
                 ErrorKind::Codec,
-                format!("what is cached under '{key}' is not the {what} that was asked for"),
+                format!("the value cached under '{key}' is not the {what} that was asked for"),
             )
         };
         match self {
@@ -52,7 +55,7 @@ impl Codec {
         }
     }
 
-    /// Whether these bytes say that there is no value: an `Option::None`, where the form has it.
+    /// Whether these bytes are an `Option::None`, in the codecs that can tell.
     pub(crate) fn is_none(self, bytes: &Bytes) -> bool {
         match self {
             Self::Json => &bytes[..] == b"null",

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::platform;
 use crate::{Error, ErrorKind, Result};
 
-/// How large values are packed. What does not get smaller is stored as it is.
+/// How large values are compressed. A value that does not get smaller is stored uncompressed.
 ///
 /// | setting | default |
 /// |---|---|
@@ -39,14 +39,14 @@ impl Compression {
         Self { algorithm: Algorithm::Gzip, threshold: 1024, level: 6 }
     }
 
-    /// LZ4's block format behind the unpacked size in 32 bits, little-endian: faster than gzip, and larger. Needs the
+    /// LZ4's block format, after the uncompressed size in 32 bits, little-endian. Faster than gzip, and larger. Needs the
     /// feature `lz4`.
     #[cfg(feature = "lz4")]
     pub fn lz4() -> Self {
         Self { algorithm: Algorithm::Lz4, threshold: 1024, level: 1 }
     }
 
-    /// Values of fewer bytes are not packed.
+    /// Values of fewer bytes are not compressed.
     #[must_use]
     pub fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
@@ -60,7 +60,7 @@ impl Compression {
         self
     }
 
-    /// What is stored by default: gzip, where it is built in.
+    /// The default: gzip, if this build has it.
     pub(crate) fn built_in() -> Option<Self> {
         #[cfg(feature = "gzip")]
         return Some(Self::gzip());
@@ -68,13 +68,13 @@ impl Compression {
         return None;
     }
 
-    /// The packed form, if it is smaller by more than what the envelope says of it.
+    /// The compressed form, if it is smaller even with its field in the envelope.
     pub(super) async fn pack(&self, bytes: &[u8]) -> Result<Option<(Algorithm, Vec<u8>)>> {
         if bytes.len() < self.threshold {
             return Ok(None);
         }
         let packed = self.algorithm.pack(bytes, self.level).await?;
-        // What is packed is stored in base64.
+        // A compressed value is stored in base64.
         let stored = packed.len().div_ceil(3).saturating_mul(4);
         Ok((stored < bytes.len()).then_some((self.algorithm, packed)))
     }
@@ -99,7 +99,7 @@ impl Algorithm {
         }
     }
 
-    /// Unpacks what comes to no more than `limit` bytes.
+    /// Decompresses at most `limit` bytes; more is an error.
     pub(super) async fn unpack(self, packed: &[u8], limit: usize) -> Result<Vec<u8>> {
         match self {
             #[cfg(feature = "gzip")]
@@ -109,7 +109,7 @@ impl Algorithm {
                 let broken = || Error::new(ErrorKind::Codec, "the LZ4 data is broken");
                 let (size, _) = lz4_flex::block::uncompressed_size(packed).map_err(|_| broken())?;
                 if size > limit {
-                    let text = format!("unpacked, it is over the limit of {limit} bytes");
+                    let text = format!("decompressed, it is over the limit of {limit} bytes");
                     return Err(Error::new(ErrorKind::Codec, text));
                 }
                 lz4_flex::block::decompress_size_prepended(packed).map_err(|_| broken())
@@ -126,7 +126,7 @@ impl Algorithm {
     fn not_built_in(self) -> Error {
         Error::new(
             ErrorKind::Unsupported,
-            format!("it is packed by {self:?}: build edgecask with the feature of that name"),
+            format!("it is compressed with {self:?}: build edgecask with the feature of that name"),
         )
     }
 }

@@ -1,4 +1,4 @@
-//! The envelope, as the [documentation](crate::cache::stored_form) gives it.
+//! The envelope, as the [documentation](crate::cache::stored_form) describes it.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::Codec;
 use crate::{Error, ErrorKind, Result};
 
-/// What every envelope begins with. No JSON text does.
+/// The first bytes of every envelope. No JSON text begins like this.
 const WORD: &[u8] = b"edgecask/";
 const VERSION: &[u8] = b"1 ";
 
-/// What the envelope says of its payload.
+/// The envelope's fields, which describe its payload.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Header {
@@ -49,8 +49,9 @@ pub(super) fn is_envelope(stored: &[u8]) -> bool {
 /// The line before the payload.
 pub(super) fn line_of(header: &Header) -> Result<Vec<u8>> {
     let mut line = [WORD, VERSION].concat();
-    serde_json::to_writer(&mut line, header)
-        .map_err(|_| Error::new(ErrorKind::Codec, "the entry has no JSON form"))?;
+    serde_json::to_writer(&mut line, header).map_err(|_| {
+        Error::new(ErrorKind::Codec, "the header of the entry cannot be written as JSON")
+    })?;
     line.push(b'\n');
     Ok(line)
 }
@@ -65,7 +66,7 @@ pub(super) fn parse(stored: &[u8]) -> Result<Option<(Header, usize)>> {
         return Err(unreadable("its envelope is of another version: update edgecask"));
     };
     let broken =
-        || unreadable("its envelope is broken, or says something that this version cannot do");
+        || unreadable("its envelope is broken, or has a field that this version does not know");
     let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(broken)?;
     let header = serde_json::from_slice(&rest[..end]).map_err(|_| broken())?;
     Ok(Some((header, stored.len() - rest.len() + end + 1)))

@@ -28,12 +28,12 @@ use crate::{Error, ErrorKind, Key, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Form {
-    /// Plain where that says it all, as for a short JSON value; in an envelope where there is more to say: that it is
-    /// packed or sealed, has tags, or is to be served stale.
+    /// Plain if the value alone is enough, as for a short JSON value. In an envelope if the entry is compressed or sealed,
+    /// has tags, or may be served stale.
     #[default]
     Envelope,
-    /// Always what the codec gives, byte for byte, for keys that other programs read. Such an entry cannot be packed,
-    /// sealed, tagged or served stale; asking for tags or staleness is an error.
+    /// Always the codec's bytes and nothing else, for keys that other programs read. Such an entry cannot be compressed,
+    /// sealed, tagged or served stale. Options that ask for tags or staleness are an error.
     Plain,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Format {
     pub(crate) max_unpacked: usize,
 }
 
-/// A value in its codec's form, and what is known of it.
+/// A value in its codec's form, with its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) codec: Codec,
@@ -60,7 +60,7 @@ pub(crate) struct Entry {
     pub(crate) tags: BTreeMap<String, String>,
 }
 
-/// What a reader looks at of an entry.
+/// The fields of an entry that a reader needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) codec: Codec,
@@ -124,7 +124,7 @@ impl Format {
         self.pack_compressed(key, entry, compressed)
     }
 
-    /// What takes time of packing: the compressed payload, if it is to be compressed.
+    /// The slow part of packing: compresses the payload, if it is to be compressed.
     pub(crate) async fn compress(&self, payload: &Bytes) -> Result<Option<Compressed>> {
         let compressed = match &self.compression {
             Some(compression) if self.form != Form::Plain => compression.pack(payload).await?,
@@ -133,7 +133,7 @@ impl Format {
         Ok(compressed.map(|(algorithm, packed)| Compressed(algorithm, packed.into())))
     }
 
-    /// As [`Format::pack`], of what [`Format::compress`] gave.
+    /// As [`Format::pack`], with the result of [`Format::compress`].
     pub(crate) fn pack_compressed(
         &self,
         key: &Key,
@@ -198,11 +198,12 @@ impl Format {
         }
     }
 
-    /// The entry that is stored so.
+    /// Reads a stored entry.
     pub(crate) async fn unpack(&self, key: &Key, stored: Bytes) -> Result<Entry> {
         let read = self.unpack_unnamed(key, stored).await;
         read.map_err(|error| {
-            let text = format!("what is cached under '{key}' is not readable: {}", error.message());
+            let text =
+                format!("the entry cached under '{key}' cannot be read: {}", error.message());
             Error::new(error.kind(), text)
         })
     }
@@ -241,7 +242,7 @@ impl Format {
 }
 
 fn unsealed() -> Error {
-    Error::new(ErrorKind::Codec, "it is not sealed, and this cache takes nothing else")
+    Error::new(ErrorKind::Codec, "it is not sealed, and this cache reads sealed entries only")
 }
 
 #[cfg(feature = "encryption")]
@@ -265,7 +266,7 @@ impl Format {
     }
 }
 
-/// What a sealed value cannot be torn from.
+/// The associated data of the seal: the value cannot be moved to another key or header.
 #[cfg(feature = "encryption")]
 fn bound_to(key: &Key, line: &[u8]) -> Vec<u8> {
     [line, key.as_str().as_bytes()].concat()

@@ -47,7 +47,7 @@ macro_rules! refuse {
     };
 }
 
-/// What both serializers take as little of: everything but strings, bytes and lists of `u8`.
+/// The methods that neither serializer supports: all but those for strings, bytes and lists of `u8`.
 macro_rules! refuse_the_rest {
     () => {
         refuse! {
@@ -195,7 +195,7 @@ impl Serializer for ToByte {
     refuse_the_rest!();
 }
 
-/// Gives what is asked for: a string, bytes, or a list of `u8`.
+/// Reads a string, bytes, or a list of `u8`.
 struct FromBytes<'de>(&'de [u8]);
 
 impl<'de> FromBytes<'de> {

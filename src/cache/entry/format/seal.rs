@@ -7,8 +7,8 @@ use crate::{Error, ErrorKind, Result, platform};
 
 const NONCE: usize = 24;
 
-/// Keys that values are sealed with: XChaCha20-Poly1305, a random nonce for each value. The name of the Redis key and
-/// the envelope's header are sealed in, so nobody can put one value in another's place. `Debug` shows names only.
+/// Keys that values are sealed with: XChaCha20-Poly1305, a random nonce for each value. The Redis key and the envelope's
+/// header are authenticated too, so a value cannot be copied to another key. `Debug` shows names only.
 ///
 /// To change the key, make the new one the first and let the old ones [open](Self::also_opens) what is still stored.
 ///
@@ -31,7 +31,7 @@ impl SealingKeys {
         Self { keys: vec![(id.into(), XChaCha20Poly1305::new(&key.into()))] }
     }
 
-    /// A key that opens what was sealed with it, and seals no more.
+    /// A key that still opens what was sealed with it, and no longer seals.
     #[must_use]
     pub fn also_opens(mut self, id: impl Into<String>, key: [u8; 32]) -> Self {
         self.keys.push((id.into(), XChaCha20Poly1305::new(&key.into())));
@@ -63,7 +63,11 @@ impl SealingKeys {
             let payload = Payload { msg: sealed, aad: bound_to };
             cipher.decrypt(&XNonce::from(*nonce), payload).ok()
         });
-        opened.ok_or_else(|| error(format!("it is not what was sealed here with the key '{id}'")))
+        opened.ok_or_else(|| {
+            error(format!(
+                "it was not sealed for this Redis key with the key '{id}', or was changed since"
+            ))
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads keys in one round trip, no more of each than its limits.
+//! Reads keys in one round trip, within limits for each key.
 
 mod ask;
 mod plain;
@@ -8,7 +8,7 @@ pub(super) use self::ask::{Ask, By, Content, Limits, Look, Looks};
 pub(crate) use self::script::LOOK;
 use crate::{Client, Result};
 
-/// Looks at keys. The bytes of values with more than `measured` elements are not counted. Where the server refuses the script,
+/// Reads keys. The bytes of values with more than `measured` elements are not counted. If the server refuses the script,
 /// `by` becomes [`By::Commands`].
 pub(super) async fn look(
     client: &Client,

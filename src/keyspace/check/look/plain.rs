@@ -5,19 +5,20 @@ use crate::command::Command;
 use crate::keyspace::{RedisType, Stored};
 use crate::{Client, Error, FromValue, Result, Value};
 
-/// What is known of a key before its second round trip.
+/// The result of the first round trip for a key.
 enum First {
     Gone,
-    /// It is read.
+    /// The whole value.
     Whole(Bytes),
     /// It is of another type.
     OtherType,
-    /// How many bytes it takes; `None` if the server does not tell.
+    /// Its bytes; `None` if the server does not report them.
     Takes(Option<u64>),
 }
 
-/// Looks at keys by commands that read: PTTL and GETRANGE for a string; PTTL, MEMORY USAGE and the command that reads or, if it
-/// is too large, the one that measures for other types. One more for a key of another type and for a string that is too large.
+/// Reads keys by plain read commands. A string takes PTTL and GETRANGE. Other types take PTTL, MEMORY USAGE, and a command
+/// that reads the value or, if it is too large, measures it. A key of another type than declared, and a string that is too
+/// large, take one more.
 pub(super) async fn look(client: &Client, asks: &[Ask<'_>]) -> Result<Looks> {
     let commands: Vec<Command> = asks.iter().flat_map(first).collect();
     let mut sent = commands.len() as u64;
@@ -81,7 +82,7 @@ fn next(replies: &mut Replies) -> Result<Value> {
 
 fn first(ask: &Ask<'_>) -> [Command; 2] {
     let size = match ask.redis_type {
-        // One byte more tells that there is more.
+        // One more byte shows that the string is larger.
         RedisType::String => Command::new("GETRANGE").arg(ask.key).arg(0).arg(ask.limits.bytes),
         _ => Command::new("MEMORY").arg("USAGE").arg(ask.key).arg("SAMPLES").arg(0),
     };
@@ -119,10 +120,10 @@ fn second(ask: &Ask<'_>, first: &First) -> Option<Command> {
     }
 }
 
-/// What the second round trip tells; `None` if the key is gone.
+/// The content after the second round trip; `None` if the key no longer exists.
 fn read(ask: &Ask<'_>, bytes: Option<u64>, reply: Result<Value>) -> Result<Option<Content>> {
     let reply = match reply {
-        // MEMORY USAGE does not tell the type.
+        // MEMORY USAGE does not check the type.
         Err(error) if is_wrong_type(&error) => return Ok(Some(Content::OfType(String::new()))),
         reply => reply?,
     };

@@ -8,11 +8,11 @@ use crate::command::{Command, Script};
 use crate::keyspace::RedisType;
 use crate::{Client, Error, ErrorKind, FromValue, Result, Value};
 
-/// Looks at one key. The arguments: the command that measures it; how many elements and bytes it may have to be read; how many
-/// elements it may have to be measured by bytes; the command that reads it.
+/// Reads one key. Its arguments are the command that measures the key; the most elements and bytes with which it is read;
+/// the most elements with which its bytes are counted; and the command that reads it.
 ///
-/// The reply has the time to live in milliseconds. Then follow, if it is of another type, its type; else its elements, its
-/// bytes, and what it is, if that was read.
+/// The reply has the time to live in milliseconds. For a key of another type, the type follows. Otherwise the number of
+/// elements, the number of bytes, and the value follow, if it was read.
 pub(crate) static LOOK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local ttl = redis.call('PTTL', KEYS[1]) if ttl == -2 then return {ttl} end \
@@ -66,7 +66,8 @@ fn length(value: &Value) -> u64 {
     }
 }
 
-/// Looks at keys by the script: one command each. If the server does not run it, how many commands that took.
+/// Reads keys by the script, one command each. If the server does not run it, returns the number of commands that were
+/// sent.
 pub(super) async fn look(
     client: &Client,
     asks: &[Ask<'_>],

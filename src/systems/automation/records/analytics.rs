@@ -1,45 +1,45 @@
 use serde::{Deserialize, Serialize};
 
-/// How a campaign does.
+/// The statistics of a campaign.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CampaignStats {
-    /// How often it was seen.
+    /// The number of impressions.
     pub impressions: u64,
-    /// How often it was clicked.
+    /// The number of clicks.
     pub clicks: u64,
-    /// How often something was bought.
+    /// The number of conversions.
     pub conversions: u64,
-    /// What it has cost.
+    /// The cost so far.
     pub cost: f64,
-    /// How many of those who saw it did something, in percent.
+    /// The share of viewers who engaged, in percent.
     pub engagement_rate: f64,
-    /// When this was written.
+    /// When the statistics were written.
     pub last_updated: String,
 }
 
-/// What a user's dashboard shows.
+/// The figures on a user's dashboard.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RealtimeMetrics {
-    /// How many workflows run.
+    /// The number of running workflows.
     pub active_workflows: u64,
-    /// How many posts wait.
+    /// The number of pending posts.
     pub pending_posts: u64,
-    /// What the month has cost.
+    /// The cost of the current month.
     pub monthly_cost: f64,
-    /// How many workflows succeed, in percent.
+    /// The share of workflows that succeed, in percent.
     pub success_rate: f64,
 }
 
-/// How a platform does.
+/// The performance of posts on a platform.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlatformPerformance {
-    /// How many of those who see a post do something, in percent.
+    /// The average share of viewers who engage, in percent.
     pub avg_engagement: f64,
-    /// How many posts succeed, in percent.
+    /// The share of posts that succeed, in percent.
     pub success_rate: f64,
-    /// What a post costs.
+    /// The average cost of a post.
     pub avg_cost_per_post: f64,
 }

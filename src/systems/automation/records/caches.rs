@@ -1,16 +1,16 @@
 use serde::{Deserialize, Serialize};
 
-/// An answer of a language model.
+/// A response of a language model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LlmResponse {
-    /// The model that gave it.
+    /// The model.
     pub model: String,
-    /// The answer.
+    /// The text of the response.
     pub response: String,
-    /// How many tokens it took.
+    /// The number of tokens.
     pub tokens_used: u64,
-    /// What it has cost.
+    /// The cost of the request.
     pub cost: f64,
 }
 
@@ -18,10 +18,10 @@ pub struct LlmResponse {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SystemConfig {
-    /// How many workflows may run at once.
+    /// The most workflows that run at the same time.
     pub max_concurrent_workflows: u64,
-    /// How long something may take, in seconds.
+    /// The default timeout, in seconds.
     pub default_timeout_seconds: u64,
-    /// Whether the system is being repaired.
+    /// Whether the system is in maintenance mode.
     pub maintenance_mode: bool,
 }

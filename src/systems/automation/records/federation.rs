@@ -1,58 +1,58 @@
 use serde::{Deserialize, Serialize};
 
-/// How a federated client does.
+/// The status of a federated client.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientStatus {
-    /// Whether it is well.
+    /// Its health, such as `healthy`.
     pub health: String,
-    /// When it was last heard of.
+    /// When it last sent a ping.
     pub last_ping: String,
-    /// How many connections it has.
+    /// The number of open connections.
     pub active_connections: u64,
-    /// How long it takes to answer, in milliseconds.
+    /// Its response time, in milliseconds.
     pub response_time_ms: f64,
-    /// How many of its requests succeed, in percent.
+    /// The share of its requests that succeed, in percent.
     pub success_rate: f64,
 }
 
-/// What an MCP server can do.
+/// The capabilities of an MCP server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct McpCapabilities {
-    /// Its tools.
+    /// The names of its tools.
     pub tools: Vec<String>,
-    /// What a request costs.
+    /// The cost of a request.
     pub cost_per_request: f64,
-    /// How long it takes to answer, in milliseconds.
+    /// Its average response time, in milliseconds.
     pub avg_response_time_ms: f64,
 }
 
-/// What a federated client is asked for.
+/// A request to a federated client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientRequest {
-    /// Which request.
+    /// The identifier of the request.
     pub request_id: String,
-    /// The workflow that asks.
+    /// The workflow that sent it.
     pub workflow_id: String,
-    /// What it asks for.
+    /// The type of the request.
     #[serde(rename = "type")]
     pub kind: String,
-    /// How soon.
+    /// Its priority.
     pub priority: String,
 }
 
-/// Which provider is best for a task.
+/// The best provider for a type of task.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProviderSelection {
-    /// The best one.
+    /// The provider.
     pub best_provider: String,
-    /// How cheap it is, from 0 to 10.
+    /// The score for its cost, from 0 to 10.
     pub cost_score: f64,
-    /// How well it does, from 0 to 10.
+    /// The score for its performance, from 0 to 10.
     pub performance_score: f64,
-    /// How often it is there, from 0 to 10.
+    /// The score for its availability, from 0 to 10.
     pub availability_score: f64,
 }

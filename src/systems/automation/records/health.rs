@@ -1,35 +1,35 @@
 use serde::{Deserialize, Serialize};
 
-/// How a service does. Each service gives the figures that it has.
+/// The health of a service. A service leaves out the figures that it does not have.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServiceHealth {
-    /// Whether it is well.
+    /// The status, such as `healthy`.
     pub status: String,
-    /// When it was last looked at.
+    /// When the service was last checked.
     pub last_check: String,
-    /// How long it takes to answer, in milliseconds.
+    /// Its response time, in milliseconds.
     pub response_time_ms: Option<f64>,
-    /// How many requests fail, from 0 to 1.
+    /// The share of requests that fail, from 0 to 1.
     pub error_rate: Option<f64>,
-    /// How much waits for it.
+    /// The length of its queue.
     pub queue_size: Option<u64>,
-    /// How long it works on something, in milliseconds.
+    /// The average time to process an item, in milliseconds.
     pub avg_processing_time_ms: Option<f64>,
 }
 
-/// How the system does.
+/// The metrics of the whole system.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SystemMetrics {
-    /// The use of its processors, in percent.
+    /// The use of the processors, in percent.
     pub cpu_usage_percent: f64,
-    /// The use of its memory, in percent.
+    /// The use of the memory, in percent.
     pub memory_usage_percent: f64,
-    /// How many connections are open.
+    /// The number of open connections.
     pub active_connections: u64,
-    /// How much waits.
+    /// The length of all queues.
     pub queue_depth: u64,
-    /// How many lookups find something, in percent.
+    /// The cache's hit rate, in percent.
     pub cache_hit_rate: f64,
 }

@@ -1,4 +1,4 @@
-//! What the keys hold.
+//! The records that the keys hold.
 
 mod analytics;
 mod caches;

@@ -1,41 +1,41 @@
 use serde::{Deserialize, Serialize};
 
-/// What a user is told.
+/// A notification to a user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notification {
-    /// Which one.
+    /// The identifier of the notification.
     pub id: String,
-    /// What happened.
+    /// The type of the event.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its first line.
+    /// The title.
     pub title: String,
-    /// Its text.
+    /// The text.
     pub message: String,
-    /// How soon it should be read.
+    /// Its priority.
     pub priority: String,
     /// The workflow that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_id: Option<String>,
-    /// When it happened.
+    /// When the event happened.
     pub timestamp: String,
 }
 
-/// What all users are told.
+/// A notification to all users.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Announcement {
-    /// What it is about.
+    /// The type of the announcement.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its first line.
+    /// The title.
     pub title: String,
-    /// Its text.
+    /// The text.
     pub message: String,
-    /// How soon it should be read.
+    /// Its priority.
     pub priority: String,
-    /// When what it tells of begins.
+    /// When the announced event begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduled_for: Option<String>,
 }

@@ -1,42 +1,42 @@
 use serde::{Deserialize, Serialize};
 
-/// A post that is published later.
+/// A post that is scheduled for later.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScheduledPost {
-    /// Which one.
+    /// The identifier of the post.
     pub post_id: String,
-    /// What it shows.
+    /// The content to publish.
     pub content_id: String,
-    /// Where it is published.
+    /// The platform to publish on.
     pub platform: String,
-    /// When it is published.
+    /// When it is to be published.
     pub scheduled_time: String,
 }
 
-/// A post that is published now.
+/// A post in the publishing queue of a platform.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishJob {
-    /// Which one.
+    /// The identifier of the post.
     pub post_id: String,
-    /// What it shows.
+    /// The content to publish.
     pub content_id: String,
-    /// How soon.
+    /// Its priority.
     pub priority: String,
 }
 
-/// A post that failed to be published.
+/// A post whose publication failed and is retried.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishRetry {
-    /// Which one.
+    /// The identifier of the post.
     pub post_id: String,
-    /// How often it was tried again.
+    /// The number of retries so far.
     pub retry_count: u32,
-    /// How often it may be tried again.
+    /// The most retries.
     pub max_retries: u32,
-    /// When it is tried again.
+    /// When it is retried next.
     pub next_retry: String,
 }
 
@@ -44,26 +44,26 @@ pub struct PublishRetry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Approval {
-    /// Which one.
+    /// The content to approve.
     pub content_id: String,
-    /// Who handed it in.
+    /// The user who submitted it.
     pub submitted_by: String,
-    /// When.
+    /// When it was submitted.
     pub submitted_at: String,
-    /// How soon it should be looked at.
+    /// Its priority.
     pub priority: String,
 }
 
-/// What became of a post.
+/// The publication status of a post.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishStatus {
-    /// Whether it is published.
+    /// The status, such as `published`.
     pub status: String,
     /// Its identifier on the platform.
     pub platform_post_id: Option<String>,
     /// When it was published.
     pub published_at: Option<String>,
-    /// Where it stands.
+    /// The URL of the post on the platform.
     pub platform_url: Option<String>,
 }

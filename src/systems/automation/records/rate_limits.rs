@@ -1,15 +1,15 @@
 use serde::{Deserialize, Serialize};
 
-/// How many requests a user may make.
+/// A user's rate limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RateLimits {
-    /// In a minute.
+    /// Requests in a minute.
     pub per_minute: u64,
-    /// In an hour.
+    /// Requests in an hour.
     pub per_hour: u64,
-    /// On a day.
+    /// Requests in a day.
     pub per_day: u64,
-    /// At once.
+    /// Requests in a burst.
     pub burst_limit: u64,
 }

@@ -4,21 +4,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserSession {
-    /// Whose it is.
+    /// The user.
     pub user_id: String,
     /// The user's name.
     pub username: String,
-    /// The user's address.
+    /// The user's email address.
     pub email: String,
-    /// What the user pays for.
+    /// The user's subscription.
     pub subscription_tier: String,
-    /// When it began.
+    /// When the session was created.
     pub created_at: String,
-    /// When it was last used.
+    /// When the session was last used.
     pub last_accessed: String,
-    /// Where the user came from.
+    /// The user's IP address.
     pub ip_address: String,
-    /// What the user may do.
+    /// The user's permissions.
     pub permissions: Vec<String>,
 }
 
@@ -26,14 +26,14 @@ pub struct UserSession {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiSession {
-    /// Whose key it is.
+    /// The owner of the key.
     pub user_id: String,
-    /// What the user calls it.
+    /// The name of the key.
     pub key_name: String,
-    /// What the key may do.
+    /// The permissions of the key.
     pub permissions: Vec<String>,
-    /// How many requests it may make in a minute.
+    /// The most requests in a minute.
     pub rate_limit_per_minute: u64,
-    /// When it was last used.
+    /// When the key was last used.
     pub last_used: String,
 }

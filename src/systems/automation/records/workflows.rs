@@ -1,24 +1,24 @@
 use serde::{Deserialize, Serialize};
 
-/// How far a workflow is.
+/// The progress of a workflow.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkflowProgress {
-    /// Whether it runs.
+    /// The status, such as `running`.
     pub status: String,
-    /// How much is done, from 0 to 100.
+    /// The progress, from 0 to 100.
     pub progress_percentage: f64,
-    /// Which step it is at.
+    /// The current step.
     pub current_step: String,
-    /// How many steps are done.
+    /// The number of completed steps.
     pub completed_steps: u64,
-    /// How many steps there are.
+    /// The number of all steps.
     pub total_steps: u64,
-    /// When it is expected to end.
+    /// When the workflow is expected to complete.
     pub estimated_completion: Option<String>,
-    /// What it has cost.
+    /// The cost so far.
     pub cost_so_far: f64,
-    /// When this was written.
+    /// When the progress was written.
     pub last_updated: String,
 }
 
@@ -26,25 +26,25 @@ pub struct WorkflowProgress {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkflowStep {
-    /// Which one.
+    /// The identifier of the step.
     pub step_id: String,
-    /// What is to be done.
+    /// The type of the step.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Who does it.
+    /// The provider that carries it out.
     pub provider: String,
 }
 
-/// What became known of a workflow.
+/// An event of a workflow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkflowNotification {
-    /// What happened.
+    /// The type of the event.
     #[serde(rename = "type")]
     pub kind: String,
-    /// At which step.
+    /// The step that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// When.
+    /// When it happened.
     pub timestamp: String,
 }

@@ -231,7 +231,7 @@ pub(super) fn random_picks(
     count: i64,
 ) -> Result<Vec<usize>> {
     /// Redis accepts any number. Here a bad argument must not use up all memory.
-    const MOST_REPEATED: u64 = 1024 * 1024;
+    const MAX_REPEATED: u64 = 1024 * 1024;
     if size == 0 {
         return Ok(Vec::new());
     }
@@ -249,7 +249,7 @@ pub(super) fn random_picks(
         return Ok(picks.into_iter().collect());
     }
     let repeated = count.unsigned_abs();
-    if repeated > MOST_REPEATED {
+    if repeated > MAX_REPEATED {
         return Err(Error::server("ERR value is out of range"));
     }
     Ok((0..repeated).map(|_| random.usize(..size)).collect())

@@ -1,11 +1,18 @@
 //! Sorted sets: members in the order of their scores.
 
-use std::ops::{Bound, RangeBounds};
+mod options;
+mod range;
+
+use std::ops::RangeBounds;
 use std::time::Duration;
+
+pub use options::{Aggregate, Extreme, ZAddOptions, ZSources};
+pub use range::ZRange;
+use range::{lex_bounds, score_bounds};
 
 use super::keys::{Cursor, Page, ScanOptions};
 use super::time::TimeoutSeconds;
-use super::{Arguments, Command, Execute, ToArg};
+use super::{Command, Execute, ToArg};
 use crate::{FromValue, Pairs, Result, Value};
 
 /// A member and its score.
@@ -16,235 +23,6 @@ pub type Popped<M> = (String, Vec<Scored<M>>);
 
 fn scored<M: FromValue>(value: Value) -> Result<Vec<Scored<M>>> {
     Pairs::from_value(value).map(|pairs| pairs.0)
-}
-
-/// The options of ZADD. By default members are added, and scores changed.
-///
-/// ```
-/// use edgecask::command::sorted_sets::ZAddOptions;
-///
-/// let only_raise = ZAddOptions::new().gt().ch();
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ZAddOptions {
-    exists: Option<&'static str>,
-    compare: Option<&'static str>,
-    changed: bool,
-}
-
-impl ZAddOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Only adds new members.
-    #[must_use]
-    pub fn nx(mut self) -> Self {
-        self.exists = Some("NX");
-        self
-    }
-
-    /// Only changes members that are there.
-    #[must_use]
-    pub fn xx(mut self) -> Self {
-        self.exists = Some("XX");
-        self
-    }
-
-    /// Changes a score only if the new one is greater.
-    #[must_use]
-    pub fn gt(mut self) -> Self {
-        self.compare = Some("GT");
-        self
-    }
-
-    /// Changes a score only if the new one is less.
-    #[must_use]
-    pub fn lt(mut self) -> Self {
-        self.compare = Some("LT");
-        self
-    }
-
-    /// Counts changed members too, not only new ones.
-    #[must_use]
-    pub fn ch(mut self) -> Self {
-        self.changed = true;
-        self
-    }
-
-    pub(super) fn append(self, command: Command) -> Command {
-        [self.exists, self.compare, self.changed.then_some("CH")]
-            .into_iter()
-            .flatten()
-            .fold(command, Command::arg)
-    }
-}
-
-/// Which members ZRANGE gives, and in what order.
-///
-/// ```
-/// use edgecask::command::sorted_sets::ZRange;
-///
-/// let top_ten = ZRange::rank(0, 9).rev();
-/// let passed = ZRange::score(50.0..).limit(0, 100);
-/// let names_with_a = ZRange::lex("a".."b");
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct ZRange {
-    first: Vec<u8>,
-    last: Vec<u8>,
-    by: Option<&'static str>,
-    rev: bool,
-    limit: Option<(i64, i64)>,
-}
-
-impl ZRange {
-    fn new(first: Vec<u8>, last: Vec<u8>, by: Option<&'static str>) -> Self {
-        Self { first, last, by, rev: false, limit: None }
-    }
-
-    /// By rank, both ends included; negative ranks count from the end.
-    pub fn rank(start: i64, stop: i64) -> Self {
-        Self::new(start.to_string().into(), stop.to_string().into(), None)
-    }
-
-    /// By score (`BYSCORE`).
-    pub fn score(scores: impl RangeBounds<f64>) -> Self {
-        let (min, max) = score_bounds(&scores);
-        Self::new(min.into(), max.into(), Some("BYSCORE"))
-    }
-
-    /// By the members' bytes, where all scores are equal (`BYLEX`).
-    pub fn lex<T: AsRef<[u8]>>(members: impl RangeBounds<T>) -> Self {
-        let (min, max) = lex_bounds(&members);
-        Self::new(min, max, Some("BYLEX"))
-    }
-
-    /// From the highest to the lowest (`REV`).
-    #[must_use]
-    pub fn rev(mut self) -> Self {
-        self.rev = true;
-        self
-    }
-
-    /// Skips `offset` members and gives at most `count` (a negative count: all). Not for ranks.
-    #[must_use]
-    pub fn limit(mut self, offset: i64, count: i64) -> Self {
-        self.limit = Some((offset, count));
-        self
-    }
-
-    fn append(&self, command: Command) -> Command {
-        // Redis wants the higher end first when it counts down by score or member.
-        let (first, last) = if self.rev && self.by.is_some() {
-            (&self.last, &self.first)
-        } else {
-            (&self.first, &self.last)
-        };
-        let mut command = command.arg(first).arg(last);
-        if let Some(by) = self.by {
-            command = command.arg(by);
-        }
-        command = command.arg_if(self.rev, "REV");
-        match self.limit {
-            Some((offset, count)) => command.arg("LIMIT").arg(offset).arg(count),
-            None => command,
-        }
-    }
-}
-
-fn score_bounds(scores: &impl RangeBounds<f64>) -> (String, String) {
-    fn text(bound: Bound<&f64>, open: &str) -> String {
-        match bound {
-            Bound::Included(score) => score.to_string(),
-            Bound::Excluded(score) => format!("({score}"),
-            Bound::Unbounded => open.to_owned(),
-        }
-    }
-    (text(scores.start_bound(), "-inf"), text(scores.end_bound(), "+inf"))
-}
-
-fn lex_bounds<T: AsRef<[u8]>>(members: &impl RangeBounds<T>) -> (Vec<u8>, Vec<u8>) {
-    fn bytes<T: AsRef<[u8]>>(bound: Bound<&T>, open: &str) -> Vec<u8> {
-        match bound {
-            Bound::Included(member) => [b"[", member.as_ref()].concat(),
-            Bound::Excluded(member) => [b"(", member.as_ref()].concat(),
-            Bound::Unbounded => open.into(),
-        }
-    }
-    (bytes(members.start_bound(), "-"), bytes(members.end_bound(), "+"))
-}
-
-/// How the scores of a member that is in several sets are combined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Aggregate {
-    /// Added.
-    #[default]
-    Sum,
-    /// The least.
-    Min,
-    /// The greatest.
-    Max,
-}
-
-/// The sets that ZUNION, ZINTER and ZDIFF work on. By default every weight is 1 and scores are added.
-///
-/// ```
-/// use edgecask::command::sorted_sets::{Aggregate, ZSources};
-///
-/// let sources = ZSources::weighted([("today", 2.0), ("yesterday", 1.0)]).aggregate(Aggregate::Max);
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct ZSources {
-    keys: Arguments,
-    weights: Option<Vec<f64>>,
-    aggregate: Aggregate,
-}
-
-impl ZSources {
-    /// These keys, each with weight 1.
-    pub fn new(keys: impl IntoIterator<Item = impl ToArg>) -> Self {
-        Self { keys: Arguments::new(keys), weights: None, aggregate: Aggregate::Sum }
-    }
-
-    /// These keys, whose scores are multiplied with their weights. Not for ZDIFF.
-    pub fn weighted(keys: impl IntoIterator<Item = (impl ToArg, f64)>) -> Self {
-        let (keys, weights): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-        Self { weights: Some(weights), ..Self::new(keys) }
-    }
-
-    /// How scores are combined. Not for ZDIFF.
-    #[must_use]
-    pub fn aggregate(mut self, aggregate: Aggregate) -> Self {
-        self.aggregate = aggregate;
-        self
-    }
-
-    fn append(&self, command: Command) -> Command {
-        let mut command = command.arg(self.keys.len()).args_from(self.keys.iter());
-        if let Some(weights) = &self.weights {
-            command = command.arg("WEIGHTS").args_from(weights);
-        }
-        match self.aggregate {
-            Aggregate::Sum => command,
-            Aggregate::Min => command.arg("AGGREGATE").arg("MIN"),
-            Aggregate::Max => command.arg("AGGREGATE").arg("MAX"),
-        }
-    }
-}
-
-/// An end of a sorted set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Extreme {
-    /// The lowest score.
-    Min,
-    /// The highest score.
-    Max,
 }
 
 /// The commands on sorted sets. Each is one command and one round trip. Ranges of scores and members are Rust ranges.
@@ -265,7 +43,7 @@ pub enum Extreme {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait SortedSetCommands: Execute {
-    /// Adds members or changes their scores, and tells how many are new. [Redis ZADD](https://redis.io/docs/latest/commands/zadd/).
+    /// Adds members or changes their scores, and returns how many are new. [Redis ZADD](https://redis.io/docs/latest/commands/zadd/).
     #[doc(alias = "ZADD")]
     fn zadd(
         &self,
@@ -311,13 +89,13 @@ pub trait SortedSetCommands: Execute {
         self.execute_with(sources.append(Command::new("ZDIFF")).arg("WITHSCORES"), scored)
     }
 
-    /// Stores the same under `to`, and gives its size. [Redis ZDIFFSTORE](https://redis.io/docs/latest/commands/zdiffstore/).
+    /// Stores the same under `to`, and returns its size. [Redis ZDIFFSTORE](https://redis.io/docs/latest/commands/zdiffstore/).
     #[doc(alias = "ZDIFFSTORE")]
     fn zdiffstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZDIFFSTORE").arg(to)))
     }
 
-    /// Adds to a member's score, and gives the new one. [Redis ZINCRBY](https://redis.io/docs/latest/commands/zincrby/).
+    /// Adds to a member's score, and returns the new one. [Redis ZINCRBY](https://redis.io/docs/latest/commands/zincrby/).
     #[doc(alias = "ZINCRBY")]
     fn zincrby(&self, key: impl ToArg, by: f64, member: impl ToArg) -> Self::Reply<f64> {
         self.execute(Command::new("ZINCRBY").arg(key).arg(by).arg(member))
@@ -347,7 +125,7 @@ pub trait SortedSetCommands: Execute {
         self.execute(command.arg("LIMIT").arg(limit))
     }
 
-    /// Stores what is in all sets under `to`, and gives its size. [Redis ZINTERSTORE](https://redis.io/docs/latest/commands/zinterstore/).
+    /// Stores what is in all sets under `to`, and returns its size. [Redis ZINTERSTORE](https://redis.io/docs/latest/commands/zinterstore/).
     #[doc(alias = "ZINTERSTORE")]
     fn zinterstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZINTERSTORE").arg(to)))
@@ -435,7 +213,7 @@ pub trait SortedSetCommands: Execute {
         self.execute_with(range.append(Command::new("ZRANGE").arg(key)).arg("WITHSCORES"), scored)
     }
 
-    /// Stores the members of a range under `to`, and gives their number. [Redis ZRANGESTORE](https://redis.io/docs/latest/commands/zrangestore/).
+    /// Stores the members of a range under `to`, and returns their number. [Redis ZRANGESTORE](https://redis.io/docs/latest/commands/zrangestore/).
     #[doc(alias = "ZRANGESTORE")]
     fn zrangestore(&self, to: impl ToArg, from: impl ToArg, range: &ZRange) -> Self::Reply<u64> {
         self.execute(range.append(Command::new("ZRANGESTORE").arg(to).arg(from)))
@@ -447,7 +225,7 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZRANK").arg(key).arg(member))
     }
 
-    /// Removes members, and tells how many were there. [Redis ZREM](https://redis.io/docs/latest/commands/zrem/).
+    /// Removes members, and returns how many were there. [Redis ZREM](https://redis.io/docs/latest/commands/zrem/).
     #[doc(alias = "ZREM")]
     fn zrem(
         &self,
@@ -516,7 +294,7 @@ pub trait SortedSetCommands: Execute {
         self.execute_with(sources.append(Command::new("ZUNION")).arg("WITHSCORES"), scored)
     }
 
-    /// Stores what is in any of the sets under `to`, and gives its size. [Redis ZUNIONSTORE](https://redis.io/docs/latest/commands/zunionstore/).
+    /// Stores what is in any of the sets under `to`, and returns its size. [Redis ZUNIONSTORE](https://redis.io/docs/latest/commands/zunionstore/).
     #[doc(alias = "ZUNIONSTORE")]
     fn zunionstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZUNIONSTORE").arg(to)))

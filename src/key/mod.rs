@@ -1,11 +1,20 @@
 //! Keys are built, not formatted: `copilot:{domain}:{entity}:{identifier}` with every part escaped.
 
+mod escape;
+mod parts;
+mod slot;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::rc::Rc;
-use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Result};
+pub(crate) use escape::{escape_glob, is_control, is_special};
+pub(crate) use parts::TextParts;
+pub use parts::{KeyPart, KeyParts, KeyWriter};
+use parts::{invalid, joined};
+pub(crate) use slot::slot_of;
+use slot::{hash_tag, number_of_slot, slot};
+
+use crate::Result;
 
 /// Upstash's hard limit on a key's length, in bytes.
 const MAX_KEY_BYTES: usize = 32 * 1024;
@@ -37,7 +46,7 @@ impl Keyspace {
     /// A keyspace of these parts, joined by colons.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if there is no part, a part is empty, or the whole is over 32 KB.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if there is no part, a part is empty, or the whole is over 32 KB.
     pub fn new(parts: impl KeyParts) -> Result<Self> {
         Ok(Self(build("", parts)?.0.into()))
     }
@@ -126,7 +135,7 @@ impl Key {
     /// A key given as a whole, with nothing escaped. For keys that other programs chose.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if it is empty or over 32 KB.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if it is empty or over 32 KB.
     pub fn verbatim(key: impl Into<String>) -> Result<Self> {
         checked(key.into())
     }
@@ -160,68 +169,15 @@ impl Key {
     }
 }
 
-/// Whether a byte inside of a part means something in a glob, a cluster slot or an escaped part.
-pub(crate) const fn is_special(byte: u8) -> bool {
-    matches!(byte, b'*' | b'?' | b'[' | b'\\' | b'{' | b'}' | b'%')
-}
-
-/// Whether a byte of UTF-8 ends a control character; `before` is the byte before it.
-pub(crate) const fn is_control(before: u8, byte: u8) -> bool {
-    // The characters from U+0080 to U+009F are control characters too.
-    byte.is_ascii_control() || before == 0xc2 && byte < 0xa0
-}
-
-/// The part of a key that decides its cluster slot, if the key names one (Redis Cluster specification, hash tags).
-fn hash_tag(key: &[u8]) -> Option<&[u8]> {
-    let open = key.iter().position(|byte| *byte == b'{')?;
-    let rest = &key[open + 1..];
-    let tag = &rest[..rest.iter().position(|byte| *byte == b'}')?];
-    (!tag.is_empty()).then_some(tag)
-}
-
-/// The cluster slot of a key.
-pub(crate) fn slot_of(key: impl AsRef<[u8]>) -> u16 {
-    let key = key.as_ref();
-    slot(hash_tag(key).unwrap_or(key))
-}
-
-/// The cluster slot of a key without a hash tag, or of a hash tag: CRC16 (XMODEM) modulo 16384.
-fn slot(text: &[u8]) -> u16 {
-    /// What the bits of the upper byte make of the rest.
-    const TABLE: [u16; 256] = {
-        let mut table = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let mut crc = (byte as u16) << 8;
-            let mut bit = 0;
-            while bit < 8 {
-                crc = if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
-                bit += 1;
-            }
-            table[byte] = crc;
-            byte += 1;
-        }
-        table
-    };
-    let crc = text
-        .iter()
-        .fold(0, |crc: u16, byte| crc << 8 ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]);
-    crc % 16384
-}
-
-/// The smallest number whose digits are in this slot.
-fn number_of_slot(wanted: u16) -> u32 {
-    (0..MAX_NUMBER_OF_SLOT)
-        .find(|number| slot(number.to_string().as_bytes()) == wanted)
-        .unwrap_or(0)
-}
-
-/// All slots have a number below this one.
-const MAX_NUMBER_OF_SLOT: u32 = 1 << 20;
-
 impl AsRef<str> for Key {
     fn as_ref(&self) -> &str {
         &self.0
+    }
+}
+
+impl KeyPart for Key {
+    fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str(&self.0)
     }
 }
 
@@ -239,7 +195,7 @@ impl Pattern {
     /// A pattern given as a whole.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if it is empty or over 32 KB.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if it is empty or over 32 KB.
     pub fn verbatim(pattern: impl Into<String>) -> Result<Self> {
         checked(pattern.into()).map(|key| Self(key.0))
     }
@@ -255,232 +211,8 @@ impl Pattern {
     }
 }
 
-/// One part of a key: text, a number, or a type of one's own.
-///
-/// Whatever a part writes is escaped, so it stays one part. Parts are told apart by their text: `42` and `"42"` name the
-/// same key. What can be displayed is a part by `format_args!`:
-///
-/// ```
-/// use edgecask::Keyspace;
-/// use std::net::Ipv6Addr;
-///
-/// const HOSTS: Keyspace = Keyspace::literal("app:host");
-/// assert_eq!(HOSTS.key(format_args!("{}", Ipv6Addr::LOCALHOST))?.as_str(), "app:host:%3A%3A1");
-/// # Ok::<(), edgecask::Error>(())
-/// ```
-///
-/// A type of one's own:
-///
-/// ```
-/// use edgecask::{KeyPart, Keyspace};
-/// use std::fmt;
-///
-/// struct UserId(u64);
-///
-/// impl KeyPart for UserId {
-///     fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-///         write!(out, "u{}", self.0)
-///     }
-/// }
-///
-/// const USERS: Keyspace = Keyspace::literal("app:user");
-/// assert_eq!(USERS.key((UserId(7), "profile"))?.as_str(), "app:user:u7:profile");
-/// # Ok::<(), edgecask::Error>(())
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a part of a key",
-    note = "what can be displayed is one by `format_args!(\"{{value}}\")`; for a type of your own, implement `KeyPart`"
-)]
-pub trait KeyPart {
-    /// Writes the part's text, not escaped.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result;
-}
-
-macro_rules! text_part {
-    ($($kind:ty),+) => {$(
-        impl KeyPart for $kind {
-            fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-                out.write_str(self)
-            }
-        }
-    )+};
-}
-text_part!(str, String);
-
-macro_rules! display_part {
-    ($($kind:ty),+) => {$(
-        impl KeyPart for $kind {
-            fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-                write!(out, "{self}")
-            }
-        }
-    )+};
-}
-display_part!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, char, bool);
-display_part!(Key, fmt::Arguments<'_>);
-#[cfg(feature = "uuid")]
-display_part!(uuid::Uuid);
-
-macro_rules! pointer_part {
-    ($($pointer:ty),+) => {$(
-        impl<T: KeyPart + ?Sized> KeyPart for $pointer {
-            fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-                (**self).write_part(out)
-            }
-        }
-    )+};
-}
-pointer_part!(&T, Box<T>, Rc<T>, Arc<T>);
-
-impl<T: KeyPart + ToOwned + ?Sized> KeyPart for Cow<'_, T> {
-    fn write_part(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        (**self).write_part(out)
-    }
-}
-
-/// What a key is made of: one [`KeyPart`], a tuple of up to six, or an array, a slice or a `Vec` of them.
-///
-/// An identifier of one's own, with several parts:
-///
-/// ```
-/// use edgecask::{KeyParts, KeyWriter, Keyspace, Result};
-///
-/// struct Document<'a> {
-///     tenant: &'a str,
-///     number: u64,
-/// }
-///
-/// impl KeyParts for Document<'_> {
-///     fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
-///         key.part(self.tenant)?;
-///         key.part(self.number)
-///     }
-/// }
-///
-/// const DOCUMENTS: Keyspace = Keyspace::literal("app:document");
-/// let key = DOCUMENTS.key(Document { tenant: "acme", number: 7 })?;
-/// assert_eq!(key.as_str(), "app:document:acme:7");
-/// # Ok::<(), edgecask::Error>(())
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not name a key",
-    note = "give a part such as `\"acme\"` or `42`, a tuple such as `(\"acme\", 42)`, or an array, slice or `Vec` of parts"
-)]
-pub trait KeyParts {
-    /// Writes the parts in order.
-    ///
-    /// # Errors
-    /// Those of [`KeyWriter::part`].
-    fn write_parts(self, key: &mut KeyWriter) -> Result<()>;
-}
-
-impl<T: KeyPart> KeyParts for T {
-    fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
-        key.part(self)
-    }
-}
-
-macro_rules! list_parts {
-    ($([$($generics:tt)+] $list:ty),+ $(,)?) => {$(
-        impl<$($generics)+> KeyParts for $list {
-            fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
-                self.into_iter().try_for_each(|part| key.part(part))
-            }
-        }
-    )+};
-}
-list_parts! {
-    [P: KeyPart, const N: usize] [P; N],
-    [P: KeyPart, const N: usize] &[P; N],
-    [P: KeyPart] &[P],
-    [P: KeyPart] Vec<P>,
-    [P: KeyPart] &Vec<P>,
-}
-
-macro_rules! tuple_parts {
-    ($($($part:ident)+;)+) => {$(
-        impl<$($part: KeyPart),+> KeyParts for ($($part,)+) {
-            #[allow(non_snake_case, reason = "the parts are named as their types are")]
-            fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
-                let ($($part,)+) = self;
-                $(key.part($part)?;)+
-                Ok(())
-            }
-        }
-    )+};
-}
-tuple_parts! {
-    A;
-    A B;
-    A B C;
-    A B C D;
-    A B C D E;
-    A B C D E F;
-}
-
-/// Texts as parts, from wherever they are iterated.
-pub(crate) struct TextParts<I>(pub(crate) I);
-
-impl<I: IntoIterator<Item: AsRef<str>>> KeyParts for TextParts<I> {
-    fn write_parts(self, key: &mut KeyWriter) -> Result<()> {
-        self.0.into_iter().try_for_each(|part| key.part(part.as_ref()))
-    }
-}
-
-/// A key that is being written, part by part; see [`KeyParts`].
-#[derive(Debug)]
-pub struct KeyWriter {
-    key: String,
-}
-
-impl KeyWriter {
-    /// Appends a part, with what has a meaning in keys and patterns escaped.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the part is empty, or its `Display` fails.
-    pub fn part(&mut self, part: impl KeyPart) -> Result<()> {
-        if !self.key.is_empty() {
-            self.key.push(':');
-        }
-        let before = self.key.len();
-        if part.write_part(&mut Escaped(&mut self.key)).is_err() {
-            return invalid("a part of a key cannot be displayed");
-        }
-        if self.key.len() == before {
-            let before = self.key.trim_end_matches(':');
-            return invalid(format!("a part of a key is empty (after '{before}')"));
-        }
-        Ok(())
-    }
-}
-
-/// Escapes what is written to it.
-struct Escaped<'a>(&'a mut String);
-
-impl fmt::Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        escape_part(text, self.0);
-        Ok(())
-    }
-}
-
 fn build(prefix: &str, parts: impl KeyParts) -> Result<Key> {
-    let mut key = String::with_capacity(prefix.len() + 40);
-    key.push_str(prefix);
-    let mut writer = KeyWriter { key };
-    parts.write_parts(&mut writer)?;
-    // Without a part it would be the key of no entry, and outside of its keyspace's pattern.
-    if writer.key.len() == prefix.len() {
-        return invalid("a key needs at least one part");
-    }
-    checked(writer.key)
-}
-
-fn invalid<T>(message: impl Into<Cow<'static, str>>) -> Result<T> {
-    Err(Error::new(ErrorKind::InvalidInput, message))
+    checked(joined(prefix, parts)?)
 }
 
 fn checked(key: String) -> Result<Key> {
@@ -491,38 +223,10 @@ fn checked(key: String) -> Result<Key> {
     }
 }
 
-/// Percent-encodes what separates parts, means something in a glob or a cluster slot, or cannot be seen.
-fn escape_part(part: &str, out: &mut String) {
-    use std::fmt::Write;
-    for character in part.chars() {
-        match character {
-            ':' | '*' | '?' | '[' | '\\' | '{' | '}' | '%' => {
-                let _ = write!(out, "%{:02X}", character as u32);
-            }
-            control if control.is_control() => {
-                let mut utf8 = [0; 4];
-                for byte in control.encode_utf8(&mut utf8).bytes() {
-                    let _ = write!(out, "%{byte:02X}");
-                }
-            }
-            plain => out.push(plain),
-        }
-    }
-}
-
-pub(crate) fn escape_glob(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '*' | '?' | '[' | ']' | '\\') {
-            out.push('\\');
-        }
-        out.push(character);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -622,14 +326,6 @@ mod tests {
             assert!(companions.insert(Key::verbatim(key)?.companion("lease")), "{key}");
         }
         Ok(())
-    }
-
-    #[test]
-    fn every_slot_has_a_number() {
-        let mut missing = [true; 16384];
-        (0..MAX_NUMBER_OF_SLOT)
-            .for_each(|number| missing[usize::from(slot(number.to_string().as_bytes()))] = false);
-        assert!(!missing.contains(&true));
     }
 
     #[test]

@@ -1,6 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher, Hash};
-use std::num::NonZero;
+//! How a reply becomes a Rust value.
+
+mod collection;
+mod number;
+
+pub use collection::Pairs;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -52,6 +55,20 @@ pub trait FromValue: Sized {
     fn many_from_value(value: Value) -> Result<Vec<Self>> {
         each(value)
     }
+}
+
+/// The items of an array, of a set, or of a map as RESP2 would send it.
+fn items(value: Value) -> Result<Vec<Value>> {
+    match value {
+        Value::Array(items) | Value::Set(items) | Value::Push(items) => Ok(items),
+        Value::Map(pairs) => Ok(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect()),
+        other => mismatch("an array", &other),
+    }
+}
+
+/// Each item on its own, also where `T` is `u8`.
+fn each<T: FromValue, C: FromIterator<T>>(value: Value) -> Result<C> {
+    items(value)?.into_iter().map(T::from_value).collect()
 }
 
 fn mismatch<T>(wanted: &'static str, got: &Value) -> Result<T> {
@@ -156,101 +173,6 @@ impl FromValue for uuid::Uuid {
     }
 }
 
-/// The decimal text of a reply.
-fn number_text(value: &Value) -> Option<&str> {
-    std::str::from_utf8(value.as_bytes()?).ok()
-}
-
-/// The integer that a double stands for exactly.
-fn whole(number: f64) -> Option<i128> {
-    // Beyond, one double stands for many integers, and its text does not say which.
-    const MOST: f64 = (1_u64 << 53) as f64;
-    (number.fract() == 0.0 && number.abs() <= MOST).then_some(number as i128)
-}
-
-/// Integers come as integer replies or as decimal text; what does not fit is an error, never rounded.
-macro_rules! integer_from_value {
-    ($number:ty) => {
-        fn from_value(value: Value) -> Result<Self> {
-            let parsed = match &value {
-                Value::Integer(number) => Self::try_from(*number).ok(),
-                Value::Boolean(yes) => Some(Self::from(*yes)),
-                Value::Double(number) => {
-                    whole(*number).and_then(|number| Self::try_from(number).ok())
-                }
-                text => number_text(text).and_then(|text| text.parse().ok()),
-            };
-            match parsed {
-                Some(number) => Ok(number),
-                None => mismatch(concat!("an integer that fits ", stringify!($number)), &value),
-            }
-        }
-    };
-}
-macro_rules! from_integer {
-    ($($number:ty),+) => {$(
-        impl FromValue for $number {
-            integer_from_value!($number);
-        }
-    )+};
-}
-from_integer!(i8, i16, i32, i64, i128, isize, u16, u32, u64, u128, usize);
-
-macro_rules! from_non_zero {
-    ($($number:ty),+) => {$(
-        impl FromValue for NonZero<$number> {
-            fn from_value(value: Value) -> Result<Self> {
-                Self::new(<$number>::from_value(value)?)
-                    .ok_or_else(|| Error::new(ErrorKind::Type, "asked for a number other than 0, the reply is 0"))
-            }
-        }
-    )+};
-}
-from_non_zero!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
-
-/// A single `u8` is a number; many are the bytes of a string.
-impl FromValue for u8 {
-    integer_from_value!(u8);
-
-    fn many_from_value(value: Value) -> Result<Vec<Self>> {
-        Bytes::from_value(value).map(Into::into)
-    }
-}
-
-/// Decimal text becomes the nearest number. An integer that the type cannot hold exactly is an error, and so is a finite
-/// number beyond its range.
-macro_rules! from_float {
-    ($($number:ty),+) => {$(
-        impl FromValue for $number {
-            fn from_value(value: Value) -> Result<Self> {
-                fn exact(number: i128) -> Option<$number> {
-                    let nearest = number as $number;
-                    (nearest as i128 == number).then_some(nearest)
-                }
-                fn parse(text: &str) -> Option<$number> {
-                    if let Ok(number) = text.parse() {
-                        return exact(number);
-                    }
-                    let number: $number = text.parse().ok()?;
-                    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-                    (number.is_finite() || !digits).then_some(number)
-                }
-                let number = match &value {
-                    Value::Integer(number) => exact((*number).into()),
-                    Value::Boolean(yes) => Some((*yes).into()),
-                    Value::Double(number) => parse(&double_text(*number)),
-                    text => number_text(text).and_then(parse),
-                };
-                match number {
-                    Some(number) => Ok(number),
-                    None => mismatch(concat!("a number that fits ", stringify!($number)), &value),
-                }
-            }
-        }
-    )+};
-}
-from_float!(f32, f64);
-
 impl<T: FromValue> FromValue for Option<T> {
     fn from_value(value: Value) -> Result<Self> {
         match value {
@@ -258,143 +180,6 @@ impl<T: FromValue> FromValue for Option<T> {
             value => T::from_value(value).map(Some),
         }
     }
-}
-
-/// The items of an array, of a set, or of a map as RESP2 would send it.
-fn items(value: Value) -> Result<Vec<Value>> {
-    match value {
-        Value::Array(items) | Value::Set(items) | Value::Push(items) => Ok(items),
-        Value::Map(pairs) => Ok(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect()),
-        other => mismatch("an array", &other),
-    }
-}
-
-impl<T: FromValue> FromValue for Vec<T> {
-    fn from_value(value: Value) -> Result<Self> {
-        T::many_from_value(value)
-    }
-}
-
-/// Each item on its own, also where `T` is `u8`.
-fn each<T: FromValue, C: FromIterator<T>>(value: Value) -> Result<C> {
-    items(value)?.into_iter().map(T::from_value).collect()
-}
-
-impl<T: FromValue> FromValue for VecDeque<T> {
-    fn from_value(value: Value) -> Result<Self> {
-        each(value)
-    }
-}
-
-/// As many items as the array has.
-impl<T: FromValue, const N: usize> FromValue for [T; N] {
-    fn from_value(value: Value) -> Result<Self> {
-        let items = T::many_from_value(value)?;
-        items.try_into().map_err(|items: Vec<T>| {
-            let got = items.len();
-            Error::new(ErrorKind::Type, format!("asked for {N} items, the reply has {got}"))
-        })
-    }
-}
-
-impl<T: FromValue + Eq + Hash, S: BuildHasher + Default> FromValue for HashSet<T, S> {
-    fn from_value(value: Value) -> Result<Self> {
-        each(value)
-    }
-}
-
-impl<T: FromValue + Ord> FromValue for BTreeSet<T> {
-    fn from_value(value: Value) -> Result<Self> {
-        each(value)
-    }
-}
-
-/// Field-value or member-score pairs in the order of the reply, whether it came as a flat array, as an array of
-/// pairs or as a map.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pairs<K, V>(pub Vec<(K, V)>);
-
-impl<K: FromValue, V: FromValue> FromValue for Pairs<K, V> {
-    fn from_value(value: Value) -> Result<Self> {
-        pairs(value).map(Self)
-    }
-}
-
-impl<K: FromValue + Eq + Hash, V: FromValue, S: BuildHasher + Default> FromValue
-    for HashMap<K, V, S>
-{
-    fn from_value(value: Value) -> Result<Self> {
-        Ok(Pairs::from_value(value)?.0.into_iter().collect())
-    }
-}
-
-impl<K: FromValue + Ord, V: FromValue> FromValue for BTreeMap<K, V> {
-    fn from_value(value: Value) -> Result<Self> {
-        Ok(Pairs::from_value(value)?.0.into_iter().collect())
-    }
-}
-
-fn pairs<K: FromValue, V: FromValue>(value: Value) -> Result<Vec<(K, V)>> {
-    let convert = |(key, value)| Ok((K::from_value(key)?, V::from_value(value)?));
-    match value {
-        Value::Map(pairs) => pairs.into_iter().map(convert).collect(),
-        Value::Array(items) if matches!(items.first(), Some(Value::Array(_))) => {
-            items.into_iter().map(FromValue::from_value).collect()
-        }
-        Value::Array(items) if items.len() % 2 == 0 => {
-            let mut items = items.into_iter();
-            let mut pairs = Vec::with_capacity(items.len() / 2);
-            while let (Some(key), Some(value)) = (items.next(), items.next()) {
-                pairs.push(convert((key, value))?);
-            }
-            Ok(pairs)
-        }
-        other => mismatch("pairs", &other),
-    }
-}
-
-macro_rules! tuple_from_value {
-    ($count:literal: $($item:ident)+) => {
-        fn from_value(value: Value) -> Result<Self> {
-            match value {
-                Value::Array(items) if items.len() == $count => {
-                    let mut items = items.into_iter();
-                    Ok(($($item::from_value(items.next().unwrap_or_default())?,)+))
-                }
-                other => mismatch(concat!("an array of ", $count), &other),
-            }
-        }
-    };
-}
-
-/// Many pairs come as a flat array, as an array of pairs or as a map.
-impl<A: FromValue, B: FromValue> FromValue for (A, B) {
-    tuple_from_value!(2: A B);
-
-    fn many_from_value(value: Value) -> Result<Vec<Self>> {
-        pairs(value)
-    }
-}
-
-macro_rules! from_tuple {
-    ($($count:literal: $($item:ident)+;)+) => {$(
-        impl<$($item: FromValue),+> FromValue for ($($item,)+) {
-            tuple_from_value!($count: $($item)+);
-        }
-    )+};
-}
-from_tuple! {
-    1: A;
-    3: A B C;
-    4: A B C D;
-    5: A B C D E;
-    6: A B C D E F;
-    7: A B C D E F G;
-    8: A B C D E F G H;
-    9: A B C D E F G H I;
-    10: A B C D E F G H I J;
-    11: A B C D E F G H I J K;
-    12: A B C D E F G H I J K L;
 }
 
 /// A value stored as JSON text: asks for parsing where nothing else does.
@@ -430,6 +215,9 @@ impl<T: DeserializeOwned> FromValue for Json<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+    use std::num::NonZero;
+
     use super::*;
 
     #[test]

@@ -1,17 +1,13 @@
 //! Turns HTTP answers into replies: RESP2, JSON with or without base64, errors with any status, and answers of other kinds.
 
-use std::cell::Cell;
-use std::fmt;
+mod json;
+
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
-use serde::Deserialize;
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use serde_json::value::RawValue;
+use serde::de::DeserializeSeed;
+
+pub(super) use json::Strings;
+use json::{Answer, AnswerSeed, Envelope, EnvelopeSeed, Json, ValueBudget};
 
 use super::HttpResponse;
 use super::http_client::is_success;
@@ -19,13 +15,6 @@ use super::limits::Limits;
 use super::resp2::{self, Malformed};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
-
-/// The encoding of strings in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Strings {
-    Base64,
-    Plain,
-}
 
 pub(super) struct Decoder<'a> {
     strings: Strings,
@@ -39,11 +28,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn budget(&self) -> ValueBudget {
-        ValueBudget {
-            values: Cell::new(self.limits.values),
-            exceeded: Cell::new(false),
-            numbers_as_text: Cell::new(false),
-        }
+        ValueBudget::new(self.limits.values)
     }
 
     fn json<'b>(&self, budget: &'b ValueBudget) -> Json<'b> {
@@ -241,230 +226,10 @@ pub(crate) fn retry_after(response: &HttpResponse) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// The number of values that an answer may still hold.
-struct ValueBudget {
-    values: Cell<usize>,
-    exceeded: Cell<bool>,
-    /// Set when a number is found that an `f64` may not hold exactly. The answer is then read a second time, and each
-    /// number is taken from its text. That reading scans the answer once for each level of nesting.
-    numbers_as_text: Cell<bool>,
-}
-
-/// How to read JSON at a depth.
-#[derive(Clone, Copy)]
-struct Json<'a> {
-    strings: Strings,
-    /// How many levels of arrays may still follow.
-    depth: usize,
-    budget: &'a ValueBudget,
-}
-
-impl Json<'_> {
-    fn exceeded<E: serde::de::Error>(self) -> E {
-        self.budget.exceeded.set(true);
-        E::custom("too much")
-    }
-
-    /// Counts a value, and fails if there are too many.
-    fn count<E: serde::de::Error>(self) -> Result<(), E> {
-        let left = self.budget.values.get().checked_sub(1).ok_or_else(|| self.exceeded())?;
-        self.budget.values.set(left);
-        Ok(())
-    }
-
-    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
-        let depth = self.depth.checked_sub(1).ok_or_else(|| self.exceeded())?;
-        Ok(Self { depth, ..self })
-    }
-}
-
-/// `{"result": …}` or `{"error": …}`.
-#[derive(Default)]
-struct Envelope {
-    result: Option<Value>,
-    error: Option<Error>,
-}
-
-impl From<Result<Value>> for Envelope {
-    fn from(reply: Result<Value>) -> Self {
-        match reply {
-            Ok(value) => Self { result: Some(value), error: None },
-            Err(error) => Self { result: None, error: Some(error) },
-        }
-    }
-}
-
-impl Envelope {
-    /// `None` if it holds neither. An error takes precedence over a result.
-    fn into_result(self) -> Option<Result<Value>> {
-        match (self.error, self.result) {
-            (Some(error), _) => Some(Err(error)),
-            (None, result) => result.map(Ok),
-        }
-    }
-}
-
-enum Answer {
-    One(Envelope),
-    Many(Vec<Envelope>),
-}
-
-#[derive(Clone, Copy)]
-struct AnswerSeed<'a>(Json<'a>);
-
-impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
-    type Value = Answer;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Answer, D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AnswerSeed<'_> {
-    type Value = Answer;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of replies, or an error")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Answer, A::Error> {
-        EnvelopeSeed(self.0).visit_map(map).map(Answer::One)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Answer, A::Error> {
-        let mut envelopes = Vec::new();
-        while let Some(envelope) = items.next_element_seed(EnvelopeSeed(self.0))? {
-            // An envelope may be empty, and takes as much memory as a value.
-            self.0.count()?;
-            envelopes.push(envelope);
-        }
-        Ok(Answer::Many(envelopes))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct EnvelopeSeed<'a>(Json<'a>);
-
-impl<'de> DeserializeSeed<'de> for EnvelopeSeed<'_> {
-    type Value = Envelope;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Envelope, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
-    type Value = Envelope;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with a result or an error")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
-        let mut envelope = Envelope::default();
-        while let Some(field) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            match &*field {
-                "result" => envelope.result = Some(map.next_value_seed(ValueSeed(self.0))?),
-                "error" => {
-                    let text: Option<std::borrow::Cow<'de, str>> = map.next_value()?;
-                    envelope.error = text.map(|text| Error::server(&text)).or(envelope.error);
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(envelope)
-    }
-}
-
-/// A reply at any depth.
-#[derive(Clone, Copy)]
-struct ValueSeed<'a>(Json<'a>);
-
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
-        self.0.count()?;
-        if !self.0.budget.numbers_as_text.get() {
-            return json.deserialize_any(self);
-        }
-        let text = <&RawValue>::deserialize(json)?.get();
-        match text.as_bytes().first() {
-            Some(b'-' | b'0'..=b'9') => {
-                let number = text.parse().map(Value::Integer);
-                Ok(number.unwrap_or_else(|_| Value::bulk(text.to_owned())))
-            }
-            _ => {
-                let value = serde_json::Deserializer::from_str(text).deserialize_any(self);
-                value.map_err(D::Error::custom)
-            }
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for ValueSeed<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a reply")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Nil)
-    }
-
-    fn visit_bool<E>(self, yes: bool) -> Result<Value, E> {
-        Ok(yes.into())
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or_else(|_| Value::bulk(number.to_string()), Value::Integer))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Value, E> {
-        self.0.budget.numbers_as_text.set(true);
-        Err(E::custom("a number that may have lost digits"))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
-        match self.0.strings {
-            Strings::Plain => Ok(Value::bulk(Bytes::copy_from_slice(text.as_bytes()))),
-            // "OK" is the only string that is not encoded. It cannot be base64, whose length is a multiple of four.
-            Strings::Base64 if text == "OK" => Ok(Value::OK),
-            Strings::Base64 => BASE64.decode(text).map(Value::bulk).map_err(|_| {
-                E::custom("a string is not base64: the server does not know Upstash-Encoding")
-            }),
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inner = Self(self.0.inside()?);
-        let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(inner)? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let inner = Self(self.0.inside()?);
-        let mut pairs = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            self.0.count()?;
-            pairs.push((Value::bulk(name), map.next_value_seed(inner)?));
-        }
-        Ok(Value::Map(pairs))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn response(status: u16, body: &str) -> HttpResponse {

@@ -1,5 +1,7 @@
 //! Builds a client from a URL, with its layers in the right order.
 
+mod open;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::handle::Client;
+use crate::Result;
 use crate::layer::{
     AutoPipeline, CircuitBreaker, Deadline, Fallback, KeyPrefix, Layer, Observe, RequestBudget,
     Retry,
 };
 use crate::transport::{Backend, Transport};
-use crate::{Error, ErrorKind, Result};
 
 /// Makes a [`Client`] from a URL or a transport. The layers have a fixed order, independent of the order of the calls.
 ///
@@ -181,21 +183,21 @@ impl ClientBuilder {
     /// Builds the client. No connection is made before the first command.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if there is neither a URL nor a transport, or both; if the URL cannot be used; if its token is
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is neither a URL nor a transport, or both; if the URL cannot be used; if its token is
     /// missing or given twice; or if this build lacks the feature that it needs. The message says what to do.
     pub fn build(self) -> Result<Client> {
         let transport = match (self.transport, self.url, self.token) {
             (Some(transport), None, None) => transport,
-            (None, Some(url), token) => open(url.trim(), token, self.allow_http)?,
+            (None, Some(url), token) => open::transport(url.trim(), token, self.allow_http)?,
             (Some(_), None, Some(_)) => {
-                return wrong(
+                return open::wrong(
                     "a token is given together with a transport: give it to the transport",
                 );
             }
             (Some(_), Some(_), _) => {
-                return wrong("both a URL and a transport are given: remove one of them");
+                return open::wrong("both a URL and a transport are given: remove one of them");
             }
-            (None, None, _) => return wrong("there is no URL: call url(…), or transport(…)"),
+            (None, None, _) => return open::wrong("there is no URL: call url(…), or transport(…)"),
         };
         let default = match transport.capabilities().backend {
             Backend::InMemory => None,
@@ -290,114 +292,10 @@ fn wrap_own(inner: Arc<dyn Transport>, layers: Vec<OwnLayer>) -> Arc<dyn Transpo
     layers.into_iter().fold(inner, |inner, wrap| wrap(inner))
 }
 
-fn wrong<T>(message: &'static str) -> Result<T> {
-    Err(Error::new(ErrorKind::Config, message))
-}
-
-/// The transport of a URL. No message repeats the URL, because it may contain the token.
-fn open(url: &str, token: Option<String>, allow_http: bool) -> Result<Arc<dyn Transport>> {
-    let Some((scheme, rest)) = url.split_once(':') else {
-        return wrong("the URL does not begin with https://, redis://, rediss:// or memory:");
-    };
-    match scheme.to_ascii_lowercase().as_str() {
-        "https" | "http" => rest_transport(url, token, allow_http),
-        "redis" | "rediss" => tcp_transport(url, token),
-        "memory" if !rest.trim_matches('/').is_empty() => wrong(
-            "the embedded engine has no address: the URL is memory: without anything behind it",
-        ),
-        "memory" if token.is_some() => {
-            wrong("the embedded engine takes no token: remove the token")
-        }
-        "memory" => memory_transport(),
-        _ => wrong("the URL does not begin with https://, redis://, rediss:// or memory:"),
-    }
-}
-
-/// A URL without its user name and password, and these two, still in percent encoding.
-#[cfg(any(feature = "rest", all(feature = "tcp", not(target_arch = "wasm32"))))]
-fn without_credentials(url: &str) -> (String, Option<(&str, &str)>) {
-    let Some((scheme, rest)) = url.split_once("://") else { return (url.to_owned(), None) };
-    // A URL parser reads `\\` as `/`, so the host ends there.
-    let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    match authority.rsplit_once('@') {
-        None => (url.to_owned(), None),
-        Some((credentials, host)) => {
-            let credentials = credentials.split_once(':').unwrap_or((credentials, ""));
-            (format!("{scheme}://{host}{path}"), Some(credentials))
-        }
-    }
-}
-
-#[cfg(feature = "rest")]
-fn rest_transport(
-    url: &str,
-    token: Option<String>,
-    allow_http: bool,
-) -> Result<Arc<dyn Transport>> {
-    use crate::transport::rest::{RestOptions, RestTransport};
-    let (base, credentials) = without_credentials(url);
-    let token = match (credentials, token) {
-        (None, Some(token)) => token,
-        (Some(_), Some(_)) => {
-            return wrong("the URL contains a token, and another one is given: remove one of them");
-        }
-        (None, None) => {
-            return wrong("the REST URL has no token: call token(…), or write https://:token@host");
-        }
-        (Some((_, token)), None) if !token.is_empty() => {
-            match percent_encoding::percent_decode_str(token).decode_utf8() {
-                Ok(token) => token.into_owned(),
-                Err(_) => return wrong("the token in the URL is not UTF-8 in percent encoding"),
-            }
-        }
-        (Some(_), None) => {
-            return wrong("the token in the URL has to follow a colon: https://:token@host");
-        }
-    };
-    let options = RestOptions::new(base, token).allow_http(allow_http);
-    Ok(Arc::new(RestTransport::new(options)?))
-}
-
-#[cfg(not(feature = "rest"))]
-fn rest_transport(_: &str, _: Option<String>, _: bool) -> Result<Arc<dyn Transport>> {
-    wrong("the URL is one of the REST API, and this build lacks the feature rest: turn it on")
-}
-
-#[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
-fn tcp_transport(url: &str, token: Option<String>) -> Result<Arc<dyn Transport>> {
-    use crate::transport::tcp::{TcpOptions, TcpTransport};
-    let mut options = TcpOptions::new(url);
-    if let Some(password) = token {
-        if without_credentials(url).1.is_some_and(|(_, password)| !password.is_empty()) {
-            return wrong("the URL contains a password, and a token is given: remove one of them");
-        }
-        options = options.password(password);
-    }
-    Ok(Arc::new(TcpTransport::new(options)?))
-}
-
-#[cfg(not(all(feature = "tcp", not(target_arch = "wasm32"))))]
-fn tcp_transport(_: &str, _: Option<String>) -> Result<Arc<dyn Transport>> {
-    wrong(
-        "the URL is a redis:// URL, and this build does not speak TCP: turn on the feature tcp on a native target, or \
-         give the https:// URL of a REST API",
-    )
-}
-
-#[cfg(feature = "memory")]
-fn memory_transport() -> Result<Arc<dyn Transport>> {
-    Ok(Arc::new(crate::transport::memory::MemoryTransport::new()))
-}
-
-#[cfg(not(feature = "memory"))]
-fn memory_transport() -> Result<Arc<dyn Transport>> {
-    wrong("the URL is memory:, and this build lacks the feature memory: turn it on")
-}
-
 #[cfg(all(test, feature = "memory", feature = "reqwest"))]
 mod tests {
     use super::*;
+    use crate::{Error, ErrorKind};
 
     fn error_of(builder: ClientBuilder) -> String {
         let shown = format!("{builder:?}");

@@ -1,297 +1,17 @@
 //! Keys whatever they hold: existence, lifetime, names, iteration.
 
-use std::fmt;
+mod expiry;
+mod options;
+mod scan;
+
 use std::time::Duration;
 
-use super::{Arguments, Command, Execute, ToArg, time};
-use crate::{Error, ErrorKind, FromValue, Result, Value};
+pub use expiry::{ExpireIf, ExpireTime, Lifetime};
+pub use options::{RestoreOptions, SortOptions};
+pub use scan::{Cursor, Page, ScanOptions};
 
-/// How long a key or a field lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Lifetime {
-    /// There is no such key.
-    Missing,
-    /// It never expires.
-    Persistent,
-    /// It expires after this time. TTL and HTTL round it to seconds, PTTL and HPTTL give milliseconds.
-    Expires(Duration),
-}
-
-impl Lifetime {
-    pub(super) fn from_seconds(value: Value) -> Result<Self> {
-        Ok(Self::new(ExpireTime::from_value(value)?, Duration::from_secs))
-    }
-
-    pub(super) fn from_millis(value: Value) -> Result<Self> {
-        Ok(Self::new(ExpireTime::from_value(value)?, Duration::from_millis))
-    }
-
-    fn new(reply: ExpireTime, unit: fn(u64) -> Duration) -> Self {
-        match reply {
-            ExpireTime::Missing => Self::Missing,
-            ExpireTime::Persistent => Self::Persistent,
-            ExpireTime::At(left) => Self::Expires(unit(left)),
-        }
-    }
-}
-
-/// The Unix time at which a key or a field expires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ExpireTime {
-    /// There is no such key.
-    Missing,
-    /// It never expires.
-    Persistent,
-    /// It expires at this time: in seconds from EXPIRETIME and HEXPIRETIME, in milliseconds from PEXPIRETIME and
-    /// HPEXPIRETIME.
-    At(u64),
-}
-
-impl FromValue for ExpireTime {
-    fn from_value(value: Value) -> Result<Self> {
-        match i64::from_value(value)? {
-            -2 => Ok(Self::Missing),
-            -1 => Ok(Self::Persistent),
-            time => u64::try_from(time).map(Self::At).map_err(|_| {
-                Error::new(ErrorKind::Type, "asked for a time of expiry, the reply is negative")
-            }),
-        }
-    }
-}
-
-/// When EXPIRE and its kin change a time to live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum ExpireIf {
-    /// Always.
-    #[default]
-    Always,
-    /// Only if the key has none (`NX`).
-    Persistent,
-    /// Only if the key has one (`XX`).
-    Volatile,
-    /// Only if the new one is later (`GT`); no expiry counts as latest.
-    Later,
-    /// Only if the new one is sooner (`LT`).
-    Sooner,
-}
-
-impl ExpireIf {
-    pub(super) fn append(self, command: Command) -> Command {
-        match self {
-            Self::Always => command,
-            Self::Persistent => command.arg("NX"),
-            Self::Volatile => command.arg("XX"),
-            Self::Later => command.arg("GT"),
-            Self::Sooner => command.arg("LT"),
-        }
-    }
-}
-
-/// Where an iteration stands. Opaque: it is kept as the text that the server sent, because cursors exceed what a
-/// JavaScript number holds.
-///
-/// ```
-/// use edgecask::command::keys::Cursor;
-///
-/// assert!(Cursor::default().is_done());
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Cursor(String);
-
-impl Cursor {
-    /// Whether the iteration is over (and, as the default, where it begins).
-    pub fn is_done(&self) -> bool {
-        self.0 == "0"
-    }
-}
-
-impl Default for Cursor {
-    fn default() -> Self {
-        Self("0".to_owned())
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl ToArg for Cursor {
-    fn write_to(&self, args: &mut Arguments) {
-        self.0.write_to(args);
-    }
-}
-
-/// A page of an iteration: where to go on, and the items found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Page<T> {
-    /// Where to go on; done when [`Cursor::is_done`].
-    pub cursor: Cursor,
-    /// What this step found. It may be empty though the iteration is not over, and an item may come twice.
-    pub items: T,
-}
-
-impl<T: FromValue> FromValue for Page<T> {
-    fn from_value(value: Value) -> Result<Self> {
-        let (cursor, items) = <(String, T)>::from_value(value)?;
-        Ok(Self { cursor: Cursor(cursor), items })
-    }
-}
-
-/// The options of SCAN and its kin. By default everything is visited, about ten items a step.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ScanOptions {
-    pattern: Option<String>,
-    count: Option<u64>,
-    kind: Option<&'static str>,
-}
-
-impl ScanOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Only items that match this glob.
-    #[must_use]
-    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
-        self.pattern = Some(pattern.into());
-        self
-    }
-
-    /// About how many items a step looks at. Default: the server's, 10.
-    #[must_use]
-    pub fn count(mut self, count: u64) -> Self {
-        self.count = Some(count);
-        self
-    }
-
-    /// Only keys of this type, as TYPE names it. SCAN alone takes it.
-    #[must_use]
-    pub fn kind(mut self, kind: &'static str) -> Self {
-        self.kind = Some(kind);
-        self
-    }
-
-    pub(crate) fn append(&self, mut command: Command) -> Command {
-        if let Some(pattern) = &self.pattern {
-            command = command.arg("MATCH").arg(pattern);
-        }
-        if let Some(count) = self.count {
-            command = command.arg("COUNT").arg(count);
-        }
-        match self.kind {
-            Some(kind) => command.arg("TYPE").arg(kind),
-            None => command,
-        }
-    }
-}
-
-/// The options of RESTORE. By default the key never expires and must be absent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RestoreOptions {
-    ttl: Option<Duration>,
-    replace: bool,
-}
-
-impl RestoreOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The key expires after this time, rounded up to milliseconds. Zero counts as 1 ms, because Redis takes 0 for a key
-    /// that never expires.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-
-    /// Takes the place of what is there.
-    #[must_use]
-    pub fn replace(mut self) -> Self {
-        self.replace = true;
-        self
-    }
-}
-
-/// The options of SORT. By default elements are sorted as numbers, the least first.
-///
-/// ```
-/// use edgecask::command::keys::SortOptions;
-///
-/// let names_by_age = SortOptions::new().by("age_*").get("name_*").desc().limit(0, 10);
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SortOptions {
-    by: Option<String>,
-    limit: Option<(u64, u64)>,
-    get: Vec<String>,
-    desc: bool,
-    alpha: bool,
-}
-
-impl SortOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// By the values of these keys, with the element for `*`; without a `*`, not at all.
-    #[must_use]
-    pub fn by(mut self, pattern: impl Into<String>) -> Self {
-        self.by = Some(pattern.into());
-        self
-    }
-
-    /// Skips `offset` elements and gives at most `count`.
-    #[must_use]
-    pub fn limit(mut self, offset: u64, count: u64) -> Self {
-        self.limit = Some((offset, count));
-        self
-    }
-
-    /// Gives the values of these keys in place of the elements; `#` is the element itself.
-    #[must_use]
-    pub fn get(mut self, pattern: impl Into<String>) -> Self {
-        self.get.push(pattern.into());
-        self
-    }
-
-    /// The greatest first.
-    #[must_use]
-    pub fn desc(mut self) -> Self {
-        self.desc = true;
-        self
-    }
-
-    /// As text.
-    #[must_use]
-    pub fn alpha(mut self) -> Self {
-        self.alpha = true;
-        self
-    }
-
-    fn append(&self, command: Command) -> Command {
-        let mut command = command.option("BY", self.by.as_ref());
-        if let Some((offset, count)) = self.limit {
-            command = command.arg("LIMIT").arg(offset).arg(count);
-        }
-        for pattern in &self.get {
-            command = command.arg("GET").arg(pattern);
-        }
-        command.arg_if(self.desc, "DESC").arg_if(self.alpha, "ALPHA")
-    }
-}
+use super::{Command, Execute, ToArg, time};
+use crate::FromValue;
 
 /// The commands on keys of any type. Each is one command and one round trip.
 ///
@@ -322,7 +42,7 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("COPY").arg(from).arg(to).arg_if(replace, "REPLACE"))
     }
 
-    /// Deletes keys, and tells how many were there. [Redis DEL](https://redis.io/docs/latest/commands/del/); [`KeyCommands::unlink`] frees memory later.
+    /// Deletes keys, and returns how many were there. [Redis DEL](https://redis.io/docs/latest/commands/del/); [`KeyCommands::unlink`] frees memory later.
     #[doc(alias = "DEL")]
     fn del(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("DEL").args_from(keys))
@@ -469,7 +189,7 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("RENAME").arg(from).arg(to))
     }
 
-    /// Renames a key if the new name is free; tells whether it did. [Redis RENAMENX](https://redis.io/docs/latest/commands/renamenx/).
+    /// Renames a key if the new name is free; returns whether it did. [Redis RENAMENX](https://redis.io/docs/latest/commands/renamenx/).
     #[doc(alias = "RENAMENX")]
     fn renamenx(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("RENAMENX").arg(from).arg(to))
@@ -511,7 +231,7 @@ pub trait KeyCommands: Execute {
         self.execute(options.append(Command::new("SORT_RO").arg(key)))
     }
 
-    /// Stores the elements in order as a list under `to`, and gives its length. [Redis SORT](https://redis.io/docs/latest/commands/sort/) with `STORE`.
+    /// Stores the elements in order as a list under `to`, and returns its length. [Redis SORT](https://redis.io/docs/latest/commands/sort/) with `STORE`.
     #[doc(alias = "SORT")]
     fn sort_store(
         &self,
@@ -522,7 +242,7 @@ pub trait KeyCommands: Execute {
         self.execute(options.append(Command::new("SORT").arg(key)).arg("STORE").arg(to))
     }
 
-    /// Marks keys as used, and tells how many are there. [Redis TOUCH](https://redis.io/docs/latest/commands/touch/).
+    /// Marks keys as used, and returns how many are there. [Redis TOUCH](https://redis.io/docs/latest/commands/touch/).
     #[doc(alias = "TOUCH")]
     fn touch(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("TOUCH").args_from(keys))
@@ -540,7 +260,7 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("TYPE").arg(key))
     }
 
-    /// Deletes keys and frees their memory later; tells how many were there. [Redis UNLINK](https://redis.io/docs/latest/commands/unlink/).
+    /// Deletes keys and frees their memory later; returns how many were there. [Redis UNLINK](https://redis.io/docs/latest/commands/unlink/).
     #[doc(alias = "UNLINK")]
     fn unlink(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("UNLINK").args_from(keys))
