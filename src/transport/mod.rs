@@ -6,6 +6,8 @@
 //! | [`tcp::TcpTransport`] | `tcp` | any Redis over TCP, from long-running native hosts |
 //! | [`memory::MemoryTransport`] | `memory` | the embedded engine in this process |
 
+#[cfg(any(feature = "memory", all(feature = "tcp", not(target_arch = "wasm32"))))]
+mod blocking;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "rest")]

@@ -90,6 +90,9 @@ HGETDEL a FIELDS 2 m m | HGETDEL a FIELDS 0 m | HGETDEL a FOO 1 m | HGETEX a FIE
 HGETEX a PXAT past FIELDS 1 m | HGETEX a EX FIELDS 1 m | HGETEX a FOO FIELDS 1 m | HGETEX a EX t PX t FIELDS 1 m | HSETEX a FIELDS 1 m v | HSETEX a EX t FIELDS 2 m v m v
 HSETEX a FNX FIELDS 1 m v | HSETEX a FXX KEEPTTL FIELDS 1 m v | HSETEX a KEEPTTL FIELDS 1 m v | HSETEX a FNX FXX FIELDS 1 m v | HSETEX a EX t KEEPTTL FIELDS 1 m v
 HSETEX a FIELDS 2 m v | HSETEX a FIELDS 0 m v | HSETEX a PXAT past FIELDS 1 m v | HSETEX a FOO FIELDS 1 m v
+RPUSH q m m | RPUSH q m | ZADD q s m s m | DEL q | BLPOP q q wait | BRPOP q wait | BLMOVE q q LEFT RIGHT wait | BRPOPLPUSH q q wait | BLMPOP wait 2 q q LEFT COUNT n
+BZPOPMIN q q wait | BZPOPMAX q wait | BZMPOP wait 1 q MAX COUNT n | BLPOP q x | BLPOP q -1 | BLMOVE q q LEFT UP wait | BZMPOP x 1 q MIN | BLMPOP wait 0 q LEFT
+XREAD BLOCK 1 STREAMS k $ | XREAD BLOCK 1 STREAMS k e | XREAD BLOCK x STREAMS k e | XREAD BLOCK -1 STREAMS k e | XREADGROUP GROUP gr co BLOCK 1 STREAMS k >
 PFADD h m | PFADD h m v | PFADD h v v v v v | PFADD h | PFCOUNT h | PFCOUNT h h | PFMERGE h h h | PFMERGE h | PFCOUNT k | PFMERGE h k
 XSETID k 9-9 | SET k v | SET k v | SET h v | DEL h | DEL k | TYPE k | COPY k k REPLACE | RENAME k k
 ";
@@ -186,6 +189,8 @@ fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
         .boxed(),
         "bf" => text(&["u1", "u8", "i8", "i5", "u63", "i64", "u64", "i65", "i0", "x", "u7", "i16"])
             .boxed(),
+        "q" => text(&["q1", "q2"]).boxed(),
+        "wait" => text(&["0.001", "0.002"]).boxed(),
         "a" => text(&["a1", "a2"]).boxed(),
         "h" => text(&["h1", "h2"]).boxed(),
         "gr" => text(&["g1", "g2"]).boxed(),
@@ -225,6 +230,7 @@ fn normal(command: &Command, reply: Result<Value, Error>) -> Result<Value, Strin
         "PTTL" | "PEXPIRETIME" | "HPTTL" | "HPEXPIRETIME" => about(value, 1000),
         "GET" if command.get(0).is_some_and(|key| key.starts_with(b"w")) => floats(value),
         "XPENDING" | "XINFO" => times(value),
+        "BZPOPMIN" | "BZPOPMAX" | "BZMPOP" => floats(value),
         "INCRBYFLOAT" | "HINCRBYFLOAT" | "ZSCORE" | "ZINCRBY" | "ZADD" | "ZMSCORE" | "ZPOPMIN"
         | "ZPOPMAX" | "ZMPOP" | "ZRANGE" | "ZUNION" | "ZINTER" | "ZDIFF" => floats(value),
         _ => value,
@@ -379,7 +385,7 @@ fn compare(redis: &RedisServer, forms: &'static str) {
     let real = redis.client();
     let config = Config {
         cases: number("PROPTEST_CASES").unwrap_or(400) as u32,
-        max_shrink_iters: 20_000,
+        max_shrink_iters: 5_000,
         failure_persistence: None,
         ..Config::default()
     };

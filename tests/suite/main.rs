@@ -4,6 +4,7 @@
 mod accounting;
 mod auto_pipeline;
 mod batch_loads;
+mod blocking;
 mod builder;
 mod cluster;
 mod coherence;

@@ -10,11 +10,18 @@ use crate::{Error, Result};
 #[derive(Clone, Copy)]
 pub(super) struct Args<'a> {
     command: &'a Command,
+    /// How many arguments are left out.
+    skipped: usize,
 }
 
 impl<'a> Args<'a> {
     pub(super) fn new(command: &'a Command) -> Self {
-        Self { command }
+        Self { command, skipped: 0 }
+    }
+
+    /// The arguments without the first one.
+    pub(super) fn without_first(self) -> Self {
+        Self { skipped: self.skipped + 1, ..self }
     }
 
     pub(super) fn command(&self) -> &'a Command {
@@ -22,12 +29,16 @@ impl<'a> Args<'a> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.command.args().len()
+        self.command.args().len().saturating_sub(self.skipped)
     }
 
     /// The argument at a position; the arity has been checked, so a missing one is a syntax error.
     pub(super) fn at(&self, at: usize) -> Result<&'a [u8]> {
-        self.command.get(at).ok_or_else(syntax)
+        self.get(at).ok_or_else(syntax)
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&'a [u8]> {
+        self.command.get(self.skipped + at)
     }
 
     pub(super) fn bytes(&self, at: usize) -> Result<Bytes> {
@@ -35,7 +46,7 @@ impl<'a> Args<'a> {
     }
 
     pub(super) fn from(&self, start: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.command.args().skip(start)
+        self.command.args().skip(self.skipped + start)
     }
 
     pub(super) fn int(&self, at: usize) -> Result<i64> {
@@ -55,13 +66,12 @@ impl<'a> Args<'a> {
 
     /// Whether the argument at a position is this word, in any case.
     pub(super) fn is(&self, at: usize, word: &str) -> bool {
-        self.command.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+        self.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
     }
 
     /// The argument at a position as a capital word, for matching options.
     pub(super) fn word(&self, at: usize) -> String {
-        self.command
-            .get(at)
+        self.get(at)
             .map(|arg| String::from_utf8_lossy(arg).to_ascii_uppercase())
             .unwrap_or_default()
     }
@@ -74,9 +84,9 @@ impl<'a> Args<'a> {
         if !(self.len().saturating_sub(start)).is_multiple_of(2) {
             return Err(wrong_arity(self.command.name()));
         }
-        let command = self.command;
+        let args = *self;
         Ok((start..self.len()).step_by(2).filter_map(move |at| {
-            let copy = |at| command.get(at).map(Bytes::copy_from_slice);
+            let copy = |at| args.get(at).map(Bytes::copy_from_slice);
             Some((copy(at)?, copy(at + 1)?))
         }))
     }

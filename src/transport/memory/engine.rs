@@ -1,11 +1,14 @@
 //! The engine: checks a command's arity, and runs its handler. It gets handlers from a function, so it does not depend on them.
 
 use bytes::Bytes;
+use futures_channel::oneshot;
 
 use super::args::{Args, wrong_arity};
+use super::blocked::Blocked;
 use super::keyspace::Keyspace;
 use super::listeners::Listeners;
 use super::scripts::{NativeContext, Scripts};
+use super::stream::{Stream, StreamId};
 use crate::command::{Command, Script};
 use crate::transport::Results;
 use crate::{Error, Result, Value};
@@ -50,6 +53,14 @@ pub(super) struct Engine {
     pub(super) keyspace: Keyspace,
     pub(super) listeners: Listeners,
     pub(super) scripts: Scripts,
+    blocked: Blocked,
+}
+
+/// What became of a command that may wait.
+pub(super) enum Ran {
+    Done(Result<Value>),
+    /// It found nothing. The number of the caller among those that wait, and where the reply comes.
+    Waits(u64, oneshot::Receiver<Result<Value>>),
 }
 
 impl Engine {
@@ -59,16 +70,20 @@ impl Engine {
             keyspace: Keyspace::new(),
             listeners: Listeners::default(),
             scripts: Scripts::default(),
+            blocked: Blocked::default(),
         }
     }
 
-    /// Another engine with the same keys and scripts, and without subscribers.
+    /// Another engine with the same keys and scripts, and without subscribers and callers that wait.
     pub(super) fn fork(&self) -> Self {
+        let mut keyspace = self.keyspace.clone();
+        keyspace.watched.clear();
         Self {
             find: self.find,
-            keyspace: self.keyspace.clone(),
+            keyspace,
             listeners: Listeners::default(),
             scripts: self.scripts.clone(),
+            blocked: Blocked::default(),
         }
     }
 
@@ -85,7 +100,73 @@ impl Engine {
     pub(super) fn run(&mut self, command: &Command, now: u64) -> Result<Value> {
         self.keyspace.advance_to(now);
         self.listeners.monitor(command);
-        self.run_now(command)
+        let reply = self.run_now(command);
+        self.serve_blocked();
+        reply
+    }
+
+    /// Runs a command that waits if it finds nothing.
+    pub(super) fn run_or_wait(&mut self, command: &Command, now: u64) -> Ran {
+        match self.run(command, now) {
+            Ok(reply) if reply.is_nil() => {
+                let command = self.as_it_waits(command);
+                let key = |at| command.get(at).map(Bytes::copy_from_slice);
+                let keys = command.key_positions().into_iter().filter_map(key).collect();
+                let (number, reply) = self.blocked.add(command, keys, &mut self.keyspace.watched);
+                Ran::Waits(number, reply)
+            }
+            reply => Ran::Done(reply),
+        }
+    }
+
+    /// The command as it goes on waiting: `$` stands for the last id of a stream at the time when the wait began.
+    fn as_it_waits(&self, command: &Command) -> Command {
+        if command.name() != "XREAD" {
+            return command.clone();
+        }
+        let keys = command.key_positions();
+        let count = keys.len();
+        let first_id = keys.first().map_or(usize::MAX, |first| first + count);
+        let last_id = |at: usize| {
+            let key = command.get(at - count).unwrap_or_default();
+            let stream = self.keyspace.read::<Stream>(key).ok().flatten();
+            stream.map_or(StreamId::MIN, |stream| stream.last_id).to_string()
+        };
+        let args = command.args().enumerate().map(|(at, arg)| match arg {
+            b"$" | b"+" if at >= first_id => last_id(at).into_bytes(),
+            arg => arg.to_vec(),
+        });
+        Command::new("XREAD").args_from(args)
+    }
+
+    /// How many callers wait.
+    pub(super) fn blocked(&self) -> usize {
+        self.blocked.len()
+    }
+
+    /// Takes a caller out of the lines of those that wait.
+    pub(super) fn stop_waiting(&mut self, number: u64) {
+        self.blocked.remove(number, &mut self.keyspace.watched);
+    }
+
+    /// Runs the commands of those that wait for keys that have changed, in the order in which they came.
+    fn serve_blocked(&mut self) {
+        while let Some(key) = self.keyspace.touched.pop_first() {
+            for number in self.blocked.line(&key) {
+                let Some(command) = self.blocked.command(number).cloned() else { continue };
+                let touched = std::mem::take(&mut self.keyspace.touched);
+                let reply = self.run_now(&command);
+                // A key of another type is none that it waits for.
+                let is_wrong_type = |error: &Error| error.code() == Some("WRONGTYPE");
+                if reply.as_ref().map_or_else(is_wrong_type, Value::is_nil) {
+                    // It has looked, and changed nothing.
+                    self.keyspace.touched = touched;
+                } else {
+                    self.keyspace.touched.extend(touched);
+                    self.blocked.answer(number, reply, &mut self.keyspace.watched);
+                }
+            }
+        }
     }
 
     /// Runs one command without looking at the clock, as in a script or a transaction.
@@ -105,7 +186,9 @@ impl Engine {
             self.listeners.monitor(command);
             self.run_now(command)
         };
-        Ok(commands.iter().map(run).collect())
+        let replies = commands.iter().map(run).collect();
+        self.serve_blocked();
+        Ok(replies)
     }
 
     /// Runs a script's native implementation, whose commands all see the same time.

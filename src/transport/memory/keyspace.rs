@@ -1,6 +1,6 @@
 //! The keys: values of six types, their expiry, and the order in which SCAN visits them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Bound;
 
@@ -102,6 +102,10 @@ pub(super) struct Keyspace {
     field_expiries: BTreeSet<(u64, Bytes)>,
     now: u64,
     pub(super) random: fastrand::Rng,
+    /// Keys for which callers wait.
+    pub(super) watched: HashSet<Bytes>,
+    /// Those of them that have changed since this was last looked at.
+    pub(super) touched: BTreeSet<Bytes>,
 }
 
 impl Keyspace {
@@ -114,6 +118,8 @@ impl Keyspace {
             field_expiries: BTreeSet::new(),
             now: 0,
             random: fastrand::Rng::with_seed(seed),
+            watched: HashSet::new(),
+            touched: BTreeSet::new(),
         }
     }
 
@@ -148,6 +154,7 @@ impl Keyspace {
     }
 
     pub(super) fn clear(&mut self) {
+        self.touched.extend(self.watched.iter().cloned());
         self.entries.clear();
         self.order.clear();
         self.expiries.clear();
@@ -179,6 +186,9 @@ impl Keyspace {
         let Some(entry) = self.entries.get_mut(key) else {
             return Ok(None);
         };
+        if self.watched.contains(key) {
+            self.touched.insert(Bytes::copy_from_slice(key));
+        }
         let value = T::of_mut(&mut entry.data).ok_or_else(wrong_type)?;
         let result = change(value);
         if value.is_empty() {
@@ -210,6 +220,9 @@ impl Keyspace {
     /// Stores a value under a key, and replaces any old value.
     pub(super) fn put(&mut self, key: Bytes, data: Data, expires_at: Option<u64>) {
         self.remove(&key);
+        if self.watched.contains(&key) {
+            self.touched.insert(key.clone());
+        }
         self.order.insert((place(&key), key.clone()));
         if let Some(at) = expires_at {
             self.expiries.insert((at, key.clone()));
@@ -247,6 +260,9 @@ impl Keyspace {
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let (key, entry) = self.entries.remove_entry(key)?;
+        if self.watched.contains(&key) {
+            self.touched.insert(key.clone());
+        }
         if let Some(at) = entry.expires_at {
             self.expiries.remove(&(at, key.clone()));
         }

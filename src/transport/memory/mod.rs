@@ -6,6 +6,7 @@
 
 mod args;
 mod bits;
+mod blocked;
 mod collections;
 mod commands;
 #[cfg(test)]
@@ -24,11 +25,15 @@ mod stream;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use self::engine::Engine;
+use futures_util::future::{Either, select};
+
+use self::engine::{Engine, Ran};
+use super::blocking::blocking_in_pipeline;
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
-use crate::platform::{BoxFuture, boxed, unix_millis};
+use crate::platform::{BoxFuture, boxed, sleep, unix_millis};
 use crate::{Result, Value};
 
 /// A handle on an embedded engine. Clones share the same data; the data is gone when the last one is dropped.
@@ -92,9 +97,46 @@ impl MemoryTransport {
         self.lock().check_script(command)
     }
 
+    /// Runs a command that waits for data as long as there is none.
+    async fn send_or_wait(&self, command: &Command) -> Result<Value> {
+        let ran = self.lock().run_or_wait(command, unix_millis());
+        let (number, reply) = match ran {
+            Ran::Done(reply) => return reply,
+            Ran::Waits(number, reply) => (number, reply),
+        };
+        // Also when the call is dropped.
+        let _place = Place { transport: self, number };
+        let timeout = match command.blocks_for() {
+            Some(Duration::MAX) | None => boxed(std::future::pending),
+            Some(time) => sleep(time),
+        };
+        match select(reply, timeout).await {
+            Either::Left((Ok(reply), _)) => reply,
+            Either::Right(((), mut reply)) => {
+                // It may have come just now.
+                let mut engine = self.lock();
+                engine.stop_waiting(number);
+                reply.try_recv().ok().flatten().unwrap_or(Ok(Value::Nil))
+            }
+            Either::Left((Err(_), _)) => Ok(Value::Nil),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Engine> {
         // Commands check their arguments before they change anything, so a panic leaves no partial change.
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of a caller among those that wait.
+struct Place<'a> {
+    transport: &'a MemoryTransport,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.transport.lock().stop_waiting(self.number);
     }
 }
 
@@ -112,10 +154,13 @@ impl fmt::Debug for MemoryTransport {
 
 impl Transport for MemoryTransport {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Backend::InMemory).binary_batches(true).subscriptions(true)
+        Capabilities::new(Backend::InMemory).binary_batches(true).blocking(true).subscriptions(true)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
+        if command.is_blocking() {
+            return boxed(|| self.send_or_wait(command));
+        }
         boxed(|| async move {
             let mut engine = self.lock();
             engine.check_script(command)?;
@@ -125,6 +170,9 @@ impl Transport for MemoryTransport {
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
+            if let Some(waits) = commands.iter().find(|command| command.is_blocking()) {
+                return Err(blocking_in_pipeline(waits));
+            }
             commands.iter().try_for_each(|command| self.check(command))?;
             Ok(commands.iter().map(|command| self.lock().run(command, unix_millis())).collect())
         })

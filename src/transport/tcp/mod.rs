@@ -20,10 +20,9 @@ use std::sync::Arc;
 use self::cluster::Cluster;
 pub use self::options::TcpOptions;
 use self::options::Topology;
-use self::restrictions::{
-    blocking_in_pipeline, refuse_in_batch, wait_without_writes, waits_for_replication,
-};
+use self::restrictions::{refuse_in_batch, wait_without_writes, waits_for_replication};
 use self::single_server::{SingleServer, Target};
+use super::blocking::blocking_in_pipeline;
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};

@@ -29,12 +29,3 @@ pub(super) fn refuse_in_batch(commands: &[Command]) -> Result<()> {
         .with_command(|| command.label())),
     }
 }
-
-/// The error of a command that waits for data, in a pipeline.
-pub(super) fn blocking_in_pipeline(command: &Command) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        "a command that waits for data cannot be in a pipeline: it would block the calls of all others",
-    )
-    .with_command(|| command.label())
-}

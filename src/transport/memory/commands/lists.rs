@@ -73,7 +73,7 @@ fn position(list: &List, index: i64) -> Option<usize> {
     usize::try_from(index).ok()
 }
 
-fn end(args: Args<'_>, at: usize) -> Result<End> {
+pub(super) fn end(args: Args<'_>, at: usize) -> Result<End> {
     match args.word(at).as_str() {
         "LEFT" => Ok(End::Left),
         "RIGHT" => Ok(End::Right),
@@ -88,7 +88,7 @@ fn push_to(list: &mut List, end: End, element: Bytes) {
     }
 }
 
-fn pop_from(list: &mut List, end: End) -> Option<Bytes> {
+pub(super) fn pop_from(list: &mut List, end: End) -> Option<Bytes> {
     match end {
         End::Left => list.pop_front(),
         End::Right => list.pop_back(),
@@ -131,7 +131,7 @@ fn pop(db: &mut Keyspace, args: Args<'_>, end: End) -> Result<Value> {
     Ok(popped.unwrap_or_default())
 }
 
-fn move_one(
+pub(super) fn move_one(
     db: &mut Keyspace,
     from: &[u8],
     to: &[u8],
@@ -163,7 +163,7 @@ fn move_one(
     Ok(element.into())
 }
 
-fn lmpop(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+pub(super) fn lmpop(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let (keys, at) = args.counted_keys(0, "ERR numkeys should be greater than 0")?;
     let end = end(args, at)?;
     let count = mpop_count(args, at + 1)?;

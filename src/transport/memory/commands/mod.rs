@@ -1,6 +1,7 @@
 //! The commands that the engine runs, one file a family.
 
 mod bitmaps;
+mod blocking;
 mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
@@ -20,7 +21,7 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 13] = [
+const FAMILIES: [&[Handler]; 14] = [
     strings::HANDLERS,
     keys::HANDLERS,
     hashes::HANDLERS,
@@ -30,6 +31,7 @@ const FAMILIES: [&[Handler]; 13] = [
     sorted_sets::HANDLERS,
     streams::HANDLERS,
     bitmaps::HANDLERS,
+    blocking::HANDLERS,
     hyperloglog::HANDLERS,
     pubsub::HANDLERS,
     scripting::HANDLERS,

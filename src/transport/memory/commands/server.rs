@@ -10,9 +10,10 @@ pub(super) const HANDLERS: &[Handler] = &[
     Handler::new("FLUSHDB", -1, flush),
     Handler::new("INFO", -1, |engine, _| {
         let keys = engine.keyspace.len();
+        let blocked = engine.blocked();
         let version = env!("CARGO_PKG_VERSION");
         Ok(Value::bulk(format!(
-            "# Server\r\nedgecask_version:{version}\r\nredis_mode:embedded\r\n\r\n# Keyspace\r\ndb0:keys={keys}\r\n"
+            "# Server\r\nedgecask_version:{version}\r\nredis_mode:embedded\r\n\r\n# Clients\r\nblocked_clients:{blocked}\r\n\r\n# Keyspace\r\ndb0:keys={keys}\r\n"
         )))
     }),
     Handler::new("PING", -1, |_, args| match args.len() {

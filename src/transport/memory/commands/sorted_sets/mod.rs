@@ -122,7 +122,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "ZUNIONSTORE" -4 |db, args| combine_and_store(db, args, Combine::Union),
 ];
 
-fn show(score: f64) -> Value {
+pub(super) fn show(score: f64) -> Value {
     Value::bulk(number::show(score))
 }
 
@@ -224,7 +224,7 @@ fn zadd(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     })
 }
 
-fn pop(set: &mut SortedSet, highest: bool, count: usize) -> Members {
+pub(super) fn pop(set: &mut SortedSet, highest: bool, count: usize) -> Members {
     let (size, count) = (set.len(), count.min(set.len()));
     let mut popped = set.take_ranks(if highest { size - count..size } else { 0..count });
     if highest {
@@ -243,7 +243,7 @@ fn zpop(db: &mut Keyspace, args: Args<'_>, highest: bool) -> Result<Value> {
     Ok(reply(popped.unwrap_or_default(), true))
 }
 
-fn zmpop(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+pub(super) fn zmpop(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let (keys, at) = args.counted_keys(0, "ERR numkeys should be greater than 0")?;
     let highest = match args.word(at).as_str() {
         "MIN" => false,

@@ -60,7 +60,7 @@ pub(super) fn xadd(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
             },
         }
     }
-    let asked = Asked::parse(args.command().get(at).ok_or_else(invalid)?)?;
+    let asked = Asked::parse(args.get(at).ok_or_else(invalid)?)?;
     trim.check()?;
     let count = args.len().saturating_sub(at + 1);
     if count < 2 || !count.is_multiple_of(2) {

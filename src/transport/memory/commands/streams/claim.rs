@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{entry, no_group};
+use super::replies::{entry, no_group};
 use crate::transport::memory::args::{Args, syntax};
 use crate::transport::memory::keyspace::Keyspace;
 use crate::transport::memory::stream::{Pending, Stream, StreamId};
@@ -39,7 +39,7 @@ pub(super) fn xclaim(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let (least_idle, now) = (least_idle(args)?, db.now());
     let mut ids = Vec::new();
     let mut at = 4;
-    while let Some(text) = args.command().get(at) {
+    while let Some(text) = args.get(at) {
         let Ok(id) = StreamId::parse_exact(text, 0) else { break };
         ids.push(id);
         at += 1;

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 
 use super::super::replies::length;
-use super::{count_at, no_group};
+use super::replies::{bad_subcommand, count_at, no_group, unknown_subcommand};
 use crate::transport::memory::args::{Args, syntax, wrong_arity};
 use crate::transport::memory::keyspace::{Data, Keyspace};
 use crate::transport::memory::stream::{Group, Pending, Stream, StreamId};
@@ -39,19 +39,6 @@ pub(super) fn xgroup(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
         }
         _ => Err(unknown_subcommand("XGROUP", args)),
     }
-}
-
-pub(super) fn unknown_subcommand(command: &str, args: Args<'_>) -> Error {
-    let given = String::from_utf8_lossy(args.at(0).unwrap_or_default()).into_owned();
-    Error::server(&format!("ERR unknown subcommand '{given}'. Try {command} HELP."))
-}
-
-/// The error of options that a subcommand does not have.
-pub(super) fn bad_subcommand(command: &str, args: Args<'_>) -> Error {
-    let given = String::from_utf8_lossy(args.at(0).unwrap_or_default()).into_owned();
-    Error::server(&format!(
-        "ERR unknown subcommand or wrong number of arguments for '{given}'. Try {command} HELP."
-    ))
 }
 
 fn existing<'a>(db: &'a Keyspace, args: Args<'_>) -> Result<&'a Stream> {
@@ -181,7 +168,7 @@ pub(super) fn xpending(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let start = StreamId::parse_start(args.at(at)?)?;
     let end = StreamId::parse_end(args.at(at + 1)?)?;
     // Redis takes no notice of what stands behind the name.
-    let consumer = args.command().get(at + 3);
+    let consumer = args.get(at + 3);
     let group = group_of(db, key, name)?;
     if start > end {
         return Ok(Value::Array(Vec::new()));

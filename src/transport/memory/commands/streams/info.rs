@@ -1,8 +1,7 @@
 //! XINFO.
 
 use super::super::replies::length;
-use super::group::{bad_subcommand, unknown_subcommand};
-use super::{count_at, entry, map};
+use super::replies::{bad_subcommand, count_at, entry, map, unknown_subcommand};
 use crate::transport::memory::args::{Args, wrong_arity};
 use crate::transport::memory::keyspace::Keyspace;
 use crate::transport::memory::stream::{Consumer, Group, Stream, StreamId};

@@ -7,12 +7,11 @@ mod group;
 mod info;
 mod range;
 mod read;
+mod replies;
 
 use super::replies::length;
-use crate::transport::memory::args::Args;
 use crate::transport::memory::engine::{Handler, on_keys};
-use crate::transport::memory::stream::{Fields, Stream, StreamId};
-use crate::{Error, Value};
+use crate::transport::memory::stream::Stream;
 
 pub(super) const HANDLERS: &[Handler] = on_keys![
     "XACK" -4 group::xack,
@@ -31,25 +30,3 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "XSETID" -3 add::xsetid,
     "XTRIM" -4 delete::xtrim,
 ];
-
-/// An entry, as replies show it.
-fn entry(id: StreamId, fields: &Fields) -> Value {
-    let parts = fields.iter().flat_map(|(field, value)| [field, value]);
-    let parts = parts.map(|part| Value::Bulk(part.clone())).collect();
-    Value::Array(vec![id.into(), Value::Array(parts)])
-}
-
-/// Names and values in turn, as replies show a map.
-fn map(fields: Vec<(&'static str, Value)>) -> Value {
-    Value::Array(fields.into_iter().flat_map(|(name, value)| [Value::bulk(name), value]).collect())
-}
-
-fn no_group(key: &[u8], group: &[u8]) -> Error {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-    Error::server(&format!("NOGROUP No such key '{key}' or consumer group '{group}'"))
-}
-
-/// `COUNT count` at a position: a negative count is none.
-fn count_at(args: Args<'_>, at: usize) -> crate::Result<usize> {
-    Ok(usize::try_from(args.int(at)?).unwrap_or(0))
-}

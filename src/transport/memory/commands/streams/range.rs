@@ -1,6 +1,6 @@
 //! XRANGE and XREVRANGE.
 
-use super::{count_at, entry};
+use super::replies::{count_at, entry};
 use crate::transport::memory::args::{Args, syntax};
 use crate::transport::memory::keyspace::Keyspace;
 use crate::transport::memory::stream::{Stream, StreamId};

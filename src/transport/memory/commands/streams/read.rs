@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{count_at, entry};
+use super::replies::{count_at, entry};
 use crate::transport::memory::args::{Args, syntax};
 use crate::transport::memory::keyspace::Keyspace;
 use crate::transport::memory::stream::{Pending, Stream, StreamId};
