@@ -5,6 +5,7 @@ mod failover;
 mod keys;
 mod order;
 mod scan;
+mod tips;
 mod topology;
 
 use std::time::Duration;
