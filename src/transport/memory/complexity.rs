@@ -31,7 +31,7 @@ ZRANGE z +inf -inf BYSCORE REV LIMIT 150 5 | ZRANGE y - + BYLEX LIMIT 150 5 | ZR
 ZREVRANK z last | ZREM z last | ZREMRANGEBYLEX y - [000010 | ZREMRANGEBYRANK z 150 155 | ZREMRANGEBYSCORE z 150 155
 ZSCAN z 0 COUNT 20 | ZSCORE z last | ZINTER 2 z t | ZINTERSTORE r 2 z t | ZINTERCARD 2 z z LIMIT 5 | ZDIFF 2 t z
 ZDIFFSTORE r 2 t z
-DBSIZE | ECHO x | INFO | PING | TIME | PUBLISH c x | PUBSUB NUMSUB c | SCRIPT EXISTS x
+DBSIZE | ECHO x | INFO | PING | TIME | PUBLISH c x | SPUBLISH c x | PUBSUB NUMSUB c | SCRIPT EXISTS x
 ";
 
 /// Commands that are linear in the size of the collection, or of the part of it that they name.
