@@ -17,6 +17,9 @@ use crate::command::{Command, Footprint};
 use crate::transport::{Results, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
+/// How old the map may be for a call that any primary may run. A server that has left the cluster runs it too, and redirects
+/// nothing.
+const OLD_FOR_ANY: Duration = Duration::from_secs(5);
 /// How old the map may be when a call is given up.
 const OLD: Duration = Duration::from_millis(500);
 
@@ -83,6 +86,9 @@ pub(super) async fn run(
 ) {
     let mut pending: Vec<usize> = (0..calls.len()).collect();
     let any = choice(topology);
+    if calls.iter().any(|call| call.destination.is_any()) {
+        topology.refresh_if_older(OLD_FOR_ANY);
+    }
     while !pending.is_empty() {
         let slots = match sending::unsent(topology.known_slots()).await {
             Ok(slots) => slots,
