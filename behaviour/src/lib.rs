@@ -120,7 +120,7 @@ cases! {
     lists: both_ends, positions, moving_between_lists, popping_many;
     sets: members_are_unique, algebra, random_members;
     sorted_sets: scores_order, ranges, conditions_on_scores, combinations, popping, random_members;
-    pubsub: publishing_and_listening, listening_to_patterns, watching_commands;
+    pubsub: publishing_and_listening, listening_to_patterns, shard_channels, watching_commands;
     scripting: a_script_runs_and_is_remembered, unknown_scripts_are_told;
     server: it_answers, the_clock_runs;
     batches: a_pipeline_keeps_order_and_errors, a_transaction_is_one, a_bad_transaction_runs_nothing,

@@ -41,6 +41,39 @@ pub(crate) async fn listening_to_patterns(scope: Scope) {
     assert!(client.subscribe(Vec::<String>::new()).await.is_err());
 }
 
+pub(crate) async fn shard_channels(scope: Scope) {
+    let client = &scope.client;
+    let [one, other] = ["shard,1", "shard/2"].map(|name| scope.key(name).to_string());
+    assert_eq!(client.spublish(&one, "nobody listens").await.unwrap(), 0);
+    let subscribed = client.ssubscribe([one.clone(), other.clone()]).await;
+    // REST has no batches of bytes, and no shard channels.
+    let capabilities = client.capabilities();
+    if !capabilities.subscriptions || !capabilities.binary_batches {
+        assert_eq!(subscribed.map(|_| ()).unwrap_err().kind(), ErrorKind::Unsupported);
+        return;
+    }
+    let mut messages = subscribed.unwrap();
+    let mut plain = client.subscribe([one.clone()]).await.unwrap();
+    for (channel, payload) in [(&one, "a,b\nc\n\nd"), (&other, ""), (&one, " \u{1f980}\n")] {
+        assert_eq!(client.spublish(channel, payload).await.unwrap(), 1);
+        let message = messages.message().await.unwrap();
+        assert_eq!(
+            (&message.channel[..], &message.payload[..]),
+            (channel.as_bytes(), payload.as_bytes())
+        );
+        assert_eq!(message.pattern, None);
+    }
+    // A channel of the same name is another one.
+    assert_eq!(client.publish(&one, "plain").await.unwrap(), 1);
+    assert_eq!(plain.message().await.unwrap().payload, "plain");
+    let names: Vec<String> = client.pubsub_shardchannels(&one).await.unwrap();
+    assert_eq!(names, std::slice::from_ref(&one));
+    let counts = client.pubsub_shardnumsub::<String>([&one, &other]).await.unwrap();
+    assert_eq!(counts, [(one.clone(), 1), (other, 1)]);
+    drop(messages);
+    assert_eq!(client.pubsub_numsub::<String>([&one]).await.unwrap(), [(one, 1)]);
+}
+
 pub(crate) async fn watching_commands(scope: Scope) {
     let client = &scope.client;
     if !client.capabilities().subscriptions {

@@ -195,6 +195,36 @@ impl Client {
         self.listen(Subscription::patterns(patterns)).await
     }
 
+    /// The messages of some shard channels, from now on. Redis SSUBSCRIBE, since Redis 7. They are published by
+    /// [`spublish`](crate::command::pubsub::PubSubCommands::spublish), and are apart from other channels of the same names.
+    ///
+    /// In a cluster, a shard channel has a slot as a key has. Its messages stay at the servers of this slot, where those of a
+    /// channel go to all servers. The subscriber listens at the slot's primary: one connection for each primary that owns one of
+    /// the channels. If a slot moves, the subscriber shows a gap and listens at its new owner.
+    ///
+    /// ```
+    /// use edgecask::prelude::*;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::memory();
+    /// let mut orders = client.ssubscribe(["orders:{acme}"]).await?;
+    /// client.spublish("orders:{acme}", "new").await?;
+    /// assert_eq!(orders.message().await?.payload, "new");
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Client::subscribe`], and [`ErrorKind::Unsupported`] over REST, which has no such subscription.
+    pub async fn ssubscribe(
+        &self,
+        channels: impl IntoIterator<Item = impl Into<Bytes>>,
+    ) -> Result<Subscriber> {
+        self.listen(Subscription::shard_channels(channels)).await
+    }
+
     /// Every command that the server carries out from now on. The payload of each message is a line of text with the time, the
     /// client and the command. Redis MONITOR. It is for debugging, because it slows the server down and shows values.
     ///
@@ -210,7 +240,9 @@ impl Client {
     /// As for [`Client::subscribe`].
     pub async fn listen(&self, to: Subscription) -> Result<Subscriber> {
         let topics = match &to {
-            Subscription::Channels(names) | Subscription::Patterns(names) => names.len(),
+            Subscription::Channels(names)
+            | Subscription::Patterns(names)
+            | Subscription::ShardChannels(names) => names.len(),
             Subscription::Monitor => 1,
         };
         if topics == 0 {

@@ -14,6 +14,7 @@ pub mod arrays;
 pub mod bitmaps;
 mod cmd;
 mod execute;
+mod footprint;
 pub mod functions;
 pub mod geo;
 pub mod hashes;
@@ -38,6 +39,7 @@ use applied::applied;
 pub use args::{Arguments, ToArg};
 pub use cmd::{Command, NativeScript, ScriptContext, cmd};
 pub use execute::Execute;
+pub(crate) use footprint::Footprint;
 pub use script::Script;
 pub(crate) use table::Role;
 pub use table::{

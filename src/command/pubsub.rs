@@ -23,6 +23,14 @@ pub trait PubSubCommands: Execute {
         self.execute(Command::new("PUBLISH").arg(channel).arg(message))
     }
 
+    /// Publishes a message to a shard channel, and tells how many subscribers got it. In a cluster it goes to the owner of the
+    /// channel's slot, and [`Client::ssubscribe`](crate::Client::ssubscribe) listens there.
+    /// [Redis SPUBLISH](https://redis.io/docs/latest/commands/spublish/).
+    #[doc(alias = "SPUBLISH")]
+    fn spublish(&self, channel: impl ToArg, message: impl ToArg) -> Self::Reply<u64> {
+        self.execute(Command::new("SPUBLISH").arg(channel).arg(message))
+    }
+
     /// The channels that match a glob and that somebody listens to. [Redis PUBSUB CHANNELS](https://redis.io/docs/latest/commands/pubsub-channels/).
     #[doc(alias = "PUBSUB CHANNELS")]
     fn pubsub_channels<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
@@ -41,11 +49,27 @@ pub trait PubSubCommands: Execute {
         &self,
         channels: impl IntoIterator<Item = impl ToArg>,
     ) -> Self::Reply<Vec<(R, u64)>> {
-        fn pairs<R: FromValue>(value: Value) -> Result<Vec<(R, u64)>> {
-            Pairs::from_value(value).map(|pairs| pairs.0)
-        }
         self.execute_with(Command::new("PUBSUB").arg("NUMSUB").args_from(channels), pairs)
     }
+
+    /// The shard channels that match a glob and that somebody listens to. [Redis PUBSUB SHARDCHANNELS](https://redis.io/docs/latest/commands/pubsub-shardchannels/).
+    #[doc(alias = "PUBSUB SHARDCHANNELS")]
+    fn pubsub_shardchannels<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
+        self.execute(Command::new("PUBSUB").arg("SHARDCHANNELS").arg(pattern))
+    }
+
+    /// How many listen to each of these shard channels. [Redis PUBSUB SHARDNUMSUB](https://redis.io/docs/latest/commands/pubsub-shardnumsub/).
+    #[doc(alias = "PUBSUB SHARDNUMSUB")]
+    fn pubsub_shardnumsub<R: FromValue>(
+        &self,
+        channels: impl IntoIterator<Item = impl ToArg>,
+    ) -> Self::Reply<Vec<(R, u64)>> {
+        self.execute_with(Command::new("PUBSUB").arg("SHARDNUMSUB").args_from(channels), pairs)
+    }
+}
+
+fn pairs<R: FromValue>(value: Value) -> Result<Vec<(R, u64)>> {
+    Pairs::from_value(value).map(|pairs| pairs.0)
 }
 
 impl<E: Execute + ?Sized> PubSubCommands for E {}

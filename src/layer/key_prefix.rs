@@ -283,7 +283,9 @@ impl Transport for Prefixing {
 
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         let names = match to {
-            Subscription::Channels(names) | Subscription::Patterns(names) => names,
+            Subscription::Channels(names)
+            | Subscription::Patterns(names)
+            | Subscription::ShardChannels(names) => names,
             Subscription::Monitor => {
                 return refused(
                     "MONITOR shows the commands of all clients, also of those with other prefixes",

@@ -1,9 +1,10 @@
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::Layer;
-use crate::command::{Command, Resend};
+use crate::command::{Command, Footprint, Resend};
 use crate::platform::{self, BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
@@ -14,6 +15,7 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 /// |---|---|
 /// | no connection was made | anything |
 /// | the server asked for fewer requests (429) | anything, after its `Retry-After` |
+/// | the server refuses commands for a while (BUSY, CLUSTERDOWN, LOADING, MASTERDOWN, TRYAGAIN) | anything, but after BUSY and TRYAGAIN no script that writes, which may have answered so itself |
 /// | the answer was lost: timeout, broken connection, an error page in place of a reply | commands that may be sent twice |
 /// | anything else | nothing |
 ///
@@ -22,8 +24,10 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 /// error's outcome is [`Outcome::Unknown`]. The last error tells the number of attempts and the time of all of them
 /// ([`Error::attempts`], [`Error::elapsed`]).
 ///
-/// A transport may send a pipeline in parts, for example a long batch of [`AutoPipeline`](super::AutoPipeline) over REST. If a
-/// part is lost, the parts behind it are sent by this layer. A pipeline that
+/// A transport may send a pipeline in parts: a long batch of [`AutoPipeline`](super::AutoPipeline) over REST, or one batch for
+/// each server of a cluster. If some parts did not run, this layer sends their commands again, and the order of each key is
+/// kept: a command stays as it is if a later one has run that touches the same keys and that it could change, or if one of the
+/// two has no keys. A pipeline that
 /// [`Client::send_pipeline`](crate::Client::send_pipeline) splits itself is different: each part is a call of its own here,
 /// and the caller has to send the items with [`Outcome::NotSent`] again.
 ///
@@ -98,14 +102,14 @@ impl Retry {
     }
 
     /// How long to wait before the next attempt, after attempt number `attempt` failed with this error; `None` to give up.
-    fn wait(&self, error: &Error, resend: Resend, attempt: u32, random: f64) -> Option<Duration> {
+    fn wait(&self, error: &Error, sent: Sent, attempt: u32, random: f64) -> Option<Duration> {
         const THROTTLED_BASE: Duration = Duration::from_secs(1);
         let throttled = error.kind() == ErrorKind::Throttled;
         let safe = match error.outcome() {
             // A loss of an earlier part of a batch, or a deadline before there was a connection: this command was not sent.
             Outcome::NotSent => error.kind() == ErrorKind::Connect || throttled || error.is_loss(),
-            Outcome::Refused => throttled,
-            Outcome::Unknown => error.is_loss() && resend <= self.resend,
+            Outcome::Refused => throttled || sent.is_refused_for_now(error, self.resend),
+            Outcome::Unknown => error.is_loss() && sent.resend <= self.resend,
             Outcome::Completed => false,
         };
         if !safe || attempt >= self.attempts {
@@ -117,6 +121,47 @@ impl Retry {
         let base = if throttled { THROTTLED_BASE.max(self.base) } else { self.base };
         let most = base.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(self.longest);
         Some(most.mul_f64(random))
+    }
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    resend: Resend,
+    has_script: bool,
+}
+
+impl From<Resend> for Sent {
+    fn from(resend: Resend) -> Self {
+        Self { resend, has_script: false }
+    }
+}
+
+impl Sent {
+    fn of(commands: &[Command]) -> Self {
+        let is_script = |command: &Command| {
+            matches!(
+                command.name(),
+                "EVAL" | "EVALSHA" | "EVAL_RO" | "EVALSHA_RO" | "FCALL" | "FCALL_RO"
+            )
+        };
+        Self { resend: Resend::of(commands), has_script: commands.iter().any(is_script) }
+    }
+
+    /// Whether the server runs no commands for a while, or none on these keys, and so has run none of these.
+    fn is_refused_for_now(self, error: &Error, most: Resend) -> bool {
+        match (error.kind(), error.code()) {
+            (
+                ErrorKind::Server | ErrorKind::Discarded,
+                Some("CLUSTERDOWN" | "LOADING" | "MASTERDOWN"),
+            )
+            | (ErrorKind::Discarded, Some("BUSY" | "TRYAGAIN")) => true,
+            // The authors of scripts use such words for errors of their own.
+            (ErrorKind::Server, Some("BUSY" | "TRYAGAIN")) => {
+                !self.has_script || self.resend <= most
+            }
+            _ => false,
+        }
     }
 }
 
@@ -178,10 +223,10 @@ impl Retries {
         Self { policy, budget: Budget::default() }
     }
 
-    /// Makes a call again while that is safe. `resend` is asked after a failure only.
+    /// Makes a call again while that is safe. `sent` is asked after a failure only.
     pub(crate) async fn repeated<'a, T>(
         &self,
-        resend: impl Fn() -> Resend,
+        sent: impl Fn() -> Sent,
         call: impl Fn() -> BoxFuture<'a, Result<T>>,
     ) -> Result<T> {
         let (mut attempt, start) = (1, Instant::now());
@@ -193,7 +238,7 @@ impl Retries {
                 }
                 Err(error) => error,
             };
-            match self.wait(&error, resend(), attempt) {
+            match self.wait(&error, sent(), attempt) {
                 Some(wait) => {
                     tracing::debug!(%error, attempt, ?wait, "sending again");
                     platform::sleep(wait).await;
@@ -205,9 +250,44 @@ impl Retries {
     }
 
     /// How long to wait before the next attempt; `None` to give up. A wait is taken from the budget.
-    fn wait(&self, error: &Error, resend: Resend, attempt: u32) -> Option<Duration> {
-        let wait = self.policy.wait(error, resend, attempt, platform::random_fraction());
+    fn wait(&self, error: &Error, sent: Sent, attempt: u32) -> Option<Duration> {
+        let wait = self.policy.wait(error, sent, attempt, platform::random_fraction());
         wait.filter(|_| self.budget.take(error))
+    }
+
+    /// Which commands of a pipeline did not run and may run now, although other commands of it have run.
+    fn unrun(&self, commands: &[Command], results: &Results) -> Vec<usize> {
+        let is_unrun = |(command, item): (&Command, &Result<Value>)| {
+            item.as_ref().is_err_and(|error| {
+                let sent = || Sent::of(std::slice::from_ref(command));
+                is_unsent(error)
+                    || error.outcome() == Outcome::Refused
+                        && sent().is_refused_for_now(error, self.policy.resend)
+            })
+        };
+        let items = || commands.iter().zip(results);
+        if !items().any(is_unrun) {
+            return Vec::new();
+        }
+        let hasher = RandomState::new();
+        let (mut unrun, mut later) = (Vec::new(), Footprint::default());
+        let (mut has_later, mut all_have_keys) = (false, true);
+        for (at, (command, item)) in items().enumerate().collect::<Vec<_>>().into_iter().rev() {
+            let mut has_key = false;
+            command.each_key(|_, _| has_key = true);
+            if !is_unrun((command, item)) {
+                later.add(command, &hasher);
+                has_later = true;
+                all_have_keys &= has_key;
+                continue;
+            }
+            let touches = || Footprint::of(std::iter::once(command), &hasher);
+            if !has_later || has_key && all_have_keys && !touches().conflicts(&later) {
+                unrun.push(at);
+            }
+        }
+        unrun.reverse();
+        unrun
     }
 }
 
@@ -223,7 +303,7 @@ impl WithRetry {
         commands: &'a [Command],
         call: impl Fn() -> BoxFuture<'a, Result<T>> + Send + Sync + 'a,
     ) -> BoxFuture<'a, Result<T>> {
-        boxed(|| self.retries.repeated(|| Resend::of(commands), call))
+        boxed(|| self.retries.repeated(|| Sent::of(commands), call))
     }
 }
 
@@ -232,12 +312,10 @@ fn counted(error: Error, attempts: u32, start: Instant) -> Error {
     if attempts > 1 { error.with_attempts(attempts, start.elapsed()) } else { error }
 }
 
-/// Whether a command was certainly not carried out, so that it may be sent now.
-fn is_unsent(item: &Result<Value>) -> bool {
-    item.as_ref().is_err_and(|error| {
-        let throttled = error.kind() == ErrorKind::Throttled;
-        error.outcome() == Outcome::NotSent || throttled && error.outcome() == Outcome::Refused
-    })
+/// Whether a command did not reach a server that would run it.
+fn is_unsent(error: &Error) -> bool {
+    let throttled = error.kind() == ErrorKind::Throttled;
+    error.outcome() == Outcome::NotSent || throttled && error.outcome() == Outcome::Refused
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -255,23 +333,38 @@ impl Transport for WithRetry {
             let start = Instant::now();
             let mut results =
                 self.repeated(commands, move || self.inner.pipeline(commands)).await?;
-            // If the transport sent the batch in parts and one was lost, the parts after it were not sent. They are sent now.
+            // If the transport sent the batch in parts, some commands may not have run. They are sent now.
             let mut attempt = 1;
             loop {
-                let unsent = results.iter().rev().take_while(|item| is_unsent(item)).count();
-                let at = results.len().min(commands.len()).saturating_sub(unsent);
-                let Some(Err(error)) = results.get(at) else { return Ok(results) };
-                let Some(wait) = self.retries.wait(error, Resend::Unsafe, attempt) else {
+                let mut unrun = self.retries.unrun(commands, &results);
+                let policy = self.retries.policy;
+                let random = platform::random_fraction();
+                let mut longest = None;
+                unrun.retain(|at| {
+                    let Some(Err(error)) = results.get(*at) else { return false };
+                    let sent = Sent::of(std::slice::from_ref(&commands[*at]));
+                    let wait = policy.wait(error, sent, attempt, random);
+                    longest = longest.max(wait);
+                    wait.is_some()
+                });
+                let first = unrun.first().and_then(|at| results[*at].as_ref().err());
+                let (Some(first), Some(wait)) = (first, longest) else { return Ok(results) };
+                if !self.retries.budget.take(first) {
                     return Ok(results);
-                };
+                }
                 platform::sleep(wait).await;
-                let again = self.inner.pipeline(&commands[at..]).await;
-                results.truncate(at);
-                match again {
-                    Ok(more) => results.extend(more),
+                let again: Vec<Command> = unrun.iter().map(|at| commands[*at].clone()).collect();
+                match self.inner.pipeline(&again).await {
+                    Ok(more) => {
+                        for (at, result) in unrun.into_iter().zip(more) {
+                            results[at] = result;
+                        }
+                    }
                     Err(error) => {
                         let error = counted(error, attempt + 1, start);
-                        results.extend(commands[at..].iter().map(|_| Err(error.clone())));
+                        for at in unrun {
+                            results[at] = Err(error.clone());
+                        }
                     }
                 }
                 attempt += 1;
@@ -301,7 +394,7 @@ mod tests {
     use super::*;
 
     fn wait(error: &Error, resend: Resend) -> Option<Duration> {
-        Retry::new().wait(error, resend, 1, 1.0)
+        Retry::new().wait(error, resend.into(), 1, 1.0)
     }
 
     #[test]
@@ -324,7 +417,7 @@ mod tests {
             assert_eq!(wait(&error, Resend::Unsafe).is_some(), not_safe, "{error}");
         }
         let careless = Retry::new().resend(Resend::Unsafe);
-        assert!(careless.wait(&error(ErrorKind::Timeout), Resend::Unsafe, 1, 1.0).is_some());
+        assert!(careless.wait(&error(ErrorKind::Timeout), Resend::Unsafe.into(), 1, 1.0).is_some());
     }
 
     #[test]
@@ -332,7 +425,7 @@ mod tests {
         let lost = Error::new(ErrorKind::Disconnected, "");
         let policy = Retry::new().attempts(100);
         let millis = |attempt, random| {
-            policy.wait(&lost, Resend::Safe, attempt, random).map(|wait| wait.as_millis())
+            policy.wait(&lost, Resend::Safe.into(), attempt, random).map(|wait| wait.as_millis())
         };
         assert_eq!(
             [millis(1, 1.0), millis(2, 1.0), millis(3, 0.5)],

@@ -171,7 +171,7 @@ impl Connection {
             boxed(move || async move { read(self.attempt(request).await?) })
         };
         let result =
-            self.shared.retries.repeated(|| resend, attempt).instrument(span.clone()).await;
+            self.shared.retries.repeated(|| resend.into(), attempt).instrument(span.clone()).await;
         if let Err(error) = &result {
             span.record("error.type", error.kind().as_str());
         }

@@ -72,6 +72,9 @@ pub enum Subscription {
     Channels(Vec<Bytes>),
     /// Every channel that one of these globs matches. Redis PSUBSCRIBE.
     Patterns(Vec<Bytes>),
+    /// These shard channels, which are apart from other channels of the same names. Redis SSUBSCRIBE. In a cluster, the owner
+    /// of a shard channel's slot alone has its messages.
+    ShardChannels(Vec<Bytes>),
     /// Every command that the server carries out, as a line of text. Redis MONITOR.
     Monitor,
 }
@@ -80,6 +83,11 @@ impl Subscription {
     /// These channels.
     pub fn channels(channels: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
         Self::Channels(channels.into_iter().map(Into::into).collect())
+    }
+
+    /// These shard channels.
+    pub fn shard_channels(channels: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        Self::ShardChannels(channels.into_iter().map(Into::into).collect())
     }
 
     /// Channels that match these patterns.

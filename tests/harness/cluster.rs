@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::process::{Child, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use edgecask::{FromValue, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,6 +56,8 @@ struct Peer {
     /// The id of its primary; `None` if it is a primary itself.
     primary: Option<String>,
     failing: bool,
+    /// The node that says it has a link to this one.
+    linked: bool,
     slots: Vec<(u16, u16)>,
 }
 
@@ -190,6 +194,7 @@ fn peer(line: &str) -> Option<Peer> {
         port,
         primary: (primary != "-").then(|| primary.to_owned()),
         failing: ["fail", "fail?", "handshake", "noaddr"].into_iter().any(flag),
+        linked: words.get(7) == Some(&"connected"),
         slots: slots.collect(),
     })
 }
@@ -201,7 +206,8 @@ impl ReplicatedCluster {
     /// # Panics
     /// If it does not start.
     pub async fn start() -> Self {
-        Self::with(1, &[]).await
+        static SPARE: Spare = Spare::new();
+        SPARE.take_or(|| Self::launch(1, &[])).await
     }
 
     /// Starts three primaries without replicas. A primary that is gone does not keep the others from serving their slots.
@@ -209,7 +215,8 @@ impl ReplicatedCluster {
     /// # Panics
     /// As for [`ReplicatedCluster::start`].
     pub async fn without_replicas() -> Self {
-        Self::with(0, &[("cluster-require-full-coverage", "no")]).await
+        static SPARE: Spare = Spare::new();
+        SPARE.take_or(|| Self::launch(0, &[("cluster-require-full-coverage", "no")])).await
     }
 
     /// Starts three primaries with so many replicas each, and these settings on all nodes.
@@ -217,6 +224,13 @@ impl ReplicatedCluster {
     /// # Panics
     /// As for [`ReplicatedCluster::start`].
     pub async fn with(replicas: usize, settings: &[(&str, &str)]) -> Self {
+        let cluster = Self::launch(replicas, settings);
+        cluster.healthy().await;
+        cluster
+    }
+
+    /// Starts the nodes, and does not wait until they serve.
+    fn launch(replicas: usize, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory for the nodes' files");
         let node = || {
             let port = free_port();
@@ -236,7 +250,6 @@ impl ReplicatedCluster {
                 .expect("the directory is ours");
             cluster.restart(number);
         }
-        cluster.healthy().await;
         cluster
     }
 
@@ -427,11 +440,12 @@ impl ReplicatedCluster {
                 return Err(format!("node {number} says that the cluster is down"));
             }
             let peers = node.peers().await?;
-            let failing = |peer: &&Peer| {
-                peer.failing && up.iter().any(|&up| self.nodes[up].port == peer.port)
+            let unreached = |peer: &&Peer| {
+                (peer.failing || !peer.linked)
+                    && up.iter().any(|&up| self.nodes[up].port == peer.port)
             };
-            if let Some(peer) = peers.iter().find(failing) {
-                return Err(format!("node {number} takes port {} for dead", peer.port));
+            if let Some(peer) = peers.iter().find(unreached) {
+                return Err(format!("node {number} does not reach port {}", peer.port));
             }
             let known = |&up: &usize| peers.iter().any(|peer| peer.id == self.nodes[up].id);
             if !up.iter().all(known) {
@@ -458,6 +472,25 @@ impl ReplicatedCluster {
             }
         }
         Ok(())
+    }
+
+    /// When the links between the nodes that are up were made. A node loses a link, and the messages of subscriptions that are
+    /// on it, when it hears nothing for half of [`NODE_TIMEOUT`].
+    ///
+    /// # Panics
+    /// If a node does not answer.
+    pub async fn links_made(&self) -> Vec<SystemTime> {
+        let mut made = Vec::new();
+        for number in self.up() {
+            let links: Vec<BTreeMap<String, Value>> =
+                self.nodes[number].ask(&["CLUSTER", "LINKS"]).await.expect("the node answers");
+            made.extend(links.into_iter().map(|mut link| {
+                let millis = link.remove("create-time").expect("a link has a time");
+                let millis = u64::from_value(millis).expect("it is a number");
+                SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
+            }));
+        }
+        made
     }
 
     /// Waits until another node has the slots of this one, and the nodes that are up agree: the failover of Redis itself.
@@ -654,6 +687,57 @@ impl ReplicatedCluster {
             // The node may be killed meanwhile.
             let _ = stream.read_exact(&mut answer).await;
         })
+    }
+}
+
+/// A cluster that was launched for the next test. A primary serves nothing in its first two seconds, whatever its settings are
+/// (`CLUSTER_WRITABLE_DELAY` in Redis), and those of a spare one have passed when a test takes it.
+struct Spare(Mutex<Option<(ReplicatedCluster, Warden)>>);
+
+impl Spare {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// The spare cluster if there is one, else a new one; healthy. Another one is launched for the next test.
+    async fn take_or(&self, launch: impl Fn() -> ReplicatedCluster) -> ReplicatedCluster {
+        let cluster = {
+            let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken = spare.take();
+            let next = launch();
+            let warden = Warden::of(&next);
+            *spare = Some((next, warden));
+            match taken {
+                Some((cluster, warden)) => {
+                    warden.dismiss();
+                    cluster
+                }
+                None => launch(),
+            }
+        };
+        cluster.healthy().await;
+        cluster
+    }
+}
+
+/// A process that ends the nodes of a spare cluster, and removes their files, when the process of the tests has ended. Nothing
+/// that is `static` is dropped then.
+struct Warden(Child);
+
+impl Warden {
+    fn of(cluster: &ReplicatedCluster) -> Self {
+        // Its input ends with the process that holds the other end.
+        const SCRIPT: &str = "read -r _; kill -9 \"$@\"; rm -rf -- \"$0\"";
+        let servers = cluster.nodes.iter().filter_map(|node| node.server.as_ref());
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", SCRIPT]).arg(cluster.directory.path());
+        command.args(servers.map(|server| server.process.id().to_string()));
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().expect("there is a shell"))
+    }
+
+    fn dismiss(mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("it is our process");
     }
 }
 

@@ -42,7 +42,7 @@ XGROUP SETID x g 0 | XGROUP CREATECONSUMER x g d | XINFO STREAM x | XINFO STREAM
 XSETID x 99999-0
 GETBIT b 100 | SETBIT b 100 1 | BITFIELD b SET u8 100 5 | BITFIELD_RO b GET u8 100 | BITCOUNT b 5 10 | BITPOS b 1 5 10
 PFADD p x | PFCOUNT p | PFMERGE q p
-DBSIZE | ECHO x | INFO | PING | TIME | PUBLISH c x | PUBSUB NUMSUB c | SCRIPT EXISTS x
+DBSIZE | ECHO x | INFO | PING | TIME | PUBLISH c x | SPUBLISH c x | PUBSUB NUMSUB c | SCRIPT EXISTS x
 ";
 
 /// Commands that are linear in the size of the collection, or of the part of it that they name.

@@ -52,10 +52,51 @@ fn size(message: &Message) -> usize {
     HEAD + message.channel.len() + message.payload.len()
 }
 
+/// The subscribers of channels, by name.
+#[derive(Default)]
+pub(super) struct Channels(HashMap<Bytes, Vec<Listener>>);
+
+impl Channels {
+    fn subscribe(&mut self, channels: &[Bytes], listener: &Listener) {
+        for channel in channels {
+            self.0.entry(channel.clone()).or_default().push(listener.clone());
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.0.retain(|_, those| {
+            those.retain(|listener| !listener.is_closed());
+            !those.is_empty()
+        });
+    }
+
+    /// Delivers a message. Returns how many subscribers received it.
+    fn publish(&mut self, message: &Message) -> usize {
+        let Some(listeners) = self.0.get_mut(&message.channel) else { return 0 };
+        listeners.retain_mut(|listener| listener.deliver(message.clone()));
+        let count = listeners.len();
+        if count == 0 {
+            self.0.remove(&message.channel);
+        }
+        count
+    }
+
+    /// The channels that have subscribers.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().filter(|(_, those)| alive(those) > 0).map(|(name, _)| name)
+    }
+
+    /// How many subscribers a channel has.
+    pub(super) fn count(&self, channel: &[u8]) -> usize {
+        self.0.get(channel).map_or(0, |those| alive(those))
+    }
+}
+
 /// All subscribers.
 #[derive(Default)]
 pub(super) struct Listeners {
-    channels: HashMap<Bytes, Vec<Listener>>,
+    channels: Channels,
+    shard_channels: Channels,
     patterns: Vec<(Bytes, Listener)>,
     monitors: Vec<Listener>,
     since_sweep: usize,
@@ -69,10 +110,9 @@ impl Listeners {
         let sender = Listener { messages, waiting: Arc::default() };
         let waiting = Arc::clone(&sender.waiting);
         match to {
-            Subscription::Channels(channels) => {
-                for channel in channels {
-                    self.channels.entry(channel.clone()).or_default().push(sender.clone());
-                }
+            Subscription::Channels(channels) => self.channels.subscribe(channels, &sender),
+            Subscription::ShardChannels(channels) => {
+                self.shard_channels.subscribe(channels, &sender);
             }
             Subscription::Patterns(patterns) => {
                 self.patterns
@@ -93,27 +133,19 @@ impl Listeners {
         if self.since_sweep <= self.after_sweep {
             return;
         }
-        self.channels.retain(|_, those| {
-            those.retain(|listener| !listener.is_closed());
-            !those.is_empty()
-        });
+        self.channels.sweep();
+        self.shard_channels.sweep();
         self.patterns.retain(|(_, listener)| !listener.is_closed());
         self.monitors.retain(|listener| !listener.is_closed());
         self.since_sweep = 0;
-        self.after_sweep = self.channels.len() + self.patterns.len() + self.monitors.len();
+        let channels = self.channels.0.len() + self.shard_channels.0.len();
+        self.after_sweep = channels + self.patterns.len() + self.monitors.len();
     }
 
     /// Publishes a message. Returns how many subscribers received it.
     pub(super) fn publish(&mut self, channel: &Bytes, payload: &Bytes) -> usize {
         let message = Message::new(channel.clone(), payload.clone());
-        let mut count = 0;
-        if let Some(listeners) = self.channels.get_mut(channel) {
-            listeners.retain_mut(|listener| listener.deliver(message.clone()));
-            count += listeners.len();
-            if listeners.is_empty() {
-                self.channels.remove(channel);
-            }
-        }
+        let mut count = self.channels.publish(&message);
         self.patterns.retain_mut(|(pattern, listener)| {
             if !glob::matches(pattern, channel) {
                 return !listener.is_closed();
@@ -123,6 +155,11 @@ impl Listeners {
             delivered
         });
         count
+    }
+
+    /// Publishes a message to a shard channel. Returns how many subscribers received it.
+    pub(super) fn publish_to_shard(&mut self, channel: Bytes, payload: Bytes) -> usize {
+        self.shard_channels.publish(&Message::new(channel, payload))
     }
 
     /// Sends a command to the subscribers of MONITOR, in the form of Redis.
@@ -140,14 +177,13 @@ impl Listeners {
         self.monitors.retain_mut(|listener| listener.deliver(message.clone()));
     }
 
-    /// The channels that have subscribers.
-    pub(super) fn channels(&self) -> impl Iterator<Item = &Bytes> {
-        self.channels.iter().filter(|(_, those)| alive(those) > 0).map(|(name, _)| name)
+    /// The subscribers of channels, those of patterns excluded.
+    pub(super) fn channels(&self) -> &Channels {
+        &self.channels
     }
 
-    /// How many subscribers a channel has, patterns excluded.
-    pub(super) fn count(&self, channel: &[u8]) -> usize {
-        self.channels.get(channel).map_or(0, |those| alive(those))
+    pub(super) fn shard_channels(&self) -> &Channels {
+        &self.shard_channels
     }
 
     /// How many different patterns have subscribers.

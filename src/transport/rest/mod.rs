@@ -455,7 +455,9 @@ impl Transport for RestTransport {
     fn subscribe<'a>(&'a self, to: &'a Subscription) -> BoxFuture<'a, Result<Messages>> {
         let Shared { idle_timeout, max_event_bytes, .. } = *self.shared;
         let open = |topic| self.open(topic);
-        Box::pin(sse::messages(Topic::all(to), idle_timeout, max_event_bytes, open))
+        Box::pin(async move {
+            sse::messages(Topic::all(to)?, idle_timeout, max_event_bytes, open).await
+        })
     }
 
     fn sync_token(&self) -> Option<String> {

@@ -23,12 +23,18 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    pub(super) fn all(to: &Subscription) -> Vec<Self> {
-        match to {
+    pub(super) fn all(to: &Subscription) -> Result<Vec<Self>> {
+        Ok(match to {
             Subscription::Channels(names) => names.iter().cloned().map(Self::Channel).collect(),
             Subscription::Patterns(names) => names.iter().cloned().map(Self::Pattern).collect(),
             Subscription::Monitor => vec![Self::Monitor],
-        }
+            Subscription::ShardChannels(_) => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "the REST API has no subscription to shard channels: use subscribe(), or TCP",
+                ));
+            }
+        })
     }
 
     pub(super) fn name(&self) -> Option<&Bytes> {

@@ -7,19 +7,22 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use bytes::Bytes;
 use futures_util::future::{Either, select};
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::SockRef;
-use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
+use redis::{
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ProtocolVersion, PushKind,
+    RedisConnectionInfo,
+};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::convert::{error_from, io_error_from, message_from};
+use super::convert::{error_from, io_error_from, message_from, value_from};
 use super::framing::Unreadable;
 use super::wire::{Backlog, Health, Stream, Wire};
 use crate::transport::Messages;
@@ -28,6 +31,10 @@ use crate::{Error, ErrorKind, Outcome, Result};
 /// For a connection on a stream whose handshake was made before.
 static NO_HANDSHAKE: LazyLock<RedisConnectionInfo> =
     LazyLock::new(|| RedisConnectionInfo::default().set_skip_set_lib_name());
+
+/// The same over RESP3. The crate sends HELLO once more.
+static NO_HANDSHAKE_RESP3: LazyLock<RedisConnectionInfo> =
+    LazyLock::new(|| NO_HANDSHAKE.clone().set_protocol(ProtocolVersion::RESP3));
 
 /// Opens connections, all with the same settings.
 pub(super) struct Dialer {
@@ -159,6 +166,64 @@ impl Dialer {
             message_from(&message)
         };
         Ok(messages.map(taken).boxed())
+    }
+
+    /// A connection for shard channels. The stream ends with an error when the server unsubscribes it from one of them, because
+    /// the channel's slot has moved.
+    pub(super) async fn subscribed_to_shards(
+        &self,
+        info: &ConnectionInfo,
+        names: &[Bytes],
+    ) -> Result<Messages> {
+        // The crate hands on what no command asked for over RESP3 alone, which all servers with shard channels speak.
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let info = info.clone().set_redis_settings(settings);
+        let backlog = Arc::new(Backlog::new(self.max_reply_bytes));
+        let wire = self.in_time(self.open(&info)).await?.with_backlog(Arc::clone(&backlog));
+        let health = Arc::clone(wire.health());
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(sender);
+        let made = self.in_time(async {
+            MultiplexedConnection::new_with_config(&NO_HANDSHAKE_RESP3, wire, config)
+                .await
+                .map_err(error_from)
+        });
+        let (commands, driver) = made.await?;
+        let connection = Connection { commands, health, driver: tokio::spawn(driver) };
+        // One command may name channels of one slot alone.
+        let mut pipeline = redis::Pipeline::with_capacity(names.len());
+        for name in names {
+            pipeline.cmd("SSUBSCRIBE").arg(&name[..]);
+        }
+        let replies = self.in_time(async {
+            connection.send_pipeline(&pipeline, names.len()).await.map_err(error_from)
+        });
+        for reply in replies.await? {
+            value_from(reply)?;
+        }
+        let listening = (connection, receiver, backlog);
+        let messages = stream::unfold(Some(listening), async |listening| {
+            let (connection, mut receiver, backlog) = listening?;
+            loop {
+                let push = receiver.recv().await?;
+                match (&push.kind, redis::Msg::from_push_info(push.clone())) {
+                    (PushKind::SMessage, Some(message)) => {
+                        let bytes = message.get_payload_bytes().len();
+                        backlog.take(message.get_channel_name().len() + bytes);
+                        let message = message_from(&message);
+                        return Some((message, Some((connection, receiver, backlog))));
+                    }
+                    (PushKind::SUnsubscribe, _) => {
+                        let message = "the slot of a shard channel has moved to another server";
+                        return Some((Err(Error::new(ErrorKind::Disconnected, message)), None));
+                    }
+                    (PushKind::Disconnection, _) => return None,
+                    _ => backlog.take(0),
+                }
+            }
+        });
+        Ok(messages.boxed())
     }
 
     /// Ends a step that takes longer than connecting may take.

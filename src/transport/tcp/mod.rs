@@ -66,7 +66,8 @@ use crate::{Result, Value};
 /// - A pipeline is one batch for each server, all at the same time. Commands of one slot stay in order.
 /// - SCAN visits one primary after the other. It fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if slots move meanwhile, because keys
 ///   could be missed then.
-/// - A subscription ends when its server leaves the cluster, which shows as a gap.
+/// - A subscription ends when its server leaves the cluster, which shows as a gap. One to shard channels has a connection to
+///   each owner of their slots, and also ends when such a slot moves.
 pub struct TcpTransport(Link);
 
 enum Link {

@@ -24,6 +24,7 @@ pub(super) async fn subscribe_at(
             let set_up = async |pubsub: &mut PubSub| pubsub.subscribe(&names).await;
             dialer.subscribed(info, names.len(), set_up).await
         }
+        Subscription::ShardChannels(names) => dialer.subscribed_to_shards(info, names).await,
         Subscription::Patterns(names) => {
             let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
             let set_up = async |pubsub: &mut PubSub| pubsub.psubscribe(&names).await;

@@ -9,14 +9,14 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use edgecask::cache::{Cache, CacheOptions, EntryOptions, Tier};
 use edgecask::command::keys::{Cursor, ScanOptions};
 use edgecask::layer::AutoPipeline;
 use edgecask::prelude::*;
 use edgecask::{Error, ErrorKind, Event, Keyspace, Outcome, Result, Script, Subscriber, Value};
-use edgecask_tests::{Dice, ReplicatedCluster, seeds};
+use edgecask_tests::{Dice, NODE_TIMEOUT, ReplicatedCluster, seeds};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
@@ -367,13 +367,34 @@ async fn walk(world: Arc<World>) {
 
 /// Publishes numbers, and compares them with what a subscription says.
 async fn publish(world: Arc<World>, channel: String, mut news: Subscriber) {
-    let (over, gaps) = (AtomicBool::new(false), Times::default());
+    let gaps = Times::default();
+    let published: Mutex<Vec<(u64, (Instant, Instant))>> = Mutex::default();
+    let missing = |got: &BTreeSet<u64>| -> Vec<u64> {
+        let published = published.lock().unwrap();
+        let is_missing = |(number, time): &&(u64, (Instant, Instant))| {
+            !got.contains(number) && !gaps.overlap(*time) && !world.deaf.overlap(*time)
+        };
+        published.iter().filter(is_missing).map(|(number, _)| *number).collect()
+    };
     let listen = async {
         let (mut got, mut last) = (BTreeSet::new(), Instant::now());
-        let mut lost = None;
+        let (mut lost, mut end) = (None, None);
         loop {
             match news.next().await {
-                Some(Ok(Event::Message(message))) if message.payload == "end" => break,
+                // What is published at one node may overtake what was published at another.
+                Some(Ok(Event::Message(message))) if message.payload == "end" => {
+                    let end = end.get_or_insert_with(Instant::now);
+                    let missing = missing(&got);
+                    if missing.is_empty() {
+                        break;
+                    }
+                    if end.elapsed() > Duration::from_secs(10) {
+                        world.violated(format!(
+                            "{channel}: no gap is reported, and these are missing: {missing:?}"
+                        ));
+                        break;
+                    }
+                }
                 Some(Ok(Event::Message(message))) => {
                     last = Instant::now();
                     got.extend(String::from_utf8_lossy(&message.payload).parse::<u64>());
@@ -393,11 +414,8 @@ async fn publish(world: Arc<World>, channel: String, mut news: Subscriber) {
                 }
             }
         }
-        over.store(true, Ordering::SeqCst);
-        got
     };
     let send = async {
-        let mut published = Vec::new();
         for number in 1_u64.. {
             if !world.goes_on() {
                 break;
@@ -405,42 +423,21 @@ async fn publish(world: Arc<World>, channel: String, mut news: Subscriber) {
             let call = world.client.publish(&channel, number);
             let (result, time) = world.call("PUBLISH", call).await;
             if result.is_ok() {
-                published.push((number, time));
+                published.lock().unwrap().push((number, time));
             }
             world.pause().await;
         }
         let calm = Instant::now();
-        while !over.load(Ordering::SeqCst) {
-            if calm.elapsed() > Duration::from_secs(20) {
-                world.violated(format!("{channel}: nothing that is published arrives any more"));
-                return None;
-            }
+        while calm.elapsed() < Duration::from_secs(30) {
             // It may fail; the next one does not.
             let _ = world.client.publish(&channel, "end").await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Some(published)
+        world.violated(format!("{channel}: nothing that is published arrives any more"));
     };
-    let listened = async { tokio::time::timeout(Duration::from_secs(600), listen).await };
-    tokio::pin!(listened, send);
-    let (got, published) = tokio::select! {
-        published = &mut send => match published {
-            Some(published) => (listened.await, published),
-            None => return,
-        },
-        got = &mut listened => {
-            let published = send.await.unwrap_or_default();
-            (got, published)
-        }
-    };
-    let got = got.unwrap_or_default();
-    let missing = published.iter().filter(|(number, time)| {
-        !got.contains(number) && !gaps.overlap(*time) && !world.deaf.overlap(*time)
-    });
-    let missing: Vec<u64> = missing.map(|(number, _)| *number).collect();
-    if !missing.is_empty() {
-        world
-            .violated(format!("{channel}: no gap is reported, and these are missing: {missing:?}"));
+    tokio::select! {
+        () = listen => {}
+        () = send => {}
     }
 }
 
@@ -576,10 +573,23 @@ async fn happen(cluster: &mut ReplicatedCluster, world: &World, happening: Happe
         }
     }
     cluster.healthy().await;
-    let mut deaf = world.deaf.0.lock().unwrap();
     // The links between the nodes are whole again.
-    if let Some(last) = deaf.last_mut().filter(|(from, _)| *from >= start - LAG) {
+    if let Some(last) =
+        world.deaf.0.lock().unwrap().last_mut().filter(|(from, _)| *from >= start - LAG)
+    {
         last.1 = Instant::now() + LAG;
+    }
+    note_links(cluster, world).await;
+}
+
+/// Notes when the nodes have made their links to each other anew. A node that gets no processor for a while loses its links,
+/// and the messages that were on them, although nothing else happens to it.
+async fn note_links(cluster: &ReplicatedCluster, world: &World) {
+    let (now, clock) = (Instant::now(), SystemTime::now());
+    for made in cluster.links_made().await {
+        if let Some(made) = now.checked_sub(clock.duration_since(made).unwrap_or_default()) {
+            world.deaf.add(made - NODE_TIMEOUT - LAG, made + LAG);
+        }
     }
 }
 
@@ -646,6 +656,7 @@ async fn history(seed: u64) {
         tokio::time::sleep(Duration::from_millis(dice.roll(300))).await;
     }
     world.end.store(true, Ordering::SeqCst);
+    note_links(&cluster, &world).await;
     for task in others {
         task.await.unwrap();
     }

@@ -5,8 +5,11 @@ mod failover;
 mod keys;
 mod order;
 mod scan;
+mod shard_channels;
+mod tips;
 mod topology;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use edgecask::layer::Deadline;
@@ -101,17 +104,23 @@ async fn event(subscriber: &mut Subscriber) -> Event {
     next.await.expect("an event comes").expect("the subscription goes on").unwrap()
 }
 
+/// A payload that no other message has, so that one that is still on its way from before is not taken for it.
+fn payload() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
+}
+
 /// Until a message that is published again and again arrives; shows whether a gap was reported before it.
 async fn gap_before_message(subscriber: &mut Subscriber, publisher: &Client) -> bool {
-    let mut gap = false;
+    let (mut gap, again) = (false, payload());
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         assert!(Instant::now() < deadline, "nothing that is published arrives");
         // Whether it fails is not of interest here.
-        let _ = publisher.publish("news", "again").await;
+        let _ = publisher.publish("news", &again).await;
         match tokio::time::timeout(Duration::from_millis(50), subscriber.next()).await {
             Ok(Some(Ok(Event::Lost(_)))) => gap = true,
-            Ok(Some(Ok(Event::Message(message)))) if message.payload == "again" => return gap,
+            Ok(Some(Ok(Event::Message(message)))) if message.payload == again => return gap,
             Ok(Some(Ok(_))) | Err(_) => {}
             Ok(ended) => panic!("the subscription ended: {ended:?}"),
         }

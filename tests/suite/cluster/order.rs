@@ -1,13 +1,22 @@
 //! Commands of one key are carried out in the order in which they were given.
 
-use edgecask::layer::AutoPipeline;
+use std::time::Duration;
+
+use edgecask::layer::{AutoPipeline, Deadline};
 use edgecask::prelude::*;
+use edgecask::transport::tcp::TcpTransport;
 use edgecask_tests::ReplicatedCluster;
 use futures_util::future::join_all;
 
-use super::client;
+use super::options;
 
 const BATCH: usize = 100;
+
+/// A client whose calls may take long: this is not about deadlines, and a node that saves its slots waits for the disk.
+fn client(cluster: &ReplicatedCluster) -> Client {
+    let transport = TcpTransport::new(options(cluster)).unwrap();
+    Client::new(transport).layer(Deadline::new(Duration::from_secs(60)))
+}
 
 /// Batches that append numbers to some lists in turn, and how they are sent. The number of lists divides that of a batch.
 async fn append(client: &Client, task: usize, batches: usize, lists: usize, single: bool) {

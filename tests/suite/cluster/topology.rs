@@ -1,11 +1,13 @@
 //! Nodes that come and go, slots that move, and what belongs to one node: subscriptions, transactions, scripts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use edgecask::prelude::*;
 use edgecask::{Event, Outcome, Script, Value};
 use edgecask_tests::ReplicatedCluster;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::{
     RECOVERY, client, connect, event, gap_before_message, is_of_change, keys, options, pairs,
@@ -76,9 +78,29 @@ async fn a_subscription_leaves_a_node_that_left() {
     let node = subscribed_node(&cluster).await;
     // The node goes on, alone: its connections stay open, and nothing that others publish reaches it.
     cluster.remove_node(node).await;
-    assert!(gap_before_message(&mut news, &client).await, "the gap shows");
+    // What the client itself publishes may still go to that node.
+    let other = super::client(&cluster);
+    assert!(gap_before_message(&mut news, &other).await, "the gap shows");
     let mut fresh = client.subscribe(["news"]).await.unwrap();
     gap_before_message(&mut fresh, &client).await;
+}
+
+#[tokio::test]
+async fn a_publisher_leaves_a_node_that_left() {
+    let mut cluster = ReplicatedCluster::without_replicas().await;
+    // It sends nothing that has a slot, so no node redirects it.
+    let publisher = client(&cluster);
+    publisher.publish("news", "nobody listens").await.unwrap();
+    cluster.remove_node(0).await;
+    let mut news = client(&cluster).subscribe(["news"]).await.unwrap();
+    let start = Instant::now();
+    let mut in_a_row = 0;
+    while in_a_row < 20 {
+        assert!(start.elapsed() < Duration::from_secs(30), "it publishes at the node that left");
+        publisher.publish("news", "hello").await.unwrap();
+        let arrives = tokio::time::timeout(Duration::from_millis(500), event(&mut news)).await;
+        in_a_row = if arrives.is_ok() { in_a_row + 1 } else { 0 };
+    }
 }
 
 #[tokio::test]

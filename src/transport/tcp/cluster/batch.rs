@@ -1,5 +1,7 @@
 //! Sends commands to their servers: one pipeline to each, all at the same time.
 
+use std::collections::HashMap;
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +13,13 @@ use super::connect::{Unreached, connected, shared_connection};
 use super::destination::{Destination, Next, SLOT_IS_MOVING, Target};
 use super::node::Node;
 use super::topology::Topology;
-use crate::command::Command;
+use crate::command::{Command, Footprint};
 use crate::transport::{Results, sending};
-use crate::{Error, ErrorKind, Result, Value};
+use crate::{Error, ErrorKind, Outcome, Result, Value};
 
+/// How old the map may be for a call that any primary may run. A server that has left the cluster runs it too, and redirects
+/// nothing.
+const OLD_FOR_ANY: Duration = Duration::from_secs(5);
 /// How old the map may be when a call is given up.
 const OLD: Duration = Duration::from_millis(500);
 
@@ -22,6 +27,7 @@ const OLD: Duration = Duration::from_millis(500);
 pub(super) struct Call<'a> {
     command: &'a Command,
     destination: Destination,
+    /// What the last server said. It may be a redirection that is still to be followed.
     result: Option<Result<Value>>,
 }
 
@@ -81,6 +87,9 @@ pub(super) async fn run(
 ) {
     let mut pending: Vec<usize> = (0..calls.len()).collect();
     let any = choice(topology);
+    if calls.iter().any(|call| call.destination.is_any()) {
+        topology.refresh_if_older(OLD_FOR_ANY);
+    }
     while !pending.is_empty() {
         let slots = match sending::unsent(topology.known_slots()).await {
             Ok(slots) => slots,
@@ -90,7 +99,8 @@ pub(super) async fn run(
             }
         };
         let mut batches: Vec<(Arc<Node>, Vec<usize>)> = Vec::new();
-        for at in pending.drain(..) {
+        let round = std::mem::take(&mut pending);
+        for &at in &round {
             match calls[at].destination.node(&slots, any) {
                 Ok(node) => match batches.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &node)) {
                     Some((_, batch)) => batch.push(at),
@@ -114,9 +124,8 @@ pub(super) async fn run(
                 Ok(replies) => {
                     for (at, reply) in batch.into_iter().zip(replies) {
                         let next = calls[at].destination.follow(topology, &node, &reply);
-                        if next == Next::Done {
-                            calls[at].result = Some(reply);
-                        } else {
+                        calls[at].result = Some(reply);
+                        if next != Next::Done {
                             must_wait |= next == Next::Wait;
                             pending.push(at);
                         }
@@ -133,10 +142,36 @@ pub(super) async fn run(
             }
         }
         pending.sort_unstable();
+        if !pending.is_empty() && pending.len() < round.len() {
+            keep_order(calls, &round, &mut pending);
+        }
         if must_wait {
             tokio::time::sleep(SLOT_IS_MOVING).await;
         }
     }
+}
+
+/// Takes calls out of `pending` if a later call of this round has run that touches the same keys. A server may change its mind
+/// between two commands of a pipeline: it redirects the first and runs the second. The first must not run any more then, and
+/// its redirection is its result.
+fn keep_order(calls: &[Call<'_>], round: &[usize], pending: &mut Vec<usize>) {
+    let hasher = RandomState::new();
+    let mut later: HashMap<u16, Footprint> = HashMap::new();
+    let mut out_of_order = Vec::new();
+    for &at in round.iter().rev() {
+        let Call { command, destination, result } = &calls[at];
+        let Some(slot) = destination.slot() else { continue };
+        if pending.binary_search(&at).is_err() {
+            if !matches!(result, Some(Err(error)) if error.outcome() == Outcome::NotSent) {
+                later.entry(slot).or_default().add(command, &hasher);
+            }
+        } else if let Some(later) = later.get(&slot)
+            && Footprint::of(std::iter::once(*command), &hasher).conflicts(later)
+        {
+            out_of_order.push(at);
+        }
+    }
+    pending.retain(|at| !out_of_order.contains(at));
 }
 
 /// The position of a primary for what any may run: one that is connected, if there is one.
@@ -274,4 +309,47 @@ impl Drop for GivenUp<'_> {
 
 fn without_reply() -> Error {
     Error::new(ErrorKind::Protocol, "the server sent fewer replies than there were commands")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirected_call_does_not_run_behind_a_later_one_of_its_key() {
+        let moved = || Err(Error::server("MOVED 1 host:1"));
+        let lost = || Err(Error::new(ErrorKind::Disconnected, ""));
+        let unsent = || Err(Error::new(ErrorKind::Connect, ""));
+        let done = || Ok(Value::OK);
+        // The commands of a round, their results, and whether the first one may still run.
+        for (commands, results, runs) in [
+            (["SET k 1", "SET k 2"], [moved(), done()], false),
+            (["SET k 1", "GET k"], [moved(), done()], false),
+            (["GET k", "SET k 1"], [moved(), lost()], false),
+            (["GET k", "GET k"], [moved(), done()], true),
+            (["SET k 1", "SET {k}2 1"], [moved(), done()], true),
+            (["MSET {k}2 1 k 1", "SET k 1"], [moved(), done()], false),
+            (["SET k 1", "SET k 2"], [moved(), unsent()], true),
+            (["SET k 1", "SET k 2"], [moved(), moved()], true),
+        ] {
+            let commands = commands.map(|line| {
+                let mut words = line.split(' ').map(str::to_owned);
+                Command::new(words.next().unwrap()).args_from(words)
+            });
+            let is_moved = |result: &Result<Value>| {
+                result.as_ref().is_err_and(|error| error.code() == Some("MOVED"))
+            };
+            let mut pending: Vec<usize> = (0..2).filter(|at| is_moved(&results[*at])).collect();
+            let calls: Vec<Call<'_>> = commands
+                .iter()
+                .zip(results)
+                .map(|(command, result)| {
+                    let slot = crate::key::slot_of(b"k");
+                    Call { result: Some(result), ..Call::new(command, Target::Slot(slot)) }
+                })
+                .collect();
+            keep_order(&calls, &[0, 1], &mut pending);
+            assert_eq!(pending.contains(&0), runs, "{commands:?}");
+        }
+    }
 }

@@ -52,6 +52,14 @@ impl Destination {
         Self { target, redirected: None, asking: false, detours: 0, unreached: 0 }
     }
 
+    /// The slot whose owner it looks for.
+    pub(super) fn slot(&self) -> Option<u16> {
+        match self.target {
+            Target::Slot(slot) => Some(slot),
+            _ => None,
+        }
+    }
+
     /// Whether any primary will do.
     pub(super) fn is_any(&self) -> bool {
         matches!(self.target, Target::AnyPrimary)

@@ -81,8 +81,10 @@ impl Route {
             "WAIT" | "WAITAOF" => Self::Primaries(Join::Least),
             "SCRIPT KILL" | "FUNCTION KILL" | "FUNCTION STATS" => Self::Primaries(Join::AnySuccess),
             "ACL DELUSER" | "ACL LOAD" | "ACL SAVE" | "ACL SETUSER" | "CONFIG RESETSTAT"
-            | "CONFIG REWRITE" | "CONFIG SET" | "LATENCY RESET" | "MEMORY PURGE"
-            | "SLOWLOG RESET" => Self::Nodes(Join::First),
+            | "CONFIG REWRITE" | "CONFIG SET" | "MEMORY PURGE" | "SLOWLOG RESET" => {
+                Self::Nodes(Join::First)
+            }
+            "LATENCY RESET" => Self::Nodes(Join::Sum),
             "SLOWLOG GET" => Self::Nodes(Join::Concat),
             "SLOWLOG LEN" | "PUBSUB NUMPAT" => Self::Nodes(Join::Sum),
             "PUBSUB CHANNELS" => Self::Nodes(Join::Concat),
@@ -297,6 +299,103 @@ mod tests {
             assert_eq!(Route::of(&command(keyless)), Route::AnyPrimary, "{keyless}");
         }
         assert_eq!(Route::of(&command("SPUBLISH {a} m")), Route::Slot(slot_of(b"a")));
+    }
+
+    /// Commands whose route is another than the tips of Redis say, and why. `None` is a command that is refused.
+    fn own_routes() -> Vec<(&'static str, Option<Route>, &'static str)> {
+        let one = "its reply tells of one server, and nothing joins such texts";
+        let settings = "it would change a connection that all calls share";
+        let scripts = "a replica that becomes a primary asks for scripts by NOSCRIPT";
+        let any = || Some(Route::AnyPrimary);
+        vec![
+            ("CLIENT SETINFO", any(), "every connection names its library in its handshake"),
+            ("CLIENT SETNAME", None, settings),
+            ("INFO", any(), one),
+            ("LATENCY DOCTOR", any(), one),
+            ("LATENCY GRAPH", any(), one),
+            ("LATENCY HISTOGRAM", any(), one),
+            ("LATENCY HISTORY", any(), one),
+            ("LATENCY LATEST", any(), one),
+            ("MEMORY DOCTOR", any(), one),
+            ("MEMORY MALLOC-STATS", any(), one),
+            ("MEMORY PURGE", Some(Route::Nodes(Join::First)), "replicas have memory to free too"),
+            ("MEMORY STATS", any(), one),
+            ("PING", any(), "one server that answers is enough"),
+            ("SCRIPT FLUSH", Some(Route::Primaries(Join::First)), scripts),
+            ("SCRIPT LOAD", Some(Route::Primaries(Join::First)), scripts),
+        ]
+    }
+
+    /// Commands without keys that go to more than one server although Redis has no tip for them.
+    const WITHOUT_TIPS: [&str; 6] = [
+        // Each server has users and subscribers of its own.
+        "ACL LOAD",
+        "PUBSUB CHANNELS",
+        "PUBSUB NUMPAT",
+        "PUBSUB NUMSUB",
+        "PUBSUB SHARDCHANNELS",
+        "PUBSUB SHARDNUMSUB",
+    ];
+
+    /// `tests/suite/cluster/tips.rs` compares `tips.txt` with a real server.
+    #[test]
+    fn commands_go_where_the_tips_of_redis_say() {
+        let tips: Vec<(&str, &str, &str)> = include_str!("tips.txt")
+            .lines()
+            .map(|line| {
+                let (rest, response) = line.rsplit_once(' ').unwrap();
+                let (name, request) = rest.rsplit_once(' ').unwrap();
+                (name, request, response)
+            })
+            .collect();
+        let (mut own, mut seen) = (own_routes(), 0);
+        for &(name, request, response) in &tips {
+            let sent = match name {
+                "MSET" => command("MSET {a}1 x {b}1 y"),
+                _ if request == "multi_shard" => command(&format!("{name} {{a}}1 {{b}}1")),
+                _ => command(name),
+            };
+            assert_eq!(sent.info().name, name);
+            let route = Route::of(&sent);
+            if let Some(at) = own.iter().position(|(other, ..)| *other == name) {
+                match own.swap_remove(at) {
+                    (_, Some(expected), why) => assert_eq!(route, expected, "{name}: {why}"),
+                    (_, None, why) => assert!(sent.info().refused.is_some(), "{name}: {why}"),
+                }
+                continue;
+            }
+            seen += 1;
+            let join = match (response, name) {
+                ("all_succeeded", _) => Join::First,
+                ("agg_sum", _) => Join::Sum,
+                // Flags of 0 and 1 too.
+                ("agg_min" | "agg_logical_and", _) => Join::Least,
+                ("one_succeeded", _) | ("special", "FUNCTION STATS") => Join::AnySuccess,
+                ("special", "RANDOMKEY") => Join::Present,
+                // Replies without a policy are joined in the order of the keys, or one after the other.
+                ("-", "MGET") => Join::Items(vec![vec![0], vec![1]]),
+                ("-", _) => Join::Concat,
+                _ => Join::First,
+            };
+            match (request, route) {
+                ("all_nodes", route) => assert_eq!(route, Route::Nodes(join), "{name}"),
+                ("all_shards", route) => assert_eq!(route, Route::Primaries(join), "{name}"),
+                ("multi_shard", Route::Split(parts, own)) => {
+                    assert_eq!((parts.len(), own), (2, join), "{name}");
+                }
+                ("special", route) => assert_eq!(route, Route::Scan, "{name}"),
+                (_, route) => panic!("{name} {request}: {route:?}"),
+            }
+        }
+        assert!(own.is_empty(), "no tips: {own:?}");
+        assert!(seen > 25, "only {seen} commands have tips");
+        for row in crate::command::CommandInfo::all() {
+            if tips.iter().all(|(name, ..)| *name != row.name) && row.refused.is_none() {
+                let is_own = WITHOUT_TIPS.contains(&row.name);
+                let route = Route::of(&command(row.name));
+                assert_eq!(route != Route::AnyPrimary, is_own, "{}: {route:?}", row.name);
+            }
+        }
     }
 
     #[test]

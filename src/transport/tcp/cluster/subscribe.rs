@@ -1,14 +1,17 @@
-//! Subscriptions in a cluster: every server hands on what is published at any of them.
+//! Subscriptions in a cluster: every server hands on what is published to a channel at any of them. Messages of a shard channel
+//! stay with the servers of its slot.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{select, select_ok};
-use futures_util::stream::{StreamExt, once};
+use bytes::Bytes;
+use futures_util::future::{select, select_ok, try_join_all};
+use futures_util::stream::{StreamExt, once, select_all};
 
 use super::super::subscribe::subscribe_at;
 use super::node::Node;
 use super::topology::Topology;
+use crate::key::slot_of;
 use crate::platform::boxed;
 use crate::transport::{Messages, Subscription};
 use crate::{Error, ErrorKind, Result};
@@ -18,7 +21,15 @@ const TRIED: usize = 3;
 /// How often the cluster is asked whether the server still belongs to it.
 const RECHECK: Duration = Duration::from_secs(5);
 
+/// How often the owners of shard channels are looked for.
+const ATTEMPTS: u32 = 8;
+/// How long to wait before the next of these attempts.
+const SLOT_IS_MOVING: Duration = Duration::from_millis(20);
+
 pub(super) async fn subscribe(topology: &Arc<Topology>, to: &Subscription) -> Result<Messages> {
+    if let Subscription::ShardChannels(names) = to {
+        return subscribe_to_shards(topology, names).await;
+    }
     let slots = topology.known_slots().await?;
     let mut nodes: Vec<Arc<Node>> = slots.members().map(|member| member.node.clone()).collect();
     fastrand::shuffle(&mut nodes);
@@ -42,6 +53,42 @@ pub(super) async fn subscribe(topology: &Arc<Topology>, to: &Subscription) -> Re
                 return Err(error);
             }
             Err(_) => {}
+        }
+    }
+}
+
+/// Subscribes at the owners of the channels' slots. The stream ends when one of these subscriptions does.
+async fn subscribe_to_shards(topology: &Arc<Topology>, names: &[Bytes]) -> Result<Messages> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let slots = topology.known_slots().await?;
+        let mut owners: Vec<(Arc<Node>, Vec<Bytes>)> = Vec::new();
+        for name in names {
+            let owner = slots.owner(slot_of(name)).ok_or_else(|| {
+                topology.refresh_if_older(Duration::ZERO);
+                Error::new(ErrorKind::Connect, "no server of the cluster serves this shard channel")
+            })?;
+            match owners.iter_mut().find(|(node, _)| Arc::ptr_eq(node, owner)) {
+                Some((_, names)) => names.push(name.clone()),
+                None => owners.push((Arc::clone(owner), vec![name.clone()])),
+            }
+        }
+        let subscribed = owners.into_iter().map(async |(node, names)| {
+            let to = Subscription::ShardChannels(names);
+            let messages = subscribe_at(&topology.dialer, &node.info, &to).await?;
+            Ok::<_, Error>(until_it_leaves(topology, node, messages))
+        });
+        match try_join_all(subscribed).await {
+            Ok(all) => return Ok(select_all(all).boxed()),
+            Err(error) => {
+                topology.refresh_if_older(SLOT_IS_MOVING);
+                if error.code() != Some("MOVED") || attempts == ATTEMPTS {
+                    return Err(error);
+                }
+                tokio::time::sleep(SLOT_IS_MOVING).await;
+                topology.refresh().await?;
+            }
         }
     }
 }

@@ -1,5 +1,3 @@
-mod footprint;
-
 use std::fmt;
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,9 +6,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 
-use self::footprint::Footprint;
 use super::Layer;
-use crate::command::Command;
+use crate::command::{Command, Footprint};
 use crate::platform::{self, BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};

@@ -1,11 +1,11 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::command::{Access, Command, KeyPositions, Role};
+use super::{Access, Command, KeyPositions, Role};
 
 /// The keys that commands touch, as hashes. Two keys with one hash only cause a wait.
 #[derive(Default)]
-pub(super) struct Footprint {
+pub(crate) struct Footprint {
     reads: HashSet<u64>,
     writes: HashSet<u64>,
     /// Whether keys are read that are not known from the command.
@@ -14,38 +14,40 @@ pub(super) struct Footprint {
 }
 
 impl Footprint {
-    pub(super) fn of<'a>(
+    pub(crate) fn of<'a>(
         commands: impl Iterator<Item = &'a Command>,
         hasher: &RandomState,
     ) -> Self {
         let mut touches = Self::default();
-        for command in commands {
-            let info = command.info();
-            if info.keys == KeyPositions::Nowhere && info.access != Access::Control {
-                touches.reads_any = true;
-                touches.writes_any |= info.access == Access::Write;
-                continue;
-            }
-            let mut named = false;
-            let known = command.each_key(|at, role| {
-                let Some(key) = command.get(at) else { return };
-                named = true;
-                match role {
-                    Role::Read => touches.reads.insert(hasher.hash_one(key)),
-                    Role::Write => touches.writes.insert(hasher.hash_one(key)),
-                    Role::Pattern => {
-                        touches.reads_any = true;
-                        true
-                    }
-                };
-            });
-            // The command is a script without keys, or has an option that is not known.
-            if !known || !named && info.access != Access::Control {
-                touches.reads_any = true;
-                touches.writes_any |= info.access == Access::Write;
-            }
-        }
+        commands.for_each(|command| touches.add(command, hasher));
         touches
+    }
+
+    pub(crate) fn add(&mut self, command: &Command, hasher: &RandomState) {
+        let info = command.info();
+        if info.keys == KeyPositions::Nowhere && info.access != Access::Control {
+            self.reads_any = true;
+            self.writes_any |= info.access == Access::Write;
+            return;
+        }
+        let mut named = false;
+        let known = command.each_key(|at, role| {
+            let Some(key) = command.get(at) else { return };
+            named = true;
+            match role {
+                Role::Read => self.reads.insert(hasher.hash_one(key)),
+                Role::Write => self.writes.insert(hasher.hash_one(key)),
+                Role::Pattern => {
+                    self.reads_any = true;
+                    true
+                }
+            };
+        });
+        // The command is a script without keys, or has an option that is not known.
+        if !known || !named && info.access != Access::Control {
+            self.reads_any = true;
+            self.writes_any |= info.access == Access::Write;
+        }
     }
 
     fn touches_anything(&self) -> bool {
@@ -56,13 +58,15 @@ impl Footprint {
         self.writes_any || !self.writes.is_empty()
     }
 
-    pub(super) fn conflicts(&self, other: &Self) -> bool {
-        let one_way = |a: &Self, b: &Self| {
-            a.writes_any && b.touches_anything()
-                || b.reads_any && a.writes_anything()
-                || a.writes.iter().any(|key| b.reads.contains(key) || b.writes.contains(key))
+    /// Whether the order of the two matters. It takes as long as this one has keys.
+    pub(crate) fn conflicts(&self, other: &Self) -> bool {
+        let any = |a: &Self, b: &Self| {
+            a.writes_any && b.touches_anything() || b.reads_any && a.writes_anything()
         };
-        one_way(self, other) || one_way(other, self)
+        any(self, other)
+            || any(other, self)
+            || self.writes.iter().any(|key| other.reads.contains(key) || other.writes.contains(key))
+            || self.reads.iter().any(|key| other.writes.contains(key))
     }
 }
 
