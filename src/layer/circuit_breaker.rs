@@ -94,7 +94,7 @@ enum Ending {
 }
 
 impl Circuit {
-    /// Admits a call, and returns whether it is a probe; or fails.
+    /// Admits a call, and returns whether it is a probe. Fails if the circuit is open.
     fn admit(&mut self, settings: &CircuitBreaker, now: Instant) -> Result<bool> {
         let Some(opened_at) = self.opened_at else {
             return Ok(false);

@@ -62,7 +62,7 @@ struct WithFallback {
 }
 
 impl WithFallback {
-    /// The first transport's result if it stands, or the error for which the other transport takes over.
+    /// The first transport's result if it is final, or the error after which the other transport takes over.
     fn settled<T>(&self, commands: &[Command], first: Result<T>) -> Result<Result<T>, Error> {
         sending::note(&first);
         let error = match first {

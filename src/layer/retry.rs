@@ -68,7 +68,7 @@ impl Retry {
         }
     }
 
-    /// How often a command is sent at most. With 1 nothing is sent again.
+    /// How often a command is sent at most. With 1 there are no retries.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
@@ -102,7 +102,8 @@ impl Retry {
         const THROTTLED_BASE: Duration = Duration::from_secs(1);
         let throttled = error.kind() == ErrorKind::Throttled;
         let safe = match error.outcome() {
-            // A loss of an earlier part of a batch, or a deadline before there was a connection: this command was not sent.
+            // An earlier part of the batch was lost, or a deadline passed before there was a connection: this command was
+            // not sent.
             Outcome::NotSent => error.kind() == ErrorKind::Connect || throttled || error.is_loss(),
             Outcome::Refused => throttled,
             Outcome::Unknown => error.is_loss() && resend <= self.resend,

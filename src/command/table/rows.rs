@@ -1,12 +1,13 @@
 //! The table behind [`Command::info`](crate::command::Command::info): one row a command or subcommand, sorted by name.
 //!
-//! A row says what the command does to keys, where they stand, and whether it may be sent again; then, where it applies,
+//! A row has the command's access to keys, their positions, and whether it may be sent again. Where it applies, it also has
 //! which of its keys it writes, where its reply names keys, how it waits, why a shared connection refuses it, what it
-//! reaches beyond the keys that it names, which tokens may send it, and whether it is for a busy server. Its group, the version that brought it and a line of summary follow. Those are kept in
-//! a static of their own, so that they are linked only where somebody asks for them.
+//! reaches beyond the keys that it names, which tokens may send it, and whether it is for a busy server. The group, the
+//! version that introduced it and a summary follow. They are kept in a static of their own, so that they are linked only if
+//! they are used.
 //!
-//! Tests hold the rows against `COMMAND DOCS`, `COMMAND INFO` and `COMMAND GETKEYS` of real servers, and what may be sent
-//! again against two runs of each command.
+//! Tests compare the rows with `COMMAND DOCS`, `COMMAND INFO` and `COMMAND GETKEYS` of real servers, and the rules for
+//! sending again with two runs of each command.
 
 use super::row::Access::{Control, Read, Write};
 use super::row::KeyPositions::{
@@ -41,29 +42,29 @@ commands! {
     row("ACL LIST", Control, Nowhere, Reads), Server, "6.0.0", "Dumps the effective rules in ACL file format.";
     row("ACL LOAD", Control, Nowhere, Unsafe), Server, "6.0.0", "Reloads the rules from the configured ACL file.";
     row("ACL LOG", Control, Nowhere, Unsafe), Server, "6.0.0", "Lists recent security events generated due to ACL rules.";
-    row("ACL RESTTOKEN", Control, Nowhere, Unsafe), Server, "Upstash", "Makes a REST token with the rights of a user.";
+    row("ACL RESTTOKEN", Control, Nowhere, Unsafe), Server, "Upstash", "Creates a REST token with the rights of a user.";
     row("ACL SAVE", Control, Nowhere, Unsafe), Server, "6.0.0", "Saves the effective ACL rules in the configured ACL file.";
     row("ACL SETUSER", Control, Nowhere, Unsafe), Server, "6.0.0", "Creates and modifies an ACL user and its rules.";
     row("ACL USERS", Control, Nowhere, Reads), Server, "6.0.0", "Lists all ACL users.";
     row("ACL WHOAMI", Control, Nowhere, Reads).no_keys(), Server, "6.0.0", "Returns the authenticated username of the current connection.";
     row("APPEND", Write, At(1, 1, 1), Unsafe), String, "2.0.0", "Appends a string to the value of a key. Creates the key if it doesn't exist.";
-    row("ARCOUNT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The number of elements that are there.";
+    row("ARCOUNT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The number of elements.";
     row("ARDEL", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Deletes elements, and returns how many were there.";
     row("ARDELRANGE", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Deletes ranges, both ends included, and returns how many elements were there.";
     row("ARGET", Read, At(1, 1, 1), Reads), Array, "Upstash", "An element.";
     row("ARGETRANGE", Read, At(1, 1, 1), Reads), Array, "Upstash", "The elements of a range, both ends included, with `None` for gaps.";
     row("ARGREP", Read, At(1, 1, 1), Reads), Array, "Upstash", "The indexes of the elements of a range that match.";
-    row("ARINFO", Read, At(1, 1, 1), Reads), Array, "Upstash", "What the server says of an array, by name.";
-    row("ARINSERT", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Puts elements where the array goes on, and returns the last index.";
+    row("ARINFO", Read, At(1, 1, 1), Reads), Array, "Upstash", "Statistics of an array, by name.";
+    row("ARINSERT", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Appends elements at the insertion index, and returns the last index.";
     row("ARLASTITEMS", Read, At(1, 1, 1), Reads), Array, "Upstash", "The last elements that were inserted; with `rev`, the newest first.";
     row("ARLEN", Read, At(1, 1, 1), Reads), Array, "Upstash", "One more than the greatest index.";
-    row("ARMGET", Read, At(1, 1, 1), Reads), Array, "Upstash", "Some elements, in the indexes' order.";
+    row("ARMGET", Read, At(1, 1, 1), Reads), Array, "Upstash", "The elements at these indexes, in the same order.";
     row("ARMSET", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Sets elements, and returns how many are new.";
-    row("ARNEXT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The index at which ARINSERT goes on.";
-    row("AROP", Read, At(1, 1, 1), Reads), Array, "Upstash", "What an operation makes of a range, both ends included; `None` if there is nothing in it that it can use.";
-    row("ARRING", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Puts elements into an array of this size, over the oldest, and returns the last index.";
-    row("ARSCAN", Read, At(1, 1, 1), Reads), Array, "Upstash", "The elements of a range that are there, with their indexes, so many at the most.";
-    row("ARSEEK", Write, At(1, 1, 1), Safe), Array, "Upstash", "Sets the index at which ARINSERT goes on; `false` if the key is absent.";
+    row("ARNEXT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The insertion index: where ARINSERT continues.";
+    row("AROP", Read, At(1, 1, 1), Reads), Array, "Upstash", "The result of an operation on a range, both ends included; `None` if the range has no element that the operation can use.";
+    row("ARRING", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Adds elements to a ring of this size, where they replace the oldest ones, and returns the last index.";
+    row("ARSCAN", Read, At(1, 1, 1), Reads), Array, "Upstash", "The existing elements of a range with their indexes, at most this many.";
+    row("ARSEEK", Write, At(1, 1, 1), Safe), Array, "Upstash", "Sets the insertion index, where ARINSERT continues; `false` if the key is absent.";
     row("ARSET", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Sets elements from an index on, and returns how many are new.";
     row("ASKING", Control, Nowhere, Unsafe).refused(Connection), Cluster, "3.0.0", "Signals that a cluster client is following an -ASK redirect.";
     row("AUTH", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Authenticates the connection.";
@@ -360,18 +361,18 @@ commands! {
     row("SCRIPT LOAD", Control, Nowhere, Safe).no_keys(), Scripting, "2.6.0", "Loads a server-side Lua script to the script cache.";
     row("SDIFF", Read, At(1, -1, 1), Reads), Set, "1.0.0", "Returns the difference of multiple sets.";
     row("SDIFFSTORE", Write, At(1, -1, 1), Stores).writes(First), Set, "1.0.0", "Stores the difference of multiple sets in a key.";
-    row("SEARCH.AGGREGATE", Read, Nowhere, Reads), Search, "Upstash", "What aggregations make of everything that a filter matches: names and values in turn, nested.";
-    row("SEARCH.ALIASADD", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Gives an index another name.";
-    row("SEARCH.ALIASDEL", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Takes another name away.";
+    row("SEARCH.AGGREGATE", Read, Nowhere, Reads), Search, "Upstash", "The results of aggregations over the documents that match a filter: names and values in turn, nested.";
+    row("SEARCH.ALIASADD", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Adds an alias of an index.";
+    row("SEARCH.ALIASDEL", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Deletes an alias.";
     row("SEARCH.COUNT", Read, Nowhere, Reads), Search, "Upstash", "How many documents a filter matches.";
-    row("SEARCH.CREATE", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Makes an index.";
-    row("SEARCH.DESCRIBE", Read, Nowhere, Reads), Search, "Upstash", "What an index is made of, by name; `None` if there is none.";
+    row("SEARCH.CREATE", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Creates an index.";
+    row("SEARCH.DESCRIBE", Read, Nowhere, Reads), Search, "Upstash", "The definition of an index, by name; `None` if there is no such index.";
     row("SEARCH.DROP", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Deletes an index, not its documents.";
-    row("SEARCH.LISTALIASES", Read, Nowhere, Reads), Search, "Upstash", "All other names, and what they stand for.";
+    row("SEARCH.LISTALIASES", Read, Nowhere, Reads), Search, "Upstash", "All aliases with their indexes.";
     row("SEARCH.LISTINDEXES", Read, Nowhere, Reads), Search, "Upstash", "The names of all indexes.";
-    row("SEARCH.QUERY", Read, Nowhere, Reads), Search, "Upstash", "What a query finds.";
+    row("SEARCH.QUERY", Read, Nowhere, Reads), Search, "Upstash", "Runs a query, and returns the hits.";
     row("SEARCH.REINDEX", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Rebuilds the index.";
-    row("SEARCH.WAITINDEXING", Read, Nowhere, Reads), Search, "Upstash", "Waits until everything that was written is indexed.";
+    row("SEARCH.WAITINDEXING", Read, Nowhere, Reads), Search, "Upstash", "Waits until all writes so far are indexed.";
     row("SELECT", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Changes the selected database.";
     row("SET", Write, At(1, 1, 1), Set), String, "1.0.0", "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.";
     row("SETBIT", Write, At(1, 1, 1), ReplyMayDiffer), Bitmap, "2.2.0", "Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist.";
@@ -420,7 +421,7 @@ commands! {
     row("VDIM", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the dimension of the vectors of a vector set.";
     row("VECTOR.ADD", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Adds a vector, or replaces the one with this id; returns whether it is new.";
     row("VECTOR.COUNT", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The number of vectors.";
-    row("VECTOR.CREATE", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Makes an index; returns whether it is new. Without `exists_ok`, one that is there already is an error.";
+    row("VECTOR.CREATE", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Creates an index; returns whether it is new. Without `exists_ok`, an existing index is an error.";
     row("VECTOR.DEL", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Deletes a vector; returns whether it was there.";
     row("VECTOR.DROP", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Deletes an index; returns whether it was there.";
     row("VECTOR.GET", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The values of a vector.";

@@ -21,7 +21,7 @@ pub(in crate::transport::rest) enum Strings {
     Plain,
 }
 
-/// The number of values that an answer may still hold.
+/// The number of values that an answer may still contain.
 pub(super) struct ValueBudget {
     pub(super) values: Cell<usize>,
     pub(super) exceeded: Cell<bool>,
@@ -40,7 +40,7 @@ impl ValueBudget {
     }
 }
 
-/// How to read JSON at a depth.
+/// The settings for reading JSON at some depth.
 #[derive(Clone, Copy)]
 pub(super) struct Json<'a> {
     pub(super) strings: Strings,
