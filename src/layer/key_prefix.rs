@@ -225,17 +225,17 @@ impl KeyPrefix {
 
 impl Layer for KeyPrefix {
     fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(Prefixing { prefix: self, inner })
+        Arc::new(WithPrefix { prefix: self, inner })
     }
 }
 
 #[derive(Debug)]
-struct Prefixing {
+struct WithPrefix {
     prefix: KeyPrefix,
     inner: Arc<dyn Transport>,
 }
 
-impl Prefixing {
+impl WithPrefix {
     fn all(&self, commands: &[Command]) -> Result<Vec<Command>> {
         commands.iter().map(|command| self.prefix.prefixed(command)).collect()
     }
@@ -255,7 +255,7 @@ fn refused<'a>(why: &'static str) -> BoxFuture<'a, Result<Messages>> {
 }
 
 #[deny(clippy::missing_trait_methods)]
-impl Transport for Prefixing {
+impl Transport for WithPrefix {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }

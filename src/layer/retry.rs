@@ -89,7 +89,7 @@ impl Retry {
         self
     }
 
-    /// Which commands may be sent again after a lost answer. With [`Resend::ReplyMayDiffer`], a DEL that is sent twice may
+    /// Which commands may be sent again after a lost answer. With [`Resend::Idempotent`], a DEL that is sent twice may
     /// answer 0 although it deleted the key. With [`Resend::Unsafe`], an INCR may count twice.
     #[must_use]
     pub fn resend(mut self, most: Resend) -> Self {

@@ -414,12 +414,12 @@ mod tests {
     /// The name of each layer in the output of `Debug`, from the outermost to the innermost.
     const STACK: [&str; 12] = [
         "outermost",
-        "Observing",
+        "WithObserver",
         "staging",
         "77s",
         "WithFallback",
         "WithRetry",
-        "Gathering",
+        "WithAutoPipeline",
         "WithBreaker",
         "11s",
         "WithBudget",

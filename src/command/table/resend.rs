@@ -19,7 +19,7 @@ enum Verdict {
 }
 
 const SAFE: Verdict = Verdict::Writes(Resend::Safe);
-const REPLY_MAY_DIFFER: Verdict = Verdict::Writes(Resend::ReplyMayDiffer);
+const IDEMPOTENT: Verdict = Verdict::Writes(Resend::Idempotent);
 const UNSAFE: Verdict = Verdict::Writes(Resend::Unsafe);
 
 impl Verdict {
@@ -105,10 +105,10 @@ impl Command {
         match self.info().rule {
             Rule::Reads => Verdict::Reads,
             Rule::Safe => SAFE,
-            Rule::ReplyMayDiffer => REPLY_MAY_DIFFER,
+            Rule::Idempotent => IDEMPOTENT,
             Rule::Unsafe => UNSAFE,
             Rule::BitField => self.bitfield(),
-            Rule::Copy => self.by_options(2, COPY_OPTIONS, REPLY_MAY_DIFFER, |word, _, verdict| {
+            Rule::Copy => self.by_options(2, COPY_OPTIONS, IDEMPOTENT, |word, _, verdict| {
                 if word == "REPLACE" {
                     *verdict = SAFE;
                 }
@@ -121,11 +121,11 @@ impl Command {
                     Some("FIELDS") => self.fields_end(3, 1) == Some(self.args().len()),
                     _ => self.args().len() == 2,
                 };
-                if plain && self.is_long(1, millis) { SAFE } else { REPLY_MAY_DIFFER }
+                if plain && self.is_long(1, millis) { SAFE } else { IDEMPOTENT }
             }
             Rule::GetEx => self.getex(),
             Rule::HSetEx => self.hsetex(),
-            Rule::LRem if self.integer(1) == Some(0) => REPLY_MAY_DIFFER,
+            Rule::LRem if self.integer(1) == Some(0) => IDEMPOTENT,
             Rule::LRem => UNSAFE,
             // A second run cuts nothing more only if both indexes count from an end that is kept.
             Rule::LTrim => match (self.integer(1), self.integer(2)) {
@@ -155,8 +155,8 @@ impl Command {
                 SAFE
             }
             Rule::JsonMSet => self.json_mset(),
-            Rule::JsonClear if self.args().len() < 2 || self.is_plain_path(1) => REPLY_MAY_DIFFER,
-            Rule::JsonDel if self.args().len() < 2 || self.is_path_of_names(1) => REPLY_MAY_DIFFER,
+            Rule::JsonClear if self.args().len() < 2 || self.is_plain_path(1) => IDEMPOTENT,
+            Rule::JsonDel if self.args().len() < 2 || self.is_path_of_names(1) => IDEMPOTENT,
             Rule::JsonSet | Rule::JsonPath | Rule::JsonClear | Rule::JsonDel => UNSAFE,
         }
     }
@@ -189,7 +189,7 @@ impl Command {
     fn bitfield(&self) -> Verdict {
         let operations = &[("GET", 2), ("SET", 3), ("INCRBY", 3), ("OVERFLOW", 1)];
         self.by_options(1, operations, Verdict::Reads, |word, _, verdict| match word {
-            "SET" if *verdict != UNSAFE => *verdict = REPLY_MAY_DIFFER,
+            "SET" if *verdict != UNSAFE => *verdict = IDEMPOTENT,
             "INCRBY" => *verdict = UNSAFE,
             _ => {}
         })
@@ -203,7 +203,7 @@ impl Command {
             "EXAT" | "PXAT" => *verdict = UNSAFE,
             // Options may also follow the fields.
             "FIELDS" if self.fields_end(at, 1) != Some(self.args().len()) => *verdict = UNSAFE,
-            "EX" | "PX" if !self.is_long(at, word == "PX") => *verdict = REPLY_MAY_DIFFER,
+            "EX" | "PX" if !self.is_long(at, word == "PX") => *verdict = IDEMPOTENT,
             "EX" | "PX" | "PERSIST" if *verdict == Verdict::Reads => *verdict = SAFE,
             _ => {}
         })
@@ -213,7 +213,7 @@ impl Command {
         let options =
             &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0), ("FIELDS", REST)];
         self.by_options(1, options, SAFE, |word, at, verdict| match word {
-            "EXAT" | "PXAT" => *verdict = REPLY_MAY_DIFFER,
+            "EXAT" | "PXAT" => *verdict = IDEMPOTENT,
             "FIELDS" if self.fields_end(at, 2) != Some(self.args().len()) => *verdict = UNSAFE,
             _ => {}
         })
@@ -234,7 +234,7 @@ impl Command {
     /// With `~` or LIMIT a run trims only a part of the entries, and the next run trims more.
     fn xtrim(&self) -> Verdict {
         let partly = |arg: &[u8]| arg == b"~" || arg.eq_ignore_ascii_case(b"LIMIT");
-        if self.args().skip(1).any(partly) { UNSAFE } else { REPLY_MAY_DIFFER }
+        if self.args().skip(1).any(partly) { UNSAFE } else { IDEMPOTENT }
     }
 
     fn stores(&self) -> Verdict {
@@ -254,7 +254,7 @@ impl Command {
 
     fn zadd(&self) -> Verdict {
         let mut options = (1..self.args().len()).map_while(|at| self.word(at));
-        if options.any(|word| word == "INCR") { UNSAFE } else { REPLY_MAY_DIFFER }
+        if options.any(|word| word == "INCR") { UNSAFE } else { IDEMPOTENT }
     }
 
     /// It sets one value after the other. If a key occurs twice, the result may depend on the order.
@@ -307,8 +307,8 @@ mod tests {
         assert_eq!(resend("ZADD z INCR 1 m"), Resend::Unsafe);
         assert_eq!(resend("script load x"), Resend::Safe);
         assert_eq!(resend("NEWCOMMAND k"), Resend::Unsafe);
-        assert_eq!(resend("DEL k"), Resend::ReplyMayDiffer);
-        let (safe, differs, unsafe_) = (Resend::Safe, Resend::ReplyMayDiffer, Resend::Unsafe);
+        assert_eq!(resend("DEL k"), Resend::Idempotent);
+        let (safe, differs, unsafe_) = (Resend::Safe, Resend::Idempotent, Resend::Unsafe);
         for (line, expected) in [
             ("LTRIM q 2 -1", unsafe_),
             ("LTRIM q 0 -2", unsafe_),
@@ -386,7 +386,7 @@ mod tests {
             };
             Resend::of(&lines.iter().map(command).collect::<Vec<_>>())
         };
-        let (safe, differs, unsafe_) = (Resend::Safe, Resend::ReplyMayDiffer, Resend::Unsafe);
+        let (safe, differs, unsafe_) = (Resend::Safe, Resend::Idempotent, Resend::Unsafe);
         for (lines, expected) in [
             (&["GET k", "GET k", "LRANGE k 0 1"][..], safe),
             (&["SET a 1", "SET b 1", "GET c", "PING"], safe),

@@ -128,7 +128,7 @@ pub(super) enum Rule {
     /// It changes nothing.
     Reads,
     Safe,
-    ReplyMayDiffer,
+    Idempotent,
     Unsafe,
     BitField,
     Copy,
@@ -172,7 +172,7 @@ pub enum Resend {
     /// Yes: the same state and the same reply.
     Safe,
     /// The same state, but the reply may differ: a second DEL answers 0, a second XGROUP CREATE is an error.
-    ReplyMayDiffer,
+    Idempotent,
     /// No: a second INCR counts twice. Commands that are not in the table belong here.
     Unsafe,
 }
@@ -302,7 +302,7 @@ impl CommandInfo {
     pub fn resend(&self) -> Option<Resend> {
         match self.rule {
             Rule::Reads | Rule::Safe => Some(Resend::Safe),
-            Rule::ReplyMayDiffer => Some(Resend::ReplyMayDiffer),
+            Rule::Idempotent => Some(Resend::Idempotent),
             Rule::Unsafe => Some(Resend::Unsafe),
             _ => None,
         }

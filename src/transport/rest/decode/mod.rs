@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeSeed;
 
 pub(super) use json::Strings;
-use json::{Answer, AnswerSeed, Envelope, EnvelopeSeed, Json, ValueBudget};
+use json::{Body, BodySeed, Envelope, EnvelopeSeed, Json, ValueBudget};
 
 use super::HttpResponse;
 use super::http_client::is_success;
@@ -71,17 +71,17 @@ impl<'a> Decoder<'a> {
                 .map_err(|malformed| self.not_resp2(malformed, response));
         }
         let budget = self.budget();
-        match self.parse(response, &budget, AnswerSeed(self.json(&budget)))? {
-            Answer::One(envelope) => match self.open(envelope, response) {
+        match self.parse(response, &budget, BodySeed(self.json(&budget)))? {
+            Body::One(envelope) => match self.open(envelope, response) {
                 Err(error) => Err(error),
                 Ok(_) => Err(protocol("the answer to a batch is not an array", response)),
             },
-            Answer::Many(_) if !is_success(response.status) => Err(self.failure(response)),
-            Answer::Many(envelopes) if envelopes.len() == count => Ok(envelopes
+            Body::Many(_) if !is_success(response.status) => Err(self.failure(response)),
+            Body::Many(envelopes) if envelopes.len() == count => Ok(envelopes
                 .into_iter()
                 .map(|envelope| envelope.into_result().unwrap_or_else(|| Err(empty(response))))
                 .collect()),
-            Answer::Many(envelopes) => Err(protocol(
+            Body::Many(envelopes) => Err(protocol(
                 format!("{count} commands were sent, {} replies came back", envelopes.len()),
                 response,
             )),
