@@ -42,7 +42,7 @@ pub(crate) async fn a_bad_transaction_runs_nothing(scope: Scope) {
     let error = transaction.exec().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Discarded, "{error}");
     assert_eq!(client.exists([&key]).await.unwrap(), 0);
-    // The connection is as good as before.
+    // The connection still works.
     client.set(&key, "v").await.unwrap();
 }
 
@@ -74,7 +74,7 @@ pub(crate) async fn replies_come_in_the_shape_of_their_slots(scope: Scope) {
         .await
         .unwrap();
     assert_eq!((counts, set, nested, none), (vec![2, 3, 4], 1, [(1,)], None));
-    // The order of the slots is the caller's.
+    // The caller chooses the order of the slots.
     let (later, earlier) = client
         .pipelined(|p| {
             let earlier = p.incr(&key);
@@ -134,7 +134,7 @@ pub(crate) async fn the_first_error_ends_a_batch(scope: Scope) {
     let error = client.pipelined(|p| (p.exists([&key]), p.get::<i64>(&key))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Type);
     assert_eq!(error.command(), Some(format!("GET {key}").as_str()));
-    // A slot of another queue stands for no reply.
+    // A slot of another queue has no reply.
     let other = client.pipeline();
     let foreign = other.incr(&key);
     let error = client.pipelined(|p| (p.exists([&key]), foreign)).await.unwrap_err();

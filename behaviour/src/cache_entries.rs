@@ -1,4 +1,4 @@
-//! What the cache stores, and for how long.
+//! The stored form of entries, and their times to live.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) async fn large_values_are_packed(scope: Scope) {
     assert!(stats.compression_ratio() > 20.0, "{stats:?}");
     assert_eq!(stats.bytes_written, stored.len() as u64);
 
-    // A bomb is not unpacked.
+    // A decompression bomb is not decompressed.
     let small = never.clone().max_unpacked(value.len() - 1);
     let small = Cache::with_options(scope.client.clone(), small);
     let error = small.get::<String>(&key).await.unwrap_err();
@@ -39,7 +39,7 @@ pub(crate) async fn large_values_are_packed(scope: Scope) {
     let load = || async { Ok::<_, BoxError>("loaded".to_owned()) };
     assert_eq!(small.get_or_load(&key, MINUTE, load).await.unwrap(), "loaded");
 
-    // What would not get smaller, and what is small, stays as it is.
+    // Values that do not get smaller, and small ones, are stored uncompressed.
     let noise: String = (0..2000_u32).map(|n| char::from((n * n % 89) as u8 + 35)).collect();
     for value in [noise.as_str(), "short"] {
         plain.set(&key, value, MINUTE).await.unwrap();
@@ -60,7 +60,7 @@ pub(crate) async fn bytes_and_text_stay_as_they_are(scope: Scope) {
         let stored: String = scope.client.get(&key).await.unwrap().unwrap();
         assert!(stored.starts_with("edgecask/1 {"), "text-safe: {stored}");
         assert_eq!(cache.get::<Vec<u8>>(&key).await.unwrap(), Some(value.clone()));
-        // A cache of JSON reads it too: the envelope says what it is.
+        // A cache with the JSON codec reads it too, because the envelope names the codec.
         let json = Cache::new(scope.client.clone());
         assert_eq!(json.get::<Vec<u8>>(&key).await.unwrap(), Some(value));
     }
@@ -86,7 +86,7 @@ pub(crate) async fn plain_is_strict(scope: Scope) {
         let error = cache.get_or_load(&key, more, load).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
-    // It reads what others put in an envelope.
+    // It reads the envelopes of other caches.
     let other = Cache::new(scope.client.clone());
     other.set(&key, &large, EntryOptions::new(MINUTE).stale_if_error(MINUTE)).await.unwrap();
     assert_eq!(cache.get::<String>(&key).await.unwrap(), Some(large));
@@ -166,7 +166,7 @@ pub(crate) async fn warming_loads_what_is_used(scope: Scope) {
     assert_eq!((warmed.done, warmed.succeeded, warmed.failed, warmed.given_up), (3, 2, 1, false));
     assert_eq!(cache.stats().loads, 2, "what is cached is not loaded");
 
-    // A backing store in trouble is left alone.
+    // Warming is given up after failures in a row.
     let keys = (0..100).map(|number| space.key(["many", &number.to_string()]).unwrap());
     let options = WarmOptions::new(MINUTE).concurrency(1).give_up_after(5);
     let failing = |_| async { Err::<String, _>("the database is away") };

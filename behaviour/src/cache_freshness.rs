@@ -1,4 +1,4 @@
-//! Stale values, timeouts, and reading past the cache.
+//! Stale values, timeouts, and reads that bypass the cache.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +35,7 @@ pub(crate) async fn a_stale_value_helps_when_a_load_fails(scope: Scope) {
     stale(&cache, &key, options.clone()).await;
     assert_eq!(cache.get_or_load(&key, options, failing).await.unwrap(), "old");
     assert_eq!((cache.stats().stale, cache.stats().hits), (1, 0));
-    // Who does not allow it does not get it.
+    // A caller that does not allow stale values gets the error.
     let error = cache.get_or_load(&key, MINUTE, failing).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Store);
     assert_eq!(cache.get_or_load(&key, MINUTE, new).await.unwrap(), "new");
@@ -75,7 +75,7 @@ pub(crate) async fn a_stale_value_is_served_while_it_is_reloaded(scope: Scope) {
     assert_eq!(cache.get_or_revalidate(&key, fresh_for_long, load()).await.unwrap(), "new");
     assert_eq!((loads.load(Ordering::SeqCst), cache.stats().stale), (1, 1));
 
-    // A background that fails leaves the old value where it is.
+    // If the load in the background fails, the old value stays.
     let other = scope.key("other");
     stale(&cache, &other, window.clone()).await;
     for _ in 0..2 {
@@ -106,7 +106,7 @@ pub(crate) async fn a_slow_load_is_left_or_given_up(scope: Scope) {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     stale(&cache, &key, entry.clone()).await;
     assert_eq!(cache.get_or_load(&key, hard, hangs).await.unwrap(), "old");
-    // The load goes on, and its value is there for the next reader.
+    // The load continues, and its value is there for the next reader.
     let soft =
         LoadOptions::new(EntryOptions::new(MINUTE).stale_if_error(MINUTE)).soft_timeout(MOMENT);
     let slow = || async {

@@ -55,7 +55,7 @@ pub(crate) async fn forgetting_a_tags_version_is_safe(scope: Scope) {
     cache.invalidate_tags([&tag]).await.unwrap();
     scope.client.del([&version]).await.unwrap();
     assert_eq!(cache.get::<u64>(&key).await.unwrap(), None, "not served again");
-    // What lives for ever keeps its tags for ever.
+    // The tags of an entry without expiry do not expire either.
     cache.set(&key, &1, EntryOptions::new(Ttl::FOREVER).tags([&tag])).await.unwrap();
     assert_eq!(scope.client.ttl(&version).await.unwrap(), Lifetime::Persistent);
     cache.invalidate_tags([&tag]).await.unwrap();

@@ -18,10 +18,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What a transport says it cannot do ([`Capabilities`](edgecask::transport::Capabilities)), it has to refuse at once
-//! with a typed error; the cases check that instead.
+//! A transport has to refuse calls beyond its [`Capabilities`](edgecask::transport::Capabilities) at once with a typed
+//! error; the cases check that instead.
 //!
-//! [`DOCUMENTS`] check that the systems of [`edgecask::systems`] store what their services store. Each wants a database of its own.
+//! [`DOCUMENTS`] check that the systems of [`edgecask::systems`] store what their services store. Each needs a database of
+//! its own.
 
 mod batches;
 mod binary;
@@ -58,7 +59,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A scope with keys that nobody else uses.
+    /// A scope with keys that no other scope uses.
     ///
     /// # Errors
     /// If the platform has no randomness.

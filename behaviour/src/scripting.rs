@@ -4,7 +4,7 @@ use edgecask::{ErrorKind, Value};
 
 use crate::Scope;
 
-/// The Lua and the native implementation set a key to the sum of the arguments, and give all that they were given.
+/// The Lua source and the native implementation set a key to the sum of the arguments, and return all of their input.
 fn sum() -> Script {
     Script::new(
         "local sum = 0\n\
@@ -25,7 +25,7 @@ fn sum() -> Script {
 pub(crate) async fn a_script_runs_and_is_remembered(scope: Scope) {
     let (client, key, script) = (&scope.client, scope.key("k"), sum());
     if !client.capabilities().lua {
-        // Here scripts run by their native implementations, which reach only an engine in this process.
+        // This transport runs scripts by their native implementations, which need an engine in this process.
         let reply: (String, i64, i64, i64) =
             client.run_script(&script, [&key], [1, 2, 3]).await.unwrap();
         assert_eq!(reply, (key.to_string(), 3, 6, 6));
@@ -39,7 +39,7 @@ pub(crate) async fn a_script_runs_and_is_remembered(scope: Scope) {
                 client.evalsha(script.sha(), [&key], [4]).await.unwrap();
             assert_eq!(again.2, 4);
         }
-        // A REST server may stand over an embedded engine, which does not run Lua and says so.
+        // A REST server may serve an embedded engine, which refuses Lua.
         Err(error) => assert!(error.message().contains("does not run Lua"), "{error}"),
     }
 }

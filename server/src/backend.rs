@@ -90,7 +90,7 @@ impl Backend {
             Permission::ReadOnly => return Err(refusal()),
             Permission::Everything => match self.primary.acl_whoami().await {
                 Ok(name) => name,
-                // A Redis without ACL users refuses nobody.
+                // A Redis without ACL users allows every command.
                 Err(error) if error.code() == Some("ERR") => return Ok(()),
                 Err(error) => return Err(error),
             },

@@ -1,8 +1,8 @@
-//! The signal that the server stops, for tasks that would run on otherwise.
+//! The signal that ends background tasks when the server stops.
 
 use tokio::sync::watch;
 
-/// Waits until the server is stopped. It waits for ever if the handle was dropped, because the server then runs on.
+/// Waits until the server is stopped. If the handle was dropped, it waits forever, because the server keeps running.
 pub(crate) async fn told_to_stop(closing: &mut watch::Receiver<bool>) {
     if closing.wait_for(|closing| *closing).await.is_err() {
         std::future::pending::<()>().await;

@@ -312,7 +312,7 @@ impl Call<'_> {
         let (Some(user), Some(password), None) = (text(1), text(2), text(3)) else {
             return Err(Error::server("ERR wrong number of arguments for 'acl|resttoken' command"));
         };
-        // Without the permission to list users, nobody may try their passwords.
+        // A token without the permission to list users may not test their passwords either.
         let administers = Command::new("ACL").arg("USERS");
         if self.service.backend.allows(&self.permission, &administers).await.is_err() {
             return Err(Error::server(&no_permission("acl|resttoken")));
@@ -364,7 +364,7 @@ fn offset_in(token: &HeaderValue) -> Option<u64> {
 fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
     let header = |name| {
         let mut values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
-        // Two that differ are as bad as one that is unknown.
+        // Two different values are refused like an unknown one.
         let first = values.next()?;
         Some(if values.all(|value| value == first) { first } else { "?" })
     };

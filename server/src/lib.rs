@@ -106,7 +106,7 @@ impl ServerOptions {
         let engine = MemoryTransport::new();
         for script in edgecask::scripts() {
             engine.register(script);
-            // As it arrives from a client that takes this for Upstash; see `scripts.rs`.
+            // The form in which a client of Upstash sends it; see `scripts.rs`.
             let sent = Script::new(format!("#!lua\n{}", script.source()));
             engine
                 .register(&script.native().map_or(sent.clone(), |native| sent.with_native(native)));
@@ -173,7 +173,7 @@ impl ServerOptions {
     }
 }
 
-/// A running server. It runs on if this is dropped. [`Server::stop`] ends it.
+/// A running server. It keeps running if this is dropped. [`Server::stop`] ends it.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,

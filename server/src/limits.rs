@@ -117,7 +117,7 @@ impl Limits {
         self
     }
 
-    /// The most bytes that are received of one reply of a real Redis. What Redis says of users and roles always fits.
+    /// The most bytes that are received of one reply of a real Redis. Replies about users and roles always fit.
     pub(crate) fn received_reply_bytes(&self) -> usize {
         self.reply_bytes.max(64 * 1024)
     }

@@ -59,7 +59,7 @@ pub(crate) async fn serve(
             async move {
                 let response = http::handle(service, request).await?;
                 // The request is under way until its answer was read.
-                let held = |body| Held { body, _request: request_under_way }.boxed_unsync();
+                let held = |body| TrackedBody { body, _request: request_under_way }.boxed_unsync();
                 Ok::<_, http::Dropped>(response.map(held))
             }
         });
@@ -98,12 +98,12 @@ impl Drop for UnderWay {
 }
 
 /// The body of an answer. Its request is under way until the body was read or given up.
-struct Held {
+struct TrackedBody {
     body: Body,
     _request: UnderWay,
 }
 
-impl hyper::body::Body for Held {
+impl hyper::body::Body for TrackedBody {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -1,5 +1,5 @@
-//! Replies in the format that the client asked for. JSON is written here, with strings plain or in base64; `resp2` writes the
-//! other one.
+//! Replies in the format that the client asked for. This file writes JSON, with strings plain or in base64; `resp2` writes
+//! RESP2.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,7 +9,7 @@ use edgecask::{Error, Value};
 use crate::error_text::error_text;
 use crate::resp2;
 
-/// How the client asked for replies.
+/// The format of replies that the client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// JSON. Bytes that are not UTF-8 are lost.

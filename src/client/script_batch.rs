@@ -7,7 +7,7 @@ use crate::{Error, ErrorKind, FromValue, Result, Value};
 
 /// Scripts and commands that are sent in one round trip, in order but not as a unit.
 ///
-/// Scripts are sent by EVALSHA. From the first one that the server does not know, everything is sent a second time with EVAL,
+/// Scripts are sent by EVALSHA. From the first script on that the server does not know, everything is sent again by EVAL,
 /// so that the order is kept. So all scripts and commands must be safe to repeat, and each is marked as [`Resend::Safe`].
 pub(crate) struct ScriptBatch {
     client: Client,

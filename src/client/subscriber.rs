@@ -143,7 +143,9 @@ impl Link {
                             self.state = State::Over;
                             return Some((Err(error), self));
                         }
-                        Err(error) => tracing::debug!(%error, "not listening yet"),
+                        Err(error) => {
+                            tracing::debug!(%error, "the subscription could not be restored yet")
+                        }
                     }
                 }
                 State::Over => return None,

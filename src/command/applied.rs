@@ -1,6 +1,6 @@
 use crate::{Error, ErrorKind, Result, Value};
 
-/// A reply of a command that does nothing when a condition is not met: `OK` is `true`, nil is `false`.
+/// The reply of a command that does nothing if its condition is not met: `OK` is `true`, nil is `false`.
 pub(crate) fn applied(value: Value) -> Result<bool> {
     match value {
         Value::Nil => Ok(false),

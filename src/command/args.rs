@@ -1,4 +1,4 @@
-//! How Rust values become arguments: bytes, as Redis takes them.
+//! How Rust values become the bytes of arguments.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::key::{Key, Pattern};
 
-/// The arguments of a command, one after the other in one buffer. `Debug` shows their number only.
+/// The arguments of a command, in one buffer. `Debug` shows their number only.
 ///
 /// ```
 /// use edgecask::command::Arguments;
@@ -22,7 +22,7 @@ use crate::key::{Key, Pattern};
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Arguments {
-    // Most commands are short: they need no memory of their own.
+    // The arguments of most commands fit inline, without an allocation.
     data: SmallVec<[u8; 40]>,
     ends: SmallVec<[u32; 6]>,
 }
@@ -57,7 +57,7 @@ impl Arguments {
     }
 
     fn end_arg(&mut self) {
-        // A command of 4 GB is refused by every server; it must not wrap around here.
+        // Every server refuses a command of 4 GB. The offset must not wrap around here.
         self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
     }
 
@@ -111,11 +111,11 @@ impl fmt::Debug for Arguments {
 /// | `&T`, `Box<T>`, `Rc<T>`, `Arc<T>`, `Cow<T>` | as `T` |
 ///
 /// Three types are left out on purpose:
-/// - `Option`: an absent argument would move all later ones by one place. Where an argument may be left out, give the
-///   option to [`Command::args_from`](super::Command::args_from), which takes it as a list of none or one.
-/// - `Duration`: its unit depends on the command. The typed commands take one and write it in the command's unit; to
-///   [`cmd`](super::cmd()), give `as_secs()` or `as_millis()` as the command asks.
-/// - `u8`: byte strings such as `b"key"` would be taken for lists of numbers. Widen it: `u16::from(byte)`.
+/// - `Option`: an absent argument would move all later ones by one place. For an optional argument, pass the option to
+///   [`Command::args_from`](super::Command::args_from), which takes it as a list of zero or one arguments.
+/// - `Duration`: its unit depends on the command. The typed commands take a `Duration` and write it in the command's unit.
+///   For [`cmd`](super::cmd()), pass `as_secs()` or `as_millis()`, as the command requires.
+/// - `u8`: byte strings such as `b"key"` would be taken for lists of numbers. Convert it: `u16::from(byte)`.
 ///
 /// ```
 /// use edgecask::command::cmd;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Arguments, Command, Execute, ToArg};
 use crate::{FromValue, Value};
 
-/// Which elements ARGREP gives: those that match one of the predicates.
+/// The predicates of ARGREP. It returns the elements that match any of them.
 ///
 /// ```
 /// use edgecask::command::arrays::ArGrep;
@@ -21,7 +21,7 @@ pub struct ArGrep {
 }
 
 impl ArGrep {
-    /// No predicates yet; there must be one.
+    /// Without predicates. At least one has to be added.
     pub fn new() -> Self {
         Self::default()
     }
@@ -63,14 +63,14 @@ impl ArGrep {
         self
     }
 
-    /// Capitals do not matter.
+    /// Ignores case.
     #[must_use]
     pub fn nocase(mut self) -> Self {
         self.nocase = true;
         self
     }
 
-    /// So many at the most.
+    /// At most this many elements.
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
@@ -87,7 +87,7 @@ impl ArGrep {
     }
 }
 
-/// What AROP makes of a range.
+/// The operation of AROP on a range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArOperation {
@@ -97,19 +97,19 @@ pub enum ArOperation {
     Min,
     /// The greatest.
     Max,
-    /// All bits in common.
+    /// The bitwise AND.
     And,
-    /// All bits of any.
+    /// The bitwise OR.
     Or,
-    /// The bits of an odd number.
+    /// The bitwise XOR.
     Xor,
-    /// How many elements are used.
+    /// The number of elements.
     Used,
-    /// How many elements equal this.
+    /// The number of elements that equal this.
     Match(String),
 }
 
-/// The commands on arrays, which Upstash alone has. Indexes are `u64`. Each is one command and one round trip.
+/// The commands on arrays, which only Upstash has. Indexes are `u64`. Each is one command and one round trip.
 ///
 /// ```no_run
 /// use edgecask::prelude::*;
@@ -122,7 +122,7 @@ pub enum ArOperation {
 /// # }
 /// ```
 pub trait ArrayCommands: Execute {
-    /// The number of elements that are there. Upstash ARCOUNT.
+    /// The number of elements. Upstash ARCOUNT.
     #[doc(alias = "ARCOUNT")]
     fn arcount(&self, key: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("ARCOUNT").arg(key))
@@ -174,7 +174,7 @@ pub trait ArrayCommands: Execute {
         self.execute(grep.append(command, false))
     }
 
-    /// The same with the elements. Upstash ARGREP with `WITHVALUES`.
+    /// As [`ArrayCommands::argrep`], with the elements. Upstash ARGREP with `WITHVALUES`.
     #[doc(alias = "ARGREP")]
     fn argrep_withvalues<R: FromValue>(
         &self,
@@ -187,13 +187,13 @@ pub trait ArrayCommands: Execute {
         self.execute(grep.append(command, true))
     }
 
-    /// What the server says of an array, by name. Upstash ARINFO.
+    /// Statistics of an array, by name. Upstash ARINFO.
     #[doc(alias = "ARINFO")]
     fn arinfo(&self, key: impl ToArg, full: bool) -> Self::Reply<BTreeMap<String, Value>> {
         self.execute(Command::new("ARINFO").arg(key).arg_if(full, "FULL"))
     }
 
-    /// Puts elements where the array goes on, and returns the last index. Upstash ARINSERT.
+    /// Appends elements at the insertion index, and returns the last index. Upstash ARINSERT.
     #[doc(alias = "ARINSERT")]
     fn arinsert(
         &self,
@@ -220,7 +220,7 @@ pub trait ArrayCommands: Execute {
         self.execute(Command::new("ARLEN").arg(key))
     }
 
-    /// Some elements, in the indexes' order. Upstash ARMGET.
+    /// The elements at these indexes, in the same order. Upstash ARMGET.
     #[doc(alias = "ARMGET")]
     fn armget<R: FromValue>(
         &self,
@@ -240,14 +240,14 @@ pub trait ArrayCommands: Execute {
         self.execute(Command::new("ARMSET").arg(key).pairs_from(elements))
     }
 
-    /// The index at which ARINSERT goes on. Upstash ARNEXT.
+    /// The insertion index: where ARINSERT continues. Upstash ARNEXT.
     #[doc(alias = "ARNEXT")]
     fn arnext(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("ARNEXT").arg(key))
     }
 
-    /// What an operation makes of a range, both ends included; `None` if there is nothing in it that it can use.
-    /// Upstash AROP.
+    /// The result of an operation on a range, both ends included; `None` if the range has no element that the operation can
+    /// use. Upstash AROP.
     #[doc(alias = "AROP")]
     fn arop<R: FromValue>(
         &self,
@@ -269,7 +269,8 @@ pub trait ArrayCommands: Execute {
         })
     }
 
-    /// Puts elements into an array of this size, over the oldest, and returns the last index. Upstash ARRING.
+    /// Adds elements to a ring of this size, where they replace the oldest ones, and returns the last index. Upstash
+    /// ARRING.
     #[doc(alias = "ARRING")]
     fn arring(
         &self,
@@ -280,7 +281,7 @@ pub trait ArrayCommands: Execute {
         self.execute(Command::new("ARRING").arg(key).arg(size).args_from(values))
     }
 
-    /// The elements of a range that are there, with their indexes, so many at the most. Upstash ARSCAN.
+    /// The existing elements of a range with their indexes, at most this many. Upstash ARSCAN.
     #[doc(alias = "ARSCAN")]
     fn arscan<R: FromValue>(
         &self,
@@ -293,7 +294,7 @@ pub trait ArrayCommands: Execute {
         self.execute(command.option("LIMIT", limit))
     }
 
-    /// Sets the index at which ARINSERT goes on; `false` if the key is absent. Upstash ARSEEK.
+    /// Sets the insertion index, where ARINSERT continues; `false` if the key is absent. Upstash ARSEEK.
     #[doc(alias = "ARSEEK")]
     fn arseek(&self, key: impl ToArg, index: u64) -> Self::Reply<bool> {
         self.execute(Command::new("ARSEEK").arg(key).arg(index))

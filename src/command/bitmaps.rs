@@ -2,7 +2,7 @@
 
 use super::{Arguments, Command, Execute, ToArg};
 
-/// Which part of a string is looked at; negative positions count from the end.
+/// A part of a string. Negative positions count from the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BitRange {
@@ -21,7 +21,7 @@ impl BitRange {
     }
 }
 
-/// What BITOP does.
+/// The operation of BITOP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BitOp {
@@ -31,7 +31,7 @@ pub enum BitOp {
     Or,
     /// Bits that are set in an odd number.
     Xor,
-    /// The opposite of one key's bits.
+    /// The inverted bits of one key.
     Not,
     /// Bits that are set in the first and in none of the others (Redis 8.2).
     Diff,
@@ -59,13 +59,13 @@ impl ToArg for BitOp {
     }
 }
 
-/// An integer inside of a string: its width, and whether it has a sign.
+/// The type of an integer inside of a string: its width, and whether it is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IntType {
-    /// With a sign, of 1 to 64 bits.
+    /// Signed, of 1 to 64 bits.
     Signed(u8),
-    /// Without, of 1 to 63 bits.
+    /// Unsigned, of 1 to 63 bits.
     Unsigned(u8),
 }
 
@@ -78,13 +78,13 @@ impl ToArg for IntType {
     }
 }
 
-/// Where such an integer stands.
+/// The position of such an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BitOffset {
     /// At this bit.
     Bit(u64),
-    /// At this place, counted in integers of its width.
+    /// At this index, counted in integers of its width.
     Index(u64),
 }
 
@@ -97,7 +97,7 @@ impl ToArg for BitOffset {
     }
 }
 
-/// What happens to an integer that does not fit.
+/// The handling of an overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Overflow {
@@ -105,7 +105,7 @@ pub enum Overflow {
     Wrap,
     /// It stays at the largest or smallest value.
     Sat,
-    /// It stays as it was, and the reply is `None`.
+    /// It does not change, and the reply is `None`.
     Fail,
 }
 
@@ -158,7 +158,7 @@ impl BitField {
         self.step("INCRBY", kind, at, Some(by))
     }
 
-    /// What happens from here on to integers that do not fit. Default: [`Overflow::Wrap`].
+    /// Sets the handling of overflows for the following steps. Default: [`Overflow::Wrap`].
     #[must_use]
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         "OVERFLOW".write_to(&mut self.args);
@@ -197,7 +197,8 @@ pub trait BitmapCommands: Execute {
         self.execute(range.append(Command::new("BITCOUNT").arg(key)))
     }
 
-    /// Reads and changes integers; a reply for each step, `None` where it did not fit. [Redis BITFIELD](https://redis.io/docs/latest/commands/bitfield/).
+    /// Reads and changes integers. There is a reply for each step; `None` after an overflow. [Redis
+    /// BITFIELD](https://redis.io/docs/latest/commands/bitfield/).
     #[doc(alias = "BITFIELD")]
     fn bitfield(&self, key: impl ToArg, steps: &BitField) -> Self::Reply<Vec<Option<i64>>> {
         self.execute(Command::new("BITFIELD").arg(key).args_from(steps.args.iter()))
@@ -209,7 +210,8 @@ pub trait BitmapCommands: Execute {
         self.execute(Command::new("BITFIELD_RO").arg(key).args_from(steps.args.iter()))
     }
 
-    /// Stores what an operation makes of some keys under `to`, and returns its length in bytes. [Redis BITOP](https://redis.io/docs/latest/commands/bitop/).
+    /// Stores the result of an operation on some keys under `to`, and returns its length in bytes. [Redis
+    /// BITOP](https://redis.io/docs/latest/commands/bitop/).
     #[doc(alias = "BITOP")]
     fn bitop(
         &self,
@@ -220,19 +222,21 @@ pub trait BitmapCommands: Execute {
         self.execute(Command::new("BITOP").arg(operation).arg(to).args_from(keys))
     }
 
-    /// The place of the first such bit; -1 if there is none. [Redis BITPOS](https://redis.io/docs/latest/commands/bitpos/).
+    /// The position of the first such bit; -1 if there is none. [Redis
+    /// BITPOS](https://redis.io/docs/latest/commands/bitpos/).
     #[doc(alias = "BITPOS")]
     fn bitpos(&self, key: impl ToArg, bit: bool) -> Self::Reply<i64> {
         self.execute(Command::new("BITPOS").arg(key).arg(u32::from(bit)))
     }
 
-    /// The place of the first such bit in a part; -1 if there is none. [Redis BITPOS](https://redis.io/docs/latest/commands/bitpos/).
+    /// The position of the first such bit in a part; -1 if there is none. [Redis
+    /// BITPOS](https://redis.io/docs/latest/commands/bitpos/).
     #[doc(alias = "BITPOS")]
     fn bitpos_range(&self, key: impl ToArg, bit: bool, range: BitRange) -> Self::Reply<i64> {
         self.execute(range.append(Command::new("BITPOS").arg(key).arg(u32::from(bit))))
     }
 
-    /// A bit; those beyond the end are not set. [Redis GETBIT](https://redis.io/docs/latest/commands/getbit/).
+    /// A bit. Bits beyond the end are 0. [Redis GETBIT](https://redis.io/docs/latest/commands/getbit/).
     #[doc(alias = "GETBIT")]
     fn getbit(&self, key: impl ToArg, offset: u64) -> Self::Reply<bool> {
         self.execute(Command::new("GETBIT").arg(key).arg(offset))

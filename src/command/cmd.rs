@@ -1,4 +1,4 @@
-//! A command: a name, arguments, and what its caller has said of it.
+//! A command: a name, arguments, and statements of its caller.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::args::{Arguments, ToArg};
 use super::table::Resend;
 use crate::{Result, Value};
 
-/// A command: its name and its arguments, all of them bytes.
+/// A command: a name, and arguments of any bytes.
 ///
 /// ```
 /// use edgecask::command::Command;
@@ -30,7 +30,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command without arguments. The name is turned into capitals.
+    /// A command without arguments. The name is converted to upper case.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         let mut name = name.into();
         if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -81,7 +81,7 @@ impl Command {
         if yes { self.arg(arg) } else { self }
     }
 
-    /// The same name, native implementation and statements, with other arguments.
+    /// The same command with other arguments.
     pub(crate) fn with_args(&self, args: Arguments) -> Self {
         Self { args, name: self.name.clone(), ..*self }
     }
@@ -91,11 +91,11 @@ impl Command {
         self
     }
 
-    /// States whether this very command may be sent again after a lost answer, in place of what its row and its
-    /// arguments say: an INCR whose double does no harm, or a SET that must not arrive late.
+    /// States whether this command may be sent again after a lost answer, and overrides the rule for its name and
+    /// arguments. For example: an INCR that may count twice, or a SET that must not arrive late.
     ///
-    /// The statement also holds inside a batch ([`Resend::of`]): whoever makes it answers for what the other commands of
-    /// the batch make of a second run.
+    /// The statement also applies inside a batch ([`Resend::of`]), so it must also hold for a second run of the batch's
+    /// other commands.
     ///
     /// ```
     /// use edgecask::command::{Command, Resend};
@@ -109,20 +109,20 @@ impl Command {
         self
     }
 
-    /// Keeps a [`Fallback`](crate::layer::Fallback) from sending this command to another transport: if the first one is
-    /// away, it fails.
+    /// Excludes this command from a [`Fallback`](crate::layer::Fallback): if the first transport is unavailable, the
+    /// command fails.
     #[must_use]
     pub fn without_fallback(mut self) -> Self {
         self.no_fallback = true;
         self
     }
 
-    /// Whether [`Command::without_fallback`] was said.
+    /// Whether [`Command::without_fallback`] was called.
     pub fn is_without_fallback(&self) -> bool {
         self.no_fallback
     }
 
-    /// The name, in capitals.
+    /// The name, in upper case.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -147,8 +147,8 @@ impl Command {
         self.len_bytes() + 3 * self.args().len() + 16
     }
 
-    /// What a transport without Lua runs in place of this command's script, if the command came from a [`Script`](super::Script) with
-    /// a native implementation.
+    /// The function that a transport without Lua runs instead of this command's script, if the command was made from a
+    /// [`Script`](super::Script) with a native implementation.
     pub fn native(&self) -> Option<NativeScript> {
         self.native
     }
@@ -198,7 +198,7 @@ pub fn cmd(name: impl Into<Cow<'static, str>>) -> Command {
     Command::new(name)
 }
 
-/// What a native implementation may do: call commands inside the script, as `redis.call` does in Lua.
+/// The commands that a native implementation can call inside the script, as `redis.call` does in Lua.
 pub trait ScriptContext {
     /// Runs a command.
     ///
@@ -207,7 +207,7 @@ pub trait ScriptContext {
     fn call(&mut self, command: Command) -> Result<Value>;
 }
 
-/// The native form of a Lua script: a plain function of its keys and arguments.
+/// The native implementation of a Lua script: a function of its keys and arguments.
 pub type NativeScript = fn(&mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value>;
 
 #[cfg(test)]

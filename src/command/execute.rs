@@ -1,19 +1,19 @@
 use super::Command;
 use crate::{FromValue, Result, Value};
 
-/// Where a typed command goes: a [`Client`](crate::Client) sends it at once, a [`Pipeline`](crate::Pipeline) or
-/// [`Transaction`](crate::Transaction) keeps it for later.
+/// The receiver of typed commands: a [`Client`](crate::Client) sends a command at once, a [`Pipeline`](crate::Pipeline) or
+/// [`Transaction`](crate::Transaction) queues it.
 ///
-/// Every family of typed commands is a trait over this one, so that each command is written once and works in all of
-/// them. Import them together: `use edgecask::prelude::*;`.
+/// Each family of typed commands is a trait over this one, so that every command works on all receivers. Import the traits
+/// together: `use edgecask::prelude::*;`.
 pub trait Execute {
-    /// What the caller gets: a future of `R`, or the place of an `R` among the replies to come.
+    /// The result for the caller: a future of `R`, or the slot of an `R` among the replies.
     type Reply<R>;
 
     /// Takes a command whose reply `convert` turns into an `R`.
     fn execute_with<R>(&self, command: Command, convert: fn(Value) -> Result<R>) -> Self::Reply<R>;
 
-    /// Takes any command, also one that this crate does not know.
+    /// Takes any command, including those that this crate does not know.
     ///
     /// ```
     /// use edgecask::prelude::*;

@@ -1,4 +1,4 @@
-//! Functions: libraries of Lua code that the server keeps (Redis 7).
+//! Functions: libraries of Lua code that are stored on the server (Redis 7).
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,8 @@ pub trait FunctionCommands: Execute {
         self.execute(Command::new("FUNCTION").arg("FLUSH"))
     }
 
-    /// Ends the function that is running, if it has written nothing. [Redis FUNCTION KILL](https://redis.io/docs/latest/commands/function-kill/).
+    /// Stops the running function, if it has not written anything. [Redis FUNCTION
+    /// KILL](https://redis.io/docs/latest/commands/function-kill/).
     #[doc(alias = "FUNCTION KILL")]
     fn function_kill(&self) -> Self::Reply<()> {
         self.execute(Command::new("FUNCTION").arg("KILL"))
@@ -76,20 +77,23 @@ pub trait FunctionCommands: Execute {
         self.execute(command.arg_if(with_code, "WITHCODE"))
     }
 
-    /// Loads a library, in the place of an old one if `replace` is set, and returns its name. [Redis FUNCTION LOAD](https://redis.io/docs/latest/commands/function-load/).
+    /// Loads a library, which replaces an old one if `replace` is set, and returns its name. [Redis FUNCTION
+    /// LOAD](https://redis.io/docs/latest/commands/function-load/).
     #[doc(alias = "FUNCTION LOAD")]
     fn function_load(&self, code: impl ToArg, replace: bool) -> Self::Reply<String> {
         let command = Command::new("FUNCTION").arg("LOAD").arg_if(replace, "REPLACE");
         self.execute(command.arg(code))
     }
 
-    /// Loads the libraries of a dump in the place of all that are there. [Redis FUNCTION RESTORE](https://redis.io/docs/latest/commands/function-restore/).
+    /// Loads the libraries of a dump, which replace all existing ones. [Redis FUNCTION
+    /// RESTORE](https://redis.io/docs/latest/commands/function-restore/).
     #[doc(alias = "FUNCTION RESTORE")]
     fn function_restore(&self, dump: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("FUNCTION").arg("RESTORE").arg(dump).arg("FLUSH"))
     }
 
-    /// What is running now, and how many libraries and functions there are. [Redis FUNCTION STATS](https://redis.io/docs/latest/commands/function-stats/).
+    /// The running function, and the number of libraries and functions. [Redis FUNCTION
+    /// STATS](https://redis.io/docs/latest/commands/function-stats/).
     #[doc(alias = "FUNCTION STATS")]
     fn function_stats(&self) -> Self::Reply<BTreeMap<String, Value>> {
         self.execute(Command::new("FUNCTION").arg("STATS"))

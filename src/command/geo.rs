@@ -1,4 +1,4 @@
-//! Places on the globe, and which of them are near.
+//! Positions on the globe, and searches by distance.
 
 use super::sorted_sets::ZAddOptions;
 use super::{Arguments, Command, Execute, ToArg};
@@ -31,7 +31,7 @@ impl ToArg for GeoUnit {
     }
 }
 
-/// A place, in degrees.
+/// A position, in degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct GeoPoint {
@@ -42,7 +42,7 @@ pub struct GeoPoint {
 }
 
 impl GeoPoint {
-    /// The place at this longitude and latitude, in Redis's order.
+    /// The position with this longitude and latitude, in Redis's order.
     pub fn new(longitude: f64, latitude: f64) -> Self {
         Self { longitude, latitude }
     }
@@ -55,7 +55,7 @@ impl FromValue for GeoPoint {
     }
 }
 
-/// What GEOSEARCH looks for.
+/// A search of GEOSEARCH.
 ///
 /// ```
 /// use edgecask::command::geo::{GeoPoint, GeoSearch, GeoUnit};
@@ -78,14 +78,14 @@ impl GeoSearch {
         Self { from, by, order: None, count: None }
     }
 
-    /// Around this place; [`radius`](Self::radius) or [`rectangle`](Self::rectangle) says how far.
+    /// Around this position; [`radius`](Self::radius) or [`rectangle`](Self::rectangle) sets the area.
     pub fn around(center: GeoPoint) -> Self {
         let mut from = Arguments::new(["FROMLONLAT"]);
         from.extend([center.longitude, center.latitude]);
         Self::from(from)
     }
 
-    /// Around a member's place.
+    /// Around a member's position.
     pub fn around_member(member: impl ToArg) -> Self {
         let mut from = Arguments::new(["FROMMEMBER"]);
         from.extend([member]);
@@ -124,14 +124,14 @@ impl GeoSearch {
         self
     }
 
-    /// The nearest ones, so many at the most (`COUNT`).
+    /// The nearest ones, at most this many (`COUNT`).
     #[must_use]
     pub fn nearest(mut self, count: u64) -> Self {
         self.count = Some((count, false));
         self
     }
 
-    /// Whatever is found first, so many at the most (`COUNT … ANY`): faster.
+    /// The first ones that are found, at most this many (`COUNT … ANY`). This is faster.
     #[must_use]
     pub fn any(mut self, count: u64) -> Self {
         self.count = Some((count, true));
@@ -154,9 +154,9 @@ impl GeoSearch {
 pub struct GeoFound<M> {
     /// The member.
     pub member: M,
-    /// How far it is, in the unit of the search.
+    /// Its distance, in the unit of the search.
     pub distance: f64,
-    /// Where it is.
+    /// Its position.
     pub point: GeoPoint,
 }
 
@@ -167,7 +167,7 @@ impl<M: FromValue> FromValue for GeoFound<M> {
     }
 }
 
-/// The commands on places, which are members of a sorted set. Each is one command and one round trip.
+/// The commands on positions, which are members of a sorted set. Each is one command and one round trip.
 ///
 /// ```no_run
 /// use edgecask::command::geo::{GeoPoint, GeoSearch, GeoUnit};
@@ -208,7 +208,8 @@ pub trait GeoCommands: Execute {
         }))
     }
 
-    /// How far two members are apart; `None` if one is absent. [Redis GEODIST](https://redis.io/docs/latest/commands/geodist/).
+    /// The distance between two members; `None` if one is absent. [Redis
+    /// GEODIST](https://redis.io/docs/latest/commands/geodist/).
     #[doc(alias = "GEODIST")]
     fn geodist(
         &self,
@@ -220,7 +221,8 @@ pub trait GeoCommands: Execute {
         self.execute(Command::new("GEODIST").arg(key).arg(one).arg(other).arg(unit))
     }
 
-    /// The geohashes of members, as geohash.org knows them. [Redis GEOHASH](https://redis.io/docs/latest/commands/geohash/).
+    /// The geohashes of members, in the form of geohash.org. [Redis
+    /// GEOHASH](https://redis.io/docs/latest/commands/geohash/).
     #[doc(alias = "GEOHASH")]
     fn geohash(
         &self,
@@ -230,7 +232,7 @@ pub trait GeoCommands: Execute {
         self.execute(Command::new("GEOHASH").arg(key).args_from(members))
     }
 
-    /// The places of members. [Redis GEOPOS](https://redis.io/docs/latest/commands/geopos/).
+    /// The positions of members. [Redis GEOPOS](https://redis.io/docs/latest/commands/geopos/).
     #[doc(alias = "GEOPOS")]
     fn geopos(
         &self,
@@ -240,7 +242,8 @@ pub trait GeoCommands: Execute {
         self.execute(Command::new("GEOPOS").arg(key).args_from(members))
     }
 
-    /// The members within a distance of a place. [Redis GEORADIUS](https://redis.io/docs/latest/commands/georadius/), which [`GeoCommands::geosearch`] has replaced.
+    /// The members within a distance of a position. [Redis GEORADIUS](https://redis.io/docs/latest/commands/georadius/),
+    /// which [`GeoCommands::geosearch`] has replaced.
     #[doc(alias = "GEORADIUS")]
     fn georadius<M: FromValue>(
         &self,
@@ -295,7 +298,8 @@ pub trait GeoCommands: Execute {
         self.execute(search.append(Command::new("GEOSEARCH").arg(key)))
     }
 
-    /// The same with distances and places. [Redis GEOSEARCH](https://redis.io/docs/latest/commands/geosearch/).
+    /// As [`GeoCommands::geosearch`], with distances and positions. [Redis
+    /// GEOSEARCH](https://redis.io/docs/latest/commands/geosearch/).
     #[doc(alias = "GEOSEARCH")]
     fn geosearch_with<M: FromValue>(
         &self,
@@ -306,8 +310,8 @@ pub trait GeoCommands: Execute {
         self.execute(command.arg("WITHDIST").arg("WITHCOORD"))
     }
 
-    /// Stores what a search finds in `from` under `to`, with distances as scores if asked for, and returns the number.
-    /// [Redis GEOSEARCHSTORE](https://redis.io/docs/latest/commands/geosearchstore/).
+    /// Stores the members that a search finds in `from` under `to`, with distances as scores if asked for, and returns
+    /// their number. [Redis GEOSEARCHSTORE](https://redis.io/docs/latest/commands/geosearchstore/).
     #[doc(alias = "GEOSEARCHSTORE")]
     fn geosearchstore(
         &self,

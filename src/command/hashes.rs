@@ -8,17 +8,17 @@ use super::strings::{Expiry, GetEx};
 use super::{Arguments, Command, Execute, ToArg, time};
 use crate::{Error, ErrorKind, FromValue, Pairs, Result, Value};
 
-/// What HEXPIRE, HPERSIST and their kin did to a field.
+/// The result of HEXPIRE, HPERSIST and similar commands for a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FieldExpiry {
     /// There is no such field, or no such key.
     Missing,
-    /// It has no expiry that could be taken away.
+    /// It has no expiry to remove.
     Persistent,
     /// The condition was not met.
     NotChanged,
-    /// Its expiry was set or taken away.
+    /// Its expiry was set or removed.
     Changed,
     /// It was deleted, because the time has passed already.
     Deleted,
@@ -32,12 +32,12 @@ impl FromValue for FieldExpiry {
             0 => Ok(Self::NotChanged),
             1 => Ok(Self::Changed),
             2 => Ok(Self::Deleted),
-            _ => Err(Error::new(ErrorKind::Type, "asked what became of a field's expiry")),
+            _ => Err(Error::new(ErrorKind::Type, "asked for the result of a field's expiry")),
         }
     }
 }
 
-/// The options of HSETEX. By default the fields never expire, and are set whether they are there or not.
+/// The options of HSETEX. By default the fields never expire, and are set whether they exist or not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HSetExOptions {
@@ -52,7 +52,7 @@ impl HSetExOptions {
         Self::default()
     }
 
-    /// The fields expire as given.
+    /// Sets the expiry of the fields.
     #[must_use]
     pub fn expiry(mut self, expiry: Expiry) -> Self {
         self.expiry = Some(expiry);
@@ -66,14 +66,14 @@ impl HSetExOptions {
         self
     }
 
-    /// Sets only if none of the fields is there (`FNX`).
+    /// Sets only if none of the fields exists (`FNX`).
     #[must_use]
     pub fn fnx(mut self) -> Self {
         self.condition = Some("FNX");
         self
     }
 
-    /// Sets only if all of the fields are there (`FXX`).
+    /// Sets only if all of the fields exist (`FXX`).
     #[must_use]
     pub fn fxx(mut self) -> Self {
         self.condition = Some("FXX");
@@ -126,13 +126,13 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HDEL").arg(key).args_from(fields))
     }
 
-    /// Whether a field is there. [Redis HEXISTS](https://redis.io/docs/latest/commands/hexists/).
+    /// Whether a field exists. [Redis HEXISTS](https://redis.io/docs/latest/commands/hexists/).
     #[doc(alias = "HEXISTS")]
     fn hexists(&self, key: impl ToArg, field: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("HEXISTS").arg(key).arg(field))
     }
 
-    /// Lets fields expire after this time if the condition is met. Zero deletes them.
+    /// Sets the time to live of fields if the condition is met. Zero deletes them.
     ///
     /// [Redis HEXPIRE](https://redis.io/docs/latest/commands/hexpire/) for whole seconds,
     /// [Redis HPEXPIRE](https://redis.io/docs/latest/commands/hpexpire/) for any other time, which is rounded up to
@@ -151,7 +151,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(command, fields))
     }
 
-    /// Lets fields expire at a Unix time in seconds if the condition is met. [Redis HEXPIREAT](https://redis.io/docs/latest/commands/hexpireat/) (7.4).
+    /// Sets the expiry of fields to a Unix time in seconds if the condition is met. [Redis
+    /// HEXPIREAT](https://redis.io/docs/latest/commands/hexpireat/) (7.4).
     #[doc(alias = "HEXPIREAT")]
     fn hexpireat(
         &self,
@@ -186,7 +187,8 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HGETALL").arg(key))
     }
 
-    /// Takes fields out: returns their values and deletes them. [Redis HGETDEL](https://redis.io/docs/latest/commands/hgetdel/) (8.0).
+    /// Returns the values of fields, and deletes the fields. [Redis
+    /// HGETDEL](https://redis.io/docs/latest/commands/hgetdel/) (8.0).
     #[doc(alias = "HGETDEL")]
     fn hgetdel<R: FromValue>(
         &self,
@@ -196,7 +198,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HGETDEL").arg(key), fields))
     }
 
-    /// The values of fields, whose times to live are changed on the way. [Redis HGETEX](https://redis.io/docs/latest/commands/hgetex/) (8.0).
+    /// Returns the values of fields, and changes their times to live. [Redis
+    /// HGETEX](https://redis.io/docs/latest/commands/hgetex/) (8.0).
     #[doc(alias = "HGETEX")]
     fn hgetex<R: FromValue>(
         &self,
@@ -252,7 +255,7 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HMSET").arg(key).pairs_from(pairs))
     }
 
-    /// Takes the expiry of fields away. [Redis HPERSIST](https://redis.io/docs/latest/commands/hpersist/) (7.4).
+    /// Removes the expiry of fields. [Redis HPERSIST](https://redis.io/docs/latest/commands/hpersist/) (7.4).
     #[doc(alias = "HPERSIST")]
     fn hpersist(
         &self,
@@ -262,7 +265,8 @@ pub trait HashCommands: Execute {
         self.execute(on_fields(Command::new("HPERSIST").arg(key), fields))
     }
 
-    /// Lets fields expire at a Unix time in milliseconds if the condition is met. [Redis HPEXPIREAT](https://redis.io/docs/latest/commands/hpexpireat/) (7.4).
+    /// Sets the expiry of fields to a Unix time in milliseconds if the condition is met. [Redis
+    /// HPEXPIREAT](https://redis.io/docs/latest/commands/hpexpireat/) (7.4).
     #[doc(alias = "HPEXPIREAT")]
     fn hpexpireat(
         &self,
@@ -296,20 +300,22 @@ pub trait HashCommands: Execute {
         self.execute_with(command, |value| lifetimes(value, Lifetime::from_millis))
     }
 
-    /// Any field, or `None` if the key is absent. [Redis HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/).
+    /// A random field, or `None` if the key is absent. [Redis
+    /// HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/).
     #[doc(alias = "HRANDFIELD")]
     fn hrandfield<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("HRANDFIELD").arg(key))
     }
 
-    /// Some fields: up to `count` different ones, or with a negative count exactly so many, perhaps repeated.
-    /// [Redis HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/).
+    /// Random fields: up to `count` different ones. With a negative count exactly that many, which may repeat. [Redis
+    /// HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/).
     #[doc(alias = "HRANDFIELD")]
     fn hrandfields<R: FromValue>(&self, key: impl ToArg, count: i64) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("HRANDFIELD").arg(key).arg(count))
     }
 
-    /// Some fields with their values, as [`HashCommands::hrandfields`] chooses them. [Redis HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/) `WITHVALUES`.
+    /// As [`HashCommands::hrandfields`], with the values. [Redis
+    /// HRANDFIELD](https://redis.io/docs/latest/commands/hrandfield/) `WITHVALUES`.
     #[doc(alias = "HRANDFIELD")]
     fn hrandfields_withvalues<V: FromValue>(
         &self,
@@ -340,7 +346,8 @@ pub trait HashCommands: Execute {
         self.execute(Command::new("HSET").arg(key).pairs_from(pairs))
     }
 
-    /// Sets fields with a time to live as the options say; `false` if their condition was not met. [Redis HSETEX](https://redis.io/docs/latest/commands/hsetex/) (8.0).
+    /// Sets fields with a time to live by the options; `false` if their condition was not met. [Redis
+    /// HSETEX](https://redis.io/docs/latest/commands/hsetex/) (8.0).
     #[doc(alias = "HSETEX")]
     fn hsetex(
         &self,

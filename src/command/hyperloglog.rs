@@ -1,4 +1,4 @@
-//! HyperLogLogs: how many different items there were, to within 0.81 %, in 12 KB.
+//! HyperLogLogs: they count distinct items with a standard error of 0.81 %, in 12 KB.
 
 use super::{Command, Execute, ToArg};
 
@@ -24,13 +24,14 @@ pub trait HyperLogLogCommands: Execute {
         self.execute(Command::new("PFADD").arg(key).args_from(items))
     }
 
-    /// About how many different items were added to these keys together. [Redis PFCOUNT](https://redis.io/docs/latest/commands/pfcount/).
+    /// The approximate number of distinct items that were added to all of these keys. [Redis
+    /// PFCOUNT](https://redis.io/docs/latest/commands/pfcount/).
     #[doc(alias = "PFCOUNT")]
     fn pfcount(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("PFCOUNT").args_from(keys))
     }
 
-    /// Adds everything that was added to `from` to `to` as well. [Redis PFMERGE](https://redis.io/docs/latest/commands/pfmerge/).
+    /// Merges the HyperLogLogs of `from` into `to`. [Redis PFMERGE](https://redis.io/docs/latest/commands/pfmerge/).
     #[doc(alias = "PFMERGE")]
     fn pfmerge(
         &self,

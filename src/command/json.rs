@@ -1,4 +1,4 @@
-//! JSON documents under a key, changed in place by path (RedisJSON, which Upstash has too).
+//! JSON documents, which are changed in place by path (RedisJSON, also on Upstash).
 
 use super::{Arguments, Command, Execute, ToArg, applied};
 use crate::{FromValue, Json, Result, Value};
@@ -17,13 +17,13 @@ pub enum SetIf {
     /// Always.
     #[default]
     Always,
-    /// Only if nothing is there (`NX`).
+    /// Only if the path does not exist (`NX`).
     Absent,
-    /// Only if something is there (`XX`).
+    /// Only if the path exists (`XX`).
     Present,
 }
 
-/// How JSON.GET writes text. By default without any white space.
+/// The formatting of JSON.GET. By default there is no white space.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JsonFormat {
@@ -38,21 +38,21 @@ impl JsonFormat {
         Self::default()
     }
 
-    /// What each level begins with.
+    /// The indentation of each level.
     #[must_use]
     pub fn indent(mut self, text: impl Into<String>) -> Self {
         self.indent = Some(text.into());
         self
     }
 
-    /// What each line ends with.
+    /// The end of each line.
     #[must_use]
     pub fn newline(mut self, text: impl Into<String>) -> Self {
         self.newline = Some(text.into());
         self
     }
 
-    /// What stands between a name and its value.
+    /// The text between a name and its value.
     #[must_use]
     pub fn space(mut self, text: impl Into<String>) -> Self {
         self.space = Some(text.into());
@@ -83,7 +83,7 @@ fn numbers<R: FromValue>(value: Value) -> Result<Vec<Option<R>>> {
     }
 }
 
-/// The types at each place, whether they come alone, as an array or as an array of arrays.
+/// The types at each place, which come as a single reply, an array, or an array of arrays.
 fn types(value: Value) -> Result<Vec<Option<String>>> {
     match value {
         Value::Array(items) => {
@@ -106,9 +106,9 @@ fn types(value: Value) -> Result<Vec<Option<String>>> {
 
 /// The commands on JSON documents. Each is one command and one round trip.
 ///
-/// Paths are JSONPath, such as `$.user.name`; what is set must be JSON text: a `serde_json::Value`, or text that
-/// `serde_json::to_string` made. A path may match several places, hence replies are lists, with `None` where the value is
-/// of a type that the command does not work on.
+/// Paths are JSONPath, such as `$.user.name`. New values must be JSON text: a `serde_json::Value`, or text from
+/// `serde_json::to_string`. A path may match several places, so replies are lists, with `None` for values of a type that
+/// the command does not support.
 ///
 /// ```no_run
 /// use edgecask::{Json, prelude::*};
@@ -134,7 +134,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.ARRAPPEND").arg(key).arg(path).args_from(values), each)
     }
 
-    /// Where a value first stands in arrays; -1 if it does not. [Redis JSON.ARRINDEX](https://redis.io/docs/latest/commands/json.arrindex/).
+    /// The first index of a value in arrays; -1 if it is absent. [Redis
+    /// JSON.ARRINDEX](https://redis.io/docs/latest/commands/json.arrindex/).
     #[doc(alias = "JSON.ARRINDEX")]
     fn json_arrindex(
         &self,
@@ -145,7 +146,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.ARRINDEX").arg(key).arg(path).arg(value), each)
     }
 
-    /// The same from one index to another, the last not included (0: to the end). [Redis JSON.ARRINDEX](https://redis.io/docs/latest/commands/json.arrindex/).
+    /// As [`JsonCommands::json_arrindex`], from one index to another, the last not included (0: to the end). [Redis
+    /// JSON.ARRINDEX](https://redis.io/docs/latest/commands/json.arrindex/).
     #[doc(alias = "JSON.ARRINDEX")]
     fn json_arrindex_range(
         &self,
@@ -178,7 +180,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.ARRLEN").arg(key).arg(path), each)
     }
 
-    /// Takes an element out of arrays (-1: the last), and gives it as JSON text. [Redis JSON.ARRPOP](https://redis.io/docs/latest/commands/json.arrpop/).
+    /// Removes an element from arrays (-1: the last), and returns it as JSON text. [Redis
+    /// JSON.ARRPOP](https://redis.io/docs/latest/commands/json.arrpop/).
     #[doc(alias = "JSON.ARRPOP")]
     fn json_arrpop<R: FromValue>(
         &self,
@@ -204,13 +207,15 @@ pub trait JsonCommands: Execute {
         )
     }
 
-    /// Empties arrays and objects and sets numbers to 0; returns how many. [Redis JSON.CLEAR](https://redis.io/docs/latest/commands/json.clear/).
+    /// Empties arrays and objects, and sets numbers to 0; returns how many values changed. [Redis
+    /// JSON.CLEAR](https://redis.io/docs/latest/commands/json.clear/).
     #[doc(alias = "JSON.CLEAR")]
     fn json_clear(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("JSON.CLEAR").arg(key).arg(path))
     }
 
-    /// How many bytes values take. [Redis JSON.DEBUG MEMORY](https://redis.io/docs/latest/commands/json.debug-memory/).
+    /// The size of values in memory, in bytes. [Redis JSON.DEBUG
+    /// MEMORY](https://redis.io/docs/latest/commands/json.debug-memory/).
     #[doc(alias = "JSON.DEBUG MEMORY")]
     fn json_debug_memory(
         &self,
@@ -242,7 +247,7 @@ pub trait JsonCommands: Execute {
         self.execute(Command::new("JSON.GET").arg(key).args_from(paths))
     }
 
-    /// The same in a form for people. [Redis JSON.GET](https://redis.io/docs/latest/commands/json.get/).
+    /// As [`JsonCommands::json_get`], with formatting. [Redis JSON.GET](https://redis.io/docs/latest/commands/json.get/).
     #[doc(alias = "JSON.GET")]
     fn json_get_formatted<R: FromValue>(
         &self,
@@ -370,7 +375,8 @@ pub trait JsonCommands: Execute {
         self.execute_with(Command::new("JSON.STRLEN").arg(key).arg(path), each)
     }
 
-    /// Turns booleans around, and returns the new ones. [Redis JSON.TOGGLE](https://redis.io/docs/latest/commands/json.toggle/).
+    /// Inverts booleans, and returns the new values. [Redis
+    /// JSON.TOGGLE](https://redis.io/docs/latest/commands/json.toggle/).
     #[doc(alias = "JSON.TOGGLE")]
     fn json_toggle(&self, key: impl ToArg, path: impl ToArg) -> Self::Reply<Vec<Option<bool>>> {
         self.execute_with(Command::new("JSON.TOGGLE").arg(key).arg(path), each)

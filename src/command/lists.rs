@@ -58,8 +58,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LINDEX").arg(key).arg(index))
     }
 
-    /// Inserts beside the first `pivot`, and returns the new length: 0 if the key, -1 if the pivot is absent.
-    /// [Redis LINSERT](https://redis.io/docs/latest/commands/linsert/).
+    /// Inserts an element before or after the first `pivot`, and returns the new length; 0 if the key is absent, -1 if the
+    /// pivot is absent. [Redis LINSERT](https://redis.io/docs/latest/commands/linsert/).
     #[doc(alias = "LINSERT")]
     fn linsert(
         &self,
@@ -93,7 +93,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LMOVE").arg(from).arg(to).arg(from_end).arg(to_end))
     }
 
-    /// Takes up to `count` elements off the first list that is not empty, and names that list. [Redis LMPOP](https://redis.io/docs/latest/commands/lmpop/).
+    /// Removes and returns up to `count` elements of the first list that is not empty, with the key of that list. [Redis
+    /// LMPOP](https://redis.io/docs/latest/commands/lmpop/).
     #[doc(alias = "LMPOP")]
     fn lmpop<R: FromValue>(
         &self,
@@ -106,26 +107,27 @@ pub trait ListCommands: Execute {
         self.execute(command.arg(end).arg("COUNT").arg(count))
     }
 
-    /// Takes the first element off. [Redis LPOP](https://redis.io/docs/latest/commands/lpop/).
+    /// Removes and returns the first element. [Redis LPOP](https://redis.io/docs/latest/commands/lpop/).
     #[doc(alias = "LPOP")]
     fn lpop<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("LPOP").arg(key))
     }
 
-    /// Takes up to `count` elements off the head; `None` if the key is absent. [Redis LPOP](https://redis.io/docs/latest/commands/lpop/).
+    /// Removes and returns up to `count` elements at the head; `None` if the key is absent. [Redis
+    /// LPOP](https://redis.io/docs/latest/commands/lpop/).
     #[doc(alias = "LPOP")]
     fn lpop_count<R: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Option<Vec<R>>> {
         self.execute(Command::new("LPOP").arg(key).arg(count))
     }
 
-    /// The position of the first such element. [Redis LPOS](https://redis.io/docs/latest/commands/lpos/).
+    /// The position of the first element that equals this. [Redis LPOS](https://redis.io/docs/latest/commands/lpos/).
     #[doc(alias = "LPOS")]
     fn lpos(&self, key: impl ToArg, element: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("LPOS").arg(key).arg(element))
     }
 
-    /// The positions of such elements: up to `count` of them (0: all), searched from the `rank`-th on; a negative rank
-    /// searches from the end. [Redis LPOS](https://redis.io/docs/latest/commands/lpos/).
+    /// The positions of elements that equal this: up to `count` of them (0: all), from the `rank`-th match on. A negative
+    /// rank searches from the end. [Redis LPOS](https://redis.io/docs/latest/commands/lpos/).
     #[doc(alias = "LPOS")]
     fn lpos_all(
         &self,
@@ -138,7 +140,8 @@ pub trait ListCommands: Execute {
         self.execute(command.arg("RANK").arg(rank).arg("COUNT").arg(count))
     }
 
-    /// Puts elements at the head, one after the other, and returns the new length. [Redis LPUSH](https://redis.io/docs/latest/commands/lpush/).
+    /// Adds elements at the head, one after the other, and returns the new length. [Redis
+    /// LPUSH](https://redis.io/docs/latest/commands/lpush/).
     #[doc(alias = "LPUSH")]
     fn lpush(
         &self,
@@ -164,14 +167,14 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LRANGE").arg(key).arg(start).arg(stop))
     }
 
-    /// Removes such elements, and returns how many: `count` from the head, from the tail if it is negative, all if it
-    /// is 0. [Redis LREM](https://redis.io/docs/latest/commands/lrem/).
+    /// Removes elements that equal this, and returns how many: `count` of them from the head, from the tail if it is
+    /// negative, all if it is 0. [Redis LREM](https://redis.io/docs/latest/commands/lrem/).
     #[doc(alias = "LREM")]
     fn lrem(&self, key: impl ToArg, count: i64, element: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("LREM").arg(key).arg(count).arg(element))
     }
 
-    /// Replaces the element at a position, which has to be there. [Redis LSET](https://redis.io/docs/latest/commands/lset/).
+    /// Replaces the element at an existing position. [Redis LSET](https://redis.io/docs/latest/commands/lset/).
     #[doc(alias = "LSET")]
     fn lset(&self, key: impl ToArg, index: i64, element: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("LSET").arg(key).arg(index).arg(element))
@@ -183,13 +186,14 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LTRIM").arg(key).arg(start).arg(stop))
     }
 
-    /// Takes the last element off. [Redis RPOP](https://redis.io/docs/latest/commands/rpop/).
+    /// Removes and returns the last element. [Redis RPOP](https://redis.io/docs/latest/commands/rpop/).
     #[doc(alias = "RPOP")]
     fn rpop<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("RPOP").arg(key))
     }
 
-    /// Takes up to `count` elements off the tail; `None` if the key is absent. [Redis RPOP](https://redis.io/docs/latest/commands/rpop/).
+    /// Removes and returns up to `count` elements at the tail; `None` if the key is absent. [Redis
+    /// RPOP](https://redis.io/docs/latest/commands/rpop/).
     #[doc(alias = "RPOP")]
     fn rpop_count<R: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Option<Vec<R>>> {
         self.execute(Command::new("RPOP").arg(key).arg(count))
@@ -201,7 +205,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("RPOPLPUSH").arg(from).arg(to))
     }
 
-    /// Puts elements at the tail, one after the other, and returns the new length. [Redis RPUSH](https://redis.io/docs/latest/commands/rpush/).
+    /// Adds elements at the tail, one after the other, and returns the new length. [Redis
+    /// RPUSH](https://redis.io/docs/latest/commands/rpush/).
     #[doc(alias = "RPUSH")]
     fn rpush(
         &self,
@@ -237,9 +242,9 @@ pub trait ListCommands: Execute {
         self.execute(command.arg(TimeoutSeconds(timeout.into())))
     }
 
-    /// Takes the first element of the first list that has one, and names the list. It waits for one until the timeout is
-    /// over. `None` waits for ever; a shorter time than 1 ms, and zero, counts as 1 ms. Over TCP only.
-    /// [Redis BLPOP](https://redis.io/docs/latest/commands/blpop/).
+    /// Removes and returns the first element of the first list that is not empty, with the key of that list. It waits for
+    /// an element until the timeout is over. `None` waits for ever; a shorter time than 1 ms, and zero, counts as 1 ms.
+    /// Over TCP only. [Redis BLPOP](https://redis.io/docs/latest/commands/blpop/).
     ///
     /// ```no_run
     /// use edgecask::prelude::*;
@@ -263,7 +268,8 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("BLPOP").args_from(keys).arg(TimeoutSeconds(timeout.into())))
     }
 
-    /// The same with the last element. Over TCP only. [Redis BRPOP](https://redis.io/docs/latest/commands/brpop/).
+    /// As [`ListCommands::blpop`], with the last element. Over TCP only. [Redis
+    /// BRPOP](https://redis.io/docs/latest/commands/brpop/).
     #[doc(alias = "BRPOP")]
     fn brpop<R: FromValue>(
         &self,

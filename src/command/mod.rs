@@ -1,10 +1,10 @@
-//! Commands: a name and binary-safe arguments, what is known of each command, and the typed commands, one file a
+//! Commands: a name and binary-safe arguments, the table of all commands, and the typed commands, one module for each
 //! family.
 //!
 //! # Every command, and where it works
 //!
-//! A command that has no typed method is sent by [`cmd()`]. "Embedded" is the engine in this process; "Upstash" means that
-//! no other server has it. Commands that need a newer server say so in their documentation.
+//! A command without a typed method is sent by [`cmd()`]. "Embedded" is the engine in this process. "Upstash" means that
+//! only Upstash has it. The documentation of a command names the version of Redis that it needs.
 //!
 #![doc = include_str!("commands.md")]
 

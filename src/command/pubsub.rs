@@ -3,7 +3,7 @@
 use super::{Command, Execute, ToArg};
 use crate::{FromValue, Pairs, Result, Value};
 
-/// The commands of publish and subscribe that answer at once. Each is one command and one round trip.
+/// The commands of Pub/Sub that have a single reply. Each is one command and one round trip.
 ///
 /// ```
 /// use edgecask::prelude::*;
@@ -17,7 +17,8 @@ use crate::{FromValue, Pairs, Result, Value};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait PubSubCommands: Execute {
-    /// Publishes a message, and returns how many subscribers got it. [Redis PUBLISH](https://redis.io/docs/latest/commands/publish/).
+    /// Publishes a message, and returns the number of subscribers that received it. [Redis
+    /// PUBLISH](https://redis.io/docs/latest/commands/publish/).
     #[doc(alias = "PUBLISH")]
     fn publish(&self, channel: impl ToArg, message: impl ToArg) -> Self::Reply<u64> {
         self.execute(Command::new("PUBLISH").arg(channel).arg(message))
@@ -31,19 +32,22 @@ pub trait PubSubCommands: Execute {
         self.execute(Command::new("SPUBLISH").arg(channel).arg(message))
     }
 
-    /// The channels that match a glob and that somebody listens to. [Redis PUBSUB CHANNELS](https://redis.io/docs/latest/commands/pubsub-channels/).
+    /// The channels with subscribers that match a glob. [Redis PUBSUB
+    /// CHANNELS](https://redis.io/docs/latest/commands/pubsub-channels/).
     #[doc(alias = "PUBSUB CHANNELS")]
     fn pubsub_channels<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("PUBSUB").arg("CHANNELS").arg(pattern))
     }
 
-    /// How many patterns are listened to. [Redis PUBSUB NUMPAT](https://redis.io/docs/latest/commands/pubsub-numpat/).
+    /// The number of patterns with subscribers. [Redis PUBSUB
+    /// NUMPAT](https://redis.io/docs/latest/commands/pubsub-numpat/).
     #[doc(alias = "PUBSUB NUMPAT")]
     fn pubsub_numpat(&self) -> Self::Reply<u64> {
         self.execute(Command::new("PUBSUB").arg("NUMPAT"))
     }
 
-    /// How many listen to each of these channels. [Redis PUBSUB NUMSUB](https://redis.io/docs/latest/commands/pubsub-numsub/).
+    /// The number of subscribers of each of these channels. [Redis PUBSUB
+    /// NUMSUB](https://redis.io/docs/latest/commands/pubsub-numsub/).
     #[doc(alias = "PUBSUB NUMSUB")]
     fn pubsub_numsub<R: FromValue>(
         &self,

@@ -36,7 +36,7 @@ struct Inner {
     sha: OnceLock<String>,
     read_only: bool,
     key_locking: bool,
-    /// The same script with Upstash's flag, made when it is first needed.
+    /// The same script with Upstash's flag, built when it is first needed.
     flagged: OnceLock<Script>,
     native: Option<NativeScript>,
 }
@@ -57,21 +57,21 @@ impl Script {
         }))
     }
 
-    /// Sets the function that the embedded engine runs in its place.
+    /// Sets the function that the embedded engine runs instead of the script.
     #[must_use]
     pub fn with_native(self, native: NativeScript) -> Self {
         self.rebuilt(|inner| inner.native = Some(native))
     }
 
-    /// Declares that the script only reads: it is sent by EVALSHA_RO and EVAL_RO, and a read-only token will do.
+    /// Declares that the script only reads. It is then sent by EVALSHA_RO and EVAL_RO.
     #[must_use]
     pub fn read_only(self) -> Self {
         self.rebuilt(|inner| inner.read_only = true)
     }
 
-    /// Declares that the script touches no keys but its KEYS. On Upstash it then locks those alone while it runs
-    /// (`#!lua flags=allow-key-locking`), and not the whole database; elsewhere nothing changes. Not for a source that has
-    /// a `#!lua` line of its own.
+    /// Declares that the script touches no keys other than its KEYS. On Upstash it then locks only these keys while it runs
+    /// (`#!lua flags=allow-key-locking`), and not the whole database. Elsewhere nothing changes. It does not apply to a
+    /// source with its own `#!lua` line.
     #[must_use]
     pub fn key_locking(self) -> Self {
         self.rebuilt(|inner| inner.key_locking = true)
@@ -106,7 +106,7 @@ impl Script {
         &self.0.source
     }
 
-    /// The SHA-1 of the source, by which Redis knows the script.
+    /// The SHA-1 of the source, which identifies the script in Redis.
     pub fn sha(&self) -> &str {
         self.0.sha.get_or_init(|| sha1(self.0.source.as_bytes()))
     }

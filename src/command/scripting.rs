@@ -70,19 +70,21 @@ pub trait ScriptingCommands: Execute {
         self.execute(Command::new("SCRIPT").arg("EXISTS").args_from(shas))
     }
 
-    /// Makes the server forget all scripts. [Redis SCRIPT FLUSH](https://redis.io/docs/latest/commands/script-flush/).
+    /// Removes all scripts from the server. [Redis SCRIPT FLUSH](https://redis.io/docs/latest/commands/script-flush/).
     #[doc(alias = "SCRIPT FLUSH")]
     fn script_flush(&self) -> Self::Reply<()> {
         self.execute(Command::new("SCRIPT").arg("FLUSH"))
     }
 
-    /// Ends the script that is running, if it has written nothing. [Redis SCRIPT KILL](https://redis.io/docs/latest/commands/script-kill/).
+    /// Stops the running script, if it has not written anything. [Redis SCRIPT
+    /// KILL](https://redis.io/docs/latest/commands/script-kill/).
     #[doc(alias = "SCRIPT KILL")]
     fn script_kill(&self) -> Self::Reply<()> {
         self.execute(Command::new("SCRIPT").arg("KILL"))
     }
 
-    /// Makes a script known without running it, and returns its sha. [Redis SCRIPT LOAD](https://redis.io/docs/latest/commands/script-load/).
+    /// Loads a script without running it, and returns its sha. [Redis SCRIPT
+    /// LOAD](https://redis.io/docs/latest/commands/script-load/).
     #[doc(alias = "SCRIPT LOAD")]
     fn script_load(&self, source: impl ToArg) -> Self::Reply<String> {
         self.execute(Command::new("SCRIPT").arg("LOAD").arg(source))

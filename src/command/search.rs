@@ -1,6 +1,6 @@
 //! Upstash's search indexes: full-text and structured queries over hashes, strings, JSON documents and streams.
 //!
-//! Filters and aggregations are JSON documents in Upstash's own language, so they are given as such:
+//! Filters and aggregations are JSON documents in Upstash's own language, and are passed as JSON:
 //! `serde_json::json!({"name": "ada"})`.
 
 use super::{Arguments, Command, Execute, ToArg};
@@ -10,7 +10,7 @@ use crate::{FromValue, Pairs, Result, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FieldType {
-    /// Words, found by their stems.
+    /// Words, which are matched by their stems.
     Text,
     /// Unsigned integers.
     U64,
@@ -22,7 +22,7 @@ pub enum FieldType {
     Bool,
     /// Points in time.
     Date,
-    /// Text that is found as a whole.
+    /// Text that is matched as a whole.
     Keyword,
     /// Paths in a hierarchy.
     Facet,
@@ -66,28 +66,28 @@ impl Field {
         Self { path: path.into(), kind, words: Vec::new(), from: None }
     }
 
-    /// Can be sorted and aggregated by.
+    /// Allows sorting and aggregation by this field.
     #[must_use]
     pub fn fast(mut self) -> Self {
         self.words.push("FAST");
         self
     }
 
-    /// Is taken as one word.
+    /// Treats the text as one word.
     #[must_use]
     pub fn no_tokenize(mut self) -> Self {
         self.words.push("NOTOKENIZE");
         self
     }
 
-    /// Words are found as they are written.
+    /// Matches words exactly, without stemming.
     #[must_use]
     pub fn no_stem(mut self) -> Self {
         self.words.push("NOSTEM");
         self
     }
 
-    /// Is read from another field of the document.
+    /// Reads the value from another field of the document.
     #[must_use]
     pub fn from(mut self, field: impl Into<String>) -> Self {
         self.from = Some(field.into());
@@ -95,7 +95,7 @@ impl Field {
     }
 }
 
-/// What is indexed.
+/// The source of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
@@ -109,7 +109,7 @@ pub enum Source {
     Stream(String),
 }
 
-/// An index to make.
+/// The definition of an index.
 ///
 /// ```
 /// use edgecask::command::search::{Field, FieldType, Index, Source};
@@ -150,21 +150,21 @@ impl Index {
         self
     }
 
-    /// The language whose stems are used. Default: English.
+    /// The language of the stemmer. Default: English.
     #[must_use]
     pub fn language(mut self, language: impl Into<String>) -> Self {
         self.language = Some(language.into());
         self
     }
 
-    /// Leaves out what is there already.
+    /// Does not index existing documents.
     #[must_use]
     pub fn skip_initial_scan(mut self) -> Self {
         self.skip_initial_scan = true;
         self
     }
 
-    /// An index of this name is no error.
+    /// An existing index with this name is not an error.
     #[must_use]
     pub fn exists_ok(mut self) -> Self {
         self.exists_ok = true;
@@ -195,7 +195,7 @@ struct Highlight {
     tags: Option<(String, String)>,
 }
 
-/// A query: a filter, and what to give of what it finds.
+/// A query: a filter, and options for its hits.
 ///
 /// ```
 /// use edgecask::command::search::Query;
@@ -216,7 +216,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Everything that this filter matches; `{}` is everything.
+    /// A query for all documents that match this filter; `{}` matches all.
     pub fn new(filter: serde_json::Value) -> Self {
         Self {
             filter,
@@ -229,21 +229,21 @@ impl Query {
         }
     }
 
-    /// So many at the most.
+    /// At most this many hits.
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Leaves out the first so many.
+    /// Skips this many hits.
     #[must_use]
     pub fn offset(mut self, offset: u64) -> Self {
         self.offset = Some(offset);
         self
     }
 
-    /// In the order of a fast field, instead of by score; each further call decides between equals.
+    /// Sorts by a fast field instead of by score. Each further call adds a field that breaks ties.
     #[must_use]
     pub fn order_by(mut self, field: impl Into<String>, descending: bool) -> Self {
         self.order.push((field.into(), descending));
@@ -257,7 +257,7 @@ impl Query {
         self
     }
 
-    /// Marks what was found in these fields, by these tags before and after it (by default `<em>` and `</em>`).
+    /// Highlights matches in these fields with a tag before and after them (by default `<em>` and `</em>`).
     #[must_use]
     pub fn highlight(
         mut self,
@@ -300,15 +300,15 @@ impl Query {
     }
 }
 
-/// What a query found.
+/// A hit of a query.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Hit {
     /// The key of the document.
     pub key: String,
-    /// How well it matches.
+    /// Its score.
     pub score: f64,
-    /// Its fields by their paths; a JSON document as a whole stands under `$`.
+    /// Its fields by their paths. A whole JSON document is under `$`.
     pub fields: Vec<(String, Value)>,
 }
 
@@ -323,7 +323,7 @@ impl FromValue for Hit {
     }
 }
 
-/// The commands on search indexes, which Upstash alone has. Each is one command and one round trip.
+/// The commands on search indexes, which only Upstash has. Each is one command and one round trip.
 ///
 /// ```no_run
 /// use edgecask::command::search::{Field, FieldType, Index, Query, Source};
@@ -343,7 +343,7 @@ impl FromValue for Hit {
 /// # }
 /// ```
 pub trait SearchCommands: Execute {
-    /// What aggregations make of everything that a filter matches: names and values in turn, nested. Upstash
+    /// The results of aggregations over the documents that match a filter: names and values in turn, nested. Upstash
     /// SEARCH.AGGREGATE.
     #[doc(alias = "SEARCH.AGGREGATE")]
     fn search_aggregate(
@@ -355,13 +355,13 @@ pub trait SearchCommands: Execute {
         self.execute(Command::new("SEARCH.AGGREGATE").arg(index).arg(filter).arg(aggregations))
     }
 
-    /// Gives an index another name. Upstash SEARCH.ALIASADD.
+    /// Adds an alias of an index. Upstash SEARCH.ALIASADD.
     #[doc(alias = "SEARCH.ALIASADD")]
     fn search_aliasadd(&self, alias: impl ToArg, index: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.ALIASADD").arg(alias).arg(index))
     }
 
-    /// Takes another name away. Upstash SEARCH.ALIASDEL.
+    /// Deletes an alias. Upstash SEARCH.ALIASDEL.
     #[doc(alias = "SEARCH.ALIASDEL")]
     fn search_aliasdel(&self, alias: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.ALIASDEL").arg(alias))
@@ -373,13 +373,13 @@ pub trait SearchCommands: Execute {
         self.execute(Command::new("SEARCH.COUNT").arg(index).arg(filter))
     }
 
-    /// Makes an index. Upstash SEARCH.CREATE.
+    /// Creates an index. Upstash SEARCH.CREATE.
     #[doc(alias = "SEARCH.CREATE")]
     fn search_create(&self, index: &Index) -> Self::Reply<Value> {
         self.execute(index.command())
     }
 
-    /// What an index is made of, by name; `None` if there is none. Upstash SEARCH.DESCRIBE.
+    /// The definition of an index, by name; `None` if there is no such index. Upstash SEARCH.DESCRIBE.
     #[doc(alias = "SEARCH.DESCRIBE")]
     fn search_describe(&self, index: impl ToArg) -> Self::Reply<Option<Pairs<String, Value>>> {
         self.execute(Command::new("SEARCH.DESCRIBE").arg(index))
@@ -391,7 +391,7 @@ pub trait SearchCommands: Execute {
         self.execute(Command::new("SEARCH.DROP").arg(index))
     }
 
-    /// All other names, and what they stand for. Upstash SEARCH.LISTALIASES.
+    /// All aliases with their indexes. Upstash SEARCH.LISTALIASES.
     #[doc(alias = "SEARCH.LISTALIASES")]
     fn search_listaliases(&self) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.LISTALIASES"))
@@ -403,7 +403,7 @@ pub trait SearchCommands: Execute {
         self.execute(Command::new("SEARCH.LISTINDEXES"))
     }
 
-    /// What a query finds. Upstash SEARCH.QUERY.
+    /// Runs a query, and returns the hits. Upstash SEARCH.QUERY.
     #[doc(alias = "SEARCH.QUERY")]
     fn search_query(&self, index: impl ToArg, query: &Query) -> Self::Reply<Vec<Hit>> {
         self.execute(query.append(Command::new("SEARCH.QUERY").arg(index)))
@@ -415,7 +415,7 @@ pub trait SearchCommands: Execute {
         self.execute(Command::new("SEARCH.REINDEX").arg(index))
     }
 
-    /// Waits until everything that was written is indexed. Upstash SEARCH.WAITINDEXING.
+    /// Waits until all writes so far are indexed. Upstash SEARCH.WAITINDEXING.
     #[doc(alias = "SEARCH.WAITINDEXING")]
     fn search_waitindexing(&self, index: impl ToArg) -> Self::Reply<Value> {
         self.execute(Command::new("SEARCH.WAITINDEXING").arg(index))

@@ -1,4 +1,4 @@
-//! The server itself: is it there, what time is it, how many keys, delete them all.
+//! Commands on the server: PING, INFO, configuration, ACL, flushing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("DBSIZE"))
     }
 
-    /// Returns the message back. [Redis ECHO](https://redis.io/docs/latest/commands/echo/).
+    /// Returns the message. [Redis ECHO](https://redis.io/docs/latest/commands/echo/).
     #[doc(alias = "ECHO")]
     fn echo<R: FromValue>(&self, message: impl ToArg) -> Self::Reply<R> {
         self.execute(Command::new("ECHO").arg(message))
@@ -45,14 +45,15 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("FLUSHDB"))
     }
 
-    /// What the server says of itself, as `name:value` lines; a section such as `memory` narrows it. [Redis INFO](https://redis.io/docs/latest/commands/info/).
+    /// Information about the server, as `name:value` lines; a section such as `memory` selects a part. [Redis
+    /// INFO](https://redis.io/docs/latest/commands/info/).
     #[doc(alias = "INFO")]
     fn info(&self, section: &str) -> Self::Reply<String> {
         let command = Command::new("INFO");
         self.execute(if section.is_empty() { command } else { command.arg(section) })
     }
 
-    /// Whether the server answers. [Redis PING](https://redis.io/docs/latest/commands/ping/).
+    /// Checks that the server answers. [Redis PING](https://redis.io/docs/latest/commands/ping/).
     #[doc(alias = "PING")]
     fn ping(&self) -> Self::Reply<()> {
         self.execute(Command::new("PING"))
@@ -68,7 +69,7 @@ pub trait ServerCommands: Execute {
         self.execute_with(Command::new("TIME"), since_epoch)
     }
 
-    /// What ACL categories there are. [Redis ACL CAT](https://redis.io/docs/latest/commands/acl-cat/).
+    /// The ACL categories. [Redis ACL CAT](https://redis.io/docs/latest/commands/acl-cat/).
     #[doc(alias = "ACL CAT")]
     fn acl_cat(&self) -> Self::Reply<Vec<String>> {
         self.execute(Command::new("ACL").arg("CAT"))
@@ -80,7 +81,7 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("ACL").arg("DELUSER").args_from(users))
     }
 
-    /// A password that nobody guesses. [Redis ACL GENPASS](https://redis.io/docs/latest/commands/acl-genpass/).
+    /// A random password. [Redis ACL GENPASS](https://redis.io/docs/latest/commands/acl-genpass/).
     #[doc(alias = "ACL GENPASS")]
     fn acl_genpass(&self) -> Self::Reply<String> {
         self.execute(Command::new("ACL").arg("GENPASS"))
@@ -104,7 +105,8 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("ACL").arg("RESTTOKEN").arg(user).arg(password))
     }
 
-    /// Makes a user, or changes its rules, such as `on`, `>password`, `~app:*`, `+@read`. [Redis ACL SETUSER](https://redis.io/docs/latest/commands/acl-setuser/).
+    /// Creates a user, or changes its rules, such as `on`, `>password`, `~app:*`, `+@read`. [Redis ACL
+    /// SETUSER](https://redis.io/docs/latest/commands/acl-setuser/).
     #[doc(alias = "ACL SETUSER")]
     fn acl_setuser(
         &self,
@@ -138,8 +140,8 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("COMMAND").arg("COUNT"))
     }
 
-    /// What is known of commands: name, arity, flags, places of keys and more; `None` for unknown ones.
-    /// [Redis COMMAND INFO](https://redis.io/docs/latest/commands/command-info/).
+    /// Information about commands: name, arity, flags, positions of keys and more; `None` for unknown ones. [Redis COMMAND
+    /// INFO](https://redis.io/docs/latest/commands/command-info/).
     #[doc(alias = "COMMAND INFO")]
     fn command_info(
         &self,
@@ -166,11 +168,13 @@ pub trait ServerCommands: Execute {
         self.execute(Command::new("CONFIG").arg("SET").arg(name).arg(value))
     }
 
-    /// Waits until so many replicas have everything that this connection wrote, or until the timeout is over, and tells how
-    /// many have. `None` waits for ever; a shorter time than 1 ms, and zero, counts as 1 ms. [Redis WAIT](https://redis.io/docs/latest/commands/wait/).
+    /// Waits until this many replicas have all writes of this connection, or until the timeout is over, and returns how
+    /// many replicas have them. `None` waits for ever; a shorter time than 1 ms, and zero, counts as 1 ms. [Redis
+    /// WAIT](https://redis.io/docs/latest/commands/wait/).
     ///
-    /// Connections are shared, so this belongs behind the writes in one pipeline, which then has a connection of its own;
-    /// by itself it is refused. The client's deadline has to be longer than the timeout. Over TCP, on one server:
+    /// Connections are shared, so send it in one pipeline after the writes; such a pipeline gets a connection of its own. A
+    /// WAIT that is sent alone is refused. The client's deadline has to be longer than the timeout. Over TCP, on one
+    /// server:
     ///
     /// ```no_run
     /// use edgecask::prelude::*;

@@ -1,4 +1,4 @@
-//! Sets: members without order, each once.
+//! Sets: distinct members, without an order.
 
 use super::keys::{Cursor, Page, ScanOptions};
 use super::{Command, Execute, ToArg};
@@ -79,7 +79,8 @@ pub trait SetCommands: Execute {
         self.execute(command.arg("LIMIT").arg(limit))
     }
 
-    /// Stores what is in all sets under `to`, and returns its size. [Redis SINTERSTORE](https://redis.io/docs/latest/commands/sinterstore/).
+    /// Stores the members that are in all sets under `to`, and returns their number. [Redis
+    /// SINTERSTORE](https://redis.io/docs/latest/commands/sinterstore/).
     #[doc(alias = "SINTERSTORE")]
     fn sinterstore(
         &self,
@@ -89,7 +90,7 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SINTERSTORE").arg(to).args_from(keys))
     }
 
-    /// Whether a member is there. [Redis SISMEMBER](https://redis.io/docs/latest/commands/sismember/).
+    /// Whether a member is in the set. [Redis SISMEMBER](https://redis.io/docs/latest/commands/sismember/).
     #[doc(alias = "SISMEMBER")]
     fn sismember(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("SISMEMBER").arg(key).arg(member))
@@ -101,7 +102,7 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SMEMBERS").arg(key))
     }
 
-    /// Whether each of these members is there. [Redis SMISMEMBER](https://redis.io/docs/latest/commands/smismember/).
+    /// Whether each of these members is in the set. [Redis SMISMEMBER](https://redis.io/docs/latest/commands/smismember/).
     #[doc(alias = "SMISMEMBER")]
     fn smismember(
         &self,
@@ -111,32 +112,32 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SMISMEMBER").arg(key).args_from(members))
     }
 
-    /// Moves a member to another set; `false` if it is not there. [Redis SMOVE](https://redis.io/docs/latest/commands/smove/).
+    /// Moves a member to another set; `false` if it is absent. [Redis SMOVE](https://redis.io/docs/latest/commands/smove/).
     #[doc(alias = "SMOVE")]
     fn smove(&self, from: impl ToArg, to: impl ToArg, member: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("SMOVE").arg(from).arg(to).arg(member))
     }
 
-    /// Takes out any member. [Redis SPOP](https://redis.io/docs/latest/commands/spop/).
+    /// Removes and returns a random member. [Redis SPOP](https://redis.io/docs/latest/commands/spop/).
     #[doc(alias = "SPOP")]
     fn spop<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("SPOP").arg(key))
     }
 
-    /// Takes out up to `count` members. [Redis SPOP](https://redis.io/docs/latest/commands/spop/).
+    /// Removes and returns up to `count` random members. [Redis SPOP](https://redis.io/docs/latest/commands/spop/).
     #[doc(alias = "SPOP")]
     fn spop_count<R: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("SPOP").arg(key).arg(count))
     }
 
-    /// Any member. [Redis SRANDMEMBER](https://redis.io/docs/latest/commands/srandmember/).
+    /// A random member. [Redis SRANDMEMBER](https://redis.io/docs/latest/commands/srandmember/).
     #[doc(alias = "SRANDMEMBER")]
     fn srandmember<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("SRANDMEMBER").arg(key))
     }
 
-    /// Some members: up to `count` different ones, or with a negative count exactly so many, perhaps repeated.
-    /// [Redis SRANDMEMBER](https://redis.io/docs/latest/commands/srandmember/).
+    /// Random members: up to `count` different ones. With a negative count exactly that many, which may repeat. [Redis
+    /// SRANDMEMBER](https://redis.io/docs/latest/commands/srandmember/).
     #[doc(alias = "SRANDMEMBER")]
     fn srandmembers<R: FromValue>(&self, key: impl ToArg, count: i64) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("SRANDMEMBER").arg(key).arg(count))

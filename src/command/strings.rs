@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Command, Execute, ToArg, applied, time};
 use crate::FromValue;
 
-/// When a value expires that SET or HSETEX writes, or GETEX or HGETEX reads.
+/// The expiry that SET, HSETEX, GETEX or HGETEX sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expiry {
@@ -46,7 +46,7 @@ pub struct SetOptions {
     condition: Option<Condition>,
 }
 
-/// What a stored value must be for SET or DELEX to change it.
+/// The condition on the stored value for SET or DELEX.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueIs {
@@ -91,7 +91,7 @@ impl SetOptions {
         self.expiry(Expiry::Ex(after))
     }
 
-    /// Expires as given, instead of anything given before.
+    /// Sets the expiry, and overrides any expiry that was set before.
     #[must_use]
     pub fn expiry(mut self, expiry: Expiry) -> Self {
         self.expiry = Some(expiry);
@@ -99,7 +99,7 @@ impl SetOptions {
         self
     }
 
-    /// Keeps the time to live of the old value (`KEEPTTL`), instead of anything given before.
+    /// Keeps the time to live of the old value (`KEEPTTL`), and overrides any expiry that was set before.
     #[must_use]
     pub fn keep_ttl(mut self) -> Self {
         self.expiry = None;
@@ -114,14 +114,14 @@ impl SetOptions {
         self
     }
 
-    /// Sets only if the key is there.
+    /// Sets only if the key exists.
     #[must_use]
     pub fn xx(mut self) -> Self {
         self.condition = Some(Condition::Present);
         self
     }
 
-    /// Sets only if the stored value is so (Redis 8.4, Upstash, the embedded engine).
+    /// Sets only if the stored value meets this condition (Redis 8.4, Upstash, the embedded engine).
     #[must_use]
     pub fn if_value(mut self, is: ValueIs) -> Self {
         self.condition = Some(Condition::Value(is));
@@ -142,13 +142,13 @@ impl SetOptions {
     }
 }
 
-/// What GETEX does with the time to live.
+/// How GETEX changes the time to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GetEx {
     /// Sets it.
     Expire(Expiry),
-    /// Takes it away.
+    /// Removes it.
     Persist,
 }
 
@@ -185,19 +185,20 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("APPEND").arg(key).arg(value))
     }
 
-    /// Takes 1 off a counter. [Redis DECR](https://redis.io/docs/latest/commands/decr/).
+    /// Subtracts 1 from a counter. [Redis DECR](https://redis.io/docs/latest/commands/decr/).
     #[doc(alias = "DECR")]
     fn decr(&self, key: impl ToArg) -> Self::Reply<i64> {
         self.execute(Command::new("DECR").arg(key))
     }
 
-    /// Takes `by` off a counter. [Redis DECRBY](https://redis.io/docs/latest/commands/decrby/).
+    /// Subtracts `by` from a counter. [Redis DECRBY](https://redis.io/docs/latest/commands/decrby/).
     #[doc(alias = "DECRBY")]
     fn decrby(&self, key: impl ToArg, by: i64) -> Self::Reply<i64> {
         self.execute(Command::new("DECRBY").arg(key).arg(by))
     }
 
-    /// Deletes a key if its value is so; returns whether it did. [Redis DELEX](https://redis.io/docs/latest/commands/delex/) (8.4), Upstash.
+    /// Deletes a key if its value meets the condition; returns whether it did. [Redis
+    /// DELEX](https://redis.io/docs/latest/commands/delex/) (8.4), Upstash.
     #[doc(alias = "DELEX")]
     fn delex(&self, key: impl ToArg, is: &ValueIs) -> Self::Reply<bool> {
         self.execute(is.append(Command::new("DELEX").arg(key)))
@@ -219,13 +220,14 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("GET").arg(key))
     }
 
-    /// Takes a value out: returns it and deletes the key. [Redis GETDEL](https://redis.io/docs/latest/commands/getdel/).
+    /// Returns a value, and deletes the key. [Redis GETDEL](https://redis.io/docs/latest/commands/getdel/).
     #[doc(alias = "GETDEL")]
     fn getdel<R: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("GETDEL").arg(key))
     }
 
-    /// The value of a key, whose time to live is changed on the way. [Redis GETEX](https://redis.io/docs/latest/commands/getex/).
+    /// Returns the value of a key, and changes its time to live. [Redis
+    /// GETEX](https://redis.io/docs/latest/commands/getex/).
     #[doc(alias = "GETEX")]
     fn getex<R: FromValue>(&self, key: impl ToArg, change: GetEx) -> Self::Reply<Option<R>> {
         self.execute(change.append(Command::new("GETEX").arg(key)))
@@ -237,7 +239,8 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("GETRANGE").arg(key).arg(start).arg(end))
     }
 
-    /// Sets a value and gives the old one. [Redis GETSET](https://redis.io/docs/latest/commands/getset/); [`StringCommands::set_get`] can do more.
+    /// Sets a value, and returns the old one. [Redis GETSET](https://redis.io/docs/latest/commands/getset/);
+    /// [`StringCommands::set_get`] can do more.
     #[doc(alias = "GETSET")]
     fn getset<R: FromValue>(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<Option<R>> {
         self.execute(Command::new("GETSET").arg(key).arg(value))
@@ -261,7 +264,7 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("INCRBYFLOAT").arg(key).arg(by))
     }
 
-    /// The longest text that two values have in common, letter by letter. [Redis LCS](https://redis.io/docs/latest/commands/lcs/).
+    /// The longest common subsequence of two values. [Redis LCS](https://redis.io/docs/latest/commands/lcs/).
     #[doc(alias = "LCS")]
     fn lcs<R: FromValue>(&self, one: impl ToArg, other: impl ToArg) -> Self::Reply<R> {
         self.execute(Command::new("LCS").arg(one).arg(other))
@@ -282,7 +285,8 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("MSET").pairs_from(pairs))
     }
 
-    /// Sets many keys if none of them is there; returns whether it did. [Redis MSETNX](https://redis.io/docs/latest/commands/msetnx/).
+    /// Sets many keys if none of them exists; returns whether it did. [Redis
+    /// MSETNX](https://redis.io/docs/latest/commands/msetnx/).
     #[doc(alias = "MSETNX")]
     fn msetnx(
         &self,
@@ -291,13 +295,14 @@ pub trait StringCommands: Execute {
         self.execute(Command::new("MSETNX").pairs_from(pairs))
     }
 
-    /// Sets a value that never expires, over any old one. [Redis SET](https://redis.io/docs/latest/commands/set/).
+    /// Sets a value without expiry, and replaces any old one. [Redis SET](https://redis.io/docs/latest/commands/set/).
     #[doc(alias = "SET")]
     fn set(&self, key: impl ToArg, value: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("SET").arg(key).arg(value))
     }
 
-    /// Sets a value as the options say; `false` if their condition was not met. [Redis SET](https://redis.io/docs/latest/commands/set/).
+    /// Sets a value by the options; `false` if their condition was not met. [Redis
+    /// SET](https://redis.io/docs/latest/commands/set/).
     #[doc(alias = "SET")]
     fn set_with(
         &self,
@@ -308,7 +313,8 @@ pub trait StringCommands: Execute {
         self.execute_with(options.append(Command::new("SET").arg(key).arg(value)), applied)
     }
 
-    /// Sets a value as the options say and gives the old one. [Redis SET](https://redis.io/docs/latest/commands/set/) with `GET`.
+    /// Sets a value by the options, and returns the old one. [Redis SET](https://redis.io/docs/latest/commands/set/) with
+    /// `GET`.
     #[doc(alias = "SET")]
     fn set_get<R: FromValue>(
         &self,

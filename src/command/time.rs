@@ -1,5 +1,5 @@
-//! Times as arguments. Redis counts in seconds or in milliseconds. A time that neither counts exactly is rounded up to
-//! milliseconds, so that only zero becomes zero.
+//! Times as arguments, in seconds or milliseconds. A time between two milliseconds is rounded up, so that only zero becomes
+//! zero.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) fn millis(time: Duration) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// The name of the command or the option that counts the time exactly, and its number: whole seconds, or else
+/// The name of the command or option for the exact unit, and the number in that unit: whole seconds, or otherwise
 /// milliseconds.
 pub(super) fn in_exact_unit(
     time: Duration,
@@ -27,12 +27,12 @@ pub(super) fn in_exact_unit(
     }
 }
 
-/// Milliseconds for a command that takes 0 for "without end": `None` is 0, and zero is 1.
+/// Milliseconds for a command in which 0 means no limit: `None` is 0, and zero is 1.
 pub(super) fn millis_or_zero(time: Option<Duration>) -> u64 {
     time.map_or(0, |time| millis(time).max(1))
 }
 
-/// A timeout as a decimal number of seconds, to the millisecond. `None` is 0, which is without end; zero is 0.001.
+/// A timeout as a decimal number of seconds, with milliseconds. `None` is 0, which means no limit; zero is 0.001.
 pub(super) struct TimeoutSeconds(pub(super) Option<Duration>);
 
 impl ToArg for TimeoutSeconds {

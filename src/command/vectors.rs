@@ -1,17 +1,17 @@
-//! Upstash's vector indexes: the nearest of many points in a space of many dimensions.
+//! Upstash's vector indexes: nearest-neighbour search.
 
 use super::{Command, Execute, ToArg};
 use crate::{FromValue, Pairs, Result, Value};
 
-/// How near two vectors are.
+/// The similarity of two vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Metric {
-    /// By their angle.
+    /// Cosine similarity.
     Cosine,
-    /// By their distance.
+    /// Euclidean distance.
     Euclidean,
-    /// By their dot product.
+    /// Dot product.
     Dot,
 }
 
@@ -25,16 +25,16 @@ impl Metric {
     }
 }
 
-/// What a query prefers.
+/// The trade-off of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Profile {
     /// Speed.
     Fast,
-    /// A bit of both.
+    /// A balance of both.
     #[default]
     Balanced,
-    /// Finding the very nearest.
+    /// Accuracy.
     Precise,
 }
 
@@ -48,7 +48,7 @@ impl Profile {
     }
 }
 
-/// What VECTOR.INFO tells.
+/// The reply of VECTOR.INFO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VectorInfo {
@@ -77,7 +77,7 @@ fn vector(command: Command, vector: &[f32]) -> Command {
     command.args_from(vector.iter().map(f32::to_string))
 }
 
-/// The commands on vector indexes, which Upstash alone has. Each is one command and one round trip.
+/// The commands on vector indexes, which only Upstash has. Each is one command and one round trip.
 ///
 /// ```no_run
 /// use edgecask::{command::vectors::{Metric, Profile}, prelude::*};
@@ -104,7 +104,8 @@ pub trait VectorCommands: Execute {
         self.execute(Command::new("VECTOR.COUNT").arg(index))
     }
 
-    /// Makes an index; returns whether it is new. Without `exists_ok`, one that is there already is an error. Upstash VECTOR.CREATE.
+    /// Creates an index; returns whether it is new. Without `exists_ok`, an existing index is an error. Upstash
+    /// VECTOR.CREATE.
     #[doc(alias = "VECTOR.CREATE")]
     fn vector_create(
         &self,

@@ -1,21 +1,21 @@
-//! Configuration from variables: the process environment, or a Worker's bindings.
+//! Configuration from variables: of the process environment, or of a Worker's bindings.
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `REDIS_URL` | `redis://` for TCP, `rediss://` for TCP with TLS, `https://` for the Upstash REST API |
 //! | `REDIS_PASSWORD` | the password, or the REST token |
-//! | `CACHE_PROVIDER` | `redis` or `upstash`, instead of what the URL says; `memory` for the embedded engine |
+//! | `CACHE_PROVIDER` | `redis` or `upstash`, if the URL must be of that kind; `memory` for the embedded engine |
 //! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 2000 |
-//! | `REDIS_POOL_SIZE` | how many connections by TCP there may be for commands that wait, such as BLPOP; 32. All others share one |
+//! | `REDIS_POOL_SIZE` | the most TCP connections for commands that wait, such as BLPOP; 32. All other commands share one connection |
 //! | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | the same as Upstash's own SDK names them |
 //! | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | the same as Vercel names them |
 //! | `CACHE_TTL_{NAME}_SECONDS` | a time to live of a component: [`Ttl::from_variables`](crate::cache::Ttl::from_variables) |
-//! | `RATE_LIMIT_PROVIDER`, `EVENT_HUB_PROVIDER` | in the place of `CACHE_PROVIDER`, for those components: [`Config::for_component`] |
+//! | `RATE_LIMIT_PROVIDER`, `EVENT_HUB_PROVIDER` | override `CACHE_PROVIDER` for those components: [`Config::for_component`] |
 //!
-//! `REDIS_URL` counts before the others. `UPSTASH_REDIS_REST_URL` and `KV_REST_API_URL` may both be set only if they are the
-//! same. If no URL is set, the embedded engine is used. A variable that is set to nothing counts as not set; it is an error
-//! if the embedded engine would be used because of that, unless `CACHE_PROVIDER` is `memory`. A URL, password or token in
-//! quotation marks is an error, and so is a variable that is not UTF-8.
+//! `REDIS_URL` takes precedence. `UPSTASH_REDIS_REST_URL` and `KV_REST_API_URL` may both be set only if they are equal. If
+//! no URL is set, the embedded engine is used. An empty variable counts as not set. It is an error if the embedded engine
+//! would be used because of an empty variable, unless `CACHE_PROVIDER` is `memory`. A URL, password or token in quotation
+//! marks is an error, and so is a variable that is not UTF-8.
 
 mod variables;
 
@@ -66,8 +66,8 @@ impl Config {
         Self::from_os(|name| std::env::var_os(name))
     }
 
-    /// A variable that is set and cannot be read must not count as not set: the application would run on the embedded
-    /// engine, or with a default.
+    /// A variable that cannot be read must not count as not set: the application would silently run on the embedded engine,
+    /// or with a default.
     fn from_os(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
         let unreadable = RefCell::new(None);
         let config = Self::from_variables(|name| match lookup(name)?.into_string() {
@@ -101,8 +101,8 @@ impl Config {
         Self::for_component("CACHE", lookup)
     }
 
-    /// As [`Config::from_variables`], for a component with a provider of its own: `{component}_PROVIDER` counts in the place
-    /// of `CACHE_PROVIDER`. A rate limit is `RATE_LIMIT`, a hub of events `EVENT_HUB`.
+    /// As [`Config::from_variables`], for a component with a provider of its own: `{component}_PROVIDER` overrides
+    /// `CACHE_PROVIDER`. A rate limit is `RATE_LIMIT`, an event hub is `EVENT_HUB`.
     ///
     /// ```
     /// use edgecask::config::{Config, Provider};
@@ -141,8 +141,8 @@ impl Config {
         }
     }
 
-    /// A client of that provider. Around what is remote stand the default [`Deadline`](crate::layer::Deadline) and
-    /// [`CircuitBreaker`], so that a cache which hangs costs a few calls their time, and not every call. Nothing is sent yet.
+    /// A client of that provider. A remote provider has the default [`Deadline`](crate::layer::Deadline) and
+    /// [`CircuitBreaker`], so that a server that hangs delays only a few calls. Nothing is sent yet.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL cannot be used, or this build does not have the provider's feature.
@@ -277,8 +277,8 @@ mod tests {
             (&[("KV_REST_API_URL", "https://u")], "KV_REST_API_TOKEN is not: set it"),
             (&[("REDIS_URL", " ")], "REDIS_URL is set to nothing"),
             (&[("KV_REST_API_URL", "")], "KV_REST_API_URL is set to nothing"),
-            (&[redis, ("REDIS_PASSWORD", "\"p\"")], "REDIS_PASSWORD stands in quotation marks"),
-            (&[("REDIS_URL", "'redis://h'")], "REDIS_URL stands in quotation marks"),
+            (&[redis, ("REDIS_PASSWORD", "\"p\"")], "REDIS_PASSWORD is in quotation marks"),
+            (&[("REDIS_URL", "'redis://h'")], "REDIS_URL is in quotation marks"),
             (
                 &[("UPSTASH_REDIS_REST_URL", "https://u"), ("KV_REST_API_URL", "https://v")],
                 "UPSTASH_REDIS_REST_URL and KV_REST_API_URL are set to different URLs",

@@ -25,7 +25,7 @@ pub(super) fn wrong<T>(message: impl Into<std::borrow::Cow<'static, str>>) -> Re
     Err(Error::new(ErrorKind::Config, message))
 }
 
-/// The names that others gave to a REST URL and its token.
+/// The variables of Upstash and Vercel for a REST URL and its token.
 const REST_VARIABLES: [(&str, &str); 2] = [
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
     ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
@@ -128,22 +128,22 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         let is_quoted = |name: &&str| self.get(name).is_some_and(|value| is_quoted(&value));
         match backend_variables().find(is_quoted) {
             None => Ok(()),
-            Some(name) => wrong(format!("{name} stands in quotation marks: take them away")),
+            Some(name) => wrong(format!("{name} is in quotation marks: remove them")),
         }
     }
 
-    /// Two URLs would leave it open which server is meant.
+    /// Two different URLs are ambiguous.
     fn check_same_url(&self) -> Result<()> {
         let [(first, _), (second, _)] = REST_VARIABLES;
         match (self.get(first), self.get(second)) {
-            (Some(a), Some(b)) if a.trim_end_matches('/') != b.trim_end_matches('/') => wrong(
-                format!("{first} and {second} are set to different URLs: take one of them away"),
-            ),
+            (Some(a), Some(b)) if a.trim_end_matches('/') != b.trim_end_matches('/') => {
+                wrong(format!("{first} and {second} are set to different URLs: remove one of them"))
+            }
             _ => Ok(()),
         }
     }
 
-    /// `REDIS_URL` and `REDIS_PASSWORD`, which serve both providers.
+    /// The backend of `REDIS_URL` and `REDIS_PASSWORD`, which both providers use.
     fn shared_variables(&self, url: String, provider: Option<Provider>) -> Result<Backend> {
         let (password, provider_name) = (self.get("REDIS_PASSWORD"), &self.provider);
         let is_rest = matches!(scheme(&url).as_deref(), Some("https" | "http"));
@@ -166,7 +166,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             (_, false) => {
                 if password.is_some() && holds_password(&url) {
                     return wrong(
-                        "REDIS_URL holds a password, and REDIS_PASSWORD is set too: take one of them away",
+                        "REDIS_URL contains a password, and REDIS_PASSWORD is set too: remove one of them",
                     );
                 }
                 Ok(Backend::Redis { url, password })
@@ -175,7 +175,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     }
 }
 
-/// The scheme of a URL, which has no case.
+/// The scheme of a URL, in lower case.
 fn scheme(url: &str) -> Option<String> {
     url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())
 }
@@ -184,7 +184,7 @@ fn is_redis_url(url: &str) -> bool {
     matches!(scheme(url).as_deref(), Some("redis" | "rediss"))
 }
 
-/// Whether a value stands in quotation marks, as some readers of `.env` files leave them.
+/// Whether a value is in quotation marks, which some readers of `.env` files keep.
 fn is_quoted(value: &str) -> bool {
     value.len() >= 2
         && ['"', '\''].iter().any(|mark| value.starts_with(*mark) && value.ends_with(*mark))

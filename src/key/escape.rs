@@ -1,6 +1,6 @@
-//! What is escaped in keys and patterns.
+//! Escapes in keys and patterns.
 
-/// Whether a byte inside of a part means something in a glob, a cluster slot or an escaped part.
+/// Whether a byte has a meaning in a glob, in a hash tag, or in an escaped part.
 pub(crate) const fn is_special(byte: u8) -> bool {
     matches!(byte, b'*' | b'?' | b'[' | b'\\' | b'{' | b'}' | b'%')
 }
@@ -11,7 +11,7 @@ pub(crate) const fn is_control(before: u8, byte: u8) -> bool {
     byte.is_ascii_control() || before == 0xc2 && byte < 0xa0
 }
 
-/// Percent-encodes what separates parts, means something in a glob or a cluster slot, or cannot be seen.
+/// Percent-encodes separators, characters with a meaning in a glob or a hash tag, and control characters.
 pub(super) fn escape_part(part: &str, out: &mut String) {
     use std::fmt::Write;
     for character in part.chars() {

@@ -1,4 +1,4 @@
-//! Keys are built, not formatted: `copilot:{domain}:{entity}:{identifier}` with every part escaped.
+//! Keys such as `copilot:{domain}:{entity}:{identifier}`, which are built from parts. Every part is escaped.
 
 mod escape;
 mod parts;
@@ -19,7 +19,7 @@ use crate::Result;
 /// Upstash's hard limit on a key's length, in bytes.
 const MAX_KEY_BYTES: usize = 32 * 1024;
 
-/// A prefix that keys are made under, such as `copilot:llm:policy`.
+/// A prefix of keys, such as `copilot:llm:policy`.
 ///
 /// ```
 /// use edgecask::Keyspace;
@@ -51,8 +51,7 @@ impl Keyspace {
         Ok(Self(build("", parts)?.0.into()))
     }
 
-    /// A keyspace that is written out, its parts joined by colons. In a constant, a text that is not one does not
-    /// compile:
+    /// A keyspace from literal text, with its parts joined by colons. In a constant, invalid text does not compile:
     ///
     /// ```compile_fail
     /// # use edgecask::Keyspace;
@@ -60,10 +59,10 @@ impl Keyspace {
     /// ```
     ///
     /// # Panics
-    /// Outside of a constant, if a part is empty or holds what [`Keyspace::new`] would escape: `*`, `?`, `[`, `\`, `{`,
-    /// `}`, `%`, or a control character. For a text that is not a literal, use [`Keyspace::new`].
+    /// Outside of a constant, if a part is empty or contains a character that [`Keyspace::new`] would escape: `*`, `?`,
+    /// `[`, `\`, `{`, `}`, `%`, or a control character. For a text that is not a literal, use [`Keyspace::new`].
     pub const fn literal(text: &'static str) -> Self {
-        assert!(text.len() < MAX_KEY_BYTES, "a keyspace has less than 32 KB");
+        assert!(text.len() < MAX_KEY_BYTES, "a keyspace must be shorter than 32 KB");
         let bytes = text.as_bytes();
         let mut before = b':';
         let mut at = 0;
@@ -72,9 +71,9 @@ impl Keyspace {
             assert!(byte != b':' || before != b':', "a part of a keyspace is not empty");
             assert!(
                 !is_special(byte),
-                "a keyspace holds no glob, brace, backslash or percent sign"
+                "a keyspace must not contain a glob, brace, backslash or percent sign"
             );
-            assert!(!is_control(before, byte), "a keyspace holds no control character");
+            assert!(!is_control(before, byte), "a keyspace must not contain a control character");
             before = byte;
             at += 1;
         }
@@ -82,7 +81,7 @@ impl Keyspace {
         Self(Cow::Borrowed(text))
     }
 
-    /// The key of an identifier, of one or more parts, in this keyspace. It makes one allocation.
+    /// The key of an identifier, which has one or more parts, in this keyspace. It makes one allocation.
     ///
     /// # Errors
     /// As for [`Keyspace::new`].
@@ -132,7 +131,7 @@ impl Keyspace {
 pub struct Key(String);
 
 impl Key {
-    /// A key given as a whole, with nothing escaped. For keys that other programs chose.
+    /// A key from its complete text, without escapes. For keys of other programs.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if it is empty or over 32 KB.
@@ -150,18 +149,18 @@ impl Key {
         &self.0
     }
 
-    /// The key `role` beside this one, in the same cluster slot and outside every keyspace that this key is in. No other
-    /// key has the same. Behind a [`KeyPrefix`](crate::layer::KeyPrefix) both share a slot if the prefix or this key has a hash
+    /// A companion key for `role`, in the same cluster slot and outside of every keyspace that this key is in. It is unique
+    /// to this key. Behind a [`KeyPrefix`](crate::layer::KeyPrefix) both share a slot if the prefix or this key has a hash
     /// tag.
     ///
-    /// It costs some milliseconds for a key with a closing brace and no hash tag. Only [`Key::verbatim`] makes such keys.
+    /// It takes some milliseconds for a key with a closing brace and no hash tag. Only [`Key::verbatim`] creates such keys.
     pub(crate) fn companion(&self, role: &str) -> String {
         let key = &self.0;
-        // The character after the role tells the three forms apart.
+        // The character after the role distinguishes the three forms.
         if hash_tag(key.as_bytes()).is_some() {
             format!("{role}::{key}")
         } else if key.contains('}') {
-            // No hash tag holds a closing brace: it takes another text of the same slot.
+            // A hash tag cannot contain a closing brace, so another text of the same slot is the hash tag.
             format!("{role}:#{{{}}}:{key}", number_of_slot(slot(key.as_bytes())))
         } else {
             format!("{role}:{{{key}}}")
@@ -192,7 +191,7 @@ impl fmt::Display for Key {
 pub struct Pattern(String);
 
 impl Pattern {
-    /// A pattern given as a whole.
+    /// A pattern from its complete text.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if it is empty or over 32 KB.
@@ -205,7 +204,7 @@ impl Pattern {
         &self.0
     }
 
-    /// A pattern that matches [`Key::companion`] of every key that this one matches, and maybe of others.
+    /// A pattern that matches the companions of all keys that this one matches, and possibly others.
     pub(crate) fn companions(&self, role: &str) -> Self {
         Self(format!("{}:*{}*", escape_glob(role), self.0))
     }

@@ -1,4 +1,4 @@
-//! The parts of a key, and what can be one.
+//! The parts of a key, and the types that can be a part.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::escape::escape_part;
 use crate::{Error, ErrorKind, Result};
 
-/// One part of a key: text, a number, or a type of one's own.
+/// One part of a key: text, a number, or a type of your own.
 ///
-/// Whatever a part writes is escaped, so it stays one part. Parts are told apart by their text: `42` and `"42"` name the
-/// same key. What can be displayed is a part by `format_args!`:
+/// The text of a part is escaped, so it stays one part. Parts are compared by their text: `42` and `"42"` name the same
+/// key. `format_args!` makes a part of anything with `Display`:
 ///
 /// ```
 /// use edgecask::Keyspace;
@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Result};
 /// # Ok::<(), edgecask::Error>(())
 /// ```
 ///
-/// A type of one's own:
+/// A type of your own:
 ///
 /// ```
 /// use edgecask::{KeyPart, Keyspace};
@@ -42,10 +42,10 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part of a key",
-    note = "what can be displayed is one by `format_args!(\"{{value}}\")`; for a type of your own, implement `KeyPart`"
+    note = "for a type with `Display`, pass `format_args!(\"{{value}}\")`; for a type of your own, implement `KeyPart`"
 )]
 pub trait KeyPart {
-    /// Writes the part's text, not escaped.
+    /// Writes the part's text, unescaped.
     ///
     /// # Errors
     /// Those of `out`.
@@ -94,9 +94,9 @@ impl<T: KeyPart + ToOwned + ?Sized> KeyPart for Cow<'_, T> {
     }
 }
 
-/// What a key is made of: one [`KeyPart`], a tuple of up to six, or an array, a slice or a `Vec` of them.
+/// The parts of a key: one [`KeyPart`], a tuple of up to six, or an array, a slice or a `Vec` of them.
 ///
-/// An identifier of one's own, with several parts:
+/// An identifier of your own, with several parts:
 ///
 /// ```
 /// use edgecask::{KeyParts, KeyWriter, Keyspace, Result};
@@ -174,7 +174,7 @@ tuple_parts! {
     A B C D E F;
 }
 
-/// Texts as parts, from wherever they are iterated.
+/// Parts from an iterator of texts.
 pub(crate) struct TextParts<I>(pub(crate) I);
 
 impl<I: IntoIterator<Item: AsRef<str>>> KeyParts for TextParts<I> {
@@ -190,7 +190,7 @@ pub struct KeyWriter {
 }
 
 impl KeyWriter {
-    /// Appends a part, with what has a meaning in keys and patterns escaped.
+    /// Appends a part, with special characters escaped.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the part is empty, or its `Display` fails.

@@ -1,6 +1,6 @@
 //! The cluster slot of a key.
 
-/// The part of a key that decides its cluster slot, if the key names one (Redis Cluster specification, hash tags).
+/// The hash tag of a key, which decides its cluster slot, if it has one (Redis Cluster specification).
 pub(super) fn hash_tag(key: &[u8]) -> Option<&[u8]> {
     let open = key.iter().position(|byte| *byte == b'{')?;
     let rest = &key[open + 1..];
@@ -16,7 +16,7 @@ pub(crate) fn slot_of(key: impl AsRef<[u8]>) -> u16 {
 
 /// The cluster slot of a key without a hash tag, or of a hash tag: CRC16 (XMODEM) modulo 16384.
 pub(super) fn slot(text: &[u8]) -> u16 {
-    /// What the bits of the upper byte make of the rest.
+    /// The CRC of each value of the upper byte.
     const TABLE: [u16; 256] = {
         let mut table = [0; 256];
         let mut byte = 0;
@@ -38,7 +38,7 @@ pub(super) fn slot(text: &[u8]) -> u16 {
     crc % 16384
 }
 
-/// The smallest number whose digits are in this slot.
+/// The smallest number whose decimal text is in this slot.
 pub(super) fn number_of_slot(wanted: u16) -> u32 {
     (0..MAX_NUMBER_OF_SLOT)
         .find(|number| slot(number.to_string().as_bytes()) == wanted)

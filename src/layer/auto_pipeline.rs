@@ -104,11 +104,11 @@ impl Layer for AutoPipeline {
             under_way: Mutex::default(),
             hasher: RandomState::new(),
         };
-        Arc::new(Gathering { queue: Arc::new(queue) })
+        Arc::new(WithAutoPipeline { queue: Arc::new(queue) })
     }
 }
 
-struct Gathering {
+struct WithAutoPipeline {
     queue: Arc<Queue>,
 }
 
@@ -144,14 +144,14 @@ struct Batch {
 
 struct Content {
     kind: Kind,
-    gathered: Mutex<Gathered>,
-    answer: Mutex<Answer>,
+    queued: Mutex<QueuedCommands>,
+    answer: Mutex<BatchReplies>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Single commands of many callers.
-    Gathered,
+    Shared,
     /// A command that cannot be in a pipeline.
     Alone,
     Pipeline,
@@ -159,7 +159,7 @@ enum Kind {
 }
 
 #[derive(Default)]
-struct Gathered {
+struct QueuedCommands {
     /// A caller that is dropped takes its command out.
     commands: Vec<Option<Command>>,
     bytes: usize,
@@ -168,7 +168,7 @@ struct Gathered {
 }
 
 #[derive(Default)]
-struct Answer {
+struct BatchReplies {
     replies: Vec<Option<Result<Value>>>,
     /// The error if there are no replies at all.
     failure: Option<Error>,
@@ -201,8 +201,8 @@ impl Turn {
 impl Queue {
     /// Takes a place in the order for a batch that no more commands join.
     fn close(self: &Arc<Self>, batch: &Arc<Batch>) {
-        let mut gathered = lock(&batch.content.gathered);
-        let touches = Footprint::of(gathered.commands.iter().flatten(), &self.hasher);
+        let mut queued = lock(&batch.content.queued);
+        let touches = Footprint::of(queued.commands.iter().flatten(), &self.hasher);
         let mut order = lock(&self.under_way);
         let after = order.turns.iter().filter(|other| other.touches.conflicts(&touches));
         let after = after.map(|other| Weak::clone(&other.batch)).collect();
@@ -211,12 +211,12 @@ impl Queue {
         // A later command may be the one that ends the wait of a command that waits for data, so later commands do not wait
         // for it. A pipeline with WAIT does not depend on later commands, and its writes keep their place.
         let waits_for_data = batch.content.kind == Kind::Alone
-            && gathered.commands.iter().flatten().any(Command::is_blocking);
+            && queued.commands.iter().flatten().any(Command::is_blocking);
         if !waits_for_data {
             order.turns.push(UnderWay { id, touches, batch: Arc::downgrade(batch) });
         }
         drop(order);
-        gathered.turn = Some(Turn { id, after, queue: Arc::clone(self) });
+        queued.turn = Some(Turn { id, after, queue: Arc::clone(self) });
     }
 
     fn close_open(self: &Arc<Self>, open: &mut Option<Arc<Batch>>) {
@@ -229,7 +229,7 @@ impl Queue {
         let commands = commands.iter().cloned().map(Some).collect();
         let content = Arc::new(Content {
             kind,
-            gathered: Mutex::new(Gathered { commands, ..Gathered::default() }),
+            queued: Mutex::new(QueuedCommands { commands, ..QueuedCommands::default() }),
             answer: Mutex::default(),
         });
         let sent = Arc::clone(self).send_batch(Arc::clone(&content)).boxed().shared();
@@ -237,24 +237,24 @@ impl Queue {
     }
 
     /// Adds a command to the open batch, and returns its place there.
-    fn join(self: &Arc<Self>, command: Command) -> Place {
+    fn join(self: &Arc<Self>, command: Command) -> BatchSlot {
         let size = command.len_bytes();
         let mut open = lock(&self.open);
         let is_full = open.as_ref().is_some_and(|batch| {
-            let gathered = lock(&batch.content.gathered);
-            gathered.commands.len() >= self.settings.commands
-                || gathered.bytes + size > self.settings.bytes
+            let queued = lock(&batch.content.queued);
+            queued.commands.len() >= self.settings.commands
+                || queued.bytes + size > self.settings.bytes
         });
         if is_full {
             self.close_open(&mut open);
         }
-        let batch = Arc::clone(open.get_or_insert_with(|| self.batch(Kind::Gathered, &[])));
-        let mut gathered = lock(&batch.content.gathered);
-        gathered.bytes += size;
-        gathered.commands.push(Some(command));
-        let at = gathered.commands.len() - 1;
-        drop(gathered);
-        Place { batch, at }
+        let batch = Arc::clone(open.get_or_insert_with(|| self.batch(Kind::Shared, &[])));
+        let mut queued = lock(&batch.content.queued);
+        queued.bytes += size;
+        queued.commands.push(Some(command));
+        let at = queued.commands.len() - 1;
+        drop(queued);
+        BatchSlot { batch, at }
     }
 
     /// Sends commands as a batch of their own, when it is their turn.
@@ -277,14 +277,14 @@ impl Queue {
     }
 
     async fn send_batch(self: Arc<Self>, content: Arc<Content>) {
-        if content.kind == Kind::Gathered {
+        if content.kind == Kind::Shared {
             if !self.settings.delay.is_zero() {
                 platform::sleep(self.settings.delay).await;
             }
             // The batch is open as long as more commands join it.
             let mut joined = 0;
             loop {
-                let count = lock(&content.gathered).commands.len();
+                let count = lock(&content.queued).commands.len();
                 if count == joined {
                     break;
                 }
@@ -296,16 +296,17 @@ impl Queue {
                 self.close_open(&mut open);
             }
         }
-        let Some(mut turn) = lock(&content.gathered).turn.take() else { return };
+        let Some(mut turn) = lock(&content.queued).turn.take() else { return };
         turn.wait().await;
-        let slots = std::mem::take(&mut lock(&content.gathered).commands);
-        let mut answer = Answer { replies: slots.iter().map(|_| None).collect(), failure: None };
+        let slots = std::mem::take(&mut lock(&content.queued).commands);
+        let mut answer =
+            BatchReplies { replies: slots.iter().map(|_| None).collect(), failure: None };
         let (places, commands): (Vec<usize>, Vec<Command>) =
             slots.into_iter().enumerate().filter_map(|(at, slot)| Some((at, slot?))).unzip();
         let replies = match (content.kind, &commands[..]) {
             (_, []) => Ok(Vec::new()),
             (Kind::Alone, [command]) => Ok(vec![self.inner.send(command).await]),
-            (Kind::Gathered, commands) => self.send_gathered(commands).await,
+            (Kind::Shared, commands) => self.send_shared(commands).await,
             (Kind::Transaction, commands) => self.inner.transaction(commands).await,
             (_, commands) => self.inner.pipeline(commands).await,
         };
@@ -321,7 +322,7 @@ impl Queue {
     }
 
     /// Sends commands of many callers, such that none gets the error of another's command.
-    async fn send_gathered(&self, commands: &[Command]) -> Result<Results> {
+    async fn send_shared(&self, commands: &[Command]) -> Result<Results> {
         let mut replies = Vec::with_capacity(commands.len());
         let mut parts = vec![commands];
         while let Some(part) = parts.pop() {
@@ -349,12 +350,12 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 /// A command's place in a batch. If it is dropped before the batch is sent, the command is not sent.
-struct Place {
+struct BatchSlot {
     batch: Arc<Batch>,
     at: usize,
 }
 
-impl Place {
+impl BatchSlot {
     async fn reply(self) -> Result<Value> {
         self.batch.sent.clone().await;
         let mut answer = lock(&self.batch.content.answer);
@@ -374,9 +375,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for BatchSlot {
     fn drop(&mut self) {
-        if let Some(slot) = lock(&self.batch.content.gathered).commands.get_mut(self.at) {
+        if let Some(slot) = lock(&self.batch.content.queued).commands.get_mut(self.at) {
             *slot = None;
         }
     }
@@ -386,9 +387,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl fmt::Debug for Gathering {
+impl fmt::Debug for WithAutoPipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gathering")
+        f.debug_struct("WithAutoPipeline")
             .field("settings", &self.queue.settings)
             .field("inner", &self.queue.inner)
             .finish_non_exhaustive()
@@ -396,7 +397,7 @@ impl fmt::Debug for Gathering {
 }
 
 #[deny(clippy::missing_trait_methods)]
-impl Transport for Gathering {
+impl Transport for WithAutoPipeline {
     fn capabilities(&self) -> Capabilities {
         self.queue.inner.capabilities()
     }

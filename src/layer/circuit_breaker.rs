@@ -94,7 +94,7 @@ enum Ending {
 }
 
 impl Circuit {
-    /// Admits a call, and returns whether it is a probe; or fails.
+    /// Admits a call, and returns whether it is a probe. Fails if the circuit is open.
     fn admit(&mut self, settings: &CircuitBreaker, now: Instant) -> Result<bool> {
         let Some(opened_at) = self.opened_at else {
             return Ok(false);
@@ -150,12 +150,12 @@ impl WithBreaker {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admit(&self) -> Result<Passage<'_>> {
+    fn admit(&self) -> Result<AdmittedCall<'_>> {
         let probe = self.circuit().admit(&self.settings, Instant::now())?;
-        Ok(Passage { breaker: self, probe, ending: Ending::Dropped })
+        Ok(AdmittedCall { breaker: self, probe, ending: Ending::Dropped })
     }
 
-    fn guarded<'a, T: Answer + 'a>(
+    fn guarded<'a, T: CallOutput + 'a>(
         &'a self,
         waits: bool,
         call: BoxFuture<'a, Result<T>>,
@@ -178,19 +178,19 @@ impl WithBreaker {
 }
 
 /// The output of a call.
-trait Answer {
+trait CallOutput {
     /// Whether the server failed during the call.
     fn has_failed(&self) -> bool {
         false
     }
 }
 
-impl Answer for Value {}
+impl CallOutput for Value {}
 
-impl Answer for Messages {}
+impl CallOutput for Messages {}
 
 /// A long batch may be sent in several parts, and one of them may fail.
-impl Answer for Results {
+impl CallOutput for Results {
     fn has_failed(&self) -> bool {
         self.iter().any(|item| item.as_ref().is_err_and(is_failure))
     }
@@ -201,7 +201,7 @@ fn is_failure(error: &Error) -> bool {
     error.kind() == ErrorKind::Connect || error.is_loss()
 }
 
-fn ending<T: Answer>(result: &Result<T>) -> Ending {
+fn ending<T: CallOutput>(result: &Result<T>) -> Ending {
     match result {
         Err(error) if is_failure(error) => Ending::Failed,
         Ok(answer) if answer.has_failed() => Ending::Failed,
@@ -210,19 +210,19 @@ fn ending<T: Answer>(result: &Result<T>) -> Ending {
 }
 
 /// A call that was admitted. It reports its end to the circuit, also if it is dropped.
-struct Passage<'a> {
+struct AdmittedCall<'a> {
     breaker: &'a WithBreaker,
     probe: bool,
     ending: Ending,
 }
 
-impl Passage<'_> {
+impl AdmittedCall<'_> {
     fn end(mut self, ending: Ending) {
         self.ending = ending;
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for AdmittedCall<'_> {
     fn drop(&mut self) {
         let (settings, now) = (&self.breaker.settings, Instant::now());
         self.breaker.circuit().end(settings, self.probe, self.ending, now);

@@ -15,9 +15,9 @@ use crate::{Result, Value};
 /// where an HTTP client does not tell when a request leaves. A layer of your own that sends one call to two transports
 /// needs a deadline for each of them instead of one around both.
 ///
-/// A subscription has to be set up within the limit, and may then last. A command that waits for data, such as BLPOP, may
-/// take as much longer as it was told to wait. So may a pipeline, by the sum of what its WAITs may take; if one of them has
-/// no limit of its own, nor has the pipeline.
+/// The limit of a subscription applies only until it is set up. The limit of a command that waits for data, such as BLPOP,
+/// is extended by its own timeout. The same applies to a pipeline, by the sum of the timeouts of its WAITs. If one of them
+/// has no timeout, the pipeline has no limit.
 ///
 /// ```
 /// use edgecask::{Client, layer::Deadline};
@@ -91,7 +91,7 @@ impl Transport for WithDeadline {
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
-        // Inside of a transaction no command waits.
+        // Commands do not wait inside of a transaction.
         Self::limited(Some(self.limit), self.inner.transaction(commands))
     }
 

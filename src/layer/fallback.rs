@@ -62,8 +62,12 @@ struct WithFallback {
 }
 
 impl WithFallback {
-    /// The first transport's result if it stands, or the error for which the other transport takes over.
-    fn settled<T>(&self, commands: &[Command], first: Result<T>) -> Result<Result<T>, Error> {
+    /// The first transport's result if it is final, or the error after which the other transport takes over.
+    fn final_or_unavailable<T>(
+        &self,
+        commands: &[Command],
+        first: Result<T>,
+    ) -> Result<Result<T>, Error> {
         sending::note(&first);
         let error = match first {
             Err(error) if is_unavailable(&error, commands) => error,
@@ -88,7 +92,7 @@ impl WithFallback {
         };
         let errors: Vec<Option<Error>> = commands.iter().zip(&results).map(away).collect();
         let Some(error) = errors.iter().flatten().next().cloned() else {
-            return self.settled(commands, Ok(results)).unwrap_or_else(Err);
+            return self.final_or_unavailable(commands, Ok(results)).unwrap_or_else(Err);
         };
         sending::note(&Ok(()));
         self.log_fallback(&error);
@@ -144,7 +148,9 @@ impl Transport for WithFallback {
             return self.inner.send(command);
         }
         boxed(|| async move {
-            match self.settled(std::slice::from_ref(command), self.inner.send(command).await) {
+            match self
+                .final_or_unavailable(std::slice::from_ref(command), self.inner.send(command).await)
+            {
                 Ok(result) => result,
                 Err(_) => self.other.send(command).await,
             }
@@ -164,14 +170,14 @@ impl Transport for WithFallback {
                 Err(error) => error,
             };
             if !commands.iter().any(Command::is_without_fallback) {
-                return match self.settled(commands, Err(error)) {
+                return match self.final_or_unavailable(commands, Err(error)) {
                     Ok(result) => result,
                     Err(_) => self.other.pipeline(commands).await,
                 };
             }
             let may: Vec<Command> =
                 commands.iter().filter(|command| !command.is_without_fallback()).cloned().collect();
-            let error = match self.settled(&may, Err(error)) {
+            let error = match self.final_or_unavailable(&may, Err(error)) {
                 Ok(result) => return result,
                 Err(error) => error,
             };
@@ -189,7 +195,7 @@ impl Transport for WithFallback {
             return self.inner.transaction(commands);
         }
         boxed(|| async move {
-            match self.settled(commands, self.inner.transaction(commands).await) {
+            match self.final_or_unavailable(commands, self.inner.transaction(commands).await) {
                 Ok(result) => result,
                 Err(_) => self.other.transaction(commands).await,
             }
@@ -215,19 +221,19 @@ pub(crate) struct WithoutFallback;
 
 impl Layer for WithoutFallback {
     fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(Marking(inner))
+        Arc::new(WithExclusion(inner))
     }
 }
 
 #[derive(Debug)]
-struct Marking(Arc<dyn Transport>);
+struct WithExclusion(Arc<dyn Transport>);
 
 fn marked(commands: &[Command]) -> Vec<Command> {
     commands.iter().map(|command| command.clone().without_fallback()).collect()
 }
 
 #[deny(clippy::missing_trait_methods)]
-impl Transport for Marking {
+impl Transport for WithExclusion {
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities().falls_back(false)
     }

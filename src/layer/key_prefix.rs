@@ -9,8 +9,8 @@ use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Message, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
 
-/// Puts a prefix before every key, and removes it from replies that name keys. So a tenant or an environment has a keyspace
-/// of its own.
+/// Adds a prefix to every key, and removes it from replies that name keys. So a tenant or an environment has its own
+/// keyspace.
 ///
 /// Patterns of KEYS and SCAN match keys with the prefix only. Commands that would reach other keys fail at once with
 /// [`ErrorKind::Unsupported`] and are not sent:
@@ -62,7 +62,7 @@ fn is_notification(channel: &[u8]) -> bool {
 }
 
 impl KeyPrefix {
-    /// This prefix, as it is: end it with a `:`. For a cluster, see [above](Self).
+    /// A layer with this prefix. Nothing is added to it, so end it with a `:`. For a cluster, see [above](Self).
     pub fn new(prefix: impl Into<Bytes>) -> Self {
         Self { prefix: prefix.into() }
     }
@@ -128,7 +128,7 @@ impl KeyPrefix {
         }
         let (mut keys, mut has_pattern) = (Vec::new(), false);
         let known = command.each_key(|at, role| match (role, command.get(at)) {
-            // `#` stands for the element itself and not for a key.
+            // `#` is the element itself and not a key.
             (Role::Pattern, Some(b"#")) => {}
             (role, _) => {
                 has_pattern |= role == Role::Pattern;
@@ -225,17 +225,17 @@ impl KeyPrefix {
 
 impl Layer for KeyPrefix {
     fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(Prefixing { prefix: self, inner })
+        Arc::new(WithPrefix { prefix: self, inner })
     }
 }
 
 #[derive(Debug)]
-struct Prefixing {
+struct WithPrefix {
     prefix: KeyPrefix,
     inner: Arc<dyn Transport>,
 }
 
-impl Prefixing {
+impl WithPrefix {
     fn all(&self, commands: &[Command]) -> Result<Vec<Command>> {
         commands.iter().map(|command| self.prefix.prefixed(command)).collect()
     }
@@ -255,7 +255,7 @@ fn refused<'a>(why: &'static str) -> BoxFuture<'a, Result<Messages>> {
 }
 
 #[deny(clippy::missing_trait_methods)]
-impl Transport for Prefixing {
+impl Transport for WithPrefix {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }

@@ -96,17 +96,17 @@ impl std::fmt::Debug for Observe {
 
 impl Layer for Observe {
     fn wrap(self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-        Arc::new(Observing { settings: self, inner })
+        Arc::new(WithObserver { settings: self, inner })
     }
 }
 
 #[derive(Debug)]
-struct Observing {
+struct WithObserver {
     settings: Observe,
     inner: Arc<dyn Transport>,
 }
 
-impl Observing {
+impl WithObserver {
     async fn spanned<T>(
         &self,
         operation: &str,
@@ -145,7 +145,7 @@ fn item_error(results: &Result<Results>, at: usize) -> Option<&Error> {
 }
 
 #[deny(clippy::missing_trait_methods)]
-impl Transport for Observing {
+impl Transport for WithObserver {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }

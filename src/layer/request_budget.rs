@@ -19,12 +19,12 @@ use crate::{Error, ErrorKind, Result, Value};
 ///
 /// Over REST it belongs around the HTTP client
 /// ([`RestOptions::http_layer`](crate::transport::rest::RestOptions::http_layer) or
-/// [`RestTransport::http_layer`](crate::transport::rest::RestTransport::http_layer)): there each HTTP request counts, those of
-/// retries and of long pipelines, and those that the transport makes for itself. As a [layer](super::Layer) of a
-/// client it counts the round trips that this layer sees. Retries count only if it is inside of [`Retry`](super::Retry). The
-/// requests that a transport makes for itself, and the parts into which a transport splits a batch, do not count.
-/// A subscription counts as one for each channel over HTTP, and as one in all otherwise. It takes no connection of this
-/// budget.
+/// [`RestTransport::http_layer`](crate::transport::rest::RestTransport::http_layer)): there every HTTP request counts,
+/// including those of retries and of long pipelines, and those that the transport makes for itself. As a
+/// [layer](super::Layer) of a client it counts the round trips that this layer sees. Retries count only if it is inside of
+/// [`Retry`](super::Retry). The requests that a transport makes for itself, and the parts into which a transport splits a
+/// batch, do not count. A subscription counts as one for each channel over HTTP, and as one in all otherwise. It takes no
+/// connection of this budget.
 ///
 /// Other code that makes subrequests, such as the Worker's own cache, can share the budget by its [`Subrequests`].
 ///

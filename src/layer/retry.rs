@@ -72,7 +72,7 @@ impl Retry {
         }
     }
 
-    /// How often a command is sent at most. With 1 nothing is sent again.
+    /// How often a command is sent at most. With 1 there are no retries.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
@@ -93,7 +93,7 @@ impl Retry {
         self
     }
 
-    /// Which commands may be sent again after a lost answer. With [`Resend::ReplyMayDiffer`], a DEL that is sent twice may
+    /// Which commands may be sent again after a lost answer. With [`Resend::Idempotent`], a DEL that is sent twice may
     /// answer 0 although it deleted the key. With [`Resend::Unsafe`], an INCR may count twice.
     #[must_use]
     pub fn resend(mut self, most: Resend) -> Self {
@@ -106,7 +106,8 @@ impl Retry {
         const THROTTLED_BASE: Duration = Duration::from_secs(1);
         let throttled = error.kind() == ErrorKind::Throttled;
         let safe = match error.outcome() {
-            // A loss of an earlier part of a batch, or a deadline before there was a connection: this command was not sent.
+            // An earlier part of the batch was lost, or a deadline passed before there was a connection: this command was
+            // not sent.
             Outcome::NotSent => error.kind() == ErrorKind::Connect || throttled || error.is_loss(),
             Outcome::Refused => throttled || sent.is_refused_for_now(error, self.resend),
             Outcome::Unknown => error.is_loss() && sent.resend <= self.resend,

@@ -1,4 +1,4 @@
-//! The clock of what is asked on every hit.
+//! A clock for expiry checks, which is fast enough for every cache hit.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use self::exact as host;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::linux as host;
 
-/// When something is over, by the monotonic clock.
+/// A point in time at which something expires, by the monotonic clock.
 ///
-/// It is exact on every host. On Linux the question costs a fifth of [`Instant::now`](super::Instant::now): the kernel's coarse
-/// clock answers it while the end is further away than that clock can be behind.
+/// It is exact on every host. On Linux a check costs a fifth of [`Instant::now`](super::Instant::now): it reads the
+/// kernel's coarse clock, unless the expiry is closer than that clock may lag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Expiry(host::Moment);
 
 impl Expiry {
-    /// This long after now. `None` if the clock does not reach that far.
+    /// Expires after this duration. `None` if that is beyond the range of the clock.
     pub(crate) fn after(duration: Duration) -> Option<Self> {
         host::later(host::now(), duration).map(Self)
     }
 
-    /// Whether it is over.
+    /// Whether it has expired.
     #[inline]
     pub(crate) fn has_passed(self) -> bool {
         !host::is_far(self.0) && self.0 <= host::now()
     }
 
-    /// How long it has been over.
+    /// How long ago it expired.
     pub(crate) fn passed_for(self) -> Duration {
         host::between(self.0, host::now())
     }
@@ -41,8 +41,8 @@ mod linux {
     /// Nanoseconds.
     pub(super) type Moment = u64;
 
-    /// The coarse clock is as old as the kernel's last tick. There are 100 ticks a second at least; a busy host of virtual
-    /// machines may delay them.
+    /// How far the coarse clock may lag. It is as old as the kernel's last tick; there are at least 100 ticks a second, and
+    /// a busy host of virtual machines may delay them.
     const BEHIND: Moment = 100_000_000;
 
     #[inline]

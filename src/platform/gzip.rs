@@ -1,13 +1,13 @@
-//! Gzip (RFC 1952): the host's own streams on JavaScript hosts, which add nothing to a module's size, and flate2 elsewhere.
+//! Gzip (RFC 1952): by the host's streams on JavaScript hosts, which keeps the module small, and by flate2 elsewhere.
 
 use crate::{Error, ErrorKind, Result};
 
 fn failed() -> Error {
-    Error::new(ErrorKind::Codec, "the gzip data is broken")
+    Error::new(ErrorKind::Codec, "the gzip data is corrupt")
 }
 
 fn too_large(limit: usize) -> Error {
-    Error::new(ErrorKind::Codec, format!("unpacked, it is over the limit of {limit} bytes"))
+    Error::new(ErrorKind::Codec, format!("decompressed, it is over the limit of {limit} bytes"))
 }
 
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
@@ -16,7 +16,7 @@ mod sides {
 
     use super::{Result, failed, too_large};
 
-    /// Packs bytes, at a level from 1 (fast) to 9 (small).
+    /// Compresses bytes, at a level from 1 (fast) to 9 (small).
     pub async fn gzip(bytes: &[u8], level: u32) -> Result<Vec<u8>> {
         let packed = Vec::with_capacity(bytes.len() / 2);
         let level = flate2::Compression::new(level.clamp(1, 9));
@@ -56,7 +56,7 @@ mod sides {
         fn new(format: &str) -> Result<DecompressionStream, JsValue>;
     }
 
-    /// Packs bytes. The platform chooses the level.
+    /// Compresses bytes. The platform chooses the level.
     pub fn gzip(bytes: &[u8], _: u32) -> BoxFuture<'_, Result<Vec<u8>>> {
         send(|| async move {
             let stream = CompressionStream::new("gzip").map_err(|_| failed())?;
@@ -90,7 +90,7 @@ mod sides {
             let chunk: Uint8Array =
                 field("value").ok().and_then(|value| value.dyn_into().ok()).ok_or_else(failed)?;
             if out.len().saturating_add(chunk.length() as usize) > limit {
-                // What is left is not wanted. The error is why it was cancelled.
+                // The rest is not needed. The error is the reason for the cancellation.
                 let _ = JsFuture::from(reader.cancel()).await;
                 return Err(too_large(limit));
             }

@@ -21,7 +21,7 @@ pub(super) fn shares_futures() -> bool {
 
 pub(super) fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
     send(|| async move {
-        // A timer of JavaScript's holds no more milliseconds than an i32.
+        // A JavaScript timer holds its milliseconds in an i32.
         const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
         let mut left = duration;
         while left > LONGEST {
@@ -37,23 +37,23 @@ pub(super) fn sleep_idly(duration: Duration) -> BoxFuture<'static, ()> {
 }
 
 pub(super) fn spawn(future: BoxFuture<'static, ()>) {
-    // What it logs goes where the lines of the call go that started it.
+    // Its log lines go to the subscriber of the call that started it.
     wasm_bindgen_futures::spawn_local(
         tracing::instrument::WithSubscriber::with_current_subscriber(future),
     );
 }
 
-/// Waits, by a timer that does not keep a process of Node's alive.
+/// Waits by a timer that does not keep a Node process alive.
 async fn idle(duration: Duration) {
     let elapsed = Promise::new(&mut |then, _| {
         let Ok(timer) = set_timeout(&then, duration.as_millis() as f64) else { return };
-        // In browsers a timer is a number, which has no such method.
+        // In browsers a timer is a number, without this method.
         let unref = Reflect::get(&timer, &"unref".into());
         if let Some(unref) = unref.ok().and_then(|unref| unref.dyn_into::<Function>().ok()) {
-            // What goes wrong here leaves a timer that keeps the process alive.
+            // If this fails, the timer keeps the process alive.
             let _ = unref.call0(&timer);
         }
     });
-    // It is never rejected.
+    // The promise is never rejected.
     let _ = JsFuture::from(elapsed).await;
 }

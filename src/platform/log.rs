@@ -1,4 +1,4 @@
-//! Log lines in JavaScript: what [`tracing`] is told, as objects for the console or a function.
+//! Logging on JavaScript hosts: [`tracing`] events as objects for the console or a function.
 
 use std::fmt::{self, Write as _};
 
@@ -11,9 +11,9 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Local, MaybeSend, MaybeSync};
 
-/// Writes every line of this level or above to the console, from now on and in all of the program, as an object of
-/// `level`, `message`, `target` and `fields`. Lines of this crate hold no value and no token. Returns whether it does: not if
-/// the program has another subscriber already.
+/// Installs a global subscriber that writes every event of this level or above to the console, as an object with `level`,
+/// `message`, `target` and `fields`. Events of this crate contain no value and no token. Returns `false` if the program has
+/// another subscriber already.
 ///
 /// ```no_run
 /// use edgecask::platform::log::{Level, to_console};
@@ -27,8 +27,8 @@ pub fn to_console(level: Level) -> bool {
     tracing::dispatcher::set_global_default(to_function(level, write_to_console)).is_ok()
 }
 
-/// Hands every line of this level or above to a function, as an object; for a part of the program by
-/// [`tracing::instrument::WithSubscriber`], or for all of it as the global default.
+/// A subscriber that passes every event of this level or above to a function, as an object. Use it for a part of the
+/// program by [`tracing::instrument::WithSubscriber`], or for all of it as the global default.
 ///
 /// ```no_run
 /// use edgecask::platform::log::{Level, to_function};
@@ -48,7 +48,7 @@ fn write_to_console(line: &JsValue) {
     let console = get(&js_sys::global(), "console");
     let method = get(line, "level").as_string().unwrap_or_default();
     if let Ok(method) = get(&console, &method).dyn_into::<Function>() {
-        // A console that fails cannot be told of.
+        // An error of the console cannot be reported.
         let _ = method.call1(&console, line);
     }
 }
@@ -79,7 +79,7 @@ impl<F: Fn(&JsValue) + MaybeSend + MaybeSync + 'static> Subscriber for Log<F> {
         (self.sink)(&object);
     }
 
-    // Lines do not tell in which span they were written.
+    // Events are written without their spans.
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
     }

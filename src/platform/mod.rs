@@ -1,4 +1,4 @@
-//! Clock, sleep, tasks, randomness and `Send`: where targets differ.
+//! Clock, sleep, tasks, randomness and `Send`: everything that differs between targets.
 //!
 //! | target | clock | randomness | sleep | tasks |
 //! |---|---|---|---|---|
@@ -6,16 +6,16 @@
 //! | `wasm32-unknown-unknown`, with a JavaScript host | `Date` and `performance` | `crypto` | `setTimeout` | the host's queue of microtasks |
 //! | `wasm32-wasip1`, `wasm32-wasip2` | WASI's | WASI's | the [`Runtime`](#wasi) that the application sets | the same |
 //!
-//! Every future that this crate returns is `Send` on every target. On wasm32, which has one thread, futures over
-//! JavaScript objects are wrapped here; no other room needs to know.
+//! Every future that this crate returns is `Send` on every target. On wasm32, which has one thread, this module wraps
+//! futures over JavaScript objects, so that no other module has to.
 //!
 //! # WASI
-//! WASI has a clock and pollable timers, but no executor: that is the application's choice. On these targets this module has
-//! the trait `Runtime` and the function `set_runtime`, by which an application names its executor once, before its first
-//! call. `examples/wasi.rs` does so with `wstd`, and has an `HttpClient` over `wasi:http`.
+//! WASI has a clock and pollable timers, but the application chooses the executor. On these targets this module has the
+//! trait `Runtime` and the function `set_runtime`, by which an application sets its executor once, before its first call.
+//! `examples/wasi.rs` does so with `wstd`, and has an `HttpClient` over `wasi:http`.
 //!
-//! Without a runtime everything works under every executor, with two limits. A wait is polled again each millisecond, which
-//! keeps the thread from other work for as long. [`spawn`] does nothing, and [`shares_futures`] is `false`.
+//! Without a runtime everything works under every executor, with two limits. A wait is polled each millisecond, and blocks
+//! the thread in between. [`spawn`] does nothing, and [`shares_futures`] is `false`.
 
 mod clock;
 #[cfg(feature = "gzip")]
@@ -55,14 +55,15 @@ use self::wasi as host;
 #[cfg(all(target_arch = "wasm32", not(target_os = "unknown")))]
 pub use self::wasi::{Runtime, set_runtime};
 
-/// Whether callers may wait for each other's futures, and work outlives the call that started it. It is `false` in a
-/// Cloudflare Worker, where a request that waits for another's hangs, and on WASI without a runtime.
+/// Whether callers may wait for each other's futures, and background work may outlive the call that started it. It is
+/// `false` in a Cloudflare Worker, where a request hangs if it waits for a future of another request, and on WASI without a
+/// runtime.
 pub fn shares_futures() -> bool {
     host::shares_futures()
 }
 
-/// Says whether this program runs in a Cloudflare Worker, for one that is taken for the wrong thing. It comes before the first
-/// call. Default: whether `navigator.userAgent` is `Cloudflare-Workers`, or there is a `WebSocketPair`.
+/// Overrides the detection of a Cloudflare Worker. Call it before anything else. Default: whether `navigator.userAgent` is
+/// `Cloudflare-Workers`, or there is a `WebSocketPair`.
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub fn set_worker(is_worker: bool) {
     worker::say(is_worker);
@@ -79,7 +80,7 @@ pub fn unix_millis() -> u64 {
     unix_micros() / 1000
 }
 
-/// Microseconds since the Unix epoch by the wall clock, as far as the platform tells them.
+/// Microseconds since the Unix epoch by the wall clock, in the resolution of the platform.
 pub fn unix_micros() -> u64 {
     web_time::SystemTime::now()
         .duration_since(web_time::UNIX_EPOCH)
@@ -91,13 +92,13 @@ pub fn sleep(duration: Duration) -> BoxFuture<'static, ()> {
     host::sleep(duration)
 }
 
-/// As [`sleep`]; but on a JavaScript host it does not keep a process of Node's alive, and is no longer than 24 days, which
-/// is what a timer there holds.
+/// As [`sleep`], but on a JavaScript host it does not keep a Node process alive, and lasts at most 24 days, the limit of a
+/// timer there.
 pub fn sleep_idly(duration: Duration) -> BoxFuture<'static, ()> {
     host::sleep_idly(duration)
 }
 
-/// The future's output, or `None` if `limit` passes first; the future is dropped then, which cancels its request.
+/// The future's output, or `None` if `limit` passes first. Then the future is dropped, which cancels its request.
 pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T> + MaybeSend) -> Option<T> {
     use futures_util::future::{Either, select};
     let future = std::pin::pin!(future);
@@ -107,13 +108,13 @@ pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T> + Maybe
     }
 }
 
-/// Starts work that nobody waits for. On native targets nothing comes of it outside of a Tokio runtime, and on WASI without
-/// a runtime; in a Worker it ends with the request, unless it is given to `wait_until` instead.
+/// Starts background work. It does nothing on native targets outside of a Tokio runtime, and on WASI without a runtime. In
+/// a Worker it ends with the request; use `wait_until` instead.
 pub fn spawn(future: BoxFuture<'static, ()>) {
     host::spawn(future);
 }
 
-/// Lets everything else that is ready run once before it goes on.
+/// Lets other ready tasks run before it continues.
 pub async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|context| {
@@ -126,7 +127,7 @@ pub async fn yield_now() {
     .await;
 }
 
-/// A random number from 0 to 1, for jitter; 1 where there is no randomness.
+/// A random number from 0 to 1, for jitter; 1 if there is no source of randomness.
 pub fn random_fraction() -> f64 {
     random().map_or(1.0, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
@@ -134,12 +135,15 @@ pub fn random_fraction() -> f64 {
 /// Fills an array with random bytes from the system.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the system has no source of randomness, as at the
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the system has no source of randomness, for example in the
 /// global scope of a Worker.
 pub fn random<const N: usize>() -> crate::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
-        crate::Error::new(crate::ErrorKind::Unsupported, format!("no randomness here: {error}"))
+        crate::Error::new(
+            crate::ErrorKind::Unsupported,
+            format!("there is no source of randomness: {error}"),
+        )
     })?;
     Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! Which futures and values are `Send`: on targets of many threads what is, on wasm32, which has one, everything.
+//! `Send` across targets: futures and values of one-threaded wasm32 are wrapped, so that all of them are `Send`.
 
 use std::any::Any;
 use std::future::Future;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A boxed future that is `Send` on every target.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A boxed future that stays on its thread.
+/// A boxed future that is not `Send`.
 #[cfg(target_arch = "wasm32")]
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -34,8 +34,8 @@ pub trait MaybeSync {}
 #[cfg(target_arch = "wasm32")]
 impl<T: ?Sized> MaybeSync for T {}
 
-/// A future that is made in its box. `Box::pin` makes it beside the box, and copies all of it: a large future has little
-/// in it at first, and its copy costs more than the box.
+/// Boxes a future without moving it. `Box::pin` builds the future on the stack and copies it. For a large future the copy
+/// costs more than the allocation.
 #[inline]
 pub fn boxed<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
 where
@@ -45,7 +45,7 @@ where
     Box::into_pin(Box::write(place, make()) as Box<_>)
 }
 
-/// As [`boxed`]; makes the future `Send` where the target has one thread, and asks for `Send` where it has many.
+/// As [`boxed`]. On a target with one thread it makes the future `Send`; elsewhere the future must be `Send`.
 #[cfg(not(target_arch = "wasm32"))]
 #[inline]
 pub fn send<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
@@ -55,7 +55,7 @@ where
     boxed(make)
 }
 
-/// As [`boxed`]; makes the future `Send` where the target has one thread, and asks for `Send` where it has many.
+/// As [`boxed`]. On a target with one thread it makes the future `Send`; elsewhere the future must be `Send`.
 #[cfg(target_arch = "wasm32")]
 #[inline]
 pub fn send<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
@@ -73,8 +73,7 @@ pub fn send_stream<T>(
     Box::pin(send_wrapper::SendWrapper::new(stream))
 }
 
-/// Holds a value that users handed in with [`MaybeSend`], such as a JavaScript callback, in a place that has to be
-/// `Send + Sync`.
+/// Makes a value that is only [`MaybeSend`], such as a JavaScript callback, `Send + Sync`.
 #[derive(Debug, Clone)]
 pub struct Local<T>(
     #[cfg(not(target_arch = "wasm32"))] T,
@@ -82,7 +81,7 @@ pub struct Local<T>(
 );
 
 impl<T> Local<T> {
-    /// Takes the value in.
+    /// Wraps the value.
     pub fn new(value: T) -> Self {
         #[cfg(not(target_arch = "wasm32"))]
         return Self(value);
@@ -99,11 +98,11 @@ impl<T> std::ops::Deref for Local<T> {
     }
 }
 
-/// A value of any type, shared by many.
+/// A shared value of any type.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedValue(
     #[cfg(not(target_arch = "wasm32"))] Arc<dyn Any + Send + Sync>,
-    // An `Arc<T>` inside, since an `Arc<dyn Any>` that is not `Send` has no `downcast`.
+    // It contains an `Arc<T>`, because an `Arc<dyn Any>` that is not `Send` has no `downcast`.
     #[cfg(target_arch = "wasm32")] send_wrapper::SendWrapper<Arc<dyn Any>>,
 );
 

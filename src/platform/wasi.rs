@@ -40,7 +40,7 @@ pub trait Runtime: Send + Sync + 'static {
 
 static RUNTIME: OnceLock<Box<dyn Runtime>> = OnceLock::new();
 
-/// Sets the executor, from now on and in all of the program. Returns whether it did: the first one stays.
+/// Sets the executor of the whole program. Only the first call has an effect; returns whether this one had.
 pub fn set_runtime(runtime: impl Runtime) -> bool {
     RUNTIME.set(Box::new(runtime)).is_ok()
 }
@@ -66,9 +66,9 @@ pub(super) fn spawn(future: BoxFuture<'static, ()>) {
     }
 }
 
-/// Waits under an executor that is not known, by asking to be polled again and again.
+/// Waits under an unknown executor, by polling.
 async fn polled(duration: Duration) {
-    /// Between two polls, so that the wait does not use all of a core.
+    /// The pause between two polls, so that the wait does not use a whole core.
     const PAUSE: Duration = Duration::from_millis(1);
     let began = Instant::now();
     poll_fn(|context| {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 const UNKNOWN: u8 = 2;
 
-/// Whether it is one; [`UNKNOWN`] before anybody has asked.
+/// Whether it is one; [`UNKNOWN`] before the first check.
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 static IS_HERE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Whether this program runs in a Cloudflare Worker: by the name that Workers give themselves, which an old compatibility date
-/// or another library's `navigator` hides, or by a class that they alone have.
+/// Whether this program runs in a Cloudflare Worker. It checks the user agent, which an old compatibility date or another
+/// library's `navigator` may hide, and a class that only Workers have.
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub(super) fn is_here() -> bool {
     let known = IS_HERE.load(Ordering::Relaxed);
@@ -28,13 +28,13 @@ pub(super) fn is_here() -> bool {
     is_here
 }
 
-/// Says whether it does.
+/// Overrides the detection.
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub(super) fn say(is_here: bool) {
     IS_HERE.store(u8::from(is_here), Ordering::Relaxed);
 }
 
-/// For `?` in a handler that returns a `worker::Result`. The text is that of the error, which holds no secret.
+/// For `?` in a handler that returns a `worker::Result`. The text is that of the error, which contains no secret.
 #[cfg(feature = "worker")]
 impl From<crate::Error> for worker::Error {
     fn from(error: crate::Error) -> Self {

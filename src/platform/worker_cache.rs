@@ -20,7 +20,7 @@ pub fn check() -> Result<()> {
     cache().map(|_| ())
 }
 
-/// What is held under this key.
+/// The bytes stored under this key.
 ///
 /// # Errors
 /// [`ErrorKind::Store`] if the platform does not answer.
@@ -36,7 +36,7 @@ pub fn get(key: &str) -> BoxFuture<'_, Result<Option<Bytes>>> {
     })
 }
 
-/// Holds this for so many whole seconds; for less than one, not at all.
+/// Stores bytes for this many whole seconds. With less than a second it stores nothing.
 ///
 /// # Errors
 /// As for [`get`].
@@ -57,7 +57,7 @@ pub fn put(key: &str, stored: Bytes, ttl: Duration) -> BoxFuture<'_, Result<()>>
     })
 }
 
-/// Forgets this key.
+/// Deletes this key.
 ///
 /// # Errors
 /// As for [`get`].
@@ -76,13 +76,13 @@ fn cache() -> Result<Cache> {
     })
 }
 
-/// A name that nobody can ask for over the network.
+/// A URL that cannot be requested over the network.
 fn url(key: &str) -> String {
     format!("https://edgecask.invalid/{}", utf8_percent_encode(key, NON_ALPHANUMERIC))
 }
 
 fn failed(error: JsValue) -> Error {
     let text = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
-    let text = text.unwrap_or_else(|| "an unknown error".to_owned());
+    let text = text.unwrap_or_else(|| "unknown error".to_owned());
     Error::new(ErrorKind::Store, format!("the Worker's cache failed: {text}"))
 }

@@ -348,8 +348,8 @@ impl Capabilities {
     }
 }
 
-/// Sends a pipeline in as many parts as these capabilities require, one after the other. If a part is lost, the parts after it
-/// are not sent, and the outcome of each item tells what is known of it. If the first part is lost, the whole call fails.
+/// Sends a pipeline in as many parts as these capabilities require, one after the other. If a part is lost, the parts after
+/// it are not sent, and each item's error has its outcome. If the first part is lost, the whole call fails.
 pub(crate) async fn in_parts<'a, F>(
     capabilities: Capabilities,
     commands: &'a [Command],

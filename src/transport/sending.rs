@@ -1,8 +1,8 @@
 //! Whether the commands of a call have left this process, for a call that is ended before its answer.
 //!
-//! [`limited`] ends a call, and tells its outcome. Over TCP the transport reports what it knows: [`unsent`] while a connection
-//! is being made, and [`sent`] when a command is handed to one. A report belongs to all limits around it, however deeply
-//! they are nested. Each of them is known to the thread while it polls its call, as a task-local value is.
+//! [`limited`] ends a call, and reports its outcome. Over TCP the transport reports what it knows: [`unsent`] while a
+//! connection is being made, and [`sent`] when a command is handed to one. A report belongs to all limits around it,
+//! however deeply they are nested. Each of them is known to the thread while it polls its call, as a task-local value is.
 //!
 //! A layer that shares one future between several callers, or that calls a second transport, reports for its callers by
 //! [`note`]. Without any report the outcome stays unknown.
@@ -34,7 +34,7 @@ pub(crate) async fn limited<T>(
                 None => reports.is_waiting(),
             }
         };
-        // A command that still waits now belongs to somebody else too, and may be sent later.
+        // Another caller waits for a command that is still waiting now, so it may be sent later.
         if waits && !reports.is_waiting() && !reports.is_sent() {
             let message = format!("no connection within {limit:?}, so nothing was sent");
             let error = Error::new(crate::ErrorKind::Timeout, message);

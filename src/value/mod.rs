@@ -1,4 +1,4 @@
-//! A reply as Redis gave it, and how it becomes a Rust type.
+//! Replies, and their conversion to Rust types.
 
 mod from_value;
 
@@ -8,10 +8,11 @@ use bytes::Bytes;
 
 pub use from_value::{FromValue, Json, Pairs};
 
-/// A reply of Redis. Strings are bytes: nothing is parsed until the caller's type asks for it.
+/// A reply of Redis. Strings are bytes. Nothing is parsed before the caller's type asks for it.
 ///
-/// The types after [`Value::Array`] exist in RESP3 only. RESP2 and the REST API send [`Value::into_resp2`] of them.
-/// [`FromValue`] reads both forms as the same Rust value, so code that asks for Rust types need not know the protocol.
+/// The variants after [`Value::Array`] exist only in RESP3. RESP2 and the REST API send the form of [`Value::into_resp2`]
+/// instead. [`FromValue`] reads both forms as the same Rust value, so code that asks for Rust types does not depend on the
+/// protocol.
 ///
 /// `Debug` shows the shape and the lengths, not the content, so that a log line leaks no value.
 #[derive(Clone, PartialEq, Default)]
@@ -22,19 +23,19 @@ pub enum Value {
     Nil,
     /// An integer reply.
     Integer(i64),
-    /// A status such as `OK`. A REST server without base64 does not tell it from a bulk string.
+    /// A status such as `OK`. A REST server without base64 sends it as a bulk string.
     Simple(Bytes),
     /// A binary-safe string. Numbers that do not fit [`Value::Integer`] come as their decimal text.
     Bulk(Bytes),
     /// An array, possibly nested.
     Array(Vec<Value>),
-    /// A map, where the server sends one instead of a flat array. The order is the server's.
+    /// A map, in the order of the server.
     Map(Vec<(Value, Value)>),
-    /// A set, where the server sends one instead of an array. The order is the server's.
+    /// A set, in the order of the server.
     Set(Vec<Value>),
-    /// A floating-point number, where the server sends one instead of its decimal text.
+    /// A floating-point number.
     Double(f64),
-    /// A boolean, where the server sends one instead of the integer 0 or 1.
+    /// A boolean.
     Boolean(bool),
     /// The decimal text of an integer that does not fit [`Value::Integer`].
     BigNumber(Bytes),
@@ -45,7 +46,7 @@ pub enum Value {
         /// The text.
         text: Bytes,
     },
-    /// A message that answers no command, such as an invalidation. The first item names its kind.
+    /// A push message, which is not the reply of a command, such as an invalidation. The first item names its kind.
     Push(Vec<Value>),
 }
 
@@ -69,8 +70,8 @@ impl Value {
         }
     }
 
-    /// The same reply in the types that RESP2 has. A map becomes a flat array, a set and a push an array, a boolean 0 or
-    /// 1, and a double, a big number and a verbatim text a bulk string.
+    /// The same reply in the types of RESP2. A map becomes a flat array; a set and a push become an array; a boolean
+    /// becomes 0 or 1; a double, a big number and a verbatim text become a bulk string.
     ///
     /// ```
     /// use edgecask::Value;
@@ -140,7 +141,7 @@ impl fmt::Debug for Value {
     }
 }
 
-/// The shortest decimal text that reads back as the same number, with Redis's names for what is not finite.
+/// The shortest decimal text that parses to the same number, with Redis's names for infinity and NaN.
 fn double_text(number: f64) -> String {
     if number.is_nan() { "nan".to_owned() } else { number.to_string() }
 }

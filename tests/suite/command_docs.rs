@@ -124,7 +124,7 @@ fn table() -> String {
         let upstash = docs.since == "Upstash";
         let resend = match row.resend() {
             Some(Resend::Safe) => "yes",
-            Some(Resend::ReplyMayDiffer) => "yes, but its reply may differ",
+            Some(Resend::Idempotent) => "yes, but its reply may differ",
             None => "depends on its arguments",
             _ => "",
         };

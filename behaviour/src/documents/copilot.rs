@@ -46,7 +46,7 @@ impl Records {
     }
 }
 
-/// Each store of the document, over backing stores of the test's own.
+/// Each store of the document, over backing stores of the test.
 struct Stores {
     policies: LlmPolicyStore,
     configs: ConversationConfigStore,
@@ -62,7 +62,7 @@ fn backed<R: Record>(client: &Client, records: impl IntoIterator<Item = R>) -> S
 }
 
 impl Stores {
-    /// Whose backing stores hold nothing, or what the document stores.
+    /// The backing stores are empty, or hold what the document stores.
     async fn new(client: &Client, filled: bool) -> Self {
         let records = filled.then(Records::new);
         let records = records.as_ref();
@@ -156,15 +156,15 @@ const KEYS: [&str; 8] = [
 ];
 
 pub(super) async fn run(client: &Client) {
-    // What the services cache is read: the backing stores have nothing.
+    // The stores read what the services have cached, because the backing stores are empty.
     PAGE.store(client).await;
     Stores::new(client, false).await.read(true).await;
-    // What they invalidate, by DEL, is read no longer.
+    // The stores no longer read what the services invalidate by DEL.
     PAGE.store(client).await;
     client.del(KEYS).await.unwrap();
     Stores::new(client, false).await.read(false).await;
 
-    // Reads cache what the services read.
+    // Reads fill the cache with what the services read.
     client.flushdb().await.unwrap();
     let stores = Stores::new(client, true).await;
     stores.read(true).await;
@@ -172,7 +172,7 @@ pub(super) async fn run(client: &Client) {
     let answers: String = client.get(auth).await.unwrap().unwrap();
     client.set_with(auth, without_time(&answers), SetOptions::new().keep_ttl()).await.unwrap();
     PAGE.is_stored(client).await;
-    // Writes delete it for them.
+    // Writes delete it, for the services too.
     stores.read(true).await;
     assert_eq!(client.exists(KEYS).await.unwrap(), KEYS.len() as u64);
     stores.write().await;
@@ -187,7 +187,7 @@ pub(super) async fn run(client: &Client) {
     PREFIXES.is_stored(client).await;
 }
 
-/// The answers to credential checks, which say no longer when they cease to count: it is a time of the clock.
+/// The answers to credential checks, without the times at which they expire, which depend on the clock.
 fn without_time(answers: &str) -> String {
     let (before, after) = answers.split_once(r#""expiresAt":"#).unwrap();
     let after = after.trim_start_matches(|digit: char| digit.is_ascii_digit());

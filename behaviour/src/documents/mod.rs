@@ -46,7 +46,7 @@ impl Document {
         self.name
     }
 
-    /// Checks it. Panics if the API reads or writes something else.
+    /// Checks it. Panics if the API reads or writes anything different.
     ///
     /// It empties the database: its keys are fixed.
     pub fn run<'a>(&self, client: &'a Client) -> BoxFuture<'a, ()> {

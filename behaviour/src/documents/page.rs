@@ -6,8 +6,8 @@ use edgecask::{FromValue, Value};
 
 /// The commands of a document, one a line, as for redis-cli.
 ///
-/// A line that begins with `here:` is not the document's: it stands beside a weakness of the document, and is what the API does
-/// beyond it.
+/// A line that begins with `here:` is not part of the document. It is what the API does in addition, where the document has
+/// a weakness.
 pub(super) struct Page(&'static str);
 
 const HERE: &str = "here:";
@@ -55,8 +55,7 @@ impl Page {
 /// How many seconds the longest check takes.
 const SLOWEST: i64 = 30;
 
-/// What the keys of a database hold, as other programs see it. What the cache writes beside its entries, under `edgecask:`, is
-/// not among it.
+/// The content of a database as other programs see it, without the cache's own keys under `edgecask:`.
 struct Database(BTreeMap<String, Held>);
 
 struct Held {
@@ -83,7 +82,7 @@ impl Database {
     }
 }
 
-/// The command that gives all of a key's content.
+/// The command that returns all of a key's content.
 fn content(key: &str, kind: &str) -> Command {
     match kind {
         "string" => Command::new("GET").arg(key),
@@ -94,7 +93,7 @@ fn content(key: &str, kind: &str) -> Command {
     }
 }
 
-/// Content in an order that does not depend on that of the writes, where the type has none.
+/// Content, sorted if its type has no order.
 fn parts(kind: &str, content: Value) -> Vec<String> {
     match kind {
         "string" => vec![payload(String::from_value(content).unwrap())],
@@ -112,7 +111,7 @@ fn parts(kind: &str, content: Value) -> Vec<String> {
     }
 }
 
-/// A text without the line that stands before a value with tags.
+/// A text without the envelope's line, which precedes a value with tags.
 fn payload(text: String) -> String {
     match text.strip_prefix("edgecask/1 ").and_then(|rest| rest.split_once('\n')) {
         Some((_, payload)) => payload.to_owned(),

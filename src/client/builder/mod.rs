@@ -16,7 +16,7 @@ use crate::layer::{
 };
 use crate::transport::{Backend, Transport};
 
-/// Makes a [`Client`] from a URL or a transport. The layers have a fixed order, independent of the order of the calls.
+/// Builds a [`Client`] from a URL or a transport. The layers have a fixed order, independent of the order of the calls.
 ///
 /// ```
 /// use edgecask::{Client, layer::{CircuitBreaker, Retry}};
@@ -34,7 +34,7 @@ use crate::transport::{Backend, Transport};
 ///
 /// # The order
 ///
-/// A command passes the layers from the top of this table to its bottom; its reply comes back the other way.
+/// A command passes the layers from the top of this table to the bottom. Its reply passes them in reverse.
 ///
 /// | slot | default | why there |
 /// |---|---|---|
@@ -45,7 +45,7 @@ use crate::transport::{Backend, Transport};
 /// | [`fallback`](Self::fallback) | none | takes over after the last attempt |
 /// | [`retry`](Self::retry) | none | sends single commands again, not the batches that they shared |
 /// | [`auto_pipeline`](Self::auto_pipeline) | none | a batch is one round trip for all layers below |
-/// | [`circuit_breaker`](Self::circuit_breaker) | none | sees each attempt, and that it took too long |
+/// | [`circuit_breaker`](Self::circuit_breaker) | none | sees each attempt and its timeout |
 /// | [`deadline`](Self::deadline) | 5 s; none for the embedded engine | limits each attempt |
 /// | [`request_budget`](Self::request_budget) | none | counts the requests that are sent |
 /// | [`transport_layer`](Self::transport_layer) | none | your own layer sees each round trip |
@@ -149,7 +149,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Puts this before every key; see [`KeyPrefix`].
+    /// Adds this prefix to every key; see [`KeyPrefix`].
     pub fn key_prefix(mut self, prefix: impl Into<Bytes>) -> Self {
         self.key_prefix = Some(KeyPrefix::new(prefix));
         self
@@ -411,15 +411,15 @@ mod tests {
         Ok(())
     }
 
-    /// What names each layer in the output of `Debug`, from the outside to the inside.
+    /// The name of each layer in the output of `Debug`, from the outermost to the innermost.
     const STACK: [&str; 12] = [
         "outermost",
-        "Observing",
+        "WithObserver",
         "staging",
         "77s",
         "WithFallback",
         "WithRetry",
-        "Gathering",
+        "WithAutoPipeline",
         "WithBreaker",
         "11s",
         "WithBudget",
@@ -427,7 +427,7 @@ mod tests {
         "MemoryTransport",
     ];
 
-    /// Those of the names that are found, in the order in which they are.
+    /// The names that occur, in the order of their occurrence.
     fn names(shown: &str) -> Vec<&'static str> {
         let found = STACK.into_iter().filter_map(|name| Some((shown.find(name)?, name)));
         let mut found: Vec<_> = found.collect();

@@ -21,9 +21,9 @@ pub(super) fn transport(
     match scheme.to_ascii_lowercase().as_str() {
         "https" | "http" => rest_transport(url, token, allow_http),
         "redis" | "rediss" => tcp_transport(url, token),
-        "memory" if !rest.trim_matches('/').is_empty() => wrong(
-            "the embedded engine has no address: the URL is memory: without anything behind it",
-        ),
+        "memory" if !rest.trim_matches('/').is_empty() => {
+            wrong("the embedded engine has no address: write memory: without anything behind it")
+        }
         "memory" if token.is_some() => {
             wrong("the embedded engine takes no token: remove the token")
         }
@@ -32,11 +32,11 @@ pub(super) fn transport(
     }
 }
 
-/// A URL without its user name and password, and these two, still in percent encoding.
+/// Splits a URL into the URL without credentials, and the user name and password, which are still percent-encoded.
 #[cfg(any(feature = "rest", all(feature = "tcp", not(target_arch = "wasm32"))))]
 fn without_credentials(url: &str) -> (String, Option<(&str, &str)>) {
     let Some((scheme, rest)) = url.split_once("://") else { return (url.to_owned(), None) };
-    // A URL parser reads `\\` as `/`, so the host ends there.
+    // A URL parser reads `\` as `/`, so the host ends there.
     let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     match authority.rsplit_once('@') {

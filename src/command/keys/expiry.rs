@@ -1,11 +1,11 @@
-//! When a key expires.
+//! The expiry of keys and fields.
 
 use std::time::Duration;
 
 use crate::command::Command;
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-/// How long a key or a field lives.
+/// The remaining time to live of a key or a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lifetime {
@@ -54,13 +54,16 @@ impl FromValue for ExpireTime {
             -2 => Ok(Self::Missing),
             -1 => Ok(Self::Persistent),
             time => u64::try_from(time).map(Self::At).map_err(|_| {
-                Error::new(ErrorKind::Type, "asked for a time of expiry, the reply is negative")
+                Error::new(
+                    ErrorKind::Type,
+                    "asked for the time of an expiry, the reply is negative",
+                )
             }),
         }
     }
 }
 
-/// When EXPIRE and its kin change a time to live.
+/// The condition under which EXPIRE and similar commands change a time to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ExpireIf {

@@ -1,4 +1,4 @@
-//! Keys whatever they hold: existence, lifetime, names, iteration.
+//! Commands on keys of any type: existence, expiry, names, iteration.
 
 mod expiry;
 mod options;
@@ -35,8 +35,8 @@ use crate::FromValue;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait KeyCommands: Execute {
-    /// Copies a value with its time to live; `false` if the source is absent or the target is there and `replace` is
-    /// not set. [Redis COPY](https://redis.io/docs/latest/commands/copy/).
+    /// Copies a value with its time to live; `false` if the source is absent, or the target exists and `replace` is not
+    /// set. [Redis COPY](https://redis.io/docs/latest/commands/copy/).
     #[doc(alias = "COPY")]
     fn copy(&self, from: impl ToArg, to: impl ToArg, replace: bool) -> Self::Reply<bool> {
         self.execute(Command::new("COPY").arg(from).arg(to).arg_if(replace, "REPLACE"))
@@ -48,19 +48,21 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("DEL").args_from(keys))
     }
 
-    /// A value in a form for [`KeyCommands::restore`], of the same or a newer Redis. [Redis DUMP](https://redis.io/docs/latest/commands/dump/).
+    /// The serialized form of a value, for [`KeyCommands::restore`] on the same or a newer version of Redis. [Redis
+    /// DUMP](https://redis.io/docs/latest/commands/dump/).
     #[doc(alias = "DUMP")]
     fn dump(&self, key: impl ToArg) -> Self::Reply<Option<Vec<u8>>> {
         self.execute(Command::new("DUMP").arg(key))
     }
 
-    /// How many of these keys are there; a key named twice counts twice. [Redis EXISTS](https://redis.io/docs/latest/commands/exists/).
+    /// How many of these keys exist. A key that is named twice counts twice. [Redis
+    /// EXISTS](https://redis.io/docs/latest/commands/exists/).
     #[doc(alias = "EXISTS")]
     fn exists(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("EXISTS").args_from(keys))
     }
 
-    /// Lets a key expire after this time; `false` if it is absent. Zero deletes the key.
+    /// Sets the time to live of a key; `false` if the key is absent. Zero deletes the key.
     ///
     /// [Redis EXPIRE](https://redis.io/docs/latest/commands/expire/) for whole seconds,
     /// [Redis PEXPIRE](https://redis.io/docs/latest/commands/pexpire/) for any other time, which is rounded up to
@@ -86,7 +88,7 @@ pub trait KeyCommands: Execute {
         self.expire_if(key, after, ExpireIf::Always)
     }
 
-    /// Lets a key expire after this time if the condition is met. Zero deletes the key.
+    /// Sets the time to live of a key if the condition is met. Zero deletes the key.
     ///
     /// [Redis EXPIRE](https://redis.io/docs/latest/commands/expire/) for whole seconds,
     /// [Redis PEXPIRE](https://redis.io/docs/latest/commands/pexpire/) for any other time, which is rounded up to
@@ -103,7 +105,8 @@ pub trait KeyCommands: Execute {
         self.execute(condition.append(Command::new(name).arg(key).arg(number)))
     }
 
-    /// Lets a key expire at a Unix time in seconds. [Redis EXPIREAT](https://redis.io/docs/latest/commands/expireat/).
+    /// Sets the expiry of a key to a Unix time in seconds. [Redis
+    /// EXPIREAT](https://redis.io/docs/latest/commands/expireat/).
     #[doc(alias = "EXPIREAT")]
     fn expireat(&self, key: impl ToArg, at: i64, condition: ExpireIf) -> Self::Reply<bool> {
         self.execute(condition.append(Command::new("EXPIREAT").arg(key).arg(at)))
@@ -115,8 +118,8 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("EXPIRETIME").arg(key))
     }
 
-    /// Every key that matches a glob. [Redis KEYS](https://redis.io/docs/latest/commands/keys/): it visits all keys of the database in one go and holds up everybody
-    /// else; [`KeyCommands::scan`] does not.
+    /// Every key that matches a glob. [Redis KEYS](https://redis.io/docs/latest/commands/keys/): it visits all keys of the
+    /// database in one step, and blocks all other clients; [`KeyCommands::scan`] does not.
     #[doc(alias = "KEYS")]
     fn keys<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("KEYS").arg(pattern))
@@ -128,38 +131,43 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("MEMORY").arg("USAGE").arg(key))
     }
 
-    /// How a value is kept in memory, such as `listpack`. [Redis OBJECT ENCODING](https://redis.io/docs/latest/commands/object-encoding/).
+    /// The internal encoding of a value, such as `listpack`. [Redis OBJECT
+    /// ENCODING](https://redis.io/docs/latest/commands/object-encoding/).
     #[doc(alias = "OBJECT ENCODING")]
     fn object_encoding(&self, key: impl ToArg) -> Self::Reply<Option<String>> {
         self.execute(Command::new("OBJECT").arg("ENCODING").arg(key))
     }
 
-    /// How often a key is used, where the server counts it (an LFU policy). [Redis OBJECT FREQ](https://redis.io/docs/latest/commands/object-freq/).
+    /// The access frequency of a key, if the server counts it (with an LFU policy). [Redis OBJECT
+    /// FREQ](https://redis.io/docs/latest/commands/object-freq/).
     #[doc(alias = "OBJECT FREQ")]
     fn object_freq(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("OBJECT").arg("FREQ").arg(key))
     }
 
-    /// For how long a key was not used, in whole seconds. [Redis OBJECT IDLETIME](https://redis.io/docs/latest/commands/object-idletime/).
+    /// The time since the last access to a key, in whole seconds. [Redis OBJECT
+    /// IDLETIME](https://redis.io/docs/latest/commands/object-idletime/).
     #[doc(alias = "OBJECT IDLETIME")]
     fn object_idletime(&self, key: impl ToArg) -> Self::Reply<Option<Duration>> {
         let command = Command::new("OBJECT").arg("IDLETIME").arg(key);
         self.execute_with(command, |value| Ok(Option::from_value(value)?.map(Duration::from_secs)))
     }
 
-    /// How many references a value has. [Redis OBJECT REFCOUNT](https://redis.io/docs/latest/commands/object-refcount/).
+    /// The reference count of a value. [Redis OBJECT REFCOUNT](https://redis.io/docs/latest/commands/object-refcount/).
     #[doc(alias = "OBJECT REFCOUNT")]
     fn object_refcount(&self, key: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("OBJECT").arg("REFCOUNT").arg(key))
     }
 
-    /// Takes away a key's expiry; `false` if it has none or is absent. [Redis PERSIST](https://redis.io/docs/latest/commands/persist/).
+    /// Removes a key's expiry; `false` if it has none or is absent. [Redis
+    /// PERSIST](https://redis.io/docs/latest/commands/persist/).
     #[doc(alias = "PERSIST")]
     fn persist(&self, key: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("PERSIST").arg(key))
     }
 
-    /// Lets a key expire at a Unix time in milliseconds. [Redis PEXPIREAT](https://redis.io/docs/latest/commands/pexpireat/).
+    /// Sets the expiry of a key to a Unix time in milliseconds. [Redis
+    /// PEXPIREAT](https://redis.io/docs/latest/commands/pexpireat/).
     #[doc(alias = "PEXPIREAT")]
     fn pexpireat(&self, key: impl ToArg, at: i64, condition: ExpireIf) -> Self::Reply<bool> {
         self.execute(condition.append(Command::new("PEXPIREAT").arg(key).arg(at)))
@@ -177,13 +185,15 @@ pub trait KeyCommands: Execute {
         self.execute_with(Command::new("PTTL").arg(key), Lifetime::from_millis)
     }
 
-    /// Any key, or `None` if the database is empty. [Redis RANDOMKEY](https://redis.io/docs/latest/commands/randomkey/).
+    /// A random key, or `None` if the database is empty. [Redis
+    /// RANDOMKEY](https://redis.io/docs/latest/commands/randomkey/).
     #[doc(alias = "RANDOMKEY")]
     fn randomkey<R: FromValue>(&self) -> Self::Reply<Option<R>> {
         self.execute(Command::new("RANDOMKEY"))
     }
 
-    /// Renames a key, over any other of that name. An error if it is absent. [Redis RENAME](https://redis.io/docs/latest/commands/rename/).
+    /// Renames a key, and replaces any other with the new name. It is an error if the key is absent. [Redis
+    /// RENAME](https://redis.io/docs/latest/commands/rename/).
     #[doc(alias = "RENAME")]
     fn rename(&self, from: impl ToArg, to: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("RENAME").arg(from).arg(to))
@@ -195,7 +205,7 @@ pub trait KeyCommands: Execute {
         self.execute(Command::new("RENAMENX").arg(from).arg(to))
     }
 
-    /// Puts a value back that DUMP gave. [Redis RESTORE](https://redis.io/docs/latest/commands/restore/).
+    /// Creates a key from the reply of DUMP. [Redis RESTORE](https://redis.io/docs/latest/commands/restore/).
     #[doc(alias = "RESTORE")]
     fn restore(
         &self,
@@ -208,8 +218,9 @@ pub trait KeyCommands: Execute {
         self.execute(command.arg_if(options.replace, "REPLACE"))
     }
 
-    /// One step through all keys. Begin with `Cursor::default()` and go on until the cursor is done. Keys that are
-    /// there from beginning to end are found; one may come twice. [Redis SCAN](https://redis.io/docs/latest/commands/scan/).
+    /// One step of an iteration over all keys. Begin with `Cursor::default()` and continue until the cursor is done. Keys
+    /// that exist during the whole iteration are found; a key may be returned twice. [Redis
+    /// SCAN](https://redis.io/docs/latest/commands/scan/).
     #[doc(alias = "SCAN")]
     fn scan<R: FromValue>(
         &self,
@@ -225,7 +236,8 @@ pub trait KeyCommands: Execute {
         self.execute(options.append(Command::new("SORT").arg(key)))
     }
 
-    /// The same for replicas and read-only tokens. [Redis SORT_RO](https://redis.io/docs/latest/commands/sort_ro/).
+    /// As [`KeyCommands::sort`], for replicas and read-only tokens. [Redis
+    /// SORT_RO](https://redis.io/docs/latest/commands/sort_ro/).
     #[doc(alias = "SORT_RO")]
     fn sort_ro<R: FromValue>(&self, key: impl ToArg, options: &SortOptions) -> Self::Reply<Vec<R>> {
         self.execute(options.append(Command::new("SORT_RO").arg(key)))
@@ -242,7 +254,8 @@ pub trait KeyCommands: Execute {
         self.execute(options.append(Command::new("SORT").arg(key)).arg("STORE").arg(to))
     }
 
-    /// Marks keys as used, and returns how many are there. [Redis TOUCH](https://redis.io/docs/latest/commands/touch/).
+    /// Updates the access time of keys, and returns how many exist. [Redis
+    /// TOUCH](https://redis.io/docs/latest/commands/touch/).
     #[doc(alias = "TOUCH")]
     fn touch(&self, keys: impl IntoIterator<Item = impl ToArg>) -> Self::Reply<u64> {
         self.execute(Command::new("TOUCH").args_from(keys))

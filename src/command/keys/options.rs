@@ -26,7 +26,7 @@ impl RestoreOptions {
         self
     }
 
-    /// Takes the place of what is there.
+    /// Replaces an existing key.
     #[must_use]
     pub fn replace(mut self) -> Self {
         self.replace = true;
@@ -57,7 +57,7 @@ impl SortOptions {
         Self::default()
     }
 
-    /// By the values of these keys, with the element for `*`; without a `*`, not at all.
+    /// Sorts by the values of these keys, in which the element replaces `*`. Without a `*`, elements are not sorted.
     #[must_use]
     pub fn by(mut self, pattern: impl Into<String>) -> Self {
         self.by = Some(pattern.into());
@@ -85,7 +85,7 @@ impl SortOptions {
         self
     }
 
-    /// As text.
+    /// Sorts as text.
     #[must_use]
     pub fn alpha(mut self) -> Self {
         self.alpha = true;

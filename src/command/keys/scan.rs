@@ -5,8 +5,8 @@ use std::fmt;
 use crate::command::{Arguments, Command, ToArg};
 use crate::{FromValue, Result, Value};
 
-/// Where an iteration stands. Opaque: it is kept as the text that the server sent, because cursors exceed what a
-/// JavaScript number holds.
+/// The position of an iteration. It is opaque, and kept as the server's text, because cursors exceed the range of
+/// JavaScript numbers.
 ///
 /// ```
 /// use edgecask::command::keys::Cursor;
@@ -17,7 +17,7 @@ use crate::{FromValue, Result, Value};
 pub struct Cursor(String);
 
 impl Cursor {
-    /// Whether the iteration is over (and, as the default, where it begins).
+    /// Whether the iteration is complete. The default cursor, from which it begins, is done too.
     pub fn is_done(&self) -> bool {
         self.0 == "0"
     }
@@ -41,13 +41,13 @@ impl ToArg for Cursor {
     }
 }
 
-/// A page of an iteration: where to go on, and the items found.
+/// A page of an iteration: the next cursor, and the items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// Where to go on; done when [`Cursor::is_done`].
+    /// The next cursor. The iteration is complete when [`Cursor::is_done`].
     pub cursor: Cursor,
-    /// What this step found. It may be empty though the iteration is not over, and an item may come twice.
+    /// The items of this step. It may be empty although the iteration is not complete, and an item may be returned twice.
     pub items: T,
 }
 
@@ -58,7 +58,7 @@ impl<T: FromValue> FromValue for Page<T> {
     }
 }
 
-/// The options of SCAN and its kin. By default everything is visited, about ten items a step.
+/// The options of SCAN and similar commands. By default all items are visited, about ten in a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanOptions {
@@ -80,14 +80,14 @@ impl ScanOptions {
         self
     }
 
-    /// About how many items a step looks at. Default: the server's, 10.
+    /// About how many items a step visits. Default: the server's, 10.
     #[must_use]
     pub fn count(mut self, count: u64) -> Self {
         self.count = Some(count);
         self
     }
 
-    /// Only keys of this type, as TYPE names it. SCAN alone takes it.
+    /// Only keys of this type, as TYPE names it. Only for SCAN.
     #[must_use]
     pub fn kind(mut self, kind: &'static str) -> Self {
         self.kind = Some(kind);

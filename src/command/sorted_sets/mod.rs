@@ -18,7 +18,7 @@ use crate::{FromValue, Pairs, Result, Value};
 /// A member and its score.
 pub type Scored<M> = (M, f64);
 
-/// The key of a sorted set, and what was taken out of it.
+/// The key of a sorted set, and the members that were removed from it.
 pub type Popped<M> = (String, Vec<Scored<M>>);
 
 fn scored<M: FromValue>(value: Value) -> Result<Vec<Scored<M>>> {
@@ -70,7 +70,7 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZCARD").arg(key))
     }
 
-    /// The number of members with such scores. [Redis ZCOUNT](https://redis.io/docs/latest/commands/zcount/).
+    /// The number of members with scores in this range. [Redis ZCOUNT](https://redis.io/docs/latest/commands/zcount/).
     #[doc(alias = "ZCOUNT")]
     fn zcount(&self, key: impl ToArg, scores: impl RangeBounds<f64>) -> Self::Reply<u64> {
         let (min, max) = score_bounds(&scores);
@@ -125,13 +125,15 @@ pub trait SortedSetCommands: Execute {
         self.execute(command.arg("LIMIT").arg(limit))
     }
 
-    /// Stores what is in all sets under `to`, and returns its size. [Redis ZINTERSTORE](https://redis.io/docs/latest/commands/zinterstore/).
+    /// Stores the members that are in all sets under `to`, and returns their number. [Redis
+    /// ZINTERSTORE](https://redis.io/docs/latest/commands/zinterstore/).
     #[doc(alias = "ZINTERSTORE")]
     fn zinterstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZINTERSTORE").arg(to)))
     }
 
-    /// The number of such members, where all scores are equal. [Redis ZLEXCOUNT](https://redis.io/docs/latest/commands/zlexcount/).
+    /// The number of members in this range of bytes, if all scores are equal. [Redis
+    /// ZLEXCOUNT](https://redis.io/docs/latest/commands/zlexcount/).
     #[doc(alias = "ZLEXCOUNT")]
     fn zlexcount<T: AsRef<[u8]>>(
         &self,
@@ -142,7 +144,8 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZLEXCOUNT").arg(key).arg(min).arg(max))
     }
 
-    /// Takes up to `count` members off the first set that is not empty, and names that set. [Redis ZMPOP](https://redis.io/docs/latest/commands/zmpop/).
+    /// Removes and returns up to `count` members of the first set that is not empty, with the key of that set. [Redis
+    /// ZMPOP](https://redis.io/docs/latest/commands/zmpop/).
     #[doc(alias = "ZMPOP")]
     fn zmpop<M: FromValue>(
         &self,
@@ -172,26 +175,28 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZMSCORE").arg(key).args_from(members))
     }
 
-    /// Takes out up to `count` members with the highest scores. [Redis ZPOPMAX](https://redis.io/docs/latest/commands/zpopmax/).
+    /// Removes and returns up to `count` members with the highest scores. [Redis
+    /// ZPOPMAX](https://redis.io/docs/latest/commands/zpopmax/).
     #[doc(alias = "ZPOPMAX")]
     fn zpopmax<M: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(Command::new("ZPOPMAX").arg(key).arg(count), scored)
     }
 
-    /// Takes out up to `count` members with the lowest scores. [Redis ZPOPMIN](https://redis.io/docs/latest/commands/zpopmin/).
+    /// Removes and returns up to `count` members with the lowest scores. [Redis
+    /// ZPOPMIN](https://redis.io/docs/latest/commands/zpopmin/).
     #[doc(alias = "ZPOPMIN")]
     fn zpopmin<M: FromValue>(&self, key: impl ToArg, count: u64) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(Command::new("ZPOPMIN").arg(key).arg(count), scored)
     }
 
-    /// Any member. [Redis ZRANDMEMBER](https://redis.io/docs/latest/commands/zrandmember/).
+    /// A random member. [Redis ZRANDMEMBER](https://redis.io/docs/latest/commands/zrandmember/).
     #[doc(alias = "ZRANDMEMBER")]
     fn zrandmember<M: FromValue>(&self, key: impl ToArg) -> Self::Reply<Option<M>> {
         self.execute(Command::new("ZRANDMEMBER").arg(key))
     }
 
-    /// Some members: up to `count` different ones, or with a negative count exactly so many, perhaps repeated.
-    /// [Redis ZRANDMEMBER](https://redis.io/docs/latest/commands/zrandmember/).
+    /// Random members: up to `count` different ones. With a negative count exactly that many, which may repeat. [Redis
+    /// ZRANDMEMBER](https://redis.io/docs/latest/commands/zrandmember/).
     #[doc(alias = "ZRANDMEMBER")]
     fn zrandmembers<M: FromValue>(&self, key: impl ToArg, count: i64) -> Self::Reply<Vec<M>> {
         self.execute(Command::new("ZRANDMEMBER").arg(key).arg(count))
@@ -219,7 +224,7 @@ pub trait SortedSetCommands: Execute {
         self.execute(range.append(Command::new("ZRANGESTORE").arg(to).arg(from)))
     }
 
-    /// A member's place counted from the lowest score, 0 first. [Redis ZRANK](https://redis.io/docs/latest/commands/zrank/).
+    /// A member's rank from the lowest score; the first is 0. [Redis ZRANK](https://redis.io/docs/latest/commands/zrank/).
     #[doc(alias = "ZRANK")]
     fn zrank(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("ZRANK").arg(key).arg(member))
@@ -235,7 +240,8 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZREM").arg(key).args_from(members))
     }
 
-    /// Removes such members, where all scores are equal. [Redis ZREMRANGEBYLEX](https://redis.io/docs/latest/commands/zremrangebylex/).
+    /// Removes the members in this range of bytes, if all scores are equal. [Redis
+    /// ZREMRANGEBYLEX](https://redis.io/docs/latest/commands/zremrangebylex/).
     #[doc(alias = "ZREMRANGEBYLEX")]
     fn zremrangebylex<T: AsRef<[u8]>>(
         &self,
@@ -252,14 +258,16 @@ pub trait SortedSetCommands: Execute {
         self.execute(Command::new("ZREMRANGEBYRANK").arg(key).arg(start).arg(stop))
     }
 
-    /// Removes the members with such scores. [Redis ZREMRANGEBYSCORE](https://redis.io/docs/latest/commands/zremrangebyscore/).
+    /// Removes the members with scores in this range. [Redis
+    /// ZREMRANGEBYSCORE](https://redis.io/docs/latest/commands/zremrangebyscore/).
     #[doc(alias = "ZREMRANGEBYSCORE")]
     fn zremrangebyscore(&self, key: impl ToArg, scores: impl RangeBounds<f64>) -> Self::Reply<u64> {
         let (min, max) = score_bounds(&scores);
         self.execute(Command::new("ZREMRANGEBYSCORE").arg(key).arg(min).arg(max))
     }
 
-    /// A member's place counted from the highest score, 0 first. [Redis ZREVRANK](https://redis.io/docs/latest/commands/zrevrank/).
+    /// A member's rank from the highest score; the first is 0. [Redis
+    /// ZREVRANK](https://redis.io/docs/latest/commands/zrevrank/).
     #[doc(alias = "ZREVRANK")]
     fn zrevrank(&self, key: impl ToArg, member: impl ToArg) -> Self::Reply<Option<u64>> {
         self.execute(Command::new("ZREVRANK").arg(key).arg(member))
@@ -294,7 +302,8 @@ pub trait SortedSetCommands: Execute {
         self.execute_with(sources.append(Command::new("ZUNION")).arg("WITHSCORES"), scored)
     }
 
-    /// Stores what is in any of the sets under `to`, and returns its size. [Redis ZUNIONSTORE](https://redis.io/docs/latest/commands/zunionstore/).
+    /// Stores the members that are in any of the sets under `to`, and returns their number. [Redis
+    /// ZUNIONSTORE](https://redis.io/docs/latest/commands/zunionstore/).
     #[doc(alias = "ZUNIONSTORE")]
     fn zunionstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZUNIONSTORE").arg(to)))

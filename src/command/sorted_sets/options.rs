@@ -2,7 +2,7 @@
 
 use crate::command::{Arguments, Command, ToArg};
 
-/// The options of ZADD. By default members are added, and scores changed.
+/// The options of ZADD. By default new members are added, and the scores of existing ones are changed.
 ///
 /// ```
 /// use edgecask::command::sorted_sets::ZAddOptions;
@@ -30,7 +30,7 @@ impl ZAddOptions {
         self
     }
 
-    /// Only changes members that are there.
+    /// Only changes existing members.
     #[must_use]
     pub fn xx(mut self) -> Self {
         self.exists = Some("XX");

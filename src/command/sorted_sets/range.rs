@@ -4,7 +4,7 @@ use std::ops::{Bound, RangeBounds};
 
 use crate::command::Command;
 
-/// Which members ZRANGE gives, and in what order.
+/// Which members ZRANGE returns, and in what order.
 ///
 /// ```
 /// use edgecask::command::sorted_sets::ZRange;
@@ -60,7 +60,7 @@ impl ZRange {
     }
 
     pub(super) fn append(&self, command: Command) -> Command {
-        // Redis wants the higher end first when it counts down by score or member.
+        // In reverse order by score or member, Redis takes the higher end first.
         let (first, last) = if self.rev && self.by.is_some() {
             (&self.last, &self.first)
         } else {

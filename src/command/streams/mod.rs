@@ -44,7 +44,8 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XACK").arg(key).arg(group).args_from(ids))
     }
 
-    /// Acknowledges entries and deletes them, as the policy says. [Redis XACKDEL](https://redis.io/docs/latest/commands/xackdel/) (8.2).
+    /// Acknowledges entries and deletes them by the policy. [Redis XACKDEL](https://redis.io/docs/latest/commands/xackdel/)
+    /// (8.2).
     #[doc(alias = "XACKDEL")]
     fn xackdel(
         &self,
@@ -67,7 +68,8 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XADD").arg(key).arg("*").pairs_from(fields))
     }
 
-    /// Adds an entry as the options say; `None` if the stream is absent and must not be made. [Redis XADD](https://redis.io/docs/latest/commands/xadd/).
+    /// Adds an entry by the options; `None` if the stream is absent and must not be created. [Redis
+    /// XADD](https://redis.io/docs/latest/commands/xadd/).
     #[doc(alias = "XADD")]
     fn xadd_with(
         &self,
@@ -152,7 +154,7 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XDEL").arg(key).args_from(ids))
     }
 
-    /// Deletes entries as the policy says. [Redis XDELEX](https://redis.io/docs/latest/commands/xdelex/) (8.2).
+    /// Deletes entries by the policy. [Redis XDELEX](https://redis.io/docs/latest/commands/xdelex/) (8.2).
     #[doc(alias = "XDELEX")]
     fn xdelex(
         &self,
@@ -164,8 +166,8 @@ pub trait StreamCommands: Execute {
         self.execute(command.counted(ids))
     }
 
-    /// Makes a group that begins after an id (`$`: the last one); with `mkstream`, the stream too.
-    /// [Redis XGROUP CREATE](https://redis.io/docs/latest/commands/xgroup-create/).
+    /// Creates a group that begins after an id (`$`: the last one); with `mkstream` also the stream. [Redis XGROUP
+    /// CREATE](https://redis.io/docs/latest/commands/xgroup-create/).
     #[doc(alias = "XGROUP CREATE")]
     fn xgroup_create(
         &self,
@@ -178,7 +180,8 @@ pub trait StreamCommands: Execute {
         self.execute(command.arg_if(mkstream, "MKSTREAM"))
     }
 
-    /// Makes a consumer; returns whether it is new. [Redis XGROUP CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
+    /// Creates a consumer; returns whether it is new. [Redis XGROUP
+    /// CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
     #[doc(alias = "XGROUP CREATECONSUMER")]
     fn xgroup_createconsumer(
         &self,
@@ -200,13 +203,15 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XGROUP").arg("DELCONSUMER").arg(key).arg(group).arg(consumer))
     }
 
-    /// Deletes a group; returns whether it was there. [Redis XGROUP DESTROY](https://redis.io/docs/latest/commands/xgroup-destroy/).
+    /// Deletes a group; returns whether it existed. [Redis XGROUP
+    /// DESTROY](https://redis.io/docs/latest/commands/xgroup-destroy/).
     #[doc(alias = "XGROUP DESTROY")]
     fn xgroup_destroy(&self, key: impl ToArg, group: impl ToArg) -> Self::Reply<bool> {
         self.execute(Command::new("XGROUP").arg("DESTROY").arg(key).arg(group))
     }
 
-    /// Lets a group go on after this id. [Redis XGROUP SETID](https://redis.io/docs/latest/commands/xgroup-setid/).
+    /// Sets the id after which a group continues. [Redis XGROUP
+    /// SETID](https://redis.io/docs/latest/commands/xgroup-setid/).
     #[doc(alias = "XGROUP SETID")]
     fn xgroup_setid(&self, key: impl ToArg, group: impl ToArg, id: impl ToArg) -> Self::Reply<()> {
         self.execute(Command::new("XGROUP").arg("SETID").arg(key).arg(group).arg(id))
@@ -236,13 +241,14 @@ pub trait StreamCommands: Execute {
         self.execute(Command::new("XLEN").arg(key))
     }
 
-    /// What is pending in a group, in sum. [Redis XPENDING](https://redis.io/docs/latest/commands/xpending/).
+    /// A summary of the pending entries of a group. [Redis XPENDING](https://redis.io/docs/latest/commands/xpending/).
     #[doc(alias = "XPENDING")]
     fn xpending(&self, key: impl ToArg, group: impl ToArg) -> Self::Reply<PendingSummary> {
         self.execute(Command::new("XPENDING").arg(key).arg(group))
     }
 
-    /// What is pending in a group from one id to another (`-` and `+`: all), perhaps of one consumer. [Redis XPENDING](https://redis.io/docs/latest/commands/xpending/).
+    /// The pending entries of a group, or of one of its consumers, from one id to another (`-` and `+`: all). [Redis
+    /// XPENDING](https://redis.io/docs/latest/commands/xpending/).
     #[doc(alias = "XPENDING")]
     fn xpending_range(
         &self,
@@ -257,7 +263,8 @@ pub trait StreamCommands: Execute {
         self.execute(consumer.into_iter().fold(command, Command::arg))
     }
 
-    /// The entries from one id to another (`-` and `+`: all), so many at the most. [Redis XRANGE](https://redis.io/docs/latest/commands/xrange/).
+    /// The entries from one id to another (`-` and `+`: all), at most `count`. [Redis
+    /// XRANGE](https://redis.io/docs/latest/commands/xrange/).
     #[doc(alias = "XRANGE")]
     fn xrange<V: FromValue>(
         &self,
@@ -270,7 +277,8 @@ pub trait StreamCommands: Execute {
         self.execute(command.option("COUNT", count))
     }
 
-    /// What came after these ids, by stream; streams without news are left out. [Redis XREAD](https://redis.io/docs/latest/commands/xread/).
+    /// The entries after these ids, by stream. Streams without new entries are left out. [Redis
+    /// XREAD](https://redis.io/docs/latest/commands/xread/).
     #[doc(alias = "XREAD")]
     fn xread<V: FromValue>(
         &self,
@@ -280,7 +288,8 @@ pub trait StreamCommands: Execute {
         self.execute_with(options.append(Command::new("XREAD"), streams), read)
     }
 
-    /// What a consumer of a group gets (`>`: what nobody got yet). [Redis XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
+    /// The entries for a consumer of a group (`>`: those that were not delivered yet). [Redis
+    /// XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
     #[doc(alias = "XREADGROUP")]
     fn xreadgroup<V: FromValue>(
         &self,
@@ -293,7 +302,8 @@ pub trait StreamCommands: Execute {
         self.execute_with(options.append(command, streams), read)
     }
 
-    /// The entries from one id down to another (`+` and `-`: all), so many at the most. [Redis XREVRANGE](https://redis.io/docs/latest/commands/xrevrange/).
+    /// The entries from one id down to another (`+` and `-`: all), at most `count`. [Redis
+    /// XREVRANGE](https://redis.io/docs/latest/commands/xrevrange/).
     #[doc(alias = "XREVRANGE")]
     fn xrevrange<V: FromValue>(
         &self,

@@ -26,31 +26,31 @@ impl Trim {
         Self { strategy, threshold, approximately: false, limit: None, policy: None }
     }
 
-    /// All but the newest so many.
+    /// Keeps this many of the newest entries.
     pub fn max_len(length: u64) -> Self {
         Self::new("MAXLEN", length.to_string())
     }
 
-    /// Those with a smaller id.
+    /// Drops entries with a smaller id.
     pub fn min_id(id: impl Into<String>) -> Self {
         Self::new("MINID", id.into())
     }
 
-    /// May leave a few more, which is faster (`~`).
+    /// May keep a few more, which is faster (`~`).
     #[must_use]
     pub fn approximately(mut self) -> Self {
         self.approximately = true;
         self
     }
 
-    /// Drops so many at a time at the most; only together with [`approximately`](Self::approximately).
+    /// Drops at most this many entries; only together with [`approximately`](Self::approximately).
     #[must_use]
     pub fn limit(mut self, entries: u64) -> Self {
         self.limit = Some(entries);
         self
     }
 
-    /// What becomes of the groups' references to dropped entries (Redis 8.2).
+    /// The handling of the groups' references to dropped entries (Redis 8.2).
     #[must_use]
     pub fn policy(mut self, policy: DeletePolicy) -> Self {
         self.policy = Some(policy);
@@ -64,7 +64,7 @@ impl Trim {
     }
 }
 
-/// What becomes of the groups' references to an entry that is deleted (Redis 8.2).
+/// The handling of the groups' references to a deleted entry (Redis 8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeletePolicy {
@@ -86,7 +86,7 @@ impl DeletePolicy {
     }
 }
 
-/// The options of XADD. By default the server makes the id, the stream is made if it is absent, and nothing is trimmed.
+/// The options of XADD. By default the server generates the id, an absent stream is created, and nothing is trimmed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct XAddOptions {
@@ -101,7 +101,7 @@ impl XAddOptions {
         Self::default()
     }
 
-    /// This id; it must be greater than all others.
+    /// The id, which must be greater than all others.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
@@ -129,7 +129,7 @@ impl XAddOptions {
     }
 }
 
-/// The options of XREAD and XREADGROUP. By default everything is given that is there, and nothing is waited for.
+/// The options of XREAD and XREADGROUP. By default they return all entries that are there, and do not wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct XReadOptions {
@@ -144,7 +144,7 @@ impl XReadOptions {
         Self::default()
     }
 
-    /// So many entries of each stream at the most.
+    /// At most this many entries of each stream.
     #[must_use]
     pub fn count(mut self, count: u64) -> Self {
         self.count = Some(count);
@@ -159,7 +159,7 @@ impl XReadOptions {
         self
     }
 
-    /// Entries need no XACK. XREADGROUP alone takes it.
+    /// Entries need no XACK. Only for XREADGROUP.
     #[must_use]
     pub fn no_ack(mut self) -> Self {
         self.no_ack = true;

@@ -29,19 +29,19 @@ impl<V: FromValue> FromValue for Entry<V> {
     }
 }
 
-/// What a stream was read of, by its key.
+/// The entries of each stream, by its key.
 pub type Read<V> = Vec<(String, Vec<Entry<V>>)>;
 
 pub(super) fn read<V: FromValue>(value: Value) -> Result<Read<V>> {
     Ok(Option::<Pairs<String, Vec<Entry<V>>>>::from_value(value)?.map_or(Vec::new(), |read| read.0))
 }
 
-/// Entries that may have been deleted since they were delivered: those come as nil.
+/// Claimed entries. Those that were deleted since their delivery come as nil, and are left out.
 pub(super) fn present<V: FromValue>(value: Value) -> Result<Vec<Entry<V>>> {
     Ok(Vec::<Option<Entry<V>>>::from_value(value)?.into_iter().flatten().collect())
 }
 
-/// What XDELEX and XACKDEL did to an entry.
+/// The result of XDELEX and XACKDEL for an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Deleted {
@@ -49,7 +49,7 @@ pub enum Deleted {
     Missing,
     /// It was deleted.
     Deleted,
-    /// It is still referred to, and stays.
+    /// It still has references, and was not deleted.
     Kept,
 }
 
@@ -59,7 +59,7 @@ impl FromValue for Deleted {
             -1 => Ok(Self::Missing),
             1 => Ok(Self::Deleted),
             2 => Ok(Self::Kept),
-            _ => Err(Error::new(ErrorKind::Type, "asked what became of an entry")),
+            _ => Err(Error::new(ErrorKind::Type, "asked for the result of a deletion")),
         }
     }
 }
@@ -68,11 +68,11 @@ impl FromValue for Deleted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoClaimed<T> {
-    /// Where to go on; `0-0` when all were looked at.
+    /// The id to continue from; `0-0` when the iteration is complete.
     pub cursor: String,
-    /// What was claimed.
+    /// The claimed entries or ids.
     pub claimed: Vec<T>,
-    /// Entries that were pending and are deleted; they are pending no more (Redis 7).
+    /// The ids of entries that were pending but have been deleted. They are no longer pending (Redis 7).
     pub deleted: Vec<String>,
 }
 
@@ -88,17 +88,17 @@ pub(super) fn auto_claimed<T>(
     })
 }
 
-/// What is pending in a group, in sum.
+/// A summary of the pending entries of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingSummary {
-    /// How many entries.
+    /// The number of entries.
     pub count: u64,
     /// The smallest id.
     pub first: Option<String>,
     /// The greatest id.
     pub last: Option<String>,
-    /// How many each consumer has.
+    /// The number of entries of each consumer.
     pub consumers: Vec<(String, u64)>,
 }
 
@@ -116,11 +116,11 @@ impl FromValue for PendingSummary {
 pub struct Pending {
     /// Its id.
     pub id: String,
-    /// Who has it.
+    /// The consumer that has it.
     pub consumer: String,
-    /// For how long it has been pending since its last delivery, in milliseconds.
+    /// The time since its last delivery, in whole milliseconds.
     pub idle: Duration,
-    /// How often it was delivered.
+    /// The number of deliveries.
     pub deliveries: u64,
 }
 
@@ -131,5 +131,5 @@ impl FromValue for Pending {
     }
 }
 
-/// What XINFO says, by name.
+/// A reply of XINFO, by name.
 pub type StreamInfo = BTreeMap<String, Value>;

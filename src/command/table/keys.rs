@@ -1,4 +1,4 @@
-//! Where the keys of a command stand among its arguments, and what it does with each.
+//! The positions of a command's keys among its arguments, and what the command does with each key.
 
 use super::options::{COPY_OPTIONS, REST};
 use super::row::{Access, KeyPositions, Reach, WrittenKeys};
@@ -9,7 +9,7 @@ use crate::command::Command;
 pub(crate) enum Role {
     Read,
     Write,
-    /// It reads all keys that this pattern makes of elements.
+    /// It reads the keys that this pattern forms with each element.
     Pattern,
 }
 
@@ -30,7 +30,7 @@ const MIGRATE_OPTIONS: &[(&str, usize)] =
     &[("COPY", 0), ("REPLACE", 0), ("AUTH", 1), ("AUTH2", 2), ("KEYS", REST)];
 
 impl Command {
-    /// The positions of the keys among [`Command::args`], counted from 0. Patterns, as of SORT's `BY`, are none.
+    /// The positions of the keys among [`Command::args`], counted from 0. Patterns, such as SORT's `BY`, are not keys.
     pub fn key_positions(&self) -> Vec<usize> {
         let mut positions = Vec::new();
         self.each_key(|at, role| {
@@ -53,7 +53,7 @@ impl Command {
         self.walk_keys(&mut found)
     }
 
-    /// Compiled once, and not for every caller: it counts in wasm.
+    /// Not generic, so that it is compiled only once: this keeps wasm small.
     fn walk_keys(&self, found: &mut dyn FnMut(usize, Role)) -> bool {
         let info = self.info();
         let count = self.args().len();
@@ -71,14 +71,14 @@ impl Command {
                 found(at, if writes { Role::Write } else { Role::Read });
             }
         };
-        // A count from outside may be any text. Servers may read one that is not plain digits differently from us.
+        // A count may be any text. Servers may read a count that is not plain digits differently.
         let number = |at: usize| -> Option<usize> {
             let digits = std::str::from_utf8(self.get(at)?).ok()?;
             let plain = digits.bytes().all(|digit| digit.is_ascii_digit())
                 && (digits == "0" || !digits.starts_with('0'));
             digits.parse().ok().filter(|_| plain)
         };
-        // The keys after a count; there are no more than arguments.
+        // The keys after a count, at most as many as there are arguments.
         let counted = |at: usize, step: usize| {
             let keys = number(at).and_then(|keys| keys.checked_mul(step));
             let complete = keys.is_some_and(|keys| keys < count.saturating_sub(at));

@@ -1,7 +1,7 @@
-//! What is known of each command. To add a command, add its row to `rows.rs`; `row.rs` says what a row can say.
+//! The table of all commands. To add a command, add its row to `rows.rs`; `row.rs` defines the fields of a row.
 //!
-//! This file finds the row of a command. The others read its arguments with the row at hand: `keys.rs` finds its keys,
-//! `waits.rs` how long it waits, `resend.rs` whether it may be sent again, and `options.rs` walks through options for them.
+//! This file finds the row of a command. The other files interpret its arguments by the row: `keys.rs` finds its keys,
+//! `waits.rs` how long it waits, `resend.rs` whether it may be sent again. `options.rs` parses options for them.
 
 mod keys;
 mod options;
@@ -38,7 +38,7 @@ const fn slot(hash: u32) -> usize {
     (hash ^ hash >> 15) as usize % SLOTS
 }
 
-/// Where the rows stand in the table, by the hash of their names: every command that is sent is looked up.
+/// The indexes of the rows by the hash of their names. Every command that is sent is looked up.
 static INDEX: [u16; SLOTS] = {
     let mut index = [u16::MAX; SLOTS];
     let mut row = 0;
@@ -55,7 +55,7 @@ static INDEX: [u16; SLOTS] = {
 
 fn find(hash: u32, is_it: impl Fn(&str) -> bool) -> Option<&'static CommandInfo> {
     let mut at = slot(hash);
-    // Less than half of the slots are taken, so that the search ends.
+    // Less than half of the slots are taken, so the search ends.
     while let Some(row) = TABLE.get(usize::from(INDEX[at])) {
         if is_it(row.name) {
             return Some(row);
@@ -71,7 +71,7 @@ impl CommandInfo {
         &TABLE
     }
 
-    /// The command's group, the version that brought it, and a summary. Whoever does not call this does not link them.
+    /// The command's group, the version that introduced it, and a summary. They are linked only if this is called.
     pub fn docs(&self) -> Option<&'static CommandDocs> {
         TABLE.binary_search_by(|row| row.name.cmp(self.name)).ok().map(|at| &DOCS[at])
     }
@@ -82,8 +82,8 @@ impl CommandInfo {
 }
 
 impl Command {
-    /// What is known of this command. Unknown commands count as unsafe writes without keys; so do unknown subcommands,
-    /// which have the row of their container.
+    /// The row of this command. Unknown commands count as unsafe writes without keys. Unknown subcommands have the row of
+    /// their container.
     ///
     /// ```
     /// use edgecask::command::{Access, Command};
@@ -108,14 +108,14 @@ impl Command {
         find(hash, is_it).unwrap_or(row)
     }
 
-    /// Whether this is a subcommand of a known command, and is not known itself.
+    /// Whether this is an unknown subcommand of a known command.
     pub(crate) fn is_unknown_subcommand(&self) -> bool {
         let info = self.info();
-        // COMMAND alone is a command too.
+        // COMMAND without a subcommand is a command too.
         info.is_container && (info.reach != Reach::NoKeys || self.args().len() > 0)
     }
 
-    /// Whether this takes keys to another database or server.
+    /// Whether this moves or copies keys to another database or server.
     pub(crate) fn reaches_elsewhere(&self) -> bool {
         match self.info().reach {
             Reach::Elsewhere => true,
@@ -128,8 +128,8 @@ impl Command {
         }
     }
 
-    /// Whether this is for a server that is busy with a script: SCRIPT KILL, FUNCTION KILL, FUNCTION STATS. It must not
-    /// stand behind other commands, since the script may be one of them.
+    /// Whether this is for a server that is busy with a script: SCRIPT KILL, FUNCTION KILL, FUNCTION STATS. It must not be
+    /// queued behind other commands, because the script may be one of them.
     pub(crate) fn serves_when_busy(&self) -> bool {
         self.info().serves_when_busy
     }

@@ -24,7 +24,7 @@ impl Command {
     }
 
     /// Goes through options from a position on, each with its number of arguments ([`REST`]: all that follow), and calls
-    /// `found` with each one's word and the position of its first argument. `false` if there is a word that is none.
+    /// `found` with each one's word and the position of its first argument. `false` if there is an unknown word.
     pub(crate) fn options(
         &self,
         from: usize,
@@ -34,7 +34,7 @@ impl Command {
         self.walk_options(from, known, &mut found)
     }
 
-    /// Compiled once, and not for every caller: it counts in wasm.
+    /// Not generic, so that it is compiled only once: this keeps wasm small.
     fn walk_options(
         &self,
         from: usize,

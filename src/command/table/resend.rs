@@ -1,8 +1,8 @@
 //! Whether a command may be sent a second time when the first answer was lost: by its row, its arguments, and its
 //! neighbours in a batch.
 //!
-//! A test runs every command of the table once and twice on a real server, and compares what it finds with what stands
-//! here. In doubt the answer is no.
+//! A test runs every command of the table once and twice on a real server, and compares the results with these rules. In
+//! doubt the answer is no.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ enum Verdict {
 }
 
 const SAFE: Verdict = Verdict::Writes(Resend::Safe);
-const REPLY_MAY_DIFFER: Verdict = Verdict::Writes(Resend::ReplyMayDiffer);
+const IDEMPOTENT: Verdict = Verdict::Writes(Resend::Idempotent);
 const UNSAFE: Verdict = Verdict::Writes(Resend::Unsafe);
 
 impl Verdict {
@@ -34,10 +34,10 @@ impl Verdict {
 impl Resend {
     /// Whether commands that went as one batch may be sent again, all of them.
     ///
-    /// Commands that are safe alone are not always safe together: of `GET k` and `SET k new`, the second run of GET
-    /// answers `new`. So a batch is safe if it only reads, or if each command is safe and no command touches a key that
-    /// another one writes. A command with [`Command::with_resend`] is what its caller stated, and is not compared with the
-    /// others. Costs no round trip.
+    /// Commands that are safe alone are not always safe together: in `GET k` and `SET k new`, the second run of GET returns
+    /// `new`. So a batch is safe if it only reads, or if each command is safe and no command touches a key that another one
+    /// writes. For a command with [`Command::with_resend`], the statement of its caller counts, and it is not compared with
+    /// the others. Costs no round trip.
     ///
     /// ```
     /// use edgecask::command::{Resend, cmd};
@@ -52,12 +52,13 @@ impl Resend {
         if worst == Self::Unsafe || commands.len() < 2 {
             return worst;
         }
-        let judged = || commands.iter().enumerate().filter(|(_, command)| command.stated.is_none());
-        if judged().all(|(_, command)| command.verdict() == Verdict::Reads) {
+        let verdicts =
+            || commands.iter().enumerate().filter(|(_, command)| command.stated.is_none());
+        if verdicts().all(|(_, command)| command.verdict() == Verdict::Reads) {
             return worst;
         }
         let (mut touched, mut written) = (HashMap::new(), Vec::new());
-        for (number, command) in judged() {
+        for (number, command) in verdicts() {
             let info = command.info();
             let changes = command.verdict() != Verdict::Reads;
             let mut patterns = false;
@@ -80,7 +81,7 @@ impl Resend {
                 return Self::Unsafe;
             }
         }
-        // A key that several commands touch belongs to none.
+        // A key that several commands touch has no single owner.
         let shared = written.iter().any(|key| touched.get(key) == Some(&None));
         if shared { Self::Unsafe } else { worst }
     }
@@ -104,29 +105,29 @@ impl Command {
         match self.info().rule {
             Rule::Reads => Verdict::Reads,
             Rule::Safe => SAFE,
-            Rule::ReplyMayDiffer => REPLY_MAY_DIFFER,
+            Rule::Idempotent => IDEMPOTENT,
             Rule::Unsafe => UNSAFE,
             Rule::BitField => self.bitfield(),
-            Rule::Copy => self.by_options(2, COPY_OPTIONS, REPLY_MAY_DIFFER, |word, _, verdict| {
+            Rule::Copy => self.by_options(2, COPY_OPTIONS, IDEMPOTENT, |word, _, verdict| {
                 if word == "REPLACE" {
                     *verdict = SAFE;
                 }
             }),
-            // A time in the past deletes, and a short one may be over before the second run, which then finds nothing. A
-            // condition may be met once only.
+            // A time in the past deletes the key, and a short time may be over before the second run. A condition may be
+            // met only once.
             Rule::Expire => {
                 let millis = self.name().trim_start_matches('H').starts_with('P');
                 let plain = match self.word(2) {
                     Some("FIELDS") => self.fields_end(3, 1) == Some(self.args().len()),
                     _ => self.args().len() == 2,
                 };
-                if plain && self.is_long(1, millis) { SAFE } else { REPLY_MAY_DIFFER }
+                if plain && self.is_long(1, millis) { SAFE } else { IDEMPOTENT }
             }
             Rule::GetEx => self.getex(),
             Rule::HSetEx => self.hsetex(),
-            Rule::LRem if self.integer(1) == Some(0) => REPLY_MAY_DIFFER,
+            Rule::LRem if self.integer(1) == Some(0) => IDEMPOTENT,
             Rule::LRem => UNSAFE,
-            // Only what keeps the ends from which it counts finds nothing more to cut.
+            // A second run cuts nothing more only if both indexes count from an end that is kept.
             Rule::LTrim => match (self.integer(1), self.integer(2)) {
                 (Some(0), Some(0..)) | (Some(..=0), Some(-1)) => SAFE,
                 _ => UNSAFE,
@@ -139,7 +140,7 @@ impl Command {
                     }
                 })
             }
-            // The condition may be met the first time only, and GET answers with what was there before.
+            // The condition may be met only the first time, and GET returns the value from before.
             Rule::Set => {
                 let options = &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0)];
                 self.by_options(2, options, SAFE, |_, _, _| {})
@@ -154,13 +155,13 @@ impl Command {
                 SAFE
             }
             Rule::JsonMSet => self.json_mset(),
-            Rule::JsonClear if self.args().len() < 2 || self.is_plain_path(1) => REPLY_MAY_DIFFER,
-            Rule::JsonDel if self.args().len() < 2 || self.is_path_of_names(1) => REPLY_MAY_DIFFER,
+            Rule::JsonClear if self.args().len() < 2 || self.is_plain_path(1) => IDEMPOTENT,
+            Rule::JsonDel if self.args().len() < 2 || self.is_path_of_names(1) => IDEMPOTENT,
             Rule::JsonSet | Rule::JsonPath | Rule::JsonClear | Rule::JsonDel => UNSAFE,
         }
     }
 
-    /// What options make of it: `start`, unless `says` changes it at one of them. Unknown ones make it unsafe.
+    /// The verdict by the options: `start`, unless `says` changes it at one of them. Unknown options make it unsafe.
     fn by_options(
         &self,
         from: usize,
@@ -177,7 +178,7 @@ impl Command {
         std::str::from_utf8(self.get(at)?).ok()?.parse().ok()
     }
 
-    /// The argument in capitals, if it is one of the words that are asked for.
+    /// The argument in upper case, if it is one of these words.
     fn word(&self, at: usize) -> Option<&'static str> {
         let arg = self.get(at)?;
         ["FIELDS", "INCR", "NX", "XX", "GT", "LT", "CH"]
@@ -188,13 +189,13 @@ impl Command {
     fn bitfield(&self) -> Verdict {
         let operations = &[("GET", 2), ("SET", 3), ("INCRBY", 3), ("OVERFLOW", 1)];
         self.by_options(1, operations, Verdict::Reads, |word, _, verdict| match word {
-            "SET" if *verdict != UNSAFE => *verdict = REPLY_MAY_DIFFER,
+            "SET" if *verdict != UNSAFE => *verdict = IDEMPOTENT,
             "INCRBY" => *verdict = UNSAFE,
             _ => {}
         })
     }
 
-    /// GETEX and HGETEX: after a Unix time that is past, or a short life, the second run finds nothing.
+    /// GETEX and HGETEX: after a Unix time in the past, or a short time to live, the second run finds nothing.
     fn getex(&self) -> Verdict {
         let options =
             &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("PERSIST", 0), ("FIELDS", REST)];
@@ -202,7 +203,7 @@ impl Command {
             "EXAT" | "PXAT" => *verdict = UNSAFE,
             // Options may also follow the fields.
             "FIELDS" if self.fields_end(at, 1) != Some(self.args().len()) => *verdict = UNSAFE,
-            "EX" | "PX" if !self.is_long(at, word == "PX") => *verdict = REPLY_MAY_DIFFER,
+            "EX" | "PX" if !self.is_long(at, word == "PX") => *verdict = IDEMPOTENT,
             "EX" | "PX" | "PERSIST" if *verdict == Verdict::Reads => *verdict = SAFE,
             _ => {}
         })
@@ -212,13 +213,13 @@ impl Command {
         let options =
             &[("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0), ("FIELDS", REST)];
         self.by_options(1, options, SAFE, |word, at, verdict| match word {
-            "EXAT" | "PXAT" => *verdict = REPLY_MAY_DIFFER,
+            "EXAT" | "PXAT" => *verdict = IDEMPOTENT,
             "FIELDS" if self.fields_end(at, 2) != Some(self.args().len()) => *verdict = UNSAFE,
             _ => {}
         })
     }
 
-    /// The position after the fields whose count stands here, each of so many arguments.
+    /// The position after the fields whose count is at `count_at`, with `step` arguments for each field.
     fn fields_end(&self, count_at: usize, step: usize) -> Option<usize> {
         let fields = usize::try_from(self.integer(count_at)?).ok()?;
         fields.checked_mul(step)?.checked_add(count_at + 1)
@@ -230,10 +231,10 @@ impl Command {
         self.integer(at).is_some_and(|time| time >= if millis { LONG * 1000 } else { LONG })
     }
 
-    /// With `~` or LIMIT a run trims no more than so many entries, and the next run the next ones.
+    /// With `~` or LIMIT a run trims only a part of the entries, and the next run trims more.
     fn xtrim(&self) -> Verdict {
         let partly = |arg: &[u8]| arg == b"~" || arg.eq_ignore_ascii_case(b"LIMIT");
-        if self.args().skip(1).any(partly) { UNSAFE } else { REPLY_MAY_DIFFER }
+        if self.args().skip(1).any(partly) { UNSAFE } else { IDEMPOTENT }
     }
 
     fn stores(&self) -> Verdict {
@@ -253,10 +254,10 @@ impl Command {
 
     fn zadd(&self) -> Verdict {
         let mut options = (1..self.args().len()).map_while(|at| self.word(at));
-        if options.any(|word| word == "INCR") { UNSAFE } else { REPLY_MAY_DIFFER }
+        if options.any(|word| word == "INCR") { UNSAFE } else { IDEMPOTENT }
     }
 
-    /// Sets one after the other; the same key twice may depend on the order.
+    /// It sets one value after the other. If a key occurs twice, the result may depend on the order.
     fn json_mset(&self) -> Verdict {
         let keys = || self.args().step_by(3);
         let distinct =
@@ -306,8 +307,8 @@ mod tests {
         assert_eq!(resend("ZADD z INCR 1 m"), Resend::Unsafe);
         assert_eq!(resend("script load x"), Resend::Safe);
         assert_eq!(resend("NEWCOMMAND k"), Resend::Unsafe);
-        assert_eq!(resend("DEL k"), Resend::ReplyMayDiffer);
-        let (safe, differs, unsafe_) = (Resend::Safe, Resend::ReplyMayDiffer, Resend::Unsafe);
+        assert_eq!(resend("DEL k"), Resend::Idempotent);
+        let (safe, differs, unsafe_) = (Resend::Safe, Resend::Idempotent, Resend::Unsafe);
         for (line, expected) in [
             ("LTRIM q 2 -1", unsafe_),
             ("LTRIM q 0 -2", unsafe_),
@@ -385,7 +386,7 @@ mod tests {
             };
             Resend::of(&lines.iter().map(command).collect::<Vec<_>>())
         };
-        let (safe, differs, unsafe_) = (Resend::Safe, Resend::ReplyMayDiffer, Resend::Unsafe);
+        let (safe, differs, unsafe_) = (Resend::Safe, Resend::Idempotent, Resend::Unsafe);
         for (lines, expected) in [
             (&["GET k", "GET k", "LRANGE k 0 1"][..], safe),
             (&["SET a 1", "SET b 1", "GET c", "PING"], safe),

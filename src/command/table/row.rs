@@ -15,7 +15,7 @@ pub enum Access {
     Control,
 }
 
-/// Where a command's keys stand among its arguments; argument 1 is the first after the name.
+/// The positions of a command's keys among its arguments; argument 1 is the first after the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyPositions {
@@ -79,7 +79,7 @@ pub(super) enum Wait {
     Block,
 }
 
-/// Why a command is not sent on a connection that others share.
+/// Why a command is not sent on a shared connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -128,7 +128,7 @@ pub(super) enum Rule {
     /// It changes nothing.
     Reads,
     Safe,
-    ReplyMayDiffer,
+    Idempotent,
     Unsafe,
     BitField,
     Copy,
@@ -172,7 +172,7 @@ pub enum Resend {
     /// Yes: the same state and the same reply.
     Safe,
     /// The same state, but the reply may differ: a second DEL answers 0, a second XGROUP CREATE is an error.
-    ReplyMayDiffer,
+    Idempotent,
     /// No: a second INCR counts twice. Commands that are not in the table belong here.
     Unsafe,
 }
@@ -185,16 +185,16 @@ pub struct CommandInfo {
     pub name: &'static str,
     /// Whether it reads or writes.
     pub access: Access,
-    /// Where its keys stand.
+    /// The positions of its keys.
     pub keys: KeyPositions,
     /// Where its reply names keys.
     pub reply_keys: ReplyKeys,
-    /// Why it is not sent on a connection that others share, if so.
+    /// Why it is not sent on a shared connection, if it is refused.
     pub refused: Option<Refusal>,
     /// Whether it has subcommands, each with a row of its own.
     pub is_container: bool,
-    /// Whether a read-only token of Upstash suffices. It does for what reads keys, and for PING, ECHO, TIME and INFO. It
-    /// does not for what walks through all keys, for what runs code, and for SORT_RO.
+    /// Whether a read-only token of Upstash suffices. It does for commands that read keys, and for PING, ECHO, TIME and
+    /// INFO. It does not for commands that iterate over all keys or run code, and for SORT_RO.
     pub read_only_token: bool,
     pub(super) serves_when_busy: bool,
     pub(super) written: WrittenKeys,
@@ -259,7 +259,7 @@ impl CommandInfo {
         self.full_token()
     }
 
-    /// It reads, and a read-only token does not suffice all the same.
+    /// A read-only token does not suffice, although the command only reads.
     pub(super) const fn full_token(mut self) -> Self {
         self.read_only_token = false;
         self
@@ -302,7 +302,7 @@ impl CommandInfo {
     pub fn resend(&self) -> Option<Resend> {
         match self.rule {
             Rule::Reads | Rule::Safe => Some(Resend::Safe),
-            Rule::ReplyMayDiffer => Some(Resend::ReplyMayDiffer),
+            Rule::Idempotent => Some(Resend::Idempotent),
             Rule::Unsafe => Some(Resend::Unsafe),
             _ => None,
         }
@@ -314,15 +314,16 @@ impl CommandInfo {
     }
 }
 
-/// What there is to read of a command.
+/// The documentation of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandDocs {
     /// The family that it belongs to.
     pub group: Group,
-    /// The version of Redis that brought it (`6.2.0`), a module's (`JSON 2.6.0`), or `Upstash`, which alone has it.
+    /// The version of Redis that introduced it (`6.2.0`), or of a module (`JSON 2.6.0`), or `Upstash` for a command that
+    /// only Upstash has.
     pub since: &'static str,
-    /// What it does, in a sentence.
+    /// A summary in one sentence.
     pub summary: &'static str,
 }
 

@@ -1,12 +1,13 @@
 //! The table behind [`Command::info`](crate::command::Command::info): one row a command or subcommand, sorted by name.
 //!
-//! A row says what the command does to keys, where they stand, and whether it may be sent again; then, where it applies,
+//! A row has the command's access to keys, their positions, and whether it may be sent again. Where it applies, it also has
 //! which of its keys it writes, where its reply names keys, how it waits, why a shared connection refuses it, what it
-//! reaches beyond the keys that it names, which tokens may send it, and whether it is for a busy server. Its group, the version that brought it and a line of summary follow. Those are kept in
-//! a static of their own, so that they are linked only where somebody asks for them.
+//! reaches beyond the keys that it names, which tokens may send it, and whether it is for a busy server. The group, the
+//! version that introduced it and a summary follow. They are kept in a static of their own, so that they are linked only if
+//! they are used.
 //!
-//! Tests hold the rows against `COMMAND DOCS`, `COMMAND INFO` and `COMMAND GETKEYS` of real servers, and what may be sent
-//! again against two runs of each command.
+//! Tests compare the rows with `COMMAND DOCS`, `COMMAND INFO` and `COMMAND GETKEYS` of real servers, and the rules for
+//! sending again with two runs of each command.
 
 use super::row::Access::{Control, Read, Write};
 use super::row::KeyPositions::{
@@ -15,8 +16,8 @@ use super::row::KeyPositions::{
 use super::row::Refusal::{Connection, Replication, Replies, Server, Subscribe, Transaction};
 use super::row::ReplyKeys::{Every, First as FirstItem, Scan, Streams as PerStream, Whole};
 use super::row::Rule::{
-    BitField, Copy, Expire, GetEx, HSetEx, JsonClear, JsonDel, JsonMSet, JsonPath, JsonSet, LRem,
-    LTrim, Reads, ReplyMayDiffer, Restore, Safe, Set, Stores, Unsafe, XTrim, ZAdd,
+    BitField, Copy, Expire, GetEx, HSetEx, Idempotent, JsonClear, JsonDel, JsonMSet, JsonPath,
+    JsonSet, LRem, LTrim, Reads, Restore, Safe, Set, Stores, Unsafe, XTrim, ZAdd,
 };
 use super::row::Wait::{Block, MillisLast, SecondsFirst, SecondsLast};
 use super::row::WrittenKeys::{First, Second, Stored};
@@ -33,7 +34,7 @@ macro_rules! commands {
 commands! {
     row("ACL", Write, Nowhere, Unsafe).container(), Server, "6.0.0", "A container for Access List Control commands.";
     row("ACL CAT", Control, Nowhere, Reads).no_keys(), Server, "6.0.0", "Lists the ACL categories, or the commands inside a category.";
-    row("ACL DELUSER", Control, Nowhere, ReplyMayDiffer), Server, "6.0.0", "Deletes ACL users, and terminates their connections.";
+    row("ACL DELUSER", Control, Nowhere, Idempotent), Server, "6.0.0", "Deletes ACL users, and terminates their connections.";
     row("ACL DRYRUN", Control, Nowhere, Reads), Server, "7.0.0", "Simulates the execution of a command by a user, without executing the command.";
     row("ACL GENPASS", Control, Nowhere, Reads).no_keys(), Server, "6.0.0", "Generates a pseudorandom, secure password that can be used to identify ACL users.";
     row("ACL GETUSER", Control, Nowhere, Reads), Server, "6.0.0", "Lists the ACL rules of a user.";
@@ -41,30 +42,30 @@ commands! {
     row("ACL LIST", Control, Nowhere, Reads), Server, "6.0.0", "Dumps the effective rules in ACL file format.";
     row("ACL LOAD", Control, Nowhere, Unsafe), Server, "6.0.0", "Reloads the rules from the configured ACL file.";
     row("ACL LOG", Control, Nowhere, Unsafe), Server, "6.0.0", "Lists recent security events generated due to ACL rules.";
-    row("ACL RESTTOKEN", Control, Nowhere, Unsafe), Server, "Upstash", "Makes a REST token with the rights of a user.";
+    row("ACL RESTTOKEN", Control, Nowhere, Unsafe), Server, "Upstash", "Creates a REST token with the rights of a user.";
     row("ACL SAVE", Control, Nowhere, Unsafe), Server, "6.0.0", "Saves the effective ACL rules in the configured ACL file.";
     row("ACL SETUSER", Control, Nowhere, Unsafe), Server, "6.0.0", "Creates and modifies an ACL user and its rules.";
     row("ACL USERS", Control, Nowhere, Reads), Server, "6.0.0", "Lists all ACL users.";
     row("ACL WHOAMI", Control, Nowhere, Reads).no_keys(), Server, "6.0.0", "Returns the authenticated username of the current connection.";
     row("APPEND", Write, At(1, 1, 1), Unsafe), String, "2.0.0", "Appends a string to the value of a key. Creates the key if it doesn't exist.";
-    row("ARCOUNT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The number of elements that are there.";
-    row("ARDEL", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Deletes elements, and returns how many were there.";
-    row("ARDELRANGE", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Deletes ranges, both ends included, and returns how many elements were there.";
+    row("ARCOUNT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The number of elements.";
+    row("ARDEL", Write, At(1, 1, 1), Idempotent), Array, "Upstash", "Deletes elements, and returns how many were there.";
+    row("ARDELRANGE", Write, At(1, 1, 1), Idempotent), Array, "Upstash", "Deletes ranges, both ends included, and returns how many elements were there.";
     row("ARGET", Read, At(1, 1, 1), Reads), Array, "Upstash", "An element.";
     row("ARGETRANGE", Read, At(1, 1, 1), Reads), Array, "Upstash", "The elements of a range, both ends included, with `None` for gaps.";
     row("ARGREP", Read, At(1, 1, 1), Reads), Array, "Upstash", "The indexes of the elements of a range that match.";
-    row("ARINFO", Read, At(1, 1, 1), Reads), Array, "Upstash", "What the server says of an array, by name.";
-    row("ARINSERT", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Puts elements where the array goes on, and returns the last index.";
+    row("ARINFO", Read, At(1, 1, 1), Reads), Array, "Upstash", "Statistics of an array, by name.";
+    row("ARINSERT", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Appends elements at the insertion index, and returns the last index.";
     row("ARLASTITEMS", Read, At(1, 1, 1), Reads), Array, "Upstash", "The last elements that were inserted; with `rev`, the newest first.";
     row("ARLEN", Read, At(1, 1, 1), Reads), Array, "Upstash", "One more than the greatest index.";
-    row("ARMGET", Read, At(1, 1, 1), Reads), Array, "Upstash", "Some elements, in the indexes' order.";
-    row("ARMSET", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Sets elements, and returns how many are new.";
-    row("ARNEXT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The index at which ARINSERT goes on.";
-    row("AROP", Read, At(1, 1, 1), Reads), Array, "Upstash", "What an operation makes of a range, both ends included; `None` if there is nothing in it that it can use.";
-    row("ARRING", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Puts elements into an array of this size, over the oldest, and returns the last index.";
-    row("ARSCAN", Read, At(1, 1, 1), Reads), Array, "Upstash", "The elements of a range that are there, with their indexes, so many at the most.";
-    row("ARSEEK", Write, At(1, 1, 1), Safe), Array, "Upstash", "Sets the index at which ARINSERT goes on; `false` if the key is absent.";
-    row("ARSET", Write, At(1, 1, 1), ReplyMayDiffer), Array, "Upstash", "Sets elements from an index on, and returns how many are new.";
+    row("ARMGET", Read, At(1, 1, 1), Reads), Array, "Upstash", "The elements at these indexes, in the same order.";
+    row("ARMSET", Write, At(1, 1, 1), Idempotent), Array, "Upstash", "Sets elements, and returns how many are new.";
+    row("ARNEXT", Read, At(1, 1, 1), Reads), Array, "Upstash", "The insertion index: where ARINSERT continues.";
+    row("AROP", Read, At(1, 1, 1), Reads), Array, "Upstash", "The result of an operation on a range, both ends included; `None` if the range has no element that the operation can use.";
+    row("ARRING", Write, At(1, 1, 1), Unsafe), Array, "Upstash", "Adds elements to a ring of this size, where they replace the oldest ones, and returns the last index.";
+    row("ARSCAN", Read, At(1, 1, 1), Reads), Array, "Upstash", "The existing elements of a range with their indexes, at most this many.";
+    row("ARSEEK", Write, At(1, 1, 1), Safe), Array, "Upstash", "Sets the insertion index, where ARINSERT continues; `false` if the key is absent.";
+    row("ARSET", Write, At(1, 1, 1), Idempotent), Array, "Upstash", "Sets elements from an index on, and returns how many are new.";
     row("ASKING", Control, Nowhere, Unsafe).refused(Connection), Cluster, "3.0.0", "Signals that a cluster client is following an -ASK redirect.";
     row("AUTH", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Authenticates the connection.";
     row("BGREWRITEAOF", Control, Nowhere, Unsafe), Server, "1.0.0", "Asynchronously rewrites the append-only file to disk.";
@@ -150,8 +151,8 @@ commands! {
     row("DEBUG", Control, Nowhere, Unsafe).refused(Server), Server, "1.0.0", "A container for debugging commands.";
     row("DECR", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.";
     row("DECRBY", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.";
-    row("DEL", Write, At(1, -1, 1), ReplyMayDiffer), Keys, "1.0.0", "Deletes one or more keys.";
-    row("DELEX", Write, At(1, 1, 1), ReplyMayDiffer), String, "8.4.0", "Deletes a key if its value meets a condition.";
+    row("DEL", Write, At(1, -1, 1), Idempotent), Keys, "1.0.0", "Deletes one or more keys.";
+    row("DELEX", Write, At(1, 1, 1), Idempotent), String, "8.4.0", "Deletes a key if its value meets a condition.";
     row("DIGEST", Read, At(1, 1, 1), Reads), String, "8.4.0", "Returns the XXH3 hash of a string value.";
     row("DISCARD", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "2.0.0", "Discards a transaction.";
     row("DUMP", Read, At(1, 1, 1), Reads), Keys, "2.6.0", "Returns a serialized representation of the value stored at a key.";
@@ -163,7 +164,7 @@ commands! {
     row("EXEC", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "1.2.0", "Executes all commands in a transaction.";
     row("EXISTS", Read, At(1, -1, 1), Reads), Keys, "1.0.0", "Determines whether one or more keys exist.";
     row("EXPIRE", Write, At(1, 1, 1), Expire), Keys, "1.0.0", "Sets the expiration time of a key in seconds.";
-    row("EXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "1.2.0", "Sets the expiration time of a key to a Unix timestamp.";
+    row("EXPIREAT", Write, At(1, 1, 1), Idempotent), Keys, "1.2.0", "Sets the expiration time of a key to a Unix timestamp.";
     row("EXPIRETIME", Read, At(1, 1, 1), Reads), Keys, "7.0.0", "Returns the expiration time of a key as a Unix timestamp.";
     row("FAILOVER", Control, Nowhere, Unsafe).refused(Server), Server, "6.2.0", "Starts a coordinated failover from a server to one of its replicas.";
     row("FCALL", Write, Counted(2), Unsafe).runs_code(), Scripting, "7.0.0", "Invokes a function.";
@@ -171,16 +172,16 @@ commands! {
     row("FLUSHALL", Write, Nowhere, Safe), Server, "1.0.0", "Removes all keys from all databases.";
     row("FLUSHDB", Write, Nowhere, Safe), Server, "1.0.0", "Remove all keys from the current database.";
     row("FUNCTION", Write, Nowhere, Unsafe).container(), Scripting, "7.0.0", "A container for function commands.";
-    row("FUNCTION DELETE", Write, Nowhere, ReplyMayDiffer), Scripting, "7.0.0", "Deletes a library and its functions.";
+    row("FUNCTION DELETE", Write, Nowhere, Idempotent), Scripting, "7.0.0", "Deletes a library and its functions.";
     row("FUNCTION DUMP", Control, Nowhere, Reads), Scripting, "7.0.0", "Dumps all libraries into a serialized binary payload.";
     row("FUNCTION FLUSH", Write, Nowhere, Safe), Scripting, "7.0.0", "Deletes all libraries and functions.";
     row("FUNCTION HELP", Control, Nowhere, Reads).no_keys(), Scripting, "7.0.0", "Returns helpful text about the different subcommands.";
     row("FUNCTION KILL", Control, Nowhere, Unsafe).when_busy(), Scripting, "7.0.0", "Terminates a function during execution.";
     row("FUNCTION LIST", Control, Nowhere, Reads), Scripting, "7.0.0", "Returns information about all libraries.";
-    row("FUNCTION LOAD", Write, Nowhere, ReplyMayDiffer), Scripting, "7.0.0", "Creates a library.";
+    row("FUNCTION LOAD", Write, Nowhere, Idempotent), Scripting, "7.0.0", "Creates a library.";
     row("FUNCTION RESTORE", Write, Nowhere, Unsafe), Scripting, "7.0.0", "Restores all libraries from a payload.";
     row("FUNCTION STATS", Control, Nowhere, Reads).when_busy(), Scripting, "7.0.0", "Returns information about a function during execution.";
-    row("GEOADD", Write, At(1, 1, 1), ReplyMayDiffer), Geo, "3.2.0", "Adds one or more members to a geospatial index. The key is created if it doesn't exist.";
+    row("GEOADD", Write, At(1, 1, 1), Idempotent), Geo, "3.2.0", "Adds one or more members to a geospatial index. The key is created if it doesn't exist.";
     row("GEODIST", Read, At(1, 1, 1), Reads), Geo, "3.2.0", "Returns the distance between two members of a geospatial index.";
     row("GEOHASH", Read, At(1, 1, 1), Reads), Geo, "3.2.0", "Returns members from a geospatial index as geohash strings.";
     row("GEOPOS", Read, At(1, 1, 1), Reads), Geo, "3.2.0", "Returns the longitude and latitude of members from a geospatial index.";
@@ -196,11 +197,11 @@ commands! {
     row("GETEX", Write, At(1, 1, 1), GetEx), String, "6.2.0", "Returns the string value of a key after setting its expiration time.";
     row("GETRANGE", Read, At(1, 1, 1), Reads), String, "2.4.0", "Returns a substring of the string stored at a key.";
     row("GETSET", Write, At(1, 1, 1), Unsafe), String, "1.0.0", "Returns the previous string value of a key after setting it to a new value.";
-    row("HDEL", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "2.0.0", "Deletes one or more fields and their values from a hash. Deletes the hash if no fields remain.";
+    row("HDEL", Write, At(1, 1, 1), Idempotent), Hash, "2.0.0", "Deletes one or more fields and their values from a hash. Deletes the hash if no fields remain.";
     row("HELLO", Control, Nowhere, Unsafe).refused(Connection), Connection, "6.0.0", "Handshakes with the Redis server.";
     row("HEXISTS", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Determines whether a field exists in a hash.";
     row("HEXPIRE", Write, At(1, 1, 1), Expire), Hash, "7.4.0", "Set expiry for hash field using relative time to expire (seconds).";
-    row("HEXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "7.4.0", "Set expiry for hash field using an absolute Unix timestamp (seconds).";
+    row("HEXPIREAT", Write, At(1, 1, 1), Idempotent), Hash, "7.4.0", "Set expiry for hash field using an absolute Unix timestamp (seconds).";
     row("HEXPIRETIME", Read, At(1, 1, 1), Reads), Hash, "7.4.0", "Returns the expiration time of a hash field as a Unix timestamp, in seconds.";
     row("HGET", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns the value of a field in a hash.";
     row("HGETALL", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns all fields and values in a hash.";
@@ -212,16 +213,16 @@ commands! {
     row("HLEN", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns the number of fields in a hash.";
     row("HMGET", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns the values of all fields in a hash.";
     row("HMSET", Write, At(1, 1, 1), Safe), Hash, "2.0.0", "Sets the values of multiple fields.";
-    row("HPERSIST", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "7.4.0", "Removes the expiration time for each specified field.";
+    row("HPERSIST", Write, At(1, 1, 1), Idempotent), Hash, "7.4.0", "Removes the expiration time for each specified field.";
     row("HPEXPIRE", Write, At(1, 1, 1), Expire), Hash, "7.4.0", "Set expiry for hash field using relative time to expire (milliseconds).";
-    row("HPEXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "7.4.0", "Set expiry for hash field using an absolute Unix timestamp (milliseconds).";
+    row("HPEXPIREAT", Write, At(1, 1, 1), Idempotent), Hash, "7.4.0", "Set expiry for hash field using an absolute Unix timestamp (milliseconds).";
     row("HPEXPIRETIME", Read, At(1, 1, 1), Reads), Hash, "7.4.0", "Returns the expiration time of a hash field as a Unix timestamp, in msec.";
     row("HPTTL", Read, At(1, 1, 1), Reads), Hash, "7.4.0", "Returns the TTL in milliseconds of a hash field.";
     row("HRANDFIELD", Read, At(1, 1, 1), Reads), Hash, "6.2.0", "Returns one or more random fields from a hash.";
     row("HSCAN", Read, At(1, 1, 1), Reads), Hash, "2.8.0", "Iterates over fields and values of a hash.";
-    row("HSET", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "2.0.0", "Creates or modifies the value of a field in a hash.";
+    row("HSET", Write, At(1, 1, 1), Idempotent), Hash, "2.0.0", "Creates or modifies the value of a field in a hash.";
     row("HSETEX", Write, At(1, 1, 1), HSetEx), Hash, "8.0.0", "Set the value of one or more fields of a given hash key, and optionally set their expiration.";
-    row("HSETNX", Write, At(1, 1, 1), ReplyMayDiffer), Hash, "2.0.0", "Sets the value of a field in a hash only when the field doesn't exist.";
+    row("HSETNX", Write, At(1, 1, 1), Idempotent), Hash, "2.0.0", "Sets the value of a field in a hash only when the field doesn't exist.";
     row("HSTRLEN", Read, At(1, 1, 1), Reads), Hash, "3.2.0", "Returns the length of the value of a field.";
     row("HTTL", Read, At(1, 1, 1), Reads), Hash, "7.4.0", "Returns the TTL in seconds of a hash field.";
     row("HVALS", Read, At(1, 1, 1), Reads), Hash, "2.0.0", "Returns all values in a hash.";
@@ -265,7 +266,7 @@ commands! {
     row("LATENCY HISTOGRAM", Control, Nowhere, Reads), Server, "7.0.0", "Returns the cumulative distribution of latencies of a subset or all commands.";
     row("LATENCY HISTORY", Control, Nowhere, Reads), Server, "2.8.13", "Returns timestamp-latency samples for an event.";
     row("LATENCY LATEST", Control, Nowhere, Reads), Server, "2.8.13", "Returns the latest latency samples for all events.";
-    row("LATENCY RESET", Control, Nowhere, ReplyMayDiffer), Server, "2.8.13", "Resets the latency data for one or more events.";
+    row("LATENCY RESET", Control, Nowhere, Idempotent), Server, "2.8.13", "Resets the latency data for one or more events.";
     row("LCS", Read, At(1, 2, 1), Reads), String, "7.0.0", "Finds the longest common substring.";
     row("LINDEX", Read, At(1, 1, 1), Reads), List, "1.0.0", "Returns an element from a list by its index.";
     row("LINSERT", Write, At(1, 1, 1), Unsafe), List, "2.2.0", "Inserts an element before or after another element in a list.";
@@ -300,7 +301,7 @@ commands! {
     row("MOVE", Write, At(1, 1, 1), Unsafe).elsewhere(), Keys, "1.0.0", "Moves a key to another database.";
     row("MSET", Write, At(1, -1, 2), Safe), String, "1.0.1", "Atomically creates or modifies the string values of one or more keys.";
     row("MSETEX", Write, CountedPairs(1), Unsafe), String, "8.4.0", "Sets many strings with one condition and expiry.";
-    row("MSETNX", Write, At(1, -1, 2), ReplyMayDiffer), String, "1.0.1", "Atomically modifies the string values of one or more keys only when all keys don't exist.";
+    row("MSETNX", Write, At(1, -1, 2), Idempotent), String, "1.0.1", "Atomically modifies the string values of one or more keys only when all keys don't exist.";
     row("MULTI", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "1.2.0", "Starts a transaction.";
     row("OBJECT", Write, Nowhere, Unsafe).container(), Keys, "2.2.3", "A container for object introspection commands.";
     row("OBJECT ENCODING", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the internal encoding of a Redis object.";
@@ -308,11 +309,11 @@ commands! {
     row("OBJECT HELP", Control, Nowhere, Reads).no_keys(), Keys, "6.2.0", "Returns helpful text about the different subcommands.";
     row("OBJECT IDLETIME", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the time since the last access to a Redis object.";
     row("OBJECT REFCOUNT", Read, At(2, 2, 1), Reads), Keys, "2.2.3", "Returns the reference count of a value of a key.";
-    row("PERSIST", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "2.2.0", "Removes the expiration time of a key.";
+    row("PERSIST", Write, At(1, 1, 1), Idempotent), Keys, "2.2.0", "Removes the expiration time of a key.";
     row("PEXPIRE", Write, At(1, 1, 1), Expire), Keys, "2.6.0", "Sets the expiration time of a key in milliseconds.";
-    row("PEXPIREAT", Write, At(1, 1, 1), ReplyMayDiffer), Keys, "2.6.0", "Sets the expiration time of a key to a Unix milliseconds timestamp.";
+    row("PEXPIREAT", Write, At(1, 1, 1), Idempotent), Keys, "2.6.0", "Sets the expiration time of a key to a Unix milliseconds timestamp.";
     row("PEXPIRETIME", Read, At(1, 1, 1), Reads), Keys, "7.0.0", "Returns the expiration time of a key as a Unix milliseconds timestamp.";
-    row("PFADD", Write, At(1, 1, 1), ReplyMayDiffer), HyperLogLog, "2.8.9", "Adds elements to a HyperLogLog key. Creates the key if it doesn't exist.";
+    row("PFADD", Write, At(1, 1, 1), Idempotent), HyperLogLog, "2.8.9", "Adds elements to a HyperLogLog key. Creates the key if it doesn't exist.";
     row("PFCOUNT", Read, At(1, -1, 1), Safe), HyperLogLog, "2.8.9", "Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).";
     row("PFDEBUG", Write, At(2, 2, 1), Unsafe), HyperLogLog, "2.8.9", "Internal commands for debugging HyperLogLog values.";
     row("PFMERGE", Write, At(1, -1, 1), Safe).writes(First), HyperLogLog, "2.8.9", "Merges one or more HyperLogLog values into a single key.";
@@ -347,7 +348,7 @@ commands! {
     row("RPOPLPUSH", Write, At(1, 2, 1), Unsafe), List, "1.2.0", "Returns the last element of a list after removing and pushing it to another list. Deletes the list if the last element was popped.";
     row("RPUSH", Write, At(1, 1, 1), Unsafe), List, "1.0.0", "Appends one or more elements to a list. Creates the key if it doesn't exist.";
     row("RPUSHX", Write, At(1, 1, 1), Unsafe), List, "2.2.0", "Appends an element to a list only when the list exists.";
-    row("SADD", Write, At(1, 1, 1), ReplyMayDiffer), Set, "1.0.0", "Adds one or more members to a set. Creates the key if it doesn't exist.";
+    row("SADD", Write, At(1, 1, 1), Idempotent), Set, "1.0.0", "Adds one or more members to a set. Creates the key if it doesn't exist.";
     row("SAVE", Control, Nowhere, Unsafe), Server, "1.0.0", "Synchronously saves the database(s) to disk.";
     row("SCAN", Read, Nowhere, Reads).names(Scan).full_token(), Keys, "2.8.0", "Iterates over the key names in the database.";
     row("SCARD", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Returns the number of members in a set.";
@@ -360,23 +361,23 @@ commands! {
     row("SCRIPT LOAD", Control, Nowhere, Safe).no_keys(), Scripting, "2.6.0", "Loads a server-side Lua script to the script cache.";
     row("SDIFF", Read, At(1, -1, 1), Reads), Set, "1.0.0", "Returns the difference of multiple sets.";
     row("SDIFFSTORE", Write, At(1, -1, 1), Stores).writes(First), Set, "1.0.0", "Stores the difference of multiple sets in a key.";
-    row("SEARCH.AGGREGATE", Read, Nowhere, Reads), Search, "Upstash", "What aggregations make of everything that a filter matches: names and values in turn, nested.";
-    row("SEARCH.ALIASADD", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Gives an index another name.";
-    row("SEARCH.ALIASDEL", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Takes another name away.";
+    row("SEARCH.AGGREGATE", Read, Nowhere, Reads), Search, "Upstash", "The results of aggregations over the documents that match a filter: names and values in turn, nested.";
+    row("SEARCH.ALIASADD", Write, Nowhere, Idempotent), Search, "Upstash", "Adds an alias of an index.";
+    row("SEARCH.ALIASDEL", Write, Nowhere, Idempotent), Search, "Upstash", "Deletes an alias.";
     row("SEARCH.COUNT", Read, Nowhere, Reads), Search, "Upstash", "How many documents a filter matches.";
-    row("SEARCH.CREATE", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Makes an index.";
-    row("SEARCH.DESCRIBE", Read, Nowhere, Reads), Search, "Upstash", "What an index is made of, by name; `None` if there is none.";
-    row("SEARCH.DROP", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Deletes an index, not its documents.";
-    row("SEARCH.LISTALIASES", Read, Nowhere, Reads), Search, "Upstash", "All other names, and what they stand for.";
+    row("SEARCH.CREATE", Write, Nowhere, Idempotent), Search, "Upstash", "Creates an index.";
+    row("SEARCH.DESCRIBE", Read, Nowhere, Reads), Search, "Upstash", "The definition of an index, by name; `None` if there is no such index.";
+    row("SEARCH.DROP", Write, Nowhere, Idempotent), Search, "Upstash", "Deletes an index, not its documents.";
+    row("SEARCH.LISTALIASES", Read, Nowhere, Reads), Search, "Upstash", "All aliases with their indexes.";
     row("SEARCH.LISTINDEXES", Read, Nowhere, Reads), Search, "Upstash", "The names of all indexes.";
-    row("SEARCH.QUERY", Read, Nowhere, Reads), Search, "Upstash", "What a query finds.";
-    row("SEARCH.REINDEX", Write, Nowhere, ReplyMayDiffer), Search, "Upstash", "Rebuilds the index.";
-    row("SEARCH.WAITINDEXING", Read, Nowhere, Reads), Search, "Upstash", "Waits until everything that was written is indexed.";
+    row("SEARCH.QUERY", Read, Nowhere, Reads), Search, "Upstash", "Runs a query, and returns the hits.";
+    row("SEARCH.REINDEX", Write, Nowhere, Idempotent), Search, "Upstash", "Rebuilds the index.";
+    row("SEARCH.WAITINDEXING", Read, Nowhere, Reads), Search, "Upstash", "Waits until all writes so far are indexed.";
     row("SELECT", Control, Nowhere, Unsafe).refused(Connection), Connection, "1.0.0", "Changes the selected database.";
     row("SET", Write, At(1, 1, 1), Set), String, "1.0.0", "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.";
-    row("SETBIT", Write, At(1, 1, 1), ReplyMayDiffer), Bitmap, "2.2.0", "Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist.";
+    row("SETBIT", Write, At(1, 1, 1), Idempotent), Bitmap, "2.2.0", "Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist.";
     row("SETEX", Write, At(1, 1, 1), Safe), String, "2.0.0", "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.";
-    row("SETNX", Write, At(1, 1, 1), ReplyMayDiffer), String, "1.0.0", "Set the string value of a key only when the key doesn't exist.";
+    row("SETNX", Write, At(1, 1, 1), Idempotent), String, "1.0.0", "Set the string value of a key only when the key doesn't exist.";
     row("SETRANGE", Write, At(1, 1, 1), Safe), String, "2.2.0", "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.";
     row("SHUTDOWN", Control, Nowhere, Unsafe).refused(Server), Server, "1.0.0", "Synchronously saves the database(s) to disk and shuts down the Redis server.";
     row("SINTER", Read, At(1, -1, 1), Reads), Set, "1.0.0", "Returns the intersect of multiple sets.";
@@ -391,13 +392,13 @@ commands! {
     row("SLOWLOG RESET", Control, Nowhere, Safe), Server, "2.2.12", "Clears all entries from the slow log.";
     row("SMEMBERS", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Returns all members of a set.";
     row("SMISMEMBER", Read, At(1, 1, 1), Reads), Set, "6.2.0", "Determines whether multiple members belong to a set.";
-    row("SMOVE", Write, At(1, 2, 1), ReplyMayDiffer), Set, "1.0.0", "Moves a member from one set to another.";
+    row("SMOVE", Write, At(1, 2, 1), Idempotent), Set, "1.0.0", "Moves a member from one set to another.";
     row("SORT", Write, Sort, Stores).writes(Stored), Keys, "1.0.0", "Sorts the elements in a list, a set, or a sorted set, optionally storing the result.";
     row("SORT_RO", Read, Sort, Reads).full_token(), Keys, "7.0.0", "Returns the sorted elements of a list, a set, or a sorted set.";
     row("SPOP", Write, At(1, 1, 1), Unsafe), Set, "1.0.0", "Returns one or more random members from a set after removing them. Deletes the set if the last member was popped.";
     row("SPUBLISH", Control, Nowhere, Unsafe).no_keys(), PubSub, "7.0.0", "Post a message to a shard channel.";
     row("SRANDMEMBER", Read, At(1, 1, 1), Reads), Set, "1.0.0", "Get one or multiple random members from a set.";
-    row("SREM", Write, At(1, 1, 1), ReplyMayDiffer), Set, "1.0.0", "Removes one or more members from a set. Deletes the set if the last member was removed.";
+    row("SREM", Write, At(1, 1, 1), Idempotent), Set, "1.0.0", "Removes one or more members from a set. Deletes the set if the last member was removed.";
     row("SSCAN", Read, At(1, 1, 1), Reads), Set, "2.8.0", "Iterates over members of a set.";
     row("SSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "7.0.0", "Listens for messages published to shard channels.";
     row("STRLEN", Read, At(1, 1, 1), Reads), String, "2.2.0", "Returns the length of a string value.";
@@ -412,17 +413,17 @@ commands! {
     row("TOUCH", Read, At(1, -1, 1), Reads), Keys, "3.2.1", "Returns the number of existing keys out of those specified after updating the time they were last accessed.";
     row("TTL", Read, At(1, 1, 1), Reads), Keys, "1.0.0", "Returns the expiration time in seconds of a key.";
     row("TYPE", Read, At(1, 1, 1), Reads), Keys, "1.0.0", "Determines the type of value stored at a key.";
-    row("UNLINK", Write, At(1, -1, 1), ReplyMayDiffer), Keys, "4.0.0", "Asynchronously deletes one or more keys.";
+    row("UNLINK", Write, At(1, -1, 1), Idempotent), Keys, "4.0.0", "Asynchronously deletes one or more keys.";
     row("UNSUBSCRIBE", Control, Nowhere, Unsafe).refused(Subscribe), PubSub, "2.0.0", "Stops listening to messages posted to channels.";
     row("UNWATCH", Control, Nowhere, Unsafe).refused(Transaction), Transaction, "2.2.0", "Forgets about watched keys of a transaction.";
     row("VADD", Write, At(1, 1, 1), Unsafe), VectorSet, "8.0.0", "Adds an element to a vector set, or updates its vector.";
     row("VCARD", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns how many elements a vector set has.";
     row("VDIM", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the dimension of the vectors of a vector set.";
-    row("VECTOR.ADD", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Adds a vector, or replaces the one with this id; returns whether it is new.";
+    row("VECTOR.ADD", Write, At(1, 1, 1), Idempotent), Vector, "Upstash", "Adds a vector, or replaces the one with this id; returns whether it is new.";
     row("VECTOR.COUNT", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The number of vectors.";
-    row("VECTOR.CREATE", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Makes an index; returns whether it is new. Without `exists_ok`, one that is there already is an error.";
-    row("VECTOR.DEL", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Deletes a vector; returns whether it was there.";
-    row("VECTOR.DROP", Write, At(1, 1, 1), ReplyMayDiffer), Vector, "Upstash", "Deletes an index; returns whether it was there.";
+    row("VECTOR.CREATE", Write, At(1, 1, 1), Idempotent), Vector, "Upstash", "Creates an index; returns whether it is new. Without `exists_ok`, an existing index is an error.";
+    row("VECTOR.DEL", Write, At(1, 1, 1), Idempotent), Vector, "Upstash", "Deletes a vector; returns whether it was there.";
+    row("VECTOR.DROP", Write, At(1, 1, 1), Idempotent), Vector, "Upstash", "Deletes an index; returns whether it was there.";
     row("VECTOR.GET", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The values of a vector.";
     row("VECTOR.INFO", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The dimension and the metric of an index.";
     row("VECTOR.QUERY", Read, At(1, 1, 1), Reads), Vector, "Upstash", "The `top_k` vectors that are nearest, with their scores.";
@@ -433,24 +434,24 @@ commands! {
     row("VLINKS", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the neighbours of an element.";
     row("VRANDMEMBER", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns random elements of a vector set.";
     row("VRANGE", Read, At(1, 1, 1), Reads), VectorSet, "8.4.0", "Returns elements of a vector set in the order of their bytes.";
-    row("VREM", Write, At(1, 1, 1), ReplyMayDiffer), VectorSet, "8.0.0", "Removes an element from a vector set.";
+    row("VREM", Write, At(1, 1, 1), Idempotent), VectorSet, "8.0.0", "Removes an element from a vector set.";
     row("VSETATTR", Write, At(1, 1, 1), Safe), VectorSet, "8.0.0", "Sets the attributes of an element.";
     row("VSIM", Read, At(1, 1, 1), Reads), VectorSet, "8.0.0", "Returns the elements that are most similar to a vector or an element.";
     row("WAIT", Control, Nowhere, Reads).waits(MillisLast).no_keys(), Keys, "3.0.0", "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.";
     row("WAITAOF", Control, Nowhere, Reads).waits(MillisLast).no_keys(), Keys, "7.2.0", "Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas.";
     row("WATCH", Control, At(1, -1, 1), Unsafe).refused(Transaction), Transaction, "2.2.0", "Monitors changes to keys to determine the execution of a transaction.";
-    row("XACK", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "5.0.0", "Returns the number of messages that were successfully acknowledged by the consumer group member of a stream.";
-    row("XACKDEL", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "8.2.0", "Acknowledges entries and deletes them as a policy says.";
+    row("XACK", Write, At(1, 1, 1), Idempotent), Stream, "5.0.0", "Returns the number of messages that were successfully acknowledged by the consumer group member of a stream.";
+    row("XACKDEL", Write, At(1, 1, 1), Idempotent), Stream, "8.2.0", "Acknowledges entries and deletes them as a policy says.";
     row("XADD", Write, At(1, 1, 1), Unsafe), Stream, "5.0.0", "Appends a new message to a stream. Creates the key if it doesn't exist.";
     row("XAUTOCLAIM", Write, At(1, 1, 1), Unsafe), Stream, "6.2.0", "Changes, or acquires, ownership of messages in a consumer group, as if the messages were delivered to as consumer group member.";
     row("XCLAIM", Write, At(1, 1, 1), Unsafe), Stream, "5.0.0", "Changes, or acquires, ownership of a message in a consumer group, as if the message was delivered a consumer group member.";
-    row("XDEL", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "5.0.0", "Returns the number of messages after removing them from a stream.";
-    row("XDELEX", Write, At(1, 1, 1), ReplyMayDiffer), Stream, "8.2.0", "Deletes entries as a policy says.";
+    row("XDEL", Write, At(1, 1, 1), Idempotent), Stream, "5.0.0", "Returns the number of messages after removing them from a stream.";
+    row("XDELEX", Write, At(1, 1, 1), Idempotent), Stream, "8.2.0", "Deletes entries as a policy says.";
     row("XGROUP", Write, Nowhere, Unsafe).container(), Stream, "5.0.0", "A container for consumer groups commands.";
-    row("XGROUP CREATE", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "5.0.0", "Creates a consumer group.";
-    row("XGROUP CREATECONSUMER", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "6.2.0", "Creates a consumer in a consumer group.";
-    row("XGROUP DELCONSUMER", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "5.0.0", "Deletes a consumer from a consumer group.";
-    row("XGROUP DESTROY", Write, At(2, 2, 1), ReplyMayDiffer), Stream, "5.0.0", "Destroys a consumer group.";
+    row("XGROUP CREATE", Write, At(2, 2, 1), Idempotent), Stream, "5.0.0", "Creates a consumer group.";
+    row("XGROUP CREATECONSUMER", Write, At(2, 2, 1), Idempotent), Stream, "6.2.0", "Creates a consumer in a consumer group.";
+    row("XGROUP DELCONSUMER", Write, At(2, 2, 1), Idempotent), Stream, "5.0.0", "Deletes a consumer from a consumer group.";
+    row("XGROUP DESTROY", Write, At(2, 2, 1), Idempotent), Stream, "5.0.0", "Destroys a consumer group.";
     row("XGROUP HELP", Control, Nowhere, Reads).no_keys(), Stream, "5.0.0", "Returns helpful text about the different subcommands.";
     row("XGROUP SETID", Write, At(2, 2, 1), Safe), Stream, "5.0.0", "Sets the last-delivered ID of a consumer group.";
     row("XINFO", Write, Nowhere, Unsafe).container(), Stream, "5.0.0", "A container for stream introspection commands.";
@@ -486,10 +487,10 @@ commands! {
     row("ZRANGEBYSCORE", Read, At(1, 1, 1), Reads), SortedSet, "1.0.5", "Returns members in a sorted set within a range of scores.";
     row("ZRANGESTORE", Write, At(1, 2, 1), Stores).writes(First), SortedSet, "6.2.0", "Stores a range of members from sorted set in a key.";
     row("ZRANK", Read, At(1, 1, 1), Reads), SortedSet, "2.0.0", "Returns the index of a member in a sorted set ordered by ascending scores.";
-    row("ZREM", Write, At(1, 1, 1), ReplyMayDiffer), SortedSet, "1.2.0", "Removes one or more members from a sorted set. Deletes the sorted set if all members were removed.";
-    row("ZREMRANGEBYLEX", Write, At(1, 1, 1), ReplyMayDiffer), SortedSet, "2.8.9", "Removes members in a sorted set within a lexicographical range. Deletes the sorted set if all members were removed.";
+    row("ZREM", Write, At(1, 1, 1), Idempotent), SortedSet, "1.2.0", "Removes one or more members from a sorted set. Deletes the sorted set if all members were removed.";
+    row("ZREMRANGEBYLEX", Write, At(1, 1, 1), Idempotent), SortedSet, "2.8.9", "Removes members in a sorted set within a lexicographical range. Deletes the sorted set if all members were removed.";
     row("ZREMRANGEBYRANK", Write, At(1, 1, 1), Unsafe), SortedSet, "2.0.0", "Removes members in a sorted set within a range of indexes. Deletes the sorted set if all members were removed.";
-    row("ZREMRANGEBYSCORE", Write, At(1, 1, 1), ReplyMayDiffer), SortedSet, "1.2.0", "Removes members in a sorted set within a range of scores. Deletes the sorted set if all members were removed.";
+    row("ZREMRANGEBYSCORE", Write, At(1, 1, 1), Idempotent), SortedSet, "1.2.0", "Removes members in a sorted set within a range of scores. Deletes the sorted set if all members were removed.";
     row("ZREVRANGE", Read, At(1, 1, 1), Reads), SortedSet, "1.2.0", "Returns members in a sorted set within a range of indexes in reverse order.";
     row("ZREVRANGEBYLEX", Read, At(1, 1, 1), Reads), SortedSet, "2.8.9", "Returns members in a sorted set within a lexicographical range in reverse order.";
     row("ZREVRANGEBYSCORE", Read, At(1, 1, 1), Reads), SortedSet, "2.2.0", "Returns members in a sorted set within a range of scores in reverse order.";

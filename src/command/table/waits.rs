@@ -9,7 +9,7 @@ impl Command {
     /// Whether the command waits for data or for replicas: a blocking command, WAIT, WAITAOF, or XREAD and XREADGROUP
     /// with `BLOCK`.
     pub fn is_blocking(&self) -> bool {
-        // Each command is asked this; most are told apart by their first letter.
+        // This is called for every command. The first letter rules most of them out.
         if !self.name().starts_with(['B', 'X', 'W']) {
             return false;
         }
@@ -20,8 +20,8 @@ impl Command {
         }
     }
 
-    /// How long a command that waits may wait, as its arguments say; [`Duration::MAX`] if for ever, or if the
-    /// time is not written in plain decimal digits.
+    /// How long a waiting command may wait by its arguments; [`Duration::MAX`] for no limit, and for a time that is not
+    /// written in plain decimal digits.
     pub fn blocks_for(&self) -> Option<Duration> {
         if !self.is_blocking() {
             return None;
@@ -33,7 +33,7 @@ impl Command {
             Wait::SecondsFirst => self.get(0).and_then(seconds),
             Wait::SecondsLast | Wait::Never => last().and_then(seconds),
         };
-        // Zero is for ever. What cannot be read is refused by the server at once.
+        // Zero means no limit. The server refuses at once what it cannot read.
         Some(time.filter(|time| !time.is_zero()).unwrap_or(Duration::MAX))
     }
 }
@@ -42,8 +42,8 @@ fn millis(text: &[u8]) -> Option<Duration> {
     std::str::from_utf8(text).ok()?.parse().ok().map(Duration::from_millis)
 }
 
-/// Seconds as plain decimal digits. Reading them as `f64` would link its tables, of 10 kB, for this alone. `None` for
-/// other forms that Redis reads, as `1e3`.
+/// Seconds in plain decimal digits. Parsing them as `f64` would link 10 kB of tables only for this. `None` for other forms
+/// that Redis reads, such as `1e3`.
 fn seconds(text: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(text).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

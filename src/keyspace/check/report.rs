@@ -31,23 +31,23 @@ pub struct Report {
     /// The server's `maxmemory-policy`, if it reports it.
     pub eviction: Option<String>,
     #[serde(skip)]
-    kept: Kept,
+    seen: Seen,
 }
 
 /// The keys and kinds of the findings, to detect duplicates.
 #[derive(Debug, Clone, Default)]
-struct Kept(HashSet<(String, FaultKind)>);
+struct Seen(HashSet<(String, FaultKind)>);
 
 /// It is derived from the findings.
-impl PartialEq for Kept {
+impl PartialEq for Seen {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Kept {}
+impl Eq for Seen {}
 
-impl Kept {
+impl Seen {
     fn insert(&mut self, finding: &Finding) -> bool {
         let mut key = finding.key.clone();
         if let Fault::CrossSlot { with } = &finding.fault {
@@ -99,14 +99,14 @@ impl Report {
         if self.findings.len() < max_findings {
             let pattern = declaration.map(|declaration| declaration.pattern.to_owned());
             let finding = Finding { key: shown(key), pattern, fault };
-            if self.kept.0.len() < self.findings.len() {
+            if self.seen.0.len() < self.findings.len() {
                 // The report was read from JSON.
                 for finding in &self.findings {
-                    self.kept.insert(finding);
+                    self.seen.insert(finding);
                 }
             }
             // SCAN may return a key twice.
-            if self.kept.insert(&finding) {
+            if self.seen.insert(&finding) {
                 *self.faults.entry(finding.fault.kind()).or_default() += 1;
                 self.findings.push(finding);
             }

@@ -45,7 +45,7 @@ impl Handler {
     }
 }
 
-/// Finds what runs a command of this name.
+/// Finds the handler of a command.
 pub(super) type Find = fn(&str) -> Option<&'static Handler>;
 
 pub(super) struct Engine {

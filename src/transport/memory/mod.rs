@@ -1,8 +1,7 @@
 //! The embedded engine: a Redis in this process, for tests, for development and for hosts without a server.
 //!
-//! It holds everything in memory, runs every typed command, expires keys to the millisecond and gives Redis's own
-//! replies and errors. Lua does not run here: a [`Script`] brings a native implementation, and one without is refused before
-//! anything of its call runs.
+//! It holds everything in memory, expires keys to the millisecond and returns Redis's own replies and errors. Lua does not
+//! run here: a [`Script`] brings a native implementation, and one without is refused before anything of its call runs.
 
 mod args;
 mod bits;

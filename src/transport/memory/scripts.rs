@@ -1,4 +1,4 @@
-//! The scripts that the engine knows, and what their native implementation see of it.
+//! The scripts that the engine knows, and the context of their native implementations.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind, Result, Value};
 #[derive(Clone, Default)]
 pub(super) struct Scripts {
     loaded: HashMap<String, Option<NativeScript>>,
-    /// native implementations outlive SCRIPT FLUSH: they are code of this program, not data that was sent.
+    /// Native implementations stay after SCRIPT FLUSH, because they are code of this program.
     natives: HashMap<String, NativeScript>,
 }
 
@@ -21,7 +21,7 @@ impl Scripts {
         }
     }
 
-    /// Makes a script known, and tells its sha and its native implementation.
+    /// Loads a script, and returns its sha and its native implementation.
     pub(super) fn load(
         &mut self,
         source: &[u8],
@@ -38,13 +38,13 @@ impl Scripts {
         self.loaded.get(&String::from_utf8_lossy(sha).to_ascii_lowercase()).copied()
     }
 
-    /// Forgets what was loaded.
+    /// Removes all loaded scripts.
     pub(super) fn flush(&mut self) {
         self.loaded.clear();
     }
 
-    /// Refuses a script without a native implementation. One whose sha is not known is not refused: NOSCRIPT says so, and the client sends
-    /// the text.
+    /// Refuses a script without a native implementation. A script with an unknown sha is not refused: it fails with
+    /// NOSCRIPT, and the client sends its text.
     pub(super) fn check(&self, command: &Command) -> Result<()> {
         let Some(script) = command.get(0).filter(|_| command.native().is_none()) else {
             return Ok(());
@@ -64,11 +64,11 @@ impl Scripts {
 pub(super) fn without_native() -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "the embedded engine does not run Lua: give the Script a native implementation, or register one for this source",
+        "the embedded engine does not run Lua: set Script::with_native, or register a native implementation for this source",
     )
 }
 
-/// What a native implementation sees of the engine.
+/// The engine, as a native implementation calls it.
 pub(super) struct NativeContext<'a> {
     call: &'a mut dyn FnMut(&Command) -> Result<Value>,
     read_only: bool,

@@ -7,7 +7,7 @@ use crate::command::Command;
 use crate::transport::not_utf8;
 use crate::{Error, ErrorKind, Result};
 
-/// What stays as it is in a path segment or a query: RFC 3986's unreserved characters.
+/// The characters that are percent-encoded in a path segment or a query: all but RFC 3986's unreserved ones.
 pub(super) const SEGMENT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -93,7 +93,7 @@ fn binary(command: &Command) -> Result<(String, Bytes)> {
         );
     }
     let short = |at: &usize| whole - escaped[*at] <= MAX_PATH_BYTES;
-    // Bytes are preferred for the body, because they are not escaped there.
+    // Bytes that are not text are preferred for the body, because they are not escaped there.
     let best = |at: &usize| (std::str::from_utf8(args[*at]).is_err(), args[*at].len());
     let Some(body_at) = fitting().filter(short).rev().max_by_key(best) else {
         return refuse(

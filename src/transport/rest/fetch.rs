@@ -87,7 +87,7 @@ impl HttpClient for FetchClient {
     }
 }
 
-/// The length of a body, if the header tells it. The header of a compressed body does not tell the real length.
+/// The length of a body, if the header has it. For a compressed body the header does not have the real length.
 fn length(headers: &Headers) -> Option<u64> {
     let header = |name| headers.get(name).ok().flatten();
     match header("content-encoding") {
@@ -126,7 +126,7 @@ async fn fetch(request: &HttpRequest, abort: &AbortOnDrop) -> Result<Response> {
     }
     init.set_signal(Some(&abort.controller.signal()));
     let promise = global_fetch(&request.url, &init).map_err(not_sent)?;
-    // fetch does not tell whether the request was sent before it failed.
+    // fetch does not report whether the request was sent before it failed.
     JsFuture::from(promise).await.map_err(lost)?.dyn_into().map_err(lost)
 }
 

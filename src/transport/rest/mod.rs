@@ -60,7 +60,7 @@ pub struct RestTransport {
     sync: Option<Arc<SyncTokens>>,
 }
 
-/// What the sessions of one transport share.
+/// The state that the sessions of one transport share.
 struct Shared {
     endpoint: Endpoint,
     token: SecretString,
@@ -215,7 +215,8 @@ impl RestTransport {
         Ok(response)
     }
 
-    /// The sync token for a request. If several tokens stand for different writes, one that stands for all is fetched first.
+    /// The sync token for a request. If several tokens cover different writes, a token that covers all of them is fetched
+    /// first.
     async fn ticket(&self, writes: bool) -> Option<Ticket> {
         let sync = self.sync.as_ref()?;
         if !writes && sync.is_split() {
@@ -310,7 +311,7 @@ impl RestTransport {
                 }
                 Ok((response, self.json()))
             }
-            // The answer comes from a proxy, or is a rate limit. It says nothing about the formats of the server.
+            // The answer comes from a proxy, or is a rate limit. It does not show which formats the server supports.
             _ => Ok((tried, Format::Resp2)),
         }
     }

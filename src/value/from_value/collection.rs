@@ -19,7 +19,7 @@ impl<T: FromValue> FromValue for VecDeque<T> {
     }
 }
 
-/// As many items as the array has.
+/// The reply must have exactly `N` items.
 impl<T: FromValue, const N: usize> FromValue for [T; N] {
     fn from_value(value: Value) -> Result<Self> {
         let items = T::many_from_value(value)?;
@@ -42,8 +42,7 @@ impl<T: FromValue + Ord> FromValue for BTreeSet<T> {
     }
 }
 
-/// Field-value or member-score pairs in the order of the reply, whether it came as a flat array, as an array of
-/// pairs or as a map.
+/// Field-value or member-score pairs in the order of the reply, which may be a flat array, an array of pairs or a map.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pairs<K, V>(pub Vec<(K, V)>);
 

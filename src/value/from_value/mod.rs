@@ -17,22 +17,21 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// | type | reply |
 /// |---|---|
-/// | integers, and `NonZero` of each | an integer, or its decimal text; what does not fit is an error, and 0 is one for `NonZero` |
-/// | `f64`, `f32` | a number, or its decimal text, as the nearest number; an integer has to be exact, and a finite number stays finite |
+/// | integers, and `NonZero` of each | an integer, or its decimal text; a number that does not fit is an error, and so is 0 for `NonZero` |
+/// | `f64`, `f32` | a number, or its decimal text, as the nearest number; an integer must be exact, and a finite number must stay finite |
 /// | `bool` | a boolean, or 0 or 1 as an integer or as text |
 /// | `String`, `Box<str>`, `Arc<str>`, `Rc<str>`, `char` | UTF-8 text, or a number as decimal text |
 /// | [`Bytes`], `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>` | any string, or a number as decimal text |
-/// | `Option<T>` | nil, or what `T` reads |
-/// | `Vec<T>`, `VecDeque<T>`, sets, arrays `[T; N]`, tuples up to twelve | an array or a set; a map as the flat array that RESP2 has for it |
+/// | `Option<T>` | nil, or a reply for `T` |
+/// | `Vec<T>`, `VecDeque<T>`, sets, arrays `[T; N]`, tuples up to twelve | an array or a set; a map counts as its flat array in RESP2 |
 /// | maps, [`Pairs`], `Vec<(K, V)>` | a map, a flat array, or an array of pairs |
 /// | `Uuid`, with the feature `uuid` | its text |
 /// | [`Json<T>`](Json) | JSON text |
-/// | [`Value`] | anything, as it came |
+/// | [`Value`] | any reply, unchanged |
 /// | `()` | anything but nil |
 ///
-/// The rules are strict: nil becomes `None` and nothing else, a number is parsed only where a number type asks for
-/// it, and no text is ever read as JSON unless [`Json`] asks for it. A type reads the same from RESP2, RESP3 and REST,
-/// [`Value`] excepted.
+/// The rules are strict. Nil becomes `None` and nothing else. A number is parsed only for a number type. Text is parsed as
+/// JSON only for [`Json`]. Every type except [`Value`] reads the same from RESP2, RESP3 and REST.
 ///
 /// ```
 /// use edgecask::{FromValue, Value};
@@ -47,17 +46,17 @@ pub trait FromValue: Sized {
     /// Converts the reply.
     ///
     /// # Errors
-    /// [`ErrorKind::Type`] if the reply is of another shape.
+    /// [`ErrorKind::Type`] if the reply has another type.
     fn from_value(value: Value) -> Result<Self>;
 
-    /// Converts a reply of many. Bytes and pairs have forms of their own for it.
+    /// Converts a reply with many items. Bytes and pairs override it.
     #[doc(hidden)]
     fn many_from_value(value: Value) -> Result<Vec<Self>> {
         each(value)
     }
 }
 
-/// The items of an array, of a set, or of a map as RESP2 would send it.
+/// The items of an array, a set, or a map in its RESP2 form.
 fn items(value: Value) -> Result<Vec<Value>> {
     match value {
         Value::Array(items) | Value::Set(items) | Value::Push(items) => Ok(items),
@@ -66,7 +65,7 @@ fn items(value: Value) -> Result<Vec<Value>> {
     }
 }
 
-/// Each item on its own, also where `T` is `u8`.
+/// Converts each item separately, even if `T` is `u8`.
 fn each<T: FromValue, C: FromIterator<T>>(value: Value) -> Result<C> {
     items(value)?.into_iter().map(T::from_value).collect()
 }
@@ -81,7 +80,7 @@ impl FromValue for Value {
     }
 }
 
-/// Any reply but nil: "it worked, and nothing more is to be said".
+/// Any reply but nil: a plain confirmation.
 impl FromValue for () {
     fn from_value(value: Value) -> Result<Self> {
         match value {
@@ -91,7 +90,7 @@ impl FromValue for () {
     }
 }
 
-/// A boolean, or 0 or 1: EXISTS-like commands answer the integers, and a `bool` argument is stored as the text.
+/// A boolean, or 0 or 1: commands such as EXISTS reply with the integers, and a `bool` argument is stored as text.
 impl FromValue for bool {
     fn from_value(value: Value) -> Result<Self> {
         match value {
@@ -182,7 +181,7 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// A value stored as JSON text: asks for parsing where nothing else does.
+/// A value that is stored as JSON text.
 ///
 /// ```
 /// use edgecask::{FromValue, Json, Value};
@@ -197,7 +196,7 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned> FromValue for Json<T> {
     fn from_value(value: Value) -> Result<Self> {
         match value.as_bytes() {
-            // serde_json's message may quote the text, so only the place is kept.
+            // serde_json's message may quote the text, so only the position is kept.
             Some(text) => serde_json::from_slice(text).map(Self).map_err(|error| {
                 Error::new(
                     ErrorKind::Codec,

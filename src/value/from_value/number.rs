@@ -13,14 +13,14 @@ fn number_text(value: &Value) -> Option<&str> {
     std::str::from_utf8(value.as_bytes()?).ok()
 }
 
-/// The integer that a double stands for exactly.
+/// The integer that a double equals.
 fn whole(number: f64) -> Option<i128> {
-    // Beyond, one double stands for many integers, and its text does not say which.
+    // A larger double may stand for several integers.
     const MAX: f64 = (1_u64 << 53) as f64;
     (number.fract() == 0.0 && number.abs() <= MAX).then_some(number as i128)
 }
 
-/// Integers come as integer replies or as decimal text; what does not fit is an error, never rounded.
+/// Reads an integer from an integer reply or decimal text. A number that does not fit is an error, and is never rounded.
 macro_rules! integer_from_value {
     ($number:ty) => {
         fn from_value(value: Value) -> Result<Self> {
@@ -60,7 +60,7 @@ macro_rules! from_non_zero {
 }
 from_non_zero!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
 
-/// A single `u8` is a number; many are the bytes of a string.
+/// A single `u8` is a number. A list of `u8` is the bytes of a string.
 impl FromValue for u8 {
     integer_from_value!(u8);
 

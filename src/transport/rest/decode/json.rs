@@ -21,7 +21,7 @@ pub(in crate::transport::rest) enum Strings {
     Plain,
 }
 
-/// The number of values that an answer may still hold.
+/// The number of values that an answer may still contain.
 pub(super) struct ValueBudget {
     pub(super) values: Cell<usize>,
     pub(super) exceeded: Cell<bool>,
@@ -40,7 +40,7 @@ impl ValueBudget {
     }
 }
 
-/// How to read JSON at a depth.
+/// The settings for reading JSON at some depth.
 #[derive(Clone, Copy)]
 pub(super) struct Json<'a> {
     pub(super) strings: Strings,
@@ -94,41 +94,41 @@ impl Envelope {
     }
 }
 
-pub(super) enum Answer {
+pub(super) enum Body {
     One(Envelope),
     Many(Vec<Envelope>),
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct AnswerSeed<'a>(pub(super) Json<'a>);
+pub(super) struct BodySeed<'a>(pub(super) Json<'a>);
 
-impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
-    type Value = Answer;
+impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
+    type Value = Body;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Answer, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Body, D::Error> {
         json.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for AnswerSeed<'_> {
-    type Value = Answer;
+impl<'de> Visitor<'de> for BodySeed<'_> {
+    type Value = Body;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of replies, or an error")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Answer, A::Error> {
-        EnvelopeSeed(self.0).visit_map(map).map(Answer::One)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Body, A::Error> {
+        EnvelopeSeed(self.0).visit_map(map).map(Body::One)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Answer, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Body, A::Error> {
         let mut envelopes = Vec::new();
         while let Some(envelope) = items.next_element_seed(EnvelopeSeed(self.0))? {
             // An envelope may be empty, and takes as much memory as a value.
             self.0.count()?;
             envelopes.push(envelope);
         }
-        Ok(Answer::Many(envelopes))
+        Ok(Body::Many(envelopes))
     }
 }
 

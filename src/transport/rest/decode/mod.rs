@@ -1,4 +1,4 @@
-//! Turns HTTP answers into replies: RESP2, JSON with or without base64, errors with any status, and answers of other kinds.
+//! Decodes HTTP answers: RESP2, JSON with or without base64, errors with any status, and answers that are not replies.
 
 mod json;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeSeed;
 
 pub(super) use json::Strings;
-use json::{Answer, AnswerSeed, Envelope, EnvelopeSeed, Json, ValueBudget};
+use json::{Body, BodySeed, Envelope, EnvelopeSeed, Json, ValueBudget};
 
 use super::HttpResponse;
 use super::http_client::is_success;
@@ -71,17 +71,17 @@ impl<'a> Decoder<'a> {
                 .map_err(|malformed| self.not_resp2(malformed, response));
         }
         let budget = self.budget();
-        match self.parse(response, &budget, AnswerSeed(self.json(&budget)))? {
-            Answer::One(envelope) => match self.open(envelope, response) {
+        match self.parse(response, &budget, BodySeed(self.json(&budget)))? {
+            Body::One(envelope) => match self.open(envelope, response) {
                 Err(error) => Err(error),
                 Ok(_) => Err(protocol("the answer to a batch is not an array", response)),
             },
-            Answer::Many(_) if !is_success(response.status) => Err(self.failure(response)),
-            Answer::Many(envelopes) if envelopes.len() == count => Ok(envelopes
+            Body::Many(_) if !is_success(response.status) => Err(self.failure(response)),
+            Body::Many(envelopes) if envelopes.len() == count => Ok(envelopes
                 .into_iter()
                 .map(|envelope| envelope.into_result().unwrap_or_else(|| Err(empty(response))))
                 .collect()),
-            Answer::Many(envelopes) => Err(protocol(
+            Body::Many(envelopes) => Err(protocol(
                 format!("{count} commands were sent, {} replies came back", envelopes.len()),
                 response,
             )),
@@ -119,7 +119,7 @@ impl<'a> Decoder<'a> {
             } else if error.is_eof() && !response.body.is_empty() {
                 broken_off(response)
             } else {
-                // The message of serde_json may quote a value, so only the place is told.
+                // The message of serde_json may quote a value, so only the position is reported.
                 self.no_reply(&format!("column {}", error.column()), response)
             }
         })
@@ -134,8 +134,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The error of a successful answer that is not a reply. An answer that begins like a reply may hold a value further on,
-    /// so it is not shown.
+    /// The error for an answer with a success status that is not a reply. An answer that begins like a reply may contain a
+    /// value, so it is not shown.
     fn no_reply(&self, place: &str, response: &HttpResponse) -> Error {
         let body = &response.body;
         let message = format!("the answer is not a reply ({place} of {} bytes)", body.len());
@@ -148,7 +148,7 @@ impl<'a> Decoder<'a> {
         error.with_status(response.status)
     }
 
-    /// The result of an envelope. An error field counts with every status, a result only with a successful one.
+    /// The result of an envelope. An error field counts with any status, a result only with a success status.
     fn open(&self, envelope: Envelope, response: &HttpResponse) -> Result<Value> {
         match envelope.into_result() {
             Some(Err(error)) => Err(self.classify(error, response)),
@@ -172,7 +172,7 @@ impl<'a> Decoder<'a> {
         error.with_status(response.status).with_retry_after(retry_after(response))
     }
 
-    /// The error of an answer without success and without a Redis error.
+    /// The error for an answer with an error status and without a Redis error.
     fn failure(&self, response: &HttpResponse) -> Error {
         let status = response.status;
         let snippet = self.snippet(&response.body);
@@ -191,10 +191,10 @@ impl<'a> Decoder<'a> {
             .with_retry_after(retry_after(response))
     }
 
-    /// The beginning of a body that is not a reply. Control characters and the token are taken out.
+    /// The beginning of a body that is not a reply. Control characters and the token are removed.
     fn snippet(&self, body: &[u8]) -> String {
         const LONGEST: usize = 80;
-        // The token is taken out before the text is cut, so that no part of it is left at the end.
+        // The token is removed before the text is cut, so that no part of it is left at the end.
         let head = &body[..body.len().min(LONGEST * 4 + self.token.len())];
         let text = String::from_utf8_lossy(head).replace(self.token, "[redacted]");
         let clean: Vec<&str> = text.split_whitespace().collect();
@@ -217,7 +217,7 @@ fn broken_off(response: &HttpResponse) -> Error {
 }
 
 fn empty(response: &HttpResponse) -> Error {
-    protocol("the answer holds neither a result nor an error", response)
+    protocol("the answer contains neither a result nor an error", response)
 }
 
 /// `Retry-After` in seconds. The other form, a date, is ignored, because no server of this API sends it.
@@ -294,7 +294,7 @@ mod tests {
             }
         }
         assert_eq!(single(Strings::Plain, 200, r#"{"result":-0}"#)?, Value::Integer(0));
-        // What the second reading of an answer finds is told as the first one tells it.
+        // The second reading of an answer reports errors as the first one does.
         for (body, kind) in [
             (r#"{"result":[0.5,"not base64!"]}"#, ErrorKind::Protocol),
             (r#"{"result":[0.5"#, ErrorKind::Disconnected),
