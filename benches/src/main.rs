@@ -11,6 +11,7 @@ mod cluster;
 mod decode;
 mod report;
 mod size;
+mod systems;
 mod throughput;
 
 use std::path::Path;
@@ -32,10 +33,14 @@ enum Part {
     Decode(decode::Repeat),
     /// Hits of the first tier, or of a peer; started by the harness
     Hits(cache::l1::Repeat),
+    /// One way to read a hash; started by the harness
+    Hash(systems::hash::Repeat),
     /// The first tier alone, printed
     L1,
     /// The cache alone, printed
     Cache,
+    /// Keyspaces and stores alone, printed
+    Systems,
     /// A cluster under load and under failure, beside the redis crate and fred, printed
     Cluster(cluster::Options),
 }
@@ -45,12 +50,17 @@ fn main() -> Result<()> {
         Some(Part::Client(load)) => return client::run(&load),
         Some(Part::Decode(repeat)) => return decode::repeat(&repeat),
         Some(Part::Hits(repeat)) => return cache::l1::repeat(&repeat),
+        Some(Part::Hash(repeat)) => return systems::hash::repeat(&repeat),
         Some(Part::L1) => {
             println!("{}", report::of_l1(&cache::l1::measure()?));
             return Ok(());
         }
         Some(Part::Cache) => {
             println!("{}", report::of_cache(&cache::measure(root()?)?));
+            return Ok(());
+        }
+        Some(Part::Systems) => {
+            println!("{}", report::of_systems(&systems::measure()?));
             return Ok(());
         }
         Some(Part::Cluster(options)) => {
@@ -64,8 +74,9 @@ fn main() -> Result<()> {
     let duels = throughput::duels(root)?;
     let decoded = decode::measure()?;
     let cache = cache::measure(root)?;
+    let systems = systems::measure()?;
     let sizes = size::measure(root)?;
-    let text = report::write(&throughput, &duels, &decoded, &cache, &sizes);
+    let text = report::write(&throughput, &duels, &decoded, &cache, &systems, &sizes);
     println!("{text}");
     std::fs::write(root.join("benches/README.md"), text)?;
     Ok(())

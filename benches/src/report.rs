@@ -3,6 +3,7 @@ use std::fmt::Write;
 use crate::cache::{self, hit::Hit};
 use crate::decode::Decoded;
 use crate::size::Size;
+use crate::systems;
 use crate::throughput::{Duel, Measured, Rate};
 
 /// The text of benches/README.md.
@@ -11,6 +12,7 @@ pub(crate) fn write(
     duels: &[Duel],
     decoded: &[Decoded],
     cache: &cache::Measured,
+    systems: &systems::Measured,
     sizes: &[Size],
 ) -> String {
     let mut text = String::from(
@@ -55,6 +57,7 @@ pub(crate) fn write(
         let _ = writeln!(text, "| {form} | {bytes} | {ratio:.2} | {instructions} |");
     }
     text.push_str(&of_cache(cache));
+    text.push_str(&of_systems(systems));
     text.push_str("\n## Sizes\n\n| what | bytes | gzip |\n|---|---:|---:|\n");
     for size in sizes {
         let _ = writeln!(text, "| {} | {} | {} |", size.name, size.bytes, size.gzip);
@@ -122,6 +125,40 @@ pub(crate) fn of_l1(l1: &cache::l1::Measured) -> String {
         text,
         "\nAn entry there takes {:.0} bytes of memory beside its key and value (200,000 entries of 116 bytes).",
         l1.bytes_per_entry
+    );
+    text
+}
+
+/// The part on keyspaces and stores.
+pub(crate) fn of_systems(systems: &systems::Measured) -> String {
+    let mut text = String::from(
+        "\n## Keyspaces and stores\n\n\
+         A hash of six fields from a reply that is there, ratios to hand-written code; instructions and allocations by valgrind:\n\n\
+         | read by | ns | ratio | instructions | allocations |\n|---|---:|---:|---:|---:|\n",
+    );
+    let counted =
+        |number: Option<f64>| number.map_or("not counted".to_owned(), |it| format!("{it:.0}"));
+    for read in &systems.hash {
+        let systems::hash::Decoded { how, nanos, ratio, instructions, allocations } = read;
+        let (instructions, allocations) = (counted(*instructions), counted(*allocations));
+        let _ =
+            writeln!(text, "| {how} | {nanos:.0} | {ratio:.2} | {instructions} | {allocations} |");
+    }
+    text.push_str(
+        "\n`LlmPolicyStore::get` by one caller, with a real redis-server on the other core; ratios to a bare GET in the same round:\n\n\
+         | a policy from | µs | ratio |\n|---|---:|---:|\n",
+    );
+    for read in &systems.policy {
+        let systems::policy::Read { from, micros, ratio } = read;
+        let _ = writeln!(text, "| {from} | {micros:.1} | {ratio:.3} |");
+    }
+    let systems::schema::Checked { keys, per_second, scanned_per_second, ratio, commands } =
+        systems.schema;
+    let _ = write!(
+        text,
+        "\n`SchemaCheck` of {keys} keys of a real redis-server over TCP, half of them hashes and half JSON: {per_second:.0} keys a \
+         second, {commands:.2} commands a key. A walk by SCAN that looks at nothing: {scanned_per_second:.0} keys a second; \
+         the check takes {ratio:.1} times as long.\n",
     );
     text
 }

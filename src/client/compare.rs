@@ -63,7 +63,7 @@ static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// For servers without DELEX.
-static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
+pub(crate) static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
     )

@@ -14,6 +14,8 @@ mod support;
 pub use batch::{Pipeline, Replies, Slot, Transaction};
 pub use builder::ClientBuilder;
 pub use call::{Call, Required};
+#[cfg(feature = "automation")]
+pub(crate) use compare::COMPARE_AND_DELETE;
 pub use compare::Change;
 pub(crate) use compare::scripts;
 pub use handle::Client;

@@ -29,6 +29,13 @@ async fn commands_find_the_nodes_of_their_keys() {
         assert!((50..200).contains(&here), "{here} keys on one node");
     }
     assert_eq!(client.mget::<String>(&keys).await.unwrap().into_iter().flatten().count(), 300);
+    // What an operator asks, one node or the client of the cluster.
+    for client in [&client, &cluster.nodes()[1].client()] {
+        let info: String = client.execute(cmd("CLUSTER").arg("INFO")).await.unwrap();
+        assert!(info.contains("cluster_state:ok") && info.contains("cluster_size:3"), "{info}");
+        let nodes: String = client.execute(cmd("CLUSTER").arg("NODES")).await.unwrap();
+        assert_eq!(nodes.lines().filter(|line| line.contains("master")).count(), 3, "{nodes}");
+    }
 
     let (mut cursor, mut found) = (Cursor::default(), Vec::new());
     loop {
@@ -193,6 +200,17 @@ async fn sentinels_name_the_new_primary() {
             })
         })
         .await;
+        // The lists of an operator: the primaries, and the replicas by their old name and by today's.
+        type Servers = Vec<std::collections::BTreeMap<String, String>>;
+        let masters = cmd("SENTINEL").arg("MASTERS");
+        let masters: Servers = sentinel.execute(masters).await.unwrap();
+        assert_eq!((masters.len(), &*masters[0]["name"]), (1, "mymaster"));
+        for name in ["SLAVES", "REPLICAS"] {
+            let listed: Servers =
+                sentinel.execute(cmd("SENTINEL").arg(name).arg("mymaster")).await.unwrap();
+            let ports: Vec<_> = listed.iter().map(|one| one["port"].clone()).collect();
+            assert_eq!(ports, [replica.port().to_string()], "{name}");
+        }
     }
     let transport = TcpTransport::new(TcpOptions::sentinel(urls, "mymaster")).unwrap();
     let client = Client::new(transport).layer(Deadline::new(Duration::from_secs(2)));

@@ -1,5 +1,7 @@
 use super::keys::{session_of, user_session};
 use super::records::UserSession;
+use crate::client::{COMPARE_AND_DELETE, ScriptBatch};
+use crate::command::Command;
 use crate::{Client, Result};
 
 /// Stores a session and makes it the user's current one. One transaction.
@@ -26,13 +28,18 @@ pub async fn find_session(client: &Client, user_id: &str) -> Result<Option<(Stri
 }
 
 /// Deletes a session; returns whether it was there. If the user has started another session in the meantime, that one stays
-/// current. Two round trips.
+/// current. One DEL and one script in one round trip.
 ///
 /// # Errors
 /// As for [`start_session`].
 pub async fn end_session(client: &Client, session_id: &str, user_id: &str) -> Result<bool> {
     let (of_user, stored) = (session_of(user_id)?, user_session(session_id)?);
-    let was_there = stored.delete(client).await?;
-    client.compare_and_delete(of_user.key(), session_id.as_bytes()).await?;
-    Ok(was_there)
+    let mut batch = ScriptBatch::new(client);
+    // The DEL comes first: if the server does not know the script, only the script is sent a second time.
+    let deleted = batch.command(Command::new("DEL").arg(stored.key()));
+    let of_user = batch.script(&COMPARE_AND_DELETE, [of_user.key()], [session_id]);
+    let mut replies = batch.exec().await?;
+    let was_there: u64 = replies.take(deleted)?;
+    replies.take::<u64>(of_user)?;
+    Ok(was_there == 1)
 }

@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
+use futures_util::future::join;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -64,13 +65,14 @@ impl<C> ConversationCache<C> {
         Ok(LISTS.key(user_id)?.as_str().to_owned())
     }
 
-    /// Invalidates a conversation, and all lists of its user. Two round trips.
+    /// Invalidates a conversation, and all lists of its user. Two round trips at the same time.
     ///
     /// # Errors
     /// As for [`Cache::delete`] and [`Cache::invalidate_tags`].
     pub async fn invalidate(&self, user_id: &str, conversation_id: &str) -> Result<()> {
-        self.cache.delete(&self.key(conversation_id)?).await?;
-        self.invalidate_lists(user_id).await.map(drop)
+        let key = self.key(conversation_id)?;
+        let (deleted, lists) = join(self.cache.delete(&key), self.invalidate_lists(user_id)).await;
+        deleted.and(lists).map(drop)
     }
 
     /// Invalidates all lists of a user, `user-conversations:{userId}:*`, by one script instead of a scan.
@@ -125,7 +127,7 @@ impl<C: Serialize + DeserializeOwned> ConversationCache<C> {
     }
 
     /// A user's conversation. If it is not cached, `load` returns it and its status, which decides how long it is cached.
-    /// If it is invalidated while it is loaded, it is not stored. Two round trips for a hit. Concurrent callers do not
+    /// If it is invalidated while it is loaded, it is not stored. One round trip for a hit. Concurrent callers do not
     /// share a load.
     ///
     /// # Errors
@@ -141,7 +143,8 @@ impl<C: Serialize + DeserializeOwned> ConversationCache<C> {
     {
         let key = self.key(conversation_id)?;
         let options = EntryOptions::new(self.ttls.conversation_active).tags([user_tag(user_id)?]);
-        if let Some(found) = self.cache.get(&key).await? {
+        let cached = self.cache.find(&key, &options.clone().into()).await?.0;
+        if let Some(found) = cached.found() {
             return Ok(found);
         }
         let guard = self.cache.begin_store(&key, options).await?;

@@ -74,12 +74,14 @@ impl<U> UserCache<U> {
 }
 
 impl<U: Cached> UserCache<U> {
-    /// A cached profile. Two round trips: a GET, and an MGET of the versions of its tags.
+    /// A cached profile; `None` also for what is no such profile. One round trip: a GET, and an MGET of the versions of its
+    /// tags.
     ///
     /// # Errors
-    /// As for [`Cache::get`].
+    /// Those of the client in the tier [`Tier::Critical`](crate::cache::Tier::Critical).
     pub async fn get(&self, user_id: &str) -> Result<Option<U>> {
-        self.cache.get(&self.key(user_id)?).await
+        let options = self.options(user_id)?.into();
+        Ok(self.cache.find(&self.key(user_id)?, &options).await?.0.found())
     }
 
     /// A profile, loaded if it is not cached. One round trip for a hit.

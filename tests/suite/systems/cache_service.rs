@@ -4,7 +4,9 @@ use std::time::Duration;
 use edgecask::cache::{Cache, EntryOptions, Ttl};
 use edgecask::config::Config;
 use edgecask::prelude::*;
-use edgecask::systems::cache_service::{CacheService, ConversationStatus, audio_hash, user_tag};
+use edgecask::systems::cache_service::{
+    CacheService, CacheTtls, ConversationStatus, audio_hash, keys, user_tag,
+};
 use edgecask::{BoxError, ErrorKind, Key, Keyspace};
 use edgecask_tests::{RedisServer, until};
 use serde_json::{Value, json};
@@ -260,4 +262,29 @@ async fn the_variables_of_the_document_size_the_pool() {
     let (popped, error) = tokio::join!(waits, refused);
     assert!(popped.unwrap().is_some());
     assert_eq!(error.kind(), ErrorKind::BudgetSpent);
+}
+
+#[test]
+fn the_times_to_live_are_those_of_the_document_and_of_the_declarations() {
+    let ttls = CacheTtls::default();
+    let declared = |name: &str| {
+        let declaration = keys::DECLARATIONS.iter().find(|one| one.name == name);
+        declaration.unwrap().ttl.after_write().map_or(Ttl::FOREVER, Ttl::from)
+    };
+    // As the document has them; `None` is its `Infinity`.
+    for (ttl, seconds, keyspace) in [
+        (ttls.user_profile, Some(3600), Some("profile")),
+        (ttls.user_sessions.into(), Some(86_400), Some("session")),
+        (ttls.conversation_active, Some(300), None),
+        (ttls.conversation_completed, Some(86_400), Some("conversation")),
+        (ttls.conversation_list, Some(600), Some("conversation_list")),
+        (ttls.transcription, Some(2_592_000), Some("transcription")),
+        (ttls.analysis, None, Some("analysis")),
+    ] {
+        assert_eq!(ttl, seconds.map_or(Ttl::FOREVER, Ttl::seconds), "{keyspace:?}");
+        if let Some(keyspace) = keyspace {
+            assert_eq!(declared(keyspace), ttl, "{keyspace}");
+        }
+    }
+    assert_eq!(keys::DECLARATIONS.len(), 6, "each keyspace is compared");
 }

@@ -3,6 +3,7 @@
 mod automation;
 mod cache_service;
 mod copilot;
+mod costs;
 mod council;
 mod documents;
 mod key_types;
