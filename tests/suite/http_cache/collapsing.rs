@@ -249,3 +249,35 @@ async fn requests_with_a_condition_do_not_queue_for_304s() {
         answer.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_variant_from_before_a_write_is_not_stored() {
+    for by_pattern in [false, true] {
+        let mut app = Slow::new("max-age=60");
+        app.vary = Some("x-a");
+        let cache = Cache::new(Client::memory());
+        let layer = HttpCache::new(cache.clone(), options());
+        app.gate.add_permits(1);
+        app.get(&layer, &[("x-a", "0")]).await;
+        let under_way = app.start_with(&layer, &[("x-a", "1")]);
+        app.has_been_asked(2).await;
+        match by_pattern {
+            // It names the index alone, of all users.
+            true => {
+                let pattern = edgecask::Pattern::verbatim("http:*:example.org:/").unwrap();
+                assert_eq!(cache.delete_matching(&pattern).await.unwrap().count(), 1);
+            }
+            false => {
+                let service = layer.layer(service_fn(async |_: Request<Body>| {
+                    Ok::<_, Infallible>(response(204, &[], ""))
+                }));
+                let write = Request::post("/").header("host", "example.org").body(Body::empty());
+                service.oneshot(write.unwrap()).await.unwrap();
+            }
+        }
+        app.gate.add_permits(MANY);
+        assert_eq!(under_way.await.unwrap().0, "2");
+        let (body, how) = app.get(&layer, &[("x-a", "1")]).await;
+        assert_eq!(body, "3", "by pattern {by_pattern}: {how}");
+    }
+}
