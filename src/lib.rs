@@ -51,6 +51,9 @@ mod guide {
     #[cfg(feature = "schema")]
     #[doc = include_str!("../docs/schemas.md")]
     mod schemas {}
+    #[cfg(feature = "http-cache")]
+    #[doc = include_str!("../docs/http-cache.md")]
+    mod http_cache {}
     #[doc = include_str!("../docs/tiers.md")]
     mod tiers {}
     #[doc = include_str!("../docs/testing.md")]

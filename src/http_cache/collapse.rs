@@ -12,6 +12,7 @@ use super::core::Core;
 use super::lookup::{Decision, Tiers};
 use super::origin_request::OriginRequest;
 use super::single_flight::Joined;
+use super::store_right::StoreRight;
 use crate::cache::IfHeld;
 use crate::platform::{self, Instant};
 
@@ -60,8 +61,7 @@ impl Core {
                     Joined::TimedOut => return self.stale(origin, "collapsed").await,
                 }
             }
-            let guard = self.begin_store(&origin.cache_key, &origin.lookup, IfHeld::Leave);
-            origin.guard = guard.await;
+            origin.guard = self.begin_store_of(origin, IfHeld::Leave).await;
             if origin.guard.is_some() || self.single_flight.refuses_stores(self.options.now()) {
                 return None;
             }
@@ -74,6 +74,16 @@ impl Core {
                 return Some(response);
             }
         }
+    }
+
+    /// Takes the right to store the response to a request.
+    pub(super) async fn begin_store_of(
+        &self,
+        origin: &OriginRequest,
+        if_held: IfHeld,
+    ) -> Option<StoreRight> {
+        let (cache_key, headers) = (&origin.cache_key, &origin.request.headers);
+        self.begin_store(cache_key, &origin.lookup, headers, if_held).await
     }
 
     /// Looks the URL up again: another request may have stored a response.

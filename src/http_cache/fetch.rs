@@ -12,12 +12,12 @@ use tower_service::Service;
 use super::HttpCacheBody;
 use super::body::Probe;
 use super::cache_status::{CacheStatus, ForwardReason};
-use super::conditions::is_conditional;
+use super::conditions::{is_conditional, is_not_modified};
 use super::core::Core;
 use super::directives::RequestDirectives;
 use super::freshness::ResponseTimes;
 use super::origin_request::{OriginRequest, copy_of, is_origin_failure, release};
-use super::respond::{generated_response, with_cache_status};
+use super::respond::{as_not_modified, generated_response, with_cache_status};
 use super::store::PendingStore;
 use crate::platform::MaybeSend;
 
@@ -88,11 +88,13 @@ impl Core {
                 match self.freshen(&mut origin, &selected, response, times).await {
                     Some(response) => return Ok(response),
                     // The 304 selects another response than the stored one, or the stored body is gone.
-                    None => origin.lookup.index.remove(&selected),
+                    None => drop(origin.lookup.index.remove(&selected)),
                 }
                 origin.reason = ForwardReason::Miss;
             } else {
                 if is_conditional(&origin.request.headers) {
+                    // Nothing is stored, so the requests that wait are sent at once.
+                    self.set_hit_for_miss(&origin, times.response, true);
                     release(origin.guard.take()).await;
                     let (head, body) = response.into_parts();
                     return Ok(with_cache_status(head, HttpCacheBody::of(body), status(&origin)));
@@ -142,6 +144,10 @@ impl Core {
             return with_cache_status(head, HttpCacheBody::of(body), status);
         }
         let Some(freshness) = freshness else {
+            // The request went out with the cache's own condition in place of the client's (RFC 9111, 4.3.2).
+            let not_modified = origin.selected.is_some()
+                && head.status == StatusCode::OK
+                && is_not_modified(&origin.request.headers, &head.headers, times.response);
             if may_store {
                 let failed = is_origin_failure(head.status);
                 self.set_hit_for_miss(&origin, times.response, failed);
@@ -150,9 +156,13 @@ impl Core {
                 // The stored response is not the current one any more.
                 (Some(selected), guard @ Some(_)) => {
                     let index = origin.lookup.index.clone();
-                    self.remove(index, &selected, guard).await;
+                    self.remove(&origin.cache_key, index, &selected, guard).await;
                 }
                 (_, guard) => release(guard).await,
+            }
+            if not_modified {
+                as_not_modified(&mut head);
+                return with_cache_status(head, HttpCacheBody::full(Bytes::new()), status);
             }
             return with_cache_status(head, HttpCacheBody::of(body), status);
         };

@@ -71,6 +71,9 @@ impl Freshness {
         let reason = if left > 0 { ForwardReason::Request } else { ForwardReason::Stale };
         let millis = |seconds: u64| signed(seconds.saturating_mul(1000));
         let too_old = directives.max_age.is_some_and(|most| signed(self.age(now)) > millis(most));
+        // RFC 9111, 5.2.1.1: a client that states an age wants a stale response only beside `max-stale`.
+        let too_old = too_old
+            || (directives.max_age.is_some() && left <= 0 && directives.max_stale.is_none());
         let not_fresh_enough = directives.min_fresh.is_some_and(|least| left < millis(least));
         if directives.validation || too_old || not_fresh_enough {
             return Reuse::Forward(reason);

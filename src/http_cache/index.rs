@@ -9,6 +9,7 @@ use super::cache_key::{vary_key, vary_names};
 use super::freshness::Freshness;
 use super::memory::Memory;
 use super::stored_headers::{from_text, to_text};
+use crate::platform;
 
 /// How many responses of a URL are stored.
 const MAX_RESPONSES: usize = 8;
@@ -19,6 +20,10 @@ pub(super) struct Index {
     /// The newest is the first.
     #[serde(rename = "variants")]
     pub(super) responses: Vec<StoredResponse>,
+    /// A random number, made when the URL had no index. A request that began before an invalidation finds another one at its
+    /// end.
+    #[serde(rename = "gen", default)]
+    pub(super) generation: u32,
 }
 
 /// A stored response. Its body is stored beside the index.
@@ -135,17 +140,34 @@ impl Index {
         }
     }
 
-    /// Adds a response, in place of the one that answers the same requests. Responses past their retention are dropped.
-    pub(super) fn put(&mut self, new: StoredResponse, now: u64) {
+    /// Adds a response, in place of the one that answers the same requests. Responses past their retention are dropped. False:
+    /// a later response is there.
+    pub(super) fn put(&mut self, new: StoredResponse, now: u64) -> bool {
+        if self.responses.iter().any(|other| {
+            other.has_same_vary_key(&new)
+                && other.freshness.response_time > new.freshness.response_time
+        }) {
+            return false;
+        }
+        if self.generation == 0 {
+            self.generation = (platform::random_fraction() * f64::from(u32::MAX)) as u32;
+        }
         self.responses.retain(|other| {
             !other.has_same_vary_key(&new) && other.freshness.retention(now) > 1000
         });
         self.responses.insert(0, new);
         self.responses.truncate(MAX_RESPONSES);
+        true
     }
 
-    pub(super) fn remove(&mut self, old: &StoredResponse) {
-        self.responses.retain(|other| !other.has_same_vary_key(old));
+    /// Removes a response. False: it is not there any more.
+    pub(super) fn remove(&mut self, old: &StoredResponse) -> bool {
+        let before = self.responses.len();
+        self.responses.retain(|other| {
+            !other.has_same_vary_key(old)
+                || other.freshness.response_time > old.freshness.response_time
+        });
+        self.responses.len() < before
     }
 
     /// How long the index is kept, in milliseconds.

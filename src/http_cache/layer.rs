@@ -164,8 +164,7 @@ impl Core {
             return Ok(response);
         }
         if origin.guard.is_none() {
-            let guard = self.begin_store(&origin.cache_key, &origin.lookup, IfHeld::TakeOver);
-            origin.guard = guard.await;
+            origin.guard = self.begin_store_of(&origin, IfHeld::TakeOver).await;
             if origin.guard.is_none() && origin.lookup.reachable {
                 self.single_flight.set_refusing_stores(self.options.now());
             }

@@ -11,7 +11,7 @@ use super::directives::RequestDirectives;
 use super::index::StoredResponse;
 use super::lookup::LookupResult;
 use super::single_flight::CallGuard;
-use crate::cache::StoreGuard;
+use super::store_right::StoreRight;
 
 /// A forwarded request, and what the cache holds for it.
 pub(super) struct OriginRequest {
@@ -23,7 +23,7 @@ pub(super) struct OriginRequest {
     /// The selected response, which does not answer the request as it is.
     pub(super) selected: Option<Box<StoredResponse>>,
     pub(super) reason: ForwardReason,
-    pub(super) guard: Option<StoreGuard>,
+    pub(super) guard: Option<StoreRight>,
     pub(super) call_guard: Option<CallGuard>,
     /// The key of the single-flight call: the URL and the values of the headers in `Vary`.
     pub(super) call_key: String,
@@ -46,7 +46,7 @@ pub(super) fn call_key_of(cache_key: &CacheKey, lookup: &LookupResult, request: 
 }
 
 /// Releases the right to store, if it is held.
-pub(super) async fn release(guard: Option<StoreGuard>) {
+pub(super) async fn release(guard: Option<StoreRight>) {
     if let Some(guard) = guard {
         guard.release().await;
     }

@@ -50,7 +50,7 @@ impl Core {
         if head.status == StatusCode::OK
             && is_not_modified(&request.headers, &head.headers, stored.freshness.response_time)
         {
-            not_modified(&mut head);
+            as_not_modified(&mut head);
             return Some(with_cache_status(head, HttpCacheBody::full(Bytes::new()), status));
         }
         head.headers.remove(header::TRANSFER_ENCODING);
@@ -146,7 +146,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// Makes a head a 304, without the headers that describe a body (RFC 9110, 15.4.5).
-fn not_modified(head: &mut response::Parts) {
+pub(super) fn as_not_modified(head: &mut response::Parts) {
     head.status = StatusCode::NOT_MODIFIED;
     for name in [
         header::CONTENT_LENGTH,

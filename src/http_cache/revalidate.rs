@@ -50,9 +50,8 @@ impl Core {
         if selected.as_ref().is_some_and(|selected| selected.freshness.is_fresh(now)) {
             return;
         }
-        let Some(guard) = self.begin_store(&cache_key, &lookup, IfHeld::Leave).await else {
-            return;
-        };
+        let guard = self.begin_store(&cache_key, &lookup, &request.headers, IfHeld::Leave).await;
+        let Some(guard) = guard else { return };
         // The request is for the complete response, without the range and the conditions of the client.
         request.method = Method::GET;
         for name in

@@ -12,60 +12,31 @@ use super::cache_key::CacheKey;
 use super::core::Core;
 use super::freshness::Freshness;
 use super::index::{Index, StoredResponse};
-use super::lookup::LookupResult;
 use super::single_flight::CallGuard;
+use super::store_right::StoreRight;
 use super::stored_headers::storable;
-use crate::cache::{IfHeld, StoreGuard};
 use crate::{Key, platform};
 
 impl Core {
-    /// Takes the right to store the response to a request that is sent from now on.
-    pub(super) async fn begin_store(
-        &self,
-        cache_key: &CacheKey,
-        lookup: &LookupResult,
-        if_held: IfHeld,
-    ) -> Option<StoreGuard> {
-        if !lookup.reachable {
-            return None;
-        }
-        let entry = cache_key.entry.clone();
-        let guard = self.cache.store_guard(&cache_key.index, entry, &lookup.versions, if_held);
-        guard.await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the HTTP cache cannot be written");
-            None
-        })
-    }
-
-    /// Stores a response: its body if it is new, then the index. Three round trips.
+    /// Stores a response: its body if it is new, then the index.
     pub(super) async fn store(
         &self,
         cache_key: &CacheKey,
-        mut index: Index,
+        index: Index,
         response: StoredResponse,
         body: Option<&Bytes>,
-        guard: StoreGuard,
+        right: StoreRight,
     ) -> bool {
         let now = self.options.now();
         let name = response.body.clone();
-        index.put(response, now);
-        let retention = index.retention(now);
+        let retention = response.freshness.retention(now).max(index.retention(now));
         if let Some(key) = cache_key.body(&name).filter(|_| !name.is_empty())
             && !self.store_body(&key, &name, body, retention).await
         {
-            guard.release().await;
+            right.release().await;
             return false;
         }
-        self.store_index(&index, guard, retention).await
-    }
-
-    /// Stores an index for this many milliseconds. Returns whether it was stored.
-    async fn store_index(&self, index: &Index, guard: StoreGuard, retention: u64) -> bool {
-        let stored = guard.store_for(index, Duration::from_millis(retention).into()).await;
-        stored.unwrap_or_else(|error| {
-            tracing::warn!(%error, "an HTTP response cannot be stored");
-            false
-        })
+        self.commit(cache_key, index, right, |index| index.put(response.clone(), now)).await
     }
 
     /// Stores a body for longer than the index that names it.
@@ -98,14 +69,14 @@ impl Core {
     /// Removes a stored response from the index: the current response is not stored.
     pub(super) async fn remove(
         &self,
-        mut index: Index,
+        cache_key: &CacheKey,
+        index: Index,
         stored: &StoredResponse,
-        guard: Option<StoreGuard>,
+        right: Option<StoreRight>,
     ) {
-        let Some(guard) = guard else { return };
-        index.remove(stored);
-        let retention = index.retention(self.options.now());
-        self.store_index(&index, guard, retention).await;
+        if let Some(right) = right {
+            self.commit(cache_key, index, right, |index| index.remove(stored)).await;
+        }
     }
 
     /// Invalidates what a successful unsafe request has changed (RFC 9111, 4.4).
@@ -141,7 +112,7 @@ pub(super) struct PendingStore {
     pub(super) request: HeaderMap,
     pub(super) freshness: Freshness,
     /// Dropped, and so released, if the body breaks off or the client goes away.
-    pub(super) guard: Option<StoreGuard>,
+    pub(super) guard: Option<StoreRight>,
     pub(super) call_guard: Option<CallGuard>,
 }
 

@@ -104,7 +104,7 @@ impl Core {
                 }
                 self.store(&origin.cache_key, index, freshened, None, guard).await;
             }
-            (None, guard) => self.remove(index, stored, guard).await,
+            (None, guard) => self.remove(&origin.cache_key, index, stored, guard).await,
             (Some(_), None) => {}
         }
         Some(response)
@@ -131,7 +131,7 @@ impl Core {
             || length.is_some_and(|length: u64| length != selected.length)
         {
             let (index, guard) = (origin.lookup.index.clone(), origin.guard.take());
-            self.remove(index, &selected, guard).await;
+            self.remove(&origin.cache_key, index, &selected, guard).await;
         }
     }
 }

@@ -23,13 +23,16 @@ const MANY: usize = 200;
 #[derive(Clone)]
 struct Slow {
     control: &'static str,
+    vary: Option<&'static str>,
+    status: u16,
     asked: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
 }
 
 impl Slow {
     fn new(control: &'static str) -> Self {
-        Self { control, asked: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        let gate = Arc::new(Semaphore::new(0));
+        Self { control, vary: None, status: 200, asked: Arc::default(), gate }
     }
 
     fn asked(&self) -> usize {
@@ -48,8 +51,10 @@ impl Slow {
             async move {
                 let number = app.asked.fetch_add(1, Ordering::SeqCst) + 1;
                 app.gate.acquire().await.unwrap().forget();
-                let headers = [("cache-control", app.control)];
-                Ok::<_, Infallible>(response(200, &headers, format!("{number}")))
+                let mut headers = vec![("cache-control", app.control)];
+                headers.extend(app.vary.map(|names| ("vary", names)));
+                let body = if app.status == 304 { String::new() } else { format!("{number}") };
+                Ok::<_, Infallible>(response(app.status, &headers, body))
             }
         }));
         let mut request = Request::get("/").header("host", "example.org");
@@ -64,8 +69,16 @@ impl Slow {
     }
 
     fn start(&self, layer: &HttpCache) -> tokio::task::JoinHandle<(String, String)> {
-        let (app, layer) = (self.clone(), layer.clone());
-        tokio::spawn(async move { app.get(&layer, &[]).await })
+        self.start_with(layer, &[])
+    }
+
+    fn start_with(
+        &self,
+        layer: &HttpCache,
+        headers: &[(&'static str, &'static str)],
+    ) -> tokio::task::JoinHandle<(String, String)> {
+        let (app, layer, headers) = (self.clone(), layer.clone(), headers.to_vec());
+        tokio::spawn(async move { app.get(&layer, &headers).await })
     }
 }
 
@@ -175,4 +188,96 @@ async fn of_many_processes_one_goes() {
         assert_eq!(answer.await.unwrap().0, "1");
     }
     assert_eq!(app.asked(), 1);
+}
+
+#[tokio::test]
+async fn variants_of_a_url_do_not_wait_for_each_other() {
+    let redis = RedisServer::start();
+    let mut app = Slow::new("max-age=60");
+    app.vary = Some("x-a");
+    let process = || {
+        let options = options().collapse_wait(Duration::from_secs(60));
+        HttpCache::new(Cache::new(redis.client()), options)
+    };
+    let layers = [process(), process()];
+    // From the first response on, `Vary` is known.
+    app.gate.add_permits(1);
+    app.get(&layers[0], &[("x-a", "0")]).await;
+    let variants: [&[(&str, &str)]; 4] = [
+        &[("x-a", "1")],
+        &[("x-a", "2")],
+        &[("x-a", "3")],
+        &[("x-a", "4"), ("cache-control", "no-cache")],
+    ];
+    let mut asking = Vec::new();
+    for (at, headers) in variants.into_iter().enumerate() {
+        asking.push(app.start_with(&layers[at % 2], headers));
+        let limit = Duration::from_secs(20);
+        let asked = app.has_been_asked(at + 2);
+        tokio::time::timeout(limit, asked).await.expect("it does not wait for another variant");
+    }
+    app.gate.add_permits(MANY);
+    let mut bodies = vec!["1".to_owned()];
+    for answer in asking {
+        bodies.push(answer.await.unwrap().0);
+    }
+    // Each of them is stored, and found by both processes.
+    for layer in &layers {
+        for (number, body) in ["0", "1", "2", "3", "4"].into_iter().zip(&bodies) {
+            let (found, how) = app.get(layer, &[("x-a", number)]).await;
+            assert_eq!((&found, how.contains("hit")), (body, true), "{number}: {how}");
+        }
+    }
+    assert_eq!(app.asked(), 5);
+}
+
+#[tokio::test]
+async fn requests_with_a_condition_do_not_queue_for_304s() {
+    let clock = Clock::new();
+    let mut app = Slow::new("max-age=60");
+    app.status = 304;
+    let layer = layer(clock.on(options()));
+    let tag = [("if-none-match", "\"v1\"")];
+    let asking: Vec<_> = (0..10).map(|_| app.start_with(&layer, &tag)).collect();
+    app.has_been_asked(1).await;
+    app.gate.add_permits(1);
+    // A 304 is stored nowhere, so the others go at once.
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, app.has_been_asked(10)).await.expect("they do not queue");
+    app.gate.add_permits(MANY);
+    for answer in asking {
+        answer.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_variant_from_before_a_write_is_not_stored() {
+    for by_pattern in [false, true] {
+        let mut app = Slow::new("max-age=60");
+        app.vary = Some("x-a");
+        let cache = Cache::new(Client::memory());
+        let layer = HttpCache::new(cache.clone(), options());
+        app.gate.add_permits(1);
+        app.get(&layer, &[("x-a", "0")]).await;
+        let under_way = app.start_with(&layer, &[("x-a", "1")]);
+        app.has_been_asked(2).await;
+        match by_pattern {
+            // It names the index alone, of all users.
+            true => {
+                let pattern = edgecask::Pattern::verbatim("http:*:example.org:/").unwrap();
+                assert_eq!(cache.delete_matching(&pattern).await.unwrap().count(), 1);
+            }
+            false => {
+                let service = layer.layer(service_fn(async |_: Request<Body>| {
+                    Ok::<_, Infallible>(response(204, &[], ""))
+                }));
+                let write = Request::post("/").header("host", "example.org").body(Body::empty());
+                service.oneshot(write.unwrap()).await.unwrap();
+            }
+        }
+        app.gate.add_permits(MANY);
+        assert_eq!(under_way.await.unwrap().0, "2");
+        let (body, how) = app.get(&layer, &[("x-a", "1")]).await;
+        assert_eq!(body, "3", "by pattern {by_pattern}: {how}");
+    }
 }

@@ -322,9 +322,12 @@ async fn a_client_says_how_old_an_answer_may_be() {
         response(200, &headers, format!("{number}"))
     });
     origin.get(&[]).await;
-    for control in ["max-age=30", "min-fresh=1"] {
+    for control in ["max-age=30", "min-fresh=1", "max-age=1000"] {
         assert!(!origin.get(&[("cache-control", control)]).await.hit(), "{control}");
     }
+    // RFC 9111, 5.2.1.1: a stale one is wanted only beside `max-stale`.
+    let control = ("cache-control", "max-age=1000, max-stale");
+    assert!(origin.get(&[control]).await.hit());
 }
 
 #[tokio::test]
@@ -434,4 +437,19 @@ async fn what_the_key_does_not_hold_cannot_poison_it() {
     let two = Request::builder().uri("http://other.example/e").header("host", "example.org");
     origin.call(two.body(Body::empty()).unwrap()).await;
     assert!(!origin.send("GET", "/e", &[]).await.hit());
+}
+
+#[tokio::test]
+async fn a_condition_that_the_cache_replaced_is_judged_by_the_cache() {
+    // What was stored had another tag than the client's; what comes is the client's version, and is not stored.
+    for control in ["private", "no-store", "max-age=60"] {
+        let origin = Origin::new(move |_, number| match number {
+            1 => response(200, &[("cache-control", "max-age=0"), ("etag", "\"v1\"")], "old"),
+            _ => response(200, &[("cache-control", control), ("etag", "\"v2\"")], "new"),
+        });
+        origin.get(&[]).await;
+        let answer = origin.get(&[("if-none-match", "\"v2\"")]).await;
+        assert_eq!((answer.status, answer.text()), (StatusCode::NOT_MODIFIED, ""), "{control}");
+        assert_eq!(origin.last_seen().headers["if-none-match"], "\"v1\"", "{control}");
+    }
 }

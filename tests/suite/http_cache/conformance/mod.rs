@@ -6,6 +6,7 @@
 
 mod fields;
 mod invalidation;
+mod peers;
 mod ranges;
 mod reuse;
 mod storing;
@@ -113,7 +114,7 @@ const NEVER_STORED: Asks = [true; 4];
 const STORED: Asks = [true, false, true, false];
 const VALIDATED: Asks = [true; 4];
 
-struct Row {
+pub(super) struct Row {
     section: &'static str,
     response: Lines,
     request: Lines,

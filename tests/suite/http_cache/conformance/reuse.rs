@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use edgecask_tests::until;
 
-use super::{Clock, STATES, STORED, VALIDATED, date, lines, prepare, row, run, versioned};
+use super::{Clock, Row, STATES, STORED, VALIDATED, date, lines, prepare, row, run, versioned};
 use crate::http_cache::origin::options;
 
 #[tokio::test]
@@ -56,12 +56,11 @@ async fn rfc_9111_4_1_vary() {
     }
 }
 
-#[tokio::test]
-async fn rfc_9111_4_2_freshness() {
+pub(super) fn freshness_rows() -> Vec<Row> {
     let (soon, past) = (date(100), date(-100));
     let with_date = |control, ago| vec![("cache-control", control), ("date", ago)];
     let (now, old) = (date(0), date(-95));
-    run(vec![
+    vec![
         row(
             "4.2.1, s-maxage",
             &[("cache-control", "s-maxage=100, max-age=1"), ("expires", &past)],
@@ -102,8 +101,12 @@ async fn rfc_9111_4_2_freshness() {
             &[],
             [true, false, false, false],
         ),
-    ])
-    .await;
+    ]
+}
+
+#[tokio::test]
+async fn rfc_9111_4_2_freshness() {
+    run(freshness_rows()).await;
     // RFC 9111, 4.2.2: a tenth of the time since it was changed, and a day at the most.
     for (modified, fresh_for) in [(-1000, 100), (-100_000_000, 24 * 3600)] {
         let clock = Clock::new();
@@ -117,8 +120,7 @@ async fn rfc_9111_4_2_freshness() {
     }
 }
 
-#[tokio::test]
-async fn rfc_9111_4_2_4_stale_responses() {
+pub(super) fn stale_rows() -> Vec<Row> {
     let stale = ("cache-control", "max-stale");
     let much = ("cache-control", "max-stale=1000");
     let little = ("cache-control", "max-stale=5");
@@ -144,14 +146,19 @@ async fn rfc_9111_4_2_4_stale_responses() {
         &[],
         VALIDATED,
     ));
-    run(rows).await;
+    rows
 }
 
 #[tokio::test]
-async fn rfc_9111_5_2_1_what_a_client_asks() {
-    let life = ("cache-control", "max-age=100");
-    let validated = [true, true, true, true];
-    run(vec![
+async fn rfc_9111_4_2_4_stale_responses() {
+    run(stale_rows()).await;
+}
+
+const LIFE_OF_100: (&str, &str) = ("cache-control", "max-age=100");
+
+pub(super) fn request_rows() -> Vec<Row> {
+    let (life, validated) = (LIFE_OF_100, VALIDATED);
+    vec![
         row("5.2.1.4, no-cache", &[life], &[("cache-control", "no-cache")], validated),
         row("5.2.1.1, max-age", &[life], &[("cache-control", "max-age=0")], validated),
         row("5.2.1.1, max-age", &[life], &[("cache-control", "max-age=5")], validated),
@@ -167,8 +174,13 @@ async fn rfc_9111_5_2_1_what_a_client_asks() {
             &[("pragma", "no-cache"), ("cache-control", "max-age=50")],
             STORED,
         ),
-    ])
-    .await;
+    ]
+}
+
+#[tokio::test]
+async fn rfc_9111_5_2_1_what_a_client_asks() {
+    let life = LIFE_OF_100;
+    run(request_rows()).await;
     // RFC 9111, 5.2.1.5: nothing of such a request is stored.
     let clock = Clock::new();
     let origin = versioned(lines(&[life]), &clock, options());

@@ -1,12 +1,12 @@
 //! What is stored (RFC 9111, 3)?
 
 use super::{
-    Clock, NEVER_STORED, STORED, VALIDATED, borrowed, date, lines, prepare, row, run, versioned,
+    Clock, NEVER_STORED, Row, STORED, VALIDATED, borrowed, date, lines, prepare, row, run,
+    versioned,
 };
 use crate::http_cache::origin::{Origin, options, response};
 
-#[tokio::test]
-async fn rfc_9111_3_storing_responses() {
+pub(super) fn rows() -> Vec<Row> {
     let life = ("cache-control", "max-age=100");
     let mut rows = vec![
         row(
@@ -60,7 +60,12 @@ async fn rfc_9111_3_storing_responses() {
         row.same = true;
         rows.push(row);
     }
-    run(rows).await;
+    rows
+}
+
+#[tokio::test]
+async fn rfc_9111_3_storing_responses() {
+    run(rows()).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,131 @@
+//! The right to store the response to a request: a lease that one request for a response holds at a time.
+//!
+//! While only one response of a URL is known, the lease is that of the index. Once `Vary` is known, each variant has a lease
+//! of its own: requests for different variants neither wait for each other nor keep each other from storing. The index
+//! is then read again and written under its own lease, which is held only for that.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::cache_key::CacheKey;
+use super::core::Core;
+use super::index::Index;
+use super::lookup::{LookupResult, Tiers};
+use crate::cache::{IfHeld, StoreGuard, Versions};
+use crate::platform;
+
+/// The right to store a response. It ends by an invalidation, or if another request takes it over.
+pub(super) struct StoreRight {
+    guard: StoreGuard,
+    /// For a lease of one variant: the versions of the tags when it was taken.
+    variant: Option<Versions>,
+}
+
+impl StoreRight {
+    /// What `work` gives, while the right is held.
+    pub(super) async fn while_held<T>(&self, work: impl Future<Output = T>) -> T {
+        self.guard.while_held(work).await
+    }
+
+    /// Gives the right up. One script.
+    pub(super) async fn release(self) {
+        self.guard.release().await;
+    }
+}
+
+impl Core {
+    /// Takes the right to store the response to a request that is sent from now on.
+    pub(super) async fn begin_store(
+        &self,
+        cache_key: &CacheKey,
+        lookup: &LookupResult,
+        request: &HeaderMap,
+        if_held: IfHeld,
+    ) -> Option<StoreRight> {
+        if !lookup.reachable {
+            return None;
+        }
+        // An invalidation is noticed by the versions of the tags, so all of them have to be known.
+        let versions_known = lookup.versions.values().all(Option::is_some);
+        let variant = lookup.index.newest_vary_key(request);
+        let lease = match !variant.is_empty() && versions_known && !lookup.versions.is_empty() {
+            true => cache_key.body(&format!("variant-{variant}")),
+            false => None,
+        };
+        let key = lease.as_ref().unwrap_or(&cache_key.index);
+        let entry = cache_key.entry.clone();
+        let guard = self.cache.store_guard(key, entry, &lookup.versions, if_held).await;
+        let guard = guard.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the HTTP cache cannot be written");
+            None
+        })?;
+        Some(StoreRight { guard, variant: lease.map(|_| lookup.versions.clone()) })
+    }
+
+    /// Changes the index of a URL, and gives the right up. `change` gives false if nothing is to be stored. Gives whether the
+    /// index was stored: one script and a check of its tags, and a lease, a lookup and a release more if the right is that of
+    /// a variant.
+    pub(super) async fn commit(
+        &self,
+        cache_key: &CacheKey,
+        mut index: Index,
+        right: StoreRight,
+        change: impl Fn(&mut Index) -> bool,
+    ) -> bool {
+        let StoreRight { guard, variant } = right;
+        let Some(versions) = variant else {
+            if !change(&mut index) {
+                guard.release().await;
+                return false;
+            }
+            return self.store_index(&index, guard).await;
+        };
+        let stored = self.commit_variant(cache_key, &index, &versions, change).await;
+        guard.release().await;
+        stored
+    }
+
+    /// Changes the index as it is now, under its own lease. Another request that does the same is waited for.
+    async fn commit_variant(
+        &self,
+        cache_key: &CacheKey,
+        before: &Index,
+        versions: &Versions,
+        change: impl Fn(&mut Index) -> bool,
+    ) -> bool {
+        const TRIES: u32 = 8;
+        for turn in 1..=TRIES {
+            // The lease is held for longer by a request that knows of no `Vary`. The current one outweighs it.
+            let if_held = if turn == TRIES { IfHeld::TakeOver } else { IfHeld::Leave };
+            let entry = cache_key.entry.clone();
+            let guard = self.cache.store_guard(&cache_key.index, entry, versions, if_held).await;
+            let Some(guard) = guard.unwrap_or_default() else {
+                platform::sleep(Duration::from_millis(5) * turn).await;
+                continue;
+            };
+            let mut now = self.look_up(cache_key, Tiers::Shared).await;
+            let invalidated = now.index.generation != before.generation
+                || versions.iter().any(|(tag, version)| {
+                    now.versions.get(tag).is_some_and(|current| current != version)
+                });
+            if invalidated || !change(&mut now.index) {
+                guard.release().await;
+                return false;
+            }
+            if self.store_index(&now.index, guard).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Stores an index. Gives whether it was stored.
+    async fn store_index(&self, index: &Index, guard: StoreGuard) -> bool {
+        let retention = Duration::from_millis(index.retention(self.options.now()));
+        guard.store_for(index, retention.into()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "an HTTP response cannot be stored");
+            false
+        })
+    }
+}
