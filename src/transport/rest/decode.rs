@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{
@@ -19,6 +20,12 @@ use super::limits::Limits;
 use super::resp2::{self, Malformed};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
+
+/// Base64 whose padding may be missing.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The encoding of strings in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +50,7 @@ impl<'a> Decoder<'a> {
             values: Cell::new(self.limits.values),
             exceeded: Cell::new(false),
             numbers_as_text: Cell::new(false),
+            not_base64: Cell::new(false),
         }
     }
 
@@ -131,6 +139,12 @@ impl<'a> Decoder<'a> {
                 self.failure(response)
             } else if budget.exceeded.get() {
                 self.too_much(response)
+            } else if budget.not_base64.get() {
+                protocol(
+                    "a string is not base64: the server does not know Upstash-Encoding. Use Encoding::Auto, or \
+                     Encoding::Plain",
+                    response,
+                )
             } else if error.is_eof() && !response.body.is_empty() {
                 broken_off(response)
             } else {
@@ -177,8 +191,15 @@ impl<'a> Decoder<'a> {
     fn classify(&self, error: Error, response: &HttpResponse) -> Error {
         let error = match response.status {
             401 | 403 if error.kind() != ErrorKind::Unauthorized => {
-                error.into_kind(ErrorKind::Unauthorized)
+                let code = error.code().map(ToOwned::to_owned);
+                error.into_kind(ErrorKind::Unauthorized).with_code(code.as_deref())
             }
+            // Some servers give every error of a command this status. Its code tells that it is one.
+            500 if error.code().is_some() => error,
+            500 => match inner_code(error.message()).map(ToOwned::to_owned) {
+                Some(code) => error.with_code(Some(&code)),
+                None => error.into_kind(ErrorKind::Http),
+            },
             429 => error.into_kind(ErrorKind::Throttled),
             // The error of a failing server is not reliable about the command.
             500.. => error.into_kind(ErrorKind::Http),
@@ -222,6 +243,41 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// The code of an error of Redis that some servers put behind words of their own and a colon.
+fn inner_code(text: &str) -> Option<&str> {
+    let codes = text.split(": ").skip(1).filter_map(|part| part.split(' ').next());
+    codes
+        .into_iter()
+        .find(|word| word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_uppercase()))
+}
+
+/// The greatest integer up to which an `f64` holds all.
+const EXACT: u64 = 1 << 53;
+
+/// Whether JSON holds a string, other than `OK`, that is part of a result. Only such a string reads differently in base64.
+pub(super) fn has_text(body: &[u8]) -> bool {
+    let mut at = 0;
+    let mut is_error = false;
+    while let Some(start) =
+        body[at..].iter().position(|byte| *byte == b'"').map(|found| at + found + 1)
+    {
+        let mut end = start;
+        while end < body.len() && body[end] != b'"' {
+            end += if body[end] == b'\\' { 2 } else { 1 };
+        }
+        let end = end.min(body.len());
+        let text = &body[start..end];
+        at = (end + 1).min(body.len());
+        let is_name = body[at..].trim_ascii_start().first() == Some(&b':');
+        if is_name {
+            is_error = text == b"error";
+        } else if !is_error && !matches!(text, b"" | b"OK") {
+            return true;
+        }
+    }
+    false
+}
+
 fn protocol(message: impl Into<std::borrow::Cow<'static, str>>, response: &HttpResponse) -> Error {
     Error::new(ErrorKind::Protocol, message).with_status(response.status)
 }
@@ -248,6 +304,8 @@ struct ValueBudget {
     /// Set when a number is found that an `f64` may not hold exactly. The answer is then read a second time, and each
     /// number is taken from its text. That reading scans the answer once for each level of nesting.
     numbers_as_text: Cell<bool>,
+    /// Set when a string is not base64 and should be.
+    not_base64: Cell<bool>,
 }
 
 /// How to read JSON at a depth.
@@ -437,9 +495,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
             Strings::Plain => Ok(Value::bulk(Bytes::copy_from_slice(text.as_bytes()))),
             // "OK" is the only string that is not encoded. It cannot be base64, whose length is a multiple of four.
             Strings::Base64 if text == "OK" => Ok(Value::OK),
-            Strings::Base64 => BASE64.decode(text).map(Value::bulk).map_err(|_| {
-                E::custom("a string is not base64: the server does not know Upstash-Encoding")
-            }),
+            Strings::Base64 => match BASE64.decode(text) {
+                Ok(bytes) => Ok(Value::bulk(bytes)),
+                // Some servers write an integer that an `f64` does not hold as a string of its digits.
+                Err(_) if text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() > EXACT) => {
+                    Ok(Value::bulk(text.to_owned()))
+                }
+                Err(_) => {
+                    self.0.budget.not_base64.set(true);
+                    Err(E::custom("a string is not base64"))
+                }
+            },
         }
     }
 
@@ -489,6 +555,54 @@ mod tests {
         let inner = Value::Array(vec![Value::OK, Value::bulk("OK"), Value::Nil, Value::Integer(7)]);
         assert_eq!(value, Value::Array(vec![Value::OK, inner]));
         Ok(())
+    }
+
+    #[test]
+    fn base64_needs_no_padding() -> Result<()> {
+        let value = single(Strings::Base64, 200, r#"{"result":["YQ","YQ==","YWI"]}"#)?;
+        let items = ["a", "a", "ab"].map(Value::bulk);
+        assert_eq!(value, Value::Array(items.into()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_integer_may_be_a_string_that_is_not_encoded() -> Result<()> {
+        for digits in ["-9007199254740993", "9223372036854775807"] {
+            let value = single(Strings::Base64, 200, &format!(r#"{{"result":"{digits}"}}"#))?;
+            assert_eq!(value, Value::bulk(digits.to_owned()));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_base64_names_the_cure() {
+        let error = error(200, r#"{"result":"not base64!"}"#);
+        assert!(error.message().contains("Encoding::Auto"), "{error}");
+    }
+
+    #[test]
+    fn text_is_what_reads_differently_in_base64() {
+        for (body, expected) in [
+            (r#"{"result":"OK"}"#, false),
+            (r#"{"result":""}"#, false),
+            (r#"{"result":[1,null]}"#, false),
+            (r#"{"error":"ERR no"}"#, false),
+            (r#"[{"result":"OK"},{"error" : "ERR a \"b\" c"}]"#, false),
+            (r#"[{"error":"ERR no"},{"result":"abcd"}]"#, true),
+            (r#"{"result":["OK",["abcd"]]}"#, true),
+            (r#"{"result":"a"#, true),
+            (r#"{"result":"a\"#, true),
+            ("", false),
+            ("\"", false),
+        ] {
+            assert_eq!(has_text(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_code() {
+        let error = error(403, r#"{"error":"NOPERM no permissions"}"#);
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("NOPERM")));
     }
 
     #[test]
@@ -559,7 +673,8 @@ mod tests {
             (400, ErrorKind::Server),
             (401, ErrorKind::Unauthorized),
             (429, ErrorKind::Throttled),
-            (500, ErrorKind::Http),
+            (500, ErrorKind::Server),
+            (502, ErrorKind::Http),
         ] {
             let error = error(status, r#"{"error":"ERR no"}"#);
             assert_eq!((error.kind(), error.status()), (kind, Some(status)));
