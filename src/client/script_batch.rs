@@ -1,6 +1,7 @@
 //! Scripts and commands in one round trip.
 
 use super::handle::Client;
+use super::support::is_unknown_script;
 use crate::command::{Arguments, Command, Resend, Script, ToArg};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, FromValue, Result, Value};
@@ -71,18 +72,18 @@ impl ScriptBatch {
                 [command] => vec![client.send(command).await],
                 commands => client.send_pipeline(commands).await?,
             };
-            let unknown = |how: How, reply: &Result<Value>| match reply {
-                Err(error) if !how.by_source && error.code() == Some("NOSCRIPT") => {
-                    Some(How { by_source: true, ..how })
-                }
-                Err(error) if how.flagged && client.0.support.lacks_key_locking(error) => {
-                    Some(How { by_source: false, flagged: false })
-                }
-                _ => None,
-            };
             let mut other = None;
             for reply in replies {
-                other = unknown(how, &reply);
+                other = match &reply {
+                    Err(error) if !how.by_source && is_unknown_script(error) => {
+                        Some(How { by_source: true, ..how })
+                    }
+                    Err(error) if how.flagged && self.is_flagged(results.len()) => {
+                        let refused = client.0.refuses_key_locking(error).await;
+                        refused.then_some(How { by_source: false, flagged: false })
+                    }
+                    _ => None,
+                };
                 if other.is_some() {
                     break;
                 }
@@ -94,6 +95,14 @@ impl ScriptBatch {
             }
         }
         Ok(ScriptReplies(results))
+    }
+
+    /// Whether the step at this place is a script that may have the flag.
+    fn is_flagged(&self, at: usize) -> bool {
+        match self.steps.get(at) {
+            Some(Step::Script(script, _)) => script.flagged().is_some(),
+            _ => false,
+        }
     }
 }
 

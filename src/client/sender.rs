@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use super::support::Support;
+use super::support::{Support, is_unknown_script};
 use crate::command::{Command, Script};
 use crate::transport::Transport;
-use crate::{Result, Value};
+use crate::{Error, Result, Value};
 
 /// What a client sends commands with: the transport, and the features that the server was found to lack.
 #[derive(Debug, Clone)]
@@ -26,16 +26,37 @@ impl Sender {
         if let Some(flagged) = script.flagged().filter(|_| may_lock) {
             let reply = self.run(flagged, &flagged.evalsha_instead(evalsha)).await;
             match reply {
-                Err(error) if self.support.lacks_key_locking(&error) => {}
+                Err(error) if self.refuses_key_locking(&error).await => {}
                 reply => return reply,
             }
         }
         self.run(script, evalsha).await
     }
 
+    /// Whether a flagged script failed with this error because of its flag. If the words do not tell, a script that does
+    /// nothing is sent with the flag, once: to run the failed one again could do things twice.
+    pub(super) async fn refuses_key_locking(&self, error: &Error) -> bool {
+        if self.support.lacks_key_locking(error) {
+            return true;
+        }
+        if !self.support.may_lack_key_locking(error) {
+            return false;
+        }
+        let nothing = Script::new("return 1").key_locking();
+        let Some(flagged) = nothing.flagged() else { return false };
+        let eval = flagged.eval_instead(&flagged.evalsha([""; 0], [""; 0]));
+        let knows = match self.send(&eval).await {
+            Ok(_) => true,
+            Err(error) if self.support.may_lack_key_locking(&error) => false,
+            Err(_) => return false,
+        };
+        self.support.set_key_locking(knows);
+        !knows
+    }
+
     async fn run(&self, script: &Script, evalsha: &Command) -> Result<Value> {
         match self.send(evalsha).await {
-            Err(error) if error.code() == Some("NOSCRIPT") => {
+            Err(error) if is_unknown_script(&error) => {
                 self.send(&script.eval_instead(evalsha)).await
             }
             reply => reply,

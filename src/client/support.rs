@@ -7,6 +7,7 @@ use crate::{Error, ErrorKind};
 pub(super) struct Support {
     no_comparing: AtomicBool,
     no_key_locking: AtomicBool,
+    has_key_locking: AtomicBool,
 }
 
 impl Support {
@@ -30,6 +31,29 @@ impl Support {
     pub(super) fn lacks_key_locking(&self, error: &Error) -> bool {
         learn(&self.no_key_locking, error, &["Unexpected flag in script shebang"])
     }
+
+    /// Whether this error of a flagged script leaves open what the server refused: the flag, or what the script does. The words
+    /// for a refused flag differ from server to server.
+    pub(super) fn may_lack_key_locking(&self, error: &Error) -> bool {
+        matches!(error.kind(), ErrorKind::Server | ErrorKind::Http)
+            && matches!(error.code(), None | Some("ERR"))
+            && error.status() != Some(429)
+            && self.key_locking()
+            && !self.has_key_locking.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether the server knows it.
+    pub(super) fn set_key_locking(&self, knows: bool) {
+        let which = if knows { &self.has_key_locking } else { &self.no_key_locking };
+        which.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether this error says that the server does not know a script by its sha. Some servers put words before those of Redis.
+pub(super) fn is_unknown_script(error: &Error) -> bool {
+    error.code() == Some("NOSCRIPT")
+        || matches!(error.kind(), ErrorKind::Server | ErrorKind::Http)
+            && error.message().contains("NOSCRIPT")
 }
 
 fn learn(lacking: &AtomicBool, error: &Error, texts: &[&str]) -> bool {

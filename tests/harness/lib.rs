@@ -1,6 +1,7 @@
 //! What the tests stand on: real servers on free ports, stopped by pid when they are dropped.
 
 mod cluster;
+mod deviant;
 mod dice;
 mod postgrest;
 mod tap;
@@ -19,6 +20,7 @@ use edgecask::layer::Deadline;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 
 pub use self::cluster::{ClusterNode, NODE_TIMEOUT, PRIMARIES, ReplicatedCluster, SLOTS};
+pub use self::deviant::{Deviant, Deviation};
 pub use self::dice::{Dice, cases, fresh_seed, number, seeds};
 pub use self::postgrest::Postgrest;
 pub use self::tap::{By, Tap, Tapped, Trip};

@@ -123,8 +123,10 @@ async fn failures_of_the_server_are_told_apart() {
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Throttled, Outcome::Refused));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
     let error = ask(Answer::new("500 Internal Server Error", "", r#"{"error":"ERR oops"}"#)).await;
-    assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(500)));
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Server, Some(500)));
     assert_eq!(error.message(), "ERR oops");
+    let error = ask(Answer::new("503 Unavailable", "", r#"{"error":"ERR oops"}"#)).await;
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(503)));
     let error =
         ask(Answer::new("200 OK", "", r#"{"error":"ERR max request size exceeded"}"#)).await;
     assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("ERR")));

@@ -19,6 +19,7 @@ mod crashes;
 mod decoder;
 mod degradation;
 mod deploy;
+mod deviations;
 mod edge;
 mod engine;
 mod families;

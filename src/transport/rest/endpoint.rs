@@ -68,8 +68,10 @@ impl Endpoint {
         }
     }
 
+    /// The URL of a path below this one. The base itself gets no slash if it has a path, as with Upstash's own SDK.
     pub(crate) fn join(&self, path: &str) -> String {
-        [&self.base, path].concat()
+        let has_path = self.base.split("://").last().is_some_and(|rest| rest.contains('/'));
+        [self.base.as_str(), if has_path && path == "/" { "" } else { path }].concat()
     }
 }
 
@@ -117,8 +119,8 @@ mod tests {
             "https://a.upstash.io/pipeline"
         );
         assert_eq!(parse("https://a.io:8080")?.join("/"), "https://a.io:8080/");
-        assert_eq!(parse("https://[::1]:1/..a/b.")?.join("/"), "https://[::1]:1/..a/b./");
-        assert_eq!(parse("https://a.io/prefix/")?.join("/"), "https://a.io/prefix/");
+        assert_eq!(parse("https://[::1]:1/..a/b.")?.join("/"), "https://[::1]:1/..a/b.");
+        assert_eq!(parse("https://a.io/prefix/")?.join("/"), "https://a.io/prefix");
         Ok(())
     }
 

@@ -31,12 +31,11 @@ pub(crate) use self::endpoint::Endpoint;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub use self::fetch::FetchClient;
 use self::http_client::Collected;
-#[cfg(feature = "supabase")]
 pub(crate) use self::http_client::is_success;
 pub(crate) use self::http_client::too_long;
 pub use self::http_client::{HttpClient, HttpLayer, HttpRequest, HttpResponse, HttpStream};
 use self::limits::Limits;
-use self::negotiate::Negotiation;
+use self::negotiate::{Negotiation, Trial};
 pub use self::options::{Encoding, RestOptions};
 #[cfg(all(feature = "reqwest", not(target_arch = "wasm32")))]
 pub use self::reqwest_client::ReqwestClient;
@@ -77,10 +76,27 @@ struct Shared {
 
 /// The headers for each way to write replies.
 struct Headers {
+    /// Of requests whose body is JSON.
+    json: ByFormat,
+    /// Of commands in the path, whose body is an argument.
+    bytes: ByFormat,
+    events: HeaderList,
+}
+
+struct ByFormat {
     resp2: HeaderList,
     base64: HeaderList,
     plain: HeaderList,
-    events: HeaderList,
+}
+
+impl ByFormat {
+    fn list(&self, format: Format) -> &HeaderList {
+        match format {
+            Format::Resp2 => &self.resp2,
+            Format::Json(Strings::Base64) => &self.base64,
+            Format::Json(Strings::Plain) => &self.plain,
+        }
+    }
 }
 
 type HeaderList = Arc<[(&'static str, String)]>;
@@ -88,17 +104,20 @@ type HeaderList = Arc<[(&'static str, String)]>;
 impl Headers {
     fn new(token: &str) -> Self {
         let with = |more: &[(&'static str, &str)]| -> HeaderList {
-            let always = [
-                ("authorization", format!("Bearer {token}")),
-                ("content-type", "application/json".to_owned()),
-            ];
             let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
-            always.into_iter().chain(more).collect()
+            std::iter::once(("authorization", format!("Bearer {token}"))).chain(more).collect()
+        };
+        let by_format = |content_type| {
+            let content_type = ("content-type", content_type);
+            ByFormat {
+                resp2: with(&[content_type, ("upstash-response-format", "resp2")]),
+                base64: with(&[content_type, ("upstash-encoding", "base64")]),
+                plain: with(&[content_type]),
+            }
         };
         Self {
-            resp2: with(&[("upstash-response-format", "resp2")]),
-            base64: with(&[("upstash-encoding", "base64")]),
-            plain: with(&[]),
+            json: by_format("application/json"),
+            bytes: by_format("application/octet-stream"),
             events: with(&[("accept", "text/event-stream"), ("cache-control", "no-cache")]),
         }
     }
@@ -112,6 +131,9 @@ enum Format {
 }
 
 const SYNC_TOKEN: &str = "upstash-sync-token";
+
+/// Some servers and proxies put it before JSON.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl RestTransport {
     /// A transport with these settings. Nothing is sent yet.
@@ -188,21 +210,22 @@ impl RestTransport {
     ) -> Result<HttpResponse> {
         let ticket = self.ticket(writes).await;
         let headers = &self.shared.headers;
+        let is_json = matches!(path, "/" | "/pipeline" | "/multi-exec");
+        let headers = if is_json { &headers.json } else { &headers.bytes };
         let request = HttpRequest {
             method: Method::POST,
             url: self.shared.endpoint.join(path),
-            headers: Arc::clone(match format {
-                Format::Resp2 => &headers.resp2,
-                Format::Json(Strings::Base64) => &headers.base64,
-                Format::Json(Strings::Plain) => &headers.plain,
-            }),
+            headers: Arc::clone(headers.list(format)),
             header: ticket
                 .as_ref()
                 .map(|ticket| (SYNC_TOKEN, ticket.carried.clone().unwrap_or_default())),
             body,
             max_response_bytes: self.shared.max_response_bytes,
         };
-        let response = self.http.post(request).await?;
+        let mut response = self.http.post(request).await?;
+        if response.body.starts_with(BYTE_ORDER_MARK) {
+            response.body = response.body.slice(BYTE_ORDER_MARK.len()..);
+        }
         // An HTTP client of the user's own may ignore the limit.
         if response.body.len() > self.shared.max_response_bytes {
             return Err(too_long(response.status, self.shared.max_response_bytes));
@@ -244,8 +267,50 @@ impl RestTransport {
     fn json(&self) -> Format {
         Format::Json(match self.shared.encoding {
             Encoding::Plain => Strings::Plain,
+            Encoding::Auto if self.shared.negotiation.speaks_base64() == Some(false) => {
+                Strings::Plain
+            }
             _ => Strings::Base64,
         })
+    }
+
+    /// The format that an answer really has. A server that ignores `Upstash-Encoding` writes plain strings, and many plain
+    /// strings are base64 too. So the server is asked once, when the first string has to be read.
+    async fn settled(&self, format: Format, response: &HttpResponse) -> Format {
+        let known = &self.shared.negotiation;
+        if format != Format::Json(Strings::Base64)
+            || self.shared.encoding != Encoding::Auto
+            || known.speaks_base64() == Some(true)
+            || !decode::has_text(&response.body)
+        {
+            return format;
+        }
+        let speaks = match known.speaks_base64() {
+            Some(speaks) => speaks,
+            None => match self.echoes_base64().await {
+                Some(speaks) => {
+                    known.record_base64(speaks);
+                    speaks
+                }
+                None => true,
+            },
+        };
+        Format::Json(if speaks { Strings::Base64 } else { Strings::Plain })
+    }
+
+    /// Asks for a known text in base64, and tells whether it came so. `None` if there is no answer that tells.
+    async fn echoes_base64(&self) -> Option<bool> {
+        const TEXT: &str = "in base64?";
+        let (path, body) = encode::single(&Command::new("ECHO").arg(TEXT)).ok()?;
+        let asked = Format::Json(Strings::Base64);
+        let response = self.post(&path, body, asked, false).await.ok()?;
+        let plain = self.decoder(Format::Json(Strings::Plain)).single(&response);
+        match plain {
+            Ok(Value::Bulk(text)) => Some(text != TEXT),
+            // A server without ECHO follows the documentation, or it cannot be told apart from one that does.
+            Err(error) if error.kind() == ErrorKind::Server => Some(true),
+            _ => None,
+        }
     }
 
     /// Posts commands, and asks for the best format that the server knows.
@@ -268,57 +333,78 @@ impl RestTransport {
                     let repeatable = |command: &Command| {
                         command.info().access == Access::Read && command.resend() == Resend::Safe
                     };
-                    if !commands.iter().all(repeatable) {
-                        self.json()
-                    } else {
-                        return self.negotiate(path, body, batch).await;
+                    let may_try = commands.iter().all(repeatable);
+                    match may_try.then(|| known.try_resp2(batch)).flatten() {
+                        Some(trial) => return self.negotiate(path, body, batch, trial).await,
+                        None => self.json(),
                     }
                 }
             },
         };
-        Ok((self.post(path, body, format, writes).await?, format))
+        let response = self.post(path, body, format, writes).await?;
+        let format = self.settled(format, &response).await;
+        Ok((response, format))
     }
 
-    /// Asks for RESP2. If the server does not know it and its plain answer lost bytes, the request is sent again for base64.
+    /// Asks for RESP2. If the server refuses that, or ignores it and its plain answer lost bytes, the request is sent again for
+    /// base64.
     async fn negotiate(
         &self,
         path: &str,
         body: Bytes,
         batch: bool,
+        trial: Trial<'_>,
     ) -> Result<(HttpResponse, Format)> {
         const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
-        let known = &self.shared.negotiation;
         let tried = self.post(path, body.clone(), Format::Resp2, false).await?;
-        let is_json = matches!(tried.body.first(), Some(b'{' | b'['));
-        match tried.status {
-            _ if resp2::is_resp2(&tried.body) => {
-                known.record(batch, true);
-                Ok((tried, Format::Resp2))
-            }
-            // The server ignores the unknown header and answers in plain JSON.
-            200..300 if is_json => {
-                known.record(batch, false);
-                if tried.body.windows(REPLACEMENT.len()).any(|bytes| bytes == REPLACEMENT) {
-                    return Ok((self.post(path, body, self.json(), false).await?, self.json()));
-                }
-                Ok((tried, Format::Json(Strings::Plain)))
-            }
-            // The server refuses the unknown header, or the command.
-            400 if is_json => {
-                let response = self.post(path, body, self.json(), false).await?;
-                if (200..300).contains(&response.status) {
-                    known.record(batch, false);
-                }
-                Ok((response, self.json()))
-            }
-            // The answer comes from a proxy, or is a rate limit. It does not show which formats the server supports.
-            _ => Ok((tried, Format::Resp2)),
+        if resp2::is_resp2(&tried.body) {
+            trial.record(true);
+            return Ok((tried, Format::Resp2));
         }
+        let is_json = matches!(tried.body.first(), Some(b'{' | b'['));
+        let is_error = || match batch {
+            true => tried.body.first() == Some(&b'{'),
+            false => self.decoder(Format::Json(Strings::Plain)).single(&tried).is_err(),
+        };
+        match tried.status {
+            // The answer is a reply: the server ignores the unknown header and answers in plain JSON.
+            200..300 if is_json && !is_error() => {
+                trial.record(false);
+                if !tried.body.windows(REPLACEMENT.len()).any(|bytes| bytes == REPLACEMENT) {
+                    return Ok((tried, Format::Json(Strings::Plain)));
+                }
+                self.in_json(path, body).await
+            }
+            // It comes from a proxy, or is a rate limit. It says nothing about the formats of the server.
+            401 | 403 | 429 | 500.. => Ok((tried, Format::Resp2)),
+            // The server refuses the unknown header, or the command.
+            _ => {
+                let (response, format) = self.in_json(path, body).await?;
+                if is_success(response.status) || response.status != tried.status {
+                    trial.record(false);
+                }
+                Ok((response, format))
+            }
+        }
+    }
+
+    async fn in_json(&self, path: &str, body: Bytes) -> Result<(HttpResponse, Format)> {
+        let asked = self.json();
+        let response = self.post(path, body, asked, false).await?;
+        let format = self.settled(asked, &response).await;
+        Ok((response, format))
     }
 
     /// One request of a pipeline.
     async fn pipeline_part(&self, commands: &[Command]) -> Result<Results> {
         let body = encode::batch(commands)?;
+        if let [command] = commands {
+            // An answer of one array would be ambiguous: the reply, or a list of one reply.
+            return match self.send(command).await {
+                Err(error) if error.kind() != ErrorKind::Server => Err(error),
+                reply => Ok(vec![reply]),
+            };
+        }
         let (response, format) = self.negotiated("/pipeline", body, commands).await?;
         self.redacted(commands, self.decoder(format).batch(&response, commands.len()))
     }
@@ -353,7 +439,16 @@ impl RestTransport {
             }
         }
         let response = HttpResponse::new(answer.status, |_| None, body.finish());
-        let refused = self.decoder(Format::Json(Strings::Plain)).single(&response);
+        let refused = match self.decoder(Format::Json(Strings::Plain)).single(&response) {
+            Err(error) if response.status == 404 && error.kind() == ErrorKind::Http => {
+                Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "this REST server has no subscriptions (HTTP 404)",
+                )
+                .with_status(404))
+            }
+            refused => refused,
+        };
         let refused = refused.err().unwrap_or_else(|| {
             Error::new(ErrorKind::Protocol, "the answer is not a stream of events")
         });
@@ -432,6 +527,15 @@ impl Transport for RestTransport {
             let commands = std::slice::from_ref(command);
             let (response, format) = self.negotiated(&path, body, commands).await?;
             let reply = self.decoder(format).single(&response);
+            let reply = reply.map_err(|error| match response.status {
+                404 if path != "/" && error.kind() == ErrorKind::Http => Error::new(
+                    ErrorKind::Unsupported,
+                    "this REST server takes no commands in the path, in which bytes that are not UTF-8 go: encode them as \
+                     text (base64)",
+                )
+                .with_status(404),
+                _ => error,
+            });
             reply.map_err(|error| self.without_token(error.redacted(command.args())))
         })
     }
@@ -448,6 +552,7 @@ impl Transport for RestTransport {
             let body = encode::batch(commands)?;
             let format = self.json();
             let response = self.post("/multi-exec", body, format, true).await?;
+            let format = self.settled(format, &response).await;
             let results = self.decoder(format).transaction(&response, commands.len());
             self.redacted(commands, results)
         })

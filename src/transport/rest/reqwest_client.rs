@@ -2,7 +2,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::endpoint::is_loopback;
 use super::http_client::{Collected, HttpClient, HttpRequest, HttpResponse, HttpStream};
@@ -67,6 +67,7 @@ fn may_have_proxies() -> bool {
 fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("edgecask/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
 }
@@ -97,6 +98,10 @@ impl ReqwestClient {
         let mut call = reqwest::Request::new(request.method, url);
         *call.headers_mut() = headers;
         if may_have_body {
+            if request.body.is_empty() {
+                // reqwest leaves it out, and some servers refuse a POST without it.
+                call.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
             *call.body_mut() = Some(request.body.into());
         }
         self.client_for(call.url()).execute(call).await.map_err(classify)

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{
@@ -13,6 +14,15 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use crate::{Error, Result, Value};
+
+/// Base64 whose padding may be missing.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The greatest integer up to which an `f64` holds all.
+const EXACT: u64 = 1 << 53;
 
 /// The encoding of strings in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +38,8 @@ pub(super) struct ValueBudget {
     /// Set when a number is found that an `f64` may not hold exactly. The answer is then read a second time, and each
     /// number is taken from its text. That reading scans the answer once for each level of nesting.
     pub(super) numbers_as_text: Cell<bool>,
+    /// Set when a string should be base64 and is not.
+    pub(super) not_base64: Cell<bool>,
 }
 
 impl ValueBudget {
@@ -36,6 +48,7 @@ impl ValueBudget {
             values: Cell::new(values),
             exceeded: Cell::new(false),
             numbers_as_text: Cell::new(false),
+            not_base64: Cell::new(false),
         }
     }
 }
@@ -227,9 +240,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
             Strings::Plain => Ok(Value::bulk(Bytes::copy_from_slice(text.as_bytes()))),
             // "OK" is the only string that is not encoded. It cannot be base64, whose length is a multiple of four.
             Strings::Base64 if text == "OK" => Ok(Value::OK),
-            Strings::Base64 => BASE64.decode(text).map(Value::bulk).map_err(|_| {
-                E::custom("a string is not base64: the server does not know Upstash-Encoding")
-            }),
+            Strings::Base64 => match BASE64.decode(text) {
+                Ok(bytes) => Ok(Value::bulk(bytes)),
+                // Some servers write an integer that an `f64` does not hold as a string of its digits.
+                Err(_) if text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() > EXACT) => {
+                    Ok(Value::bulk(text.to_owned()))
+                }
+                Err(_) => {
+                    self.0.budget.not_base64.set(true);
+                    Err(E::custom("a string is not base64"))
+                }
+            },
         }
     }
 

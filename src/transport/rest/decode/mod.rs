@@ -116,6 +116,12 @@ impl<'a> Decoder<'a> {
                 self.failure(response)
             } else if budget.exceeded.get() {
                 self.too_much(response)
+            } else if budget.not_base64.get() {
+                protocol(
+                    "a string is not base64: the server does not know Upstash-Encoding. Use Encoding::Auto, or \
+                     Encoding::Plain",
+                    response,
+                )
             } else if error.is_eof() && !response.body.is_empty() {
                 broken_off(response)
             } else {
@@ -162,8 +168,15 @@ impl<'a> Decoder<'a> {
     fn classify(&self, error: Error, response: &HttpResponse) -> Error {
         let error = match response.status {
             401 | 403 if error.kind() != ErrorKind::Unauthorized => {
-                error.into_kind(ErrorKind::Unauthorized)
+                let code = error.code().map(ToOwned::to_owned);
+                error.into_kind(ErrorKind::Unauthorized).with_code(code.as_deref())
             }
+            // Some servers give every error of a command this status. Its code tells that it is one.
+            500 if error.code().is_some() => error,
+            500 => match inner_code(error.message()).map(ToOwned::to_owned) {
+                Some(code) => error.with_code(Some(&code)),
+                None => error.into_kind(ErrorKind::Http),
+            },
             429 => error.into_kind(ErrorKind::Throttled),
             // The error of a failing server is not reliable about the command.
             500.. => error.into_kind(ErrorKind::Http),
@@ -205,6 +218,38 @@ impl<'a> Decoder<'a> {
         }
         format!("{clean:?}")
     }
+}
+
+/// The code of an error of Redis that some servers put behind words of their own and a colon.
+fn inner_code(text: &str) -> Option<&str> {
+    let codes = text.split(": ").skip(1).filter_map(|part| part.split(' ').next());
+    codes
+        .into_iter()
+        .find(|word| word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_uppercase()))
+}
+
+/// Whether JSON holds a string, other than `OK`, that is part of a result. Only such a string reads differently in base64.
+pub(super) fn has_text(body: &[u8]) -> bool {
+    let mut at = 0;
+    let mut is_error = false;
+    while let Some(start) =
+        body[at..].iter().position(|byte| *byte == b'"').map(|found| at + found + 1)
+    {
+        let mut end = start;
+        while end < body.len() && body[end] != b'"' {
+            end += if body[end] == b'\\' { 2 } else { 1 };
+        }
+        let end = end.min(body.len());
+        let text = &body[start..end];
+        at = (end + 1).min(body.len());
+        let is_name = body[at..].trim_ascii_start().first() == Some(&b':');
+        if is_name {
+            is_error = text == b"error";
+        } else if !is_error && !matches!(text, b"" | b"OK") {
+            return true;
+        }
+    }
+    false
 }
 
 fn protocol(message: impl Into<std::borrow::Cow<'static, str>>, response: &HttpResponse) -> Error {
@@ -254,6 +299,54 @@ mod tests {
         let inner = Value::Array(vec![Value::OK, Value::bulk("OK"), Value::Nil, Value::Integer(7)]);
         assert_eq!(value, Value::Array(vec![Value::OK, inner]));
         Ok(())
+    }
+
+    #[test]
+    fn base64_needs_no_padding() -> Result<()> {
+        let value = single(Strings::Base64, 200, r#"{"result":["YQ","YQ==","YWI"]}"#)?;
+        let items = ["a", "a", "ab"].map(Value::bulk);
+        assert_eq!(value, Value::Array(items.into()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_integer_may_be_a_string_that_is_not_encoded() -> Result<()> {
+        for digits in ["-9007199254740993", "9223372036854775807"] {
+            let value = single(Strings::Base64, 200, &format!(r#"{{"result":"{digits}"}}"#))?;
+            assert_eq!(value, Value::bulk(digits.to_owned()));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_base64_names_the_cure() {
+        let error = error(200, r#"{"result":"not base64!"}"#);
+        assert!(error.message().contains("Encoding::Auto"), "{error}");
+    }
+
+    #[test]
+    fn text_is_what_reads_differently_in_base64() {
+        for (body, expected) in [
+            (r#"{"result":"OK"}"#, false),
+            (r#"{"result":""}"#, false),
+            (r#"{"result":[1,null]}"#, false),
+            (r#"{"error":"ERR no"}"#, false),
+            (r#"[{"result":"OK"},{"error" : "ERR a \"b\" c"}]"#, false),
+            (r#"[{"error":"ERR no"},{"result":"abcd"}]"#, true),
+            (r#"{"result":["OK",["abcd"]]}"#, true),
+            (r#"{"result":"a"#, true),
+            (r#"{"result":"a\"#, true),
+            ("", false),
+            ("\"", false),
+        ] {
+            assert_eq!(has_text(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_code() {
+        let error = error(403, r#"{"error":"NOPERM no permissions"}"#);
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("NOPERM")));
     }
 
     #[test]
@@ -324,7 +417,8 @@ mod tests {
             (400, ErrorKind::Server),
             (401, ErrorKind::Unauthorized),
             (429, ErrorKind::Throttled),
-            (500, ErrorKind::Http),
+            (500, ErrorKind::Server),
+            (502, ErrorKind::Http),
         ] {
             let error = error(status, r#"{"error":"ERR no"}"#);
             assert_eq!((error.kind(), error.status()), (kind, Some(status)));

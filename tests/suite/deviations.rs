@@ -1,0 +1,235 @@
+//! The client beside servers that differ from the API's documentation.
+
+use edgecask::prelude::*;
+use edgecask::transport::rest::{Encoding, RestOptions, RestTransport};
+use edgecask::{Client, Command, ErrorKind, Script, Value};
+use edgecask_server::{Server, ServerOptions};
+use edgecask_tests::Deviation::*;
+use edgecask_tests::{Deviant, Deviation, RedisServer};
+use futures_util::future::join_all;
+
+/// A client of the embedded engine behind a front with these deviations.
+struct Beside {
+    server: Server,
+    front: Deviant,
+}
+
+impl Beside {
+    async fn new(deviations: &[Deviation]) -> Self {
+        Self::over(ServerOptions::memory(), deviations).await
+    }
+
+    async fn over(options: ServerOptions, deviations: &[Deviation]) -> Self {
+        let options = options.token("token").read_only_token("reader");
+        let server = Server::start(options).await.unwrap();
+        let front = Deviant::start(server.url(), deviations).await;
+        Self { server, front }
+    }
+
+    fn client(&self) -> Client {
+        Client::rest(self.front.url(), "token").unwrap()
+    }
+
+    fn asking_for(&self, encoding: Encoding) -> Client {
+        let options = RestOptions::new(self.front.url(), "token").encoding(encoding);
+        Client::new(RestTransport::new(options).unwrap())
+    }
+
+    async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_encoding_corrupts_nothing() {
+    let beside = Beside::new(&[EncodingsIgnored]).await;
+    for client in [beside.client(), beside.asking_for(Encoding::Plain)] {
+        // These texts are base64 too.
+        for text in ["abcd", "abcdefgh", "1234", "not base64"] {
+            client.set("k", text).await.unwrap();
+            assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some(text));
+            client.hset("h", [("f", text)]).await.unwrap();
+            let previous: Option<String> = client.getset("k", text).await.unwrap();
+            assert_eq!(previous.as_deref(), Some(text));
+            let results = client.send_transaction(&[Command::new("GET").arg("k")]).await.unwrap();
+            assert_eq!(results[0].clone().unwrap(), Value::bulk(text));
+            let fields: Vec<String> = client.hkeys("h").await.unwrap();
+            assert_eq!(fields, ["f"]);
+        }
+    }
+    // The first command may be a write with a reply.
+    for text in ["abcd", "4242"] {
+        beside.client().set("k", text).await.unwrap();
+        let previous: Option<String> = beside.client().getset("k", text).await.unwrap();
+        assert_eq!(previous.as_deref(), Some(text));
+        let client = beside.client();
+        let results = client.send_transaction(&[Command::new("GET").arg("k")]).await.unwrap();
+        assert_eq!(results[0].clone().unwrap(), Value::bulk(text));
+    }
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn a_pipeline_as_one_array_is_read_whatever_its_length() {
+    let beside = Beside::new(&[PipelineAsArray]).await;
+    let client = beside.client();
+    client.rpush("l", ["a", "b"]).await.unwrap();
+    client.rpush("one", ["a"]).await.unwrap();
+    let range = |key: &str| Command::new("LRANGE").arg(key).arg(0).arg(-1);
+    for _ in 0..2 {
+        let list = |items: &[&'static str]| {
+            Value::Array(items.iter().map(|item| Value::bulk(*item)).collect())
+        };
+        let replies = client.send_pipeline(&[Command::new("GET").arg("x")]).await.unwrap();
+        assert!(replies[0].clone().unwrap().is_nil());
+        for (key, items) in [("one", &["a"][..]), ("l", &["a", "b"])] {
+            let replies = client.send_pipeline(&[range(key)]).await.unwrap();
+            assert_eq!(replies[0].clone().unwrap(), list(items));
+        }
+        let replies = client.send_pipeline(&[range("l"), range("one")]).await.unwrap();
+        assert_eq!(replies[0].clone().unwrap(), list(&["a", "b"]));
+        assert_eq!(replies[1].clone().unwrap(), list(&["a"]));
+    }
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn scripts_run_without_the_flag_whatever_words_refuse_it() {
+    let redis = RedisServer::start();
+    for deviations in [&[KeyLockingRefused][..], &[KeyLockingRefused, CommandErrorsAsServerErrors]]
+    {
+        let beside = Beside::over(ServerOptions::redis(redis.url()), deviations).await;
+        let client = beside.client();
+        let script = Script::new("return KEYS[1]").key_locking();
+        for _ in 0..3 {
+            let reply: String = client.run_script(&script, ["k"], [""; 0]).await.unwrap();
+            assert_eq!(reply, "k");
+        }
+        let before = beside.front.requests();
+        let _: String = client.run_script(&script, ["k"], [""; 0]).await.unwrap();
+        assert_eq!(beside.front.requests() - before, 1, "it is remembered");
+        beside.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_error_of_a_script_is_not_taken_for_a_refusal_of_the_flag() {
+    let redis = RedisServer::start();
+    let beside = Beside::over(ServerOptions::redis(redis.url()), &[KeyLockingRefused]).await;
+    let client = beside.client();
+    let wrong = Script::new("return redis.call('INCR', KEYS[1]) .. nosuch").key_locking();
+    let error = client.run_script::<i64>(&wrong, ["counter"], [""; 0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server);
+    assert_eq!(client.get::<u64>("counter").await.unwrap(), Some(1), "it ran once");
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_format_is_given_up_once() {
+    for deviation in [
+        ResponseFormatIgnored,
+        ResponseFormatNotAcceptable,
+        ResponseFormatRefusedAsText,
+        ResponseFormatRefusedAsSuccess,
+    ] {
+        let beside = Beside::new(&[deviation]).await;
+        let client = beside.client();
+        client.set("k", "v").await.unwrap();
+        let reads = join_all((0..50).map(|_| client.get::<String>("k"))).await;
+        for read in reads {
+            assert_eq!(read.unwrap().as_deref(), Some("v"), "{deviation:?}");
+        }
+        assert_eq!(beside.front.asked_for_resp2(), 1, "{deviation:?}");
+        let before = beside.front.requests();
+        client.get::<String>("k").await.unwrap();
+        assert_eq!(beside.front.requests() - before, 1, "{deviation:?}");
+        let values: (Option<String>, Option<String>) =
+            client.pipelined(|p| (p.get("k"), p.get("absent"))).await.unwrap();
+        assert_eq!(values, (Some("v".to_owned()), None), "{deviation:?}");
+        beside.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn front_ends_that_check_headers_are_content() {
+    let deviations = [
+        LengthRequired,
+        UserAgentRequired,
+        ContentTypeChecked,
+        BasePathWithoutSlash,
+        ByteOrderMark,
+    ];
+    let beside = Beside::new(&deviations).await;
+    let client = beside.client();
+    client.set("k", vec![0xff, 0]).await.unwrap();
+    assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), Some(vec![0xff, 0]));
+    client.set(vec![0xff], "v").await.unwrap();
+    assert_eq!(client.get::<String>(vec![0xff]).await.unwrap().as_deref(), Some("v"));
+    let results = client.send_transaction(&[Command::new("GET").arg("k")]).await.unwrap();
+    assert_eq!(results[0].clone().unwrap(), Value::bulk(vec![0xff, 0]));
+    drop(client.subscribe(["c"]).await.unwrap());
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_server_writes_in_its_own_way_is_read() {
+    let deviations = [ResponseFormatIgnored, Base64Unpadded, ByteOrderMark, LargeIntegersAsStrings];
+    let beside = Beside::new(&deviations).await;
+    let client = beside.client();
+    client.set("k", vec![0xff]).await.unwrap();
+    assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), Some(vec![0xff]));
+    assert_eq!(client.incrby("n", i64::MAX).await.unwrap(), i64::MAX);
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn errors_of_commands_are_told_whatever_their_status() {
+    let beside = Beside::new(&[NoPermissionAsForbidden]).await;
+    let reader = Client::rest(beside.front.url(), "reader").unwrap();
+    let error = reader.set("k", "v").await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("NOPERM")));
+    beside.stop().await;
+
+    let beside = Beside::new(&[CommandErrorsAsServerErrors]).await;
+    let client = beside.client();
+    client.set("k", "v").await.unwrap();
+    let error = client.lpush("k", ["v"]).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("WRONGTYPE")));
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_server_lacks_is_named() {
+    let beside = Beside::new(&[JsonOnly]).await;
+    let client = beside.client();
+    let error = client.set("k", vec![0xff]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("in the path"), "{error}");
+    let error = client.subscribe(["c"]).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("no subscriptions"), "{error}");
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn subscriptions_hear_whatever_form_events_have() {
+    const CHANNEL: &str = "news:today,*@";
+    for deviation in [EventsEndInOneLineFeed, NoConfirmation, PathsNotDecoded] {
+        let beside = Beside::new(&[deviation]).await;
+        let client = beside.client();
+        let mut news = client.subscribe([CHANNEL]).await.unwrap();
+        for payload in ["a", "b"] {
+            assert_eq!(client.publish(CHANNEL, payload).await.unwrap(), 1, "{deviation:?}");
+        }
+        for payload in ["a", "b"] {
+            assert_eq!(news.message().await.unwrap().payload, payload, "{deviation:?}");
+        }
+        drop(news);
+        beside.stop().await;
+    }
+    let beside = Beside::new(&[SubscriptionRefusedAsSuccess]).await;
+    let error = beside.client().subscribe([CHANNEL]).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Server);
+    assert_eq!(error.message(), "ERR subscriptions are turned off here");
+    beside.stop().await;
+}
