@@ -179,7 +179,7 @@ impl<'a> Decoder<'a> {
             },
             429 => error.into_kind(ErrorKind::Throttled),
             // The error of a failing server is not reliable about the command.
-            500.. => error.into_kind(ErrorKind::Http),
+            501.. => error.into_kind(ErrorKind::Http),
             _ => error,
         };
         error.with_status(response.status).with_retry_after(retry_after(response))
