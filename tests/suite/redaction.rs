@@ -144,7 +144,7 @@ async fn an_error_repeats_neither_token_nor_arguments_nor_values() {
             "HTTP/1.1 429 T\r\n\r\n{\"error\":\"ERR s3cret-token hunter2secret\"}",
             ErrorKind::Throttled,
         ),
-        ("HTTP/1.1 500 I\r\n\r\n{\"error\":\"ERR s3cret-token hunter2secret\"}", ErrorKind::Http),
+        ("HTTP/1.1 500 I\r\n\r\n{\"error\":\"ERR s3cret-token hunter2secret\"}", ErrorKind::Server),
         (
             "HTTP/1.1 404 N\r\n\r\nCannot POST /SET/k/hunter2secret?_token=s3cret-token",
             ErrorKind::Http,

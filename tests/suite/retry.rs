@@ -264,10 +264,12 @@ async fn a_busy_server_is_waited_for() {
         .attempts(100)
         .base(Duration::from_millis(20))
         .longest(Duration::from_millis(20));
-    let (plain, client) = (redis.client(), redis.client().layer(retry));
+    let plain = redis.client();
     for form in ["a command", "a pipeline", "a transaction"] {
         let incr = ["n", "m", "n"].map(|key| cmd("INCR").arg(key));
         plain.del(["n", "m"]).await.unwrap();
+        // Each has a budget of its own for its retries.
+        let client = redis.client().layer(retry);
         let other = redis.client();
         let script = "local function now() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end \
                       local till = now() + 200 while now() < till do end return 1";

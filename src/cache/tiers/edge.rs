@@ -46,7 +46,7 @@ use crate::{Key, Result};
 ///     }
 /// }
 ///
-/// let options = CacheOptions::new().edge(Shelf::default(), Duration::from_secs(5));
+/// let options = CacheOptions::new().edge(SharedMap::default(), Duration::from_secs(5));
 /// let cache = Cache::with_options(Client::memory(), options);
 /// ```
 pub trait EdgeStore: fmt::Debug + MaybeSend + MaybeSync + 'static {

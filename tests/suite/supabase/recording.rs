@@ -215,7 +215,7 @@ async fn note(State(seen): State<Seen>, request: Request) -> &'static str {
     });
     let headers = parts.headers.iter().filter(|(name, value)| {
         let is_default = *name == "accept" && *value == "*/*";
-        !is_default && !TRANSPORT.contains(&name.as_str())
+        !is_default && *name != "user-agent" && !TRANSPORT.contains(&name.as_str())
     });
     seen.lock().unwrap().push(Sent {
         method: parts.method.to_string(),
