@@ -40,6 +40,9 @@ pub use value::{FromValue, Json, Pairs, Value};
 mod guide {
     #[doc = include_str!("../docs/connect.md")]
     mod connect {}
+    #[cfg(feature = "tcp")]
+    #[doc = include_str!("../docs/clusters.md")]
+    mod clusters {}
     #[doc = include_str!("../docs/layers.md")]
     mod layers {}
     #[doc = include_str!("../docs/stampede.md")]
