@@ -65,7 +65,7 @@ pub(crate) fn duels(root: &Path) -> Result<Vec<Duel>> {
         anyhow::Ok(Duel { what, rows: rows.collect() })
     };
     let ours = ("Edgecask, auto-pipelining", "edgecask-pipelining");
-    Ok(vec![
+    let mut duels = vec![
         duel(&rest, "10,000 GETs at the same time, over and over", "burst", "1", [ours, UPSTASH])?,
         duel(&rest, "GET by 64 callers, auto-pipelining", "get", CONCURRENCY, [ours, UPSTASH])?,
         duel(
@@ -75,14 +75,16 @@ pub(crate) fn duels(root: &Path) -> Result<Vec<Duel>> {
             "1",
             [("Edgecask", "edgecask"), UPSTASH],
         )?,
-        duel(
-            &redis,
-            "GET over TCP by 64 callers, from a real redis-server",
-            "get",
-            CONCURRENCY,
-            [("Edgecask", "edgecask-tcp"), ("the redis crate, TCP_NODELAY too", "redis")],
-        )?,
-    ])
+    ];
+    let over_tcp = [("Edgecask", "edgecask-tcp"), ("the redis crate, TCP_NODELAY too", "redis")];
+    for (what, callers) in [
+        ("GET over TCP by 1 caller, from a real redis-server", "1"),
+        ("GET over TCP by 64 callers, from a real redis-server", CONCURRENCY),
+        ("GET over TCP by 1,000 callers, from a real redis-server", "1000"),
+    ] {
+        duels.push(duel(&redis, what, "get", callers, over_tcp)?);
+    }
+    Ok(duels)
 }
 
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
