@@ -186,15 +186,17 @@ impl Keyspace {
         let Some(entry) = self.entries.get_mut(key) else {
             return Ok(None);
         };
-        if self.watched.contains(key) {
-            self.touched.insert(Bytes::copy_from_slice(key));
-        }
         let value = T::of_mut(&mut entry.data).ok_or_else(wrong_type)?;
         let result = change(value);
-        if value.is_empty() {
+        let is_empty = value.is_empty();
+        let has_new_expiry = entry.next_field_expiry() != entry.field_expires_at;
+        if is_empty {
             self.remove(key);
         } else {
-            self.note_field_expiry(key);
+            self.touch(key);
+            if has_new_expiry {
+                self.note_field_expiry(key);
+            }
         }
         result.map(Some)
     }
@@ -220,16 +222,25 @@ impl Keyspace {
     /// Stores a value under a key, and replaces any old value.
     pub(super) fn put(&mut self, key: Bytes, data: Data, expires_at: Option<u64>) {
         self.remove(&key);
-        if self.watched.contains(&key) {
-            self.touched.insert(key.clone());
-        }
+        self.touch(&key);
         self.order.insert((place(&key), key.clone()));
         if let Some(at) = expires_at {
             self.expiries.insert((at, key.clone()));
         }
         let entry = Entry { data, expires_at, field_expires_at: None };
+        if entry.next_field_expiry().is_none() {
+            self.entries.insert(key, entry);
+            return;
+        }
         self.entries.insert(key.clone(), entry);
         self.note_field_expiry(&key);
+    }
+
+    /// Takes note that a key has changed, if callers wait for it.
+    fn touch(&mut self, key: &[u8]) {
+        if self.watched.contains(key) {
+            self.touched.insert(Bytes::copy_from_slice(key));
+        }
     }
 
     /// Takes note of when the next field of a hash expires.
@@ -260,9 +271,7 @@ impl Keyspace {
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let (key, entry) = self.entries.remove_entry(key)?;
-        if self.watched.contains(&key) {
-            self.touched.insert(key.clone());
-        }
+        self.touch(&key);
         if let Some(at) = entry.expires_at {
             self.expiries.remove(&(at, key.clone()));
         }
