@@ -383,6 +383,8 @@ fn random_sequences_give_what_redis_8_gives() {
 fn compare(redis: &RedisServer, forms: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
+    // A time that is over is noticed in steps of the server's own clock, which is ten times a second by default.
+    runtime.block_on(real.config_set("hz", 500)).unwrap();
     let config = Config {
         cases: number("PROPTEST_CASES").unwrap_or(400) as u32,
         max_shrink_iters: 5_000,
