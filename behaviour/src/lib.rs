@@ -49,6 +49,11 @@ use edgecask::{Client, Key, Keyspace, Pattern, Result};
 
 pub use self::documents::{DOCUMENTS, Document};
 
+/// Records of the automation platform's document.
+pub mod automation_records {
+    pub use crate::documents::automation::{notification, progress, session, step};
+}
+
 /// The client under test, and a keyspace of one case's own.
 #[derive(Debug, Clone)]
 pub struct Scope {

@@ -218,7 +218,8 @@ fn own(text: &str) -> String {
     text.to_owned()
 }
 
-fn session() -> UserSession {
+/// The session of the document.
+pub fn session() -> UserSession {
     UserSession {
         user_id: own("user_789"),
         username: own("john.doe"),
@@ -231,7 +232,8 @@ fn session() -> UserSession {
     }
 }
 
-fn progress() -> WorkflowProgress {
+/// The progress of a workflow in the document.
+pub fn progress() -> WorkflowProgress {
     WorkflowProgress {
         status: own("running"),
         progress_percentage: 65.0,
@@ -244,11 +246,13 @@ fn progress() -> WorkflowProgress {
     }
 }
 
-fn step(step_id: &str, kind: &str, provider: &str) -> WorkflowStep {
+/// A step of a workflow.
+pub fn step(step_id: &str, kind: &str, provider: &str) -> WorkflowStep {
     WorkflowStep { step_id: own(step_id), kind: own(kind), provider: own(provider) }
 }
 
-fn notification() -> Notification {
+/// The notification of the document.
+pub fn notification() -> Notification {
     Notification {
         id: own("notif_001"),
         kind: own("workflow_completed"),

@@ -22,7 +22,7 @@ macro_rules! write {
     }};
 }
 
-mod automation;
+pub(crate) mod automation;
 mod cache_service;
 mod copilot;
 mod council;

@@ -1,6 +1,7 @@
 use edgecask::prelude::*;
 use edgecask::systems::automation::*;
 use edgecask::{ErrorKind, FromValue, KeyPart, Value};
+use edgecask_behaviour::automation_records::{notification, progress, session, step};
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::{RedisServer, until};
 
@@ -11,48 +12,6 @@ const NOW: u64 = 1_705_328_527;
 
 fn own(text: &str) -> String {
     text.to_owned()
-}
-
-fn session() -> UserSession {
-    UserSession {
-        user_id: own("user_789"),
-        username: own("john.doe"),
-        email: own("john@example.com"),
-        subscription_tier: own("pro"),
-        created_at: own("2024-01-15T10:30:00Z"),
-        last_accessed: own("2024-01-15T14:22:00Z"),
-        ip_address: own("192.168.1.100"),
-        permissions: ["read:workflows", "write:content", "admin:campaigns"].map(own).into(),
-    }
-}
-
-fn progress() -> WorkflowProgress {
-    WorkflowProgress {
-        status: own("running"),
-        progress_percentage: 65.0,
-        current_step: own("content_generation"),
-        completed_steps: 3,
-        total_steps: 5,
-        estimated_completion: Some(own("2024-01-15T15:30:00Z")),
-        cost_so_far: 12.5,
-        last_updated: own("2024-01-15T14:22:00Z"),
-    }
-}
-
-fn step(step_id: &str, kind: &str, provider: &str) -> WorkflowStep {
-    WorkflowStep { step_id: own(step_id), kind: own(kind), provider: own(provider) }
-}
-
-fn notification() -> Notification {
-    Notification {
-        id: own("notif_001"),
-        kind: own("workflow_completed"),
-        title: own("Content Campaign Complete"),
-        message: own("Your social media campaign has been successfully published"),
-        priority: own("medium"),
-        workflow_id: Some(own("workflow_123")),
-        timestamp: own("2024-01-15T14:25:00Z"),
-    }
 }
 
 #[tokio::test]
