@@ -121,7 +121,10 @@ async fn history(way: Way, clients: [Client; 2]) -> Told {
     for version in 1..=MOST_WRITES {
         database.store(version, Ordering::SeqCst);
         // Whoever was not told that it is done, tries again.
-        while way.invalidate(&first).await.is_err() {
+        let mut attempts = 0;
+        while let Err(error) = way.invalidate(&first).await {
+            attempts += 1;
+            assert!(attempts < 10_000, "{error}");
             failed.fetch_add(1, Ordering::SeqCst);
         }
         known.store(version, Ordering::SeqCst);
