@@ -1,7 +1,8 @@
 //! Servers over TCP that send too much, or tell what they should not.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use edgecask::layer::Deadline;
@@ -236,15 +237,17 @@ async fn the_local_server_receives_no_more_of_a_reply_than_it_may_hand_on() {
 }
 
 /// A server that answers GET with its key. On its first connection it sends one reply that nobody asked for, and answers
-/// each GET only when the next command has come, so that a reply is always due. It tells how many connections it has had.
-async fn generous(surplus_at: usize) -> (String, Arc<AtomicUsize>) {
+/// each GET only when the next command has come, so that a reply is always due. It tells how many connections it has had, and
+/// which keys it was asked for.
+async fn generous(surplus_at: usize) -> (String, Arc<AtomicUsize>, Arc<Mutex<HashSet<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port());
-    let accepted = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&accepted);
+    let (accepted, asked) = (Arc::new(AtomicUsize::new(0)), Arc::<Mutex<HashSet<_>>>::default());
+    let (count, keys) = (Arc::clone(&accepted), Arc::clone(&asked));
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let number = count.fetch_add(1, Ordering::SeqCst);
+            let keys = Arc::clone(&keys);
             tokio::spawn(async move {
                 let mut client = BufReader::new(client);
                 let (mut line, mut answered, mut held) = (String::new(), 0, String::new());
@@ -264,6 +267,7 @@ async fn generous(surplus_at: usize) -> (String, Arc<AtomicUsize>) {
                         }
                     }
                     let last = &words[length - 1];
+                    keys.lock().unwrap().insert(last.clone());
                     let mut reply = std::mem::take(&mut held);
                     answered += 1;
                     if number == 0 && answered == surplus_at {
@@ -282,7 +286,7 @@ async fn generous(surplus_at: usize) -> (String, Arc<AtomicUsize>) {
             });
         }
     });
-    (url, accepted)
+    (url, accepted, asked)
 }
 
 /// Calls without a pause: there is no moment at which a surplus reply could be told from one that is due.
@@ -312,16 +316,21 @@ async fn permanent_load(
 
 #[tokio::test]
 async fn a_surplus_reply_is_noticed_under_permanent_load() {
-    let (url, accepted) = generous(1000).await;
+    let (url, accepted, asked) = generous(1000).await;
     let client = client(TcpOptions::new(url).verify_after(Duration::from_millis(20)));
-    permanent_load(&client, |reply, _| match reply {
+    let unsent = Mutex::new(Vec::new());
+    permanent_load(&client, |reply, key| match reply {
         Ok(_) => accepted.load(Ordering::SeqCst) > 1,
         Err(error) => {
-            assert_ne!(error.outcome(), Outcome::NotSent, "{error}");
+            if error.outcome() == Outcome::NotSent {
+                unsent.lock().unwrap().push(key.to_owned());
+            }
             false
         }
     })
     .await;
+    let asked = asked.lock().unwrap().clone();
+    assert!(unsent.lock().unwrap().iter().all(|key| !asked.contains(key)));
     // The new connection is a good one.
     assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("k"));
     assert_eq!(accepted.load(Ordering::SeqCst), 2);
@@ -330,7 +339,7 @@ async fn a_surplus_reply_is_noticed_under_permanent_load() {
 #[tokio::test]
 async fn nobody_gets_the_reply_of_another_where_every_reply_is_verified() {
     for surplus_at in [3, 10, 999, 1000] {
-        let (url, accepted) = generous(surplus_at).await;
+        let (url, accepted, _) = generous(surplus_at).await;
         let client = client(TcpOptions::new(url).verify_after(Duration::ZERO));
         permanent_load(&client, |reply, key| {
             if let Ok(value) = reply {

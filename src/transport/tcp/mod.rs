@@ -1,18 +1,21 @@
-//! Redis over TCP: one server, a cluster, or the primary that sentinels name, over the `redis` crate.
+//! Redis over TCP: one server, a cluster, or the primary that sentinels name.
 
 mod cluster;
-mod convert;
+mod connection;
 mod dial;
-mod framing;
+mod endpoint;
+mod handshake;
+mod link;
 mod options;
 mod pool;
+mod resp;
 mod restrictions;
 mod sentinel;
 mod shared_connection;
 mod single_server;
+mod socket;
 mod subscribe;
 mod transaction;
-mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -88,7 +91,9 @@ impl TcpTransport {
         Ok(Self(match &options.topology {
             Topology::Server => single(Target::Server(options.first()?)),
             Topology::Sentinel(name) => single(Target::Sentinels(options.sentinels(name)?)),
-            Topology::Cluster => Link::Cluster(Cluster::new(dialer, options.infos()?, waiting)?),
+            Topology::Cluster => {
+                Link::Cluster(Cluster::new(dialer, options.endpoints()?, waiting)?)
+            }
         }))
     }
 }
@@ -99,7 +104,7 @@ impl fmt::Debug for TcpTransport {
         match &self.0 {
             Link::Cluster(_) => out.field("topology", &"cluster"),
             Link::Single(single) => match single.target() {
-                Target::Server(info) => out.field("address", &info.addr().to_string()),
+                Target::Server(endpoint) => out.field("address", &endpoint.address.to_string()),
                 Target::Sentinels(_) => out.field("topology", &"sentinel"),
             },
         };

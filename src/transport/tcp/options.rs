@@ -2,9 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::io::tcp::TcpSettings;
-use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -12,11 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::TlsConnector;
 
 use super::dial::Dialer;
+use super::endpoint::{BadUrl, Endpoint};
 use super::sentinel::Sentinels;
 use crate::{Error, ErrorKind, Result};
-
-/// How many keepalive probes may go unanswered before the connection is lost.
-const PROBES: u32 = 3;
 
 /// The settings of a [`TcpTransport`](super::TcpTransport).
 ///
@@ -191,8 +186,8 @@ impl TcpOptions {
     /// kind [`ErrorKind::Protocol`], and the connection is replaced, because the rest of the reply cannot be skipped. Default:
     /// 64 MiB.
     ///
-    /// The limit also holds for the messages of a subscription that the reader has not taken yet. Above it, the server keeps
-    /// the messages up to its `client-output-buffer-limit` and then closes the connection, which shows as a gap.
+    /// It also holds for one message of a subscription. Messages that the reader has not taken yet stay with the server, up to
+    /// its `client-output-buffer-limit`. Above that, it closes the connection, which shows as a gap.
     #[must_use]
     pub fn max_reply_bytes(mut self, limit: usize) -> Self {
         self.max_reply_bytes = limit;
@@ -236,10 +231,10 @@ impl TcpOptions {
     }
 }
 
-/// What the `redis` crate makes of the settings.
+/// What is made of the settings.
 impl TcpOptions {
     pub(super) fn dialer(&self) -> Result<Dialer> {
-        let tls = self.infos()?.iter().any(is_tls);
+        let tls = self.endpoints()?.iter().any(|endpoint| endpoint.address.is_tls());
         if !tls && (self.root_certificate.is_some() || self.client_certificate.is_some()) {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -249,6 +244,7 @@ impl TcpOptions {
         Ok(Dialer {
             tls: tls.then(|| self.tls()).transpose()?,
             connect_timeout: self.connect_timeout,
+            keepalive: self.keepalive,
             hung_after: self.hung_after,
             verify_after: self.verify_after,
             max_reply_bytes: self.max_reply_bytes,
@@ -256,61 +252,50 @@ impl TcpOptions {
     }
 
     pub(super) fn sentinels(&self, name: &str) -> Result<Sentinels> {
-        let mut settings = RedisConnectionInfo::default();
-        if let Some(name) = &self.sentinel_username {
-            settings = settings.set_username(name);
-        }
-        if let Some(password) = &self.sentinel_password {
-            settings = settings.set_password(password.expose_secret());
-        }
-        let sentinel = |info: ConnectionInfo| info.set_redis_settings(settings.clone());
-        let sentinels = self.infos()?.into_iter().map(sentinel).collect();
+        let sentinel = |endpoint: Endpoint| Endpoint {
+            username: self.sentinel_username.clone(),
+            password: self.sentinel_password.clone(),
+            resp3: false,
+            ..endpoint.without_database()
+        };
+        let sentinels = self.endpoints()?.into_iter().map(sentinel).collect();
         Ok(Sentinels::new(sentinels, name.to_owned(), self.first()?))
     }
 
-    pub(super) fn first(&self) -> Result<ConnectionInfo> {
+    pub(super) fn first(&self) -> Result<Endpoint> {
         match self.urls.first() {
-            Some(url) => self.info(url),
+            Some(url) => self.endpoint(url),
             None => Err(Error::new(ErrorKind::Config, "there is no URL of a Redis server")),
         }
     }
 
-    pub(super) fn infos(&self) -> Result<Vec<ConnectionInfo>> {
-        self.urls.iter().map(|url| self.info(url)).collect()
+    pub(super) fn endpoints(&self) -> Result<Vec<Endpoint>> {
+        self.urls.iter().map(|url| self.endpoint(url)).collect()
     }
 
-    fn info(&self, url: &SecretString) -> Result<ConnectionInfo> {
-        // The crate's own message may quote the URL, and with it the password.
-        let bad_url = |_| {
-            Error::new(
-                ErrorKind::Config,
-                "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database], or rediss://… for TLS",
-            )
-        };
-        let url = url.expose_secret().trim();
-        let info = redis::IntoConnectionInfo::into_connection_info(url).map_err(bad_url)?;
-        if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
-            if *insecure {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "#insecure is not supported: trust the server's certificate by root_certificate",
-                ));
-            }
+    fn endpoint(&self, url: &SecretString) -> Result<Endpoint> {
+        let endpoint = Endpoint::parse(url.expose_secret().trim()).map_err(|bad| {
+            let message = match bad {
+                BadUrl::Malformed => {
+                    "the Redis URL is not of the form redis://[user[:password]@]host[:port][/database], or rediss://… for TLS"
+                }
+                BadUrl::Insecure => {
+                    "#insecure is not supported: trust the server's certificate by root_certificate"
+                }
+            };
+            Error::new(ErrorKind::Config, message)
+        })?;
+        if endpoint.address.is_tls() {
             // Where an application brings several providers, rustls would panic because none is chosen. A provider
             // that was installed before stays.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
-        let mut settings = info.redis_settings().clone();
-        if let Some(username) = &self.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password.expose_secret());
-        }
-        if self.resp3 {
-            settings = settings.set_protocol(redis::ProtocolVersion::RESP3);
-        }
-        Ok(info.set_redis_settings(settings).set_tcp_settings(self.tcp_settings()))
+        Ok(Endpoint {
+            username: self.username.clone().or(endpoint.username),
+            password: self.password.clone().or(endpoint.password),
+            resp3: self.resp3 || endpoint.resp3,
+            ..endpoint
+        })
     }
 
     fn tls(&self) -> Result<TlsConnector> {
@@ -346,22 +331,6 @@ impl TcpOptions {
         };
         Ok(TlsConnector::from(Arc::new(config)))
     }
-
-    fn tcp_settings(&self) -> TcpSettings {
-        let keepalive = TcpKeepalive::new()
-            .with_time(self.keepalive)
-            .with_interval((self.keepalive / PROBES).max(Duration::from_secs(1)))
-            .with_retries(PROBES);
-        let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-        // Keepalive does not cover data that was sent and not acknowledged. Without this it would be resent for 15 minutes.
-        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-        let settings = settings.set_user_timeout(self.keepalive * 2);
-        settings
-    }
-}
-
-fn is_tls(info: &ConnectionInfo) -> bool {
-    matches!(info.addr(), ConnectionAddr::TcpTls { .. })
 }
 
 fn bad_client_certificate() -> Error {

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::dial::Connection;
+use super::connection::Connection;
 use crate::{Error, ErrorKind, Result};
 
 /// How long an idle connection is kept.

@@ -5,21 +5,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use redis::{ConnectionAddr, ConnectionInfo};
 use tokio::time::Instant;
 
-use super::convert::{error_from, value_from};
-use super::dial::{Connection, Dialer};
+use super::connection::Connection;
+use super::dial::Dialer;
+use super::endpoint::{Address, Endpoint};
+use super::resp::{Batch, Reply};
+use super::subscribe::subscribe_at;
+use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
-use crate::transport::Messages;
+use crate::transport::{Messages, Subscription};
 use crate::{Error, ErrorKind, FromValue, Outcome, Result, Value};
 
 /// Sentinels that watch a primary of this name.
 pub(super) struct Sentinels {
-    pub(super) sentinels: Vec<ConnectionInfo>,
+    pub(super) sentinels: Vec<Endpoint>,
     name: String,
     /// The settings of the primary. Its address comes from the sentinels.
-    pub(super) primary: ConnectionInfo,
+    pub(super) primary: Endpoint,
     known: Mutex<Known>,
 }
 
@@ -27,7 +30,7 @@ pub(super) struct Sentinels {
 #[derive(Default)]
 struct Known {
     /// The address of the server that was reached last.
-    address: Option<ConnectionAddr>,
+    address: Option<Address>,
     /// The configuration epoch of the newest answer. A failover increases it, so a lower one belongs to an old primary.
     epoch: u64,
 }
@@ -37,20 +40,16 @@ struct Known {
 pub(super) const CHANNELS: [&str; 2] = ["+switch-master", "+promoted-slave"];
 
 /// An address, and the configuration epoch of the sentinel that named it.
-type Named = (ConnectionAddr, u64);
+type Named = (Address, u64);
 
 /// The result of a step on the way to the primary.
 enum Step {
     Named(Result<Named>),
-    Reached(u64, Box<Result<(ConnectionInfo, Connection)>>),
+    Reached(u64, Box<Result<(Endpoint, Connection)>>),
 }
 
 impl Sentinels {
-    pub(super) fn new(
-        sentinels: Vec<ConnectionInfo>,
-        name: String,
-        primary: ConnectionInfo,
-    ) -> Self {
+    pub(super) fn new(sentinels: Vec<Endpoint>, name: String, primary: Endpoint) -> Self {
         Self { sentinels, name, primary, known: Mutex::default() }
     }
 
@@ -65,8 +64,8 @@ impl Sentinels {
     pub(super) async fn connect(
         &self,
         dialer: &Dialer,
-        primary: &ConnectionInfo,
-    ) -> Result<(ConnectionInfo, Connection)> {
+        primary: &Endpoint,
+    ) -> Result<(Endpoint, Connection)> {
         let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self
             .sentinels
             .iter()
@@ -99,13 +98,13 @@ impl Sentinels {
                     continue;
                 }
                 Some(Step::Reached(epoch, reached)) => match *reached {
-                    Ok((info, connection)) => {
-                        if self.accept(info.addr(), epoch, takes_outdated) {
-                            return Ok((info, connection));
+                    Ok((endpoint, connection)) => {
+                        if self.accept(&endpoint.address, epoch, takes_outdated) {
+                            return Ok((endpoint, connection));
                         }
                         // A failover ended while this server was being reached.
-                        named.retain(|known| known != info.addr());
-                        (info.addr().clone(), epoch)
+                        named.retain(|known| known != &endpoint.address);
+                        (endpoint.address.clone(), epoch)
                     }
                     Err(error) => {
                         if !matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout) {
@@ -124,9 +123,9 @@ impl Sentinels {
                 continue;
             }
             named.push(address.clone());
-            let info = primary.clone().set_addr(address);
+            let endpoint = primary.at(address);
             steps.push(boxed(move || async move {
-                Step::Reached(epoch, Box::new(reach(dialer, info).await))
+                Step::Reached(epoch, Box::new(reach(dialer, endpoint).await))
             }));
         }
         if let Some(error) = refused.or(refused_by_sentinel) {
@@ -138,7 +137,7 @@ impl Sentinels {
     }
 
     /// Takes a server as the primary, unless a newer one is known.
-    fn accept(&self, address: &ConnectionAddr, epoch: u64, even_outdated: bool) -> bool {
+    fn accept(&self, address: &Address, epoch: u64, even_outdated: bool) -> bool {
         let mut known = self.known();
         if epoch < known.epoch && !even_outdated {
             return false;
@@ -169,18 +168,14 @@ impl Sentinels {
     }
 
     /// Asks one sentinel again. Whether it names another primary.
-    pub(super) async fn ask_one(&self, dialer: &Dialer, sentinel: &ConnectionInfo) -> Result<bool> {
+    pub(super) async fn ask_one(&self, dialer: &Dialer, sentinel: &Endpoint) -> Result<bool> {
         Ok(self.note(self.ask(dialer, sentinel).await?))
     }
 
     /// The messages of a sentinel about a new primary.
-    pub(super) async fn messages(
-        &self,
-        dialer: &Dialer,
-        sentinel: &ConnectionInfo,
-    ) -> Result<Messages> {
-        let set_up = async |pubsub: &mut redis::aio::PubSub| pubsub.subscribe(&CHANNELS).await;
-        dialer.subscribed(sentinel, CHANNELS.len(), set_up).await
+    pub(super) async fn messages(&self, dialer: &Dialer, sentinel: &Endpoint) -> Result<Messages> {
+        let channels = CHANNELS.map(|name| name.into()).to_vec();
+        subscribe_at(dialer, sentinel, &Subscription::Channels(channels)).await
     }
 
     /// Whether a message of a sentinel is about this primary.
@@ -194,32 +189,19 @@ impl Sentinels {
         let words: Vec<&str> = text.split(' ').collect();
         let [_, _, _, host, port] = words[..] else { return false };
         let Ok(port) = port.parse() else { return false };
-        let address = self.address(host.to_owned(), port);
+        let address = self.primary.address.beside(host.to_owned(), port);
         self.known().address.as_ref().is_some_and(|known| *known != address)
     }
 
-    fn address(&self, host: String, port: u16) -> ConnectionAddr {
-        match self.primary.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            },
-            _ => ConnectionAddr::Tcp(host, port),
-        }
-    }
-
-    async fn ask(&self, dialer: &Dialer, sentinel: &ConnectionInfo) -> Result<Named> {
+    async fn ask(&self, dialer: &Dialer, sentinel: &Endpoint) -> Result<Named> {
         let answer = async {
             let sentinel = dialer.connect(sentinel).await?;
-            let mut questions = redis::Pipeline::with_capacity(2);
-            questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
-            questions.cmd("SENTINEL").arg("MASTER").arg(&self.name);
-            let replies = async { sentinel.send_all(&questions, 2).await.map_err(error_from) };
-            let mut replies = dialer.in_time(replies).await?.into_iter();
-            let address = value_from(replies.next().unwrap_or_default())?;
-            Ok((address, replies.next().unwrap_or_default()))
+            let sentinel_command = |word| Command::new("SENTINEL").arg(word).arg(&self.name);
+            let questions = ["GET-MASTER-ADDR-BY-NAME", "MASTER"].map(sentinel_command);
+            let replies = sentinel.send_all(Batch::of(questions.iter()));
+            let mut replies = dialer.in_time(replies).await?.into_iter().map(Reply::into_result);
+            let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
+            Ok((next()?, next()))
         };
         let (address, state) = answer.await.map_err(|error: Error| {
             if error.kind() != ErrorKind::Unauthorized {
@@ -232,10 +214,10 @@ impl Sentinels {
             return Err(Error::new(ErrorKind::Config, "a sentinel knows no primary of this name"));
         };
         // Not all that speak for sentinels know this command, and not all users may send it.
-        let state = value_from(state).and_then(BTreeMap::<String, Value>::from_value);
+        let state = state.and_then(BTreeMap::<String, Value>::from_value);
         let epoch = state.ok().and_then(|mut state| state.remove("config-epoch"));
         let epoch = epoch.and_then(|epoch| u64::from_value(epoch).ok()).unwrap_or(0);
-        Ok((self.address(host, port), epoch))
+        Ok((self.primary.address.beside(host, port), epoch))
     }
 }
 
@@ -245,17 +227,16 @@ fn refused_a_user(error: &Error) -> bool {
         .is_some_and(|source| source.kind() == ErrorKind::Unauthorized)
 }
 
-async fn reach(dialer: &Dialer, info: ConnectionInfo) -> Result<(ConnectionInfo, Connection)> {
-    let connection = dialer.connect(&info).await?;
-    let role =
-        async { value_from(connection.send(&redis::cmd("ROLE")).await.map_err(error_from)?) };
+async fn reach(dialer: &Dialer, endpoint: Endpoint) -> Result<(Endpoint, Connection)> {
+    let connection = dialer.connect(&endpoint).await?;
+    let role = async { connection.send(&Command::new("ROLE")).await?.into_result() };
     let role = match dialer.in_time(role).await {
         // The server is reached. It answers every command like this.
-        Err(error) if error.code() == Some("BUSY") => return Ok((info, connection)),
+        Err(error) if error.code() == Some("BUSY") => return Ok((endpoint, connection)),
         role => role?,
     };
     if is_primary(role)? {
-        return Ok((info, connection));
+        return Ok((endpoint, connection));
     }
     Err(Error::new(ErrorKind::Connect, "the server that a sentinel names is no longer a primary"))
 }

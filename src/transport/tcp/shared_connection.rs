@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 
-use super::convert::error_from;
-use super::dial::Connection;
+use super::connection::Connection;
+use super::resp::{Batch, Reply};
+use crate::command::Command;
 use crate::platform::BoxFuture;
 use crate::{Error, ErrorKind, Result};
 
@@ -62,28 +63,24 @@ pub(super) struct ConnectionGuard<'a> {
 }
 
 impl ConnectionGuard<'_> {
-    pub(super) async fn send(mut self, command: &redis::Cmd) -> Result<redis::Value> {
+    pub(super) async fn send(mut self, command: &Command) -> Result<Reply> {
         let reply = self.connection.send(command).await;
         self.settle(reply)
     }
 
-    pub(super) async fn send_all(
-        mut self,
-        pipeline: &redis::Pipeline,
-        count: usize,
-    ) -> Result<Vec<redis::Value>> {
-        let replies = self.connection.send_all(pipeline, count).await;
+    pub(super) async fn send_all(mut self, batch: Batch) -> Result<Vec<Reply>> {
+        let replies = self.connection.send_all(batch).await;
         self.settle(replies)
     }
 
     /// The result of the call. It fails when the connection does; the next call connects again.
-    fn settle<T>(&mut self, result: redis::RedisResult<T>) -> Result<T> {
+    fn settle<T>(&mut self, result: Result<T>) -> Result<T> {
         self.ended = true;
         self.connection.health.end();
-        if result.as_ref().is_err_and(|error| error.is_unrecoverable_error()) {
+        if result.is_err() {
             self.shared.forget(&self.connection);
         }
-        result.map_err(error_from)
+        result
     }
 }
 

@@ -1,77 +1,131 @@
 //! Subscriptions: each has a connection of its own.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use redis::ConnectionInfo;
-use redis::aio::PubSub;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::convert::error_from;
 use super::dial::Dialer;
-use super::wire::Wire;
+use super::endpoint::Endpoint;
+use super::link::Link;
+use super::resp::{Batch, Reply};
+use crate::command::Command;
 use crate::transport::{Message, Messages, Subscription};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-/// Subscribes at a server.
+/// Subscribes at a server. Messages stay with the server and in the socket until they are read.
 pub(super) async fn subscribe_at(
     dialer: &Dialer,
-    info: &ConnectionInfo,
+    endpoint: &Endpoint,
     to: &Subscription,
 ) -> Result<Messages> {
-    match to {
-        Subscription::Monitor => monitor(dialer, info).await,
+    let mut batch = Batch::default();
+    let confirmations = match to {
+        Subscription::Monitor => return monitor(dialer, endpoint).await,
         Subscription::Channels(names) => {
-            let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
-            let set_up = async |pubsub: &mut PubSub| pubsub.subscribe(&names).await;
-            dialer.subscribed(info, names.len(), set_up).await
+            batch.push(&Command::new("SUBSCRIBE").args_from(names));
+            names.len()
         }
-        Subscription::ShardChannels(names) => dialer.subscribed_to_shards(info, names).await,
         Subscription::Patterns(names) => {
-            let names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
-            let set_up = async |pubsub: &mut PubSub| pubsub.psubscribe(&names).await;
-            dialer.subscribed(info, names.len(), set_up).await
+            batch.push(&Command::new("PSUBSCRIBE").args_from(names));
+            names.len()
+        }
+        Subscription::ShardChannels(names) => {
+            // One command may name channels of one slot alone.
+            names.iter().for_each(|name| batch.push(&Command::new("SSUBSCRIBE").arg(name)));
+            names.len()
+        }
+    };
+    let mut link = dialer.open(endpoint).await?;
+    let early = dialer.in_time(confirmed(&mut link, &batch, confirmations)).await?;
+    let listening = Some((link, early));
+    let messages = stream::unfold(listening, async |listening| {
+        let (mut link, mut early) = listening?;
+        loop {
+            let received = match early.pop_front() {
+                Some(received) => received,
+                // The connection is lost, which shows as a gap.
+                None => Received::of(link.reply().await.ok()?),
+            };
+            match received {
+                Received::Message(message) => return Some((message, Some((link, early)))),
+                Received::Moved => {
+                    let message = "the slot of a shard channel has moved to another server";
+                    return Some((Err(Error::new(ErrorKind::Disconnected, message)), None));
+                }
+                Received::Refused(error) => return Some((Err(error), None)),
+                Received::Confirmation | Received::Other => {}
+            }
+        }
+    });
+    Ok(messages.boxed())
+}
+
+/// Subscribes, and waits for this many confirmations. Returns the messages that came before the last of them.
+async fn confirmed(link: &mut Link, batch: &Batch, count: usize) -> Result<VecDeque<Received>> {
+    link.write(batch).await?;
+    let mut early = VecDeque::new();
+    let mut confirmed = 0;
+    while confirmed < count {
+        match Received::of(link.reply().await?) {
+            Received::Confirmation => confirmed += 1,
+            Received::Refused(error) => return Err(error),
+            received => early.push_back(received),
+        }
+    }
+    Ok(early)
+}
+
+/// What comes on the connection of a subscription.
+enum Received {
+    Message(Result<Message>),
+    Confirmation,
+    /// The server has unsubscribed the connection from a shard channel.
+    Moved,
+    Refused(Error),
+    Other,
+}
+
+impl Received {
+    fn of(reply: Reply) -> Self {
+        let items = match reply {
+            Reply::Value(Value::Array(items) | Value::Push(items)) => items,
+            Reply::Error(error) => return Self::Refused(error),
+            Reply::Value(_) | Reply::Items(_) => return Self::Other,
+        };
+        let mut items = items.into_iter();
+        let kind = items.next().unwrap_or_default();
+        let mut text = || Bytes::from_value(items.next().unwrap_or_default());
+        let mut message = || Ok(Message::new(text()?, text()?));
+        match kind.as_bytes().unwrap_or_default() {
+            b"message" | b"smessage" => Self::Message(message()),
+            b"pmessage" => Self::Message(
+                text().and_then(|pattern| Ok(Message::new(text()?, text()?).matching(pattern))),
+            ),
+            b"subscribe" | b"psubscribe" | b"ssubscribe" => Self::Confirmation,
+            b"sunsubscribe" => Self::Moved,
+            _ => Self::Other,
         }
     }
 }
 
 /// Every command that the server carries out, as a line of text.
-async fn monitor(dialer: &Dialer, info: &ConnectionInfo) -> Result<Messages> {
-    let mut wire = BufReader::new(dialer.in_time(dialer.open(info)).await?);
-    wire.get_mut().monitor();
+async fn monitor(dialer: &Dialer, endpoint: &Endpoint) -> Result<Messages> {
+    let mut link = dialer.open(endpoint).await?;
+    let monitor = Batch::of([&Command::new("MONITOR")].into_iter());
     let first = dialer.in_time(async {
-        let monitor = redis::cmd("MONITOR").get_packed_command();
-        wire.write_all(&monitor).await.map_err(|error| error_from(error.into()))?;
-        next_line(&mut wire).await
+        link.write(&monitor).await?;
+        link.reply().await
     });
-    match first.await? {
-        Some(line) if line.starts_with(b"-") => {
-            return Err(Error::server(&String::from_utf8_lossy(&line[1..])));
-        }
-        Some(_) => {}
-        None => return Err(Error::new(ErrorKind::Disconnected, "the connection was closed")),
-    }
-    let lines = stream::unfold(Some(wire), async |wire| {
-        let mut wire = wire?;
-        match next_line(&mut wire).await {
-            Ok(line) => {
-                let line = bytes::Bytes::from(line?).slice(1..);
-                Some((Ok(Message::new(bytes::Bytes::new(), line)), Some(wire)))
-            }
-            Err(error) => Some((Err(error), None)),
-        }
+    first.await?.into_result()?;
+    let lines = stream::unfold(Some(link), async |link| {
+        let mut link = link?;
+        let line = match link.reply().await {
+            Ok(reply) => reply.into_result().and_then(Bytes::from_value),
+            Err(error) if error.kind() == ErrorKind::Disconnected => return None,
+            Err(error) => return Some((Err(error), None)),
+        };
+        Some((line.map(|line| Message::new(Bytes::new(), line)), Some(link)))
     });
     Ok(lines.boxed())
-}
-
-/// The next line with its type byte and without its line break; `None` at the end. The stream limits its length.
-async fn next_line(wire: &mut BufReader<Wire>) -> Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    wire.read_until(b'\n', &mut line).await.map_err(|error| error_from(error.into()))?;
-    if !line.ends_with(b"\r\n") {
-        return Ok(None);
-    }
-    line.truncate(line.len() - 2);
-    if line.is_empty() {
-        return Err(Error::new(ErrorKind::Protocol, "a reply without a type"));
-    }
-    Ok(Some(line))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::super::convert::{error_from, packed, value_from};
+use super::super::resp::{Batch, Reply};
 use super::super::transaction;
 use super::connect::{Unreached, connected, shared_connection};
 use super::destination::{Destination, Next, SLOT_IS_MOVING, Target};
@@ -20,6 +20,9 @@ use crate::{Error, ErrorKind, Outcome, Result, Value};
 /// How old the map may be for a call that any primary may run. A server that has left the cluster runs it too, and redirects
 /// nothing.
 const OLD_FOR_ANY: Duration = Duration::from_secs(5);
+/// Lets a server run the next command on a slot that it is about to take over.
+const ASKING: &str = "ASKING";
+
 /// How old the map may be when a call is given up.
 const OLD: Duration = Duration::from_millis(500);
 
@@ -65,7 +68,7 @@ pub(super) async fn send(
         // The usual case, without the lists of many.
         sending::sent();
         let given_up = GivenUp::new(topology);
-        let reply = guard.send(&packed(command)).await.and_then(value_from);
+        let reply = guard.send(command).await.and_then(Reply::into_result);
         given_up.disarm(&reply);
         match call.destination.follow(topology, &node, &reply) {
             Next::Done => return reply,
@@ -193,21 +196,18 @@ async fn send_batch<'a>(
     calls: impl ExactSizeIterator<Item = &'a Call<'a>> + Clone,
     connections: Connections,
 ) -> Result<Results, Unreached> {
-    let mut pipeline = redis::Pipeline::with_capacity(calls.len());
-    let mut count = 0;
+    let mut batch = Batch::default();
     for call in calls.clone() {
         if call.destination.asking {
-            pipeline.add_command(redis::cmd("ASKING"));
-            count += 1;
+            batch.push(&Command::new(ASKING));
         }
-        pipeline.add_command(packed(call.command));
-        count += 1;
+        batch.push(call.command);
     }
     let replies = match connections {
         Connections::Shared => {
             let guard = shared_connection(topology, node).await?;
             let given_up = GivenUp::new(topology);
-            let replies = guard.send_all(&pipeline, count).await;
+            let replies = guard.send_all(batch).await;
             given_up.disarm(&replies);
             replies
         }
@@ -215,7 +215,7 @@ async fn send_batch<'a>(
             let limit = topology.dialer.connect_timeout;
             let taken = node.waiting.take(limit, topology.dial(node));
             let pooled = connected(topology, node, taken).await?;
-            let replies = pooled.connection.send_all(&pipeline, count).await.map_err(error_from);
+            let replies = pooled.connection.send_all(batch).await;
             if replies.is_ok() {
                 pooled.release();
             }
@@ -231,7 +231,7 @@ async fn send_batch<'a>(
             if call.destination.asking {
                 replies.next();
             }
-            replies.next().map_or_else(|| Err(without_reply()), value_from)
+            replies.next().map_or_else(|| Err(without_reply()), Reply::into_result)
         })
         .collect())
 }
@@ -254,23 +254,13 @@ pub(super) async fn transaction(
                 continue;
             }
         };
-        let (mut pipeline, mut count) = transaction::pipeline(commands);
-        if destination.asking {
-            let mut asking = redis::Pipeline::with_capacity(count + 1);
-            asking.add_command(redis::cmd("ASKING"));
-            pipeline.cmd_iter().for_each(|cmd| {
-                asking.add_command(cmd.clone());
-            });
-            (pipeline, count) = (asking, count + 1);
-        }
+        let asking = destination.asking.then(|| Command::new(ASKING));
+        let batch = transaction::batch(asking.as_ref(), commands);
         let given_up = GivenUp::new(topology);
-        let replies = guard.send_all(&pipeline, count).await;
+        let replies = guard.send_all(batch).await;
         given_up.disarm(&replies);
         let mut replies = replies?;
-        if replies.len() != count {
-            return Err(without_reply());
-        }
-        if destination.asking {
+        if asking.is_some() {
             replies.remove(0);
         }
         let results = transaction::results(replies, commands.len());

@@ -17,15 +17,14 @@ mod topology;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use redis::ConnectionInfo;
 
 use self::batch::{Call, Connections};
 use self::destination::Target;
 use self::node::Node;
 use self::route::{Join, Route, first_slot};
 use self::topology::Topology;
-use super::convert::{error_from, packed, value_from};
 use super::dial::Dialer;
+use super::endpoint::Endpoint;
 use super::restrictions::{wait_without_writes, waits_for_replication};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
@@ -50,7 +49,7 @@ enum Reply {
 impl Cluster {
     pub(super) fn new(
         dialer: Arc<Dialer>,
-        seeds: Vec<ConnectionInfo>,
+        seeds: Vec<Endpoint>,
         waiting_connections: usize,
     ) -> Result<Self> {
         if seeds.is_empty() {
@@ -168,7 +167,7 @@ impl Cluster {
         let slots = sending::unsent(self.topology.known_slots()).await?;
         let sent = slots.primaries().iter().map(async |member| {
             let connection = sending::unsent(self.topology.dial(&member.node)).await?;
-            value_from(connection.send(&packed(command)).await.map_err(error_from)?)
+            connection.send(command).await?.into_result()
         });
         let replies = join_all(sent).await;
         match Route::of(command) {

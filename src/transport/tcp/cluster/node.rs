@@ -1,12 +1,11 @@
-use redis::ConnectionInfo;
-
+use super::super::endpoint::Endpoint;
 use super::super::pool::Pool;
 use super::super::shared_connection::SharedConnection;
 
 /// A server of the cluster, with the connections to it. They stay as long as the cluster names its address.
 pub(super) struct Node {
     pub(super) address: Address,
-    pub(super) info: ConnectionInfo,
+    pub(super) endpoint: Endpoint,
     /// The connection that all calls share.
     pub(super) shared: SharedConnection,
     /// The connections of commands that wait.
@@ -14,9 +13,9 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(address: Address, info: ConnectionInfo, waiting_connections: usize) -> Self {
+    pub(super) fn new(address: Address, endpoint: Endpoint, waiting_connections: usize) -> Self {
         let waiting = Pool::new(waiting_connections);
-        Self { address, info, shared: SharedConnection::default(), waiting }
+        Self { address, endpoint, shared: SharedConnection::default(), waiting }
     }
 }
 

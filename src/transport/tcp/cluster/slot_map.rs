@@ -179,6 +179,7 @@ fn unreadable() -> Error {
 mod tests {
     use std::collections::HashMap;
 
+    use super::super::super::endpoint::Endpoint;
     use super::*;
 
     fn server(host: &str, port: i64, id: &str) -> Value {
@@ -203,8 +204,8 @@ mod tests {
         let ranges = SlotRange::all_in(reply, "10.0.0.9").unwrap();
         let mut nodes = HashMap::new();
         let map = SlotMap::new(&ranges, |address| {
-            let info = redis::IntoConnectionInfo::into_connection_info("redis://h").unwrap();
-            let new = || Arc::new(Node::new(address.clone(), info, 1));
+            let endpoint = Endpoint::parse("redis://h").unwrap();
+            let new = || Arc::new(Node::new(address.clone(), endpoint, 1));
             Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
         });
         let port = |slot| map.owner(slot).map(|node| node.address.port);

@@ -38,7 +38,7 @@ pub(super) async fn subscribe(topology: &Arc<Topology>, to: &Subscription) -> Re
         let tried = nodes.split_off(last);
         let attempts = tried.iter().map(|node| {
             boxed(|| async {
-                let messages = subscribe_at(&topology.dialer, &node.info, to).await?;
+                let messages = subscribe_at(&topology.dialer, &node.endpoint, to).await?;
                 Ok::<_, Error>((Arc::clone(node), messages))
             })
         });
@@ -76,7 +76,7 @@ async fn subscribe_to_shards(topology: &Arc<Topology>, names: &[Bytes]) -> Resul
         }
         let subscribed = owners.into_iter().map(async |(node, names)| {
             let to = Subscription::ShardChannels(names);
-            let messages = subscribe_at(&topology.dialer, &node.info, &to).await?;
+            let messages = subscribe_at(&topology.dialer, &node.endpoint, &to).await?;
             Ok::<_, Error>(until_it_leaves(topology, node, messages))
         });
         match try_join_all(subscribed).await {

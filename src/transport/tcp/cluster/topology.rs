@@ -6,14 +6,16 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use redis::{ConnectionAddr, ConnectionInfo};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::super::convert::{error_from, value_from};
+use super::super::connection::Connection;
 use super::super::dial::Dialer;
+use super::super::endpoint::{self, Endpoint};
+use super::super::resp::{Batch, Reply};
 use super::node::{Address, Node};
 use super::slot_map::{SlotMap, SlotRange};
+use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
 use crate::{Error, ErrorKind, FromValue, Result};
 
@@ -32,7 +34,7 @@ const MOST_STRANGERS: usize = 256;
 pub(super) struct Topology {
     pub(super) dialer: Arc<Dialer>,
     /// The servers whose URLs the user gave.
-    seeds: Vec<ConnectionInfo>,
+    seeds: Vec<Endpoint>,
     waiting_connections: usize,
     slots: watch::Sender<Arc<SlotMap>>,
     /// Servers that redirections have named, until the map names them.
@@ -53,7 +55,7 @@ type Question = Shared<BoxFuture<'static, Option<Result<()>>>>;
 impl Topology {
     pub(super) fn new(
         dialer: Arc<Dialer>,
-        seeds: Vec<ConnectionInfo>,
+        seeds: Vec<Endpoint>,
         waiting_connections: usize,
     ) -> Self {
         Self {
@@ -104,17 +106,9 @@ impl Topology {
     fn new_node(&self, address: &Address) -> Node {
         let Address { host, port } = address.clone();
         // There is a URL, or there would be no server that has named another.
-        let info = self.seeds[0].clone();
-        let addr = match info.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            },
-            _ => ConnectionAddr::Tcp(host, port),
-        };
-        Node::new(address.clone(), info.set_addr(addr), self.waiting_connections)
+        let seed = &self.seeds[0];
+        let endpoint = seed.at(seed.address.beside(host, port));
+        Node::new(address.clone(), endpoint, self.waiting_connections)
     }
 
     /// Asks the servers for the map, and waits for the answer. If the last answer is new, nothing is asked.
@@ -173,7 +167,7 @@ impl Topology {
         let answer = match answers {
             Ok(Ok(answer)) => answer,
             _ => {
-                let seeds = self.seeds.iter().map(|info| boxed(|| self.ask_seed(info)));
+                let seeds = self.seeds.iter().map(|seed| boxed(|| self.ask_seed(seed)));
                 let others = known.iter().skip(ASKED).map(|node| boxed(|| self.ask_node(node)));
                 newest(seeds.chain(others).collect()).await?
             }
@@ -197,21 +191,21 @@ impl Topology {
                     Some(guard) => guard,
                     None => node.shared.connect(|| self.dial(node)).await?,
                 };
-                Answer::of(guard.send_all(&Answer::question(), 2).await?, &node.address.host)
+                Answer::of(guard.send_all(Answer::question()).await?, &node.address.host)
             })
             .await
     }
 
-    async fn ask_seed(&self, info: &ConnectionInfo) -> Result<Answer> {
-        let host = match info.addr() {
-            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.as_str(),
-            _ => "localhost",
+    async fn ask_seed(&self, seed: &Endpoint) -> Result<Answer> {
+        let host = match &seed.address {
+            endpoint::Address::Tcp { host, .. } => host.as_str(),
+            #[cfg(unix)]
+            endpoint::Address::Unix(_) => "localhost",
         };
         self.dialer
             .in_time(async {
-                let connection = self.dialer.connect(info).await?;
-                let replies = connection.send_all(&Answer::question(), 2).await;
-                Answer::of(replies.map_err(error_from)?, host)
+                let connection = self.dialer.connect(seed).await?;
+                Answer::of(connection.send_all(Answer::question()).await?, host)
             })
             .await
     }
@@ -220,9 +214,9 @@ impl Topology {
     pub(super) fn dial(
         &self,
         node: &Node,
-    ) -> impl Future<Output = Result<super::super::dial::Connection>> + Send + 'static {
-        let (dialer, info) = (Arc::clone(&self.dialer), node.info.clone());
-        async move { dialer.in_time(dialer.connect(&info)).await }
+    ) -> impl Future<Output = Result<Connection>> + Send + 'static {
+        let (dialer, endpoint) = (Arc::clone(&self.dialer), node.endpoint.clone());
+        async move { dialer.in_time(dialer.connect(&endpoint)).await }
     }
 }
 
@@ -234,14 +228,12 @@ struct Answer {
 }
 
 impl Answer {
-    fn question() -> redis::Pipeline {
-        let mut pipeline = redis::Pipeline::with_capacity(2);
-        pipeline.cmd("CLUSTER").arg("INFO").cmd("CLUSTER").arg("SLOTS");
-        pipeline
+    fn question() -> Batch {
+        Batch::of(["INFO", "SLOTS"].map(|word| Command::new("CLUSTER").arg(word)).iter())
     }
 
-    fn of(replies: Vec<redis::Value>, asked: &str) -> Result<Self> {
-        let mut replies = replies.into_iter().map(value_from);
+    fn of(replies: Vec<Reply>, asked: &str) -> Result<Self> {
+        let mut replies = replies.into_iter().map(Reply::into_result);
         let info = replies.next().map(|info| info.and_then(String::from_value));
         // A server that refuses CLUSTER INFO may still tell the slots.
         let info = info.and_then(Result::ok).unwrap_or_default();

@@ -1,9 +1,10 @@
 //! The connections to the current server.
 
 use crate::Result;
-use crate::transport::tcp::convert::value_from;
+use crate::command::Command;
 use crate::transport::tcp::dial::Dialer;
 use crate::transport::tcp::pool::Pool;
+use crate::transport::tcp::resp::Reply;
 use crate::transport::tcp::sentinel;
 use crate::transport::tcp::shared_connection::SharedConnection;
 
@@ -33,8 +34,9 @@ impl Connections {
     /// Drops the connections if their server says that it is no primary any more.
     pub(super) async fn check_role(&self, dialer: &Dialer) {
         let Some(connection) = self.shared.current() else { return };
-        let role = dialer.in_time(connection.send(&redis::cmd("ROLE"))).await;
-        if matches!(role.and_then(value_from).and_then(sentinel::is_primary), Ok(false)) {
+        let role = Command::new("ROLE");
+        let role = dialer.in_time(connection.send(&role)).await;
+        if matches!(role.and_then(Reply::into_result).and_then(sentinel::is_primary), Ok(false)) {
             self.leave();
         }
     }

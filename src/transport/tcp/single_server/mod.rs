@@ -9,9 +9,9 @@ use std::sync::Arc;
 use self::connections::Connections;
 pub(super) use self::target::Target;
 use self::watch::Watch;
-use super::convert::{error_from, packed, value_from};
 use super::dial::Dialer;
 use super::pool::{Pool, PooledConnection};
+use super::resp::{Batch, Reply};
 use super::restrictions::waits_for_replication;
 use super::shared_connection::{ConnectionGuard, SharedConnection};
 use super::subscribe::subscribe_at;
@@ -19,7 +19,7 @@ use super::transaction;
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Messages, Results, Subscription, sending};
-use crate::{Error, ErrorKind, Result, Value};
+use crate::{Result, Value};
 
 pub(super) struct SingleServer {
     dialer: Arc<Dialer>,
@@ -54,21 +54,17 @@ impl SingleServer {
             return boxed(|| self.send_when_busy(command));
         }
         boxed(|| async move {
-            let reply = self.shared_connection().await?.send(&packed(command)).await;
-            let result = reply.and_then(value_from);
+            let reply = self.shared_connection().await?.send(command).await;
+            let result = reply.and_then(Reply::into_result);
             self.connections.note_role(&result);
             result
         })
     }
 
     pub(super) async fn pipeline(&self, commands: &[Command]) -> Result<Results> {
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-        for command in commands {
-            pipeline.add_command(packed(command));
-        }
         let alone = commands.iter().any(waits_for_replication);
-        let replies = self.send_all(&pipeline, commands.len(), alone).await?;
-        let results: Results = replies.into_iter().map(value_from).collect();
+        let replies = self.send_all(Batch::of(commands.iter()), alone).await?;
+        let results: Results = replies.into_iter().map(Reply::into_result).collect();
         for result in &results {
             self.connections.note_role(result);
         }
@@ -76,8 +72,7 @@ impl SingleServer {
     }
 
     pub(super) async fn transaction(&self, commands: &[Command]) -> Result<Results> {
-        let (pipeline, count) = transaction::pipeline(commands);
-        let replies = self.send_all(&pipeline, count, false).await?;
+        let replies = self.send_all(transaction::batch(None, commands), false).await?;
         let results = transaction::results(replies, commands.len());
         self.connections.note_role(&results);
         results
@@ -120,8 +115,8 @@ impl SingleServer {
     /// Sends a command that waits for data, on a pooled connection.
     async fn wait_for(&self, command: &Command) -> Result<Value> {
         let pooled = self.pooled_connection().await?;
-        let reply = pooled.connection.send(&packed(command)).await.map_err(error_from);
-        let result = reply.and_then(value_from);
+        let reply = pooled.connection.send(command).await;
+        let result = reply.and_then(Reply::into_result);
         self.connections.note_role(&result);
         if result.is_ok() {
             pooled.release();
@@ -132,29 +127,16 @@ impl SingleServer {
     /// Sends a command that a busy server has to receive, on a new connection.
     async fn send_when_busy(&self, command: &Command) -> Result<Value> {
         let connection = sending::unsent(self.target.connect_when_busy(&self.dialer)).await?;
-        value_from(connection.send(&packed(command)).await.map_err(error_from)?)
+        connection.send(command).await?.into_result()
     }
 
-    async fn send_all(
-        &self,
-        pipeline: &redis::Pipeline,
-        count: usize,
-        alone: bool,
-    ) -> Result<Vec<redis::Value>> {
-        let replies = if alone {
-            let pooled = self.pooled_connection().await?;
-            let replies = pooled.connection.send_all(pipeline, count).await.map_err(error_from)?;
-            pooled.release();
-            replies
-        } else {
-            self.shared_connection().await?.send_all(pipeline, count).await?
-        };
-        if replies.len() == count {
-            return Ok(replies);
+    async fn send_all(&self, batch: Batch, alone: bool) -> Result<Vec<Reply>> {
+        if !alone {
+            return self.shared_connection().await?.send_all(batch).await;
         }
-        Err(Error::new(
-            ErrorKind::Protocol,
-            format!("{count} commands were sent, {} replies came back", replies.len()),
-        ))
+        let pooled = self.pooled_connection().await?;
+        let replies = pooled.connection.send_all(batch).await?;
+        pooled.release();
+        Ok(replies)
     }
 }

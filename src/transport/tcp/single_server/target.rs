@@ -1,21 +1,21 @@
 //! Which server it is, and how it is reached.
 
-use redis::ConnectionInfo;
-
 use crate::Result;
-use crate::transport::tcp::dial::{Connection, Dialer};
+use crate::transport::tcp::connection::Connection;
+use crate::transport::tcp::dial::Dialer;
+use crate::transport::tcp::endpoint::Endpoint;
 use crate::transport::tcp::sentinel::Sentinels;
 
 /// A server, or those that name it.
 pub(in crate::transport::tcp) enum Target {
-    Server(ConnectionInfo),
+    Server(Endpoint),
     Sentinels(Sentinels),
 }
 
 impl Target {
     pub(super) async fn connect(&self, dialer: &Dialer) -> Result<Connection> {
         match self {
-            Self::Server(info) => dialer.connect(info).await,
+            Self::Server(endpoint) => dialer.connect(endpoint).await,
             Self::Sentinels(sentinels) => {
                 let connected = sentinels.connect(dialer, &sentinels.primary);
                 Ok(dialer.in_time(connected).await?.1)
@@ -25,22 +25,19 @@ impl Target {
 
     /// A connection that a busy server accepts too. Such a server refuses SELECT, so the database is left out.
     pub(super) async fn connect_when_busy(&self, dialer: &Dialer) -> Result<Connection> {
-        let without_database = |info: &ConnectionInfo| {
-            info.clone().set_redis_settings(info.redis_settings().clone().set_db(0))
-        };
         match self {
-            Self::Server(info) => dialer.connect(&without_database(info)).await,
+            Self::Server(endpoint) => dialer.connect(&endpoint.without_database()).await,
             Self::Sentinels(sentinels) => {
-                let primary = without_database(&sentinels.primary);
+                let primary = sentinels.primary.without_database();
                 Ok(dialer.in_time(sentinels.connect(dialer, &primary)).await?.1)
             }
         }
     }
 
-    /// The address and settings of the current server.
-    pub(super) async fn server(&self, dialer: &Dialer) -> Result<ConnectionInfo> {
+    /// The current server, and how a connection to it is set up.
+    pub(super) async fn server(&self, dialer: &Dialer) -> Result<Endpoint> {
         match self {
-            Self::Server(info) => Ok(info.clone()),
+            Self::Server(endpoint) => Ok(endpoint.clone()),
             Self::Sentinels(sentinels) => {
                 let connected = sentinels.connect(dialer, &sentinels.primary);
                 Ok(dialer.in_time(connected).await?.0)

@@ -1,0 +1,185 @@
+//! One connection for the commands of many callers, which are sent as they come (pipelining).
+//!
+//! Callers add their commands to `queue.rs`. A task, `driver.rs`, sends all of them in one write, and hands the replies to the
+//! callers in the same order. `health.rs` knows whether replies come.
+
+mod driver;
+mod health;
+mod queue;
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use self::driver::Driver;
+pub(super) use self::health::Health;
+use self::queue::{Caller, Queue};
+use super::link::{Link, unreadable};
+use super::resp::{Batch, Reply, Unreadable, write};
+use crate::command::Command;
+use crate::{Error, ErrorKind, Result, Value};
+
+/// A connection that is ready for commands. It is closed when it is dropped.
+pub(super) struct Connection {
+    queue: Arc<Queue>,
+    pub(super) health: Arc<Health>,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Connection {
+    pub(super) fn new(link: Link, health: Health) -> Self {
+        let (queue, health) = (Arc::<Queue>::default(), Arc::new(health));
+        let driver = Driver::new(link, Arc::clone(&queue), Arc::clone(&health));
+        Self { queue, health, driver: tokio::spawn(driver.run()) }
+    }
+
+    /// Whether it was lost, or what it received cannot be used.
+    pub(super) fn is_closed(&self) -> bool {
+        self.driver.is_finished()
+    }
+
+    /// Whether calls may use it.
+    pub(super) fn works(&self) -> bool {
+        !self.is_closed() && !self.health.is_hung()
+    }
+
+    /// Sends a command. The error is that of the connection.
+    pub(super) async fn send(&self, command: &Command) -> Result<Reply> {
+        if let Some(nonce) = self.health.verification() {
+            let batch = Batch::of(std::iter::once(command));
+            let mut replies = self.send_verified(batch, nonce).await?;
+            return replies.pop().ok_or_else(closed);
+        }
+        let (sender, reply) = oneshot::channel();
+        self.queue.push(Caller::One(sender), |bytes| write(bytes, command)).await?;
+        reply.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Sends commands one after the other. There is a reply to each. The error is that of the connection.
+    pub(super) async fn send_all(&self, batch: Batch) -> Result<Vec<Reply>> {
+        match self.health.verification() {
+            None => self.send_batch(&batch).await,
+            Some(nonce) => self.send_verified(batch, nonce).await,
+        }
+    }
+
+    /// Sends commands with a PING behind them. The PING's reply shows that the replies before it belong to these commands. If
+    /// it is another reply, the connection is closed and all calls on it fail.
+    async fn send_verified(&self, mut batch: Batch, nonce: String) -> Result<Vec<Reply>> {
+        batch.push(&Command::new("PING").arg(&nonce));
+        let mut replies = self.send_batch(&batch).await?;
+        if replies.pop().is_some_and(|reply| verifies(&reply, &nonce)) {
+            return Ok(replies);
+        }
+        self.driver.abort();
+        Err(unreadable(Unreadable::TooMany))
+    }
+
+    async fn send_batch(&self, batch: &Batch) -> Result<Vec<Reply>> {
+        let (sender, replies) = oneshot::channel();
+        let left = batch.len();
+        if left == 0 {
+            return Ok(Vec::new());
+        }
+        let caller = Caller::Many { left, replies: Vec::with_capacity(left), sender };
+        self.queue.push(caller, |bytes| bytes.extend_from_slice(batch.bytes())).await?;
+        replies.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Disconnected, "the connection to Redis was closed")
+}
+
+/// Whether this is the reply to a PING with this nonce. A server may also refuse the PING, because of the user's permissions
+/// or its own state; that says nothing about the other replies.
+fn verifies(reply: &Reply, nonce: &str) -> bool {
+    match reply {
+        Reply::Value(Value::Bulk(bytes)) => bytes == nonce.as_bytes(),
+        Reply::Error(error) => {
+            matches!(error.code(), Some("BUSY" | "LOADING" | "MASTERDOWN" | "NOPERM"))
+        }
+        _ => false,
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+    use futures_util::poll;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::Outcome;
+
+    /// A connection, and the server's end of it. So many bytes are on the way at most.
+    fn connected(on_the_way: usize) -> (Arc<Connection>, DuplexStream) {
+        let (client, server) = duplex(on_the_way);
+        let hour = Duration::from_secs(3600);
+        let link = Link::new(Box::new(client), 1 << 20);
+        (Arc::new(Connection::new(link, Health::new(hour, hour))), server)
+    }
+
+    fn text(reply: Result<Reply>) -> String {
+        String::from_utf8(reply.unwrap().into_result().unwrap().as_bytes().unwrap().to_vec())
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn replies_go_to_their_callers_also_when_some_have_left() {
+        let (connection, mut server) = connected(1 << 16);
+        let echo = |word: &'static str| Command::new("ECHO").arg(word);
+        let commands = ["a", "b", "c"].map(echo);
+        let mut calls: Vec<_> =
+            commands.iter().map(|command| Box::pin(connection.send(command))).collect();
+        for call in &mut calls {
+            assert!(poll!(call).is_pending());
+        }
+        drop(calls.remove(1));
+        let mut received = [0; 21 * 3];
+        server.read_exact(&mut received).await.unwrap();
+        server.write_all(b"+a\r\n+b\r\n$1\r").await.unwrap();
+        server.write_all(b"\nc\r\n").await.unwrap();
+        let replies: Vec<String> = join_all(calls).await.into_iter().map(text).collect();
+        assert_eq!(replies, ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_written_was_not_sent() {
+        let (connection, mut server) = connected(10);
+        let ping = Command::new("PING");
+        // The first call fills the way, so the second one cannot be written.
+        let batch = Batch::of([&ping, &ping].into_iter());
+        let mut first = Box::pin(connection.send_all(batch));
+        assert!(poll!(&mut first).is_pending());
+        let mut start = [0; 1];
+        server.read_exact(&mut start).await.unwrap();
+        let mut second = Box::pin(connection.send(&ping));
+        assert!(poll!(&mut second).is_pending());
+        drop(server);
+        let outcome = |error: Error| (error.kind(), error.outcome());
+        let lost = |outcome| (ErrorKind::Disconnected, outcome);
+        assert_eq!(outcome(first.await.unwrap_err()), lost(Outcome::Unknown));
+        assert_eq!(outcome(second.await.map(drop).unwrap_err()), lost(Outcome::NotSent));
+        let late = connection.send(&ping).await.map(drop).unwrap_err();
+        assert_eq!(outcome(late), lost(Outcome::NotSent));
+    }
+
+    #[tokio::test]
+    async fn a_reply_before_its_command_ends_the_connection() {
+        let (connection, mut server) = connected(1 << 16);
+        server.write_all(b"+early\r\n").await.unwrap();
+        let mut all = Vec::new();
+        server.read_to_end(&mut all).await.unwrap();
+        let error = connection.send(&Command::new("PING")).await.map(drop).unwrap_err();
+        assert_eq!((error.outcome(), all.len()), (Outcome::NotSent, 0));
+    }
+}
