@@ -149,7 +149,10 @@ mod tests {
 
     use super::*;
 
-    fn parts(url: &str) -> Option<(String, Option<String>, Option<String>, u32, bool)> {
+    /// The address, the user, the password, the database, and whether it speaks RESP3.
+    type Parts = (String, Option<String>, Option<String>, u32, bool);
+
+    fn parts(url: &str) -> Option<Parts> {
         let endpoint = Endpoint::parse(url).ok()?;
         let password = endpoint.password.map(|password| password.expose_secret().to_owned());
         let (address, username) = (endpoint.address.to_string(), endpoint.username);

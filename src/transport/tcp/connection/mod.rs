@@ -111,14 +111,17 @@ impl Drop for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::time::Duration;
 
-    use futures_util::future::join_all;
+    use fastrand::Rng;
+    use futures_util::future::{Either, join_all, select};
     use futures_util::poll;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+    use super::super::resp::Decoder;
     use super::*;
-    use crate::Outcome;
+    use crate::{FromValue, Outcome};
 
     /// A connection, and the server's end of it. So many bytes are on the way at most.
     fn connected(on_the_way: usize) -> (Arc<Connection>, DuplexStream) {
@@ -181,5 +184,92 @@ mod tests {
         server.read_to_end(&mut all).await.unwrap();
         let error = connection.send(&Command::new("PING")).await.map(drop).unwrap_err();
         assert_eq!((error.outcome(), all.len()), (Outcome::NotSent, 0));
+    }
+
+    /// A server that echoes the argument of each command, in parts of any length, and closes the connection at some moment.
+    async fn echo(mut server: DuplexStream, dice: &RefCell<Rng>, received: &RefCell<Vec<String>>) {
+        let lives_for = dice.borrow_mut().usize(0..120);
+        let mut decoder = Decoder::new(1 << 20);
+        let mut buffer = [0; 512];
+        while received.borrow().len() < lives_for {
+            let length = dice.borrow_mut().usize(1..512);
+            let Ok(length @ 1..) = server.read(&mut buffer[..length]).await else { return };
+            let (mut bytes, mut replies) = (&buffer[..length], Vec::new());
+            while let Some(command) = decoder.next(&mut bytes).unwrap() {
+                let words = Vec::<String>::from_value(command.into_result().unwrap()).unwrap();
+                let word = words.last().unwrap();
+                replies.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+                received.borrow_mut().push(word.clone());
+            }
+            while !replies.is_empty() {
+                let part = dice.borrow_mut().usize(1..=replies.len());
+                if server.write_all(&replies[..part]).await.is_err() {
+                    return;
+                }
+                replies.drain(..part);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Calls of one or more commands, some of which are given up.
+    async fn call(connection: &Connection, dice: &RefCell<Rng>, number: usize) -> Option<Told> {
+        let roll = |range| dice.borrow_mut().usize(range);
+        let (count, pause, patience) = (roll(1..5), roll(0..20), roll(0..200));
+        let words: Vec<String> =
+            (0..count).map(|at| format!("{number}:{at}:{}", "x".repeat(roll(0..200)))).collect();
+        let commands: Vec<Command> =
+            words.iter().map(|word| Command::new("ECHO").arg(word)).collect();
+        for _ in 0..pause {
+            tokio::task::yield_now().await;
+        }
+        let call = async {
+            match commands.as_slice() {
+                [command] => connection.send(command).await.map(|reply| vec![reply]),
+                commands => connection.send_all(Batch::of(commands.iter())).await,
+            }
+        };
+        let given_up = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        match select(std::pin::pin!(call), std::pin::pin!(given_up)).await {
+            Either::Left((result, _)) => Some((words, result)),
+            Either::Right(_) if patience < 100 => None,
+            Either::Right((_, call)) => Some((words, call.await)),
+        }
+    }
+
+    type Told = (Vec<String>, Result<Vec<Reply>>);
+
+    #[tokio::test]
+    async fn random_calls_get_their_own_replies_or_the_truth() {
+        for seed in 0..300 {
+            let dice = RefCell::new(Rng::with_seed(seed));
+            let on_the_way = dice.borrow_mut().usize(1..2000);
+            let (connection, server) = connected(on_the_way);
+            let received = RefCell::<Vec<String>>::default();
+            let calls = join_all((0..30).map(|number| call(&connection, &dice, number)));
+            let server = std::pin::pin!(echo(server, &dice, &received));
+            let told = match select(calls, server).await {
+                Either::Left((told, _)) => told,
+                Either::Right(((), calls)) => calls.await,
+            };
+            let received = received.borrow();
+            for (words, result) in told.into_iter().flatten() {
+                match result {
+                    Ok(replies) => {
+                        let replies: Vec<String> =
+                            replies.into_iter().map(|reply| text(Ok(reply))).collect();
+                        assert_eq!(replies, words, "seed {seed}");
+                    }
+                    Err(error) if error.outcome() == Outcome::NotSent => {
+                        assert!(!words.iter().any(|word| received.contains(word)), "seed {seed}");
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Disconnected, "seed {seed}"),
+                }
+            }
+        }
     }
 }
