@@ -26,6 +26,7 @@ use self::route::{Join, Route, first_slot};
 use self::topology::Topology;
 use super::convert::{error_from, packed, value_from};
 use super::dial::Dialer;
+use super::pool::PoolSize;
 use super::restrictions::{wait_without_writes, waits_for_replication};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
@@ -51,12 +52,12 @@ impl Cluster {
     pub(super) fn new(
         dialer: Arc<Dialer>,
         seeds: Vec<ConnectionInfo>,
-        waiting_connections: usize,
+        waiting: PoolSize,
     ) -> Result<Self> {
         if seeds.is_empty() {
             return Err(Error::new(ErrorKind::Config, "there is no URL of a Redis server"));
         }
-        let topology = Topology::new(dialer, seeds, waiting_connections);
+        let topology = Topology::new(dialer, seeds, waiting);
         Ok(Self { topology: Arc::new(topology) })
     }
 

@@ -1,6 +1,6 @@
 use redis::ConnectionInfo;
 
-use super::super::pool::Pool;
+use super::super::pool::{Pool, PoolSize};
 use super::super::shared_connection::SharedConnection;
 
 /// A server of the cluster, with the connections to it. They stay as long as the cluster names its address.
@@ -14,8 +14,8 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(address: Address, info: ConnectionInfo, waiting_connections: usize) -> Self {
-        let waiting = Pool::new(waiting_connections);
+    pub(super) fn new(address: Address, info: ConnectionInfo, waiting: PoolSize) -> Self {
+        let waiting = Pool::new(waiting);
         Self { address, info, shared: SharedConnection::default(), waiting }
     }
 }

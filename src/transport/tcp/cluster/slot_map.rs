@@ -180,6 +180,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::transport::tcp::pool::PoolSize;
 
     fn server(host: &str, port: i64, id: &str) -> Value {
         Value::Array(vec![
@@ -204,7 +205,8 @@ mod tests {
         let mut nodes = HashMap::new();
         let map = SlotMap::new(&ranges, |address| {
             let info = redis::IntoConnectionInfo::into_connection_info("redis://h").unwrap();
-            let new = || Arc::new(Node::new(address.clone(), info, 1));
+            let new =
+                || Arc::new(Node::new(address.clone(), info, PoolSize { most: 1, min_idle: 0 }));
             Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
         });
         let port = |slot| map.owner(slot).map(|node| node.address.port);

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::super::convert::{error_from, value_from};
-use super::super::dial::Dialer;
+use super::super::dial::{Connection, Dialer};
+use super::super::pool::PoolSize;
 use super::node::{Address, Node};
 use super::slot_map::{SlotMap, SlotRange};
 use crate::platform::{BoxFuture, boxed};
@@ -33,7 +34,7 @@ pub(super) struct Topology {
     pub(super) dialer: Arc<Dialer>,
     /// The servers whose URLs the user gave.
     seeds: Vec<ConnectionInfo>,
-    waiting_connections: usize,
+    waiting: PoolSize,
     slots: watch::Sender<Arc<SlotMap>>,
     /// Servers that redirections have named, until the map names them.
     strangers: Mutex<Vec<Arc<Node>>>,
@@ -51,15 +52,11 @@ struct Refresh {
 type Question = Shared<BoxFuture<'static, Option<Result<()>>>>;
 
 impl Topology {
-    pub(super) fn new(
-        dialer: Arc<Dialer>,
-        seeds: Vec<ConnectionInfo>,
-        waiting_connections: usize,
-    ) -> Self {
+    pub(super) fn new(dialer: Arc<Dialer>, seeds: Vec<ConnectionInfo>, waiting: PoolSize) -> Self {
         Self {
             dialer,
             seeds,
-            waiting_connections,
+            waiting,
             slots: watch::Sender::new(Arc::new(SlotMap::empty())),
             strangers: Mutex::default(),
             refresh: Mutex::default(),
@@ -114,7 +111,7 @@ impl Topology {
             },
             _ => ConnectionAddr::Tcp(host, port),
         };
-        Node::new(address.clone(), info.set_addr(addr), self.waiting_connections)
+        Node::new(address.clone(), info.set_addr(addr), self.waiting)
     }
 
     /// Asks the servers for the map, and waits for the answer. If the last answer is new, nothing is asked.
@@ -220,9 +217,20 @@ impl Topology {
     pub(super) fn dial(
         &self,
         node: &Node,
-    ) -> impl Future<Output = Result<super::super::dial::Connection>> + Send + 'static {
+    ) -> impl Future<Output = Result<Connection>> + Send + 'static {
+        self.dialing(node)()
+    }
+
+    /// What makes connections to a server.
+    pub(super) fn dialing(
+        &self,
+        node: &Node,
+    ) -> impl Fn() -> BoxFuture<'static, Result<Connection>> + Send + 'static {
         let (dialer, info) = (Arc::clone(&self.dialer), node.info.clone());
-        async move { dialer.in_time(dialer.connect(&info)).await }
+        move || {
+            let (dialer, info) = (Arc::clone(&dialer), info.clone());
+            boxed(|| async move { dialer.in_time(dialer.connect(&info)).await })
+        }
     }
 }
 
