@@ -114,14 +114,39 @@ impl FieldCache {
 }
 
 impl Builder {
-    /// What is said of a field (`"User.posts"`), or of all fields that give a type (`"User"`).
+    /// What is said of a field (`"User.posts"`), or of all fields that give a type (`"User"`). A rule of an interface holds
+    /// for the types that implement it.
+    ///
+    /// ```
+    /// use edgecask::{Client, cache::Cache};
+    /// use edgecask_graphql::{FieldCache, Rule};
+    /// use std::time::Duration;
+    ///
+    /// let fields = FieldCache::builder(Cache::new(Client::memory()))
+    ///     .rule("User", Rule::new().max_age(Duration::from_secs(300)))
+    ///     .rule("User.email", Rule::new().private())
+    ///     .rule("Query.user", Rule::new().tags(["user:{args.id}"]))
+    ///     .build()?;
+    /// # Ok::<(), edgecask_graphql::InvalidRule>(())
+    /// ```
     pub fn rule(mut self, name: impl Into<String>, rule: Rule) -> Self {
         self.rules.push((name.into(), rule));
         self
     }
 
     /// The tags that a field of the mutation invalidates after it was resolved, whatever came of it; they hold arguments and
-    /// the user, as [`Rule::tags`] do. Where they cannot be written, the field fails and changes nothing.
+    /// the user, as [`Rule::tags`] do. Where they cannot be written, the field fails and changes nothing. It costs one script
+    /// for each tag, in one round trip.
+    ///
+    /// ```
+    /// use edgecask::{Client, cache::Cache};
+    /// use edgecask_graphql::FieldCache;
+    ///
+    /// let fields = FieldCache::builder(Cache::new(Client::memory()))
+    ///     .invalidate("renameUser", ["user:{args.id}", "users"])
+    ///     .build()?;
+    /// # Ok::<(), edgecask_graphql::InvalidRule>(())
+    /// ```
     pub fn invalidate(
         mut self,
         field: impl Into<String>,

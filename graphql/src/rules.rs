@@ -158,9 +158,9 @@ impl Rules {
         let returned = MetaTypeName::concrete_typename(&parent_type.field_by_name(name)?.ty);
         let returned_type = registry.types.get(returned)?;
         let mut hints = Hints { returned, ..Hints::default() };
-        // Of an interface, what is said of any type behind it counts too.
+        // What is said of an interface counts for each type behind it, and the other way round: an object may be any of them.
         let (mut of_field, mut inherits) = (None, false);
-        for of in with_possible_types(parent_type) {
+        for of in relatives(registry, parent_type) {
             let annotated = registry.types.get(of).and_then(|of| of.field_by_name(name));
             let entry = self.types.get(of).and_then(|rules| rules.fields.get(name));
             hints.take(
@@ -173,7 +173,7 @@ impl Rules {
         }
         let (mut of_type, mut type_inherits) = (None, false);
         if returned_type.is_composite() {
-            for of in with_possible_types(returned_type) {
+            for of in relatives(registry, returned_type) {
                 let annotated = registry.types.get(of).and_then(annotation);
                 let entry = self.types.get(of).and_then(|rules| rules.own.as_ref());
                 hints.take(entry, annotated, &mut of_type, &mut type_inherits);
@@ -318,7 +318,14 @@ fn annotation(of: &MetaType) -> Option<&CacheControl> {
     }
 }
 
-fn with_possible_types(of: &MetaType) -> impl Iterator<Item = &str> {
+/// A type, the types that may be behind it, and the interfaces of them all.
+fn relatives<'a>(registry: &'a Registry, of: &'a MetaType) -> Vec<&'a str> {
     let possible = of.possible_types().filter(|_| of.is_abstract()).into_iter().flatten();
-    std::iter::once(of.name()).chain(possible.map(String::as_str))
+    let mut all: Vec<&str> =
+        std::iter::once(of.name()).chain(possible.map(String::as_str)).collect();
+    let interfaces = |of: &&'a str| registry.implements.get(*of).into_iter().flatten();
+    let interfaces: BTreeSet<&str> = all.iter().flat_map(interfaces).map(String::as_str).collect();
+    let own = all.clone();
+    all.extend(interfaces.into_iter().filter(|interface| !own.contains(interface)));
+    all
 }

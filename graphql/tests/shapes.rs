@@ -10,7 +10,7 @@ use async_graphql::{
 };
 use edgecask::cache::Cache;
 use edgecask::{Client, ErrorKind};
-use edgecask_graphql::{FieldCache, Rule};
+use edgecask_graphql::{FieldCache, Rule, Viewer};
 use futures_util::{Stream, StreamExt, stream};
 
 #[derive(Interface)]
@@ -158,6 +158,43 @@ async fn an_interface_is_cached_by_what_is_selected_of_its_types() {
         test.data(&query(id)).await;
     }
     assert_eq!(test.calls.get(), 4, "the other one is there still");
+}
+
+/// Whoever selects by the type would see what the rule of the interface keeps for one user.
+#[tokio::test]
+async fn a_rule_of_an_interface_holds_for_the_types_behind_it() {
+    let age = || Rule::new().max_age(Duration::from_secs(60));
+    let fields = FieldCache::builder(Cache::new(Client::memory()))
+        .rule("Query.node", age())
+        .rule("Query.shelf", age())
+        .rule("Book", Rule::new().inherit_max_age())
+        .rule("Node.id", Rule::new().private().tags(["ids"]))
+        .build()
+        .expect("the rules are right");
+    let calls = Calls::default();
+    let schema = Schema::build(Query, EmptyMutation, Events);
+    let schema = schema.data(calls.clone()).extension(fields.clone()).finish();
+    let queries =
+        ["{ node(id: 1) { id } }", "{ node(id: 1) { ... on Author { id } } }", "{ shelf { id } }"];
+    for (at, query) in (0..).zip(queries) {
+        for user in ["ada", "eve", "ada", ""] {
+            let response = schema.execute(Request::new(query).data(Viewer::user(user))).await;
+            let policy = response.cache_control.value();
+            assert_eq!(policy.as_deref(), Some("max-age=60, private"), "{query}");
+        }
+        assert_eq!(calls.get(), 3 * (at + 1), "one for each user, and for nobody: {query}");
+    }
+    fields.cache().invalidate_tags(["ids"]).await.expect("the engine answers");
+    for query in queries {
+        schema.execute(Request::new(query).data(Viewer::user("ada"))).await;
+    }
+    assert_eq!(calls.get(), 12, "all of them had the tag");
+    // What the rule does not name is everybody's.
+    for user in ["ada", "eve"] {
+        let request = Request::new("{ shelf { title } }").data(Viewer::user(user));
+        assert!(schema.execute(request).await.is_ok());
+    }
+    assert_eq!(calls.get(), 13);
 }
 
 #[tokio::test]

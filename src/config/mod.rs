@@ -6,6 +6,7 @@
 //! | `REDIS_PASSWORD` | the password, or the REST token |
 //! | `CACHE_PROVIDER` | `redis` or `upstash`, if the URL must be of that kind; `memory` for the embedded engine |
 //! | `REDIS_CONNECT_TIMEOUT` | how long connecting by TCP may take, in milliseconds; 2000 |
+//! | `REDIS_MIN_IDLE` | how many of them are kept ready from the first such command on; 0 |
 //! | `REDIS_POOL_SIZE` | the most TCP connections for commands that wait, such as BLPOP; 32. All other commands share one connection |
 //! | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | the same as Upstash's own SDK names them |
 //! | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | the same as Vercel names them |
@@ -55,6 +56,8 @@ pub struct Config {
     connect_timeout: Option<Duration>,
     /// As for `connect_timeout`.
     pool_size: Option<usize>,
+    /// As for `connect_timeout`.
+    min_idle: Option<usize>,
 }
 
 impl Config {
@@ -121,14 +124,17 @@ impl Config {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), which says what variable to set.
     pub fn for_component(component: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let variables = Variables { lookup, provider: format!("{component}_PROVIDER") };
+        let connections = |name| {
+            let number = variables.number(name, "connections");
+            number.map(|number| number.map(|number| usize::try_from(number).unwrap_or(usize::MAX)))
+        };
         Ok(Self {
             backend: variables.backend()?,
             connect_timeout: variables
                 .number("REDIS_CONNECT_TIMEOUT", "milliseconds")?
                 .map(Duration::from_millis),
-            pool_size: variables
-                .number("REDIS_POOL_SIZE", "connections")?
-                .map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
+            pool_size: connections("REDIS_POOL_SIZE")?,
+            min_idle: connections("REDIS_MIN_IDLE")?,
         })
     }
 
@@ -149,9 +155,13 @@ impl Config {
     pub fn client(&self) -> Result<Client> {
         let remote = match &self.backend {
             Backend::Upstash { url, token } => Client::builder().url(url).token(token),
-            Backend::Redis { url, password } => {
-                tcp_builder(url, password.as_deref(), self.connect_timeout, self.pool_size)?
-            }
+            Backend::Redis { url, password } => tcp_builder(
+                url,
+                password.as_deref(),
+                self.connect_timeout,
+                self.pool_size,
+                self.min_idle,
+            )?,
             Backend::Memory => return memory_client(),
         };
         remote.circuit_breaker(CircuitBreaker::default()).build()
@@ -170,9 +180,10 @@ fn tcp_builder(
     password: Option<&str>,
     connect_timeout: Option<Duration>,
     pool_size: Option<usize>,
+    min_idle: Option<usize>,
 ) -> Result<ClientBuilder> {
     use crate::transport::tcp::{TcpOptions, TcpTransport};
-    let mut options = TcpOptions::new(url);
+    let mut options = TcpOptions::new(url).min_idle(min_idle.unwrap_or_default());
     if let Some(limit) = connect_timeout {
         options = options.connect_timeout(limit);
     }
@@ -190,6 +201,7 @@ fn tcp_builder(
     _: &str,
     _: Option<&str>,
     _: Option<Duration>,
+    _: Option<usize>,
     _: Option<usize>,
 ) -> Result<ClientBuilder> {
     wrong(
@@ -288,6 +300,7 @@ mod tests {
                 &[("REDIS_POOL_SIZE", "ten")],
                 "REDIS_POOL_SIZE must be a whole number of connections",
             ),
+            (&[("REDIS_MIN_IDLE", "-1")], "REDIS_MIN_IDLE must be a whole number of connections"),
         ] {
             let error = config(variables).err().unwrap_or_default();
             assert!(error.contains(to_set), "{variables:?}: {error}");

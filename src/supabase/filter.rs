@@ -236,6 +236,61 @@ impl Filter {
         Self::text(column, "ilike", pattern)
     }
 
+    /// The column matches every one of these patterns of LIKE.
+    pub fn like_all_of(
+        column: impl Into<String>,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        Self::patterns(column, "like(all)", patterns)
+    }
+
+    /// The column matches at least one of these patterns of LIKE.
+    pub fn like_any_of(
+        column: impl Into<String>,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        Self::patterns(column, "like(any)", patterns)
+    }
+
+    /// As [`Filter::like_all_of`], whatever the case of letters.
+    pub fn ilike_all_of(
+        column: impl Into<String>,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        Self::patterns(column, "ilike(all)", patterns)
+    }
+
+    /// As [`Filter::like_any_of`], whatever the case of letters.
+    pub fn ilike_any_of(
+        column: impl Into<String>,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        Self::patterns(column, "ilike(any)", patterns)
+    }
+
+    fn patterns(
+        column: impl Into<String>,
+        operator: &'static str,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        Self::column(column, operator, Operand::Collection(Collection::array(patterns)))
+    }
+
+    /// The column matches a POSIX regular expression (`~`).
+    pub fn regex_match(column: impl Into<String>, pattern: impl Display) -> Self {
+        Self::text(column, "match", pattern)
+    }
+
+    /// As [`Filter::regex_match`], whatever the case of letters (`~*`).
+    pub fn regex_imatch(column: impl Into<String>, pattern: impl Display) -> Self {
+        Self::text(column, "imatch", pattern)
+    }
+
+    /// The column differs from a value, or is NULL (`IS DISTINCT FROM`).
+    pub fn is_distinct(column: impl Into<String>, value: impl Display) -> Self {
+        Self::text(column, "isdistinct", value)
+    }
+
     /// The column is NULL, TRUE, FALSE or UNKNOWN.
     pub fn is(column: impl Into<String>, what: impl Into<Is>) -> Self {
         let word = match what.into() {
@@ -271,6 +326,35 @@ impl Filter {
     /// The column and the other have an element in common (`&&`).
     pub fn overlaps(column: impl Into<String>, what: impl Into<Collection>) -> Self {
         Self::column(column, "ov", Operand::Collection(what.into()))
+    }
+
+    /// The column, a range, begins and ends after the other (`>>`). A range is written as in [`Collection::range`].
+    pub fn range_gt(column: impl Into<String>, range: impl Into<String>) -> Self {
+        Self::range(column, "sr", range)
+    }
+
+    /// The column, a range, does not begin before the other (`&>`).
+    pub fn range_gte(column: impl Into<String>, range: impl Into<String>) -> Self {
+        Self::range(column, "nxl", range)
+    }
+
+    /// The column, a range, begins and ends before the other (`<<`).
+    pub fn range_lt(column: impl Into<String>, range: impl Into<String>) -> Self {
+        Self::range(column, "sl", range)
+    }
+
+    /// The column, a range, does not end after the other (`&<`).
+    pub fn range_lte(column: impl Into<String>, range: impl Into<String>) -> Self {
+        Self::range(column, "nxr", range)
+    }
+
+    /// The column and the other are ranges with nothing between them and nothing in common (`-|-`).
+    pub fn range_adjacent(column: impl Into<String>, range: impl Into<String>) -> Self {
+        Self::range(column, "adj", range)
+    }
+
+    fn range(column: impl Into<String>, operator: &'static str, range: impl Into<String>) -> Self {
+        Self::column(column, operator, Operand::Collection(Collection::range(range)))
     }
 
     /// The column, a text or a `tsvector`, matches a full-text search (`@@`).
@@ -518,6 +602,12 @@ mod tests {
             (Filter::contains("a", serde_json::json!({"k": "v"})), r#"a=cs.{"k":"v"}"#),
             (Filter::overlaps("a", Collection::range("[1,2)")), "a=ov.[1,2)"),
             (Filter::is("a", Is::Null), "a=is.null"),
+            (Filter::is_distinct("a", "x"), "a=isdistinct.x"),
+            (Filter::like_any_of("a", ["%,x", r"a\_b"]), r#"a=like(any).{"%,x","a\\_b"}"#),
+            (!Filter::ilike_all_of("a", ["x"]), "a=not.ilike(all).{x}"),
+            (Filter::regex_imatch("a", "^(x|y)"), "a=imatch.^(x|y)"),
+            (Filter::range_lt("a", "[1,2)"), "a=sl.[1,2)"),
+            (Filter::any([Filter::range_gte("a", "[1,2)")]), r#"or=(a.nxl."[1,2)")"#),
             (Filter::text_search("a", "x & y"), "a=fts.x & y"),
             (
                 Filter::text_search(

@@ -61,6 +61,18 @@ pub(super) fn column(column: &str) -> Result<String> {
     Ok(out)
 }
 
+/// An embedded table as the first part of a key: its name or alias, or `outer.inner`.
+pub(super) fn relation(path: &str) -> Result<String> {
+    let mut out = String::with_capacity(path.len());
+    for part in path.split('.') {
+        if !out.is_empty() {
+            out.push('.');
+        }
+        push(&mut out, part, false)?;
+    }
+    Ok(out)
+}
+
 fn push(out: &mut String, part: &str, is_reserved: bool) -> Result<()> {
     if part.is_empty() {
         return Err(invalid("a part of a column's name is empty"));

@@ -116,6 +116,14 @@ fn without_values(code: &str, message: &str) -> String {
     }
 }
 
+/// The body as text.
+pub(super) fn text(response: HttpResponse) -> Result<String> {
+    String::from_utf8(response.body.into()).map_err(|_| {
+        Error::new(ErrorKind::Protocol, "the answer is not text in UTF-8")
+            .with_outcome(Outcome::Unknown)
+    })
+}
+
 /// The body as a type of the caller's.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { PostgrestClient } from "@supabase/postgrest-js";
 
 /** How many requests there are. */
-export const REQUESTS = 400;
+export const REQUESTS = 600;
 
 const KEY = "the-key-of-the-recording";
 const TOKEN = "a.user.token";
@@ -33,6 +33,13 @@ const TEXTS = [
 /** Texts that lists and arrays cannot hold without escapes, which the package leaves out. */
 const HOSTILE = ['say "hi"', "back\\slash", 'a,"b"', "", " edge", "edge ", '"quoted"', "{braces}", 'x\\",y', "NULL"];
 
+const LIKE = ["%ome", "R*", "_x%", 'say "%"', "a\\_b"];
+const PATTERNS = ["likeAllOf", "likeAnyOf", "ilikeAllOf", "ilikeAnyOf"];
+const REGEXES = ["regexMatch", "regexIMatch"];
+const RANGES = ["rangeGt", "rangeGte", "rangeLt", "rangeLte", "rangeAdjacent"];
+/** Tables that are embedded in others. */
+const EMBEDDED = ["author", "books.publisher", "größen"];
+
 function description(d) {
   const value = () => d.pick([() => d.pick(TEXTS), () => d.roll(1000), () => d.roll(100) / 4, () => d.chance(50)])();
   const texts = (words) => d.some(1, 4, () => d.pick(words));
@@ -50,12 +57,16 @@ function description(d) {
     const column = d.pick(COLUMNS);
     const kind = d.pick([
       "eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "is", "in", "in", "in", "contains", "containedBy", "overlaps",
-      "textSearch", "match", "not", "or", "json", "range",
+      "textSearch", "match", "not", "or", "json", "range", "notIn", "isDistinct", ...PATTERNS, ...REGEXES, ...RANGES,
     ]);
+    if (PATTERNS.includes(kind)) return { kind, column, value: d.some(1, 3, () => d.pick(LIKE)) };
+    if (REGEXES.includes(kind)) return { kind, column, value: d.pick(["^R", "[a-z]+$", "a(b|c){2}", "\\d, \\w"]) };
+    if (RANGES.includes(kind)) return { kind, column, value: d.pick(["[1,5)", "(2026-01-01,2026-02-01]", '["a b",)', "empty"]) };
     switch (kind) {
       case "is":
         return { kind, column, value: d.pick([null, true, false]) };
       case "in":
+      case "notIn":
       case "contains":
       case "containedBy":
       case "overlaps":
@@ -74,10 +85,10 @@ function description(d) {
       case "not":
         return { kind, value: simple() };
       case "or":
-        return { kind, value: [...d.some(1, 3, simple), ...d.some(0, 1, () => ({ kind: "and", value: d.some(1, 2, simple) }))] };
+        return { kind, table: d.chance(30) ? d.pick(EMBEDDED) : null, value: [...d.some(1, 3, simple), ...d.some(0, 1, () => ({ kind: "and", value: d.some(1, 2, simple) }))] };
       case "like":
       case "ilike":
-        return { kind, column, value: d.pick(["%ome", "R*", "_x%", 'say "%"', "a\\_b"]) };
+        return { kind, column, value: d.pick(LIKE) };
       default:
         return { kind, column, value: d.chance(30) ? d.pick(HOSTILE) : value() };
     }
@@ -117,12 +128,16 @@ function description(d) {
   if (!["insert", "upsert"].includes(op)) all.filters = d.some(op === "update" || op === "delete" ? 1 : 0, 4, filter);
   if (!["select", "rpc", "rpcGet"].includes(op) && d.chance(50)) all.returning = d.pick(["*", "id, name", '"my col"']);
   if (op === "select" || op.startsWith("rpc")) {
-    all.order = d.some(0, 2, () => ({ column: d.pick(PLAIN_COLUMNS), ascending: d.chance(50), nulls: d.pick([null, "first", "last"]) }));
+    all.order = d.some(0, 2, () => ({ column: d.pick(PLAIN_COLUMNS), ascending: d.chance(50), nulls: d.pick([null, "first", "last"]), table: d.chance(30) ? d.pick(EMBEDDED) : null }));
     if (d.chance(25)) all.limit = d.roll(100);
     else if (d.chance(25)) all.range = [d.roll(10), 10 + d.roll(10)];
+    if (d.chance(20)) all.limitIn = [d.pick(EMBEDDED), d.roll(100)];
+    if (d.chance(20)) all.rangeIn = [d.pick(EMBEDDED), d.roll(10), 10 + d.roll(10)];
   }
   const returnsRows = op === "select" || op.startsWith("rpc") || all.returning;
-  all.shape = all.head || !returnsRows ? null : d.pick([null, null, "single", "maybeSingle"]);
+  all.shape = all.head || !returnsRows ? null : d.pick([null, null, "single", "maybeSingle", "csv", "geojson"]);
+  all.stripNulls = !all.head && all.shape !== "csv" && all.shape !== "geojson" && d.chance(20);
+  if (op === "update" || op === "delete") all.maxAffected = d.chance(30) ? d.roll(9) : null;
   return all;
 }
 
@@ -132,14 +147,14 @@ function element({ kind, column, value }) {
   return `${column}.${kind}.${kind === "in" ? `(${value.join(",")})` : value}`;
 }
 
-function filtered(query, { kind, column, value, type, config }) {
+function filtered(query, { kind, column, value, type, config, table }) {
   switch (kind) {
     case "match":
       return query.match(value);
     case "not":
       return query.not(value.column, value.kind, value.kind === "in" ? `(${value.value.join(",")})` : value.value);
     case "or":
-      return query.or(value.map(element).join(","));
+      return query.or(value.map(element).join(","), { referencedTable: table ?? undefined });
     case "json":
     case "range":
       return query.contains(column, value);
@@ -170,12 +185,17 @@ async function send(url, about) {
   else query = client.rpc(target, about.args, { get: op === "rpcGet", head, count });
   for (const filter of about.filters) query = filtered(query, filter);
   if (about.returning) query = query.select(about.returning);
-  for (const { column, ascending, nulls } of about.order ?? []) {
-    query = query.order(column, { ascending, nullsFirst: nulls === null ? undefined : nulls === "first" });
+  for (const { column, ascending, nulls, table } of about.order ?? []) {
+    const nullsFirst = nulls === null ? undefined : nulls === "first";
+    query = query.order(column, { ascending, nullsFirst, referencedTable: table ?? undefined });
   }
   if (about.limit !== undefined) query = query.limit(about.limit);
   if (about.range) query = query.range(...about.range);
+  if (about.limitIn) query = query.limit(about.limitIn[1], { referencedTable: about.limitIn[0] });
+  if (about.rangeIn) query = query.range(about.rangeIn[1], about.rangeIn[2], { referencedTable: about.rangeIn[0] });
   if (about.shape) query = query[about.shape]();
+  if (about.stripNulls) query = query.stripNulls();
+  if (about.maxAffected !== null && about.maxAffected !== undefined) query = query.maxAffected(about.maxAffected);
   await query;
 }
 

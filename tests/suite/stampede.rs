@@ -470,6 +470,9 @@ async fn costs_are_as_documented() {
     assert_eq!(requests.taken(), 2, "set_many");
     cache.get_or_load(&key("b"), Ttl::seconds(60), load).await.unwrap();
     assert_eq!(requests.taken(), 3, "a miss");
+    let new = EntryOptions::new(Ttl::seconds(60)).tags(["t", "new", "newer"]);
+    cache.get_or_load(&key("c"), new, load).await.unwrap();
+    assert_eq!(requests.taken(), 3, "a miss with tags, of which some have no version");
     cache.get_or_load(&key("b"), Ttl::seconds(60), load).await.unwrap();
     assert_eq!(requests.taken(), 1, "a hit");
     cache.delete(&key("b")).await.unwrap();

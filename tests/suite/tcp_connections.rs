@@ -410,6 +410,82 @@ async fn connections_that_wait_are_bounded() {
     assert!(error.message().contains("waiting_connections"), "{error}");
 }
 
+/// How many connections there are, this one aside.
+async fn connections(other: &Client) -> usize {
+    let list: String = other.execute(cmd("CLIENT").arg("LIST")).await.unwrap();
+    list.lines().count() - 1
+}
+
+async fn until_connections(other: &Client, expected: usize) {
+    in_time(until(async || connections(other).await == expected)).await;
+}
+
+#[tokio::test]
+async fn connections_for_commands_that_wait_are_kept_ready() {
+    let redis = RedisServer::start();
+    let other = redis.client();
+    let client = client(TcpOptions::new(redis.url()).waiting_connections(3).min_idle(2));
+    client.ping().await.unwrap();
+    assert_eq!(connections(&other).await, 1, "none before the first use");
+
+    let pop = |key: &'static str| {
+        let client = client.clone();
+        tokio::spawn(async move { client.blpop::<String>([key], None).await })
+    };
+    other.rpush("list", ["element"]).await.unwrap();
+    pop("list").await.unwrap().unwrap();
+    in_time(until(async || connections(&other).await >= 3)).await;
+
+    // One more is made for the one that is taken, and none beyond the most.
+    let mut waits = vec![pop("a")];
+    blocked(&other, "1").await;
+    until_connections(&other, 1 + 3).await;
+    for (key, count) in [("b", "2"), ("c", "3")] {
+        waits.push(pop(key));
+        blocked(&other, count).await;
+        assert_eq!(connections(&other).await, 1 + 3);
+    }
+    let limited = client.clone().layer(Deadline::new(Duration::from_millis(50)));
+    limited.blpop::<String>(["d"], None).await.unwrap_err();
+    assert_eq!(connections(&other).await, 1 + 3);
+
+    // The connection of a call that is given up is closed, which leaves room.
+    waits.remove(0).abort();
+    blocked(&other, "2").await;
+    until_connections(&other, 1 + 3).await;
+    for (wait, key) in waits.into_iter().zip(["b", "c"]) {
+        other.rpush(key, ["element"]).await.unwrap();
+        wait.await.unwrap().unwrap();
+    }
+
+    // What the server closes is made again.
+    redis.by_hand("CLIENT KILL TYPE normal");
+    let other = redis.client();
+    until_connections(&other, 0).await;
+    other.rpush("list", ["element"]).await.unwrap();
+    in_time(until(async || pop("list").await.unwrap().is_ok())).await;
+    in_time(until(async || connections(&other).await >= 2)).await;
+
+    drop((client, limited));
+    until_connections(&other, 0).await;
+}
+
+/// What is kept ready is made while others wait for room, or fail.
+#[tokio::test]
+async fn the_most_connections_bound_those_that_are_kept_ready() {
+    let redis = RedisServer::start();
+    let other = redis.client();
+    let client = client(TcpOptions::new(redis.url()).waiting_connections(2).min_idle(9));
+    for round in 1..=20_usize {
+        let pops = (0..8).map(|_| client.blpop::<String>(["list"], None));
+        let pushed = vec!["element"; 8];
+        let (popped, _) = tokio::join!(join_all(pops), other.rpush("list", pushed));
+        assert!(popped.into_iter().all(|popped| popped.unwrap().is_some()), "{round}");
+        assert!(connections(&other).await <= 2, "{round}");
+    }
+    until_connections(&other, 2).await;
+}
+
 #[tokio::test]
 async fn wait_counts_for_the_writes_of_its_pipeline() {
     let redis = RedisServer::start();

@@ -94,10 +94,6 @@ pub(crate) struct EntryVersions {
 }
 
 impl EntryVersions {
-    fn is_known(&self) -> bool {
-        self.queued.is_empty()
-    }
-
     pub(crate) fn resolve(self, replies: &mut ScriptReplies) -> Result<BTreeMap<String, String>> {
         let mut held = self.known;
         for (tag, place) in self.queued {
@@ -182,23 +178,8 @@ impl TagVersions {
         Ok(())
     }
 
-    /// The versions for an entry that Redis keeps for `kept`. Known versions cost nothing. The others cost a script each,
-    /// in one round trip.
-    pub(crate) async fn versions_for(
-        &self,
-        tags: &[String],
-        known: &Versions,
-        kept: Ttl,
-    ) -> Result<BTreeMap<String, String>> {
-        let mut batch = ScriptBatch::new(&self.client);
-        let hold = self.queue_versions_for(&mut batch, tags, known, kept)?;
-        match hold.is_known() {
-            true => Ok(hold.known),
-            false => hold.resolve(&mut batch.exec().await?),
-        }
-    }
-
-    /// Queues [`TagVersions::versions_for`].
+    /// Queues what gives the versions for an entry that Redis keeps for `kept`. Known versions cost nothing. The others cost
+    /// a script each.
     pub(crate) fn queue_versions_for(
         &self,
         batch: &mut ScriptBatch,
@@ -232,11 +213,24 @@ impl TagVersions {
         self.generation.as_ref().is_none_or(is_of_generation) && all_current(&entry.tags, versions)
     }
 
-    /// Whether tags still have these versions. One MGET.
-    pub(crate) async fn are_still_current(&self, tags: &BTreeMap<String, String>) -> bool {
+    /// Queues an MGET of the current versions of tags; returns the place of the reply.
+    pub(crate) fn queue_current(
+        &self,
+        batch: &mut ScriptBatch,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<usize> {
         let names: Vec<String> = tags.keys().cloned().collect();
-        let now = self.outage.record(Operation::Read, self.current(&names).await);
-        now.is_ok_and(|now| all_current(tags, &now))
+        Ok(batch.command(Command::new("MGET").args_from(tag_keys(&names)?)))
+    }
+
+    /// Whether tags still have these versions, by the reply of [`TagVersions::queue_current`].
+    pub(crate) fn are_still_current(
+        &self,
+        tags: &BTreeMap<String, String>,
+        reply: Result<Vec<Option<String>>>,
+    ) -> bool {
+        let now = self.outage.record(Operation::Read, reply);
+        now.is_ok_and(|now| all_current(tags, &tags.keys().cloned().zip(now).collect()))
     }
 }
 

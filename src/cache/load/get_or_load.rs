@@ -17,9 +17,10 @@ impl<T: Serialize + DeserializeOwned + MaybeSend + MaybeSync> Cached for T {}
 
 impl Cache {
     /// Returns the value of a key. If it is not cached, `load` is called, and its value is stored as the options say. A hit
-    /// costs one GET, or nothing if the first tier has it. A miss costs two more round trips of one script each. With tags
-    /// or a generation, a miss costs one more MGET after the value is stored, another one before it is loaded if Redis
-    /// still holds an entry that was invalidated, and a round trip for tags that have no version yet.
+    /// costs one GET, or nothing if the first tier has it. A miss costs two more round trips of one script each: the first
+    /// takes the lease, the second stores the value. With tags or a generation, the first also has a script for each tag that
+    /// has no version yet, or whose version an entry of more than a day needs for longer, and the second an MGET. If Redis
+    /// still holds an entry that was invalidated, one more MGET comes before the load.
     ///
     /// Callers that miss the same key at the same time share one load: in this process
     /// ([`coalesce`](crate::cache::CacheOptions::coalesce)), and across processes by a

@@ -26,9 +26,8 @@ impl Cache {
     /// the options say. A key for which `load` returns no value is absent from the result, and nothing is stored for it.
     ///
     /// It costs one MGET, or nothing if the first tier has all values. Misses cost two more round trips, with one script
-    /// for each key: the first takes the leases, the second stores the values. With tags or a generation, misses cost one
-    /// more MGET after the values are stored, and another one before they are loaded if Redis still holds entries that were
-    /// invalidated. `load` is called once with all keys that are missing. It is called again, for one key, only if another
+    /// for each key: the first takes the leases, the second stores the values. With tags or a generation, they also have what
+    /// [`Cache::get_or_load`] says, once for all keys. `load` is called once with all keys that are missing. It is called again, for one key, only if another
     /// caller was already loading that key and gave no value.
     ///
     /// The promises of [`Cache::get_or_load`] hold for each key.

@@ -238,6 +238,27 @@ fn release_in_background(client: &Client, background: &Background, leases: Vec<(
     }));
 }
 
+/// How a lease is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// Even if another caller holds it: the load or write that begins last may store.
+    Take,
+    /// If it is free.
+    Try,
+    /// If it is free; the entry is read too, because another process may have stored it since it was looked up.
+    Look,
+}
+
+impl How {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Take => "take",
+            Self::Try => "try",
+            Self::Look => "look",
+        }
+    }
+}
+
 /// The reply of [`LEASE`] for one entry.
 pub(super) struct LeaseReply {
     /// `None` if another caller holds it.
@@ -270,30 +291,11 @@ impl Leases {
         &self.client
     }
 
-    /// Takes the lease of an entry if it is free. One script.
-    pub(super) async fn try_take(
-        &self,
-        key: &Key,
-        background: &Background,
-    ) -> Result<Option<Lease>> {
-        Ok(self.request(key, "try", background).await?.lease)
-    }
-
-    /// As [`Leases::try_take`], and reads the entry: another process may have stored it since it was looked up.
-    pub(super) async fn try_take_and_read(
-        &self,
-        key: &Key,
-        background: &Background,
-    ) -> Result<LeaseReply> {
-        self.request(key, "look", background).await
-    }
-
-    /// Asks for the leases of many entries, in one round trip: `how` is `take`, `try` or `look`, as for [`LEASE`]. `add` queues
-    /// more in the same round trip.
+    /// Asks for the leases of many entries, in one round trip. `add` queues more in the same round trip.
     async fn request_many<T>(
         &self,
         keys: &[Key],
-        how: &str,
+        how: How,
         background: &Background,
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
     ) -> Result<(Vec<Result<LeaseReply>>, ScriptReplies, T)> {
@@ -322,7 +324,7 @@ impl Leases {
         Ok((looks, replies, added))
     }
 
-    /// [`Leases::take`] or [`Leases::try_take_and_read`] for many entries, in one round trip. `add` queues more in the same
+    /// [`Leases::take`] or [`How::Look`] for many entries, in one round trip. `add` queues more in the same
     /// round trip.
     pub(super) async fn take_many<T>(
         &self,
@@ -331,7 +333,7 @@ impl Leases {
         background: &Background,
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
     ) -> Result<(Vec<LeaseReply>, ScriptReplies, T)> {
-        let how = if preempt { "take" } else { "look" };
+        let how = if preempt { How::Take } else { How::Look };
         let (looks, replies, added) = self.request_many(keys, how, background, add).await?;
         Ok((looks.into_iter().collect::<Result<_>>()?, replies, added))
     }
@@ -344,7 +346,7 @@ impl Leases {
         background: &Background,
         add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
     ) -> Result<(Vec<Result<Lease>>, ScriptReplies, T)> {
-        let (looks, replies, added) = self.request_many(keys, "take", background, add).await?;
+        let (looks, replies, added) = self.request_many(keys, How::Take, background, add).await?;
         let taken = looks.into_iter().map(|look| look?.lease.ok_or_else(no_reply));
         Ok((taken.collect(), replies, added))
     }
@@ -352,13 +354,30 @@ impl Leases {
     /// Takes the lease of an entry, even if another caller holds it: the load or write that begins last may store. One
     /// script.
     pub(super) async fn take(&self, key: &Key, background: &Background) -> Result<Lease> {
-        self.request(key, "take", background).await?.lease.ok_or_else(no_reply)
+        self.request(key, How::Take, background).await?.lease.ok_or_else(no_reply)
     }
 
-    async fn request(&self, key: &Key, how: &str, background: &Background) -> Result<LeaseReply> {
+    /// Asks for the lease of an entry. One script.
+    pub(super) async fn request(
+        &self,
+        key: &Key,
+        how: How,
+        background: &Background,
+    ) -> Result<LeaseReply> {
+        Ok(self.request_with(key, how, background, |_| Ok(())).await?.0)
+    }
+
+    /// [`Leases::request`]. `add` queues more in the same round trip.
+    pub(super) async fn request_with<T>(
+        &self,
+        key: &Key,
+        how: How,
+        background: &Background,
+        add: impl FnOnce(&mut ScriptBatch) -> Result<T>,
+    ) -> Result<(LeaseReply, ScriptReplies, T)> {
         let keys = std::slice::from_ref(key);
-        let (mut looks, ..) = self.request_many(keys, how, background, |_| Ok(())).await?;
-        looks.pop().ok_or_else(no_reply)?
+        let (mut looks, replies, added) = self.request_many(keys, how, background, add).await?;
+        Ok((looks.pop().ok_or_else(no_reply)??, replies, added))
     }
 
     fn pending<'a>(
@@ -371,10 +390,10 @@ impl Leases {
         PendingLeases { client: &self.client, background, leases }
     }
 
-    fn queue(&self, batch: &mut ScriptBatch, key: &Key, how: &str) -> Result<QueuedLease> {
+    fn queue(&self, batch: &mut ScriptBatch, key: &Key, how: How) -> Result<QueuedLease> {
         let lease = lease_key(key);
         let (random, ttl) = (random_text()?, self.ttl_millis());
-        let place = batch.script(&LEASE, [key.as_str(), &lease], [&random, &ttl, how]);
+        let place = batch.script(&LEASE, [key.as_str(), &lease], [&random, &ttl, how.as_str()]);
         Ok(QueuedLease { key: lease, random, place })
     }
 

@@ -50,7 +50,7 @@ pub(crate) enum IfHeld {
 
 impl Cache {
     /// Takes the right to store a value that is produced from now on, even if another caller holds it. One script, and one
-    /// for each tag in a second round trip. It is for values that no loader of [`Cache::get_or_load`] can return, such as
+    /// for each tag, in one round trip. It is for values that no loader of [`Cache::get_or_load`] can return, such as
     /// one that arrives as a stream.
     ///
     /// `None` if Redis is away and the [tier](crate::cache::CacheOptions::tier) tolerates that.
@@ -108,8 +108,8 @@ impl Cache {
 }
 
 impl StoreGuard {
-    /// Stores a value; returns whether it was stored, which it is unless the entry was invalidated. One script, a PUBLISH
-    /// in the same round trip where there is a [bus](crate::cache::CacheOptions::bus), and one MGET if it has tags.
+    /// Stores a value; returns whether it was stored, which it is unless the entry was invalidated. One script, an MGET if
+    /// it has tags, and a PUBLISH where there is a [bus](crate::cache::CacheOptions::bus), in one round trip.
     ///
     /// # Errors
     /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the value has no form in the codec; the client's in the tier

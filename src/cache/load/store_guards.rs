@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::LoadOptions;
 use super::lease_wait::{LeaseWait, Next};
-use super::leases::{Lease, LeaseReply, Leases, StoredBy};
+use super::leases::{How, Lease, LeaseReply, Leases, StoredBy};
 use crate::cache::background::Background;
 use crate::cache::entry::{Entry, Packer};
 use crate::cache::invalidate::{Announcement, TagVersions, Versions};
@@ -48,6 +48,17 @@ pub(crate) enum Acquired<G, T> {
     TimedOut(Duration),
 }
 
+impl<G, T> Acquired<G, T> {
+    fn map<H>(self, held: impl FnOnce(G) -> H) -> Acquired<H, T> {
+        match self {
+            Self::Held(guard) => Acquired::Held(held(guard)),
+            Self::Value(value, payload) => Acquired::Value(value, payload),
+            Self::Busy => Acquired::Busy,
+            Self::TimedOut(limit) => Acquired::TimedOut(limit),
+        }
+    }
+}
+
 /// Acquires the right to store, and stores with it.
 #[derive(Clone)]
 pub(crate) struct StoreGuards {
@@ -72,57 +83,61 @@ impl StoreGuards {
         checkpoint: Checkpoint<'_>,
         background: &Background,
     ) -> Result<Acquired<Option<HeldLease>, T>> {
-        let lease = self.lease(key, options, on_contention, checkpoint, background).await;
-        let lease = match self.outage.record_and_degrade(Operation::Write, lease)? {
-            None => return Ok(Acquired::Held(None)),
-            Some(Acquired::Held(lease)) => lease,
-            Some(Acquired::Value(value, payload)) => return Ok(Acquired::Value(value, payload)),
-            Some(Acquired::Busy) => return Ok(Acquired::Busy),
-            Some(Acquired::TimedOut(limit)) => return Ok(Acquired::TimedOut(limit)),
-        };
-        let tags = self.tags.tags_of(&options.entry);
-        let kept = options.entry.lifetime()?.kept;
-        let tags = self.tags.versions_for(&tags, versions, kept).await;
-        let tags = self.outage.record_and_degrade(Operation::Write, tags)?;
-        Ok(Acquired::Held(tags.map(|tags| HeldLease { lease, tags })))
+        let acquired = self.lease(key, versions, options, on_contention, checkpoint, background);
+        Ok(match self.outage.record_and_degrade(Operation::Write, acquired.await)? {
+            None => Acquired::Held(None),
+            Some(acquired) => acquired.map(Some),
+        })
     }
 
     /// Takes the lease of an entry, or returns the fresh value that is there by now. If another load holds the lease, it
     /// waits for that load's value, until the lease is free or the caller's limit passes. One script for each attempt,
-    /// after a checkpoint.
+    /// after a checkpoint. The first attempt also asks for the versions of the tags, in the same round trip.
     async fn lease<T: DeserializeOwned>(
         &self,
         key: &Key,
+        versions: &Versions,
         options: &LoadOptions,
         on_contention: OnContention,
         checkpoint: Checkpoint<'_>,
         background: &Background,
-    ) -> Result<Acquired<Lease, T>> {
+    ) -> Result<Acquired<HeldLease, T>> {
         let mut wait = LeaseWait::new(self.lease_wait, options.hard_timeout);
-        if options.is_refresh() || (on_contention == OnContention::Wait && wait.is_none()) {
-            return self.leases.take(key, background).await.map(Acquired::Held);
-        }
-        if on_contention == OnContention::Leave {
-            let lease = self.leases.try_take(key, background).await?;
-            return Ok(lease.map_or(Acquired::Busy, Acquired::Held));
-        }
+        let how = match on_contention {
+            _ if options.is_refresh() => How::Take,
+            OnContention::Leave => How::Try,
+            OnContention::Wait if wait.is_none() => How::Take,
+            OnContention::Wait => How::Look,
+        };
+        let tags = self.tags.tags_of(&options.entry);
+        let kept = options.entry.lifetime()?.kept;
+        let hold = |batch: &mut _| self.tags.queue_versions_for(batch, &tags, versions, kept);
         let start = Instant::now();
+        checkpoint();
+        let (mut look, mut replies, hold) =
+            self.leases.request_with(key, how, background, hold).await?;
+        // Versions from before a wait are as good as those of the lookup: an entry with an old one is not served.
+        let tags = hold.resolve(&mut replies)?;
+        let held = |lease| HeldLease { lease, tags };
+        if how != How::Look {
+            return Ok(look.lease.map_or(Acquired::Busy, |lease| Acquired::Held(held(lease))));
+        }
         loop {
-            checkpoint();
-            let look = self.leases.try_take_and_read(key, background).await?;
             let left = look.left;
             match self.fresh_or_leases(std::slice::from_ref(key), vec![look]).await?.pop() {
                 None | Some(Acquired::Busy) => {}
-                Some(acquired) => return Ok(acquired),
+                Some(acquired) => return Ok(acquired.map(held)),
             }
             match wait.next(start.elapsed(), left).await {
                 Next::Look => {}
                 Next::GiveUp(limit) => return Ok(Acquired::TimedOut(limit)),
                 // The load that begins last may store.
                 Next::TakeOver => {
-                    return self.leases.take(key, background).await.map(Acquired::Held);
+                    return self.leases.take(key, background).await.map(held).map(Acquired::Held);
                 }
             }
+            checkpoint();
+            look = self.leases.request(key, How::Look, background).await?;
         }
     }
 
@@ -189,19 +204,15 @@ impl StoreGuards {
                 look.stored.take_if(|_| *still_fresh);
             }
             let assessed = self.fresh_or_leases(keys, looks).await?.into_iter();
-            let acquired = assessed.map(|assessed| match assessed {
-                Acquired::Held(lease) => Acquired::Held(HeldLease { lease, tags: tags.clone() }),
-                Acquired::Value(value, payload) => Acquired::Value(value, payload),
-                Acquired::Busy => Acquired::Busy,
-                Acquired::TimedOut(limit) => Acquired::TimedOut(limit),
-            });
+            let acquired = assessed
+                .map(|assessed| assessed.map(|lease| HeldLease { lease, tags: tags.clone() }));
             Ok(acquired.collect())
         };
         self.outage.record_and_degrade(Operation::Write, acquire.await)
     }
 
-    /// Stores a loaded value; returns the entry if the lease was still held and no tag had been invalidated. One script,
-    /// and one MGET with tags. An announcement is sent in the script's round trip.
+    /// Stores a loaded value; returns the entry if the lease was still held and no tag had been invalidated. One script, one
+    /// MGET with tags, and an announcement if there is one, in one round trip.
     pub(super) async fn store(
         &self,
         key: &Key,
@@ -215,8 +226,8 @@ impl StoreGuards {
         Ok(stored.into_iter().find_map(|(entry, is_stored)| is_stored.then_some(entry)))
     }
 
-    /// [`StoreGuards::store`] for many entries with the same tags, in one round trip, or two with tags. Returns each entry, and
-    /// whether it was stored.
+    /// [`StoreGuards::store`] for many entries with the same tags, in one round trip. Returns each entry, and whether it was
+    /// stored.
     pub(super) async fn store_many(
         &self,
         entries: Vec<(&Key, Lease, Entry, u64)>,
@@ -236,6 +247,12 @@ impl StoreGuards {
         if queued.is_empty() {
             return Ok(Vec::new());
         }
+        // Readers ignore an entry with an old version.
+        let tags = queued.first().map(|(entry, ..)| entry.tags.clone()).unwrap_or_default();
+        let current = match tags.is_empty() {
+            true => None,
+            false => Some(self.tags.queue_current(&mut batch, &tags)?),
+        };
         let announced = announcement.map(|announcement| announcement.queue(&mut batch));
         let began = Instant::now();
         let replies = batch.exec().await;
@@ -247,12 +264,8 @@ impl StoreGuards {
         let Some(mut replies) = replies else {
             return Ok(queued.into_iter().map(|(entry, ..)| (entry, false)).collect());
         };
-        // Readers ignore an entry with an old version.
-        let tags = queued.first().map(|(entry, ..)| &entry.tags);
-        let are_current = match tags.filter(|tags| !tags.is_empty()) {
-            Some(tags) => self.tags.are_still_current(tags).await,
-            None => true,
-        };
+        let mut is_current = |place| self.tags.are_still_current(&tags, replies.take(place));
+        let are_current = current.is_none_or(&mut is_current);
         let mut stored = Vec::with_capacity(queued.len());
         for (entry, place, lease) in queued {
             let is_stored = match place.map(|place| replies.take::<bool>(place)) {

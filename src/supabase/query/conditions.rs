@@ -70,6 +70,57 @@ impl Query {
         self.filter(Filter::ilike(column, pattern))
     }
 
+    /// Adds [`Filter::like_all_of`].
+    pub fn like_all_of(
+        self,
+        column: impl Into<String>,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        self.filter(Filter::like_all_of(column, patterns))
+    }
+
+    /// Adds [`Filter::like_any_of`].
+    pub fn like_any_of(
+        self,
+        column: impl Into<String>,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        self.filter(Filter::like_any_of(column, patterns))
+    }
+
+    /// Adds [`Filter::ilike_all_of`].
+    pub fn ilike_all_of(
+        self,
+        column: impl Into<String>,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        self.filter(Filter::ilike_all_of(column, patterns))
+    }
+
+    /// Adds [`Filter::ilike_any_of`].
+    pub fn ilike_any_of(
+        self,
+        column: impl Into<String>,
+        patterns: impl IntoIterator<Item = impl Display>,
+    ) -> Self {
+        self.filter(Filter::ilike_any_of(column, patterns))
+    }
+
+    /// Adds [`Filter::regex_match`].
+    pub fn regex_match(self, column: impl Into<String>, pattern: impl Display) -> Self {
+        self.filter(Filter::regex_match(column, pattern))
+    }
+
+    /// Adds [`Filter::regex_imatch`].
+    pub fn regex_imatch(self, column: impl Into<String>, pattern: impl Display) -> Self {
+        self.filter(Filter::regex_imatch(column, pattern))
+    }
+
+    /// Adds [`Filter::is_distinct`].
+    pub fn is_distinct(self, column: impl Into<String>, value: impl Display) -> Self {
+        self.filter(Filter::is_distinct(column, value))
+    }
+
     /// Adds [`Filter::is`].
     pub fn is(self, column: impl Into<String>, what: impl Into<Is>) -> Self {
         self.filter(Filter::is(column, what))
@@ -97,6 +148,31 @@ impl Query {
     /// Adds [`Filter::overlaps`].
     pub fn overlaps(self, column: impl Into<String>, what: impl Into<Collection>) -> Self {
         self.filter(Filter::overlaps(column, what))
+    }
+
+    /// Adds [`Filter::range_gt`].
+    pub fn range_gt(self, column: impl Into<String>, range: impl Into<String>) -> Self {
+        self.filter(Filter::range_gt(column, range))
+    }
+
+    /// Adds [`Filter::range_gte`].
+    pub fn range_gte(self, column: impl Into<String>, range: impl Into<String>) -> Self {
+        self.filter(Filter::range_gte(column, range))
+    }
+
+    /// Adds [`Filter::range_lt`].
+    pub fn range_lt(self, column: impl Into<String>, range: impl Into<String>) -> Self {
+        self.filter(Filter::range_lt(column, range))
+    }
+
+    /// Adds [`Filter::range_lte`].
+    pub fn range_lte(self, column: impl Into<String>, range: impl Into<String>) -> Self {
+        self.filter(Filter::range_lte(column, range))
+    }
+
+    /// Adds [`Filter::range_adjacent`].
+    pub fn range_adjacent(self, column: impl Into<String>, range: impl Into<String>) -> Self {
+        self.filter(Filter::range_adjacent(column, range))
     }
 
     /// Adds [`Filter::text_search`].

@@ -5,6 +5,7 @@ mod columns;
 mod conditions;
 mod count;
 mod order;
+mod part;
 mod upsert;
 
 use std::fmt;
@@ -17,10 +18,11 @@ use serde::de::DeserializeOwned;
 
 use self::arguments::{argument_name, argument_value};
 use self::columns::Columns;
+use self::part::Part;
 use super::connection::{Prepared, Session};
 use super::filter::{Filter, each_leaf};
-use super::names::{column, columns, invalid, no_nul, quoted, segment};
-use super::response::{NOT_ONE_ROW, Page, count, decoded, successful};
+use super::names::{columns, invalid, no_nul, quoted, relation, segment};
+use super::response::{NOT_ONE_ROW, Page, count, decoded, successful, text};
 use crate::transport::rest::HttpResponse;
 use crate::{Error, ErrorKind, Outcome, Result};
 
@@ -30,7 +32,7 @@ pub use self::upsert::Upsert;
 
 /// A request to a table or a function. Nothing is sent before one of its last methods is awaited, each of which is one
 /// request: [`rows`](Self::rows), [`page`](Self::page), [`single`](Self::single), [`maybe_single`](Self::maybe_single),
-/// [`json`](Self::json), [`execute`](Self::execute), [`head`](Self::head). Each condition adds to those before: a row has to
+/// [`json`](Self::json), [`csv`](Self::csv), [`geojson`](Self::geojson), [`execute`](Self::execute), [`head`](Self::head). Each condition adds to those before: a row has to
 /// meet them all.
 ///
 /// What PostgREST would read as its own syntax is escaped in values and names. Errors name the method and the table, and
@@ -46,11 +48,13 @@ pub struct Query {
     upsert: Option<Upsert>,
     arguments: Vec<(String, Argument)>,
     filters: Vec<Filter>,
-    order: Vec<(String, Order)>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    /// Groups of conditions on embedded tables.
+    embedded: Vec<(String, Filter)>,
+    parts: Vec<Part>,
     count: Option<Count>,
     missing_default: bool,
+    strip_nulls: bool,
+    max_affected: Option<u64>,
     is_idempotent: bool,
     body: Result<Bytes>,
 }
@@ -69,11 +73,11 @@ type Argument = serde_json::Value;
 enum Wanted {
     Rows,
     OneRow,
+    Csv,
+    GeoJson,
     /// Whatever there is by itself.
     Answer,
 }
-
-const ONE_ROW: &str = "application/vnd.pgrst.object+json";
 
 /// What stands in a URL as it is; reqwest and `fetch` leave it so.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -98,11 +102,12 @@ impl Query {
             upsert: None,
             arguments: Vec::new(),
             filters: Vec::new(),
-            order: Vec::new(),
-            limit: None,
-            offset: None,
+            embedded: Vec::new(),
+            parts: Vec::new(),
             count: None,
             missing_default: false,
+            strip_nulls: false,
+            max_affected: None,
             is_idempotent: false,
             body: Ok(Bytes::new()),
         }
@@ -173,26 +178,6 @@ impl Query {
         self
     }
 
-    /// Sorts by a column; after an earlier `order`, where that finds no difference.
-    pub fn order(mut self, column: impl Into<String>, order: Order) -> Self {
-        self.order.push((column.into(), order));
-        self
-    }
-
-    /// At most so many rows.
-    pub fn limit(mut self, rows: u64) -> Self {
-        self.limit = Some(rows);
-        self
-    }
-
-    /// The rows from one to another, both included. The first is 0.
-    pub fn range(mut self, rows: std::ops::RangeInclusive<u64>) -> Self {
-        let (from, to) = (*rows.start(), *rows.end());
-        self.offset = Some(from);
-        self.limit = Some(if rows.is_empty() { 0 } else { (to - from).saturating_add(1) });
-        self
-    }
-
     /// Counts the rows that the conditions match, or that are written.
     pub fn count(mut self, how: Count) -> Self {
         self.count = Some(how);
@@ -202,6 +187,20 @@ impl Query {
     /// Fills columns that a written row does not name with their defaults, not with NULL.
     pub fn missing_default(mut self) -> Self {
         self.missing_default = true;
+        self
+    }
+
+    /// Leaves NULL out: a column that is NULL is not in its row. Where a row is decoded into a struct, such a field needs
+    /// `#[serde(default)]`, unless it is an `Option`.
+    pub fn strip_nulls(mut self) -> Self {
+        self.strip_nulls = true;
+        self
+    }
+
+    /// Undoes an update or a delete that would touch more rows than these, and fails with
+    /// [`ErrorKind::Server`] and the code `PGRST124`. It needs PostgREST 13.
+    pub fn max_affected(mut self, rows: u64) -> Self {
+        self.max_affected = Some(rows);
         self
     }
 
@@ -281,6 +280,35 @@ impl Query {
         self.send(Wanted::Answer, |response| decoded(&response)).await
     }
 
+    /// The rows as CSV, with the names of the columns in the first line. A write returns those that it wrote.
+    ///
+    /// ```no_run
+    /// # async fn run(supabase: edgecask::supabase::Supabase) -> edgecask::Result<()> {
+    /// let table: String = supabase.from("cities").select("id, name").csv().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] with [`strip_nulls`](Self::strip_nulls), [`ErrorKind::Protocol`] if the answer is not
+    /// UTF-8, and those of [the module](super#errors).
+    pub async fn csv(self) -> Result<String> {
+        if self.strip_nulls {
+            return Err(
+                self.named(invalid("rows of CSV have every column: NULL cannot be left out"))
+            );
+        }
+        self.send(Wanted::Csv, text).await
+    }
+
+    /// The rows as a `FeatureCollection` of GeoJSON. It needs PostGIS in the database, and a column with a geometry.
+    ///
+    /// # Errors
+    /// Those of [the module](super#errors).
+    pub async fn geojson<T: DeserializeOwned + Send>(self) -> Result<T> {
+        self.send(Wanted::GeoJson, |response| decoded(&response)).await
+    }
+
     /// Carries the request out. It gives the number of rows, if [`Query::count`] asks for it.
     ///
     /// # Errors
@@ -330,7 +358,8 @@ impl Query {
     fn redacted(&self, error: Error) -> Error {
         let mut values = Vec::new();
         let mut each = |value: &str| values.push(value.to_owned());
-        self.filters.iter().for_each(|filter| filter.each_value(&mut each));
+        let embedded = self.embedded.iter().map(|(_, filter)| filter);
+        self.filters.iter().chain(embedded).for_each(|filter| filter.each_value(&mut each));
         self.arguments.iter().for_each(|(_, argument)| each_leaf(argument, &mut each));
         if let Ok(body) = &self.body
             && let Ok(document) = serde_json::from_slice(body)
@@ -350,8 +379,8 @@ impl Query {
             select => select.as_deref(),
         };
         let mut headers = self.session.connection.identity(self.session.token.as_deref())?;
-        if wanted == Wanted::OneRow {
-            headers.push(("accept", ONE_ROW.to_owned()));
+        if let Some(accept) = wanted.accept(self.strip_nulls) {
+            headers.push(("accept", accept.to_owned()));
         }
         if let Some(schema) = &self.session.schema {
             let is_header = schema.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -385,8 +414,10 @@ impl Query {
         let count = self.count.map(|count| format!("count={}", count.as_str()));
         let missing = self.missing_default.then(|| "missing=default".to_owned());
         let rows = returns_rows.then(|| "return=representation".to_owned());
-        let all: Vec<_> = [resolution, count, missing, rows].into_iter().flatten().collect();
-        all.join(", ")
+        // Without the first, a server that does not know the second passes it over.
+        let most = self.max_affected.map(|most| format!("handling=strict, max-affected={most}"));
+        let all = [resolution, count, missing, rows, most];
+        all.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     fn parameters(&self, select: Option<&str>) -> Result<Vec<(String, String)>> {
@@ -410,17 +441,12 @@ impl Query {
             let (key, value) = filter.parameter()?;
             push(&key, value);
         }
-        if !self.order.is_empty() {
-            let by = |(name, order): &(String, Order)| {
-                Ok(format!("{}.{}", column(name)?, order.written()))
-            };
-            push("order", self.order.iter().map(by).collect::<Result<Vec<_>>>()?.join(","));
+        for (table, filter) in &self.embedded {
+            let (key, value) = filter.parameter()?;
+            push(&format!("{}.{key}", relation(table)?), value);
         }
-        if let Some(offset) = self.offset {
-            push("offset", offset.to_string());
-        }
-        if let Some(limit) = self.limit {
-            push("limit", limit.to_string());
+        for part in &self.parts {
+            part.parameters(&mut |key, value| push(&key, value))?;
         }
         Ok(all)
     }
@@ -436,6 +462,22 @@ impl Query {
             path.push_str(&format!("{mark}{}={}", encode(key), encode(value)));
         }
         Ok(path)
+    }
+}
+
+impl Wanted {
+    /// The header `accept`; `None` for the server's default.
+    fn accept(self, strips_nulls: bool) -> Option<&'static str> {
+        match (self, strips_nulls) {
+            (Self::OneRow, false) => Some("application/vnd.pgrst.object+json"),
+            (Self::OneRow, true) => Some("application/vnd.pgrst.object+json;nulls=stripped"),
+            (Self::Rows | Self::Answer, true) => {
+                Some("application/vnd.pgrst.array+json;nulls=stripped")
+            }
+            (Self::Csv, _) => Some("text/csv"),
+            (Self::GeoJson, _) => Some("application/geo+json"),
+            (Self::Rows | Self::Answer, false) => None,
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl TcpTransport {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a URL cannot be used.
     pub fn new(options: TcpOptions) -> Result<Self> {
         let dialer = Arc::new(options.dialer()?);
-        let waiting = options.waiting_connections;
+        let waiting = options.waiting;
         let single = |target| Link::Single(SingleServer::new(Arc::clone(&dialer), target, waiting));
         Ok(Self(match &options.topology {
             Topology::Server => single(Target::Server(options.first()?)),

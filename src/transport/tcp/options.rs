@@ -10,6 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use super::dial::Dialer;
 use super::endpoint::{BadUrl, Endpoint};
+use super::pool::PoolSize;
 use super::sentinel::Sentinels;
 use crate::{Error, ErrorKind, Result};
 
@@ -39,7 +40,8 @@ pub struct TcpOptions {
     hung_after: Duration,
     verify_after: Duration,
     max_reply_bytes: usize,
-    pub(super) waiting_connections: usize,
+    /// The pool of connections for commands that wait.
+    pub(super) waiting: PoolSize,
     root_certificate: Option<Vec<u8>>,
     /// The chain and its private key, both in PEM.
     client_certificate: Option<(Vec<u8>, SecretString)>,
@@ -98,7 +100,7 @@ impl TcpOptions {
             hung_after: Duration::from_secs(2),
             verify_after: Duration::from_secs(1),
             max_reply_bytes: 64 << 20,
-            waiting_connections: 32,
+            waiting: PoolSize { most: 32, min_idle: 0 },
             root_certificate: None,
             client_certificate: None,
         }
@@ -197,10 +199,30 @@ impl TcpOptions {
     /// How many connections there may be for commands that wait (BLPOP, XREAD with BLOCK, WAIT in a pipeline, …). Each of these
     /// commands has a connection for itself. A call beyond the limit waits for a free connection as long as
     /// [`connect_timeout`](Self::connect_timeout) says, and then fails with [`ErrorKind::BudgetSpent`]. An idle connection is
-    /// kept for 30 seconds. Default: 32.
+    /// kept for 30 seconds; see also [`min_idle`](Self::min_idle). Default: 32.
+    #[doc(alias = "max_connections")]
     #[must_use]
     pub fn waiting_connections(mut self, most: usize) -> Self {
-        self.waiting_connections = most.max(1);
+        self.waiting.most = most.max(1);
+        self
+    }
+
+    /// How many idle connections are kept ready for commands that wait, so that such a command does not have to connect
+    /// first: TCP, TLS, authentication. They are made in the background, once the first of these commands has been sent, and
+    /// made again when they are taken or lost; a lost one is noticed within 30 seconds. There are never more connections
+    /// than [`waiting_connections`](Self::waiting_connections) allows: where that many are in use, none is kept ready.
+    /// In a cluster, the number is for each server to which such a command was sent. Default: 0.
+    ///
+    /// An idle connection sends nothing. The server closes it if its `timeout` says so.
+    ///
+    /// ```
+    /// use edgecask::transport::tcp::TcpOptions;
+    ///
+    /// let options = TcpOptions::new("redis://127.0.0.1").waiting_connections(10).min_idle(2);
+    /// ```
+    #[must_use]
+    pub fn min_idle(mut self, connections: usize) -> Self {
+        self.waiting.min_idle = connections;
         self
     }
 
@@ -351,7 +373,8 @@ impl fmt::Debug for TcpOptions {
             .field("hung_after", &self.hung_after)
             .field("verify_after", &self.verify_after)
             .field("max_reply_bytes", &self.max_reply_bytes)
-            .field("waiting_connections", &self.waiting_connections)
+            .field("waiting_connections", &self.waiting.most)
+            .field("min_idle", &self.waiting.min_idle)
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use edgecask::layer::RequestBudget;
 use edgecask::platform::BoxFuture;
-use edgecask::supabase::{Count, Filter, Supabase, SupabaseOptions, Upsert};
+use edgecask::supabase::{Count, Filter, Order, Supabase, SupabaseOptions, Upsert};
 use edgecask::transport::rest::{HttpClient, HttpRequest, HttpResponse};
 use edgecask::{Error, ErrorKind, Outcome, Result};
 use serde_json::{Value, json};
@@ -71,6 +71,49 @@ async fn names_and_values_cannot_become_parameters() {
     let url: reqwest::Url = asked[0].url.parse().unwrap();
     let or = url.query_pairs().find(|(key, _)| key == "or").unwrap().1.into_owned();
     assert_eq!(or, r#"(a.eq."1),or=(b",c.not.in.("x\",y"))"#);
+}
+
+#[tokio::test]
+async fn embedded_tables_have_their_own_order_and_part() {
+    let http = Scripted::answering([Ok((200, "[]")), Ok((200, "id\n1\n")), Ok((200, "[]"))]);
+    let authors = http.client().from("authors");
+    let query = authors
+        .select("*, books(*, \"or\"(*))")
+        .limit(5)
+        .order_in("books", "title", Order::ascending())
+        .order("name", Order::descending())
+        .order_in("books", "id", Order::ascending().nulls_first())
+        .limit_in("books.or", 3)
+        .range_in("books", 2..=4)
+        .or_in("books", [Filter::eq("title", "a),or=(b"), Filter::gt("id", 1)]);
+    query.rows::<Value>().await.unwrap();
+    let asked = http.asked();
+    let mut query: Vec<_> = asked[0].query().split('&').map(str::to_owned).collect();
+    query.sort();
+    assert_eq!(
+        query,
+        [
+            "books.limit=3",
+            "books.offset=2",
+            "books.or.limit=3",
+            r#"books.or=(title.eq."a),or=(b",id.gt.1)"#,
+            "books.order=title.asc,id.asc.nullsfirst",
+            "limit=5",
+            "order=name.desc",
+            r#"select=*,books(*,"or"(*))"#,
+        ]
+    );
+
+    assert_eq!(authors.select("id").csv().await.unwrap(), "id\n1\n");
+    let error = authors.select("id").strip_nulls().csv().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    authors.delete().eq("id", 1).max_affected(1).execute().await.unwrap();
+    let asked = http.asked();
+    assert_eq!(asked.len(), 2, "what cannot be CSV was not sent");
+    assert_eq!(asked[0].header("accept"), Some("text/csv"));
+    assert_eq!(asked[1].header("prefer"), Some("handling=strict, max-affected=1"));
+    let error = authors.select("*").limit_in("", 1).rows::<Value>().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]

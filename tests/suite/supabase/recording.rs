@@ -48,7 +48,12 @@ struct About {
     order: Vec<Sorted>,
     limit: Option<u64>,
     range: Option<(u64, u64)>,
+    limit_in: Option<(String, u64)>,
+    range_in: Option<(String, u64, u64)>,
     shape: Option<String>,
+    #[serde(default)]
+    strip_nulls: bool,
+    max_affected: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +65,8 @@ struct Described {
     #[serde(rename = "type")]
     search: Option<String>,
     config: Option<String>,
+    /// The embedded table that a group is for.
+    table: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +74,7 @@ struct Sorted {
     column: String,
     ascending: bool,
     nulls: Option<String>,
+    table: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -91,7 +99,7 @@ fn described(filters: &Value) -> Vec<Filter> {
     Vec::<Described>::deserialize(filters).unwrap().iter().map(filter).collect()
 }
 
-fn filter(Described { kind, column, value, search, config }: &Described) -> Filter {
+fn filter(Described { kind, column, value, search, config, .. }: &Described) -> Filter {
     let collection = || match value {
         Value::Array(_) => Collection::array(all_shown(value)),
         Value::String(range) => Collection::range(range),
@@ -108,6 +116,19 @@ fn filter(Described { kind, column, value, search, config }: &Described) -> Filt
         "ilike" => Filter::ilike(column, shown(value)),
         "is" => Filter::is(column, value.as_bool().map_or(Is::Null, Is::from)),
         "in" => Filter::within(column, all_shown(value)),
+        "notIn" => !Filter::within(column, all_shown(value)),
+        "isDistinct" => Filter::is_distinct(column, shown(value)),
+        "likeAllOf" => Filter::like_all_of(column, all_shown(value)),
+        "likeAnyOf" => Filter::like_any_of(column, all_shown(value)),
+        "ilikeAllOf" => Filter::ilike_all_of(column, all_shown(value)),
+        "ilikeAnyOf" => Filter::ilike_any_of(column, all_shown(value)),
+        "regexMatch" => Filter::regex_match(column, shown(value)),
+        "regexIMatch" => Filter::regex_imatch(column, shown(value)),
+        "rangeGt" => Filter::range_gt(column, shown(value)),
+        "rangeGte" => Filter::range_gte(column, shown(value)),
+        "rangeLt" => Filter::range_lt(column, shown(value)),
+        "rangeLte" => Filter::range_lte(column, shown(value)),
+        "rangeAdjacent" => Filter::range_adjacent(column, shown(value)),
         "contains" | "json" | "range" => Filter::contains(column, collection()),
         "containedBy" => Filter::contained_by(column, collection()),
         "overlaps" => Filter::overlaps(column, collection()),
@@ -160,21 +181,26 @@ async fn send(supabase: &Supabase, about: &About) {
         None => query,
     };
     for described in &about.filters {
-        query = match described.value.as_object() {
-            Some(columns) if described.kind == "match" => {
+        query = match (&described.value, &described.table) {
+            (Value::Object(columns), _) if described.kind == "match" => {
                 query.matching(columns.iter().map(|(column, value)| (column, shown(value))))
             }
+            (group, Some(table)) => query.or_in(table, self::described(group)),
             _ => query.filter(filter(described)),
         };
     }
     if let Some(columns) = &about.returning {
         query = query.select(columns);
     }
-    for Sorted { column, ascending, nulls } in &about.order {
+    for Sorted { column, ascending, nulls, table } in &about.order {
         let order = if *ascending { Order::ascending() } else { Order::descending() };
-        query = match nulls.as_deref() {
-            Some("first") => query.order(column, order.nulls_first()),
-            Some(_) => query.order(column, order.nulls_last()),
+        let order = match nulls.as_deref() {
+            Some("first") => order.nulls_first(),
+            Some(_) => order.nulls_last(),
+            None => order,
+        };
+        query = match table {
+            Some(table) => query.order_in(table, column, order),
             None => query.order(column, order),
         };
     }
@@ -183,6 +209,18 @@ async fn send(supabase: &Supabase, about: &About) {
     }
     if let Some((from, to)) = about.range {
         query = query.range(from..=to);
+    }
+    if let Some((table, rows)) = &about.limit_in {
+        query = query.limit_in(table, *rows);
+    }
+    if let Some((table, from, to)) = &about.range_in {
+        query = query.range_in(table, *from..=*to);
+    }
+    if about.strip_nulls {
+        query = query.strip_nulls();
+    }
+    if let Some(rows) = about.max_affected {
+        query = query.max_affected(rows);
     }
     if let Some(schema) = &about.schema {
         query = query.schema(schema);
@@ -194,6 +232,8 @@ async fn send(supabase: &Supabase, about: &About) {
     match about.shape.as_deref() {
         _ if about.head => drop(query.head().await.unwrap()),
         Some("single") => drop(query.single::<Value>().await),
+        Some("csv") => assert_eq!(query.csv().await.unwrap(), "[]"),
+        Some("geojson") => drop(query.geojson::<Value>().await.unwrap()),
         Some(_) => drop(query.maybe_single::<Value>().await.unwrap()),
         None => drop(query.execute().await.unwrap()),
     }
@@ -250,9 +290,20 @@ fn lists<'a>(about: &'a About, key: &str) -> Vec<&'a Value> {
 
 /// What a list or an array means: PostgREST's list of `in`, PostgreSQL's array.
 fn meaning(written: &str) -> Option<Vec<String>> {
-    let start = written.find(['(', '{'])?;
-    let (operator, written) = written.split_at(start);
-    if !["in.", "cs.", "cd.", "ov.", ""].contains(&operator) {
+    const OPERATORS: [&str; 9] = [
+        "in.",
+        "not.in.",
+        "cs.",
+        "cd.",
+        "ov.",
+        "like(all).",
+        "like(any).",
+        "ilike(all).",
+        "ilike(any).",
+    ];
+    let rest = OPERATORS.iter().find_map(|operator| written.strip_prefix(operator));
+    let written = rest.unwrap_or(written);
+    if !written.starts_with(['(', '{']) {
         return None;
     }
     let is_array = written.starts_with('{');
@@ -342,7 +393,7 @@ async fn requests_are_those_of_postgrest_js() {
                 let is_given = |list: &&&Value| {
                     let mut list = all_shown(list);
                     let mut seen = std::collections::HashSet::new();
-                    if mine.starts_with("in.") {
+                    if mine.starts_with("in.") || mine.starts_with("not.in.") {
                         list.retain(|value| seen.insert(value.clone()));
                     }
                     list == given

@@ -244,6 +244,7 @@ async fn the_variables_of_the_document_size_the_pool() {
     let variables = |name: &str| match name {
         "REDIS_URL" => Some(redis.url()),
         "REDIS_POOL_SIZE" => Some("1".to_owned()),
+        "REDIS_MIN_IDLE" => Some("1".to_owned()),
         "REDIS_CONNECT_TIMEOUT" => Some("100".to_owned()),
         _ => None,
     };

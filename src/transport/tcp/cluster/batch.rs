@@ -213,7 +213,7 @@ async fn send_batch<'a>(
         }
         Connections::Pooled => {
             let limit = topology.dialer.connect_timeout;
-            let taken = node.waiting.take(limit, topology.dial(node));
+            let taken = node.waiting.take(limit, topology.dialing(node));
             let pooled = connected(topology, node, taken).await?;
             let replies = pooled.connection.send_all(batch).await;
             if replies.is_ok() {

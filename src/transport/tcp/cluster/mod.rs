@@ -25,6 +25,7 @@ use self::route::{Join, Route, first_slot};
 use self::topology::Topology;
 use super::dial::Dialer;
 use super::endpoint::Endpoint;
+use super::pool::PoolSize;
 use super::restrictions::{wait_without_writes, waits_for_replication};
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
@@ -50,12 +51,12 @@ impl Cluster {
     pub(super) fn new(
         dialer: Arc<Dialer>,
         seeds: Vec<Endpoint>,
-        waiting_connections: usize,
+        waiting: PoolSize,
     ) -> Result<Self> {
         if seeds.is_empty() {
             return Err(Error::new(ErrorKind::Config, "there is no URL of a Redis server"));
         }
-        let topology = Topology::new(dialer, seeds, waiting_connections);
+        let topology = Topology::new(dialer, seeds, waiting);
         Ok(Self { topology: Arc::new(topology) })
     }
 

@@ -1,5 +1,5 @@
 use super::super::endpoint::Endpoint;
-use super::super::pool::Pool;
+use super::super::pool::{Pool, PoolSize};
 use super::super::shared_connection::SharedConnection;
 
 /// A server of the cluster, with the connections to it. They stay as long as the cluster names its address.
@@ -13,8 +13,8 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(address: Address, endpoint: Endpoint, waiting_connections: usize) -> Self {
-        let waiting = Pool::new(waiting_connections);
+    pub(super) fn new(address: Address, endpoint: Endpoint, waiting: PoolSize) -> Self {
+        let waiting = Pool::new(waiting);
         Self { address, endpoint, shared: SharedConnection::default(), waiting }
     }
 }

@@ -181,6 +181,7 @@ mod tests {
 
     use super::super::super::endpoint::Endpoint;
     use super::*;
+    use crate::transport::tcp::pool::PoolSize;
 
     fn server(host: &str, port: i64, id: &str) -> Value {
         Value::Array(vec![
@@ -205,7 +206,8 @@ mod tests {
         let mut nodes = HashMap::new();
         let map = SlotMap::new(&ranges, |address| {
             let endpoint = Endpoint::parse("redis://h").unwrap();
-            let new = || Arc::new(Node::new(address.clone(), endpoint, 1));
+            let size = PoolSize { most: 1, min_idle: 0 };
+            let new = || Arc::new(Node::new(address.clone(), endpoint, size));
             Arc::clone(nodes.entry(address.clone()).or_insert_with(new))
         });
         let port = |slot| map.owner(slot).map(|node| node.address.port);

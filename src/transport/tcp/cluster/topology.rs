@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::super::connection::Connection;
 use super::super::dial::Dialer;
 use super::super::endpoint::{self, Endpoint};
+use super::super::pool::PoolSize;
 use super::super::resp::{Batch, Reply};
 use super::node::{Address, Node};
 use super::slot_map::{SlotMap, SlotRange};
@@ -35,7 +36,7 @@ pub(super) struct Topology {
     pub(super) dialer: Arc<Dialer>,
     /// The servers whose URLs the user gave.
     seeds: Vec<Endpoint>,
-    waiting_connections: usize,
+    waiting: PoolSize,
     slots: watch::Sender<Arc<SlotMap>>,
     /// Servers that redirections have named, until the map names them.
     strangers: Mutex<Vec<Arc<Node>>>,
@@ -53,15 +54,11 @@ struct Refresh {
 type Question = Shared<BoxFuture<'static, Option<Result<()>>>>;
 
 impl Topology {
-    pub(super) fn new(
-        dialer: Arc<Dialer>,
-        seeds: Vec<Endpoint>,
-        waiting_connections: usize,
-    ) -> Self {
+    pub(super) fn new(dialer: Arc<Dialer>, seeds: Vec<Endpoint>, waiting: PoolSize) -> Self {
         Self {
             dialer,
             seeds,
-            waiting_connections,
+            waiting,
             slots: watch::Sender::new(Arc::new(SlotMap::empty())),
             strangers: Mutex::default(),
             refresh: Mutex::default(),
@@ -108,7 +105,7 @@ impl Topology {
         // There is a URL, or there would be no server that has named another.
         let seed = &self.seeds[0];
         let endpoint = seed.at(seed.address.beside(host, port));
-        Node::new(address.clone(), endpoint, self.waiting_connections)
+        Node::new(address.clone(), endpoint, self.waiting)
     }
 
     /// Asks the servers for the map, and waits for the answer. If the last answer is new, nothing is asked.
@@ -215,8 +212,19 @@ impl Topology {
         &self,
         node: &Node,
     ) -> impl Future<Output = Result<Connection>> + Send + 'static {
+        self.dialing(node)()
+    }
+
+    /// What makes connections to a server.
+    pub(super) fn dialing(
+        &self,
+        node: &Node,
+    ) -> impl Fn() -> BoxFuture<'static, Result<Connection>> + Send + 'static {
         let (dialer, endpoint) = (Arc::clone(&self.dialer), node.endpoint.clone());
-        async move { dialer.in_time(dialer.connect(&endpoint)).await }
+        move || {
+            let (dialer, endpoint) = (Arc::clone(&dialer), endpoint.clone());
+            boxed(|| async move { dialer.in_time(dialer.connect(&endpoint)).await })
+        }
     }
 }
 

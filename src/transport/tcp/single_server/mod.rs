@@ -10,7 +10,7 @@ use self::connections::Connections;
 pub(super) use self::target::Target;
 use self::watch::Watch;
 use super::dial::Dialer;
-use super::pool::{Pool, PooledConnection};
+use super::pool::{Pool, PoolSize, PooledConnection};
 use super::resp::{Batch, Reply};
 use super::restrictions::waits_for_replication;
 use super::shared_connection::{ConnectionGuard, SharedConnection};
@@ -29,11 +29,9 @@ pub(super) struct SingleServer {
 }
 
 impl SingleServer {
-    pub(super) fn new(dialer: Arc<Dialer>, target: Target, waiting_connections: usize) -> Self {
-        let connections = Connections {
-            shared: SharedConnection::default(),
-            waiting: Pool::new(waiting_connections),
-        };
+    pub(super) fn new(dialer: Arc<Dialer>, target: Target, waiting: PoolSize) -> Self {
+        let connections =
+            Connections { shared: SharedConnection::default(), waiting: Pool::new(waiting) };
         Self {
             dialer,
             target: Arc::new(target),
@@ -106,8 +104,12 @@ impl SingleServer {
     }
 
     /// A pooled connection, for one call that may take long.
-    async fn pooled_connection(&self) -> Result<PooledConnection<'_>> {
-        let connect = self.target.connect(&self.dialer);
+    async fn pooled_connection(&self) -> Result<PooledConnection> {
+        let (dialer, target) = (Arc::clone(&self.dialer), Arc::clone(&self.target));
+        let connect = move || {
+            let (dialer, target) = (Arc::clone(&dialer), Arc::clone(&target));
+            async move { target.connect(&dialer).await }
+        };
         let taken = self.connections.waiting.take(self.dialer.connect_timeout, connect);
         sending::unsent(taken).await
     }
