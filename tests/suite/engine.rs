@@ -97,6 +97,21 @@ PFADD h m | PFADD h m v | PFADD h v v v v v | PFADD h | PFCOUNT h | PFCOUNT h h 
 XSETID k 9-9 | SET k v | SET k v | SET h v | DEL h | DEL k | TYPE k | COPY k k REPLACE | RENAME k k
 ";
 
+/// What looks at values of several types, compared with Redis 8 in sequences of its own.
+const SORTING: &str = "
+SET ob v | SET ob wide | DEL ob | RPUSH ob v wide | SADD ob m | SADD ob wide i | HSETNX ob m v | HSETNX ob m wide | ZADD ob s m | ZADD ob s wide
+OBJECT ENCODING ob | OBJECT ENCODING ob | OBJECT ENCODING ob | OBJECT REFCOUNT ob | OBJECT IDLETIME nosuch | OBJECT FREQ ob | OBJECT HELP | OBJECT FOO | OBJECT ENCODING
+RPUSH sl se se se | RPUSH sl se | SADD ss se se se | ZADD sz s se s se | SET sw v | SET sw se | HSET sh m se m se | DEL sl | DEL ss sz
+SORT sk | SORT sk DESC | SORT sk ASC LIMIT i n | SORT sk ALPHA | SORT sk DESC ALPHA | SORT sk ALPHA LIMIT n n | SORT_RO sk | SORT_RO sk DESC LIMIT n i
+SORT sk BY u_* | SORT sk BY u_* DESC LIMIT n n | SORT sk BY o_*->a | SORT sk BY o_*->a DESC GET # GET o_*->b | SORT sl BY u_* ALPHA | SORT sl BY o_*->a ALPHA DESC
+SORT sn BY x | SORT sn BY x DESC | SORT sn BY x LIMIT n n | SORT sn BY x DESC LIMIT i n GET # | SORT sk GET u_* | SORT sk GET u_* GET # GET x GET o_*-> | SORT sk ALPHA GET u_*
+SORT sk STORE sl | SORT sk ALPHA STORE sk | SORT sk ALPHA GET u_* STORE sk | SORT ss BY x STORE sl | SORT ss BY x DESC STORE sl | SORT sn BY x LIMIT n n STORE sz
+SORT_RO sk STORE sl | SORT k | SORT sw | SORT sk LIMIT x 1 | SORT sk LIMIT 1 | SORT sk BY | SORT sk GET | SORT sk FOO | SORT sk STORE | SORT sk LIMIT i i ALPHA
+SET sub v | SET sub wide | SET sub text | SET sub text | LCS sub sub | LCS sub sub LEN | LCS sub sub IDX | LCS sub sub IDX WITHMATCHLEN | LCS sub sub IDX MINMATCHLEN i
+LCS sub sub LEN IDX | LCS sub sub FOO | LCS sub sl | LCS sub sub MINMATCHLEN | LCS sub sub LEN MINMATCHLEN n WITHMATCHLEN
+SET k v | XADD k 1-1 m v
+";
+
 /// Something random of each kind. Small sets of values, so that commands meet each other's keys and members.
 fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
     let text =
@@ -189,6 +204,20 @@ fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
         .boxed(),
         "bf" => text(&["u1", "u8", "i8", "i5", "u63", "i64", "u64", "i65", "i0", "x", "u7", "i16"])
             .boxed(),
+        "ob" => text(&["ob1", "ob2"]).boxed(),
+        "sl" => text(&["sl1", "sl2"]).boxed(),
+        "ss" => Just(b"ss".to_vec()).boxed(),
+        "sz" => Just(b"sz".to_vec()).boxed(),
+        "sk" => text(&["sl1", "sl2", "ss", "sz"]).boxed(),
+        // What has an order of its own.
+        "sn" => text(&["sl1", "sl2", "sz"]).boxed(),
+        "se" => text(&["1", "2", "10", "x", "", "1.5", "-3", "1e3", "inf"]).boxed(),
+        "sw" => text(&["u_1", "u_2", "u_10", "u_x", "u_"]).boxed(),
+        "sh" => text(&["o_1", "o_2", "o_10", "o_x", "o_"]).boxed(),
+        "sub" => text(&["sub1", "sub2"]).boxed(),
+        "text" => prop::collection::vec(select(b"abc".to_vec()), 0..30).boxed(),
+        // Around the lengths at which Redis takes another encoding.
+        "wide" => select(vec![20, 44, 45, 64, 65]).prop_map(|length| vec![b'x'; length]).boxed(),
         "q" => text(&["q1", "q2"]).boxed(),
         "wait" => text(&["0.001", "0.002"]).boxed(),
         "a" => text(&["a1", "a2"]).boxed(),
@@ -380,6 +409,13 @@ fn random_sequences_give_what_redis_8_gives() {
     }
 }
 
+#[test]
+fn random_sequences_of_sorting_give_what_redis_8_gives() {
+    if let Some(redis) = RedisServer::redis8() {
+        compare(&redis, SORTING);
+    }
+}
+
 fn compare(redis: &RedisServer, forms: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
@@ -432,9 +468,15 @@ fn every_command_of_the_engine_is_in_a_form_or_tested_elsewhere() {
         "EVALSHA_RO",
         "DELEX",
         "DIGEST",
+        // Of Redis 8.2.
+        "XDELEX",
+        "XACKDEL",
+        // Connections to a real Redis are shared, so these are allowed in pipelines alone.
+        "WAIT",
+        "WAITAOF",
     ];
     for name in MemoryTransport::commands() {
-        let mut words = FORMS.split_whitespace().chain(FORMS_OF_8.split_whitespace());
+        let mut words = [FORMS, FORMS_OF_8, SORTING].into_iter().flat_map(str::split_whitespace);
         let in_form = words.any(|word| word == name);
         assert!(in_form || elsewhere.contains(&name), "{name} is not compared with a real Redis");
     }
@@ -459,4 +501,29 @@ async fn a_reply_is_what_a_transaction_gives() {
         shown.push(results);
     }
     assert_eq!(shown[0], shown[1]);
+}
+
+#[tokio::test]
+async fn waiting_for_replicas_gives_what_redis_gives_without_any() {
+    let redis = RedisServer::redis8();
+    let real = redis.as_ref().map(RedisServer::client);
+    let Some(real) = real else { return };
+    let mut commands = Vec::new();
+    for line in ["WAIT 0 0", "WAIT 1 1", "WAIT x 1", "WAIT 0 x", "WAIT 0 -1", "WAIT 0"]
+        .into_iter()
+        .chain(["WAITAOF 0 1 1", "WAITAOF 1 0 0", "WAITAOF 2 0 0", "WAITAOF 0 -1 0"])
+        .chain(["WAITAOF 0 0 x", "WAITAOF x 0 0", "WAITAOF 0 0"])
+    {
+        let mut words = line.split(' ');
+        commands.push(Command::new(words.next().unwrap()).args_from(words));
+    }
+    for command in &commands {
+        let mut replies = Vec::new();
+        for client in [&real, &Client::memory()] {
+            let batch = [Command::new("SET").arg("k").arg("v"), command.clone()];
+            let reply = client.send_pipeline(&batch).await.unwrap().pop().unwrap();
+            replies.push(shown(&reply.map_err(|error| error.message().to_owned())));
+        }
+        assert_eq!(replies[1], replies[0], "{}", line(command));
+    }
 }

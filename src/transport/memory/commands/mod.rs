@@ -6,12 +6,15 @@ mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod lcs;
 mod lists;
+mod object;
 mod pubsub;
 mod replies;
 mod scripting;
 mod server;
 mod sets;
+mod sort;
 mod sorted_sets;
 mod streams;
 mod strings;
@@ -21,9 +24,12 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 14] = [
+const FAMILIES: [&[Handler]; 17] = [
     strings::HANDLERS,
     keys::HANDLERS,
+    object::HANDLERS,
+    sort::HANDLERS,
+    lcs::HANDLERS,
     hashes::HANDLERS,
     hash_lifetimes::HANDLERS,
     lists::HANDLERS,

@@ -1,7 +1,7 @@
 use super::replies::length;
 use crate::transport::memory::args::{Args, syntax, wrong_arity};
 use crate::transport::memory::engine::{Engine, Handler};
-use crate::{Result, Value, platform};
+use crate::{Error, Result, Value, platform};
 
 pub(super) const HANDLERS: &[Handler] = &[
     Handler::new("DBSIZE", 1, |engine, _| Ok(length(engine.keyspace.len()))),
@@ -26,7 +26,37 @@ pub(super) const HANDLERS: &[Handler] = &[
         let parts = [now / 1_000_000, now % 1_000_000];
         Ok(Value::Array(parts.map(|part| Value::bulk(part.to_string())).to_vec()))
     }),
+    Handler::new("WAIT", 3, |_, args| {
+        args.int(0)?;
+        check_timeout(args, 1)?;
+        // It has no replicas, and never will have.
+        Ok(Value::Integer(0))
+    }),
+    Handler::new("WAITAOF", 4, |_, args| {
+        let local = args.int(0)?;
+        if !(0..=1).contains(&local) {
+            return Err(Error::server("ERR value is out of range, value must between 0 and 1"));
+        }
+        args.count(1)?;
+        check_timeout(args, 2)?;
+        if local > 0 {
+            return Err(Error::server(
+                "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+            ));
+        }
+        Ok(Value::Array(vec![Value::Integer(0), Value::Integer(0)]))
+    }),
 ];
+
+/// Checks a timeout in milliseconds.
+fn check_timeout(args: Args<'_>, at: usize) -> Result<()> {
+    let millis =
+        args.int(at).map_err(|_| Error::server("ERR timeout is not an integer or out of range"))?;
+    match millis {
+        0.. => Ok(()),
+        _ => Err(Error::server("ERR timeout is negative")),
+    }
+}
 
 fn flush(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
     match (args.len(), args.word(0).as_str()) {

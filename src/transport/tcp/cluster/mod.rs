@@ -26,9 +26,10 @@ use self::route::{Join, Route, first_slot};
 use self::topology::Topology;
 use super::convert::{error_from, packed, value_from};
 use super::dial::Dialer;
-use super::restrictions::{wait_without_writes, waits_for_replication};
+use super::restrictions::wait_without_writes;
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
+use crate::transport::blocking::waits_for_replication;
 use crate::transport::{Messages, Results, Subscription, sending};
 use crate::{Error, ErrorKind, Result, Value};
 
