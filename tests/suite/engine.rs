@@ -68,11 +68,11 @@ XGROUP DELCONSUMER k gr co | XGROUP FOO k | XGROUP CREATE k | XGROUP DESTROY k |
 XREADGROUP GROUP gr co STREAMS k > | XREADGROUP GROUP gr co COUNT n STREAMS k > | XREADGROUP GROUP gr co NOACK STREAMS k >
 XREADGROUP GROUP gr co STREAMS k e | XREADGROUP GROUP gr co COUNT n STREAMS k 0 | XREADGROUP GROUP gr co STREAMS k k > 0
 XREADGROUP GROUP gr co STREAMS k $ | XREADGROUP GROUP gr co STREAMS k + | XREADGROUP GROUP gr co STREAMS k k > | XREADGROUP COUNT 1 STREAMS k k k >
-XACK k gr e e | XACK k gr e | XPENDING k gr | XPENDING k gr - + n | XPENDING k gr e e n co | XPENDING k gr IDLE far - + n | XPENDING k gr IDLE 0 - + n co
+XACK k gr e e | XACK k gr e | XPENDING k gr | XPENDING k gr - + n | XPENDING k gr e e n co | XPENDING k gr IDLE idle - + n | XPENDING k gr IDLE 0 - + n co
 XPENDING k gr - | XPENDING k gr e e n co FOO | XPENDING k gr IDLE 0 - +
-XCLAIM k gr co 0 e e | XCLAIM k gr co far e | XCLAIM k gr co 0 e JUSTID | XCLAIM k gr co 0 e FORCE | XCLAIM k gr co 0 e RETRYCOUNT n FORCE JUSTID
-XCLAIM k gr co 0 e LASTID e | XCLAIM k gr co x e | XCLAIM k gr co 0 e FOO | XCLAIM k gr co 0 e IDLE far | XCLAIM k gr co 0 e TIME 1
-XAUTOCLAIM k gr co 0 e | XAUTOCLAIM k gr co 0 0 COUNT n | XAUTOCLAIM k gr co far 0 | XAUTOCLAIM k gr co 0 0 JUSTID | XAUTOCLAIM k gr co x 0
+XCLAIM k gr co 0 e e | XCLAIM k gr co idle e | XCLAIM k gr co 0 e JUSTID | XCLAIM k gr co 0 e FORCE | XCLAIM k gr co 0 e RETRYCOUNT n FORCE JUSTID
+XCLAIM k gr co 0 e LASTID e | XCLAIM k gr co x e | XCLAIM k gr co 0 e FOO | XCLAIM k gr co 0 e IDLE idle | XCLAIM k gr co 0 e TIME 1
+XAUTOCLAIM k gr co 0 e | XAUTOCLAIM k gr co 0 0 COUNT n | XAUTOCLAIM k gr co idle 0 | XAUTOCLAIM k gr co 0 0 JUSTID | XAUTOCLAIM k gr co x 0
 XAUTOCLAIM k gr co 0 0 FOO | XINFO STREAM k | XINFO STREAM k FULL | XINFO STREAM k FULL COUNT n | XINFO GROUPS k | XINFO CONSUMERS k gr | XINFO FOO
 XINFO STREAM k FOO | XINFO STREAM | XSETID k e | XSETID k e ENTRIESADDED n MAXDELETEDID e | XSETID k e ENTRIESADDED n | XSETID k e FOO 1
 SETBIT k o 1 | SETBIT k o 0 | SETBIT k o i | GETBIT k o | BITCOUNT k | BITCOUNT k i i | BITCOUNT k i i BIT | BITCOUNT k i i BYTE | BITCOUNT k i
@@ -110,6 +110,27 @@ SORT_RO sk STORE sl | SORT k | SORT sw | SORT sk LIMIT x 1 | SORT sk LIMIT 1 | S
 SET sub v | SET sub wide | SET sub text | SET sub text | LCS sub sub | LCS sub sub LEN | LCS sub sub IDX | LCS sub sub IDX WITHMATCHLEN | LCS sub sub IDX MINMATCHLEN i
 LCS sub sub LEN IDX | LCS sub sub FOO | LCS sub sl | LCS sub sub MINMATCHLEN | LCS sub sub LEN MINMATCHLEN n WITHMATCHLEN
 SET k v | XADD k 1-1 m v
+";
+
+/// Places, compared with Redis 8 in sequences of their own.
+const PLACES: &str = "
+GEOADD pk lon lat m | GEOADD pk lon lat m lon lat m lon lat m | GEOADD pk NX lon lat m | GEOADD pk XX CH lon lat m | GEOADD pk CH lon lat m lon lat m
+GEOADD pk lon lat m lon lat m lon lat m | GEOADD pk NX XX lon lat m | GEOADD pk lon lat | GEOADD pk lon x m | GEOADD pk 181 lat m | GEOADD pk lon 86 m | GEOADD pk CH NX CH
+GEOADD pk lon lat m lon lat m lon lat m lon lat m | ZREM pk m | DEL pk | SET k v | GEOADD k lon lat m
+GEOPOS pk m m | GEOPOS pk | GEOPOS k m | GEOHASH pk m m | GEOHASH pk | GEOHASH k m | GEODIST pk m m | GEODIST pk m m unit | GEODIST pk m m x | GEODIST pk m m km x | GEODIST k m m
+GEOSEARCH pk FROMMEMBER m BYRADIUS far unit ASC | GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far unit | GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far unit DESC WITHDIST WITHCOORD WITHHASH
+GEOSEARCH pk FROMLONLAT lon lat BYBOX far far unit | GEOSEARCH pk FROMLONLAT lon lat BYBOX far far unit ASC WITHDIST | GEOSEARCH pk FROMMEMBER m BYBOX far far unit WITHCOORD
+GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far unit COUNT n | GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far unit COUNT n ANY | GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far unit COUNT n DESC WITHDIST
+GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far unit ANY | GEOSEARCH pk FROMLONLAT lon lat FROMMEMBER m BYRADIUS far unit | GEOSEARCH pk BYRADIUS far unit BYBOX far far unit WITHDIST
+GEOSEARCH pk BYRADIUS far unit WITHDIST WITHCOORD WITHHASH | GEOSEARCH pk FROMLONLAT lon lat ASC DESC WITHDIST | GEOSEARCH k FROMLONLAT lon lat BYRADIUS far unit
+GEOSEARCH pk FROMLONLAT lon lat BYRADIUS x unit | GEOSEARCH pk FROMLONLAT lon lat BYRADIUS -1 unit | GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far x | GEOSEARCH pk FROMLONLAT lon lat BYBOX far -1 km
+GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far unit STORE pk | GEOSEARCH pk FROMLONLAT lon lat BYRADIUS far unit COUNT x | GEOSEARCH pk FROMLONLAT x lat BYRADIUS far unit
+GEOSEARCHSTORE pk pk FROMLONLAT lon lat BYRADIUS far unit | GEOSEARCHSTORE pk pk FROMMEMBER m BYBOX far far unit COUNT n | GEOSEARCHSTORE k pk FROMLONLAT lon lat BYRADIUS far unit STOREDIST
+GEOSEARCHSTORE pk pk FROMLONLAT lon lat BYRADIUS far unit WITHDIST | GEOSEARCHSTORE pk pk FROMLONLAT lon lat BYRADIUS far unit COUNT n ANY
+GEORADIUS pk lon lat far unit | GEORADIUS pk lon lat far unit WITHDIST ASC COUNT n | GEORADIUS pk lon lat far unit STORE pk | GEORADIUS pk lon lat far unit STOREDIST k
+GEORADIUS pk lon lat far unit STORE pk WITHDIST | GEORADIUS pk lon lat far unit STORE | GEORADIUS_RO pk lon lat far unit STORE pk | GEORADIUS_RO pk lon lat far unit WITHCOORD
+GEORADIUSBYMEMBER pk m far unit DESC | GEORADIUSBYMEMBER pk m far unit STORE pk | GEORADIUSBYMEMBER_RO pk m far unit WITHHASH | GEORADIUSBYMEMBER_RO pk m far unit BYBOX far far unit
+GEORADIUSBYMEMBER pk m far x | GEORADIUS pk lon lat x km | GEORADIUS pk lon lat far unit COUNT n ANY ASC
 ";
 
 /// Something random of each kind. Small sets of values, so that commands meet each other's keys and members.
@@ -204,6 +225,21 @@ fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
         .boxed(),
         "bf" => text(&["u1", "u8", "i8", "i5", "u63", "i64", "u64", "i65", "i0", "x", "u7", "i16"])
             .boxed(),
+        "pk" => text(&["p1", "p2"]).boxed(),
+        "lon" => prop_oneof![
+            8 => (-180_000_000..=180_000_000_i32).prop_map(|number| millionths(number)),
+            4 => (-2_000_000..=2_000_000_i32).prop_map(|number| millionths(number)),
+            1 => text(&["180", "-180", "0", "179.9999", "-179.9999", "90"]),
+        ]
+        .boxed(),
+        "lat" => prop_oneof![
+            8 => (-85_051_128..=85_051_128_i32).prop_map(|number| millionths(number)),
+            4 => (-2_000_000..=2_000_000_i32).prop_map(|number| millionths(number)),
+            1 => text(&["85.05112878", "-85.05112878", "0", "45", "-66.5", "80.5"]),
+        ]
+        .boxed(),
+        "unit" => text(&["m", "km", "ft", "mi", "KM"]).boxed(),
+        "far" => text(&["0", "1", "100.5", "5000", "300000", "2e6", "12000", "1e9"]).boxed(),
         "ob" => text(&["ob1", "ob2"]).boxed(),
         "sl" => text(&["sl1", "sl2"]).boxed(),
         "ss" => Just(b"ss".to_vec()).boxed(),
@@ -224,10 +260,14 @@ fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
         "h" => text(&["h1", "h2"]).boxed(),
         "gr" => text(&["g1", "g2"]).boxed(),
         "co" => text(&["c1", "c2"]).boxed(),
-        "far" => Just(b"100000000".to_vec()).boxed(),
+        "idle" => Just(b"100000000".to_vec()).boxed(),
         "x" => Just(b"x".to_vec()).boxed(),
         fixed => Just(fixed.as_bytes().to_vec()).boxed(),
     }
+}
+
+fn millionths(number: i32) -> Vec<u8> {
+    format!("{:.6}", f64::from(number) / 1e6).into_bytes()
 }
 
 fn command(forms: &'static str) -> impl Strategy<Value = Command> {
@@ -260,6 +300,7 @@ fn normal(command: &Command, reply: Result<Value, Error>) -> Result<Value, Strin
         "GET" if command.get(0).is_some_and(|key| key.starts_with(b"w")) => floats(value),
         "XPENDING" | "XINFO" => times(value),
         "BZPOPMIN" | "BZPOPMAX" | "BZMPOP" => floats(value),
+        name if name.starts_with("GEO") => floats(value),
         "INCRBYFLOAT" | "HINCRBYFLOAT" | "ZSCORE" | "ZINCRBY" | "ZADD" | "ZMSCORE" | "ZPOPMIN"
         | "ZPOPMAX" | "ZMPOP" | "ZRANGE" | "ZUNION" | "ZINTER" | "ZDIFF" => floats(value),
         _ => value,
@@ -410,6 +451,13 @@ fn random_sequences_give_what_redis_8_gives() {
 }
 
 #[test]
+fn random_sequences_of_places_give_what_redis_8_gives() {
+    if let Some(redis) = RedisServer::redis8() {
+        compare(&redis, PLACES);
+    }
+}
+
+#[test]
 fn random_sequences_of_sorting_give_what_redis_8_gives() {
     if let Some(redis) = RedisServer::redis8() {
         compare(&redis, SORTING);
@@ -476,7 +524,8 @@ fn every_command_of_the_engine_is_in_a_form_or_tested_elsewhere() {
         "WAITAOF",
     ];
     for name in MemoryTransport::commands() {
-        let mut words = [FORMS, FORMS_OF_8, SORTING].into_iter().flat_map(str::split_whitespace);
+        let mut words =
+            [FORMS, FORMS_OF_8, SORTING, PLACES].into_iter().flat_map(str::split_whitespace);
         let in_form = words.any(|word| word == name);
         assert!(in_form || elsewhere.contains(&name), "{name} is not compared with a real Redis");
     }

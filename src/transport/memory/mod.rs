@@ -11,6 +11,7 @@ mod commands;
 #[cfg(test)]
 mod complexity;
 mod engine;
+mod geo;
 mod glob;
 mod hyperloglog;
 mod keyspace;

@@ -2,6 +2,7 @@
 
 mod bitmaps;
 mod blocking;
+mod geo;
 mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
@@ -24,7 +25,7 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 17] = [
+const FAMILIES: [&[Handler]; 18] = [
     strings::HANDLERS,
     keys::HANDLERS,
     object::HANDLERS,
@@ -35,6 +36,7 @@ const FAMILIES: [&[Handler]; 17] = [
     lists::HANDLERS,
     sets::HANDLERS,
     sorted_sets::HANDLERS,
+    geo::HANDLERS,
     streams::HANDLERS,
     bitmaps::HANDLERS,
     blocking::HANDLERS,
