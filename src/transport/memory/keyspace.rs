@@ -173,6 +173,11 @@ impl Keyspace {
         self.entries.len()
     }
 
+    /// How many keys have a time to live.
+    pub(super) fn volatile(&self) -> usize {
+        self.expiries.len()
+    }
+
     pub(super) fn clear(&mut self) {
         self.touched.extend(self.watched.iter().cloned());
         self.entries.clear();

@@ -19,6 +19,7 @@ mod listeners;
 mod number;
 mod score_tree;
 mod scripts;
+mod size;
 mod sorted_set;
 mod steps;
 mod stream;

@@ -2,6 +2,9 @@
 
 mod bitmaps;
 mod blocking;
+mod client;
+mod command;
+mod config;
 mod geo;
 mod hash_lifetimes;
 mod hashes;
@@ -9,6 +12,7 @@ mod hyperloglog;
 mod keys;
 mod lcs;
 mod lists;
+mod memory;
 mod object;
 mod pubsub;
 mod replies;
@@ -25,10 +29,14 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 18] = [
+const FAMILIES: [&[Handler]; 22] = [
     strings::HANDLERS,
     keys::HANDLERS,
     object::HANDLERS,
+    memory::HANDLERS,
+    command::HANDLERS,
+    client::HANDLERS,
+    config::HANDLERS,
     sort::HANDLERS,
     lcs::HANDLERS,
     hashes::HANDLERS,

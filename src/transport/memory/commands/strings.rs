@@ -64,6 +64,8 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         Ok(free.into())
     },
     "SETRANGE" 4 setrange,
+    // The old name of GETRANGE.
+    "SUBSTR" 4 getrange,
     "STRLEN" 2 |db, args| Ok(length(db.read::<Bytes>(args.at(0)?)?.map_or(0, Bytes::len))),
 ];
 
