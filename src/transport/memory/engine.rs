@@ -17,7 +17,7 @@ use crate::{Error, Result, Value};
 /// what it does.
 pub(super) struct Handler {
     pub(super) name: &'static str,
-    arity: isize,
+    pub(super) arity: isize,
     run: fn(&mut Engine, Args<'_>) -> Result<Value>,
 }
 
@@ -42,6 +42,12 @@ impl Handler {
         run: fn(&mut Engine, Args<'_>) -> Result<Value>,
     ) -> Self {
         Self { name, arity, run }
+    }
+
+    /// Whether the command can have so many arguments.
+    pub(super) fn takes(&self, arguments: usize) -> bool {
+        let count = arguments as isize + 1;
+        count == self.arity || (self.arity < 0 && count >= -self.arity)
     }
 }
 
@@ -139,6 +145,11 @@ impl Engine {
         Command::new("XREAD").args_from(args)
     }
 
+    /// What runs a command of this name.
+    pub(super) fn handler(&self, name: &str) -> Option<&'static Handler> {
+        (self.find)(name)
+    }
+
     /// How many callers wait.
     pub(super) fn blocked(&self) -> usize {
         self.blocked.len()
@@ -209,11 +220,9 @@ impl Engine {
             Error::server(&format!("ERR unknown command '{}'", name.escape_default()))
                 .with_command(|| command.label())
         })?;
-        let count = command.args().len() as isize + 1;
-        if count == handler.arity || (handler.arity < 0 && count >= -handler.arity) {
-            Ok(handler)
-        } else {
-            Err(wrong_arity(name).with_command(|| command.label()))
+        match handler.takes(command.args().len()) {
+            true => Ok(handler),
+            false => Err(wrong_arity(name).with_command(|| command.label())),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The keys: values of six types, their expiry, and the order in which SCAN visits them.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Bound;
@@ -84,9 +85,28 @@ pub(super) struct Entry {
     pub(super) expires_at: Option<u64>,
     /// When the next field of a hash expires.
     field_expires_at: Option<u64>,
+    /// When a command last used the value, as Unix time in seconds.
+    used_at: Cell<u32>,
 }
 
 impl Entry {
+    fn new(data: Data, expires_at: Option<u64>, now: u64) -> Self {
+        let entry = Self { data, expires_at, field_expires_at: None, used_at: Cell::new(0) };
+        entry.note_use(now);
+        entry
+    }
+
+    /// Takes note that a command uses the value now.
+    pub(super) fn note_use(&self, now: u64) {
+        // Seconds fit until the year 2106.
+        self.used_at.set((now / 1000) as u32);
+    }
+
+    /// How many seconds ago a command last used the value.
+    pub(super) fn idle_seconds(&self, now: u64) -> u64 {
+        (now / 1000).saturating_sub(self.used_at.get().into())
+    }
+
     fn next_field_expiry(&self) -> Option<u64> {
         Hash::of(&self.data).and_then(Hash::next_expiry)
     }
@@ -153,6 +173,11 @@ impl Keyspace {
         self.entries.len()
     }
 
+    /// How many keys have a time to live.
+    pub(super) fn volatile(&self) -> usize {
+        self.expiries.len()
+    }
+
     pub(super) fn clear(&mut self) {
         self.touched.extend(self.watched.iter().cloned());
         self.entries.clear();
@@ -161,6 +186,7 @@ impl Keyspace {
         self.field_expiries.clear();
     }
 
+    /// What is under a key, of any type. This is no use of the value.
     pub(super) fn entry(&self, key: &[u8]) -> Option<&Entry> {
         self.entries.get(key)
     }
@@ -173,7 +199,10 @@ impl Keyspace {
     pub(super) fn read<T: Kind>(&self, key: &[u8]) -> Result<Option<&T>> {
         match self.entries.get(key) {
             None => Ok(None),
-            Some(entry) => T::of(&entry.data).map(Some).ok_or_else(wrong_type),
+            Some(entry) => {
+                entry.note_use(self.now);
+                T::of(&entry.data).map(Some).ok_or_else(wrong_type)
+            }
         }
     }
 
@@ -186,6 +215,7 @@ impl Keyspace {
         let Some(entry) = self.entries.get_mut(key) else {
             return Ok(None);
         };
+        entry.note_use(self.now);
         let value = T::of_mut(&mut entry.data).ok_or_else(wrong_type)?;
         let result = change(value);
         let is_empty = value.is_empty();
@@ -227,7 +257,7 @@ impl Keyspace {
         if let Some(at) = expires_at {
             self.expiries.insert((at, key.clone()));
         }
-        let entry = Entry { data, expires_at, field_expires_at: None };
+        let entry = Entry::new(data, expires_at, self.now);
         if entry.next_field_expiry().is_none() {
             self.entries.insert(key, entry);
             return;

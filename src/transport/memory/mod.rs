@@ -11,6 +11,7 @@ mod commands;
 #[cfg(test)]
 mod complexity;
 mod engine;
+mod geo;
 mod glob;
 mod hyperloglog;
 mod keyspace;
@@ -18,6 +19,7 @@ mod listeners;
 mod number;
 mod score_tree;
 mod scripts;
+mod size;
 mod sorted_set;
 mod steps;
 mod stream;
@@ -29,7 +31,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 
 use self::engine::{Engine, Ran};
-use super::blocking::blocking_in_pipeline;
+use super::blocking::{blocking_in_pipeline, waits_for_replication};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, boxed, sleep, unix_millis};
@@ -169,7 +171,10 @@ impl Transport for MemoryTransport {
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
-            if let Some(waits) = commands.iter().find(|command| command.is_blocking()) {
+            // There are no replicas to wait for, so the answer comes at once.
+            let waits =
+                |command: &&Command| command.is_blocking() && !waits_for_replication(command);
+            if let Some(waits) = commands.iter().find(waits) {
                 return Err(blocking_in_pipeline(waits));
             }
             commands.iter().try_for_each(|command| self.check(command))?;

@@ -17,23 +17,28 @@ pub(super) fn float(text: &[u8]) -> Option<f64> {
     (!number.is_nan()).then_some(number)
 }
 
-/// A float as replies show it: the shortest form that reads back the same. Only very large and very small ones have exponents.
+/// A float as replies of Redis 8 show it: the shortest form that reads back the same, with an exponent where that is short.
 pub(super) fn show(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let magnitude = number.abs();
-    if magnitude != 0.0 && !(1e-7..1e21).contains(&magnitude) {
-        // Rust writes 1e21, Redis 1e+21.
-        let text = format!("{number:e}");
-        return match text.split_once('e') {
-            Some((mantissa, exponent)) if !exponent.starts_with('-') => {
-                format!("{mantissa}e+{exponent}")
-            }
-            _ => text,
-        };
+    if number.fract() == 0.0 && number.abs() <= (i64::MAX / 2) as f64 {
+        return (number as i64).to_string();
     }
-    number.to_string()
+    let text = format!("{number:e}");
+    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count() as i32;
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    // How many zeros follow the last digit; negative: how many digits are behind the point.
+    let zeros = exponent - (digits - 1);
+    let is_plain = match zeros {
+        0.. => exponent < digits + 7,
+        _ => zeros > -7 || exponent.abs() < 4,
+    };
+    match is_plain {
+        true => number.to_string(),
+        false => format!("{mantissa}e{exponent:+}"),
+    }
 }
 
 /// Adds decimals as INCRBYFLOAT does: with 17 digits after the point, so that 0.1 and 0.2 make 0.3. `None` if the
@@ -97,6 +102,14 @@ mod tests {
     fn floats_are_shown_short() {
         for (number, text) in
             [(0.1, "0.1"), (3.0, "3"), (1e21, "1e+21"), (f64::NEG_INFINITY, "-inf"), (1e-9, "1e-9")]
+                .into_iter()
+                .chain([(1.234e-5, "1.234e-5"), (1.5e-5, "0.000015"), (1e-7, "1e-7"), (-0.0, "0")])
+                .chain([(1e17, "100000000000000000"), (1e19, "1e+19"), (1e-4, "0.0001")])
+                .chain([
+                    (1.234_567_890_123e19, "12345678901230000000"),
+                    (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+                ])
+                .chain([(1.234_567_890_1e-4, "1.2345678901e-4"), (123_456_789.5, "123456789.5")])
         {
             assert_eq!(show(number), text);
         }

@@ -125,6 +125,11 @@ impl ScoreRange {
         Some(Self { min: bound(min)?, max: bound(max)? })
     }
 
+    /// From a score on, and below another one.
+    pub(super) fn half_open(scores: Range<f64>) -> Self {
+        Self { min: Bound::Included(scores.start), max: Bound::Excluded(scores.end) }
+    }
+
     fn is_below(&self, score: f64) -> bool {
         match self.min {
             Bound::Included(min) => score < min,

@@ -3,11 +3,6 @@
 use crate::command::Command;
 use crate::{Error, ErrorKind, Result};
 
-/// Whether a command waits until the writes of its own connection are on replicas or on disk.
-pub(super) fn waits_for_replication(command: &Command) -> bool {
-    command.name().starts_with("WAIT") && matches!(command.name(), "WAIT" | "WAITAOF")
-}
-
 /// The error of a command that waits for writes, without any before it.
 pub(super) fn wait_without_writes(command: &Command) -> Error {
     Error::new(

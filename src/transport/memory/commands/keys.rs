@@ -40,7 +40,12 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         Ok(true.into())
     },
     "SCAN" -2 scan,
-    "TOUCH" -2 |db, args| Ok(length(args.from(0).filter(|key| db.contains(key)).count())),
+    "TOUCH" -2 |db, args| Ok(length(
+        args.from(0)
+            .filter_map(|key| db.entry(key))
+            .inspect(|entry| entry.note_use(db.now()))
+            .count(),
+    )),
     "TTL" 2 |db, args| time_to_live(db, args, 1000, true),
     "TYPE" 2 |db, args| Ok(Value::Simple(
         db.entry(args.at(0)?).map_or("none", |entry| entry.data.type_name()).into(),

@@ -2,16 +2,24 @@
 
 mod bitmaps;
 mod blocking;
+mod client;
+mod command;
+mod config;
+mod geo;
 mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod lcs;
 mod lists;
+mod memory;
+mod object;
 mod pubsub;
 mod replies;
 mod scripting;
 mod server;
 mod sets;
+mod sort;
 mod sorted_sets;
 mod streams;
 mod strings;
@@ -21,14 +29,22 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 14] = [
+const FAMILIES: [&[Handler]; 22] = [
     strings::HANDLERS,
     keys::HANDLERS,
+    object::HANDLERS,
+    memory::HANDLERS,
+    command::HANDLERS,
+    client::HANDLERS,
+    config::HANDLERS,
+    sort::HANDLERS,
+    lcs::HANDLERS,
     hashes::HANDLERS,
     hash_lifetimes::HANDLERS,
     lists::HANDLERS,
     sets::HANDLERS,
     sorted_sets::HANDLERS,
+    geo::HANDLERS,
     streams::HANDLERS,
     bitmaps::HANDLERS,
     blocking::HANDLERS,

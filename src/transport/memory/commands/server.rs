@@ -1,21 +1,14 @@
 use super::replies::length;
 use crate::transport::memory::args::{Args, syntax, wrong_arity};
 use crate::transport::memory::engine::{Engine, Handler};
-use crate::{Result, Value, platform};
+use crate::{Error, Result, Value, platform};
 
 pub(super) const HANDLERS: &[Handler] = &[
     Handler::new("DBSIZE", 1, |engine, _| Ok(length(engine.keyspace.len()))),
     Handler::new("ECHO", 2, |_, args| Ok(args.bytes(0)?.into())),
     Handler::new("FLUSHALL", -1, flush),
     Handler::new("FLUSHDB", -1, flush),
-    Handler::new("INFO", -1, |engine, _| {
-        let keys = engine.keyspace.len();
-        let blocked = engine.blocked();
-        let version = env!("CARGO_PKG_VERSION");
-        Ok(Value::bulk(format!(
-            "# Server\r\nedgecask_version:{version}\r\nredis_mode:embedded\r\n\r\n# Clients\r\nblocked_clients:{blocked}\r\n\r\n# Keyspace\r\ndb0:keys={keys}\r\n"
-        )))
-    }),
+    Handler::new("INFO", -1, info),
     Handler::new("PING", -1, |_, args| match args.len() {
         0 => Ok(Value::Simple("PONG".into())),
         1 => Ok(args.bytes(0)?.into()),
@@ -26,7 +19,62 @@ pub(super) const HANDLERS: &[Handler] = &[
         let parts = [now / 1_000_000, now % 1_000_000];
         Ok(Value::Array(parts.map(|part| Value::bulk(part.to_string())).to_vec()))
     }),
+    Handler::new("WAIT", 3, |_, args| {
+        args.int(0)?;
+        check_timeout(args, 1)?;
+        // It has no replicas, and never will have.
+        Ok(Value::Integer(0))
+    }),
+    Handler::new("WAITAOF", 4, |_, args| {
+        let local = args.int(0)?;
+        if !(0..=1).contains(&local) {
+            return Err(Error::server("ERR value is out of range, value must between 0 and 1"));
+        }
+        args.count(1)?;
+        check_timeout(args, 2)?;
+        if local > 0 {
+            return Err(Error::server(
+                "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+            ));
+        }
+        Ok(Value::Array(vec![Value::Integer(0), Value::Integer(0)]))
+    }),
 ];
+
+/// Checks a timeout in milliseconds.
+fn check_timeout(args: Args<'_>, at: usize) -> Result<()> {
+    let millis =
+        args.int(at).map_err(|_| Error::server("ERR timeout is not an integer or out of range"))?;
+    match millis {
+        0.. => Ok(()),
+        _ => Err(Error::server("ERR timeout is negative")),
+    }
+}
+
+/// The sections of INFO that are asked for, or all.
+fn info(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
+    const ALL: [&str; 3] = ["all", "default", "everything"];
+    let names: Vec<String> =
+        args.from(0).map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
+    let asked = |section: &str| {
+        names.is_empty() || names.iter().any(|name| name == section || ALL.contains(&&name[..]))
+    };
+    let (keys, expires) = (engine.keyspace.len(), engine.keyspace.volatile());
+    let keyspace = match keys {
+        0 => String::new(),
+        _ => format!("db0:keys={keys},expires={expires},avg_ttl=0\r\n"),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let sections = [
+        ("Server", format!("edgecask_version:{version}\r\nredis_mode:embedded\r\n")),
+        ("Clients", format!("blocked_clients:{}\r\n", engine.blocked())),
+        ("Replication", "role:master\r\nconnected_slaves:0\r\n".to_owned()),
+        ("Keyspace", keyspace),
+    ];
+    let asked = sections.into_iter().filter(|(name, _)| asked(&name.to_ascii_lowercase()));
+    let texts: Vec<String> = asked.map(|(name, lines)| format!("# {name}\r\n{lines}")).collect();
+    Ok(Value::bulk(texts.join("\r\n")))
+}
 
 fn flush(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
     match (args.len(), args.word(0).as_str()) {

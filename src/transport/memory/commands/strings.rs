@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::keys::{Deadline, expires_at, parse_expiry};
 use super::replies::length;
-use crate::transport::memory::args::{Args, not_an_integer, syntax};
+use crate::transport::memory::args::{Args, not_an_integer, syntax, wrong_arity};
 use crate::transport::memory::engine::{Handler, on_keys};
 use crate::transport::memory::keyspace::{Data, Keyspace};
 use crate::transport::memory::{number, steps};
@@ -64,6 +64,8 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         Ok(free.into())
     },
     "SETRANGE" 4 setrange,
+    // The old name of GETRANGE.
+    "SUBSTR" 4 getrange,
     "STRLEN" 2 |db, args| Ok(length(db.read::<Bytes>(args.at(0)?)?.map_or(0, Bytes::len))),
 ];
 
@@ -203,6 +205,9 @@ fn getex(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     Ok(value)
 }
 
+/// How many digits a digest has.
+const DIGEST_LENGTH: usize = 16;
+
 /// The XXH3 hash of a value in hexadecimal.
 fn digest(value: &[u8]) -> Bytes {
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(value)).into()
@@ -211,29 +216,41 @@ fn digest(value: &[u8]) -> Bytes {
 /// Whether the condition of SET or DELEX at this position is met. An absent value equals no value.
 fn is_met(db: &Keyspace, args: Args<'_>, at: usize) -> Result<bool> {
     let expected = args.at(at + 1)?;
+    let word = args.word(at);
     let stored = db.read::<Bytes>(args.at(0)?)?;
-    let equal = |digests: bool| {
-        stored.is_some_and(|stored| match digests {
-            true => digest(stored).eq_ignore_ascii_case(expected),
-            false => stored == expected,
-        })
-    };
-    Ok(match args.word(at).as_str() {
-        "IFEQ" => equal(false),
-        "IFDEQ" => equal(true),
-        "IFNE" => !equal(false),
-        _ => !equal(true),
-    })
+    let by_digest = matches!(word.as_str(), "IFDEQ" | "IFDNE");
+    if by_digest && expected.len() != DIGEST_LENGTH {
+        return Err(Error::server("ERR must be exactly 16 hexadecimal characters"));
+    }
+    let equal = stored.is_some_and(|stored| match by_digest {
+        true => digest(stored).eq_ignore_ascii_case(expected),
+        false => stored == expected,
+    });
+    Ok(if matches!(word.as_str(), "IFEQ" | "IFDEQ") { equal } else { !equal })
 }
 
+/// DELEX of Redis 8.4.
 fn delex(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let key = args.at(0)?;
-    let met = match (args.len(), args.word(1).as_str()) {
-        (1, _) => true,
-        (3, "IFEQ" | "IFNE" | "IFDEQ" | "IFDNE") => is_met(db, args, 1)?,
-        _ => return Err(syntax()),
-    };
-    Ok((met && db.remove(key).is_some()).into())
+    if !matches!(args.len(), 1 | 3) {
+        return Err(wrong_arity("DELEX"));
+    }
+    if args.len() == 3
+        && let Some(entry) = db.entry(key)
+    {
+        if !matches!(entry.data, Data::String(_)) {
+            return Err(Error::server(
+                "ERR Key should be of string type if conditions are specified",
+            ));
+        }
+        if !matches!(args.word(1).as_str(), "IFEQ" | "IFNE" | "IFDEQ" | "IFDNE") {
+            return Err(Error::server("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"));
+        }
+        if !is_met(db, args, 1)? {
+            return Ok(false.into());
+        }
+    }
+    Ok(db.remove(key).is_some().into())
 }
 
 #[derive(Clone, Copy)]
@@ -285,4 +302,57 @@ fn set(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     // A time that has already passed deletes the key again.
     db.advance_to(db.now());
     Ok(if give_old { old } else { Value::OK })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::transport::memory::{commands, engine::Engine};
+
+    #[test]
+    fn conditions_of_redis_8_4_compare_values_and_digests() {
+        let mut engine = Engine::new(commands::find);
+        let mut run = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            let command = Command::new(words.next().unwrap_or_default()).args_from(words);
+            match engine.run(&command, 1) {
+                Ok(Value::Integer(number)) => number.to_string(),
+                Ok(value) => value
+                    .as_bytes()
+                    .map_or("nil".to_owned(), |text| String::from_utf8_lossy(text).into_owned()),
+                Err(error) => error.message().to_owned(),
+            }
+        };
+        let (nil, one, none) = ("nil", "1", "0");
+        let bad_digest = "ERR must be exactly 16 hexadecimal characters";
+        let bad_type = "ERR Key should be of string type if conditions are specified";
+        let digest = "9555e8555c62dcfd";
+        run("RPUSH l a");
+        for (line, reply) in [
+            ("SET k hello IFEQ x", nil),
+            ("SET k hello IFDEQ 9555e8555c62dcfd", nil),
+            ("SET k hello IFNE x", "OK"),
+            ("DIGEST k", digest),
+            ("SET k hello IFNE hello", nil),
+            ("SET k hello IFDEQ 9555E8555C62DCFD GET", "hello"),
+            ("SET k hello IFDNE 9555e8555c62dcfd", nil),
+            ("SET k hello IFDEQ 9555", bad_digest),
+            ("SET l a IFEQ a", "WRONGTYPE Operation against a key holding the wrong kind of value"),
+            ("DIGEST l", "WRONGTYPE Operation against a key holding the wrong kind of value"),
+            ("DIGEST nosuch", nil),
+            ("DELEX k IFEQ x", none),
+            ("DELEX k IFNE hello", none),
+            ("DELEX k IFDNE 9555e8555c62dcfd", none),
+            ("DELEX k IFDEQ 9555", bad_digest),
+            ("DELEX k FOO x", "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"),
+            ("DELEX k IFEQ", "ERR wrong number of arguments for 'delex' command"),
+            ("DELEX l IFEQ a", bad_type),
+            ("DELEX nosuch IFNE a", none),
+            ("DELEX k IFDEQ 9555e8555c62dcfd", one),
+            ("DELEX l", one),
+        ] {
+            assert_eq!(run(line), reply, "{line}");
+        }
+    }
 }

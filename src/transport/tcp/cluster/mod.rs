@@ -26,9 +26,10 @@ use self::topology::Topology;
 use super::dial::Dialer;
 use super::endpoint::Endpoint;
 use super::pool::PoolSize;
-use super::restrictions::{wait_without_writes, waits_for_replication};
+use super::restrictions::wait_without_writes;
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
+use crate::transport::blocking::waits_for_replication;
 use crate::transport::{Messages, Results, Subscription, sending};
 use crate::{Error, ErrorKind, Result, Value};
 

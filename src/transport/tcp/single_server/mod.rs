@@ -12,12 +12,12 @@ use self::watch::Watch;
 use super::dial::Dialer;
 use super::pool::{Pool, PoolSize, PooledConnection};
 use super::resp::{Batch, Reply};
-use super::restrictions::waits_for_replication;
 use super::shared_connection::{ConnectionGuard, SharedConnection};
 use super::subscribe::subscribe_at;
 use super::transaction;
 use crate::command::Command;
 use crate::platform::{BoxFuture, boxed};
+use crate::transport::blocking::waits_for_replication;
 use crate::transport::{Messages, Results, Subscription, sending};
 use crate::{Result, Value};
 

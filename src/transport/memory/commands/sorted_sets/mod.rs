@@ -2,7 +2,7 @@ mod combine;
 mod range;
 
 use self::combine::{Aggregate, Combine, combined, intersection, sources, weighted};
-use self::range::{RangeQuery, lex_range, score_range};
+use self::range::{Fixed, RangeQuery, lex_range, score_range};
 use bytes::Bytes;
 use indexmap::IndexMap;
 
@@ -10,7 +10,7 @@ use super::keys::{Scan, page};
 use super::lists::{mpop_count, range};
 use super::replies::length;
 use super::sets::{intercard_keys, intercard_limit, random_picks};
-use crate::transport::memory::args::{Args, syntax};
+use crate::transport::memory::args::{Args, syntax, wrong_arity};
 use crate::transport::memory::engine::{Handler, on_keys};
 use crate::transport::memory::keyspace::Keyspace;
 use crate::transport::memory::number;
@@ -64,6 +64,8 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         let found = select(db, args, |set| query.run(set))?;
         Ok(reply(found, query.with_scores))
     },
+    "ZRANGEBYLEX" -4 |db, args| fixed_range(db, args, Fixed { by: "lex", rev: false }),
+    "ZRANGEBYSCORE" -4 |db, args| fixed_range(db, args, Fixed { by: "score", rev: false }),
     "ZRANGESTORE" -5 |db, args| {
         let query = RangeQuery::parse(args, 2)?;
         let found = db.read::<SortedSet>(args.at(1)?)?.map(|set| query.run(set));
@@ -73,11 +75,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         db.put_collection(args.at(0)?, set);
         Ok(size)
     },
-    "ZRANK" 3 |db, args| {
-        let member = args.at(1)?;
-        let set = db.read::<SortedSet>(args.at(0)?)?;
-        Ok(set.and_then(|set| set.rank(member)).map_or(Value::Nil, length))
-    },
+    "ZRANK" -3 |db, args| zrank(db, args, false),
     "ZREM" -3 |db, args| {
         let removed = db.change::<SortedSet, _>(args.at(0)?, |set| {
             Ok(args.from(1).filter(|member| set.remove(member)).count())
@@ -96,12 +94,10 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
         let range = score_range(args, 1, 2)?;
         remove(db, args, |set| set.ranks_by_score(&range))
     },
-    "ZREVRANK" 3 |db, args| {
-        let member = args.at(1)?;
-        let set = db.read::<SortedSet>(args.at(0)?)?;
-        let rank = set.and_then(|set| Some(set.len() - 1 - set.rank(member)?));
-        Ok(rank.map_or(Value::Nil, length))
-    },
+    "ZREVRANGE" -4 |db, args| fixed_range(db, args, Fixed { by: "", rev: true }),
+    "ZREVRANGEBYLEX" -4 |db, args| fixed_range(db, args, Fixed { by: "lex", rev: true }),
+    "ZREVRANGEBYSCORE" -4 |db, args| fixed_range(db, args, Fixed { by: "score", rev: true }),
+    "ZREVRANK" -3 |db, args| zrank(db, args, true),
     "ZSCAN" -3 |db, args| {
         let cursor = Scan::cursor(args, 1)?;
         let scan = Scan::parse(args, 2)?;
@@ -135,6 +131,29 @@ fn reply(members: Members, with_scores: bool) -> Value {
         }
     }
     Value::Array(items)
+}
+
+fn fixed_range(db: &Keyspace, args: Args<'_>, fixed: Fixed) -> Result<Value> {
+    let query = RangeQuery::fixed(args, fixed)?;
+    let found = select(db, args, |set| query.run(set))?;
+    Ok(reply(found, query.with_scores))
+}
+
+fn zrank(db: &Keyspace, args: Args<'_>, from_highest: bool) -> Result<Value> {
+    let with_score = args.is(2, "WITHSCORE");
+    if args.len() > 3 {
+        return Err(wrong_arity(args.command().name()));
+    }
+    if args.len() == 3 && !with_score {
+        return Err(syntax());
+    }
+    let member = args.at(1)?;
+    let Some(set) = db.read::<SortedSet>(args.at(0)?)? else { return Ok(Value::Nil) };
+    let Some((rank, score)) = set.rank(member).zip(set.score(member)) else {
+        return Ok(Value::Nil);
+    };
+    let rank = length(if from_highest { set.len() - 1 - rank } else { rank });
+    Ok(if with_score { Value::Array(vec![rank, show(score)]) } else { rank })
 }
 
 fn select<T: Default>(

@@ -29,16 +29,34 @@ enum By {
     Lex(LexRange),
 }
 
+/// What a command's name fixes of a range.
+#[derive(Clone, Copy)]
+pub(super) struct Fixed {
+    pub(super) by: &'static str,
+    pub(super) rev: bool,
+}
+
 impl RangeQuery {
+    /// The query of ZRANGE and ZRANGESTORE, which choose by options.
     pub(super) fn parse(args: Args<'_>, start: usize) -> Result<Self> {
-        let (mut by, mut rev, mut limit, mut with_scores) = ("", false, None, false);
+        Self::read(args, start, None)
+    }
+
+    /// The query of a command whose name says what the range is by.
+    pub(super) fn fixed(args: Args<'_>, fixed: Fixed) -> Result<Self> {
+        Self::read(args, 1, Some(fixed))
+    }
+
+    fn read(args: Args<'_>, start: usize, fixed: Option<Fixed>) -> Result<Self> {
+        let (mut by, mut rev) = fixed.map_or(("", false), |fixed| (fixed.by, fixed.rev));
+        let (mut limit, mut with_scores) = (None, false);
         let mut at = start + 2;
         while at < args.len() {
             match args.word(at).as_str() {
-                "BYSCORE" => by = "score",
-                "BYLEX" => by = "lex",
-                "REV" => rev = true,
-                "WITHSCORES" if args.command().name() == "ZRANGE" => with_scores = true,
+                "BYSCORE" if fixed.is_none() => by = "score",
+                "BYLEX" if fixed.is_none() => by = "lex",
+                "REV" if fixed.is_none() => rev = true,
+                "WITHSCORES" if args.command().name() != "ZRANGESTORE" => with_scores = true,
                 "LIMIT" if at + 2 < args.len() => {
                     limit = Some((args.int(at + 1)?, args.int(at + 2)?));
                     at += 2;

@@ -2,8 +2,8 @@
 
 use std::collections::btree_map::Entry;
 
-use super::super::replies::length;
-use super::replies::{bad_subcommand, count_at, no_group, unknown_subcommand};
+use super::super::replies::{length, unknown_subcommand};
+use super::replies::{bad_subcommand, count_at, no_group};
 use crate::transport::memory::args::{Args, syntax, wrong_arity};
 use crate::transport::memory::keyspace::{Data, Keyspace};
 use crate::transport::memory::stream::{Group, Pending, Stream, StreamId};

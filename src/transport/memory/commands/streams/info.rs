@@ -1,7 +1,7 @@
 //! XINFO.
 
-use super::super::replies::length;
-use super::replies::{bad_subcommand, count_at, entry, map, unknown_subcommand};
+use super::super::replies::{length, unknown_subcommand};
+use super::replies::{bad_subcommand, count_at, entry, map};
 use crate::transport::memory::args::{Args, wrong_arity};
 use crate::transport::memory::keyspace::Keyspace;
 use crate::transport::memory::stream::{Consumer, Group, Stream, StreamId};

@@ -3,6 +3,7 @@
 mod add;
 mod claim;
 mod delete;
+mod delete_by_policy;
 mod group;
 mod info;
 mod range;
@@ -15,10 +16,12 @@ use crate::transport::memory::stream::Stream;
 
 pub(super) const HANDLERS: &[Handler] = on_keys![
     "XACK" -4 group::xack,
+    "XACKDEL" -6 delete_by_policy::xackdel,
     "XADD" -5 add::xadd,
     "XAUTOCLAIM" -6 claim::xautoclaim,
     "XCLAIM" -6 claim::xclaim,
     "XDEL" -3 delete::xdel,
+    "XDELEX" -5 delete_by_policy::xdelex,
     "XGROUP" -2 group::xgroup,
     "XINFO" -2 info::xinfo,
     "XLEN" 2 |db, args| Ok(length(db.read::<Stream>(args.at(0)?)?.map_or(0, Stream::len))),

@@ -26,11 +26,6 @@ pub(super) fn count_at(args: Args<'_>, at: usize) -> Result<usize> {
     Ok(usize::try_from(args.int(at)?).unwrap_or(0))
 }
 
-pub(super) fn unknown_subcommand(command: &str, args: Args<'_>) -> Error {
-    let given = String::from_utf8_lossy(args.at(0).unwrap_or_default()).into_owned();
-    Error::server(&format!("ERR unknown subcommand '{given}'. Try {command} HELP."))
-}
-
 /// The error of options that a subcommand does not have.
 pub(super) fn bad_subcommand(command: &str, args: Args<'_>) -> Error {
     let given = String::from_utf8_lossy(args.at(0).unwrap_or_default()).into_owned();
