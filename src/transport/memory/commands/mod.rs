@@ -2,6 +2,7 @@
 
 mod bitmaps;
 mod blocking;
+mod functions;
 mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
@@ -21,7 +22,7 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 14] = [
+const FAMILIES: [&[Handler]; 15] = [
     strings::HANDLERS,
     keys::HANDLERS,
     hashes::HANDLERS,
@@ -35,6 +36,7 @@ const FAMILIES: [&[Handler]; 14] = [
     hyperloglog::HANDLERS,
     pubsub::HANDLERS,
     scripting::HANDLERS,
+    functions::HANDLERS,
     server::HANDLERS,
 ];
 
