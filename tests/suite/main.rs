@@ -35,6 +35,7 @@ mod keyspaces;
 mod layers;
 mod leases;
 mod limits;
+mod lua;
 mod migrate;
 mod outage;
 mod promises;

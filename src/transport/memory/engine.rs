@@ -6,10 +6,13 @@ use futures_channel::oneshot;
 use super::args::{Args, wrong_arity};
 use super::blocked::Blocked;
 use super::keyspace::Keyspace;
+use super::libraries::Libraries;
 use super::listeners::Listeners;
-use super::scripts::{NativeContext, Scripts};
+use super::script_options::ScriptOptions;
+use super::script_runtime::ScriptRuntime;
+use super::scripts::{NativeContext, Scripts, without_native};
 use super::stream::{Stream, StreamId};
-use crate::command::{Command, Script};
+use crate::command::{Access, Command, Script};
 use crate::transport::Results;
 use crate::{Error, Result, Value};
 
@@ -54,11 +57,18 @@ impl Handler {
 /// Finds the handler of a command.
 pub(super) type Find = fn(&str) -> Option<&'static Handler>;
 
+/// Makes the language of an engine's scripts.
+pub(super) type MakeRuntime = fn(&ScriptOptions) -> Box<dyn ScriptRuntime<Engine>>;
+
 pub(super) struct Engine {
     find: Find,
     pub(super) keyspace: Keyspace,
     pub(super) listeners: Listeners,
     pub(super) scripts: Scripts,
+    pub(super) libraries: Libraries,
+    script_options: ScriptOptions,
+    make_runtime: Option<MakeRuntime>,
+    runtime: Option<Box<dyn ScriptRuntime<Self>>>,
     blocked: Blocked,
 }
 
@@ -76,8 +86,66 @@ impl Engine {
             keyspace: Keyspace::new(),
             listeners: Listeners::default(),
             scripts: Scripts::default(),
+            libraries: Libraries::default(),
+            script_options: ScriptOptions::default(),
+            make_runtime: None,
+            runtime: None,
             blocked: Blocked::default(),
         }
+    }
+
+    /// Sets the language of scripts, which is made when the first script comes.
+    pub(super) fn set_runtime(&mut self, make: Option<MakeRuntime>) {
+        self.make_runtime = make;
+        self.runtime = None;
+    }
+
+    pub(super) fn set_script_options(&mut self, options: ScriptOptions) {
+        self.script_options = options;
+        self.runtime = None;
+    }
+
+    pub(super) fn runs_lua(&self) -> bool {
+        self.make_runtime.is_some()
+    }
+
+    /// Whether native implementations run although Lua does.
+    pub(super) fn prefers_native(&self) -> bool {
+        self.script_options.prefers_native()
+    }
+
+    /// Hands the engine to the language of scripts.
+    pub(super) fn with_runtime<R>(
+        &mut self,
+        act: impl FnOnce(&mut dyn ScriptRuntime<Self>, &mut Self) -> Result<R>,
+    ) -> Result<R> {
+        let mut runtime = match (self.runtime.take(), self.make_runtime) {
+            (Some(runtime), _) => runtime,
+            (None, Some(make)) => make(&self.script_options),
+            (None, None) => return Err(without_native()),
+        };
+        let result = act(&mut *runtime, self);
+        self.runtime = Some(runtime);
+        result
+    }
+
+    /// Drops all compiled scripts.
+    pub(super) fn forget_scripts(&mut self) {
+        if let Some(runtime) = &mut self.runtime {
+            runtime.forget_scripts();
+        }
+    }
+
+    /// Drops a compiled library.
+    pub(super) fn forget_library(&mut self, name: &str) {
+        if let Some(runtime) = &mut self.runtime {
+            runtime.forget_library(name);
+        }
+    }
+
+    /// Drops the state of the language, with all that it has compiled.
+    pub(super) fn forget_libraries(&mut self) {
+        self.runtime = None;
     }
 
     /// Another engine with the same keys and scripts, and without subscribers and callers that wait.
@@ -89,6 +157,10 @@ impl Engine {
             keyspace,
             listeners: Listeners::default(),
             scripts: self.scripts.clone(),
+            libraries: self.libraries.clone(),
+            script_options: self.script_options.clone(),
+            make_runtime: self.make_runtime,
+            runtime: None,
             blocked: Blocked::default(),
         }
     }
@@ -97,8 +169,11 @@ impl Engine {
         self.scripts.register(script.source().as_bytes(), script.native());
     }
 
-    /// Refuses a script without a native implementation, as [`MemoryTransport::check`](super::MemoryTransport::check) does.
+    /// Refuses a script that cannot run, as [`MemoryTransport::check`](super::MemoryTransport::check) does.
     pub(super) fn check_script(&self, command: &Command) -> Result<()> {
+        if self.runs_lua() {
+            return Ok(());
+        }
         self.scripts.check(command).map_err(|error| error.with_command(|| command.label()))
     }
 
@@ -210,8 +285,30 @@ impl Engine {
         keys: &[Bytes],
         args: &[Bytes],
     ) -> Result<Value> {
-        let mut call = |command: &Command| self.run_now(command);
-        native(&mut NativeContext::new(&mut call, read_only), keys, args)
+        let mut call = |command: &Command| self.call_from_script(command, read_only);
+        native(&mut NativeContext::new(&mut call), keys, args)
+    }
+
+    /// Runs a command for a script.
+    pub(super) fn call_from_script(&mut self, command: &Command, read_only: bool) -> Result<Value> {
+        let refuse = |text| Err(Error::server(text).with_command(|| command.label()));
+        let Some(handler) = (self.find)(command.name()) else {
+            return match is_refused_in_scripts(command.name()) {
+                true => refuse("ERR This Redis command is not allowed from script"),
+                false => refuse("ERR Unknown Redis command called from script"),
+            };
+        };
+        if !handler.takes(command.args().len()) {
+            return refuse("ERR Wrong number of args calling Redis command from script");
+        }
+        if is_refused_in_scripts(command.name()) {
+            return refuse("ERR This Redis command is not allowed from script");
+        }
+        if read_only && command.info().access == Access::Write {
+            return refuse("ERR Write commands are not allowed from read-only scripts.");
+        }
+        (handler.run)(self, Args::new(command))
+            .map_err(|error| error.with_command(|| command.label()))
     }
 
     fn check(&self, command: &Command) -> Result<&'static Handler> {
@@ -225,4 +322,52 @@ impl Engine {
             false => Err(wrong_arity(name).with_command(|| command.label())),
         }
     }
+}
+
+/// Whether Redis refuses a command in scripts (its flag `noscript`, as of version 8.0).
+fn is_refused_in_scripts(name: &str) -> bool {
+    const REFUSED: [&str; 41] = [
+        "ACL",
+        "AUTH",
+        "BGREWRITEAOF",
+        "BGSAVE",
+        "CLIENT",
+        "CONFIG",
+        "DEBUG",
+        "DISCARD",
+        "EVAL",
+        "EVALSHA",
+        "EVALSHA_RO",
+        "EVAL_RO",
+        "EXEC",
+        "FAILOVER",
+        "FCALL",
+        "FCALL_RO",
+        "FUNCTION",
+        "HELLO",
+        "LATENCY",
+        "MODULE",
+        "MONITOR",
+        "MULTI",
+        "PSUBSCRIBE",
+        "PSYNC",
+        "PUNSUBSCRIBE",
+        "QUIT",
+        "REPLCONF",
+        "REPLICAOF",
+        "RESET",
+        "ROLE",
+        "SAVE",
+        "SCRIPT",
+        "SHUTDOWN",
+        "SLAVEOF",
+        "SSUBSCRIBE",
+        "SUBSCRIBE",
+        "SUNSUBSCRIBE",
+        "SYNC",
+        "UNSUBSCRIBE",
+        "UNWATCH",
+        "WATCH",
+    ];
+    REFUSED.contains(&name)
 }

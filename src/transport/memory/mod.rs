@@ -1,7 +1,10 @@
 //! The embedded engine: a Redis in this process, for tests, for development and for hosts without a server.
 //!
-//! It holds everything in memory, expires keys to the millisecond and returns Redis's own replies and errors. Lua does not
-//! run here: a [`Script`] brings a native implementation, and one without is refused before anything of its call runs.
+//! It holds everything in memory, expires keys to the millisecond and returns Redis's own replies and errors.
+//!
+//! With the feature `lua` it runs any script and function, on native targets, in the sandbox that Redis has. [`ScriptOptions`] has
+//! the limits. Without this feature, and on wasm32, a [`Script`] brings a native implementation, and one without is refused
+//! before anything of its call runs.
 
 mod args;
 mod bits;
@@ -15,10 +18,18 @@ mod geo;
 mod glob;
 mod hyperloglog;
 mod keyspace;
+mod libraries;
 mod listeners;
+#[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
+mod lua;
 mod number;
+#[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
+mod resp3;
 mod score_tree;
+mod script_options;
+mod script_runtime;
 mod scripts;
+mod shebang;
 mod size;
 mod sorted_set;
 mod steps;
@@ -30,7 +41,8 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use self::engine::{Engine, Ran};
+use self::engine::{Engine, MakeRuntime, Ran};
+pub use self::script_options::ScriptOptions;
 use super::blocking::{blocking_in_pipeline, waits_for_replication};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
@@ -54,11 +66,20 @@ pub struct MemoryTransport {
 impl MemoryTransport {
     /// An empty engine.
     pub fn new() -> Self {
-        Self { engine: Arc::new(Mutex::new(Engine::new(commands::find))) }
+        let mut engine = Engine::new(commands::find);
+        engine.set_runtime(RUNTIME);
+        Self { engine: Arc::new(Mutex::new(engine)) }
     }
 
-    /// Registers a script, so that it also runs when it is sent as text (EVAL) or by its sha (EVALSHA), as from a
-    /// client of another process. A script without a native implementation is known but does not run.
+    /// Changes the settings of scripts, for all handles on this engine. Default: those of [`ScriptOptions::new`].
+    #[must_use]
+    pub fn with_script_options(self, options: ScriptOptions) -> Self {
+        self.lock().set_script_options(options);
+        self
+    }
+
+    /// Registers a script's native implementation, so that it also runs when the script is sent as text (EVAL) or by its sha
+    /// (EVALSHA), as from a client of another process.
     pub fn register(&self, script: &Script) {
         self.lock().register(script);
     }
@@ -89,8 +110,8 @@ impl MemoryTransport {
         commands::names()
     }
 
-    /// Refuses a script that cannot run here: one without a native implementation, of its own or [registered](Self::register).
-    /// Every call does this for all of its commands before it runs the first.
+    /// Refuses a script that cannot run here: without Lua one without a native implementation, of its own or
+    /// [registered](Self::register). Every call does this for all of its commands before it runs the first.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
@@ -129,6 +150,13 @@ impl MemoryTransport {
     }
 }
 
+/// Lua, where it can be had.
+#[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
+const RUNTIME: Option<MakeRuntime> =
+    Some(|options| Box::new(lua::LuaRuntime::new(options.clone(), || Engine::new(commands::find))));
+#[cfg(not(all(feature = "lua", not(target_arch = "wasm32"))))]
+const RUNTIME: Option<MakeRuntime> = None;
+
 /// The place of a caller among those that wait.
 struct Place<'a> {
     transport: &'a MemoryTransport,
@@ -155,7 +183,11 @@ impl fmt::Debug for MemoryTransport {
 
 impl Transport for MemoryTransport {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Backend::InMemory).binary_batches(true).blocking(true).subscriptions(true)
+        Capabilities::new(Backend::InMemory)
+            .binary_batches(true)
+            .blocking(true)
+            .subscriptions(true)
+            .lua(RUNTIME.is_some())
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {

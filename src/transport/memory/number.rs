@@ -17,28 +17,47 @@ pub(super) fn float(text: &[u8]) -> Option<f64> {
     (!number.is_nan()).then_some(number)
 }
 
-/// A float as replies of Redis 8 show it: the shortest form that reads back the same, with an exponent where that is short.
+/// A float as replies show it: the shortest digits that read back the same, written as Redis 8 does (`fpconv_dtoa`).
 pub(super) fn show(number: f64) -> String {
+    // Integers that Redis writes as such.
+    const LIMIT: f64 = 4_611_686_018_427_387_904.0;
+    if number.is_nan() {
+        return if number.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
+    }
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    if number.fract() == 0.0 && number.abs() <= (i64::MAX / 2) as f64 {
+    if number.abs() < LIMIT
+        && number.fract() == 0.0
+        && !(number == 0.0 && number.is_sign_negative())
+    {
         return (number as i64).to_string();
     }
     let text = format!("{number:e}");
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count() as i32;
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    // How many zeros follow the last digit; negative: how many digits are behind the point.
-    let zeros = exponent - (digits - 1);
-    let is_plain = match zeros {
-        0.. => exponent < digits + 7,
-        _ => zeros > -7 || exponent.abs() < 4,
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(mantissa) => ("-", mantissa),
+        None => ("", mantissa),
     };
-    match is_plain {
-        true => number.to_string(),
-        false => format!("{mantissa}e{exponent:+}"),
+    let digits = mantissa.replace('.', "");
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let count = i32::try_from(digits.len()).unwrap_or(0);
+    // The number is its digits times ten to the power of this.
+    let power = exponent - count + 1;
+    if power >= 0 && exponent.abs() < count + 7 {
+        return format!("{sign}{digits}{}", "0".repeat(power.unsigned_abs() as usize));
     }
+    if power < 0 && (power > -7 || exponent.abs() < 4) {
+        return match usize::try_from(count + power) {
+            Ok(whole) if whole > 0 => format!("{sign}{}.{}", &digits[..whole], &digits[whole..]),
+            _ => {
+                let zeros = "0".repeat((count + power).unsigned_abs() as usize);
+                format!("{sign}0.{zeros}{digits}")
+            }
+        };
+    }
+    let direction = if exponent < 0 { '-' } else { '+' };
+    format!("{sign}{mantissa}e{direction}{}", exponent.abs())
 }
 
 /// Adds decimals as INCRBYFLOAT does: with 17 digits after the point, so that 0.1 and 0.2 make 0.3. `None` if the

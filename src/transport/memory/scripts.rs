@@ -2,16 +2,27 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
+use super::shebang::Shebang;
 use crate::command::script::sha1;
-use crate::command::{Access, Command, NativeScript, ScriptContext};
+use crate::command::{Command, NativeScript, ScriptContext};
 use crate::{Error, ErrorKind, Result, Value};
 
 /// The scripts that the engine knows, by sha.
 #[derive(Clone, Default)]
 pub(super) struct Scripts {
-    loaded: HashMap<String, Option<NativeScript>>,
+    loaded: HashMap<String, Script>,
     /// Native implementations stay after SCRIPT FLUSH, because they are code of this program.
     natives: HashMap<String, NativeScript>,
+}
+
+/// A script that was loaded.
+#[derive(Clone)]
+pub(super) struct Script {
+    pub(super) source: Bytes,
+    pub(super) shebang: Shebang,
+    pub(super) native: Option<NativeScript>,
 }
 
 impl Scripts {
@@ -21,21 +32,24 @@ impl Scripts {
         }
     }
 
-    /// Loads a script, and returns its sha and its native implementation.
-    pub(super) fn load(
-        &mut self,
-        source: &[u8],
-        native: Option<NativeScript>,
-    ) -> (String, Option<NativeScript>) {
-        let sha = sha1(source);
-        let native = native.or_else(|| self.natives.get(&sha).copied());
-        self.loaded.insert(sha.clone(), native);
-        (sha, native)
+    /// The native implementation of a script: the given one, or the registered one.
+    pub(super) fn native(&self, sha: &str, native: Option<NativeScript>) -> Option<NativeScript> {
+        native.or_else(|| self.natives.get(sha).copied())
     }
 
-    /// The native implementation, if it has one, of a script that is known.
-    pub(super) fn get(&self, sha: &[u8]) -> Option<Option<NativeScript>> {
-        self.loaded.get(&String::from_utf8_lossy(sha).to_ascii_lowercase()).copied()
+    pub(super) fn insert(&mut self, sha: String, script: Script) {
+        self.loaded.insert(sha, script);
+    }
+
+    /// A script that is loaded, by its sha in any case.
+    pub(super) fn get(&self, sha: &[u8]) -> Option<&Script> {
+        let sha = std::str::from_utf8(sha).ok()?;
+        match self.loaded.get(sha) {
+            None if sha.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                self.loaded.get(&sha.to_ascii_lowercase())
+            }
+            found => found,
+        }
     }
 
     /// Removes all loaded scripts.
@@ -43,15 +57,17 @@ impl Scripts {
         self.loaded.clear();
     }
 
-    /// Refuses a script without a native implementation. A script with an unknown sha is not refused: it fails with
-    /// NOSCRIPT, and the client sends its text.
+    /// Refuses a script without a native implementation, for an engine without Lua. A script with an unknown sha is not refused:
+    /// it fails with NOSCRIPT, and the client sends its text.
     pub(super) fn check(&self, command: &Command) -> Result<()> {
         let Some(script) = command.get(0).filter(|_| command.native().is_none()) else {
             return Ok(());
         };
         let runs = match command.name() {
             "EVAL" | "EVAL_RO" => self.natives.contains_key(&sha1(script)),
-            "EVALSHA" | "EVALSHA_RO" => self.get(script).is_none_or(|native| native.is_some()),
+            "EVALSHA" | "EVALSHA_RO" => {
+                self.get(script).is_none_or(|script| script.native.is_some())
+            }
             _ => true,
         };
         match runs {
@@ -64,32 +80,23 @@ impl Scripts {
 pub(super) fn without_native() -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "the embedded engine does not run Lua: set Script::with_native, or register a native implementation for this source",
+        "the embedded engine does not run Lua: turn on the feature lua, set Script::with_native, or register a native implementation for this source",
     )
 }
 
 /// The engine, as a native implementation calls it.
 pub(super) struct NativeContext<'a> {
     call: &'a mut dyn FnMut(&Command) -> Result<Value>,
-    read_only: bool,
 }
 
 impl<'a> NativeContext<'a> {
-    pub(super) fn new(call: &'a mut dyn FnMut(&Command) -> Result<Value>, read_only: bool) -> Self {
-        Self { call, read_only }
+    pub(super) fn new(call: &'a mut dyn FnMut(&Command) -> Result<Value>) -> Self {
+        Self { call }
     }
 }
 
 impl ScriptContext for NativeContext<'_> {
     fn call(&mut self, command: Command) -> Result<Value> {
-        if matches!(command.name(), "EVAL" | "EVAL_RO" | "EVALSHA" | "EVALSHA_RO" | "SCRIPT") {
-            return Err(Error::server("ERR This Redis command is not allowed from script"));
-        }
-        if self.read_only && command.info().access == Access::Write {
-            return Err(Error::server(
-                "ERR Write commands are not allowed from read-only scripts.",
-            ));
-        }
         (self.call)(&command)
     }
 }

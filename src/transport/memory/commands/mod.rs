@@ -5,6 +5,7 @@ mod blocking;
 mod client;
 mod command;
 mod config;
+mod functions;
 mod geo;
 mod hash_lifetimes;
 mod hashes;
@@ -29,7 +30,7 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 22] = [
+const FAMILIES: [&[Handler]; 23] = [
     strings::HANDLERS,
     keys::HANDLERS,
     object::HANDLERS,
@@ -51,6 +52,7 @@ const FAMILIES: [&[Handler]; 22] = [
     hyperloglog::HANDLERS,
     pubsub::HANDLERS,
     scripting::HANDLERS,
+    functions::HANDLERS,
     server::HANDLERS,
 ];
 

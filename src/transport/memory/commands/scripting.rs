@@ -1,10 +1,13 @@
 use bytes::Bytes;
 
 use crate::command::NativeScript;
+use crate::command::script::sha1;
 use crate::transport::memory::args::{Args, not_an_integer, wrong_arity};
 use crate::transport::memory::engine::{Engine, Handler};
 use crate::transport::memory::number;
-use crate::transport::memory::scripts::without_native;
+use crate::transport::memory::script_runtime::{Call, Code};
+use crate::transport::memory::scripts::{Script, without_native};
+use crate::transport::memory::shebang::Shebang;
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = &[
@@ -17,37 +20,84 @@ pub(super) const HANDLERS: &[Handler] = &[
 
 fn eval(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
     let inputs = Inputs::parse(args)?;
-    let (_, native) = engine.scripts.load(args.at(0)?, args.command().native());
-    run(engine, native, read_only, &inputs)
+    let source = args.at(0)?;
+    let sha = sha1(source);
+    let script = match engine.scripts.get(sha.as_bytes()) {
+        Some(script) => script.clone(),
+        None => load(engine, &sha, source, args.command().native())?,
+    };
+    run(engine, &sha, &script, args.command().native(), read_only, &inputs)
 }
 
 fn evalsha(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
     let inputs = Inputs::parse(args)?;
-    let native = engine
+    let sha = args.at(0)?;
+    let script = engine
         .scripts
-        .get(args.at(0)?)
+        .get(sha)
+        .cloned()
         .ok_or_else(|| Error::server("NOSCRIPT No matching script. Please use EVAL."))?;
-    let native = native.or(args.command().native());
-    run(engine, native, read_only, &inputs)
+    let sha = String::from_utf8_lossy(sha).to_ascii_lowercase();
+    run(engine, &sha, &script, args.command().native(), read_only, &inputs)
+}
+
+/// Loads a script under its sha. Where Lua runs, it has to be free of syntax errors.
+fn load(
+    engine: &mut Engine,
+    sha: &str,
+    source: &[u8],
+    native: Option<NativeScript>,
+) -> Result<Script> {
+    let shebang = Shebang::of_script(source)?;
+    let native = engine.scripts.native(sha, native);
+    let script = Script { source: Bytes::copy_from_slice(source), shebang, native };
+    if engine.runs_lua() && !(native.is_some() && engine.prefers_native()) {
+        let code = Code { name: sha, text: &source[shebang.code_at..] };
+        engine.with_runtime(|runtime, _| runtime.compile(code))?;
+    }
+    engine.scripts.insert(sha.to_owned(), script.clone());
+    Ok(script)
 }
 
 fn run(
     engine: &mut Engine,
+    sha: &str,
+    script: &Script,
     native: Option<NativeScript>,
     read_only: bool,
     inputs: &Inputs,
 ) -> Result<Value> {
-    let native = native.ok_or_else(without_native)?;
-    engine.run_native(native, read_only, &inputs.keys, &inputs.args)
+    let Shebang { is_there, no_writes, code_at } = script.shebang;
+    if is_there && read_only && !no_writes {
+        return Err(Error::server(
+            "ERR Can not execute a script with write flag using *_ro command.",
+        ));
+    }
+    let read_only = read_only || no_writes;
+    let native = script.native.or(native);
+    match native {
+        Some(native) if engine.prefers_native() => {
+            engine.run_native(native, read_only, &inputs.keys, &inputs.args)
+        }
+        _ if engine.runs_lua() => {
+            let call = Call { keys: &inputs.keys, args: &inputs.args, read_only };
+            let code = Code { name: sha, text: &script.source[code_at..] };
+            engine.with_runtime(|runtime, engine| runtime.run(engine, code, call))
+        }
+        Some(native) => engine.run_native(native, read_only, &inputs.keys, &inputs.args),
+        None => Err(without_native()),
+    }
 }
 
-struct Inputs {
-    keys: Vec<Bytes>,
-    args: Vec<Bytes>,
+/// The keys and arguments of a call.
+pub(super) struct Inputs {
+    pub(super) keys: Vec<Bytes>,
+    pub(super) args: Vec<Bytes>,
 }
 
 impl Inputs {
-    fn parse(args: Args<'_>) -> Result<Self> {
+    /// What follows the name of a script or a function: a number of keys, the keys, and the arguments.
+    pub(super) fn parse(args: Args<'_>) -> Result<Self> {
         let count = number::int(args.at(1)?).ok_or_else(not_an_integer)?;
         let rest = args.len() - 2;
         let count = usize::try_from(count)
@@ -62,16 +112,31 @@ impl Inputs {
 
 fn script(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
     match (args.word(0).as_str(), args.len()) {
-        ("LOAD", 2) => Ok(Value::bulk(engine.scripts.load(args.at(1)?, None).0)),
+        ("LOAD", 2) => {
+            let source = args.at(1)?;
+            let sha = sha1(source);
+            if engine.scripts.get(sha.as_bytes()).is_none() {
+                load(engine, &sha, source, None)?;
+            }
+            Ok(Value::bulk(sha))
+        }
         ("EXISTS", 2..) => {
             let known = |sha: &[u8]| engine.scripts.get(sha).is_some().into();
             Ok(Value::Array(args.from(1).map(known).collect()))
         }
         ("FLUSH", 1 | 2) => {
+            if !matches!(args.word(1).as_str(), "" | "SYNC" | "ASYNC") {
+                return Err(Error::server("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
+            }
             engine.scripts.flush();
+            engine.forget_scripts();
             Ok(Value::OK)
         }
-        ("LOAD" | "EXISTS" | "FLUSH", _) => Err(wrong_arity(&format!("script|{}", args.word(0)))),
+        // A script runs while it has the engine, so none runs now.
+        ("KILL", 1) => Err(Error::server("NOTBUSY No scripts in execution right now.")),
+        ("LOAD" | "EXISTS" | "FLUSH" | "KILL", _) => {
+            Err(wrong_arity(&format!("script|{}", args.word(0))))
+        }
         (unknown, _) => Err(Error::server(&format!(
             "ERR unknown subcommand '{}'. Try SCRIPT HELP.",
             unknown.escape_default()

@@ -1,0 +1,186 @@
+use bytes::Bytes;
+
+use super::replies::length;
+use super::scripting::Inputs;
+use crate::transport::memory::args::{Args, wrong_arity};
+use crate::transport::memory::engine::{Engine, Handler};
+use crate::transport::memory::glob;
+use crate::transport::memory::libraries::Library;
+use crate::transport::memory::number;
+use crate::transport::memory::script_runtime::{Call, Code, Registered};
+use crate::transport::memory::shebang::library_name;
+use crate::{Error, Result, Value};
+
+pub(super) const HANDLERS: &[Handler] = &[
+    Handler::new("FCALL", -3, |engine, args| fcall(engine, args, false)),
+    Handler::new("FCALL_RO", -3, |engine, args| fcall(engine, args, true)),
+    Handler::new("FUNCTION", -2, function),
+];
+
+fn fcall(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
+    let name = String::from_utf8_lossy(args.at(0)?).into_owned();
+    let Some((library_name, library, function)) = engine.libraries.function(&name) else {
+        return Err(Error::server("ERR Function not found"));
+    };
+    if number::int(args.at(1)?).is_none() {
+        return Err(Error::server("ERR Bad number of keys provided"));
+    }
+    let inputs = Inputs::parse(args)?;
+    let no_writes = function.flags.iter().any(|flag| flag == "no-writes");
+    if read_only && !no_writes {
+        return Err(Error::server(
+            "ERR Can not execute a script with write flag using *_ro command.",
+        ));
+    }
+    let (library_name, library) = (library_name.to_owned(), library.clone());
+    let call = Call { keys: &inputs.keys, args: &inputs.args, read_only: read_only || no_writes };
+    engine.with_runtime(|runtime, engine| {
+        runtime.call_function(engine, code(&library_name, &library), &name, call)
+    })
+}
+
+fn code<'a>(name: &'a str, library: &'a Library) -> Code<'a> {
+    Code { name, text: &library.source[library.code_at..] }
+}
+
+fn function(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
+    let word = args.word(0);
+    match (word.as_str(), args.len()) {
+        ("LOAD", 2..) => load(engine, args.without_first()),
+        ("DELETE", 2) => {
+            let name = String::from_utf8_lossy(args.at(1)?);
+            if !engine.libraries.remove(&name) {
+                return Err(Error::server("ERR Library not found"));
+            }
+            engine.forget_library(&name);
+            Ok(Value::OK)
+        }
+        ("FLUSH", 1 | 2) => {
+            if !matches!(args.word(1).as_str(), "" | "SYNC" | "ASYNC") {
+                return Err(Error::server("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
+            }
+            engine.libraries.clear();
+            engine.forget_libraries();
+            Ok(Value::OK)
+        }
+        ("LIST", _) => list(engine, args.without_first()),
+        ("STATS", 1) => Ok(stats(engine)),
+        // A function runs while it has the engine, so none runs now.
+        ("KILL", 1) => Err(Error::server("NOTBUSY No scripts in execution right now.")),
+        ("FLUSH", _) => Err(Error::server(
+            "ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.",
+        )),
+        ("LOAD" | "DELETE" | "STATS" | "KILL", _) => Err(wrong_arity(&format!("function|{word}"))),
+        (unknown, _) => Err(Error::server(&format!(
+            "ERR unknown subcommand '{}'. Try FUNCTION HELP.",
+            unknown.escape_default()
+        ))),
+    }
+}
+
+fn load(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
+    let options = args.len() - 1;
+    let mut replaces = false;
+    for at in 0..options {
+        if !args.is(at, "REPLACE") {
+            let option = String::from_utf8_lossy(args.at(at)?).into_owned();
+            return Err(Error::server(&format!("ERR Unknown option given: {option}")));
+        }
+        replaces = true;
+    }
+    let source = args.at(options)?;
+    let (name, code_at) = library_name(source)?;
+    if !replaces && engine.libraries.get(&name).is_some() {
+        return Err(Error::server(&format!("ERR Library '{name}' already exists")));
+    }
+    let mut library =
+        Library { source: Bytes::copy_from_slice(source), code_at, functions: Vec::new() };
+    let loaded = engine.with_runtime(|runtime, _| runtime.load_library(code(&name, &library)));
+    let inserted = loaded.and_then(|functions| {
+        if functions.is_empty() {
+            return Err(Error::server("ERR No functions registered"));
+        }
+        library.functions = functions;
+        engine.libraries.insert(name.clone(), library)
+    });
+    if let Err(error) = inserted {
+        // The library that was there before is compiled again when it is called.
+        engine.forget_library(&name);
+        return Err(error);
+    }
+    Ok(Value::bulk(name))
+}
+
+fn list(engine: &Engine, args: Args<'_>) -> Result<Value> {
+    let (mut pattern, mut with_code) = (None, false);
+    let mut at = 0;
+    while at < args.len() {
+        if !with_code && args.is(at, "WITHCODE") {
+            with_code = true;
+        } else if pattern.is_none() && args.is(at, "LIBRARYNAME") {
+            at += 1;
+            let given = args.get(at);
+            pattern = Some(
+                given.ok_or_else(|| Error::server("ERR library name argument was not given"))?,
+            );
+        } else {
+            let word = String::from_utf8_lossy(args.at(at)?).into_owned();
+            return Err(Error::server(&format!("ERR Unknown argument {word}")));
+        }
+        at += 1;
+    }
+    let matches =
+        |name: &str| pattern.is_none_or(|pattern| glob::matches(pattern, name.as_bytes()));
+    let libraries = engine.libraries.iter().filter(|(name, _)| matches(name));
+    Ok(Value::Array(libraries.map(|(name, library)| described(name, library, with_code)).collect()))
+}
+
+fn described(name: &str, library: &Library, with_code: bool) -> Value {
+    let text = |text: &str| Value::bulk(text.to_owned());
+    let function = |function: &Registered| {
+        let description = function.description.as_deref().map_or(Value::Nil, text);
+        let flags = function.flags.iter().map(|flag| Value::Simple(flag.clone().into())).collect();
+        Value::Array(vec![
+            text("name"),
+            text(&function.name),
+            text("description"),
+            description,
+            text("flags"),
+            Value::Array(flags),
+        ])
+    };
+    let functions = library.functions.iter().map(function).collect();
+    let mut fields = vec![
+        text("library_name"),
+        text(name),
+        text("engine"),
+        text("LUA"),
+        text("functions"),
+        Value::Array(functions),
+    ];
+    if with_code {
+        fields.extend([text("library_code"), Value::Bulk(library.source.clone())]);
+    }
+    Value::Array(fields)
+}
+
+fn stats(engine: &Engine) -> Value {
+    let text = |text: &str| Value::bulk(text.to_owned());
+    let (mut libraries, mut functions) = (0, 0);
+    for (_, library) in engine.libraries.iter() {
+        libraries += 1;
+        functions += library.functions.len();
+    }
+    let of_lua = Value::Array(vec![
+        text("libraries_count"),
+        length(libraries),
+        text("functions_count"),
+        length(functions),
+    ]);
+    Value::Array(vec![
+        text("running_script"),
+        Value::Nil,
+        text("engines"),
+        Value::Array(vec![text("LUA"), of_lua]),
+    ])
+}

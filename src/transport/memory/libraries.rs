@@ -1,0 +1,60 @@
+//! The libraries of functions that the engine holds.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::script_runtime::Registered;
+use crate::{Error, Result};
+
+/// A library: its source with the first line, and the functions that it registers.
+#[derive(Clone)]
+pub(super) struct Library {
+    pub(super) source: Bytes,
+    /// Where the code begins: with the end of the first line.
+    pub(super) code_at: usize,
+    pub(super) functions: Vec<Registered>,
+}
+
+/// The libraries by name.
+#[derive(Clone, Default)]
+pub(super) struct Libraries(BTreeMap<String, Library>);
+
+impl Libraries {
+    pub(super) fn get(&self, name: &str) -> Option<&Library> {
+        self.0.get(name)
+    }
+
+    /// A function, with the name and the content of its library.
+    pub(super) fn function(&self, name: &str) -> Option<(&str, &Library, &Registered)> {
+        self.0.iter().find_map(|(library_name, library)| {
+            let function = library.functions.iter().find(|function| function.name == name)?;
+            Some((library_name.as_str(), library, function))
+        })
+    }
+
+    /// Adds a library, or replaces one of the same name. Functions of other libraries have other names.
+    pub(super) fn insert(&mut self, name: String, library: Library) -> Result<()> {
+        for function in &library.functions {
+            let owner = self.function(&function.name).map(|(owner, ..)| owner);
+            if owner.is_some_and(|owner| owner != name) {
+                let text = format!("ERR Function {} already exists", function.name);
+                return Err(Error::server(&text));
+            }
+        }
+        self.0.insert(name, library);
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Library)> {
+        self.0.iter()
+    }
+}

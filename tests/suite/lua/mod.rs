@@ -1,0 +1,5 @@
+//! Lua in the embedded engine against a real Redis: the same replies, the same errors, the same contents.
+
+mod both;
+mod functions;
+mod sandbox;
