@@ -20,8 +20,17 @@ pub(super) fn packed(command: &Command) -> redis::Cmd {
     cmd
 }
 
+/// A reply. The error of a command is an `Err`, and one among the items of an array is an item.
 pub(super) fn value_from(value: redis::Value) -> Result<Value> {
-    let list = |items: Vec<redis::Value>| items.into_iter().map(value_from).collect::<Result<_>>();
+    match value {
+        redis::Value::ServerError(error) => Err(server_error(error.code(), error.details())),
+        redis::Value::Attribute { data, .. } => value_from(*data),
+        other => item_from(other),
+    }
+}
+
+fn item_from(value: redis::Value) -> Result<Value> {
+    let list = |items: Vec<redis::Value>| items.into_iter().map(item_from).collect::<Result<_>>();
     Ok(match value {
         redis::Value::Nil => Value::Nil,
         redis::Value::Int(number) => Value::Integer(number),
@@ -33,10 +42,10 @@ pub(super) fn value_from(value: redis::Value) -> Result<Value> {
         redis::Value::Map(pairs) => Value::Map(
             pairs
                 .into_iter()
-                .map(|(key, value)| Ok((value_from(key)?, value_from(value)?)))
+                .map(|(key, value)| Ok((item_from(key)?, item_from(value)?)))
                 .collect::<Result<_>>()?,
         ),
-        redis::Value::Attribute { data, .. } => value_from(*data)?,
+        redis::Value::Attribute { data, .. } => item_from(*data)?,
         redis::Value::Double(number) => Value::Double(number),
         redis::Value::Boolean(yes) => Value::Boolean(yes),
         redis::Value::VerbatimString { format, text } => {
@@ -50,7 +59,7 @@ pub(super) fn value_from(value: redis::Value) -> Result<Value> {
             Value::Push(items)
         }
         redis::Value::ServerError(error) => {
-            return Err(server_error(error.code(), error.details()));
+            Value::Error(error_text(error.code(), error.details()).into())
         }
         _ => {
             return Err(Error::new(
@@ -75,9 +84,13 @@ pub(super) fn message_from(message: &redis::Msg) -> Result<Message> {
 }
 
 fn server_error(code: &str, detail: Option<&str>) -> Error {
+    Error::server(&error_text(code, detail))
+}
+
+fn error_text(code: &str, detail: Option<&str>) -> String {
     match detail {
-        Some(detail) => Error::server(&format!("{code} {detail}")),
-        None => Error::server(code),
+        Some(detail) => format!("{code} {detail}"),
+        None => code.to_owned(),
     }
 }
 
