@@ -1,7 +1,9 @@
 //! The client beside servers that differ from the API's documentation.
 
+use edgecask::layer::CircuitBreaker;
 use edgecask::prelude::*;
-use edgecask::transport::rest::{Encoding, RestOptions, RestTransport};
+use edgecask::transport::Transport;
+use edgecask::transport::rest::{Encoding, Feature, RestOptions, RestTransport};
 use edgecask::{Client, Command, ErrorKind, Script, Value};
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::Deviation::*;
@@ -32,7 +34,7 @@ impl Beside {
 
     fn asking_for(&self, encoding: Encoding) -> Client {
         let options = RestOptions::new(self.front.url(), "token").encoding(encoding);
-        Client::new(RestTransport::new(options).unwrap())
+        Client::rest_with(options).unwrap()
     }
 
     async fn stop(self) {
@@ -208,6 +210,115 @@ async fn what_a_server_lacks_is_named() {
     let error = client.subscribe(["c"]).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("no subscriptions"), "{error}");
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn base64_alone_is_an_error_where_it_is_ignored() {
+    let beside = Beside::new(&[EncodingsIgnored]).await;
+    let client = beside.asking_for(Encoding::Base64);
+    client.set("k", "abcd").await.unwrap();
+    let error = client.get::<String>("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.message().contains("Encoding::Auto"), "{error}");
+    assert_eq!(client.incr("n").await.unwrap(), 1, "numbers are not encoded");
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_server_lacks_is_found_out_once_or_declared() {
+    let redis = RedisServer::start();
+    let lacking = [JsonOnly, NoTransactions];
+    let beside = Beside::over(ServerOptions::redis(redis.url()), &lacking).await;
+    let transport = RestTransport::new(RestOptions::new(beside.front.url(), "token")).unwrap();
+    let client = Client::new(transport.clone());
+    assert!(client.capabilities().subscriptions, "nothing is known yet");
+    for _ in 0..2 {
+        assert!(client.subscribe(["c"]).await.is_err());
+        assert!(client.set("k", vec![0xff]).await.is_err());
+        assert!(client.monitor().await.is_err());
+    }
+    assert_eq!(beside.front.requests(), 3, "each is asked for once");
+    let capabilities = client.capabilities();
+    assert!(!capabilities.subscriptions && capabilities.lua && capabilities.key_locking);
+
+    // All of it at once.
+    let transport = RestTransport::new(RestOptions::new(beside.front.url(), "token")).unwrap();
+    transport.find_features().await.unwrap();
+    for feature in Feature::ALL {
+        let lacks = [
+            Feature::PathCommands,
+            Feature::Subscriptions,
+            Feature::Monitor,
+            Feature::Transactions,
+        ];
+        assert_eq!(transport.has(feature), Some(!lacks.contains(&feature)), "{feature}");
+    }
+
+    // Nothing is sent for what is declared.
+    let before = beside.front.requests();
+    let options = RestOptions::new(beside.front.url(), "token");
+    let options = Feature::ALL.into_iter().fold(options, |options, it| options.feature(it, false));
+    let transport = RestTransport::new(options).unwrap();
+    let capabilities = transport.capabilities();
+    assert!(!capabilities.subscriptions && !capabilities.lua && !capabilities.key_locking);
+    let client = Client::new(transport);
+    let script: edgecask::Result<i64> = client.eval("return 1", [""; 0], [""; 0]).await;
+    let unsupported = [
+        script.map(|_| ()),
+        client.set("k", vec![0xff]).await.map(|_| ()),
+        client.subscribe(["c"]).await.map(|_| ()),
+        client.send_transaction(&[Command::new("PING")]).await.map(|_| ()),
+    ];
+    for call in unsupported {
+        assert_eq!(call.unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+    assert_eq!(beside.front.requests(), before);
+    client.set("k", "abcd").await.unwrap();
+    assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("abcd"));
+    assert_eq!(beside.front.requests() - before, 2, "no format is tried");
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_without_scripts_is_told_apart() {
+    let options = RestOptions::new("http://127.0.0.1:1", "token").http_client(NoScripts);
+    let client = Client::new(RestTransport::new(options).unwrap());
+    assert!(client.capabilities().lua);
+    let script = Script::new("return 1");
+    for kind in [ErrorKind::Server, ErrorKind::Unsupported] {
+        let error = client.run_script::<i64>(&script, [""; 0], [""; 0]).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+    }
+    assert!(!client.capabilities().lua);
+}
+
+/// A server that knows no scripts.
+#[derive(Debug)]
+struct NoScripts;
+
+impl edgecask::transport::rest::HttpClient for NoScripts {
+    fn post(
+        &self,
+        _: edgecask::transport::rest::HttpRequest,
+    ) -> edgecask::platform::BoxFuture<'_, edgecask::Result<edgecask::transport::rest::HttpResponse>>
+    {
+        let body = r#"{"error":"ERR unknown command 'EVALSHA'"}"#;
+        let answer = edgecask::transport::rest::HttpResponse::new(400, |_| None, body);
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+#[tokio::test]
+async fn errors_of_commands_at_500_do_not_open_the_circuit() {
+    let beside = Beside::new(&[CommandErrorsAsServerErrors]).await;
+    let breaker = CircuitBreaker::new().failures(2);
+    let client = beside.client().layer(breaker);
+    client.set("k", "v").await.unwrap();
+    for _ in 0..10 {
+        let error = client.lpush("k", ["v"]).await.unwrap_err();
+        assert_eq!(error.code(), Some("WRONGTYPE"), "{error}");
+    }
     beside.stop().await;
 }
 
