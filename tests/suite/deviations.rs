@@ -1,10 +1,13 @@
 //! The client beside servers that differ from the API's documentation.
 
+use std::time::Duration;
+
 use edgecask::layer::CircuitBreaker;
 use edgecask::prelude::*;
 use edgecask::transport::Transport;
 use edgecask::transport::rest::{Encoding, Feature, RestOptions, RestTransport};
 use edgecask::{Client, Command, ErrorKind, Script, Value};
+use edgecask_behaviour::Report;
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::Deviation::*;
 use edgecask_tests::{Deviant, Deviation, RedisServer};
@@ -40,6 +43,77 @@ impl Beside {
     async fn stop(self) {
         self.server.stop().await;
     }
+}
+
+/// Runs the whole suite of behaviour beside these deviations, and gives the cases that did not pass.
+async fn failures(
+    options: ServerOptions,
+    deviations: &[Deviation],
+    filter: &str,
+) -> Vec<&'static str> {
+    let beside = Beside::over(options, deviations).await;
+    let connect = || Client::rest(beside.front.url(), "token");
+    let report = Report::of(connect, filter, Duration::from_secs(30)).await.unwrap();
+    let failures = report.failures().map(|case| case.name).collect();
+    if !report.is_success() {
+        println!("{deviations:?}: {report}");
+    }
+    beside.stop().await;
+    failures
+}
+
+#[tokio::test]
+async fn every_behaviour_is_right_beside_all_deviations_that_the_official_sdk_survives() {
+    let redis = RedisServer::start();
+    let everywhere = [
+        NoPermissionAsForbidden,
+        KeyLockingRefused,
+        CommandErrorsAsServerErrors,
+        LengthRequired,
+        UserAgentRequired,
+        ContentTypeChecked,
+        BasePathWithoutSlash,
+        ByteOrderMark,
+        LargeIntegersAsStrings,
+        NoConfirmation,
+    ];
+    // These exclude each other.
+    for (format, filter) in [
+        (&[PipelineAsArray][..], ""),
+        (&[ResponseFormatIgnored, Base64Unpadded], ""),
+        (&[ResponseFormatNotAcceptable, Base64Unpadded], "strings::"),
+        (&[ResponseFormatRefusedAsText], "strings::"),
+        (&[ResponseFormatRefusedAsSuccess], "strings::"),
+    ] {
+        let all = [&everywhere, format].concat();
+        let wrong = failures(ServerOptions::redis(redis.url()), &all, filter).await;
+        assert_eq!(wrong, [""; 0], "{format:?}");
+    }
+    // Events of several lines, and slashes in channels, are lost by nature.
+    let all = [&everywhere[..], &[EventsEndInOneLineFeed, PathsNotDecoded]].concat();
+    for filter in ["pubsub::listening_to_patterns", "pubsub::watching_commands"] {
+        let wrong = failures(ServerOptions::redis(redis.url()), &all, filter).await;
+        assert_eq!(wrong, [""; 0], "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_fails_by_what_it_lacks_alone() {
+    let redis = RedisServer::start();
+    let wrong = async |filter| {
+        let options = ServerOptions::redis(redis.url());
+        failures(options, &[JsonOnly, NoTransactions], filter).await
+    };
+    let path_form = ["binary::bytes_survive", "binary::bytes_in_batches", "binary::odd_keys"];
+    let events = [
+        "pubsub::publishing_and_listening",
+        "pubsub::listening_to_patterns",
+        "pubsub::watching_commands",
+    ];
+    assert_eq!(wrong("pubsub::").await, events);
+    assert_eq!(wrong("binary::").await, path_form);
+    assert_eq!(wrong("cache").await, [""; 0]);
+    assert_eq!(wrong("stores::").await, [""; 0]);
 }
 
 #[tokio::test]
@@ -325,8 +399,13 @@ async fn errors_of_commands_at_500_do_not_open_the_circuit() {
 #[tokio::test]
 async fn subscriptions_hear_whatever_form_events_have() {
     const CHANNEL: &str = "news:today,*@";
-    for deviation in [EventsEndInOneLineFeed, NoConfirmation, PathsNotDecoded] {
-        let beside = Beside::new(&[deviation]).await;
+    for deviation in [
+        &[EventsEndInOneLineFeed][..],
+        &[NoConfirmation],
+        &[PathsNotDecoded],
+        &[EventsEndInOneLineFeed, NoConfirmation, PathsNotDecoded],
+    ] {
+        let beside = Beside::new(deviation).await;
         let client = beside.client();
         let mut news = client.subscribe([CHANNEL]).await.unwrap();
         for payload in ["a", "b"] {
