@@ -61,6 +61,8 @@ mod guide {
     mod tiers {}
     #[doc = include_str!("../docs/testing.md")]
     mod testing {}
+    #[doc = include_str!("../docs/conformance.md")]
+    mod conformance {}
     #[doc = include_str!("../docs/from-redis-rs.md")]
     mod from_redis_rs {}
     #[doc = include_str!("../docs/from-upstash-redis.md")]

@@ -18,6 +18,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`Report`] runs them with a time limit and reports instead of panicking. The command `edgecask-conformance URL TOKEN`, with
+//! the feature `command`, prints such a report of a REST server.
+//!
 //! A transport has to refuse calls beyond its [`Capabilities`](edgecask::transport::Capabilities) at once with a typed
 //! error; the cases check that instead.
 //!
@@ -37,6 +40,7 @@ mod keys;
 mod lists;
 mod pubsub;
 mod replies;
+mod report;
 mod scripting;
 mod server;
 mod sets;
@@ -44,10 +48,13 @@ mod sorted_sets;
 mod stores;
 mod strings;
 
+use std::time::Duration;
+
 use edgecask::platform::{self, BoxFuture};
 use edgecask::{Client, Key, Keyspace, Pattern, Result};
 
 pub use self::documents::{DOCUMENTS, Document};
+pub use self::report::{CaseReport, Outcome, Report};
 
 /// Records of the automation platform's document.
 pub mod automation_records {
@@ -102,8 +109,16 @@ impl Case {
         self.name
     }
 
-    /// Checks it. Panics if the behaviour is wrong.
+    /// Checks it. Panics if the behaviour is wrong, or if the case takes longer than a minute.
     pub fn run(&self, scope: Scope) -> BoxFuture<'static, ()> {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let run = self.unlimited(scope);
+        Box::pin(async {
+            assert!(platform::timeout(LIMIT, run).await.is_some(), "no end within {LIMIT:?}");
+        })
+    }
+
+    fn unlimited(&self, scope: Scope) -> BoxFuture<'static, ()> {
         (self.run)(scope)
     }
 }

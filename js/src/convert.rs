@@ -61,6 +61,7 @@ pub(super) fn reply(value: Value) -> JsValue {
             Err(_) => Uint8Array::from(&bytes[..]).into(),
         },
         Value::Array(items) => items.into_iter().map(reply).collect::<Array>().into(),
+        Value::Error(text) => error(Error::server(&String::from_utf8_lossy(&text))),
         other => reply(other.into_resp2()),
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Backend {
     redis: Option<Redis>,
     scripts: Scripts,
     replica: Option<Replica>,
+    /// How many requests that may write the primary has carried out.
+    offset: AtomicU64,
 }
 
 /// The address and limits of a real Redis.
@@ -32,9 +34,8 @@ struct Redis {
 /// A copy of the primary's state of some writes ago.
 struct Replica {
     engine: MemoryTransport,
+    /// The offset of the primary at which the copy was made, and the copy.
     copy: Mutex<(u64, Client)>,
-    /// How many writing requests the primary has carried out.
-    offset: AtomicU64,
 }
 
 /// How new the data of a read has to be.
@@ -51,17 +52,25 @@ impl Backend {
         let replica = lagging_replica.then(|| Replica {
             copy: Mutex::new((0, Client::new(engine.fork()))),
             engine: engine.clone(),
-            offset: AtomicU64::new(0),
         });
-        let primary = Client::new(engine.clone());
-        Self { primary, engine: Some(engine), redis: None, scripts: Scripts::default(), replica }
+        Self { engine: Some(engine.clone()), replica, ..Self::new(Client::new(engine)) }
     }
 
     pub(crate) fn redis(url: SecretString, reply_bytes: usize) -> Result<Self, Error> {
         let redis = Redis { url, reply_bytes };
         let primary = redis.connect(None)?;
-        let scripts = Scripts::default();
-        Ok(Self { primary, engine: None, redis: Some(redis), scripts, replica: None })
+        Ok(Self { redis: Some(redis), ..Self::new(primary) })
+    }
+
+    fn new(primary: Client) -> Self {
+        Self {
+            primary,
+            engine: None,
+            redis: None,
+            scripts: Scripts::default(),
+            replica: None,
+            offset: AtomicU64::new(0),
+        }
     }
 
     /// Refuses a command that the REST API does not serve: a command that waits for data or changes the state of a connection,
@@ -121,19 +130,27 @@ impl Backend {
 
     /// The client that serves a request, and the data for the sync token of its answer.
     fn route(&self, permission: &Permission, commands: &[Command], want: Freshness) -> Route<'_> {
+        let access = |kind| move |command: &Command| command.info().access == kind;
+        // What a read of the primary shows may be newer than every copy, so it counts as a write there.
+        let writes = self.replica.is_some() || commands.iter().any(access(Access::Write));
+        let primary = |client: &Client| Route {
+            client: client.clone(),
+            primary: &self.offset,
+            writes,
+            copied: None,
+        };
         if let Permission::User(_, client) = permission {
-            return Route { client: client.clone(), replica: None, writes: true, copied: 0 };
+            return primary(client);
         }
-        let reads = commands.iter().all(|command| command.info().access == Access::Read);
+        let reads = commands.iter().all(access(Access::Read));
         if let Some(replica) = self.replica.as_ref().filter(|_| reads) {
             let copy = replica.copy();
             if want.stale || want.offset <= copy.0 {
-                let client = copy.1.clone();
-                return Route { client, replica: Some(replica), writes: false, copied: copy.0 };
+                // A stale answer has the token that was asked for, as a server that breaks its promise would send it.
+                return Route { copied: Some(copy.0.max(want.offset)), ..primary(&copy.1) };
             }
         }
-        let replica = self.replica.as_ref();
-        Route { client: self.primary.clone(), replica, writes: true, copied: 0 }
+        primary(&self.primary)
     }
 
     pub(crate) async fn send(
@@ -146,10 +163,10 @@ impl Backend {
         let translated = self.scripts.translate(command);
         let result = match translated {
             Some(translated) => {
-                let result = route.client.send(&translated.command).await;
+                let result = route.client.transport().send(&translated.command).await;
                 result.map(|value| translated.reply.map_or(value, Value::bulk))
             }
-            None => route.client.send(command).await,
+            None => route.client.transport().send(command).await,
         };
         (result, route.offset())
     }
@@ -172,13 +189,13 @@ impl Backend {
             }
         }
         let mut results = if atomic {
-            let results = route.client.send_transaction(&sent).await.map_err(too_large);
+            let results = route.client.transport().transaction(&sent).await.map_err(too_large);
             results.map(|results| results.into_iter().map(|reply| budget.charge(reply)).collect())
         } else {
             // The commands are sent one by one, so that a reply that exceeds the limit is dropped before the next one comes.
             let mut results = Vec::with_capacity(sent.len());
             for command in sent.iter() {
-                let result = route.client.send(command).await;
+                let result = route.client.transport().send(command).await;
                 let is_away =
                     |error: &Error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
                 if results.is_empty() && result.as_ref().is_err_and(is_away) {
@@ -211,7 +228,7 @@ impl Backend {
         if let Some(replica) = &self.replica {
             let mut copy = replica.copy();
             // Writes from here on may be in the copy, and they are not in its offset.
-            let offset = replica.offset.load(Ordering::SeqCst);
+            let offset = self.offset.load(Ordering::SeqCst);
             if copy.0 != offset {
                 *copy = (offset, Client::new(replica.engine.fork()));
             }
@@ -221,17 +238,20 @@ impl Backend {
 
 struct Route<'a> {
     client: Client,
-    replica: Option<&'a Replica>,
+    /// The offset of the primary.
+    primary: &'a AtomicU64,
     writes: bool,
-    copied: u64,
+    /// The offset of the copy that answers instead of the primary.
+    copied: Option<u64>,
 }
 
 impl Route<'_> {
     /// The offset of the state that the answer shows. It is taken after the request was carried out.
     fn offset(&self) -> u64 {
-        match self.replica {
-            Some(replica) if self.writes => replica.offset.fetch_add(1, Ordering::SeqCst) + 1,
-            _ => self.copied,
+        match self.copied {
+            Some(copied) => copied,
+            None if self.writes => self.primary.fetch_add(1, Ordering::SeqCst) + 1,
+            None => self.primary.load(Ordering::SeqCst),
         }
     }
 }

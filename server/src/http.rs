@@ -48,7 +48,8 @@ struct Answer {
     status: StatusCode,
     format: Format,
     body: Vec<u8>,
-    offset: u64,
+    /// For the sync token: the offset that the answer shows, if a command was carried out.
+    offset: Option<u64>,
 }
 
 /// A refused request: the status and an error text in the form of Redis.
@@ -111,8 +112,8 @@ fn answered(answer: Answer, fault: Option<Fault>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.format.content_type()));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    let token = HeaderValue::from_str(&format!("edgecask-{}", answer.offset));
-    if let Some(token) = token.ok().filter(|_| answer.offset > 0) {
+    let token = answer.offset.map(|offset| HeaderValue::from_str(&format!("edgecask-{offset}")));
+    if let Some(Ok(token)) = token {
         headers.insert(SYNC_TOKEN, token);
     }
     response
@@ -174,10 +175,6 @@ async fn listen(
     fault: Option<Fault>,
 ) -> Result<Response<Body>, Refusal> {
     let permission = admit(service, request)?;
-    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    if !accepts.is_some_and(|accepts| accepts.contains("text/event-stream")) {
-        return Err(bad("ERR this needs the header Accept: text/event-stream".to_owned()));
-    }
     request::no_arguments_in(request.uri().query().unwrap_or("")).map_err(bad)?;
     let (word, to) = request::subscription(request.uri().path()).map_err(bad)?;
     if let Some(refusal) = permission.refuse_to_listen(word) {
@@ -268,9 +265,13 @@ impl Call<'_> {
 
     async fn one(&self, command: &Command) -> Result<Answer, Refusal> {
         let (result, offset) = match self.refuse(command) {
-            Some(refusal) => (Err(Error::server(&refusal)), 0),
-            None if is_rest_token(command) => (self.rest_token(command).await, 0),
-            None => self.service.backend.send(&self.permission, command, self.want).await,
+            Some(refusal) => (Err(Error::server(&refusal)), None),
+            None if is_rest_token(command) => (self.rest_token(command).await, None),
+            None => {
+                let backend = &self.service.backend;
+                let (result, offset) = backend.send(&self.permission, command, self.want).await;
+                (result, Some(offset))
+            }
         };
         let result = self.service.meter.budget().charge(result);
         let status = result.as_ref().map_or_else(status_of, |_| StatusCode::OK);
@@ -290,10 +291,12 @@ impl Call<'_> {
         let admitted: Vec<Command> =
             commands.into_iter().filter(|_| refused.next() == Some(false)).collect();
         let (results, offset) = if admitted.is_empty() {
-            (Ok(Vec::new()), 0)
+            (Ok(Vec::new()), None)
         } else {
             let (backend, budget) = (&self.service.backend, self.service.meter.budget());
-            backend.send_all(&self.permission, &admitted, atomic, self.want, budget).await
+            let (results, offset) =
+                backend.send_all(&self.permission, &admitted, atomic, self.want, budget).await;
+            (results, Some(offset))
         };
         let mut results = results.map_err(|error| refusal_of(&error))?.into_iter();
         let results = refusals.into_iter().filter_map(|refusal| match refusal {
@@ -368,7 +371,9 @@ fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
         let first = values.next()?;
         Some(if values.all(|value| value == first) { first } else { "?" })
     };
-    match (header("upstash-response-format"), header("upstash-encoding")) {
+    let lower = |name| header(name).map(str::to_ascii_lowercase);
+    let (format, encoding) = (lower("upstash-response-format"), lower("upstash-encoding"));
+    match (format.as_deref(), encoding.as_deref()) {
         (None | Some("json"), None | Some("")) => Ok(Format::Json),
         (None | Some("json"), Some("base64")) => Ok(Format::Base64),
         (Some("resp2"), None | Some("")) => Ok(Format::Resp2),

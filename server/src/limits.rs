@@ -216,6 +216,7 @@ fn size(value: &Value) -> usize {
             items.iter().map(size).sum()
         }
         Value::Map(pairs) => pairs.iter().map(|(key, value)| size(key) + size(value)).sum(),
+        Value::Error(text) => text.len(),
         other => other.as_bytes().map_or(0, <[u8]>::len),
     };
     HEAD + bytes

@@ -74,7 +74,8 @@ fn write(value: &Value, format: Format, out: &mut Vec<u8>) {
         Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
         // The status OK is the one string that is never encoded; a stored "OK" is.
         Value::Simple(status) if &status[..] == b"OK" => out.extend_from_slice(b"\"OK\""),
-        Value::Simple(bytes) | Value::Bulk(bytes) => match format {
+        // JSON has no errors inside of arrays.
+        Value::Simple(bytes) | Value::Bulk(bytes) | Value::Error(bytes) => match format {
             Format::Json | Format::Resp2 => write_text(&String::from_utf8_lossy(bytes), out),
             Format::Base64 => {
                 out.push(b'"');

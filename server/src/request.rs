@@ -23,10 +23,7 @@ pub(crate) fn from_json(body: &[u8]) -> Result<Command, Malformed> {
 pub(crate) fn batch_from_json(body: &[u8], most: usize) -> Result<Vec<Command>, Malformed> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = json.deserialize_seq(Batch { most }).and_then(|batch| json.end().map(|()| batch));
-    match read.map_err(|_| "ERR failed to parse pipeline request".to_owned())?? {
-        commands if commands.is_empty() => Err("ERR empty pipeline request".to_owned()),
-        commands => Ok(commands),
-    }
+    read.map_err(|_| "ERR failed to parse pipeline request".to_owned())?
 }
 
 /// Reads a batch command by command, so that a batch that is too long does not take memory.
@@ -206,7 +203,7 @@ mod tests {
         for body in ["", "{}", "[]", "[[1]]", r#"["get",null]"#, r#"["get",{}]"#, r#"["get""#] {
             assert!(from_json(body.as_bytes()).is_err(), "{body}");
         }
-        assert!(batch_from_json(b"[]", 9).is_err());
+        assert!(batch_from_json(b"[[]]", 9).is_err());
         assert!(batch_from_json(br#"["get","k"]"#, 9).is_err());
     }
 

@@ -26,6 +26,7 @@ fn write(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Integer(number) => line(b':', number.to_string().as_bytes(), out),
         Value::Simple(status) => line(b'+', status, out),
+        Value::Error(text) => write_error(&String::from_utf8_lossy(text), out),
         Value::Bulk(bytes) => {
             line(b'$', bytes.len().to_string().as_bytes(), out);
             out.extend_from_slice(bytes);

@@ -32,7 +32,9 @@ use crate::{Error, ErrorKind, FromValue, Result, Value};
 pub struct Client(pub(super) Sender);
 
 impl Client {
-    /// A client over this transport, with no layer around it.
+    /// A client over this transport, with no layer around it: a call takes as long as the server takes. For a remote server
+    /// with the default [`Deadline`](crate::layer::Deadline), there are [`Client::rest_with`], `Client::tcp_with` and
+    /// [`Client::builder`].
     pub fn new(transport: impl Transport) -> Self {
         Self::over(Arc::new(transport))
     }
@@ -60,8 +62,25 @@ impl Client {
     /// [`ErrorKind::Config`] if the URL or the token cannot be used.
     #[cfg(feature = "rest")]
     pub fn rest(url: &str, token: &str) -> Result<Self> {
-        use crate::transport::rest::{RestOptions, RestTransport};
-        let transport = RestTransport::new(RestOptions::new(url, token))?;
+        Self::rest_with(crate::transport::rest::RestOptions::new(url, token))
+    }
+
+    /// As [`Client::rest`], with these settings.
+    ///
+    /// ```
+    /// use edgecask::Client;
+    /// use edgecask::transport::rest::RestOptions;
+    ///
+    /// let options = RestOptions::new("http://redis-http:8080", "token").allow_http(true);
+    /// let client = Client::rest_with(options)?;
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`RestTransport::new`](crate::transport::rest::RestTransport::new).
+    #[cfg(feature = "rest")]
+    pub fn rest_with(options: crate::transport::rest::RestOptions) -> Result<Self> {
+        let transport = crate::transport::rest::RestTransport::new(options)?;
         Ok(Self::new(transport).layer(crate::layer::Deadline::default()))
     }
 
@@ -72,8 +91,16 @@ impl Client {
     /// [`ErrorKind::Config`] if the URL cannot be used.
     #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
     pub fn tcp(url: &str) -> Result<Self> {
-        use crate::transport::tcp::{TcpOptions, TcpTransport};
-        let transport = TcpTransport::new(TcpOptions::new(url))?;
+        Self::tcp_with(crate::transport::tcp::TcpOptions::new(url))
+    }
+
+    /// As [`Client::tcp`], with these settings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the settings cannot be used.
+    #[cfg(all(feature = "tcp", not(target_arch = "wasm32")))]
+    pub fn tcp_with(options: crate::transport::tcp::TcpOptions) -> Result<Self> {
+        let transport = crate::transport::tcp::TcpTransport::new(options)?;
         Ok(Self::new(transport).layer(crate::layer::Deadline::default()))
     }
 
@@ -83,9 +110,30 @@ impl Client {
         Self(Sender { transport: layer.wrap(self.0.transport), support: self.0.support })
     }
 
+    /// The transport inside of its layers. A call to it skips what the client does: the check of
+    /// [`Capabilities::check`], and the removal of arguments from the texts of errors. It is for proxies, which hand the
+    /// server's own words to the one who sent the arguments.
+    ///
+    /// ```
+    /// use edgecask::{Client, Command};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::memory();
+    /// let error = client.transport().send(&Command::new("NOSUCH")).await.unwrap_err();
+    /// assert_eq!(error.message(), "ERR unknown command 'NOSUCH'");
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn transport(&self) -> &dyn Transport {
+        &*self.0.transport
+    }
+
     /// What the transport can do.
     pub fn capabilities(&self) -> Capabilities {
-        self.0.transport.capabilities()
+        let capabilities = self.0.transport.capabilities();
+        let key_locking = capabilities.key_locking && self.0.support.key_locking();
+        capabilities.key_locking(key_locking)
     }
 
     /// The token by which reads of another client, in another process or request, see the writes of this one. Pass it to

@@ -10,6 +10,7 @@
 //! | `REDIS_POOL_SIZE` | the most TCP connections for commands that wait, such as BLPOP; 32. All other commands share one connection |
 //! | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | the same as Upstash's own SDK names them |
 //! | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | the same as Vercel names them |
+//! | `REDIS_ALLOW_HTTP` | `true` allows an unencrypted `http://` REST URL of another host, as in a compose network; `false` |
 //! | `CACHE_TTL_{NAME}_SECONDS` | a time to live of a component: [`Ttl::from_variables`](crate::cache::Ttl::from_variables) |
 //! | `RATE_LIMIT_PROVIDER`, `EVENT_HUB_PROVIDER` | override `CACHE_PROVIDER` for those components: [`Config::for_component`] |
 //!
@@ -58,6 +59,7 @@ pub struct Config {
     pool_size: Option<usize>,
     /// As for `connect_timeout`.
     min_idle: Option<usize>,
+    allow_http: bool,
 }
 
 impl Config {
@@ -135,6 +137,7 @@ impl Config {
                 .map(Duration::from_millis),
             pool_size: connections("REDIS_POOL_SIZE")?,
             min_idle: connections("REDIS_MIN_IDLE")?,
+            allow_http: variables.flag("REDIS_ALLOW_HTTP")?,
         })
     }
 
@@ -154,7 +157,9 @@ impl Config {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL cannot be used, or this build does not have the provider's feature.
     pub fn client(&self) -> Result<Client> {
         let remote = match &self.backend {
-            Backend::Upstash { url, token } => Client::builder().url(url).token(token),
+            Backend::Upstash { url, token } => {
+                Client::builder().url(url).token(token).allow_http(self.allow_http)
+            }
             Backend::Redis { url, password } => tcp_builder(
                 url,
                 password.as_deref(),
@@ -296,6 +301,7 @@ mod tests {
                 "UPSTASH_REDIS_REST_URL and KV_REST_API_URL are set to different URLs",
             ),
             (&[("REDIS_CONNECT_TIMEOUT", "-1")], "REDIS_CONNECT_TIMEOUT must be"),
+            (&[("REDIS_ALLOW_HTTP", "yes")], "REDIS_ALLOW_HTTP must be true or false"),
             (
                 &[("REDIS_POOL_SIZE", "ten")],
                 "REDIS_POOL_SIZE must be a whole number of connections",
@@ -304,6 +310,26 @@ mod tests {
         ] {
             let error = config(variables).err().unwrap_or_default();
             assert!(error.contains(to_set), "{variables:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_plain_url_of_another_host_needs_a_variable() {
+        let client = |allow: &'static str| {
+            let variables = [
+                ("REDIS_URL", "http://redis-http:80"),
+                ("REDIS_PASSWORD", "t"),
+                ("REDIS_ALLOW_HTTP", allow),
+            ];
+            let client = config(&variables)
+                .and_then(|config| config.client().map(|_| ()).map_err(|error| error.to_string()));
+            client.err().unwrap_or_default()
+        };
+        for refused in ["", "false", "0"] {
+            assert!(client(refused).contains("REDIS_ALLOW_HTTP"), "{refused:?}");
+        }
+        for allowed in ["true", "1", "TRUE"] {
+            assert_eq!(client(allowed), "");
         }
     }
 

@@ -60,6 +60,15 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         }
     }
 
+    /// Whether a variable is `true`. It is `false` by default.
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool> {
+        match self.get(name).map(|text| text.to_ascii_lowercase()).as_deref() {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(_) => wrong(format!("{name} must be true or false")),
+        }
+    }
+
     pub(super) fn backend(&self) -> Result<Backend> {
         let provider_name = &self.provider;
         let provider = self.get(provider_name).map(|name| name.to_ascii_lowercase());

@@ -48,6 +48,20 @@ pub enum Value {
     },
     /// A push message, which is not the reply of a command, such as an invalidation. The first item names its kind.
     Push(Vec<Value>),
+    /// The text of an error among the items of an array, such as a script returns. RESP2 and RESP3 have it, JSON has a bulk
+    /// string instead. The error of a whole command is an [`Err`].
+    ///
+    /// ```
+    /// use edgecask::{ErrorKind, FromValue, Value};
+    ///
+    /// let reply = Value::Array(vec![Value::Integer(1), Value::Error("ERR no".into())]);
+    /// let items = Vec::<Value>::from_value(reply.clone())?;
+    /// assert_eq!(items[0], Value::Integer(1));
+    /// let error = Vec::<i64>::from_value(reply).unwrap_err();
+    /// assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("ERR")));
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    Error(Bytes),
 }
 
 impl Value {
@@ -92,7 +106,7 @@ impl Value {
             Self::Double(number) => Self::bulk(double_text(number)),
             Self::Boolean(yes) => Self::Integer(yes.into()),
             Self::BigNumber(text) | Self::Verbatim { text, .. } => Self::Bulk(text),
-            Self::Nil | Self::Integer(_) | Self::Simple(_) | Self::Bulk(_) => self,
+            Self::Nil | Self::Integer(_) | Self::Simple(_) | Self::Bulk(_) | Self::Error(_) => self,
         }
     }
 
@@ -115,6 +129,7 @@ impl Value {
             Self::BigNumber(_) => "a big number",
             Self::Verbatim { .. } => "a verbatim text",
             Self::Push(_) => "a push",
+            Self::Error(_) => "an error",
         }
     }
 }
@@ -132,6 +147,7 @@ impl fmt::Debug for Value {
             Self::Boolean(_) => f.write_str("Boolean"),
             Self::BigNumber(_) => f.write_str("BigNumber"),
             Self::Verbatim { text, .. } => write!(f, "Verbatim({} bytes)", text.len()),
+            Self::Error(text) => write!(f, "Error({} bytes)", text.len()),
             Self::Push(items) => {
                 f.write_str("Push")?;
                 f.debug_list().entries(items).finish()

@@ -49,6 +49,8 @@ pub enum Deviation {
     LargeIntegersAsStrings,
     /// There is no path form and there are no subscriptions: 404.
     JsonOnly,
+    /// There are no transactions: 404.
+    NoTransactions,
     /// A subscription is refused with 200 and an `error`.
     SubscriptionRefusedAsSuccess,
     /// The lines of events end with one line feed, without an empty line.
@@ -148,7 +150,9 @@ impl Front {
         if self.does(ContentTypeChecked) && says_json != is_json {
             return Some(text(415, "the body is of another type"));
         }
-        if self.does(JsonOnly) && !is_json {
+        let is_unknown =
+            self.does(JsonOnly) && !is_json || self.does(NoTransactions) && path == "/multi-exec";
+        if is_unknown {
             return Some(text(404, "404 Not Found"));
         }
         if self.does(SubscriptionRefusedAsSuccess) && is_subscription {

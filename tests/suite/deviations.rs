@@ -1,8 +1,13 @@
 //! The client beside servers that differ from the API's documentation.
 
+use std::time::Duration;
+
+use edgecask::layer::CircuitBreaker;
 use edgecask::prelude::*;
-use edgecask::transport::rest::{Encoding, RestOptions, RestTransport};
+use edgecask::transport::Transport;
+use edgecask::transport::rest::{Encoding, Feature, RestOptions, RestTransport};
 use edgecask::{Client, Command, ErrorKind, Script, Value};
+use edgecask_behaviour::Report;
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::Deviation::*;
 use edgecask_tests::{Deviant, Deviation, RedisServer};
@@ -32,12 +37,83 @@ impl Beside {
 
     fn asking_for(&self, encoding: Encoding) -> Client {
         let options = RestOptions::new(self.front.url(), "token").encoding(encoding);
-        Client::new(RestTransport::new(options).unwrap())
+        Client::rest_with(options).unwrap()
     }
 
     async fn stop(self) {
         self.server.stop().await;
     }
+}
+
+/// Runs the whole suite of behaviour beside these deviations, and gives the cases that did not pass.
+async fn failures(
+    options: ServerOptions,
+    deviations: &[Deviation],
+    filter: &str,
+) -> Vec<&'static str> {
+    let beside = Beside::over(options, deviations).await;
+    let connect = || Client::rest(beside.front.url(), "token");
+    let report = Report::of(connect, filter, Duration::from_secs(30)).await.unwrap();
+    let failures = report.failures().map(|case| case.name).collect();
+    if !report.is_success() {
+        println!("{deviations:?}: {report}");
+    }
+    beside.stop().await;
+    failures
+}
+
+#[tokio::test]
+async fn every_behaviour_is_right_beside_all_deviations_that_the_official_sdk_survives() {
+    let redis = RedisServer::start();
+    let everywhere = [
+        NoPermissionAsForbidden,
+        KeyLockingRefused,
+        CommandErrorsAsServerErrors,
+        LengthRequired,
+        UserAgentRequired,
+        ContentTypeChecked,
+        BasePathWithoutSlash,
+        ByteOrderMark,
+        LargeIntegersAsStrings,
+        NoConfirmation,
+    ];
+    // These exclude each other.
+    for (format, filter) in [
+        (&[PipelineAsArray][..], ""),
+        (&[ResponseFormatIgnored, Base64Unpadded], ""),
+        (&[ResponseFormatNotAcceptable, Base64Unpadded], "strings::"),
+        (&[ResponseFormatRefusedAsText], "strings::"),
+        (&[ResponseFormatRefusedAsSuccess], "strings::"),
+    ] {
+        let all = [&everywhere, format].concat();
+        let wrong = failures(ServerOptions::redis(redis.url()), &all, filter).await;
+        assert_eq!(wrong, [""; 0], "{format:?}");
+    }
+    // Events of several lines, and slashes in channels, are lost by nature.
+    let all = [&everywhere[..], &[EventsEndInOneLineFeed, PathsNotDecoded]].concat();
+    for filter in ["pubsub::listening_to_patterns", "pubsub::watching_commands"] {
+        let wrong = failures(ServerOptions::redis(redis.url()), &all, filter).await;
+        assert_eq!(wrong, [""; 0], "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_fails_by_what_it_lacks_alone() {
+    let redis = RedisServer::start();
+    let wrong = async |filter| {
+        let options = ServerOptions::redis(redis.url());
+        failures(options, &[JsonOnly, NoTransactions], filter).await
+    };
+    let path_form = ["binary::bytes_survive", "binary::bytes_in_batches", "binary::odd_keys"];
+    let events = [
+        "pubsub::publishing_and_listening",
+        "pubsub::listening_to_patterns",
+        "pubsub::watching_commands",
+    ];
+    assert_eq!(wrong("pubsub::").await, events);
+    assert_eq!(wrong("binary::").await, path_form);
+    assert_eq!(wrong("cache").await, [""; 0]);
+    assert_eq!(wrong("stores::").await, [""; 0]);
 }
 
 #[tokio::test]
@@ -212,10 +288,124 @@ async fn what_a_server_lacks_is_named() {
 }
 
 #[tokio::test]
+async fn base64_alone_is_an_error_where_it_is_ignored() {
+    let beside = Beside::new(&[EncodingsIgnored]).await;
+    let client = beside.asking_for(Encoding::Base64);
+    client.set("k", "abcd").await.unwrap();
+    let error = client.get::<String>("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.message().contains("Encoding::Auto"), "{error}");
+    assert_eq!(client.incr("n").await.unwrap(), 1, "numbers are not encoded");
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_server_lacks_is_found_out_once_or_declared() {
+    let redis = RedisServer::start();
+    let lacking = [JsonOnly, NoTransactions];
+    let beside = Beside::over(ServerOptions::redis(redis.url()), &lacking).await;
+    let transport = RestTransport::new(RestOptions::new(beside.front.url(), "token")).unwrap();
+    let client = Client::new(transport.clone());
+    assert!(client.capabilities().subscriptions, "nothing is known yet");
+    for _ in 0..2 {
+        assert!(client.subscribe(["c"]).await.is_err());
+        assert!(client.set("k", vec![0xff]).await.is_err());
+        assert!(client.monitor().await.is_err());
+    }
+    assert_eq!(beside.front.requests(), 3, "each is asked for once");
+    let capabilities = client.capabilities();
+    assert!(!capabilities.subscriptions && capabilities.lua && capabilities.key_locking);
+
+    // All of it at once.
+    let transport = RestTransport::new(RestOptions::new(beside.front.url(), "token")).unwrap();
+    transport.find_features().await.unwrap();
+    for feature in Feature::ALL {
+        let lacks = [
+            Feature::PathCommands,
+            Feature::Subscriptions,
+            Feature::Monitor,
+            Feature::Transactions,
+        ];
+        assert_eq!(transport.has(feature), Some(!lacks.contains(&feature)), "{feature}");
+    }
+
+    // Nothing is sent for what is declared.
+    let before = beside.front.requests();
+    let options = RestOptions::new(beside.front.url(), "token");
+    let options = Feature::ALL.into_iter().fold(options, |options, it| options.feature(it, false));
+    let transport = RestTransport::new(options).unwrap();
+    let capabilities = transport.capabilities();
+    assert!(!capabilities.subscriptions && !capabilities.lua && !capabilities.key_locking);
+    let client = Client::new(transport);
+    let script: edgecask::Result<i64> = client.eval("return 1", [""; 0], [""; 0]).await;
+    let unsupported = [
+        script.map(|_| ()),
+        client.set("k", vec![0xff]).await.map(|_| ()),
+        client.subscribe(["c"]).await.map(|_| ()),
+        client.send_transaction(&[Command::new("PING")]).await.map(|_| ()),
+    ];
+    for call in unsupported {
+        assert_eq!(call.unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+    assert_eq!(beside.front.requests(), before);
+    client.set("k", "abcd").await.unwrap();
+    assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("abcd"));
+    assert_eq!(beside.front.requests() - before, 2, "no format is tried");
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_without_scripts_is_told_apart() {
+    let options = RestOptions::new("http://127.0.0.1:1", "token").http_client(NoScripts);
+    let client = Client::new(RestTransport::new(options).unwrap());
+    assert!(client.capabilities().lua);
+    let script = Script::new("return 1");
+    for kind in [ErrorKind::Server, ErrorKind::Unsupported] {
+        let error = client.run_script::<i64>(&script, [""; 0], [""; 0]).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+    }
+    assert!(!client.capabilities().lua);
+}
+
+/// A server that knows no scripts.
+#[derive(Debug)]
+struct NoScripts;
+
+impl edgecask::transport::rest::HttpClient for NoScripts {
+    fn post(
+        &self,
+        _: edgecask::transport::rest::HttpRequest,
+    ) -> edgecask::platform::BoxFuture<'_, edgecask::Result<edgecask::transport::rest::HttpResponse>>
+    {
+        let body = r#"{"error":"ERR unknown command 'EVALSHA'"}"#;
+        let answer = edgecask::transport::rest::HttpResponse::new(400, |_| None, body);
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+#[tokio::test]
+async fn errors_of_commands_at_500_do_not_open_the_circuit() {
+    let beside = Beside::new(&[CommandErrorsAsServerErrors]).await;
+    let breaker = CircuitBreaker::new().failures(2);
+    let client = beside.client().layer(breaker);
+    client.set("k", "v").await.unwrap();
+    for _ in 0..10 {
+        let error = client.lpush("k", ["v"]).await.unwrap_err();
+        assert_eq!(error.code(), Some("WRONGTYPE"), "{error}");
+    }
+    beside.stop().await;
+}
+
+#[tokio::test]
 async fn subscriptions_hear_whatever_form_events_have() {
     const CHANNEL: &str = "news:today,*@";
-    for deviation in [EventsEndInOneLineFeed, NoConfirmation, PathsNotDecoded] {
-        let beside = Beside::new(&[deviation]).await;
+    for deviation in [
+        &[EventsEndInOneLineFeed][..],
+        &[NoConfirmation],
+        &[PathsNotDecoded],
+        &[EventsEndInOneLineFeed, NoConfirmation, PathsNotDecoded],
+    ] {
+        let beside = Beside::new(deviation).await;
         let client = beside.client();
         let mut news = client.subscribe([CHANNEL]).await.unwrap();
         for payload in ["a", "b"] {

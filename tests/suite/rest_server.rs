@@ -1,6 +1,6 @@
 //! The local server by plain HTTP: what the REST API's documentation says, line by line.
 
-use edgecask::Command;
+use edgecask::{Client, Command, ErrorKind, FromValue};
 use edgecask_server::{Limits, Server, ServerOptions};
 use edgecask_tests::RedisServer;
 use serde_json::{Value, json};
@@ -94,7 +94,10 @@ async fn batches_answer_item_by_item() {
     assert_eq!(status, 400);
     assert_eq!(body["error"], "ERR unknown command 'NOSUCHCOMMAND'");
     assert_eq!(rest.get("/get/k").await, result("v"));
-    for body in ["[]", "{}", "", r#"["GET","k"]"#] {
+    for path in ["/pipeline", "/multi-exec"] {
+        assert_eq!(rest.post(path, "[]").await, (200, json!([])));
+    }
+    for body in ["[[]]", "{}", "", r#"["GET","k"]"#] {
         let (status, answer) = rest.post("/pipeline", body).await;
         assert!(status == 400 && answer["error"].is_string(), "{body}");
     }
@@ -111,6 +114,8 @@ async fn strings_come_in_base64_if_asked_for() {
     assert_eq!(base64(r#"["SET","k","OK"]"#).await, result("OK"));
     assert_eq!(base64(r#"["GET","k"]"#).await, result("T0s="));
     assert_eq!(base64(r#"["MGET","k","x"]"#).await, result(json!(["T0s=", null])));
+    let request = rest.request("POST", "/").bearer_auth("token").body(r#"["GET","k"]"#);
+    assert_eq!(answer(request.header("Upstash-Encoding", "BASE64")).await, result("T0s="));
     let (status, body) = base64(r#"["INCR","k"]"#).await;
     assert_eq!(
         (status, body),
@@ -118,6 +123,82 @@ async fn strings_come_in_base64_if_asked_for() {
     );
     let format = rest.request("POST", "/").bearer_auth("token").body(r#"["PING"]"#);
     assert_eq!(answer(format.header("Upstash-Response-Format", "xml")).await.0, 400);
+    rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_has_a_sync_token_that_changes_with_each_write() {
+    let redis = RedisServer::start();
+    for options in [ServerOptions::memory(), ServerOptions::redis(redis.url())] {
+        let server = Server::start(options.token("token")).await.unwrap();
+        let rest = Rest { server, http: reqwest::Client::new() };
+        let token = async |path: &str, body: &'static str| {
+            let request = rest.request("POST", path).bearer_auth("token").body(body);
+            let answer = request.send().await.unwrap();
+            answer.headers()["upstash-sync-token"].to_str().unwrap().to_owned()
+        };
+        let mut last = token("/", r#"["GET","k"]"#).await;
+        for (path, body) in [
+            ("/", r#"["SET","k","v"]"#),
+            ("/set/k/v", ""),
+            ("/pipeline", r#"[["GET","k"],["SET","k","w"]]"#),
+            ("/multi-exec", r#"[["SET","k","w"]]"#),
+        ] {
+            let next = token(path, body).await;
+            assert_ne!(next, last, "{path}");
+            assert_eq!(token("/", r#"["GET","k"]"#).await, next, "a read changes nothing");
+            last = next;
+        }
+        rest.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn errors_come_word_for_word_and_those_in_arrays_as_items() {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url()).token("token")).await.unwrap();
+    let rest = Rest { server, http: reqwest::Client::new() };
+    let source = "return {1, redis.error_reply('no path here'), {redis.error_reply('ERR no')}}";
+    let items = json!([1, "no path here", ["ERR no"]]);
+    let batch = json!([["EVAL", source, 0]]);
+    assert_eq!(rest.post("/", batch[0].to_string()).await, result(items.clone()));
+    for path in ["/pipeline", "/multi-exec"] {
+        let (status, body) = rest.post(path, batch.to_string()).await;
+        assert_eq!((status, body), (200, json!([{ "result": items }])));
+    }
+    let request = rest.request("POST", "/").bearer_auth("token").body(batch[0].to_string());
+    let answer = request.header("Upstash-Response-Format", "resp2").send().await.unwrap();
+    assert_eq!(answer.bytes().await.unwrap(), "*3\r\n:1\r\n-no path here\r\n*1\r\n-ERR no\r\n");
+
+    let script = json!(["EVAL", "return redis.error_reply('no path here')", 0]);
+    assert_eq!(rest.post("/", script.to_string()).await, (400, json!({"error": "no path here"})));
+
+    // The client keeps the items too, and tells them from texts.
+    let eval = Command::new("EVAL").arg(source).arg(0);
+    let rest_client = Client::rest(&rest.server.url(), "token").unwrap();
+    for client in [redis.client(), rest_client] {
+        let reply = client.send(&eval.clone()).await.unwrap();
+        let edgecask::Value::Array(items) = &reply else { panic!("{reply:?}") };
+        assert_eq!(items[0], edgecask::Value::Integer(1));
+        assert!(
+            matches!(&items[1], edgecask::Value::Error(text) | edgecask::Value::Bulk(text) if text == "no path here")
+        );
+    }
+    let reply = redis.client().send(&eval).await.unwrap();
+    let error = Vec::<edgecask::Value>::from_value(reply).unwrap();
+    let error = i64::from_value(error[1].clone()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server);
+    rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_subscription_needs_no_accept_header() {
+    let rest = Rest::start().await;
+    let request = rest.request("POST", "/subscribe/c").bearer_auth("token");
+    let mut events = request.send().await.unwrap();
+    assert_eq!(events.headers()["content-type"], "text/event-stream");
+    assert_eq!(events.chunk().await.unwrap().unwrap(), "data: subscribe,c,1\n\n");
+    drop(events);
     rest.server.stop().await;
 }
 

@@ -39,7 +39,7 @@ impl Endpoint {
             Some("http") if allow_http || is_loopback(host) => {}
             Some("http") => {
                 return Err(bad(
-                    "the REST URL would send the token unencrypted: use https://, or set allow_http if that is intended",
+                    "the REST URL would send the token unencrypted: use https://, or set allow_http (REDIS_ALLOW_HTTP=true in the configuration) if that is intended",
                 ));
             }
             _ => return Err(bad("the REST URL must begin with https://")),

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod endpoint;
+mod features;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod fetch;
 mod http_client;
@@ -28,6 +29,8 @@ use secrecy::{ExposeSecret, SecretString};
 pub(crate) use self::decode::retry_after;
 use self::decode::{Decoder, Strings};
 pub(crate) use self::endpoint::Endpoint;
+pub use self::features::Feature;
+use self::features::runs_script;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub use self::fetch::FetchClient;
 use self::http_client::Collected;
@@ -153,6 +156,12 @@ impl RestTransport {
             ));
         }
         let http = layered_http_client(options.http, &options.http_layers, &endpoint)?;
+        let negotiation = Negotiation::default();
+        for (feature, has) in options.features {
+            negotiation.record(feature, has);
+        }
+        let reads_own_writes =
+            options.read_your_writes && negotiation.has(Feature::SyncTokens) != Some(false);
         Ok(Self {
             http,
             shared: Arc::new(Shared {
@@ -166,9 +175,9 @@ impl RestTransport {
                 max_event_bytes: options.max_event_bytes,
                 limits: options.limits,
                 idle_timeout: options.idle_timeout,
-                negotiation: Negotiation::default(),
+                negotiation,
             }),
-            sync: options.read_your_writes.then(Arc::default),
+            sync: reads_own_writes.then(Arc::default),
         })
     }
 
@@ -230,9 +239,14 @@ impl RestTransport {
         if response.body.len() > self.shared.max_response_bytes {
             return Err(too_long(response.status, self.shared.max_response_bytes));
         }
-        if let (Some(sync), Some(ticket)) = (&self.sync, ticket)
-            && let Some(token) = response.header(SYNC_TOKEN).filter(|token| !token.is_empty())
+        let token = response.header(SYNC_TOKEN).filter(|token| !token.is_empty());
+        let known = &self.shared.negotiation;
+        if known.has(Feature::SyncTokens).is_none()
+            && (token.is_some() || writes && is_success(response.status))
         {
+            known.record(Feature::SyncTokens, token.is_some());
+        }
+        if let (Some(sync), Some(ticket), Some(token)) = (&self.sync, ticket, token) {
             sync.finish(&ticket, token);
         }
         Ok(response)
@@ -276,26 +290,35 @@ impl RestTransport {
 
     /// The format that an answer really has. A server that ignores `Upstash-Encoding` writes plain strings, and many plain
     /// strings are base64 too. So the server is asked once, when the first string has to be read.
-    async fn settled(&self, format: Format, response: &HttpResponse) -> Format {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] if the server writes plain strings, and [`Encoding::Base64`] alone is wanted.
+    async fn settled(&self, format: Format, response: &HttpResponse) -> Result<Format> {
         let known = &self.shared.negotiation;
         if format != Format::Json(Strings::Base64)
-            || self.shared.encoding != Encoding::Auto
             || known.speaks_base64() == Some(true)
             || !decode::has_text(&response.body)
         {
-            return format;
+            return Ok(format);
         }
         let speaks = match known.speaks_base64() {
             Some(speaks) => speaks,
             None => match self.echoes_base64().await {
                 Some(speaks) => {
-                    known.record_base64(speaks);
+                    known.record(Feature::Base64, speaks);
                     speaks
                 }
                 None => true,
             },
         };
-        Format::Json(if speaks { Strings::Base64 } else { Strings::Plain })
+        match speaks {
+            true => Ok(format),
+            false if self.shared.encoding == Encoding::Base64 => {
+                Err(Error::new(ErrorKind::Protocol, decode::IGNORES_BASE64)
+                    .with_status(response.status))
+            }
+            false => Ok(Format::Json(Strings::Plain)),
+        }
     }
 
     /// Asks for a known text in base64, and tells whether it came so. `None` if there is no answer that tells.
@@ -342,7 +365,7 @@ impl RestTransport {
             },
         };
         let response = self.post(path, body, format, writes).await?;
-        let format = self.settled(format, &response).await;
+        let format = self.settled(format, &response).await?;
         Ok((response, format))
     }
 
@@ -391,12 +414,13 @@ impl RestTransport {
     async fn in_json(&self, path: &str, body: Bytes) -> Result<(HttpResponse, Format)> {
         let asked = self.json();
         let response = self.post(path, body, asked, false).await?;
-        let format = self.settled(asked, &response).await;
+        let format = self.settled(asked, &response).await?;
         Ok((response, format))
     }
 
     /// One request of a pipeline.
     async fn pipeline_part(&self, commands: &[Command]) -> Result<Results> {
+        self.require_scripts(commands)?;
         let body = encode::batch(commands)?;
         if let [command] = commands {
             // An answer of one array would be ambiguous: the reply, or a list of one reply.
@@ -420,6 +444,12 @@ impl RestTransport {
     }
 
     async fn open(&self, topic: Topic) -> Result<HttpStream> {
+        let known = &self.shared.negotiation;
+        let feature = match topic.name() {
+            Some(_) => Feature::Subscriptions,
+            None => Feature::Monitor,
+        };
+        known.require(feature)?;
         let request = HttpRequest {
             method: Method::POST,
             url: self.shared.endpoint.join(&topic.path()?),
@@ -430,6 +460,7 @@ impl RestTransport {
         };
         let mut answer = self.http.open(request).await?;
         if answer.status == 200 {
+            known.record(feature, true);
             return Ok(answer);
         }
         let mut body = Collected::new(answer.status, self.shared.max_response_bytes, None)?;
@@ -439,17 +470,12 @@ impl RestTransport {
             }
         }
         let response = HttpResponse::new(answer.status, |_| None, body.finish());
-        let refused = match self.decoder(Format::Json(Strings::Plain)).single(&response) {
-            Err(error) if response.status == 404 && error.kind() == ErrorKind::Http => {
-                Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "this REST server has no subscriptions (HTTP 404)",
-                )
-                .with_status(404))
-            }
-            refused => refused,
+        let refused = self.decoder(Format::Json(Strings::Plain)).single(&response);
+        let refused = match refused.err() {
+            Some(error) => known.learn_endpoint::<Value>(feature, Err(error)).err(),
+            None => None,
         };
-        let refused = refused.err().unwrap_or_else(|| {
+        let refused = refused.unwrap_or_else(|| {
             Error::new(ErrorKind::Protocol, "the answer is not a stream of events")
         });
         let name = topic.name().map(|name| &name[..]);
@@ -514,28 +540,32 @@ impl fmt::Debug for RestTransport {
 
 impl Transport for RestTransport {
     fn capabilities(&self) -> Capabilities {
+        let may_have = |feature| self.has(feature) != Some(false);
         Capabilities::new(Backend::Redis)
-            .lua(true)
-            .key_locking(true)
-            .subscriptions(self.http.can_stream())
+            .lua(may_have(Feature::Scripts))
+            .key_locking(may_have(Feature::Scripts) && may_have(Feature::KeyLocking))
+            .subscriptions(may_have(Feature::Subscriptions) && self.http.can_stream())
             .pipeline_limits(self.shared.pipeline_commands, self.shared.pipeline_bytes)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {
         boxed(|| async move {
+            let known = &self.shared.negotiation;
             let (path, body) = encode::single(command)?;
+            let is_path_command = path != "/";
+            if is_path_command {
+                known.require(Feature::PathCommands)?;
+            }
             let commands = std::slice::from_ref(command);
+            self.require_scripts(commands)?;
             let (response, format) = self.negotiated(&path, body, commands).await?;
-            let reply = self.decoder(format).single(&response);
-            let reply = reply.map_err(|error| match response.status {
-                404 if path != "/" && error.kind() == ErrorKind::Http => Error::new(
-                    ErrorKind::Unsupported,
-                    "this REST server takes no commands in the path, in which bytes that are not UTF-8 go: encode them as \
-                     text (base64)",
-                )
-                .with_status(404),
-                _ => error,
-            });
+            let mut reply = self.decoder(format).single(&response);
+            if is_path_command {
+                reply = known.learn_endpoint(Feature::PathCommands, reply);
+            }
+            if runs_script(command) {
+                self.learn_scripts(&reply);
+            }
             reply.map_err(|error| self.without_token(error.redacted(command.args())))
         })
     }
@@ -549,12 +579,15 @@ impl Transport for RestTransport {
             if commands.is_empty() {
                 return Ok(Vec::new());
             }
+            let known = &self.shared.negotiation;
+            known.require(Feature::Transactions)?;
+            self.require_scripts(commands)?;
             let body = encode::batch(commands)?;
             let format = self.json();
             let response = self.post("/multi-exec", body, format, true).await?;
-            let format = self.settled(format, &response).await;
+            let format = self.settled(format, &response).await?;
             let results = self.decoder(format).transaction(&response, commands.len());
-            self.redacted(commands, results)
+            self.redacted(commands, known.learn_endpoint(Feature::Transactions, results))
         })
     }
 

@@ -1,6 +1,9 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What the server was found to know. Each is found out once.
+use super::features::Feature;
+use crate::{Error, ErrorKind, Result};
+
+/// What the server is declared or was found to know. Each is found out once.
 #[derive(Debug, Default)]
 pub(super) struct Negotiation {
     /// Whether single commands are answered in RESP2.
@@ -9,6 +12,13 @@ pub(super) struct Negotiation {
     batch: AtomicU8,
     /// Whether strings come in base64 if that is asked for.
     base64: AtomicU8,
+    path_commands: AtomicU8,
+    transactions: AtomicU8,
+    scripts: AtomicU8,
+    key_locking: AtomicU8,
+    subscriptions: AtomicU8,
+    monitor: AtomicU8,
+    sync_tokens: AtomicU8,
 }
 
 const UNKNOWN: u8 = 0;
@@ -53,8 +63,58 @@ impl Negotiation {
         known(&self.base64).or_else(|| resp2().then_some(true))
     }
 
-    pub(super) fn record_base64(&self, speaks: bool) {
-        self.base64.store(state(speaks), Ordering::Relaxed);
+    fn feature(&self, feature: Feature) -> &AtomicU8 {
+        match feature {
+            Feature::Resp2 => &self.single,
+            Feature::Base64 => &self.base64,
+            Feature::PathCommands => &self.path_commands,
+            Feature::Transactions => &self.transactions,
+            Feature::Scripts => &self.scripts,
+            Feature::KeyLocking => &self.key_locking,
+            Feature::Subscriptions => &self.subscriptions,
+            Feature::Monitor => &self.monitor,
+            Feature::SyncTokens => &self.sync_tokens,
+        }
+    }
+
+    /// `None` while it is not known.
+    pub(super) fn has(&self, feature: Feature) -> Option<bool> {
+        match feature {
+            Feature::Resp2 => self.speaks_resp2(false).or(self.speaks_resp2(true)),
+            Feature::Base64 => self.speaks_base64(),
+            other => known(self.feature(other)),
+        }
+    }
+
+    /// Records what the user declares or what an answer shows.
+    pub(super) fn record(&self, feature: Feature, has: bool) {
+        self.feature(feature).store(state(has), Ordering::Relaxed);
+        if feature == Feature::Resp2 {
+            self.batch.store(state(has), Ordering::Relaxed);
+        }
+    }
+
+    /// Refuses a call that needs a feature that the server lacks.
+    pub(super) fn require(&self, feature: Feature) -> Result<()> {
+        match self.has(feature) {
+            Some(false) => Err(Error::new(ErrorKind::Unsupported, feature.missing())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Learns from the result of a call to an endpoint that not every server has.
+    pub(super) fn learn_endpoint<T>(&self, feature: Feature, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::Http && error.status() == Some(404) => {
+                self.record(feature, false);
+                Err(Error::new(ErrorKind::Unsupported, feature.missing()).with_status(404))
+            }
+            Ok(value) => {
+                self.record(feature, true);
+                Ok(value)
+            }
+            other => other,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::limits::Limits;
-use super::{HttpClient, HttpLayer};
+use super::{Feature, HttpClient, HttpLayer};
 
 /// How the server writes replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -49,6 +49,7 @@ pub struct RestOptions {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) http: Option<Arc<dyn HttpClient>>,
     pub(super) http_layers: Vec<Arc<dyn HttpLayer>>,
+    pub(super) features: Vec<(Feature, bool)>,
 }
 
 impl RestOptions {
@@ -68,6 +69,7 @@ impl RestOptions {
             idle_timeout: None,
             http: None,
             http_layers: Vec::new(),
+            features: Vec::new(),
         }
     }
 
@@ -75,6 +77,24 @@ impl RestOptions {
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
+        self
+    }
+
+    /// Declares that the server has a feature or lacks it, so that the client need not find out. What the server lacks fails
+    /// before anything is sent, and [`Client::capabilities`](crate::Client::capabilities) tells it. Default: nothing is
+    /// declared.
+    ///
+    /// ```
+    /// use edgecask::Client;
+    /// use edgecask::transport::rest::{Feature, RestOptions};
+    ///
+    /// let options = RestOptions::new("http://127.0.0.1:8080", "token").feature(Feature::Subscriptions, false);
+    /// assert!(!Client::rest_with(options)?.capabilities().subscriptions);
+    /// # Ok::<(), edgecask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn feature(mut self, feature: Feature, has: bool) -> Self {
+        self.features.push((feature, has));
         self
     }
 

@@ -24,7 +24,7 @@ pub(super) fn is_resp2(body: &[u8]) -> bool {
 /// Parses a body of one reply.
 pub(super) fn one(body: &Bytes, limits: Limits) -> Result<Result<Value>, Malformed> {
     let mut reader = Reader { body, at: 0, limits };
-    let reply = reader.reply(0)?;
+    let reply = reader.reply()?;
     reader.end()?;
     Ok(reply)
 }
@@ -37,12 +37,12 @@ pub(super) fn many(
     limits: Limits,
 ) -> Result<Vec<Result<Value>>, Malformed> {
     let mut reader = Reader { body, at: 0, limits };
-    let in_a_row = reader.replies(count, 0).and_then(|replies| reader.end().map(|()| replies));
+    let in_a_row = reader.replies(count).and_then(|replies| reader.end().map(|()| replies));
     in_a_row.or_else(|malformed| {
         let mut reader = Reader { body, at: 0, limits };
         match reader.line() {
             Ok((b'*', length)) if parse(length) == Some(count as i64) => {
-                let replies = reader.replies(count, 0)?;
+                let replies = reader.replies(count)?;
                 reader.end()?;
                 Ok(replies)
             }
@@ -59,34 +59,42 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn replies(&mut self, count: usize, depth: usize) -> Result<Vec<Result<Value>>, Malformed> {
+    fn replies(&mut self, count: usize) -> Result<Vec<Result<Value>>, Malformed> {
+        Ok(self.values(count, 0)?.into_iter().map(reply_of).collect())
+    }
+
+    fn reply(&mut self) -> Result<Result<Value>, Malformed> {
+        self.value(0).map(reply_of)
+    }
+
+    fn values(&mut self, count: usize, depth: usize) -> Result<Vec<Value>, Malformed> {
         /// The count may be wrong, and nested arrays have one each, so little is reserved by it.
         const RESERVED: usize = 1024;
         // A reply takes at least three bytes.
         let possible = self.limits.values.min((self.body.len() - self.at) / 3);
-        let mut replies = Vec::with_capacity(count.min(possible).min(RESERVED));
+        let mut values = Vec::with_capacity(count.min(possible).min(RESERVED));
         for _ in 0..count {
-            replies.push(self.reply(depth)?);
+            values.push(self.value(depth)?);
         }
-        Ok(replies)
+        Ok(values)
     }
 
-    fn reply(&mut self, depth: usize) -> Result<Result<Value>, Malformed> {
+    fn value(&mut self, depth: usize) -> Result<Value, Malformed> {
         let start = self.at;
         let malformed = Malformed::At(start);
         self.limits.values = self.limits.values.checked_sub(1).ok_or(Malformed::TooMuch)?;
         let (kind, content) = self.line()?;
         match kind {
-            b'+' => Ok(Ok(Value::Simple(self.body.slice_ref(content)))),
-            b'-' => Ok(Err(Error::server(&String::from_utf8_lossy(content)))),
-            b':' => Ok(Ok(match parse(content) {
+            b'+' => Ok(Value::Simple(self.body.slice_ref(content))),
+            b'-' => Ok(Value::Error(self.body.slice_ref(content))),
+            b':' => Ok(match parse(content) {
                 Some(number) => Value::Integer(number),
                 // A number that does not fit is kept as its digits.
                 None if is_number(content) => Value::Bulk(self.body.slice_ref(content)),
                 None => return Err(malformed),
-            })),
+            }),
             b'$' => match parse(content).ok_or(malformed)? {
-                -1 => Ok(Ok(Value::Nil)),
+                -1 => Ok(Value::Nil),
                 length => {
                     let length = usize::try_from(length).map_err(|_| malformed)?;
                     let end = self.at.checked_add(length).ok_or(malformed)?;
@@ -97,16 +105,15 @@ impl<'a> Reader<'a> {
                     }
                     let bytes = self.body.slice(self.at..end);
                     self.at = after;
-                    Ok(Ok(Value::Bulk(bytes)))
+                    Ok(Value::Bulk(bytes))
                 }
             },
             b'*' => match parse(content).ok_or(malformed)? {
-                -1 => Ok(Ok(Value::Nil)),
+                -1 => Ok(Value::Nil),
                 _ if depth >= self.limits.depth => Err(Malformed::TooMuch),
                 count => {
                     let count = usize::try_from(count).map_err(|_| malformed)?;
-                    let items = self.replies(count, depth + 1)?;
-                    Ok(items.into_iter().collect::<Result<_>>().map(Value::Array))
+                    self.values(count, depth + 1).map(Value::Array)
                 }
             },
             _ => Err(malformed),
@@ -124,6 +131,14 @@ impl<'a> Reader<'a> {
 
     fn end(&self) -> Result<(), Malformed> {
         if self.at == self.body.len() { Ok(()) } else { Err(Malformed::At(self.at)) }
+    }
+}
+
+/// The error of a whole command is an `Err`; one among the items of an array stays an item.
+fn reply_of(value: Value) -> Result<Value> {
+    match value {
+        Value::Error(text) => Err(Error::server(&String::from_utf8_lossy(&text))),
+        value => Ok(value),
     }
 }
 
@@ -155,6 +170,8 @@ mod tests {
         assert_eq!([value("$-1\r\n"), value("*-1\r\n")], [Some(Value::Nil), Some(Value::Nil)]);
         let nested = Value::Array(vec![Value::Array(vec![]), Value::Integer(1), Value::Nil]);
         assert_eq!(value("*3\r\n*0\r\n:1\r\n$-1\r\n"), Some(nested));
+        let partly = Value::Array(vec![Value::Integer(1), Value::Error("ERR no".into())]);
+        assert_eq!(value("*2\r\n:1\r\n-ERR no\r\n"), Some(partly));
         let error =
             read("-WRONGTYPE no\r\n").map(|reply| reply.map_err(|e| e.code() == Some("WRONGTYPE")));
         assert_eq!(error, Ok(Err(true)));

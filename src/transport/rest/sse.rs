@@ -135,6 +135,9 @@ async fn listening(
     Ok(stream::iter(first).map(Ok).chain(rest).boxed())
 }
 
+/// How long the empty line after the first event is awaited. Some servers send none.
+const EMPTY_LINE: Duration = Duration::from_millis(500);
+
 /// The data of the events of a body. The last item is an error.
 fn events(
     topic: Topic,
@@ -145,7 +148,15 @@ fn events(
         stream::unfold((Some(body), Reader::new(topic, most)), |(body, mut reader)| async move {
             let mut body = body?;
             let mut found = Vec::new();
-            let ended = match body.next().await {
+            let next = match reader.is_undecided() {
+                true => platform::timeout(EMPTY_LINE, body.next()).await,
+                false => Some(body.next().await),
+            };
+            let Some(next) = next else {
+                let batch: Vec<_> = reader.end_event_at_line().into_iter().map(Ok).collect();
+                return Some((stream::iter(batch), (Some(body), reader)));
+            };
+            let ended = match next {
                 Some(Ok(piece)) => reader.take(&piece, &mut found).err(),
                 Some(Err(error)) => Some(error),
                 None => Some(reader.end()),
@@ -231,6 +242,20 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Whether a message came whose end only the next line would show.
+    fn is_undecided(&self) -> bool {
+        self.ends == Ends::Unknown
+            && self.line.is_empty()
+            && self.data.as_ref().is_some_and(|data| self.topic.message(data).is_some())
+    }
+
+    /// Takes it that events end with their line, and gives the event that did.
+    fn end_event_at_line(&mut self) -> Option<Vec<u8>> {
+        self.ends = Ends::AtLine;
+        self.event = 0;
+        self.data.take()
     }
 
     fn whole_line(&mut self, mut line: Vec<u8>, found: &mut Vec<Vec<u8>>) {

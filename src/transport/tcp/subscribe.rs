@@ -91,7 +91,7 @@ impl Received {
         let items = match reply {
             Reply::Value(Value::Array(items) | Value::Push(items)) => items,
             Reply::Error(error) => return Self::Refused(error),
-            Reply::Value(_) | Reply::Items(_) => return Self::Other,
+            Reply::Value(_) => return Self::Other,
         };
         let mut items = items.into_iter();
         let kind = items.next().unwrap_or_default();

@@ -27,18 +27,20 @@ pub(super) fn results(mut replies: Vec<Reply>, count: usize) -> Result<Results> 
     if let Some(refusal) = refusal {
         return Err(refusal.into_discarded());
     }
-    let items = match exec {
-        Reply::Value(Value::Array(items)) => items.into_iter().map(Ok).collect(),
-        Reply::Items(items) => items,
-        other => {
-            other.into_result()?;
-            Vec::new()
-        }
+    let items = match exec.into_result()? {
+        Value::Array(items) => items,
+        _ => Vec::new(),
     };
     if items.len() != count {
         return Err(Error::new(ErrorKind::Protocol, "EXEC did not answer with its replies"));
     }
-    Ok(items)
+    Ok(items
+        .into_iter()
+        .map(|item| match item {
+            Value::Error(text) => Err(Error::server(&String::from_utf8_lossy(&text))),
+            value => Ok(value),
+        })
+        .collect())
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub trait FromValue: Sized {
     /// Converts the reply.
     ///
     /// # Errors
-    /// [`ErrorKind::Type`] if the reply has another type.
+    /// [`ErrorKind::Type`] if the reply has another type, and [`ErrorKind::Server`] for a [`Value::Error`].
     fn from_value(value: Value) -> Result<Self>;
 
     /// Converts a reply with many items. Bytes and pairs override it.
@@ -71,6 +71,12 @@ fn each<T: FromValue, C: FromIterator<T>>(value: Value) -> Result<C> {
 }
 
 fn mismatch<T>(wanted: &'static str, got: &Value) -> Result<T> {
+    if let Value::Error(text) = got {
+        // The text may quote arguments, so only its code is kept.
+        let error = Error::server(&String::from_utf8_lossy(text));
+        let message = "an item of the reply is an error: ask for Value to read it";
+        return Err(Error::new(ErrorKind::Server, message).with_code(error.code()));
+    }
     Err(Error::new(ErrorKind::Type, format!("asked for {wanted}, the reply is {}", got.describe())))
 }
 
@@ -84,7 +90,7 @@ impl FromValue for Value {
 impl FromValue for () {
     fn from_value(value: Value) -> Result<Self> {
         match value {
-            Value::Nil => mismatch("a confirmation", &value),
+            Value::Nil | Value::Error(_) => mismatch("a confirmation", &value),
             _ => Ok(()),
         }
     }

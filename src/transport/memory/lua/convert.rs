@@ -22,6 +22,7 @@ pub(super) fn to_lua(lua: &Lua, value: Value, resp3: bool) -> mlua::Result<LuaVa
         Value::Nil => LuaValue::Boolean(false),
         Value::Integer(number) => LuaValue::Number(number as f64),
         Value::Simple(status) => with("ok", text(&status)?)?,
+        Value::Error(message) => with("err", text(&message)?)?,
         Value::Bulk(bytes) => text(&bytes)?,
         Value::Array(items) => {
             let items = items.into_iter().map(|item| to_lua(lua, item, resp3));
@@ -106,7 +107,11 @@ fn from_table(names: &Names, table: &Table, depth: usize) -> Result<Value> {
     }
     let next = depth + 1;
     if let LuaValue::String(text) = table.raw_get(&names.err).map_err(unexpected)? {
-        return Err(Error::server(&one_line(&String::from_utf8_lossy(&text.as_bytes()))));
+        let text = one_line(&String::from_utf8_lossy(&text.as_bytes()));
+        return match depth {
+            0 => Err(Error::server(&text)),
+            _ => Ok(Value::Error(text.into())),
+        };
     }
     for (at, name) in names.others.iter().enumerate() {
         let field: LuaValue = table.raw_get(name).map_err(unexpected)?;

@@ -16,6 +16,9 @@ use super::resp2::{self, Malformed};
 use crate::transport::Results;
 use crate::{Error, ErrorKind, Result, Value};
 
+/// Why an answer that was to be in base64 cannot be read.
+pub(super) const IGNORES_BASE64: &str = "a string is not base64: the server does not know Upstash-Encoding. Use Encoding::Auto, or Encoding::Plain";
+
 pub(super) struct Decoder<'a> {
     strings: Strings,
     token: &'a str,
@@ -117,11 +120,7 @@ impl<'a> Decoder<'a> {
             } else if budget.exceeded.get() {
                 self.too_much(response)
             } else if budget.not_base64.get() {
-                protocol(
-                    "a string is not base64: the server does not know Upstash-Encoding. Use Encoding::Auto, or \
-                     Encoding::Plain",
-                    response,
-                )
+                protocol(IGNORES_BASE64, response)
             } else if error.is_eof() && !response.body.is_empty() {
                 broken_off(response)
             } else {

@@ -55,20 +55,9 @@ struct Aggregate {
     /// How many items are to come.
     left: u64,
     items: Vec<Value>,
-    /// The errors among the items, each with its position. An item that is an error is nil.
-    errors: Vec<(usize, Error)>,
 }
 
 impl Aggregate {
-    fn push(&mut self, item: Result<Value>) {
-        self.left -= 1;
-        let at = self.items.len();
-        self.items.push(item.unwrap_or_else(|error| {
-            self.errors.push((at, error));
-            Value::Nil
-        }));
-    }
-
     fn into_value(self) -> Value {
         let mut items = self.items;
         match self.kind {
@@ -83,20 +72,6 @@ impl Aggregate {
             }
             _ => Value::Array(items),
         }
-    }
-
-    fn into_reply(mut self) -> Reply {
-        if self.errors.is_empty() {
-            return Reply::Value(self.into_value());
-        }
-        if self.kind != b'*' {
-            return Reply::Error(self.errors.swap_remove(0).1);
-        }
-        let mut items: Vec<Result<Value>> = self.items.into_iter().map(Ok).collect();
-        for (at, error) in self.errors {
-            items[at] = Err(error);
-        }
-        Reply::Items(items)
     }
 }
 
@@ -137,19 +112,18 @@ impl Decoder {
     }
 
     /// Enters an item into its aggregate. The whole reply, if it is complete.
-    fn enter(&mut self, item: Result<Value>) -> Option<Reply> {
-        let Some(innermost) = self.open.last_mut() else {
-            return Some(match item {
-                Ok(value) => Reply::Value(value),
-                Err(error) => Reply::Error(error),
-            });
-        };
-        innermost.push(item);
-        while let Some(complete) = self.open.pop_if(|aggregate| aggregate.left == 0) {
-            let Some(outer) = self.open.last_mut() else { return Some(complete.into_reply()) };
-            outer.push(complete.into_reply().into_result());
+    fn enter(&mut self, mut item: Value) -> Option<Reply> {
+        loop {
+            let Some(innermost) = self.open.last_mut() else {
+                return Some(match item {
+                    Value::Error(text) => Reply::Error(error(&text)),
+                    value => Reply::Value(value),
+                });
+            };
+            innermost.items.push(item);
+            innermost.left -= 1;
+            item = self.open.pop_if(|aggregate| aggregate.left == 0)?.into_value();
         }
-        None
     }
 
     /// Reads a line.
@@ -180,10 +154,10 @@ impl Decoder {
 
     /// What a line of this type says.
     fn read(&mut self, kind: u8, text: &[u8]) -> Result<Step, Unreadable> {
-        Ok(Step::Item(Ok(match kind {
+        Ok(Step::Item(match kind {
             b'+' if text == b"OK" => Value::OK,
             b'+' => Value::Simple(Bytes::copy_from_slice(text)),
-            b'-' => return Ok(Step::Item(Err(error(text)))),
+            b'-' => Value::Error(Bytes::copy_from_slice(text)),
             b':' => Value::Integer(number(text)?),
             b'_' => Value::Nil,
             b'#' if text == b"t" => Value::Boolean(true),
@@ -195,7 +169,7 @@ impl Decoder {
             b'(' => Value::BigNumber(Bytes::copy_from_slice(text)),
             b'$' | b'!' | b'=' => {
                 let Ok(length) = u64::try_from(number(text)?) else {
-                    return Ok(Step::Item(Ok(Value::Nil)));
+                    return Ok(Step::Item(Value::Nil));
                 };
                 self.charge(length)?;
                 let left = usize::try_from(length).ok().and_then(|length| length.checked_add(2));
@@ -205,7 +179,7 @@ impl Decoder {
             }
             b'*' | b'~' | b'>' | b'%' | b'|' => {
                 let Ok(count) = u64::try_from(number(text)?) else {
-                    return Ok(Step::Item(Ok(Value::Nil)));
+                    return Ok(Step::Item(Value::Nil));
                 };
                 let left = match kind {
                     b'%' => count.saturating_mul(2),
@@ -215,9 +189,9 @@ impl Decoder {
                 };
                 self.charge(left.saturating_mul(ELEMENT))?;
                 let items = Vec::with_capacity(left.min(RESERVED_ITEMS) as usize);
-                let aggregate = Aggregate { kind, left, items, errors: Vec::new() };
+                let aggregate = Aggregate { kind, left, items };
                 if left == 0 {
-                    return Ok(Step::Item(Ok(aggregate.into_value())));
+                    return Ok(Step::Item(aggregate.into_value()));
                 }
                 if self.open.len() == DEEPEST {
                     return Err(Unreadable::TooLarge);
@@ -226,7 +200,7 @@ impl Decoder {
                 return Ok(Step::Opened);
             }
             _ => return Err(Unreadable::Malformed),
-        })))
+        }))
     }
 
     /// Reads a string. `None` if more bytes are needed.
@@ -235,7 +209,7 @@ impl Decoder {
         kind: u8,
         left: usize,
         bytes: &mut &[u8],
-    ) -> Result<Option<Result<Value>>, Unreadable> {
+    ) -> Result<Option<Value>, Unreadable> {
         let taken = left.min(bytes.len());
         let (part, rest) = bytes.split_at(taken);
         *bytes = rest;
@@ -261,13 +235,13 @@ impl Decoder {
             Bytes::from(whole.into_boxed_slice())
         };
         Ok(Some(match kind {
-            b'!' => Err(error(&content)),
+            b'!' => Value::Error(content),
             b'=' => {
                 let format = content.first_chunk::<3>().filter(|_| content.get(3) == Some(&b':'));
                 let format = *format.ok_or(Unreadable::Malformed)?;
-                Ok(Value::Verbatim { format, text: content.slice(4..) })
+                Value::Verbatim { format, text: content.slice(4..) }
             }
-            _ => Ok(Value::Bulk(content)),
+            _ => Value::Bulk(content),
         }))
     }
 
@@ -283,7 +257,7 @@ enum Step {
     More,
     /// The head of a string or an aggregate.
     Opened,
-    Item(Result<Value>),
+    Item(Value),
 }
 
 /// How many of these bytes belong to the line of which `before` has come, and whether they complete it.
@@ -339,10 +313,12 @@ mod tests {
                 ])),
             ),
             (
-                b"*2\r\n-ERR no\r\n:1\r\n",
-                Reply::Items(vec![Err(Error::server("ERR no")), Ok(Value::Integer(1))]),
+                b"*2\r\n-ERR no\r\n*1\r\n!5\r\nERR x\r\n",
+                value(Value::Array(vec![
+                    Value::Error("ERR no".into()),
+                    Value::Array(vec![Value::Error("ERR x".into())]),
+                ])),
             ),
-            (b"*1\r\n*2\r\n:1\r\n-ERR no\r\n", Reply::Items(vec![Err(Error::server("ERR no"))])),
             (
                 b"%2\r\n+a\r\n:1\r\n+b\r\n~1\r\n,1.5\r\n",
                 value(Value::Map(vec![
