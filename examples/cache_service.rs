@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --example cache_service --features cache_service,http-cache
 //! REDIS_URL=redis://127.0.0.1:6379 cargo run --example cache_service --features cache_service,http-cache,tcp
+//! CLUSTER=redis://127.0.0.1:7000,redis://127.0.0.1:7001 cargo run --example cache_service --features cache_service,http-cache,tcp
 //! ```
 #![allow(clippy::print_stdout)]
 
@@ -17,7 +18,7 @@ use edgecask::cache::{Cache, CacheOptions, L1Options, Usage};
 use edgecask::config::Config;
 use edgecask::http_cache::{HttpCache, HttpCacheOptions};
 use edgecask::systems::cache_service::{CacheService, ConversationStatus, audio_hash, user_tag};
-use edgecask::{BoxError, Keyspace};
+use edgecask::{BoxError, Client, Keyspace};
 use serde_json::{Value, json};
 use tower_service::Service;
 
@@ -62,9 +63,20 @@ async fn ask(app: &mut Router, method: &str, path: &str) -> Result<String, Box<d
     Ok(status.to_str()?.to_owned())
 }
 
+/// A cluster, by the URLs of some of its servers; else what the variables of the configuration name.
+fn client() -> edgecask::Result<Client> {
+    #[cfg(feature = "tcp")]
+    if let Ok(urls) = std::env::var("CLUSTER") {
+        use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+        let transport = TcpTransport::new(TcpOptions::cluster(urls.split(',')))?;
+        return Client::builder().transport(transport).build();
+    }
+    Config::from_env()?.client()
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = Config::from_env()?.client()?;
+    let client = client()?;
     // Two tiers: this process's memory for a second, and Redis behind it.
     let options = CacheOptions::new().l1(L1Options::new().ttl(Duration::from_secs(1)));
     let service = CacheService::new(Cache::with_options(client.clone(), options));

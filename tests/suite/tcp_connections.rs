@@ -486,6 +486,32 @@ async fn the_most_connections_bound_those_that_are_kept_ready() {
     until_connections(&other, 2).await;
 }
 
+/// What is to be kept ready takes no room where it cannot be made.
+#[tokio::test]
+async fn a_server_that_is_down_leaves_room_for_commands_that_wait() {
+    let redis = RedisServer::start();
+    let options = TcpOptions::new(redis.url())
+        .waiting_connections(1)
+        .min_idle(1)
+        .connect_timeout(Duration::from_millis(500));
+    let client = client(options);
+    let waits = tokio::spawn({
+        let client = client.clone();
+        async move { client.blpop::<String>(["list"], None).await }
+    });
+    blocked(&redis.client(), "1").await;
+    drop(redis);
+    waits.await.unwrap().unwrap_err();
+    for _ in 0..3 {
+        // Meanwhile the attempt in the background fails too.
+        client.ping().await.unwrap_err();
+    }
+    for _ in 0..3 {
+        let error = client.blpop::<String>(["list"], None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn wait_counts_for_the_writes_of_its_pipeline() {
     let redis = RedisServer::start();

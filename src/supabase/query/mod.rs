@@ -5,6 +5,7 @@ mod columns;
 mod conditions;
 mod count;
 mod order;
+mod paging;
 mod part;
 mod upsert;
 

@@ -172,8 +172,9 @@ impl Idle {
         self.connections.drain(..outdated);
     }
 
-    /// When the next sweep is due.
-    fn next_sweep(&self, min_idle: usize) -> Option<Instant> {
+    /// Sweeps; returns when the next sweep is due.
+    fn next_sweep(&mut self, min_idle: usize) -> Option<Instant> {
+        self.sweep(min_idle);
         match self.connections.first() {
             Some((since, _)) if self.connections.len() > min_idle => Some(*since + IDLE_TIMEOUT),
             // One that is kept ready may be lost.
@@ -198,33 +199,32 @@ where
     loop {
         let Some(inner) = pool.upgrade() else { return };
         let min_idle = inner.size.min_idle;
-        let missing = inner.missing();
+        // So many and no more at a time: a server may close each one at once.
+        if left > 0
+            && let Some((permit, generation)) = inner.missing()
+        {
+            drop(inner);
+            left -= 1;
+            match connect().await {
+                Ok(connection) => {
+                    let Some(inner) = pool.upgrade() else { return };
+                    inner.put(connection, generation);
+                }
+                Err(error) => {
+                    left = 0;
+                    tracing::debug!(%error, "no connection was made to be kept ready");
+                }
+            }
+            drop(permit);
+            continue;
+        }
         let next_sweep = lock(&inner.idle).next_sweep(min_idle);
         drop(inner);
-        match missing {
-            // So many and no more: a server may close each one at once.
-            Some((permit, generation)) if left > 0 => {
-                left -= 1;
-                match connect().await {
-                    Ok(connection) => {
-                        let Some(inner) = pool.upgrade() else { return };
-                        inner.put(connection, generation);
-                    }
-                    Err(error) => {
-                        left = 0;
-                        tracing::debug!(%error, "no connection was made to be kept ready");
-                    }
-                }
-                drop(permit);
-            }
-            _ => {
-                match next_sweep {
-                    Some(next) => drop(tokio::time::timeout_at(next, changed.notified()).await),
-                    None => changed.notified().await,
-                }
-                left = min_idle;
-            }
+        match next_sweep {
+            Some(next) => drop(tokio::time::timeout_at(next, changed.notified()).await),
+            None => changed.notified().await,
         }
+        left = min_idle;
     }
 }
 

@@ -15,7 +15,7 @@ use edgecask::store::{
     create_conversation_config_store, create_llm_policy_store,
 };
 use edgecask::supabase::{
-    Count, Filter, Supabase, SupabaseOptions, SupabaseStore, TenantStore, Upsert,
+    Count, Filter, Order, Supabase, SupabaseOptions, SupabaseStore, TenantStore, Upsert,
 };
 use edgecask::systems::copilot::{
     ContextId, ConversationContext, ConversationPath, ExecutionContext, ExecutionId, PathId,
@@ -256,6 +256,20 @@ async fn values_are_what_they_are(supabase: &Supabase) {
         table.select("user_id").count(Count::Exact).range(0..=4).page::<Value>().await.unwrap();
     assert_eq!((page.rows.len(), page.count), (5, Some(13)));
     assert_eq!(table.select("*").count(Count::Exact).head().await.unwrap(), Some(13));
+    for (filter, expected) in [
+        (Filter::like_any_of("user_id", ["a,%", "pla_n"]), &["a,b", "plain"][..]),
+        (Filter::ilike_all_of("user_id", ["%PLAIN%", "p%"]), &["plain"]),
+        (Filter::regex_match("user_id", "^(plain|null)$"), &["null", "plain"]),
+        (Filter::regex_imatch("user_id", "^PLAIN$"), &["plain"]),
+        (!Filter::is_distinct("user_id", "plain"), &["plain"]),
+    ] {
+        let query = table.select("user_id").filter(filter.clone());
+        let found = query.order("user_id", Order::ascending()).rows::<Value>().await;
+        let expected: Vec<_> = expected.iter().map(|name| json!({ "user_id": name })).collect();
+        assert_eq!(found.unwrap(), expected, "{filter:?}");
+    }
+    let csv = table.select("user_id").eq("user_id", "plain").csv().await.unwrap();
+    assert_eq!(csv.trim_end(), "user_id\nplain");
     table.delete().eq("tenant_id", "acme").execute().await.unwrap();
 }
 
