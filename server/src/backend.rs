@@ -1,24 +1,27 @@
 //! The backend of the server: an embedded engine, optionally with a lagging replica, or a real Redis.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use edgecask::command::Access;
 use edgecask::prelude::*;
-use edgecask::transport::Results;
 use edgecask::transport::memory::MemoryTransport;
+use edgecask::transport::{Results, Transport};
 use edgecask::{Client, Command, Error, ErrorKind, Value};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::access::{Permission, no_permission};
+use crate::dialect::Dialect;
 use crate::limits::{ReplyBudget, too_large};
-use crate::scripts::Scripts;
+use crate::scripts::{Scripts, Translated};
 
 pub(crate) struct Backend {
     primary: Client,
     engine: Option<MemoryTransport>,
     redis: Option<Redis>,
     scripts: Scripts,
+    dialect: Dialect,
     replica: Option<Replica>,
     /// How many requests that may write the primary has carried out.
     offset: AtomicU64,
@@ -68,8 +71,36 @@ impl Backend {
             engine: None,
             redis: None,
             scripts: Scripts::default(),
+            dialect: Dialect::default(),
             replica: None,
             offset: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn dialect(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
+    }
+
+    /// The command to send instead, and the reply to give. `None` if the command can be sent unchanged.
+    fn translate(&self, command: &Command) -> Option<Translated> {
+        self.dialect.translate(command).or_else(|| self.scripts.translate(command))
+    }
+
+    /// Carries out one command.
+    async fn carry_out(
+        &self,
+        transport: &dyn Transport,
+        command: &Command,
+    ) -> Result<Value, Error> {
+        if let Some(reply) = self.dialect.scan_with_types(transport, command).await {
+            return reply;
+        }
+        match self.translate(command) {
+            Some(Translated { command, reply }) => {
+                let value = transport.send(&command).await?;
+                Ok(reply.unwrap_or(value))
+            }
+            None => transport.send(command).await,
         }
     }
 
@@ -78,7 +109,7 @@ impl Backend {
     pub(crate) fn check(&self, command: &Command) -> Result<(), Error> {
         self.primary.capabilities().blocking(false).check(command)?;
         let Some(engine) = &self.engine else { return Ok(()) };
-        match self.scripts.translate(command) {
+        match self.translate(command) {
             Some(translated) => engine.check(&translated.command),
             None => engine.check(command),
         }
@@ -160,14 +191,7 @@ impl Backend {
         want: Freshness,
     ) -> (Result<Value, Error>, u64) {
         let route = self.route(permission, std::slice::from_ref(command), want);
-        let translated = self.scripts.translate(command);
-        let result = match translated {
-            Some(translated) => {
-                let result = route.client.transport().send(&translated.command).await;
-                result.map(|value| translated.reply.map_or(value, Value::bulk))
-            }
-            None => route.client.transport().send(command).await,
-        };
+        let result = self.carry_out(route.client.transport(), command).await;
         (result, route.offset())
     }
 
@@ -180,39 +204,38 @@ impl Backend {
         mut budget: ReplyBudget,
     ) -> (Result<Results, Error>, u64) {
         let route = self.route(permission, commands, want);
-        let mut replies = Vec::new();
-        let mut sent = std::borrow::Cow::Borrowed(commands);
-        for (at, command) in commands.iter().enumerate() {
-            if let Some(translated) = self.scripts.translate(command) {
-                sent.to_mut()[at] = translated.command;
-                replies.extend(translated.reply.map(|reply| (at, reply)));
+        if atomic {
+            let translated: Vec<Option<Translated>> =
+                commands.iter().map(|command| self.translate(command)).collect();
+            let mut sent = Cow::Borrowed(commands);
+            for (at, translated) in translated.iter().enumerate() {
+                if let Some(translated) = translated {
+                    sent.to_mut()[at] = translated.command.clone();
+                }
             }
-        }
-        let mut results = if atomic {
             let results = route.client.transport().transaction(&sent).await.map_err(too_large);
-            results.map(|results| results.into_iter().map(|reply| budget.charge(reply)).collect())
-        } else {
-            // The commands are sent one by one, so that a reply that exceeds the limit is dropped before the next one comes.
-            let mut results = Vec::with_capacity(sent.len());
-            for command in sent.iter() {
-                let result = route.client.transport().send(command).await;
-                let is_away =
-                    |error: &Error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
-                if results.is_empty() && result.as_ref().is_err_and(is_away) {
-                    return (result.map(|_| Vec::new()), route.offset());
-                }
-                results.push(budget.charge(result));
-            }
-            Ok(results)
-        };
-        if let Ok(results) = &mut results {
-            for (at, reply) in replies {
-                if let Some(Ok(value)) = results.get_mut(at) {
-                    *value = Value::bulk(reply);
-                }
-            }
+            let own = translated.into_iter().map(|translated| translated?.reply);
+            let results = results.map(|results| {
+                let replies = results.into_iter().zip(own).map(|(reply, own)| match own {
+                    Some(own) => reply.map(|_| own),
+                    None => reply,
+                });
+                replies.map(|reply| budget.charge(reply)).collect()
+            });
+            return (results, route.offset());
         }
-        (results, route.offset())
+        // The commands are sent one by one, so that a reply that exceeds the limit is dropped before the next one comes.
+        let mut results = Vec::with_capacity(commands.len());
+        for command in commands {
+            let result = self.carry_out(route.client.transport(), command).await;
+            let is_away =
+                |error: &Error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
+            if results.is_empty() && result.as_ref().is_err_and(is_away) {
+                return (result.map(|_| Vec::new()), route.offset());
+            }
+            results.push(budget.charge(result));
+        }
+        (Ok(results), route.offset())
     }
 
     /// The client for the subscription of a request.

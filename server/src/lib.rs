@@ -38,6 +38,7 @@ mod access;
 mod backend;
 mod body;
 mod closing;
+mod dialect;
 mod error_text;
 mod events;
 mod faults;
@@ -62,6 +63,7 @@ use tokio::task::JoinHandle;
 
 use self::access::Tokens;
 use self::backend::Backend;
+pub use self::dialect::Dialect;
 pub use self::faults::{Fault, FaultPlan};
 use self::http::Service;
 pub use self::limits::Limits;
@@ -85,6 +87,7 @@ pub struct ServerOptions {
     limits: Limits,
     faults: FaultPlan,
     lagging_replica: Option<Option<Duration>>,
+    dialect: Dialect,
 }
 
 impl ServerOptions {
@@ -98,6 +101,7 @@ impl ServerOptions {
             limits: Limits::default(),
             faults: FaultPlan::default(),
             lagging_replica: None,
+            dialect: Dialect::default(),
         }
     }
 
@@ -127,6 +131,13 @@ impl ServerOptions {
     #[must_use]
     pub fn lagging_replica(mut self, every: Option<Duration>) -> Self {
         self.lagging_replica = Some(every);
+        self
+    }
+
+    /// Whose answers to give where Upstash and Redis differ. Default: [`Dialect::Upstash`].
+    #[must_use]
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
 
@@ -214,7 +225,7 @@ impl Server {
             .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
         let (stop, closing) = watch::channel(false);
         let service = Arc::new(Service {
-            backend,
+            backend: backend.dialect(options.dialect),
             tokens: Tokens::new(
                 token.expose_secret(),
                 options.read_only_token.as_ref().map(ExposeSecret::expose_secret),

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-use edgecask_server::{Fault, FaultPlan, Limits, Server, ServerOptions};
+use clap::{Parser, ValueEnum};
+use edgecask_server::{Dialect, Fault, FaultPlan, Limits, Server, ServerOptions};
 
 /// A local server of the Upstash Redis REST API.
 ///
@@ -47,6 +47,10 @@ struct Options {
     #[arg(long, value_name = "MILLISECONDS", conflicts_with = "redis")]
     replica_lag: Option<u64>,
 
+    /// Give the answers of Upstash or of Redis where they differ, as for COPY of a key to itself
+    #[arg(long, value_enum, default_value = "upstash")]
+    dialect: Answers,
+
     /// Inject a fault into this share of the requests, such as drop-after:0.1 or delay=200ms:0.5; may be given several times
     ///
     /// Faults: drop-before, drop-after, delay=TIME, delay-reply=TIME, throttle=TIME, bad-gateway, truncate,
@@ -57,6 +61,12 @@ struct Options {
     /// The seed of random faults, so that a run can be repeated
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     fault_seed: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Answers {
+    Upstash,
+    Redis,
 }
 
 fn fault(text: &str) -> Result<(Fault, f64), String> {
@@ -85,7 +95,11 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         Some(url) => (ServerOptions::redis(url), "a Redis server"),
         None => (ServerOptions::memory(), "an embedded engine"),
     };
-    settings = settings.host(options.host).port(options.port);
+    let dialect = match options.dialect {
+        Answers::Upstash => Dialect::Upstash,
+        Answers::Redis => Dialect::Redis,
+    };
+    settings = settings.host(options.host).port(options.port).dialect(dialect);
     if let Some(token) = options.token {
         settings = settings.token(token);
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use edgecask::Command;
+use edgecask::{Command, Value};
 
 const FLAG: &str = "allow-key-locking";
 
@@ -18,7 +18,7 @@ pub(crate) struct Scripts {
 pub(crate) struct Translated {
     pub(crate) command: Command,
     /// The reply to use instead of the one from Redis.
-    pub(crate) reply: Option<String>,
+    pub(crate) reply: Option<Value>,
 }
 
 impl Scripts {
@@ -31,7 +31,8 @@ impl Scripts {
             }
             "SCRIPT" if is(command, "LOAD") => {
                 let (sha, plain) = self.learn(command.get(1)?)?;
-                Some(Translated { command: replaced(command, 1, &plain), reply: Some(sha) })
+                let reply = Some(Value::bulk(sha));
+                Some(Translated { command: replaced(command, 1, &plain), reply })
             }
             "EVALSHA" | "EVALSHA_RO" => self.with_known_shas(command, 0..1),
             "SCRIPT" if is(command, "EXISTS") => self.with_known_shas(command, 1..usize::MAX),
@@ -134,7 +135,8 @@ mod tests {
         let evalsha = Command::new("EVALSHA").arg(sha1(source.as_bytes()).to_uppercase()).arg(0);
         assert!(scripts.translate(&evalsha).is_none());
         let load = scripts.translate(&Command::new("SCRIPT").arg("load").arg(source));
-        assert_eq!(load.and_then(|load| load.reply), Some(sha1(source.as_bytes())));
+        let sha = Value::bulk(sha1(source.as_bytes()));
+        assert_eq!(load.and_then(|load| load.reply), Some(sha));
         let sent = scripts.translate(&evalsha).map(|translated| translated.command);
         let plain = sha1(b"#!lua\nreturn 1");
         assert_eq!(sent.and_then(|sent| Some(sent.get(0)? == plain.as_bytes())), Some(true));

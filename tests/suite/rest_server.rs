@@ -1,7 +1,7 @@
 //! The local server by plain HTTP: what the REST API's documentation says, line by line.
 
 use edgecask::{Client, Command, ErrorKind, FromValue};
-use edgecask_server::{Limits, Server, ServerOptions};
+use edgecask_server::{Dialect, Limits, Server, ServerOptions};
 use edgecask_tests::RedisServer;
 use serde_json::{Value, json};
 
@@ -189,6 +189,44 @@ async fn errors_come_word_for_word_and_those_in_arrays_as_items() {
     let error = i64::from_value(error[1].clone()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server);
     rest.server.stop().await;
+}
+
+#[tokio::test]
+async fn the_dialect_decides_where_upstash_and_redis_differ() {
+    let redis = RedisServer::start();
+    for dialect in [Dialect::Upstash, Dialect::Redis] {
+        for options in [ServerOptions::memory(), ServerOptions::redis(redis.url())] {
+            let options = options.token("token").dialect(dialect);
+            let server = Server::start(options).await.unwrap();
+            let rest = Rest { server, http: reqwest::Client::new() };
+            let send = |command: Value| rest.post("/", command.to_string());
+            assert_eq!(send(json!(["FLUSHALL"])).await, result("OK"));
+            assert_eq!(send(json!(["SET", "k", "v"])).await, result("OK"));
+            let scan = json!(["SCAN", 0, "MATCH", "k", "WITHTYPE"]);
+            let batch = json!([["COPY", "k", "k"], ["UNLINK"], ["GET", "k"]]).to_string();
+            if dialect == Dialect::Redis {
+                for command in [json!(["COPY", "k", "k"]), json!(["UNLINK"]), scan] {
+                    assert_eq!(send(command.clone()).await.0, 400, "{command}");
+                }
+                rest.server.stop().await;
+                continue;
+            }
+            let expected = json!([{"result": 0}, {"result": 0}, {"result": "v"}]);
+            for path in ["/pipeline", "/multi-exec"] {
+                assert_eq!(rest.post(path, batch.clone()).await, (200, expected.clone()));
+            }
+            assert_eq!(send(scan).await, result(json!(["0", ["k", "string"]])));
+            let none = json!(["SCAN", 0, "WITHTYPE", "MATCH", "absent"]);
+            assert_eq!(send(none).await, result(json!(["0", []])));
+            for id in 1..=10 {
+                let added = send(json!(["XADD", "s", format!("{id}-0"), "f", "v"])).await;
+                assert_eq!(added, result(format!("{id}-0")));
+            }
+            let trim = json!(["XTRIM", "s", "MAXLEN", "~", 4, "LIMIT", 100]);
+            assert_eq!(send(trim).await, result(6));
+            rest.server.stop().await;
+        }
+    }
 }
 
 #[tokio::test]

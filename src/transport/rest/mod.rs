@@ -6,6 +6,7 @@ mod endpoint;
 mod features;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod fetch;
+mod find_features;
 mod http_client;
 mod limits;
 mod negotiate;
