@@ -10,19 +10,23 @@ mod collections;
 mod commands;
 #[cfg(test)]
 mod complexity;
+mod data;
 mod engine;
+mod eviction;
 mod geo;
 mod glob;
 mod hyperloglog;
 mod keyspace;
 mod listeners;
 mod number;
+mod options;
 mod score_tree;
 mod scripts;
 mod size;
 mod sorted_set;
 mod steps;
 mod stream;
+mod usage;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +35,8 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 
 use self::engine::{Engine, Ran};
+pub use self::eviction::Eviction;
+pub use self::options::MemoryOptions;
 use super::blocking::{blocking_in_pipeline, waits_for_replication};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
@@ -52,9 +58,23 @@ pub struct MemoryTransport {
 }
 
 impl MemoryTransport {
-    /// An empty engine.
+    /// An empty engine with the default [`MemoryOptions`].
     pub fn new() -> Self {
-        Self { engine: Arc::new(Mutex::new(Engine::new(commands::find))) }
+        Self::with_options(&MemoryOptions::new())
+    }
+
+    /// An empty engine with these options.
+    ///
+    /// ```
+    /// use edgecask::{prelude::*, transport::memory::{Eviction, MemoryOptions, MemoryTransport}};
+    ///
+    /// let options = MemoryOptions::new().max_bytes(16 << 20).eviction(Eviction::AllKeysLru);
+    /// let client = Client::new(MemoryTransport::with_options(&options));
+    /// ```
+    pub fn with_options(options: &MemoryOptions) -> Self {
+        let mut engine = Engine::new(commands::find);
+        engine.set_limits(options.limits());
+        Self { engine: Arc::new(Mutex::new(engine)) }
     }
 
     /// Registers a script, so that it also runs when it is sent as text (EVAL) or by its sha (EVALSHA), as from a
