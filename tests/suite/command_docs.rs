@@ -102,6 +102,16 @@ fn every_typed_method_names_its_command_and_links_to_it() {
     }
 }
 
+/// Whether the embedded engine runs a command. A container of subcommands is asked for each of them.
+fn is_embedded(commands: &BTreeSet<&str>, command: &Command) -> bool {
+    if command.args().len() == 0 || !commands.contains(command.name()) {
+        return commands.contains(command.name());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let reply = runtime.block_on(Client::memory().send(command));
+    !reply.is_err_and(|error| error.message().starts_with("ERR unknown subcommand '"))
+}
+
 fn table() -> String {
     let embedded: BTreeSet<&str> = MemoryTransport::commands().collect();
     let methods = by_command();
@@ -142,7 +152,7 @@ fn table() -> String {
             method.unwrap_or_default(),
             yes(passes(rest)),
             yes(passes(tcp) && !upstash),
-            yes(embedded.contains(command.name()) && passes(rest)),
+            yes(passes(rest) && is_embedded(&embedded, &command)),
             yes(row.access == Access::Write),
         )
         .unwrap();

@@ -5,6 +5,7 @@ use futures_channel::oneshot;
 
 use super::args::{Args, wrong_arity};
 use super::blocked::Blocked;
+use super::eviction::{self, Limits};
 use super::keyspace::Keyspace;
 use super::libraries::Libraries;
 use super::listeners::Listeners;
@@ -70,6 +71,10 @@ pub(super) struct Engine {
     make_runtime: Option<MakeRuntime>,
     runtime: Option<Box<dyn ScriptRuntime<Self>>>,
     blocked: Blocked,
+    limits: Limits,
+    /// It holds more than it may, and can evict nothing.
+    is_full: bool,
+    evicted: u64,
 }
 
 /// What became of a command that may wait.
@@ -91,6 +96,9 @@ impl Engine {
             make_runtime: None,
             runtime: None,
             blocked: Blocked::default(),
+            limits: Limits::default(),
+            is_full: false,
+            evicted: 0,
         }
     }
 
@@ -148,6 +156,23 @@ impl Engine {
         self.runtime = None;
     }
 
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Sets what it may hold. Keys are evicted when the next command runs.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        if limits.eviction.counts_uses() != self.limits.eviction.counts_uses() {
+            self.keyspace.count_uses(limits.eviction.counts_uses());
+        }
+        self.limits = limits;
+    }
+
+    /// How many keys were evicted.
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
     /// Another engine with the same keys and scripts, and without subscribers and callers that wait.
     pub(super) fn fork(&self) -> Self {
         let mut keyspace = self.keyspace.clone();
@@ -162,6 +187,9 @@ impl Engine {
             make_runtime: self.make_runtime,
             runtime: None,
             blocked: Blocked::default(),
+            limits: self.limits,
+            is_full: false,
+            evicted: 0,
         }
     }
 
@@ -177,9 +205,17 @@ impl Engine {
         self.scripts.check(command).map_err(|error| error.with_command(|| command.label()))
     }
 
+    /// Looks at the clock, and evicts what is too much.
+    fn begin(&mut self, now: u64) {
+        self.keyspace.advance_to(now);
+        let (has_room, evicted) = eviction::make_room(&mut self.keyspace, self.limits);
+        self.is_full = !has_room;
+        self.evicted += evicted;
+    }
+
     /// Runs one command at this time.
     pub(super) fn run(&mut self, command: &Command, now: u64) -> Result<Value> {
-        self.keyspace.advance_to(now);
+        self.begin(now);
         self.listeners.monitor(command);
         let reply = self.run_now(command);
         self.serve_blocked();
@@ -258,6 +294,10 @@ impl Engine {
     /// Runs one command without looking at the clock, as in a script or a transaction.
     fn run_now(&mut self, command: &Command) -> Result<Value> {
         let handler = self.check(command)?;
+        if self.is_full && eviction::grows(handler.name) {
+            return Err(Error::server("OOM command not allowed when used memory > 'maxmemory'.")
+                .with_command(|| command.label()));
+        }
         (handler.run)(self, Args::new(command))
             .map_err(|error| error.with_command(|| command.label()))
     }
@@ -267,7 +307,7 @@ impl Engine {
         for command in commands {
             self.check(command).map_err(Error::into_discarded)?;
         }
-        self.keyspace.advance_to(now);
+        self.begin(now);
         let run = |command| {
             self.listeners.monitor(command);
             self.run_now(command)

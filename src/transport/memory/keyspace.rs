@@ -8,33 +8,13 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use super::collections::{Hash, List, Set};
+pub(super) use super::data::Data;
+use super::size;
 use super::sorted_set::SortedSet;
 use super::steps;
 use super::stream::Stream;
+use super::usage::Usage;
 use crate::{Error, Result};
-
-#[derive(Clone)]
-pub(super) enum Data {
-    String(Bytes),
-    List(List),
-    Hash(Hash),
-    Set(Set),
-    SortedSet(SortedSet),
-    Stream(Stream),
-}
-
-impl Data {
-    pub(super) fn type_name(&self) -> &'static str {
-        match self {
-            Self::String(_) => "string",
-            Self::List(_) => "list",
-            Self::Hash(_) => "hash",
-            Self::Set(_) => "set",
-            Self::SortedSet(_) => "zset",
-            Self::Stream(_) => "stream",
-        }
-    }
-}
 
 /// A type of value: how to find it in [`Data`], and whether it is empty, since Redis keeps no empty collections.
 pub(super) trait Kind: Default {
@@ -85,26 +65,14 @@ pub(super) struct Entry {
     pub(super) expires_at: Option<u64>,
     /// When the next field of a hash expires.
     field_expires_at: Option<u64>,
-    /// When a command last used the value, as Unix time in seconds.
-    used_at: Cell<u32>,
+    pub(super) usage: Usage,
+    /// What the key counts for in the memory that is used.
+    bytes: usize,
 }
 
 impl Entry {
     fn new(data: Data, expires_at: Option<u64>, now: u64) -> Self {
-        let entry = Self { data, expires_at, field_expires_at: None, used_at: Cell::new(0) };
-        entry.note_use(now);
-        entry
-    }
-
-    /// Takes note that a command uses the value now.
-    pub(super) fn note_use(&self, now: u64) {
-        // Seconds fit until the year 2106.
-        self.used_at.set((now / 1000) as u32);
-    }
-
-    /// How many seconds ago a command last used the value.
-    pub(super) fn idle_seconds(&self, now: u64) -> u64 {
-        (now / 1000).saturating_sub(self.used_at.get().into())
+        Self { data, expires_at, field_expires_at: None, usage: Usage::new(now), bytes: 0 }
     }
 
     fn next_field_expiry(&self) -> Option<u64> {
@@ -121,6 +89,9 @@ pub(super) struct Keyspace {
     /// Hashes, by when their next field expires.
     field_expiries: BTreeSet<(u64, Bytes)>,
     now: u64,
+    used_bytes: usize,
+    /// A random number that changes with each use, if uses are counted.
+    noise: Option<Noise>,
     pub(super) random: fastrand::Rng,
     /// Keys for which callers wait.
     pub(super) watched: HashSet<Bytes>,
@@ -137,6 +108,8 @@ impl Keyspace {
             expiries: BTreeSet::new(),
             field_expiries: BTreeSet::new(),
             now: 0,
+            used_bytes: 0,
+            noise: None,
             random: fastrand::Rng::with_seed(seed),
             watched: HashSet::new(),
             touched: BTreeSet::new(),
@@ -173,6 +146,21 @@ impl Keyspace {
         self.entries.len()
     }
 
+    /// The memory that all keys take, as estimated.
+    pub(super) fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+
+    /// Begins or ends to count how often values are used.
+    pub(super) fn count_uses(&mut self, counts: bool) {
+        self.noise = counts.then(|| Noise(Cell::new(self.random.u64(1..))));
+    }
+
+    /// Takes note that a command uses a value.
+    pub(super) fn note_use(&self, entry: &Entry) {
+        entry.usage.note(self.now, self.noise.as_ref().map(Noise::next));
+    }
+
     /// How many keys have a time to live.
     pub(super) fn volatile(&self) -> usize {
         self.expiries.len()
@@ -181,6 +169,7 @@ impl Keyspace {
     pub(super) fn clear(&mut self) {
         self.touched.extend(self.watched.iter().cloned());
         self.entries.clear();
+        self.used_bytes = 0;
         self.order.clear();
         self.expiries.clear();
         self.field_expiries.clear();
@@ -200,7 +189,7 @@ impl Keyspace {
         match self.entries.get(key) {
             None => Ok(None),
             Some(entry) => {
-                entry.note_use(self.now);
+                self.note_use(entry);
                 T::of(&entry.data).map(Some).ok_or_else(wrong_type)
             }
         }
@@ -215,11 +204,14 @@ impl Keyspace {
         let Some(entry) = self.entries.get_mut(key) else {
             return Ok(None);
         };
-        entry.note_use(self.now);
+        entry.usage.note(self.now, self.noise.as_ref().map(Noise::next));
         let value = T::of_mut(&mut entry.data).ok_or_else(wrong_type)?;
         let result = change(value);
         let is_empty = value.is_empty();
         let has_new_expiry = entry.next_field_expiry() != entry.field_expires_at;
+        let bytes = size::of(key, &entry.data, MEASURED);
+        self.used_bytes = (self.used_bytes + bytes).saturating_sub(entry.bytes);
+        entry.bytes = bytes;
         if is_empty {
             self.remove(key);
         } else {
@@ -257,7 +249,9 @@ impl Keyspace {
         if let Some(at) = expires_at {
             self.expiries.insert((at, key.clone()));
         }
-        let entry = Entry::new(data, expires_at, self.now);
+        let mut entry = Entry::new(data, expires_at, self.now);
+        entry.bytes = size::of(&key, &entry.data, MEASURED);
+        self.used_bytes += entry.bytes;
         if entry.next_field_expiry().is_none() {
             self.entries.insert(key, entry);
             return;
@@ -301,6 +295,7 @@ impl Keyspace {
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let (key, entry) = self.entries.remove_entry(key)?;
+        self.used_bytes = self.used_bytes.saturating_sub(entry.bytes);
         self.touch(&key);
         if let Some(at) = entry.expires_at {
             self.expiries.remove(&(at, key.clone()));
@@ -354,10 +349,42 @@ impl Keyspace {
         (0, keys)
     }
 
+    pub(super) fn next_to_expire(&self) -> Option<Bytes> {
+        self.expiries.first().map(|(_, key)| key.clone())
+    }
+
+    /// A key with a time to live: one that is near to a random position in SCAN's order, or else the next one to expire.
+    pub(super) fn random_volatile_key(&mut self) -> Option<Bytes> {
+        const NEAR: usize = 64;
+        let from = Bound::Included((self.random.u64(..=MAX_PLACE), Bytes::new()));
+        let mut near = self.order.range((from, Bound::Unbounded)).take(NEAR).map(|(_, key)| key);
+        let is_volatile =
+            |key: &&Bytes| self.entry(key).is_some_and(|entry| entry.expires_at.is_some());
+        near.find(is_volatile).cloned().or_else(|| self.next_to_expire())
+    }
+
     pub(super) fn random_key(&mut self) -> Option<Bytes> {
         let from = Bound::Included((self.random.u64(..=MAX_PLACE), Bytes::new()));
         let after = self.order.range((from, Bound::Unbounded)).next();
         after.or_else(|| self.order.first()).map(|(_, key)| key.clone())
+    }
+}
+
+/// How many elements of a collection are measured after a change.
+pub(super) const MEASURED: usize = 5;
+
+/// Random numbers by xorshift, for readers that share the keys.
+#[derive(Clone)]
+struct Noise(Cell<u64>);
+
+impl Noise {
+    fn next(&self) -> u64 {
+        let mut state = self.0.get();
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        self.0.set(state);
+        state
     }
 }
 

@@ -13,7 +13,9 @@ mod collections;
 mod commands;
 #[cfg(test)]
 mod complexity;
+mod data;
 mod engine;
+mod eviction;
 mod geo;
 mod glob;
 mod hyperloglog;
@@ -23,6 +25,7 @@ mod listeners;
 #[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
 mod lua;
 mod number;
+mod options;
 #[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
 mod resp3;
 mod score_tree;
@@ -34,6 +37,7 @@ mod size;
 mod sorted_set;
 mod steps;
 mod stream;
+mod usage;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +46,8 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 
 use self::engine::{Engine, MakeRuntime, Ran};
+pub use self::eviction::Eviction;
+pub use self::options::MemoryOptions;
 pub use self::script_options::ScriptOptions;
 use super::blocking::{blocking_in_pipeline, waits_for_replication};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
@@ -64,10 +70,23 @@ pub struct MemoryTransport {
 }
 
 impl MemoryTransport {
-    /// An empty engine.
+    /// An empty engine with the default [`MemoryOptions`].
     pub fn new() -> Self {
+        Self::with_options(&MemoryOptions::new())
+    }
+
+    /// An empty engine with these options.
+    ///
+    /// ```
+    /// use edgecask::{prelude::*, transport::memory::{Eviction, MemoryOptions, MemoryTransport}};
+    ///
+    /// let options = MemoryOptions::new().max_bytes(16 << 20).eviction(Eviction::AllKeysLru);
+    /// let client = Client::new(MemoryTransport::with_options(&options));
+    /// ```
+    pub fn with_options(options: &MemoryOptions) -> Self {
         let mut engine = Engine::new(commands::find);
         engine.set_runtime(RUNTIME);
+        engine.set_limits(options.limits());
         Self { engine: Arc::new(Mutex::new(engine)) }
     }
 

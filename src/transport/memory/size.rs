@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::keyspace::{Data, Entry};
+use super::data::Data;
 use super::stream::{Fields, StreamId};
 
 /// What a hash table, an index or a tree keeps for each element beside its bytes.
@@ -27,10 +27,10 @@ fn elements(count: usize, samples: usize, sizes: impl Iterator<Item = usize>) ->
 }
 
 /// The bytes of a key and its value. As many elements as `samples` are measured.
-pub(super) fn of(key: &[u8], entry: &Entry, samples: usize) -> usize {
+pub(super) fn of(key: &[u8], data: &Data, samples: usize) -> usize {
     // The key is in the table of keys and in the order of SCAN, which share its bytes.
-    let base = size_of::<Entry>() + 2 * (size_of::<Bytes>() + OVERHEAD) + key.len();
-    let value = match &entry.data {
+    let base = size_of::<Data>() + OVERHEAD + 2 * (size_of::<Bytes>() + OVERHEAD) + key.len();
+    let value = match data {
         Data::String(value) => value.len(),
         Data::List(list) => {
             let sizes = list.range(0..list.len().min(samples)).map(text);
@@ -71,7 +71,7 @@ mod tests {
                 let command = Command::new(words.next().unwrap_or_default()).args_from(words);
                 assert!(engine.run(&command, 1).is_ok(), "{add}");
             }
-            let size = engine.keyspace.entry(b"k").map(|entry| of(b"k", entry, 5));
+            let size = engine.keyspace.entry(b"k").map(|entry| of(b"k", &entry.data, 5));
             engine.keyspace.clear();
             size.unwrap_or(0)
         };

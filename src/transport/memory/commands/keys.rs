@@ -43,7 +43,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "TOUCH" -2 |db, args| Ok(length(
         args.from(0)
             .filter_map(|key| db.entry(key))
-            .inspect(|entry| entry.note_use(db.now()))
+            .inspect(|entry| db.note_use(entry))
             .count(),
     )),
     "TTL" 2 |db, args| time_to_live(db, args, 1000, true),

@@ -37,7 +37,7 @@ fn memory(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
                 at += 2;
             }
             let key = args.at(1)?;
-            let size = db.entry(key).map(|entry| size::of(key, entry, samples));
+            let size = db.entry(key).map(|entry| size::of(key, &entry.data, samples));
             Ok(size.map_or(Value::Nil, length))
         }
         ("HELP" | "USAGE", _) => Err(wrong_arity(&format!("memory|{word}"))),

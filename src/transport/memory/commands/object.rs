@@ -8,13 +8,13 @@ use bytes::Bytes;
 use super::replies::{help, unknown_subcommand};
 use crate::transport::memory::args::{Args, wrong_arity};
 use crate::transport::memory::collections::{Hash, List, Set};
-use crate::transport::memory::engine::{Handler, on_keys};
-use crate::transport::memory::keyspace::{Data, Keyspace};
+use crate::transport::memory::engine::{Engine, Handler};
+use crate::transport::memory::keyspace::Data;
 use crate::transport::memory::number;
 use crate::transport::memory::sorted_set::SortedSet;
 use crate::{Error, Result, Value};
 
-pub(super) const HANDLERS: &[Handler] = on_keys!["OBJECT" -2 object];
+pub(super) const HANDLERS: &[Handler] = &[Handler::new("OBJECT", -2, object)];
 
 /// The longest element of a collection that is kept as one string.
 const MAX_PACKED_VALUE: usize = 64;
@@ -43,15 +43,23 @@ REFCOUNT <key>
 HELP
     Print this help.";
 
-fn object(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
-    let word = args.word(0);
+fn object(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
+    let (db, word) = (&engine.keyspace, args.word(0));
+    let counts_uses = engine.limits().eviction.counts_uses();
     match (word.as_str(), args.len()) {
         ("HELP", 1) => Ok(help(HELP)),
         ("ENCODING" | "FREQ" | "IDLETIME" | "REFCOUNT", 2) => {
             let Some(entry) = db.entry(args.at(1)?) else { return Ok(Value::Nil) };
             match word.as_str() {
                 "ENCODING" => Ok(Value::bulk(encoding(&entry.data))),
-                "IDLETIME" => Ok(Value::Integer(entry.idle_seconds(db.now()) as i64)),
+                "IDLETIME" if !counts_uses => {
+                    Ok(Value::Integer(entry.usage.idle_seconds(db.now()) as i64))
+                }
+                "IDLETIME" => Err(Error::server(
+                    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+                     policies at runtime LRU and LFU data will take some time to adjust.",
+                )),
+                "FREQ" if counts_uses => Ok(Value::Integer(entry.usage.frequency(db.now()).into())),
                 "REFCOUNT" => Ok(Value::Integer(references(&entry.data))),
                 _ => Err(Error::server(
                     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \

@@ -64,10 +64,19 @@ fn info(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
         0 => String::new(),
         _ => format!("db0:keys={keys},expires={expires},avg_ttl=0\r\n"),
     };
+    let limits = engine.limits();
+    let memory = format!(
+        "used_memory:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:{}\r\n",
+        engine.keyspace.used_bytes(),
+        limits.max_bytes.unwrap_or(0),
+        limits.eviction.name(),
+    );
     let version = env!("CARGO_PKG_VERSION");
     let sections = [
         ("Server", format!("edgecask_version:{version}\r\nredis_mode:embedded\r\n")),
         ("Clients", format!("blocked_clients:{}\r\n", engine.blocked())),
+        ("Memory", memory),
+        ("Stats", format!("evicted_keys:{}\r\n", engine.evicted())),
         ("Replication", "role:master\r\nconnected_slaves:0\r\n".to_owned()),
         ("Keyspace", keyspace),
     ];

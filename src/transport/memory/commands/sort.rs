@@ -115,7 +115,7 @@ impl<'a> Pattern<'a> {
 /// The elements of what is sorted, in the order of a list or a sorted set, and whether this is a set, which has none.
 fn elements(db: &Keyspace, key: &[u8]) -> Result<(Vec<Bytes>, bool)> {
     let Some(entry) = db.entry(key) else { return Ok((Vec::new(), false)) };
-    entry.note_use(db.now());
+    db.note_use(entry);
     match &entry.data {
         Data::List(list) => Ok((list.range(0..list.len()).cloned().collect(), false)),
         Data::Set(set) => Ok((set.iter().cloned().collect(), true)),
@@ -128,7 +128,13 @@ fn elements(db: &Keyspace, key: &[u8]) -> Result<(Vec<Bytes>, bool)> {
     }
 }
 
+/// A text as C reads it, which ends at the first zero byte.
+fn c_string(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 fn score(text: &[u8]) -> Result<f64> {
+    let text = c_string(text);
     let score = match text {
         [] => Some(0.0),
         // What is too large for a float is no number.
@@ -153,7 +159,12 @@ fn order(
     if options.alpha {
         let mut weighed: Vec<_> =
             elements.into_iter().map(|element| (weight(&element), element)).collect();
-        weighed.sort_by(|(left, _), (right, _)| direct(left.cmp(right)));
+        // What is stored is compared byte by byte.
+        let part = |text: &Option<Bytes>| match (text, options.store) {
+            (Some(text), None) => Some(text.slice_ref(c_string(text))),
+            (text, _) => text.clone(),
+        };
+        weighed.sort_by(|(left, _), (right, _)| direct(part(left).cmp(&part(right))));
         return Ok(weighed.into_iter().map(|(_, element)| element).collect());
     }
     let mut weighed = Vec::with_capacity(elements.len());
