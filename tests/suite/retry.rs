@@ -150,12 +150,23 @@ async fn a_deadline_outside_limits_all_attempts() {
 struct Refusing {
     replies: Mutex<Vec<&'static str>>,
     calls: AtomicUsize,
+    /// Whether one reply refuses a whole pipeline, as that of a REST server does.
+    refuses_pipelines: bool,
 }
 
 impl Refusing {
     fn client(replies: &[&'static str]) -> (Client, Arc<Self>) {
         let replies = Mutex::new(replies.iter().rev().copied().collect());
-        let server = Arc::new(Self { replies, calls: AtomicUsize::new(0) });
+        Self { replies, calls: AtomicUsize::new(0), refuses_pipelines: false }.serve()
+    }
+
+    fn of_pipelines(reply: &'static str) -> (Client, Arc<Self>) {
+        let (replies, calls) = (Mutex::new(vec![reply]), AtomicUsize::new(0));
+        Self { replies, calls, refuses_pipelines: true }.serve()
+    }
+
+    fn serve(self) -> (Client, Arc<Self>) {
+        let server = Arc::new(self);
         let retry = Retry::new().attempts(4).base(Duration::from_millis(1));
         (Client::new(Served(Arc::clone(&server))).layer(retry), server)
     }
@@ -183,7 +194,11 @@ impl Transport for Served {
 
     fn pipeline<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
-        Box::pin(std::future::ready(Ok(commands.iter().map(|_| self.0.reply()).collect())))
+        let results = match self.0.refuses_pipelines {
+            true => self.0.reply().map(|_| commands.iter().map(|_| Ok(1.into())).collect()),
+            false => Ok(commands.iter().map(|_| self.0.reply()).collect()),
+        };
+        Box::pin(std::future::ready(results))
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
@@ -241,6 +256,26 @@ async fn what_a_server_refuses_for_now_is_sent_again() {
         assert!(client.incr("k").await.is_err(), "{reply}");
         assert_eq!(server.calls.load(Ordering::SeqCst), 1, "{reply}");
     }
+}
+
+#[tokio::test]
+async fn a_pipeline_that_is_refused_as_a_whole_is_sent_again() {
+    for reply in FOR_NOW {
+        let (client, server) = Refusing::of_pipelines(reply);
+        let pipeline = ["a", "b"].map(|key| cmd("INCR").arg(key));
+        let results = client.send_pipeline(&pipeline).await.unwrap();
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert_eq!(server.calls.load(Ordering::SeqCst), 2, "{reply}");
+
+        let own = reply.starts_with("BUSY") || reply.starts_with("TRYAGAIN");
+        let (client, server) = Refusing::of_pipelines(reply);
+        let with_script = [cmd("INCR").arg("a"), cmd("EVALSHA").arg("sha").arg(1).arg("k")];
+        assert_eq!(client.send_pipeline(&with_script).await.is_ok(), !own, "{reply}");
+        assert_eq!(server.calls.load(Ordering::SeqCst), if own { 1 } else { 2 }, "{reply}");
+    }
+    let (client, server) = Refusing::of_pipelines("NOPERM no");
+    assert!(client.send_pipeline(&[cmd("INCR").arg("a")]).await.is_err());
+    assert_eq!(server.calls.load(Ordering::SeqCst), 1);
 }
 
 /// A script may have written before it gave an error of its own, which may begin with the same word.

@@ -547,7 +547,8 @@ async fn eviction_of_what_must_stay_is_warned_of() {
         assert!(durable.run(&client).await.unwrap().warnings.is_empty());
         client.send(&set("maxmemory", "100mb")).await.unwrap();
     }
-    assert!(check().run(&Client::memory()).await.unwrap().eviction.is_none());
+    let embedded = check().run(&Client::memory()).await.unwrap();
+    assert_eq!(embedded.eviction.as_deref(), Some("noeviction"));
     assert_eq!(check().durable(["w:{id}"]).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
