@@ -91,16 +91,16 @@ fn header(out: &mut Vec<u8>, length: usize, short: u8) {
 fn write_integer(out: &mut Vec<u8>, number: i64) {
     match number {
         -32..=127 => out.push(number as u8),
-        -128..=-1 => out.extend([0xd0, number as u8]),
-        -0x8000..=-1 => {
+        -128..=-33 => out.extend([0xd0, number as u8]),
+        -0x8000..=-129 => {
             out.push(0xd1);
             out.extend((number as i16).to_be_bytes());
         }
-        -0x8000_0000..=-1 => {
+        -0x8000_0000..=-0x8001 => {
             out.push(0xd2);
             out.extend((number as i32).to_be_bytes());
         }
-        ..0 => {
+        ..-0x8000_0000 => {
             out.push(0xd3);
             out.extend(number.to_be_bytes());
         }
