@@ -105,7 +105,8 @@ impl ServerOptions {
         }
     }
 
-    /// Serves a new embedded engine. It knows the scripts that Edgecask itself uses.
+    /// Serves a new embedded engine. It runs Lua with the feature `lua`, which is on by default; without it, only the scripts that
+    /// Edgecask itself uses.
     pub fn memory() -> Self {
         let engine = MemoryTransport::new();
         for script in edgecask::scripts() {

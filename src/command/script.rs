@@ -45,7 +45,8 @@ struct Inner {
 const KEY_LOCKING: &str = "#!lua flags=allow-key-locking\n";
 
 impl Script {
-    /// A script of this source. Without a native implementation it does not run on the embedded engine.
+    /// A script of this source. Without a native implementation it runs on the embedded engine only
+    /// with the feature `lua`.
     pub fn new(source: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             source: source.into(),

@@ -1,5 +1,5 @@
 // Every method of the real @upstash/redis that Redis 8 with JSON can serve, through the local server, and the real
-// @upstash/ratelimit. A method that is neither called nor listed as Upstash's own fails the test.
+// @upstash/ratelimit, which the embedded engine serves too. A method that is neither called nor listed as Upstash's own fails the test.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Ratelimit } from "@upstash/ratelimit";
@@ -303,25 +303,73 @@ describe("@upstash/redis on Redis 8", { skip: redis8 === null && "there is no Re
     }
     assert.deepEqual(missing, []);
   });
-
-  it("@upstash/ratelimit", async () => {
-    const limiters = {
-      fixed: Ratelimit.fixedWindow(3, "60 s"),
-      sliding: Ratelimit.slidingWindow(3, "60 s"),
-      bucket: Ratelimit.tokenBucket(3, "60 s", 3),
-      cached: Ratelimit.cachedFixedWindow(3, "60 s"),
-    };
-    for (const [prefix, limiter] of Object.entries(limiters)) {
-      const ephemeralCache = prefix === "cached" ? new Map() : false;
-      const ratelimit = new Ratelimit({ redis: raw, limiter, prefix, ephemeralCache, enableTelemetry: false });
-      const results = [];
-      for (let call = 0; call < 4; call++) {
-        const { success, pending } = await ratelimit.limit("ada");
-        await pending;
-        results.push(success);
-      }
-      assert.deepEqual(results, [true, true, true, false], prefix);
-      await ratelimit.resetUsedTokens("ada");
-    }
-  });
 });
+
+// Over the embedded engine, and over a real Redis: with the same decisions.
+const decisions = {};
+for (const target of ["memory", "redis"]) {
+  describe(`@upstash/ratelimit over ${target}`, { skip: target === "redis" && redis8 === null && "there is no Redis 8 here" }, () => {
+    let server, raw, other;
+    before(async () => {
+      other = target === "redis" ? await startRedis8() : null;
+      server = await startServer(other?.url);
+      raw = new Redis({ url: server.url, token: server.token, enableTelemetry: false, enableAutoPipelining: false });
+    });
+    after(async () => {
+      await server.stop();
+      await other?.stop();
+    });
+
+    it("decides by each of its algorithms", async () => {
+      const limiters = {
+        fixed: Ratelimit.fixedWindow(3, "60 s"),
+        sliding: Ratelimit.slidingWindow(3, "60 s"),
+        bucket: Ratelimit.tokenBucket(3, "60 s", 3),
+        cached: Ratelimit.cachedFixedWindow(3, "60 s"),
+      };
+      for (const [prefix, limiter] of Object.entries(limiters)) {
+        const ephemeralCache = prefix === "cached" ? new Map() : false;
+        const ratelimit = new Ratelimit({ redis: raw, limiter, prefix, ephemeralCache, enableTelemetry: false });
+        const results = [];
+        for (let call = 0; call < 4; call++) {
+          const { success, pending } = await ratelimit.limit("ada");
+          await pending;
+          results.push(success);
+        }
+        assert.deepEqual(results, [true, true, true, false], prefix);
+        await ratelimit.resetUsedTokens("ada");
+      }
+    });
+
+    it("decides the same for many callers", async () => {
+      const limiters = {
+        fixed: Ratelimit.fixedWindow(20, "30 d"),
+        sliding: Ratelimit.slidingWindow(20, "30 d"),
+        bucket: Ratelimit.tokenBucket(5, "30 d", 20),
+      };
+      const made = [];
+      // Numbers that are the same for both.
+      let state = 7;
+      const random = (sides) => (state = (state * 48271) % 2147483647) % sides;
+      for (const [prefix, limiter] of Object.entries(limiters)) {
+        const options = { redis: raw, limiter, prefix, ephemeralCache: false, enableTelemetry: false, enableProtection: true };
+        const ratelimit = new Ratelimit(options);
+        for (let call = 0; call < 60; call++) {
+          const caller = `caller-${random(3)}`;
+          if (random(15) === 0) {
+            await ratelimit.resetUsedTokens(caller);
+          } else if (random(5) === 0) {
+            const { remaining } = await ratelimit.getRemaining(caller);
+            made.push([prefix, caller, remaining]);
+          } else {
+            const { success, remaining, limit, pending } = await ratelimit.limit(caller, { rate: 1 + random(4) });
+            await pending;
+            made.push([prefix, caller, success, remaining, limit]);
+          }
+        }
+      }
+      decisions[target] = made;
+      if (decisions.memory && decisions.redis) assert.deepEqual(decisions.memory, decisions.redis);
+    });
+  });
+}

@@ -523,6 +523,9 @@ fn every_command_of_the_engine_is_in_a_form_or_tested_elsewhere() {
         "EVAL_RO",
         "EVALSHA",
         "EVALSHA_RO",
+        "FCALL",
+        "FCALL_RO",
+        "FUNCTION",
         "DELEX",
         "DIGEST",
         // Of Redis 8.2.

@@ -1,9 +1,10 @@
-//! The scripts that Edgecask ships: the Lua on a real Redis and the native implementation on the engine do the same.
+//! The scripts that Edgecask ships do the same in three ways: the Lua on a real Redis, the Lua on the engine, and the native
+//! implementation on the engine.
 
 use edgecask::layer::{AutoPipeline, Fallback, KeyPrefix, Retry};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::transport::memory::MemoryTransport;
+use edgecask::transport::memory::{MemoryTransport, ScriptOptions};
 use edgecask::transport::{Capabilities, Results};
 use edgecask::{Client, Error, ErrorKind, Outcome, Result, Script, Value};
 use edgecask_server::{Server, ServerOptions};
@@ -102,7 +103,7 @@ fn timeless(value: Value) -> Value {
 }
 
 #[test]
-fn native_scripts_do_what_the_lua_does() {
+fn scripts_do_the_same_on_redis_in_lua_and_natively() {
     let redis = RedisServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
@@ -111,10 +112,13 @@ fn native_scripts_do_what_the_lua_does() {
         let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new(config).run(&inputs, |(state, keys, args)| {
             runtime.block_on(async {
-                let engine = Client::memory();
+                let lua = ScriptOptions::new().prefer_native(false);
+                let lua = Client::new(MemoryTransport::new().with_script_options(lua));
+                let native = ScriptOptions::new().run_lua(false);
+                let native = Client::new(MemoryTransport::new().with_script_options(native));
                 real.flushall().await.unwrap();
                 let mut replies = Vec::new();
-                for client in [&engine, &real] {
+                for client in [&native, &lua, &real] {
                     for command in &state {
                         // A type that does not fit is an error in both.
                         let _ = client.send(command).await;
@@ -127,7 +131,8 @@ fn native_scripts_do_what_the_lua_does() {
                         timeless(Value::Array(contents(client).await)),
                     ));
                 }
-                prop_assert_eq!(&replies[0], &replies[1]);
+                prop_assert_eq!(&replies[0], &replies[2]);
+                prop_assert_eq!(&replies[1], &replies[2]);
                 Ok(())
             })
         });
@@ -159,7 +164,8 @@ async fn scripts_lock_their_keys_on_upstash_and_run_elsewhere_all_the_same() {
 
 #[tokio::test]
 async fn a_script_that_cannot_run_is_refused_before_anything_does() {
-    let engine = MemoryTransport::new();
+    let options = ScriptOptions::new().run_lua(false);
+    let engine = MemoryTransport::new().with_script_options(options);
     let plain = Client::new(engine.clone());
     // Nobody listens there.
     let away = Client::tcp("redis://127.0.0.1:9").unwrap();

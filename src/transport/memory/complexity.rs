@@ -147,7 +147,7 @@ fn what_is_linear_does_not_grow_faster() {
 #[test]
 fn every_command_is_counted() {
     // Scripts have the complexity of their commands.
-    let scripts = ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO"];
+    let scripts = ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO", "FUNCTION"];
     for name in commands::names() {
         let counted =
             forms(CONSTANT).chain(forms(LINEAR)).any(|form| form.split(' ').next() == Some(name));

@@ -114,7 +114,7 @@ impl Engine {
     }
 
     pub(super) fn runs_lua(&self) -> bool {
-        self.make_runtime.is_some()
+        self.make_runtime.is_some() && self.script_options.runs_lua()
     }
 
     /// Whether native implementations run although Lua does.
@@ -129,8 +129,8 @@ impl Engine {
     ) -> Result<R> {
         let mut runtime = match (self.runtime.take(), self.make_runtime) {
             (Some(runtime), _) => runtime,
-            (None, Some(make)) => make(&self.script_options),
-            (None, None) => return Err(without_native()),
+            (None, Some(make)) if self.script_options.runs_lua() => make(&self.script_options),
+            (None, _) => return Err(without_native()),
         };
         let result = act(&mut *runtime, self);
         self.runtime = Some(runtime);

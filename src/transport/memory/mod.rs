@@ -67,6 +67,7 @@ use crate::{Result, Value};
 #[derive(Clone)]
 pub struct MemoryTransport {
     engine: Arc<Mutex<Engine>>,
+    lua: bool,
 }
 
 impl MemoryTransport {
@@ -87,13 +88,18 @@ impl MemoryTransport {
         let mut engine = Engine::new(commands::find);
         engine.set_runtime(RUNTIME);
         engine.set_limits(options.limits());
-        Self { engine: Arc::new(Mutex::new(engine)) }
+        Self { engine: Arc::new(Mutex::new(engine)), lua: RUNTIME.is_some() }
     }
 
-    /// Changes the settings of scripts, for all handles on this engine. Default: those of [`ScriptOptions::new`].
+    /// Changes the settings of scripts for all handles on this engine, so it is best called before there are others. Default:
+    /// those of [`ScriptOptions::new`].
     #[must_use]
-    pub fn with_script_options(self, options: ScriptOptions) -> Self {
-        self.lock().set_script_options(options);
+    pub fn with_script_options(mut self, options: ScriptOptions) -> Self {
+        let mut engine = self.lock();
+        engine.set_script_options(options);
+        let lua = engine.runs_lua();
+        drop(engine);
+        self.lua = lua;
         self
     }
 
@@ -121,7 +127,7 @@ impl MemoryTransport {
     /// ```
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { engine: Arc::new(Mutex::new(self.lock().fork())) }
+        Self { engine: Arc::new(Mutex::new(self.lock().fork())), lua: self.lua }
     }
 
     /// Every command that the engine runs, in no particular order.
@@ -206,7 +212,7 @@ impl Transport for MemoryTransport {
             .binary_batches(true)
             .blocking(true)
             .subscriptions(true)
-            .lua(RUNTIME.is_some())
+            .lua(self.lua)
     }
 
     fn send<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Value>> {

@@ -18,12 +18,13 @@ pub struct ScriptOptions {
     time: Duration,
     memory: usize,
     native: bool,
+    lua: bool,
 }
 
 impl ScriptOptions {
     /// A script may run for 5 seconds and Lua may use 128 MiB. Native implementations run instead of the Lua of their scripts.
     pub fn new() -> Self {
-        Self { time: Duration::from_secs(5), memory: 128 << 20, native: true }
+        Self { time: Duration::from_secs(5), memory: 128 << 20, native: true, lua: true }
     }
 
     /// How long a script or a function may run, before it ends with an error. Other callers of the engine wait for it, and so
@@ -51,6 +52,14 @@ impl ScriptOptions {
         self
     }
 
+    /// Whether Lua runs, where it can. Default: `true`. With `false` the engine runs native implementations only, as it does on
+    /// wasm32 and without the feature `lua`.
+    #[must_use]
+    pub fn run_lua(mut self, yes: bool) -> Self {
+        self.lua = yes;
+        self
+    }
+
     #[cfg_attr(not(all(feature = "lua", not(target_arch = "wasm32"))), expect(dead_code))]
     pub(super) fn time_limit(&self) -> Duration {
         self.time
@@ -59,6 +68,10 @@ impl ScriptOptions {
     #[cfg_attr(not(all(feature = "lua", not(target_arch = "wasm32"))), expect(dead_code))]
     pub(super) fn memory_limit(&self) -> usize {
         self.memory
+    }
+
+    pub(super) fn runs_lua(&self) -> bool {
+        self.lua
     }
 
     pub(super) fn prefers_native(&self) -> bool {

@@ -38,13 +38,6 @@ impl Both {
         self.send(&eval(source, keys, args))
     }
 
-    /// Both do the same.
-    #[track_caller]
-    pub(crate) fn same(&self, command: &Command) {
-        let [engine, real] = self.send(command);
-        assert_eq!(shown(&engine), shown(&real), "{}", line(command));
-    }
-
     /// Every key with its type and content.
     pub(crate) fn contents(&self) -> [Vec<String>; 2] {
         self.runtime.block_on(async { [contents(&self.engine).await, contents(&self.real).await] })
@@ -53,11 +46,6 @@ impl Both {
 
 pub(crate) fn eval(source: &str, keys: &[&str], args: &[&str]) -> Command {
     Command::new("EVAL").arg(source).arg(keys.len()).args_from(keys).args_from(args)
-}
-
-fn line(command: &Command) -> String {
-    let args = command.args().map(|arg| String::from_utf8_lossy(arg).into_owned());
-    format!("{} {}", command.name(), args.collect::<Vec<_>>().join(" "))
 }
 
 fn outcome(reply: Result<Value, Error>) -> Outcome {

@@ -2,4 +2,7 @@
 
 mod both;
 mod functions;
+mod libraries;
+mod limits;
+mod recording;
 mod sandbox;

@@ -2,12 +2,15 @@
 
 use mlua::{Lua, LuaString, Table, Value as LuaValue};
 
+use super::budget::Budget;
 use super::raised::Raised;
 use crate::transport::memory::number;
 use crate::{Error, Result, Value};
 
 /// How deep tables may be nested in a reply. Redis allows some thousands, and clients fewer.
 const DEEPEST: usize = 200;
+/// What an item of a reply takes beyond its bytes.
+const ITEM: usize = 64;
 
 /// A command's reply as the script sees it, in the protocol that it has chosen by `redis.setresp`.
 pub(super) fn to_lua(lua: &Lua, value: Value, resp3: bool) -> mlua::Result<LuaValue> {
@@ -58,16 +61,18 @@ pub(super) fn to_lua(lua: &Lua, value: Value, resp3: bool) -> mlua::Result<LuaVa
 
 /// The reply of a script, in the types of RESP2 like every reply of the engine.
 pub(super) fn from_lua(names: &Names, value: &LuaValue) -> Result<Value> {
-    convert(names, value, 0)
+    convert(names, value, 0, &mut Budget::new())
 }
 
-fn convert(names: &Names, value: &LuaValue, depth: usize) -> Result<Value> {
+fn convert(names: &Names, value: &LuaValue, depth: usize, budget: &mut Budget) -> Result<Value> {
+    let bytes = if let LuaValue::String(text) = value { text.as_bytes().len() } else { 0 };
+    budget.take(ITEM + bytes).map_err(unexpected)?;
     Ok(match value {
         LuaValue::Integer(number) => Value::Integer(*number),
         LuaValue::Number(number) => Value::Integer(truncated(*number)),
         LuaValue::String(text) => Value::bulk(text.as_bytes().to_vec()),
         LuaValue::Boolean(true) => Value::Integer(1),
-        LuaValue::Table(table) => return from_table(names, table, depth),
+        LuaValue::Table(table) => return from_table(names, table, depth, budget),
         _ => Value::Nil,
     })
 }
@@ -101,7 +106,7 @@ impl Names {
     }
 }
 
-fn from_table(names: &Names, table: &Table, depth: usize) -> Result<Value> {
+fn from_table(names: &Names, table: &Table, depth: usize, budget: &mut Budget) -> Result<Value> {
     if depth >= DEEPEST {
         return Err(Error::server("ERR reached lua stack limit"));
     }
@@ -117,30 +122,31 @@ fn from_table(names: &Names, table: &Table, depth: usize) -> Result<Value> {
         let field: LuaValue = table.raw_get(name).map_err(unexpected)?;
         match (at, field) {
             (0, LuaValue::String(status)) => {
-                let status = one_line(&String::from_utf8_lossy(&status.as_bytes()));
-                return Ok(Value::Simple(status.into()));
+                return Ok(Value::Simple(without_lines(&status.as_bytes()).into()));
             }
+            (1, LuaValue::Number(double)) if double.is_nan() => return Ok(Value::bulk("nan")),
             (1, LuaValue::Number(double)) => return Ok(Value::bulk(number::show(double))),
-            (1, LuaValue::Integer(double)) => return Ok(Value::bulk(double.to_string())),
+            (1, LuaValue::Integer(double)) => {
+                return Ok(Value::bulk(number::show(double as f64)));
+            }
             (2, LuaValue::Table(map)) => {
                 let mut items = Vec::new();
                 for pair in map.pairs::<LuaValue, LuaValue>() {
                     let (key, value) = pair.map_err(unexpected)?;
-                    items.push(convert(names, &key, next)?);
-                    items.push(convert(names, &value, next)?);
+                    items.push(convert(names, &key, next, budget)?);
+                    items.push(convert(names, &value, next, budget)?);
                 }
                 return Ok(Value::Array(items));
             }
             (3, LuaValue::Table(set)) => {
                 let mut items = Vec::new();
                 for pair in set.pairs::<LuaValue, LuaValue>() {
-                    items.push(convert(names, &pair.map_err(unexpected)?.0, next)?);
+                    items.push(convert(names, &pair.map_err(unexpected)?.0, next, budget)?);
                 }
                 return Ok(Value::Array(items));
             }
             (4, LuaValue::String(digits)) => {
-                let digits = one_line(&String::from_utf8_lossy(&digits.as_bytes()));
-                return Ok(Value::bulk(digits));
+                return Ok(Value::bulk(without_lines(&digits.as_bytes())));
             }
             (5, LuaValue::Table(verbatim)) => {
                 let fields = (verbatim.raw_get("format"), verbatim.raw_get("string"));
@@ -155,10 +161,15 @@ fn from_table(names: &Names, table: &Table, depth: usize) -> Result<Value> {
     for at in 1_i64.. {
         match table.raw_get(at).map_err(unexpected)? {
             LuaValue::Nil => break,
-            item => items.push(convert(names, &item, next)?),
+            item => items.push(convert(names, &item, next, budget)?),
         }
     }
     Ok(Value::Array(items))
+}
+
+/// Bytes with spaces in place of line ends.
+fn without_lines(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect()
 }
 
 /// A reply of one line: line ends become spaces, as Redis makes them.
@@ -175,7 +186,7 @@ fn unexpected(error: mlua::Error) -> Error {
 pub(super) fn argument(value: &LuaValue) -> Option<Vec<u8>> {
     match value {
         LuaValue::String(text) => Some(text.as_bytes().to_vec()),
-        LuaValue::Integer(number) => Some(number.to_string().into_bytes()),
+        LuaValue::Integer(number) => Some(number::show(*number as f64).into_bytes()),
         LuaValue::Number(number) => Some(number::show(*number + 0.0).into_bytes()),
         _ => None,
     }

@@ -75,7 +75,11 @@ end
 function globals.xpcall(call, ...)
   if select('#', ...) == 0 then host.bad_argument(2, 'xpcall', 'value expected') end
   local handler = ...
-  return xpcall(call, function(problem) return handler(thrown(problem)) end)
+  return xpcall(call, function(problem)
+    -- A handler that the watchdog's error called could not be interrupted itself.
+    if host.is_over() then return problem end
+    return handler(thrown(problem))
+  end)
 end
 
 local coroutine_copy = copy(coroutine)

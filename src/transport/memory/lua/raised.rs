@@ -4,6 +4,9 @@ use std::fmt;
 
 use mlua::{Lua, Value};
 
+/// The name of the prelude's chunk.
+pub(super) const PRELUDE: &str = "=prelude";
+
 /// What a function of the host throws.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Raised {
@@ -113,8 +116,8 @@ pub(super) fn handler(lua: &Lua, value: Value) -> mlua::Result<Value> {
     let place = loop {
         let frame = lua.inspect_stack(level, |frame| {
             let source = frame.source();
-            let skip = (level == 1 && source.what == "C")
-                || source.source.as_deref() == Some(super::sandbox::PRELUDE);
+            let skip =
+                (level == 1 && source.what == "C") || source.source.as_deref() == Some(PRELUDE);
             (skip, source.source.unwrap_or_default().into_owned(), frame.current_line())
         });
         match frame {

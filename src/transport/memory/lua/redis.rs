@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mlua::{Lua, MultiValue, Table, Value as LuaValue};
 
+use super::budget::Budget;
 use super::convert::{argument, one_line, to_lua, truncated};
 use super::raised::Raised;
 use super::registration;
@@ -82,6 +83,12 @@ fn call(
     args: &MultiValue,
 ) -> mlua::Result<std::result::Result<LuaValue, Raised>> {
     let refuse = |text: &str| Ok(Err(Raised::Reply(text.as_bytes().to_vec())));
+    let mut budget = Budget::new();
+    for arg in args {
+        if let LuaValue::String(text) = arg {
+            budget.take(text.as_bytes().len())?;
+        }
+    }
     let mut words = args.iter().map(argument);
     let Some(name) = words.next() else {
         return refuse("ERR Please specify at least one argument for this redis lib call");
@@ -161,9 +168,10 @@ fn log(lua: &Lua, args: MultiValue) -> mlua::Result<()> {
         LuaValue::Number(level) => truncated(*level),
         _ => return Err(Raised::reply("ERR First argument must be a number (log level).")),
     };
-    let mut words = Vec::new();
+    let (mut words, mut budget) = (Vec::new(), Budget::new());
     for text in texts {
         if let Some(text) = lua.coerce_string(text.clone())? {
+            budget.take(text.as_bytes().len())?;
             words.push(text.to_string_lossy());
         }
     }

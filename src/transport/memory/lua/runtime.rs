@@ -75,8 +75,8 @@ impl Machine {
         };
         let shared = Arc::new(Mutex::new(running));
         let random = Random::new();
-        let sandbox = Sandbox::new(&shared, &random)?;
         let watchdog = Watchdog::new(options.time_limit());
+        let sandbox = Sandbox::new(&shared, &random, &watchdog)?;
         watchdog.watch(&sandbox.lua)?;
         let names = Names::new(&sandbox.lua)?;
         sandbox.lua.set_memory_limit(options.memory_limit())?;
@@ -160,13 +160,15 @@ impl Machine {
         let lent = Lent::new(host, &self.shared, read_only);
         self.watchdog.start();
         let outcome = code(self);
-        if self.watchdog.stop() {
-            // Perhaps after each instruction.
+        let is_over = self.watchdog.stop();
+        if is_over {
+            // Until now perhaps after each instruction.
             self.watchdog.watch(&self.sandbox.lua).map_err(|error| broken(&error))?;
         }
         drop(lent);
         let problem = match outcome {
             Ok((true, value)) => return from_lua(&self.names, &value),
+            _ if is_over => format!("{} script: {name}.", self.watchdog.message()),
             Ok((false, LuaValue::Table(problem))) => {
                 let field = |field: &str| {
                     let value = problem.raw_get(field).unwrap_or(LuaValue::Nil);

@@ -3,13 +3,12 @@
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Value};
 
-use super::raised::{Raised, handler, thrown};
+use super::budget::Budget;
+use super::raised::{PRELUDE, Raised, handler, thrown};
 use super::random::Random;
-use super::redis;
 use super::running::Shared;
-
-/// The name of the prelude's chunk.
-pub(super) const PRELUDE: &str = "=prelude";
+use super::watchdog::Watchdog;
+use super::{bit, cjson, cmsgpack, redis, structs};
 
 /// A state whose code sees what scripts see in Redis.
 pub(super) struct Sandbox {
@@ -27,10 +26,11 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(super) fn new(shared: &Shared, random: &Random) -> mlua::Result<Self> {
+    pub(super) fn new(shared: &Shared, random: &Random, watchdog: &Watchdog) -> mlua::Result<Self> {
         let libraries = StdLib::MATH | StdLib::STRING | StdLib::TABLE | StdLib::OS;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         let host = host(&lua, shared, random)?;
+        host.raw_set("is_over", watchdog.is_over_function(&lua)?)?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE).into_function()?;
         let made: Table = prelude.call(host)?;
         lua.set_globals(made.raw_get("front")?)?;
@@ -81,6 +81,10 @@ fn host(lua: &Lua, shared: &Shared, random: &Random) -> mlua::Result<Table> {
     host.raw_set("randomseed", random.randomseed(lua)?)?;
     let libraries = lua.create_table()?;
     libraries.raw_set("redis", redis::table(lua, shared)?)?;
+    libraries.raw_set("bit", bit::library(lua)?)?;
+    libraries.raw_set("cjson", cjson::library(lua)?)?;
+    libraries.raw_set("cmsgpack", cmsgpack::library(lua)?)?;
+    libraries.raw_set("struct", structs::library(lua)?)?;
     host.raw_set("libraries", libraries)?;
     host.raw_set("loading_redis", redis::loading_table(lua, shared)?)?;
     Ok(host)
@@ -108,12 +112,13 @@ fn load(lua: &Lua, args: MultiValue) -> mlua::Result<(Option<Function>, Option<S
         let text = format!("function expected, got {got}");
         return Err(Raised::bad_argument(lua, 1, "load", &text));
     };
-    let mut code = Vec::new();
+    let (mut code, mut budget) = (Vec::new(), Budget::new());
     loop {
         match next.call::<Value>(())? {
             Value::Nil => break,
             piece => match lua.coerce_string(piece)? {
                 Some(piece) if !piece.as_bytes().is_empty() => {
+                    budget.take(piece.as_bytes().len())?;
                     code.extend_from_slice(&piece.as_bytes());
                 }
                 Some(_) => break,

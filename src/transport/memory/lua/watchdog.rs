@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mlua::{HookTriggers, Lua, VmState};
+use mlua::{Function, HookTriggers, Lua, VmState};
 
 use super::raised::Raised;
 
@@ -38,8 +38,7 @@ impl Watchdog {
             if instructions != 1 {
                 watchdog.look_every(lua, 1)?;
             }
-            let limit = watchdog.limit.as_millis();
-            Err(Raised::reply(&format!("ERR Script exceeded the time limit of {limit} ms")))
+            Err(Raised::reply(&watchdog.message()))
         })
     }
 
@@ -52,6 +51,17 @@ impl Watchdog {
         let over = self.is_over();
         *self.until() = None;
         over
+    }
+
+    /// The error of a script that has run too long.
+    pub(super) fn message(&self) -> String {
+        format!("ERR Script exceeded the time limit of {} ms", self.limit.as_millis())
+    }
+
+    /// `host.is_over`: whether the time is used up.
+    pub(super) fn is_over_function(&self, lua: &Lua) -> mlua::Result<Function> {
+        let watchdog = self.clone();
+        lua.create_function(move |_, ()| Ok(watchdog.is_over()))
     }
 
     fn is_over(&self) -> bool {

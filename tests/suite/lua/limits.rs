@@ -1,0 +1,96 @@
+//! Scripts that never end, and scripts that take all memory.
+
+use std::time::Duration;
+
+use edgecask::prelude::*;
+use edgecask::transport::memory::{MemoryTransport, ScriptOptions};
+use edgecask::{Client, Error};
+
+fn engine(time: Duration) -> Client {
+    let options = ScriptOptions::new().limit_time(time).limit_memory(16 << 20);
+    Client::new(MemoryTransport::new().with_script_options(options))
+}
+
+async fn run(client: &Client, source: &str) -> Result<i64, Error> {
+    client.eval(source, ["k"], [""; 0]).await
+}
+
+/// What a script did before it was ended stays, and the next script runs.
+async fn goes_on(client: &Client) {
+    assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("written"));
+    client.del(["k"]).await.unwrap();
+    assert_eq!(run(client, "return redis.call('incr', KEYS[1])").await.unwrap(), 1);
+    client.del(["k"]).await.unwrap();
+}
+
+const WRITE: &str = "redis.call('set', KEYS[1], 'written') ";
+
+#[tokio::test]
+async fn a_script_without_an_end_is_ended() {
+    let client = engine(Duration::from_millis(100));
+    for endless in [
+        "while true do end",
+        "while true do redis.call('get', KEYS[1]) end",
+        "while true do pcall(function() while true do end end) end",
+        "local function f() pcall(f) while true do end end f()",
+        "while true do pcall(error) end",
+        "repeat xpcall(function() while true do end end, function() while true do end end) until false",
+        "local co = coroutine.wrap(function() while true do end end) co()",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+        "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) while true do pcall(function() return t[1] end) end",
+        "for i = 1, 1e18 do local x = string.rep('x', 100) end",
+        "return load(function() while true do end end)",
+        "local t = {} for i = 1, 50 do t[i] = i end while true do table.sort(t, function(a, b) return a > b end) end",
+    ] {
+        let error = run(&client, &format!("{WRITE}{endless}")).await.unwrap_err();
+        assert!(error.message().contains("exceeded the time limit"), "{endless}: {error}");
+        goes_on(&client).await;
+    }
+    let endless = "#!lua name=endless\nwhile true do end";
+    let error = client.function_load(endless, false).await.unwrap_err();
+    assert!(error.message().contains("time limit"), "{error}");
+    let code = "#!lua name=endless\nredis.register_function('f', function(keys) redis.call('set', keys[1], 'written') while true do end end)";
+    client.function_load(code, false).await.unwrap();
+    let error = client.fcall::<i64>("f", ["k"], [""; 0]).await.unwrap_err();
+    assert!(error.message().contains("time limit"), "{error}");
+    goes_on(&client).await;
+}
+
+#[tokio::test]
+async fn a_script_that_takes_all_memory_is_ended() {
+    let client = engine(Duration::from_secs(100));
+    for bomb in [
+        "local t = {} while true do t[#t + 1] = {} end",
+        "local s = 'x' while true do s = s .. s end",
+        "return string.rep('x', 1e9)",
+        "local t = {} for i = 1, 1e9 do t[i] = string.rep('y', 1000) .. i end",
+        "local t = {} while true do t[#t + 1] = redis.call('get', KEYS[1]) .. #t end",
+        "return cjson.encode({string.rep('x', 9e6), string.rep('y', 9e6), string.rep('z', 9e6)})",
+        "local t = {} pcall(function() while true do t[#t + 1] = {} end end) error('full')",
+    ] {
+        let error = run(&client, &format!("{WRITE}{bomb}")).await.unwrap_err();
+        let text = error.message();
+        assert!(text.contains("not enough memory") || text.contains("full"), "{bomb}: {text}");
+        goes_on(&client).await;
+    }
+    // A function that was loaded before is still there.
+    let code = "#!lua name=l\nredis.register_function('f', function() return 7 end)";
+    client.function_load(code, false).await.unwrap();
+    run(&client, "local t = {} while true do t[#t + 1] = {} end").await.unwrap_err();
+    assert_eq!(client.fcall::<i64>("f", [""; 0], [""; 0]).await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_fork_has_the_scripts_and_functions_and_not_the_state() {
+    let engine = MemoryTransport::new();
+    let client = Client::new(engine.clone());
+    let code =
+        "#!lua name=l\nlocal n = 0 redis.register_function('f', function() n = n + 1 return n end)";
+    client.function_load(code, false).await.unwrap();
+    let sha = client.script_load("return 5").await.unwrap();
+    assert_eq!(client.fcall::<i64>("f", [""; 0], [""; 0]).await.unwrap(), 1);
+    let fork = Client::new(engine.fork());
+    assert_eq!(fork.evalsha::<i64>(&sha, [""; 0], [""; 0]).await.unwrap(), 5);
+    assert_eq!(fork.fcall::<i64>("f", [""; 0], [""; 0]).await.unwrap(), 1);
+    assert_eq!(client.fcall::<i64>("f", [""; 0], [""; 0]).await.unwrap(), 2);
+}

@@ -1,0 +1,54 @@
+//! The commands of another program, as a proxy recorded them, with the scripts of BullMQ or redlock among them: both servers give
+//! the same replies and end with the same contents.
+//!
+//! `EDGECASK_RECORDING` names the file: a command a line, a JSON array of its words in base64.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use edgecask::{Command, Value};
+
+use super::both::{Both, Outcome, shown};
+
+/// What belongs to a connection.
+const SKIPPED: [&str; 7] = ["CLIENT", "INFO", "QUIT", "HELLO", "MULTI", "EXEC", "SELECT"];
+
+#[test]
+fn a_recording_gives_the_same_replies_and_contents() {
+    let Ok(file) = std::env::var("EDGECASK_RECORDING") else { return };
+    let Some(both) = Both::start() else { return };
+    let recording = std::fs::read_to_string(file).unwrap();
+    let (mut ran, mut failed) = (0, 0);
+    for line in recording.lines() {
+        let words: Vec<String> = serde_json::from_str(line).unwrap();
+        let mut words = words.iter().map(|word| BASE64_STANDARD.decode(word).unwrap());
+        let name = String::from_utf8(words.next().unwrap()).unwrap();
+        let mut args: Vec<Vec<u8>> = words.collect();
+        if SKIPPED.contains(&name.to_ascii_uppercase().as_str()) {
+            continue;
+        }
+        if name.eq_ignore_ascii_case("BZPOPMIN") {
+            // Nothing comes while it waits.
+            *args.last_mut().unwrap() = b"0.001".to_vec();
+        }
+        let command = Command::new(name).args_from(args);
+        let [engine, real] = both.send(&command).map(|reply| shown(&timeless(reply)));
+        assert_eq!(engine, real, "command {ran}: {command:?}");
+        ran += 1;
+        failed += usize::from(engine.starts_with("error"));
+        if ran % 20 == 0 {
+            let [engine, real] = both.contents();
+            assert_eq!(engine, real, "after command {ran}: {command:?}");
+        }
+    }
+    let [engine, real] = both.contents();
+    assert_eq!(engine, real);
+    eprintln!("{ran} commands, {failed} of them errors on both");
+}
+
+/// Lifetimes in milliseconds differ by the time between the two servers.
+fn timeless(reply: Outcome) -> Outcome {
+    reply.map(|value| match value {
+        Value::Integer(left) if left > 100_000 => Value::Integer(left / 10_000),
+        other => other,
+    })
+}
