@@ -235,14 +235,14 @@ fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
             .boxed(),
         "pk" => text(&["p1", "p2"]).boxed(),
         "lon" => prop_oneof![
-            8 => (-180_000_000..=180_000_000_i32).prop_map(|number| millionths(number)),
-            4 => (-2_000_000..=2_000_000_i32).prop_map(|number| millionths(number)),
+            8 => (-180_000_000..=180_000_000_i32).prop_map(millionths),
+            4 => (-2_000_000..=2_000_000_i32).prop_map(millionths),
             1 => text(&["180", "-180", "0", "179.9999", "-179.9999", "90"]),
         ]
         .boxed(),
         "lat" => prop_oneof![
-            8 => (-85_051_128..=85_051_128_i32).prop_map(|number| millionths(number)),
-            4 => (-2_000_000..=2_000_000_i32).prop_map(|number| millionths(number)),
+            8 => (-85_051_128..=85_051_128_i32).prop_map(millionths),
+            4 => (-2_000_000..=2_000_000_i32).prop_map(millionths),
             1 => text(&["85.05112878", "-85.05112878", "0", "45", "-66.5", "80.5"]),
         ]
         .boxed(),

@@ -55,7 +55,8 @@ use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, boxed, sleep, unix_millis};
 use crate::{Result, Value};
 
-/// A handle on an embedded engine. Clones share the same data; the data is gone when the last one is dropped.
+/// A handle on an embedded engine. Clones share the same data; the data is gone when the last one is dropped. How much it may
+/// hold is in [`MemoryOptions`]: by default 1 GiB, and 64 MiB on wasm32.
 ///
 /// ```
 /// use edgecask::{prelude::*, transport::memory::MemoryTransport};
