@@ -352,7 +352,7 @@ for (const target of ["memory", "redis"]) {
       let state = 7;
       const random = (sides) => (state = (state * 48271) % 2147483647) % sides;
       for (const [prefix, limiter] of Object.entries(limiters)) {
-        const options = { redis: raw, limiter, prefix, ephemeralCache: false, enableTelemetry: false, enableProtection: true };
+        const options = { redis: raw, limiter, prefix, ephemeralCache: false, enableTelemetry: false };
         const ratelimit = new Ratelimit(options);
         for (let call = 0; call < 60; call++) {
           const caller = `caller-${random(3)}`;
