@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use edgecask::layer::{AutoPipeline, KeyPrefix};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::transport::memory::MemoryTransport;
+use edgecask::transport::memory::{MemoryTransport, ScriptOptions};
 use edgecask::transport::{Capabilities, Results};
 use edgecask::{Error, ErrorKind, Result, Value};
 use edgecask_tests::{RedisServer, Tap, Tapped, Trip};
@@ -168,7 +168,8 @@ async fn a_lost_batch_fails_for_all_in_it_and_nobody_else() {
 
 #[tokio::test]
 async fn a_command_that_cannot_be_sent_fails_alone() {
-    let client = Client::memory().layer(KeyPrefix::new("t:")).layer(AutoPipeline::new());
+    let engine = MemoryTransport::new().with_script_options(ScriptOptions::new().run_lua(false));
+    let client = Client::new(engine).layer(KeyPrefix::new("t:")).layer(AutoPipeline::new());
     let (no_native, no_keys) = (cmd("EVAL").arg("return 1").arg(0), cmd("RANDOMKEY"));
     let (set, no_native, got, no_keys, count) = join!(
         client.set("k", "v"),

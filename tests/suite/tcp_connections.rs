@@ -666,3 +666,31 @@ async fn a_word_for_which_redis_closes_the_connection_is_not_sent() {
     }
     assert_eq!(id().await, before);
 }
+
+/// The first runtime stands still in the middle of an attempt, which is no reason for the second one to wait.
+#[test]
+fn an_attempt_of_a_runtime_that_stands_still_is_not_waited_for() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://127.0.0.1:{}", silent.local_addr().unwrap().port());
+    let options = TcpOptions::new(url).connect_timeout(Duration::from_millis(200));
+    let client = Client::new(TcpTransport::new(options).unwrap());
+    let first = runtime();
+    first.block_on(async {
+        let mut call = Box::pin(client.ping());
+        assert!(futures_util::poll!(&mut call).is_pending());
+        tokio::task::yield_now().await;
+    });
+    let result = runtime().block_on(tokio::time::timeout(Duration::from_secs(60), client.ping()));
+    assert_eq!(result.expect("it ends").unwrap_err().kind(), ErrorKind::Connect);
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_connection_may_be_silent_for_any_time() {
+    let redis = RedisServer::start();
+    for silence in [Duration::ZERO, Duration::from_secs(86_400), Duration::MAX] {
+        let options = TcpOptions::new(redis.url()).keepalive(silence);
+        Client::new(TcpTransport::new(options).unwrap()).ping().await.unwrap();
+    }
+}

@@ -170,6 +170,18 @@ async fn a_reader_that_is_too_slow_costs_bounded_memory_and_sees_the_gap() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_too_large_is_named() {
+    let redis = RedisServer::start();
+    let client = client(TcpOptions::new(redis.url()).max_reply_bytes(ROOM));
+    let mut messages = client.subscribe(["news"]).await.unwrap();
+    redis.client().publish("news", "x".repeat(2 * ROOM)).await.unwrap();
+    match messages.next().await.unwrap().unwrap() {
+        Event::Lost(error) => assert!(error.message().contains("max_reply_bytes"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_reply_that_nobody_asked_for_ends_the_connection() {
     let (url, mut gone) = hostile(b"$1\r\na\r\n", b"+EXTRA\r\n", Duration::from_millis(1)).await;
     let client = client(TcpOptions::new(url)).layer(Deadline::default());

@@ -41,7 +41,7 @@ const DEFAULT_PORT: u16 = 6379;
 
 impl Endpoint {
     /// A server as its URL names it: `redis://` or `rediss://`, or `valkey://` or `valkeys://`, with
-    /// `[user[:password]@]host[:port][/database]`; or `redis+unix://` or `unix://` and a path, with `db`, `user` and `pass` in
+    /// `[user[:password]@]host[:port][/database]`, or `db` in the query; or `redis+unix://` or `unix://` and a path, with `db`, `user` and `pass` in
     /// the query. `protocol=resp3` in the query is for all.
     pub(super) fn parse(url: &str) -> Result<Self, BadUrl> {
         let url = Url::parse(url).map_err(|_| BadUrl::Malformed)?;
@@ -59,7 +59,10 @@ impl Endpoint {
             #[cfg(unix)]
             "unix" | "redis+unix" | "valkey+unix" => {
                 let path = decoded(url.path())?;
-                if path.trim_matches('/').is_empty() {
+                let is_local =
+                    url.host_str().is_none_or(|host| host.is_empty() || host == "localhost");
+                let has_login = !url.username().is_empty() || url.password().is_some();
+                if path.trim_matches('/').is_empty() || !is_local || has_login {
                     return Err(BadUrl::Malformed);
                 }
                 return Ok(Self {
@@ -89,7 +92,10 @@ impl Endpoint {
             address: Address::Tcp { host, port: url.port().unwrap_or(DEFAULT_PORT), tls },
             username: (!username.is_empty()).then_some(username),
             password: url.password().map(decoded).transpose()?.map(SecretString::from),
-            database: database(url.path().trim_matches('/'))?,
+            database: match url.path().trim_matches('/') {
+                "" => database(&query("db").unwrap_or_default())?,
+                path => database(path)?,
+            },
             resp3,
         })
     }
@@ -200,6 +206,8 @@ mod tests {
             "redis://%ff@h",
             "redis:///0",
             "unix://",
+            "unix://run/redis.sock",
+            "redis+unix://ada:x@localhost/run/redis.sock",
         ] {
             assert_eq!(parts(url), None, "{url}");
         }

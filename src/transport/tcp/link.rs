@@ -37,7 +37,7 @@ impl Link {
             self.socket.write_all(batch.bytes()).await?;
             self.socket.flush().await
         };
-        written.await.map_err(socket::lost)
+        written.await.map_err(socket::refused_or_lost)
     }
 
     /// Waits for the next reply.
@@ -47,7 +47,7 @@ impl Link {
                 return Ok(reply);
             }
             let received = std::future::poll_fn(|context| self.poll_receive(context)).await;
-            if received.map_err(socket::lost)? == 0 {
+            if received.map_err(socket::refused_or_lost)? == 0 {
                 return Err(Error::new(ErrorKind::Disconnected, "the connection was closed"));
             }
         }
@@ -87,6 +87,7 @@ impl Link {
 /// The error of a stream that cannot be read any further.
 pub(super) fn unreadable(reason: Unreadable) -> Error {
     let message = match reason {
+        Unreadable::TooDeep => "a reply is nested deeper than 100 levels",
         Unreadable::TooLarge => "a reply is too large: see TcpOptions::max_reply_bytes",
         Unreadable::Malformed => "Redis answered something that is not of its protocol",
         Unreadable::TooMany => {

@@ -153,10 +153,10 @@ impl TcpOptions {
 
     /// How long a connection may be silent before TCP probes the other side. A host that is gone without notice, for example
     /// after a power failure, is detected after twice this time. Then the next command connects again, and a subscription
-    /// shows its gap. In whole seconds, at least one. Default: 15 seconds.
+    /// shows its gap. In whole seconds, from 1 to 32,767, which is the longest that Linux takes. Default: 15 seconds.
     #[must_use]
     pub fn keepalive(mut self, silence: Duration) -> Self {
-        self.keepalive = silence.max(Duration::from_secs(1));
+        self.keepalive = silence.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
         self
     }
 

@@ -106,7 +106,9 @@ impl Pool {
         let (generation, connection) = {
             let mut idle = lock(&pool.idle);
             idle.sweep(pool.size.min_idle);
-            (idle.generation, idle.connections.pop())
+            let usable = |(_, connection): &(Instant, Connection)| connection.is_of_this_runtime();
+            let at = idle.connections.iter().rposition(usable);
+            (idle.generation, at.map(|at| idle.connections.remove(at)))
         };
         let connection = match connection {
             Some((_, connection)) => connection,

@@ -1,4 +1,4 @@
-//! The commands that a shared connection refuses, because they would block the calls of all others.
+//! The commands that a shared connection refuses: those that would block the calls of others, and waits without writes.
 
 use crate::command::Command;
 use crate::{Error, ErrorKind, Result};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -39,6 +40,9 @@ struct Known {
 /// leads the failover sends the second one as soon as the new primary accepts writes.
 pub(super) const CHANNELS: [&str; 2] = ["+switch-master", "+promoted-slave"];
 
+/// How long an answer that is older than what is known waits for a newer one at most.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
+
 /// An address, and the configuration epoch of the sentinel that named it.
 type Named = (Address, u64);
 
@@ -71,7 +75,8 @@ impl Sentinels {
             .iter()
             .map(|sentinel| boxed(|| async { Step::Named(self.ask(dialer, sentinel).await) }))
             .collect();
-        let patience = Instant::now() + dialer.connect_timeout / 2;
+        let half = (dialer.connect_timeout / 2).min(LONGEST_PATIENCE);
+        let patience = Instant::now() + half;
         let (mut named, mut outdated, mut takes_outdated) = (Vec::new(), Vec::new(), false);
         let (mut refused, mut refused_by_sentinel) = (None, None);
         let mut last = Error::new(ErrorKind::Config, "there is no URL of a sentinel");

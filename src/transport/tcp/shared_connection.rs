@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
@@ -22,6 +23,9 @@ struct State {
     /// How often all connections were dropped. A connection of an attempt that began before is not kept.
     generation: AtomicU64,
 }
+
+/// How much later than its limit an attempt may end.
+const SLACK: Duration = Duration::from_secs(2);
 
 /// It runs as a task, so that it outlives the call that started it. Its output is `None` if its runtime shuts down first.
 type Attempt = Shared<BoxFuture<'static, Option<Result<Arc<Connection>>>>>;
@@ -135,8 +139,13 @@ impl SharedConnection {
         *current = None;
     }
 
-    /// A new connection: that of the attempt that is under way, or of a new attempt.
-    pub(super) async fn connect<F>(&self, connect: impl Fn() -> F) -> Result<ConnectionGuard<'_>>
+    /// A new connection: that of the attempt that is under way, or of a new attempt. An attempt takes as long as `limit`. One
+    /// that takes longer belongs to a runtime that stands still, so it is not waited for.
+    pub(super) async fn connect<F>(
+        &self,
+        limit: Duration,
+        connect: impl Fn() -> F,
+    ) -> Result<ConnectionGuard<'_>>
     where
         F: Future<Output = Result<Connection>> + Send + 'static,
     {
@@ -150,10 +159,11 @@ impl SharedConnection {
                 let is_own = attempt.is_none();
                 (attempt.get_or_insert_with(|| self.0.begin(connect())).clone(), is_own)
             };
-            match attempt.clone().await {
+            let ended = tokio::time::timeout(limit.saturating_add(SLACK), attempt.clone()).await;
+            match ended.unwrap_or(None) {
                 Some(connection) => return Ok(self.guard(connection?)),
                 None => {
-                    // The attempt belonged to a runtime that has ended. This call's runtime is running.
+                    // The attempt belongs to another runtime. This call's runtime is running.
                     self.0.attempt().take_if(|current| current.ptr_eq(&attempt));
                     if is_own {
                         return Err(Error::new(ErrorKind::Connect, "the runtime is shutting down"));

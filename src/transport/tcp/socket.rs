@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -29,7 +29,8 @@ pub(super) async fn open(
 ) -> Result<Box<dyn Socket>> {
     connect(address, tls, keepalive).await.map_err(|error| {
         refused_by_tls(&error).unwrap_or_else(|| {
-            Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error)
+            let message = format!("no connection to Redis at {address}");
+            Error::new(ErrorKind::Connect, message).with_source(error)
         })
     })
 }
@@ -91,11 +92,13 @@ async fn first_reached(mut addresses: impl Iterator<Item = SocketAddr>) -> io::R
     }
 }
 
-/// The error of a socket that was open.
+/// The error of a socket before a command was sent. A server may refuse a client's certificate only after its own handshake.
+pub(super) fn refused_or_lost(error: io::Error) -> Error {
+    refused_by_tls(&error).unwrap_or_else(|| lost(error))
+}
+
+/// The error of a socket that commands may have been written to.
 pub(super) fn lost(error: io::Error) -> Error {
-    if let Some(refused) = refused_by_tls(&error) {
-        return refused;
-    }
     let (kind, message) = match error.kind() {
         io::ErrorKind::TimedOut => (ErrorKind::Timeout, "Redis did not answer in time"),
         _ => (ErrorKind::Disconnected, "the connection to Redis was lost"),
@@ -105,9 +108,14 @@ pub(super) fn lost(error: io::Error) -> Error {
 
 /// The error of a TLS handshake that failed. Nothing was sent then.
 fn refused_by_tls(error: &io::Error) -> Option<Error> {
-    let message = match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(_) => {
+    let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let message = match cause {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the certificate of Redis is not trusted: see TcpOptions::root_certificate"
+        }
+        rustls::Error::InvalidCertificate(reason) => {
+            let message = format!("the certificate of Redis is not valid: {reason}");
+            return Some(Error::new(ErrorKind::Connect, message));
         }
         rustls::Error::InvalidMessage(_) => {
             "the server does not speak TLS: begin its URL with redis://"
@@ -117,10 +125,12 @@ fn refused_by_tls(error: &io::Error) -> Option<Error> {
             | AlertDescription::BadCertificate
             | AlertDescription::HandshakeFailure
             | AlertDescription::UnknownCA,
-        ) => "Redis refused the certificate of this client: see TcpOptions::client_certificate",
+        ) => {
+            "Redis refused the TLS handshake. If it asks for a certificate of its clients, see TcpOptions::client_certificate"
+        }
         _ => return None,
     };
-    Some(Error::new(ErrorKind::Connect, message))
+    Some(Error::new(ErrorKind::Connect, message).with_source(cause.clone()))
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use futures_util::{StreamExt, stream};
 
 use super::dial::Dialer;
 use super::endpoint::Endpoint;
-use super::link::Link;
-use super::resp::{Batch, Reply};
+use super::link::{Link, unreadable};
+use super::resp::{Batch, Reply, Unreadable};
 use crate::command::Command;
 use crate::transport::{Message, Messages, Subscription};
 use crate::{Error, ErrorKind, FromValue, Result, Value};
 
-/// Subscribes at a server. Messages stay with the server and in the socket until they are read.
+/// Subscribes at a server. From then on, messages stay with the server and in the socket until they are read.
 pub(super) async fn subscribe_at(
     dialer: &Dialer,
     endpoint: &Endpoint,
@@ -37,15 +37,19 @@ pub(super) async fn subscribe_at(
         }
     };
     let mut link = dialer.open(endpoint).await?;
-    let early = dialer.in_time(confirmed(&mut link, &batch, confirmations)).await?;
+    let early =
+        dialer.in_time(confirmed(&mut link, &batch, confirmations, dialer.max_reply_bytes)).await?;
     let listening = Some((link, early));
     let messages = stream::unfold(listening, async |listening| {
         let (mut link, mut early) = listening?;
         loop {
             let received = match early.pop_front() {
                 Some(received) => received,
-                // The connection is lost, which shows as a gap.
-                None => Received::of(link.reply().await.ok()?),
+                None => match link.reply().await {
+                    Ok(reply) => Received::of(reply),
+                    Err(error) if error.kind() == ErrorKind::Disconnected => return None,
+                    Err(error) => return Some((Err(error), None)),
+                },
             };
             match received {
                 Received::Message(message) => return Some((message, Some((link, early)))),
@@ -61,16 +65,31 @@ pub(super) async fn subscribe_at(
     Ok(messages.boxed())
 }
 
-/// Subscribes, and waits for this many confirmations. Returns the messages that came before the last of them.
-async fn confirmed(link: &mut Link, batch: &Batch, count: usize) -> Result<VecDeque<Received>> {
+/// Subscribes, and waits for this many confirmations. Returns the messages that came before the last of them, which may have so
+/// many bytes.
+async fn confirmed(
+    link: &mut Link,
+    batch: &Batch,
+    count: usize,
+    most_bytes: usize,
+) -> Result<VecDeque<Received>> {
     link.write(batch).await?;
     let mut early = VecDeque::new();
-    let mut confirmed = 0;
+    let (mut confirmed, mut bytes) = (0, 0);
     while confirmed < count {
         match Received::of(link.reply().await?) {
             Received::Confirmation => confirmed += 1,
             Received::Refused(error) => return Err(error),
-            received => early.push_back(received),
+            Received::Message(Ok(message)) => {
+                bytes += message.channel.len() + message.payload.len();
+                if bytes > most_bytes {
+                    return Err(unreadable(Unreadable::TooLarge));
+                }
+                early.push_back(Received::Message(Ok(message)));
+            }
+            Received::Message(Err(error)) => return Err(error),
+            Received::Moved => early.push_back(Received::Moved),
+            Received::Other => {}
         }
     }
     Ok(early)

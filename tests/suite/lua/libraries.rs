@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use edgecask_tests::number;
 
@@ -174,8 +174,9 @@ fn a_struct() -> impl Strategy<Value = String> {
         "b", "B", "h", "H", "l", "L", "T", "i", "I", "i1", "I3", "i5", "i8", "f", "d", "s", "c0",
         "c2", "c3", "x", "<", ">", "!", "!2", "!4", " ", "q",
     ];
-    let format =
-        prop::collection::vec(select(options.to_vec()), 0..5).prop_map(|parts| parts.concat());
+    // The size of a string is undefined in C where a float gives it.
+    let format = prop::collection::vec(select(options.to_vec()), 0..5)
+        .prop_map(|parts| parts.concat().replace("dc0", "d").replace("fc0", "f"));
     let argument = prop_oneof![
         (-300_i64..300).prop_map(|number| number.to_string()),
         any::<i32>().prop_map(|number| number.to_string()),
@@ -203,12 +204,16 @@ fn a_bit() -> impl Strategy<Value = String> {
         .prop_map(|(name, args)| format!("return bit.{name}({})", args.join(", ")))
 }
 
-/// Runs random scripts, and compares what both make of them.
+/// Runs random scripts, and compares what both make of them: the same ones each time, unless `EDGECASK_TEST_SEED` names others.
 fn compare(scripts: impl Strategy<Value = String>) {
     let Some(both) = Both::start() else { return };
     let cases = number("EDGECASK_TEST_CASES").map_or(1500, |cases| cases as u32);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let result = TestRunner::new(config).run(&scripts, |script| {
+    let seed = number("EDGECASK_TEST_SEED").unwrap_or(1);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let result = TestRunner::new_with_rng(config, rng).run(&scripts, |script| {
         let [engine, real] = both.eval(&script, &["k"], &[]).map(|reply| shown(&reply));
         // The connection to the real one takes no error in bytes that are not UTF-8.
         prop_assume!(!real.contains("not of its protocol"));
@@ -216,7 +221,7 @@ fn compare(scripts: impl Strategy<Value = String>) {
         Ok(())
     });
     if let Err(error) = result {
-        panic!("{error}");
+        panic!("EDGECASK_TEST_SEED={seed}: {error}");
     }
 }
 

@@ -13,8 +13,9 @@ use super::both::{Both, Outcome, shown};
 const SKIPPED: [&str; 7] = ["CLIENT", "INFO", "QUIT", "HELLO", "MULTI", "EXEC", "SELECT"];
 
 #[test]
+#[ignore = "it needs a recording: see the head of this file"]
 fn a_recording_gives_the_same_replies_and_contents() {
-    let Ok(file) = std::env::var("EDGECASK_RECORDING") else { return };
+    let file = std::env::var("EDGECASK_RECORDING").expect("EDGECASK_RECORDING names the file");
     let Some(both) = Both::start() else { return };
     let recording = std::fs::read_to_string(file).unwrap();
     let (mut ran, mut failed) = (0, 0);

@@ -112,7 +112,10 @@ fn from_table(names: &Names, table: &Table, depth: usize, budget: &mut Budget) -
     }
     let next = depth + 1;
     if let LuaValue::String(text) = table.raw_get(&names.err).map_err(unexpected)? {
-        let text = one_line(&String::from_utf8_lossy(&text.as_bytes()));
+        // Redis reads it as a string of C.
+        let text = text.as_bytes();
+        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        let text = one_line(&String::from_utf8_lossy(text));
         return match depth {
             0 => Err(Error::server(&text)),
             _ => Ok(Value::Error(text.into())),

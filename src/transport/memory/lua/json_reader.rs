@@ -318,7 +318,7 @@ fn float_prefix(text: &[u8]) -> Option<(f64, usize)> {
         return Some((sign * f64::INFINITY, signed + 3));
     }
     if word(b"nan") {
-        return Some((sign * f64::NAN, signed + 3));
+        return Some((f64::NAN.copysign(sign), signed + 3));
     }
     let digits = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     if word(b"0x") && rest.get(2).is_some_and(u8::is_ascii_hexdigit) {

@@ -59,7 +59,10 @@ impl Raised {
         match error {
             mlua::Error::CallbackError { cause, .. } => Self::of(cause),
             mlua::Error::MemoryError(_) => Self::Text(b"not enough memory".to_vec()),
-            mlua::Error::RuntimeError(text) => Self::Text(text.clone().into_bytes()),
+            mlua::Error::RuntimeError(text) => {
+                let text = text.split("\nstack traceback:").next().unwrap_or_default();
+                Self::Text(text.as_bytes().to_vec())
+            }
             error => match error.downcast_ref::<Self>() {
                 Some(raised) => raised.clone(),
                 None => Self::Text(error.to_string().into_bytes()),

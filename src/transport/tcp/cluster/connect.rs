@@ -32,7 +32,12 @@ pub(super) async fn shared_connection<'a>(
         sending::sent();
         return Ok(guard);
     }
-    Box::pin(connected(topology, node, node.shared.connect(|| topology.dial(node)))).await
+    Box::pin(connected(
+        topology,
+        node,
+        node.shared.connect(topology.dialer.connect_timeout, || topology.dial(node)),
+    ))
+    .await
 }
 
 /// The connection that this attempt makes. The attempt is given up when another server takes the place of this one.

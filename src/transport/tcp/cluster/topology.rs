@@ -186,7 +186,10 @@ impl Topology {
             .in_time(async {
                 let guard = match node.shared.current() {
                     Some(guard) => guard,
-                    None => node.shared.connect(|| self.dial(node)).await?,
+                    None => {
+                        let limit = self.dialer.connect_timeout;
+                        node.shared.connect(limit, || self.dial(node)).await?
+                    }
                 };
                 Answer::of(guard.send_all(Answer::question()).await?, &node.address.host)
             })

@@ -10,7 +10,7 @@ use super::queue::{Call, Caller, Queue};
 use crate::transport::tcp::link::{Link, unreadable};
 use crate::transport::tcp::resp::{Reply, Unreadable};
 use crate::transport::tcp::socket;
-use crate::{Error, ErrorKind, Outcome, Result};
+use crate::{Error, ErrorKind, Outcome, Result, Value};
 
 /// The memory for bytes to send that is kept.
 const KEPT: usize = 1 << 20;
@@ -64,7 +64,11 @@ impl Driver {
         loop {
             // A server that closes a connection may have said why, so what it said is read first.
             let broken = match self.poll_write(context) {
-                Poll::Ready(Err(error)) => Some(error),
+                Poll::Ready(Err(error)) => {
+                    // TLS may have sent some of the bytes before it failed.
+                    self.at = self.bytes.len();
+                    Some(error)
+                }
                 Poll::Ready(Ok(())) | Poll::Pending => None,
             };
             match (self.poll_read(context), broken) {
@@ -148,22 +152,24 @@ impl Driver {
             return surplus();
         }
         self.due -= 1;
-        if let Caller::Many { left, replies, .. } = caller {
+        if let Caller::Many { left, replies, nonce, sender } = caller {
             *left -= 1;
-            if *left > 0 {
-                replies.push(reply);
-                return Ok(());
+            match nonce.as_deref().filter(|_| *left == 0) {
+                Some(nonce) if !verifies(&reply, nonce) => return surplus(),
+                Some(_) => {}
+                // Nobody reads the replies of a call that was given up.
+                None if sender.is_closed() => *replies = Vec::new(),
+                None => replies.push(reply),
             }
+            if *left == 0
+                && let Some((_, Caller::Many { replies, sender, .. })) = self.sent.pop_front()
+            {
+                let _ = sender.send(Ok(replies));
+            }
+        } else if let Some((_, Caller::One(sender))) = self.sent.pop_front() {
+            // A caller that is gone needs no reply.
+            let _ = sender.send(Ok(reply));
         }
-        // A caller that is gone needs no reply.
-        let _ = match self.sent.pop_front() {
-            Some((_, Caller::One(sender))) => sender.send(Ok(reply)).is_ok(),
-            Some((_, Caller::Many { mut replies, sender, .. })) => {
-                replies.push(reply);
-                sender.send(Ok(replies)).is_ok()
-            }
-            None => false,
-        };
         Ok(())
     }
 
@@ -171,13 +177,22 @@ impl Driver {
     fn fail(&mut self, error: &Error) {
         let written = self.written();
         for (first, caller) in self.sent.drain(..) {
-            let error = error.clone();
-            caller.fail(match first < written {
-                true => error,
-                false => error.with_outcome(Outcome::NotSent),
-            });
+            let outcome = if first < written { Outcome::Unknown } else { Outcome::NotSent };
+            caller.fail(error.clone().with_outcome(outcome));
         }
         self.queue.close(error);
+    }
+}
+
+/// Whether this is the reply to a PING with this nonce. A server may also refuse the PING, because of the user's permissions
+/// or its own state; that says nothing about the other replies.
+fn verifies(reply: &Reply, nonce: &str) -> bool {
+    match reply {
+        Reply::Value(Value::Bulk(bytes)) => bytes == nonce.as_bytes(),
+        Reply::Error(error) => {
+            matches!(error.code(), Some("BUSY" | "LOADING" | "MASTERDOWN" | "MISCONF" | "NOPERM"))
+        }
+        _ => false,
     }
 }
 

@@ -9,33 +9,41 @@ mod queue;
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use self::driver::Driver;
 pub(super) use self::health::Health;
 use self::queue::{Caller, Queue};
-use super::link::{Link, unreadable};
-use super::resp::{Batch, Reply, Unreadable, write};
+use super::link::Link;
+use super::resp::{Batch, Reply, write};
 use crate::command::Command;
-use crate::{Error, ErrorKind, Result, Value};
+use crate::{Error, ErrorKind, Result};
 
 /// A connection that is ready for commands. It is closed when it is dropped.
 pub(super) struct Connection {
     queue: Arc<Queue>,
     pub(super) health: Arc<Health>,
     driver: tokio::task::JoinHandle<()>,
+    runtime: tokio::runtime::Id,
 }
 
 impl Connection {
     pub(super) fn new(link: Link, health: Health) -> Self {
         let (queue, health) = (Arc::<Queue>::default(), Arc::new(health));
         let driver = Driver::new(link, Arc::clone(&queue), Arc::clone(&health));
-        Self { queue, health, driver: tokio::spawn(driver.run()) }
+        let runtime = Handle::current().id();
+        Self { queue, health, driver: tokio::spawn(driver.run()), runtime }
     }
 
     /// Whether it was lost, or what it received cannot be used.
     pub(super) fn is_closed(&self) -> bool {
         self.driver.is_finished()
+    }
+
+    /// Whether its task is of this runtime. Another one may stand still.
+    pub(super) fn is_of_this_runtime(&self) -> bool {
+        Handle::current().id() == self.runtime
     }
 
     /// Whether calls may use it.
@@ -58,7 +66,7 @@ impl Connection {
     /// Sends commands one after the other. There is a reply to each. The error is that of the connection.
     pub(super) async fn send_all(&self, batch: Batch) -> Result<Vec<Reply>> {
         match self.health.verification() {
-            None => self.send_batch(&batch).await,
+            None => self.send_with(&batch, None).await,
             Some(nonce) => self.send_verified(batch, nonce).await,
         }
     }
@@ -67,21 +75,16 @@ impl Connection {
     /// it is another reply, the connection is closed and all calls on it fail.
     async fn send_verified(&self, mut batch: Batch, nonce: String) -> Result<Vec<Reply>> {
         batch.push(&Command::new("PING").arg(&nonce));
-        let mut replies = self.send_batch(&batch).await?;
-        if replies.pop().is_some_and(|reply| verifies(&reply, &nonce)) {
-            return Ok(replies);
-        }
-        self.driver.abort();
-        Err(unreadable(Unreadable::TooMany))
+        self.send_with(&batch, Some(nonce)).await
     }
 
-    async fn send_batch(&self, batch: &Batch) -> Result<Vec<Reply>> {
+    async fn send_with(&self, batch: &Batch, nonce: Option<String>) -> Result<Vec<Reply>> {
         let (sender, replies) = oneshot::channel();
         let left = batch.len();
         if left == 0 {
             return Ok(Vec::new());
         }
-        let caller = Caller::Many { left, replies: Vec::with_capacity(left), sender };
+        let caller = Caller::Many { left, replies: Vec::with_capacity(left), nonce, sender };
         self.queue.push(caller, |bytes| bytes.extend_from_slice(batch.bytes())).await?;
         replies.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -89,18 +92,6 @@ impl Connection {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Disconnected, "the connection to Redis was closed")
-}
-
-/// Whether this is the reply to a PING with this nonce. A server may also refuse the PING, because of the user's permissions
-/// or its own state; that says nothing about the other replies.
-fn verifies(reply: &Reply, nonce: &str) -> bool {
-    match reply {
-        Reply::Value(Value::Bulk(bytes)) => bytes == nonce.as_bytes(),
-        Reply::Error(error) => {
-            matches!(error.code(), Some("BUSY" | "LOADING" | "MASTERDOWN" | "NOPERM"))
-        }
-        _ => false,
-    }
 }
 
 impl Drop for Connection {
@@ -129,6 +120,21 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let link = Link::new(Box::new(client), 1 << 20);
         (Arc::new(Connection::new(link, Health::new(hour, hour))), server)
+    }
+
+    #[tokio::test]
+    async fn a_verification_that_is_refused_tells_nothing_of_the_replies() {
+        for refusal in ["MISCONF cannot save", "NOPERM no PING for you", "LOADING soon"] {
+            let (client, mut server) = duplex(1 << 16);
+            let health = Health::new(Duration::from_secs(3600), Duration::ZERO);
+            let connection = Connection::new(Link::new(Box::new(client), 1 << 20), health);
+            let get = Command::new("GET").arg("k");
+            let mut call = Box::pin(connection.send(&get));
+            assert!(poll!(&mut call).is_pending());
+            server.read_exact(&mut [0; 40]).await.unwrap();
+            server.write_all(format!("+mine\r\n-{refusal}\r\n").as_bytes()).await.unwrap();
+            assert_eq!(text(call.await), "mine");
+        }
     }
 
     fn text(reply: Result<Reply>) -> String {

@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Outcome, Result};
 const MOST_BYTES: usize = 1 << 20;
 
 /// The calls of all tasks, for the driver of the connection.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     driver: AtomicWaker,
@@ -26,7 +26,7 @@ pub(super) struct Queue {
     room: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Waiting {
     bytes: Vec<u8>,
     calls: Vec<Call>,
@@ -34,17 +34,21 @@ struct Waiting {
 }
 
 /// Who waits for the replies to the commands of a call.
-#[derive(Debug)]
 pub(super) struct Call {
     /// Where the commands begin in the bytes.
     pub(super) at: usize,
     pub(super) caller: Caller,
 }
 
-#[derive(Debug)]
 pub(super) enum Caller {
     One(oneshot::Sender<Result<Reply>>),
-    Many { left: usize, replies: Vec<Reply>, sender: oneshot::Sender<Result<Vec<Reply>>> },
+    Many {
+        left: usize,
+        replies: Vec<Reply>,
+        /// What the last reply has to be, which is not for the caller.
+        nonce: Option<String>,
+        sender: oneshot::Sender<Result<Vec<Reply>>>,
+    },
 }
 
 impl Caller {
@@ -101,7 +105,7 @@ impl Queue {
             waiting.calls.push(Call { at, caller });
         }
         drop(waiting);
-        // Otherwise the driver was woken before, and has not taken the calls yet.
+        // If bytes were there already, the driver was woken for them and has not taken them yet.
         if at == 0 {
             self.driver.wake();
         }

@@ -19,6 +19,8 @@ pub(in crate::transport::tcp) enum Unreadable {
     /// A reply beyond the limit.
     #[error("a reply is larger than max_reply_bytes allows")]
     TooLarge,
+    #[error("a reply is nested too deeply")]
+    TooDeep,
     #[error("what was received is not RESP")]
     Malformed,
     /// A reply that no command asked for. From then on nobody can tell whose the next ones are.
@@ -27,7 +29,6 @@ pub(in crate::transport::tcp) enum Unreadable {
 }
 
 /// Reads replies from a stream that comes in parts. Each byte is read once, however the parts are cut.
-#[derive(Debug)]
 pub(in crate::transport::tcp) struct Decoder {
     limit: u64,
     /// The cost of the current reply so far.
@@ -49,7 +50,6 @@ enum State {
     },
 }
 
-#[derive(Debug)]
 struct Aggregate {
     kind: u8,
     /// How many items are to come.
@@ -194,7 +194,7 @@ impl Decoder {
                     return Ok(Step::Item(aggregate.into_value()));
                 }
                 if self.open.len() == DEEPEST {
-                    return Err(Unreadable::TooLarge);
+                    return Err(Unreadable::TooDeep);
                 }
                 self.open.push(aggregate);
                 return Ok(Step::Opened);
@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(next(&mut decoder, &[b'a'; 1000]), Err(Unreadable::TooLarge), "without an end");
         let mut decoder = Decoder::new(1 << 20);
         let deep = b"*1\r\n".repeat(101);
-        assert_eq!(next(&mut decoder, &deep), Err(Unreadable::TooLarge), "too deep");
+        assert_eq!(next(&mut decoder, &deep), Err(Unreadable::TooDeep));
         let mut decoder = fresh();
         let reply = [&b"$900\r\n"[..], &[0; 900], b"\r\n"].concat();
         for _ in 0..10 {

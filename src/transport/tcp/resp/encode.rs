@@ -1,7 +1,7 @@
 use crate::command::Command;
 
 /// Commands in the form in which they are sent.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::transport::tcp) struct Batch {
     bytes: Vec<u8>,
     commands: usize,

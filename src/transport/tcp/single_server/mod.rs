@@ -88,6 +88,7 @@ impl SingleServer {
                 Ok(guard)
             }
             None => {
+                let limit = self.dialer.connect_timeout;
                 let attempt = || {
                     let (dialer, target) = (Arc::clone(&self.dialer), Arc::clone(&self.target));
                     let (watch, connections) =
@@ -98,7 +99,7 @@ impl SingleServer {
                         Ok(connection)
                     }
                 };
-                sending::unsent(boxed(|| self.connections.shared.connect(attempt))).await
+                sending::unsent(boxed(|| self.connections.shared.connect(limit, attempt))).await
             }
         }
     }
