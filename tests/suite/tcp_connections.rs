@@ -681,7 +681,8 @@ fn an_attempt_of_a_runtime_that_stands_still_is_not_waited_for() {
         assert!(futures_util::poll!(&mut call).is_pending());
         tokio::task::yield_now().await;
     });
-    let result = runtime().block_on(tokio::time::timeout(Duration::from_secs(60), client.ping()));
+    let result = runtime()
+        .block_on(async { tokio::time::timeout(Duration::from_secs(60), client.ping()).await });
     assert_eq!(result.expect("it ends").unwrap_err().kind(), ErrorKind::Connect);
     drop(first);
 }
