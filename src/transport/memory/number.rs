@@ -27,10 +27,7 @@ pub(super) fn show(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    if number.abs() < LIMIT
-        && number.fract() == 0.0
-        && !(number == 0.0 && number.is_sign_negative())
-    {
+    if number.abs() < LIMIT && number.fract() == 0.0 {
         return (number as i64).to_string();
     }
     let text = format!("{number:e}");

@@ -128,6 +128,9 @@ fn from_table(names: &Names, table: &Table, depth: usize, budget: &mut Budget) -
                 return Ok(Value::Simple(without_lines(&status.as_bytes()).into()));
             }
             (1, LuaValue::Number(double)) if double.is_nan() => return Ok(Value::bulk("nan")),
+            (1, LuaValue::Number(double)) if double == 0.0 && double.is_sign_negative() => {
+                return Ok(Value::bulk("-0"));
+            }
             (1, LuaValue::Number(double)) => return Ok(Value::bulk(number::show(double))),
             (1, LuaValue::Integer(double)) => {
                 return Ok(Value::bulk(number::show(double as f64)));
