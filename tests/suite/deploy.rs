@@ -6,7 +6,7 @@ use std::process::Command as Program;
 
 use edgecask::cache::{Cache, ServerStats};
 use edgecask::prelude::*;
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, free_port};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
@@ -40,13 +40,14 @@ fn bytes(size: &str) -> String {
 }
 
 /// Starts a Redis with these settings, and compares what it says of them.
-async fn starts_with(text: &str) {
+async fn starts_with(text: &str, arguments: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("redis.conf");
     std::fs::write(&file, text).unwrap();
     let directory = folder.path().to_string_lossy().into_owned();
     let file = file.to_string_lossy().into_owned();
-    let redis = RedisServer::configured(&file, ["--dir", &directory]);
+    let arguments = ["--dir", &*directory].into_iter().chain(arguments.iter().copied());
+    let redis = RedisServer::configured(&file, arguments);
     let client = redis.client();
     for (name, value) in settings(text) {
         let said = setting(&client, name).await;
@@ -59,7 +60,7 @@ async fn starts_with(text: &str) {
 
 #[tokio::test]
 async fn redis_starts_with_the_settings() {
-    starts_with(&text("redis.conf")).await;
+    starts_with(&text("redis.conf"), &[]).await;
 }
 
 /// The documents of a manifest.
@@ -75,7 +76,9 @@ async fn a_node_of_the_cluster_starts_with_the_settings_of_the_manifest() {
     // The test has its own port and folder.
     let own = |line: &&str| line.starts_with("port ") || line.starts_with("dir ");
     let lines = conf.lines().map(str::trim_start).filter(|line| !own(line));
-    starts_with(&lines.collect::<Vec<_>>().join("\n")).await;
+    // Its port plus 10,000 may be that of another program's connection.
+    let port = free_port().to_string();
+    starts_with(&lines.collect::<Vec<_>>().join("\n"), &["--cluster-port", &port]).await;
 }
 
 #[test]
