@@ -208,7 +208,7 @@ describe("wrong arguments", () => {
             if (value instanceof Subscriber) value.close();
             const where = `${name}.${method}, argument ${at}, ${kind}: ${error?.stack}`;
             if (expected.accepted.includes(kind)) {
-              // Of the right type, though whoever is asked may refuse it: the embedded engine has no Lua, a cache no bus.
+              // Of the right type, though whoever is asked may refuse it: a cache may have no bus.
               assert.ok(error === undefined || ["Config", "Unsupported", "Server"].includes(error.kind), where);
               continue;
             }
