@@ -17,7 +17,7 @@ impl RestTransport {
     }
 
     /// Finds out which features the server has, so that [`RestTransport::has`] and
-    /// [`Transport::capabilities`](crate::transport::Transport::capabilities) tell. It sends up to 9 requests: commands that change nothing, a script, and a subscription
+    /// [`Transport::capabilities`] tell. It sends up to 9 requests: commands that change nothing, a script, and a subscription
     /// to a channel with a random name. A feature about which an answer says nothing stays open.
     ///
     /// # Errors
