@@ -226,7 +226,7 @@ impl Topology {
         let (dialer, endpoint) = (Arc::clone(&self.dialer), node.endpoint.clone());
         move || {
             let (dialer, endpoint) = (Arc::clone(&dialer), endpoint.clone());
-            boxed(|| async move { dialer.in_time(dialer.connect(&endpoint)).await })
+            boxed(|| async move { dialer.connect(&endpoint).await })
         }
     }
 }
