@@ -1,4 +1,4 @@
-//! Upstash's own script flag. Redis and the embedded engine do not know `#!lua flags=allow-key-locking`, so the flag is removed
+//! Upstash's own script flag. Redis does not know `#!lua flags=allow-key-locking`, so the flag is removed
 //! before a script is sent there. This changes the script's sha, so a table maps the client's sha to the other one.
 
 use std::collections::HashMap;
