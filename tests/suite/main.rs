@@ -35,6 +35,7 @@ mod keyspaces;
 mod layers;
 mod leases;
 mod limits;
+mod lock;
 mod lua;
 mod migrate;
 mod outage;

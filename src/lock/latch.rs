@@ -1,0 +1,149 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+
+use super::LockError;
+use super::resource::{Shared, run};
+use super::scripts::COUNT_DOWN;
+use crate::client::Subscriber;
+use crate::command::strings::{SetOptions, StringCommands};
+use crate::platform;
+use crate::{Key, Outcome, Result};
+
+/// The pause between two looks of a waiter.
+const POLL: Duration = Duration::from_secs(1);
+
+/// A latch that opens after a number of count-downs, from [`Locks::latch`](super::Locks::latch). It does not close again before it
+/// expires. The key is a string with the number of count-downs that are left.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use edgecask::lock::Locks;
+/// use edgecask::{Client, Key};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let latch = Locks::new(Client::memory()).latch(Key::verbatim("latch:import:7")?);
+/// latch.set(2, Duration::from_secs(600)).await?;
+/// assert_eq!(latch.count_down("part 1").await?, 1);
+/// assert_eq!(latch.count_down("part 1").await?, 1, "it counts a part once");
+/// assert_eq!(latch.count_down("part 2").await?, 0);
+/// latch.wait(Duration::from_secs(30)).await?;
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Latch {
+    shared: Arc<Shared>,
+    key: Key,
+}
+
+impl Latch {
+    pub(super) fn new(shared: Arc<Shared>, key: Key) -> Self {
+        Self { shared, key }
+    }
+
+    /// Sets the latch for so many count-downs, if it is not set; returns whether it was not. It expires after `ttl`, open or not.
+    /// One command.
+    ///
+    /// # Errors
+    /// [`LockError::Redis`].
+    pub async fn set(&self, count: u32, ttl: Duration) -> Result<bool, LockError> {
+        let options = SetOptions::new().nx().ex(ttl.max(Duration::from_millis(1)));
+        Ok(self.shared.client.set_with(&self.key, count, options).await?)
+    }
+
+    /// Counts down by one for this part of the work, and returns how many count-downs are left. The same part counts once, so
+    /// the call may be repeated. One command; one more if its answer is lost.
+    ///
+    /// # Errors
+    /// [`LockError::NotSet`], [`LockError::Redis`].
+    pub async fn count_down(&self, part: &str) -> Result<u64, LockError> {
+        let left = match self.count(part).await {
+            Err(error) if error.outcome() == Outcome::Unknown => self.count(part).await?,
+            left => left?,
+        };
+        u64::try_from(left).map_err(|_| self.not_set())
+    }
+
+    async fn count(&self, part: &str) -> Result<i64> {
+        let counted = self.key.companion("edgecask:counted");
+        let keys = [self.key.as_str(), &counted];
+        run(&self.shared.client, &COUNT_DOWN, &keys, &[part, &self.channel()]).await
+    }
+
+    /// How many count-downs are left; `None` if the latch is not set. One command.
+    ///
+    /// # Errors
+    /// [`LockError::Redis`].
+    pub async fn left(&self) -> Result<Option<u64>, LockError> {
+        Ok(self.shared.client.get(&self.key).await?)
+    }
+
+    /// Waits until the latch is open. One command, and one a second while it waits; where the transport has subscriptions, one
+    /// subscription wakes it besides.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`]. [`LockError::NotSet`] if there is no such latch, or not any more: it fails closed. [`LockError::Redis`].
+    pub async fn wait(&self, longest: Duration) -> Result<(), LockError> {
+        let timed_out = || LockError::TimedOut { key: self.key.clone(), within: longest };
+        platform::timeout(longest, self.opened()).await.unwrap_or_else(|| Err(timed_out()))
+    }
+
+    async fn opened(&self) -> Result<(), LockError> {
+        if self.is_open().await? {
+            return Ok(());
+        }
+        let client = &self.shared.client;
+        let mut messages = match client.capabilities().subscriptions {
+            true => client.subscribe([self.channel()]).await.ok(),
+            false => None,
+        };
+        loop {
+            match self.is_open().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // It may be back in time.
+                Err(LockError::Redis(error)) if error.is_transient() => {}
+                Err(error) => return Err(error),
+            }
+            let pause = POLL.mul_f64(1.0 + 0.3 * platform::random_fraction());
+            told_or(&mut messages, pause).await;
+        }
+    }
+
+    async fn is_open(&self) -> Result<bool, LockError> {
+        Ok(self.left().await?.ok_or_else(|| self.not_set())? == 0)
+    }
+
+    fn channel(&self) -> String {
+        format!("edgecask:latch:{}", self.key)
+    }
+
+    fn not_set(&self) -> LockError {
+        LockError::NotSet { key: self.key.clone() }
+    }
+}
+
+/// Waits for a message, or for this time.
+async fn told_or(messages: &mut Option<Subscriber>, pause: Duration) {
+    let Some(events) = messages else { return platform::sleep(pause).await };
+    let over = match select(events.next(), platform::sleep(pause)).await {
+        Either::Left((event, _)) => !matches!(event, Some(Ok(_))),
+        Either::Right(_) => false,
+    };
+    if over {
+        *messages = None;
+    }
+}
+
+impl fmt::Debug for Latch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Latch").field(&self.key.as_str()).finish()
+    }
+}

@@ -1,0 +1,256 @@
+//! A lock as the server has it: its keys, and the three scripts that change it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::LockOptions;
+use super::scripts::{ACQUIRE, RELEASE, RENEW};
+use super::wake::Wake;
+use crate::client::{Client, ScriptBatch};
+use crate::command::Script;
+use crate::platform::{self, Background};
+use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result};
+
+/// How long the end of an acquisition is remembered, so that a command that arrives late takes no lock.
+pub(super) const MEMORY: Duration = Duration::from_secs(60);
+
+/// What the locks of one [`Locks`](super::Locks) share.
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) background: Background,
+    pub(super) wake: Arc<Wake>,
+    /// A part of every token of this process, which names the channel of its waiters.
+    pub(super) instance: String,
+}
+
+/// Who may hold a lock at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holders {
+    One,
+    /// At most so many.
+    AtMost(u32),
+    /// Any number.
+    Any,
+}
+
+impl Holders {
+    fn as_arg(self) -> String {
+        match self {
+            Self::One => "x".to_owned(),
+            Self::AtMost(most) => most.max(1).to_string(),
+            Self::Any => "0".to_owned(),
+        }
+    }
+}
+
+/// A lock, a permit, or one side of a read-write lock.
+#[derive(Clone)]
+pub(super) struct Resource {
+    pub(super) shared: Arc<Shared>,
+    pub(super) options: Arc<LockOptions>,
+    pub(super) key: Key,
+    companions: Arc<Companions>,
+    holders: Holders,
+    /// The highest fencing token that this process has seen.
+    highest: Arc<AtomicU64>,
+}
+
+struct Companions {
+    counter: String,
+    queue: String,
+    alive: String,
+    ended: String,
+}
+
+/// What a request for a lock gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    Taken { fence: u64, counter: Counter },
+    NotFree { left: Option<Duration> },
+    TooManyWaiters,
+    Ended,
+}
+
+/// What became of the counter of fencing tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counter {
+    WentOn,
+    New,
+    Lost,
+}
+
+impl Resource {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        options: Arc<LockOptions>,
+        key: Key,
+        holders: Holders,
+    ) -> Self {
+        let companions = Arc::new(Companions {
+            counter: fence_key(&key),
+            queue: key.companion("edgecask:queue"),
+            alive: key.companion("edgecask:alive"),
+            ended: key.companion("edgecask:ended"),
+        });
+        Self { shared, options, key, companions, holders, highest: Arc::default() }
+    }
+
+    /// The same lock for other holders.
+    pub(super) fn for_holders(&self, holders: Holders) -> Self {
+        Self { holders, ..self.clone() }
+    }
+
+    /// The same lock with other options.
+    pub(super) fn with_options(&self, change: impl FnOnce(LockOptions) -> LockOptions) -> Self {
+        let options = Arc::new(change((*self.options).clone()));
+        Self { options, ..self.clone() }
+    }
+
+    /// A new token: the owner's name, this process, and a random text.
+    pub(super) fn token(&self) -> Result<String> {
+        let random = u64::from_le_bytes(platform::random()?);
+        let instance = &self.shared.instance;
+        Ok(match &self.options.owner {
+            Some(owner) => format!("{owner}:{instance}{random:016x}"),
+            None => format!("{instance}{random:016x}"),
+        })
+    }
+
+    /// Asks for the lock, and for a place among its waiters if the caller waits. One script.
+    pub(super) async fn ask(&self, token: &str, waits: bool) -> Result<Reply> {
+        let Companions { counter, queue, alive, ended } = &*self.companions;
+        let options = &self.options;
+        let keys = [self.key.as_str(), counter, queue, alive, ended];
+        let args = [
+            token,
+            &millis(options.ttl),
+            &self.holders.as_arg(),
+            &if waits { millis(options.waiter_ttl) } else { "0".to_owned() },
+            &options.waiters.to_string(),
+            &self.highest.load(Ordering::Relaxed).to_string(),
+            &options.fence_ttl.map_or("0".to_owned(), millis),
+        ];
+        let reply = self.run::<Vec<i64>>(&ACQUIRE, &keys, &args).await?;
+        let &[happened, fence, left, counter] = reply.as_slice() else { return Err(unexpected()) };
+        Ok(match happened {
+            1 => {
+                let fence = u64::try_from(fence).map_err(|_| unexpected())?;
+                self.highest.fetch_max(fence, Ordering::Relaxed);
+                let counter = match counter {
+                    0 => Counter::WentOn,
+                    1 => Counter::New,
+                    _ => Counter::Lost,
+                };
+                if counter == Counter::Lost {
+                    tracing::warn!(key = %self.key, "the counter of fencing tokens was lost, and began again above all that is known");
+                }
+                Reply::Taken { fence, counter }
+            }
+            0 => Reply::NotFree { left: u64::try_from(left).ok().map(Duration::from_millis) },
+            -2 => Reply::TooManyWaiters,
+            _ => Reply::Ended,
+        })
+    }
+
+    /// As [`Resource::ask`]. If the answer is lost, the same token asks once more, which resolves it.
+    pub(super) async fn ask_surely(&self, token: &str, waits: bool) -> Result<Reply> {
+        match self.ask(token, waits).await {
+            Err(error) if error.outcome() == Outcome::Unknown => {
+                self.ask(token, waits).await.map_err(still_unknown)
+            }
+            reply => reply,
+        }
+    }
+
+    /// Ends an acquisition; returns whether it held the lock until now. One script.
+    pub(super) async fn end(&self, token: &str) -> Result<bool> {
+        let Companions { queue, alive, ended, .. } = &*self.companions;
+        let keys = [self.key.as_str(), queue, alive, ended];
+        let args = [token, &self.holders.as_arg(), &millis(MEMORY)];
+        self.run(&RELEASE, &keys, &args).await
+    }
+
+    /// As [`Resource::end`]. If the answer is lost, it is asked for once more.
+    pub(super) async fn end_surely(&self, token: &str) -> Result<bool> {
+        match self.end(token).await {
+            Err(error) if error.outcome() == Outcome::Unknown => {
+                self.end(token).await.map_err(still_unknown)
+            }
+            ended => ended,
+        }
+    }
+
+    /// Ends an acquisition of which nobody needs to hear.
+    pub(super) fn end_in_background(&self, token: String) {
+        let resource = self.clone();
+        self.shared.background.spawn(platform::send(|| async move {
+            // If this fails, the lock expires.
+            if let Err(error) = resource.end_surely(&token).await {
+                tracing::debug!(key = %resource.key, %error, "a lock was not released, it expires");
+            }
+        }));
+    }
+
+    /// Renews the time to live; returns whether the lock was held. One script.
+    pub(super) async fn renew(&self, token: &str, ttl: Duration) -> Result<bool> {
+        self.run(&RENEW, &[self.key.as_str()], &[token, &millis(ttl)]).await
+    }
+
+    /// The value of an exclusive lock, and its fencing token. One MGET.
+    pub(super) async fn holder(&self) -> Result<Option<(String, u64)>> {
+        use crate::command::strings::StringCommands;
+        let keys = [self.key.as_str(), &self.companions.counter];
+        let values: Vec<Option<String>> = self.shared.client.mget(keys).await?;
+        let mut values = values.into_iter();
+        let (holder, fence) = (values.next().flatten(), values.next().flatten());
+        let fence = fence.and_then(|fence| fence.parse().ok()).unwrap_or(0);
+        Ok(holder.map(|holder| (holder, fence)))
+    }
+
+    /// Runs a script that may be sent twice.
+    async fn run<R: FromValue>(&self, script: &Script, keys: &[&str], args: &[&str]) -> Result<R> {
+        run(&self.shared.client, script, keys, args).await
+    }
+}
+
+/// Runs a script that may be sent twice.
+pub(super) async fn run<R: FromValue>(
+    client: &Client,
+    script: &Script,
+    keys: &[&str],
+    args: &[&str],
+) -> Result<R> {
+    let mut batch = ScriptBatch::new(client);
+    let place = batch.script(script, keys, args);
+    batch.exec().await?.take(place)
+}
+
+/// The key of a lock's counter of fencing tokens.
+pub(super) fn fence_key(lock: &Key) -> String {
+    lock.companion("edgecask:fence")
+}
+
+/// Whatever kept the second request from the server, the first one may have been carried out.
+fn still_unknown(error: Error) -> Error {
+    error.with_outcome(Outcome::Unknown)
+}
+
+fn unexpected() -> Error {
+    Error::new(ErrorKind::Protocol, "the server did not answer the request for a lock")
+}
+
+pub(super) fn millis(time: Duration) -> String {
+    time.as_millis().clamp(1, u128::from(u64::MAX >> 16)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_milliseconds() {
+        assert_eq!(millis(Duration::from_micros(10)), "1");
+        assert_eq!(millis(Duration::MAX), "281474976710655");
+    }
+}

@@ -1,0 +1,151 @@
+-- Takes a lock or a place among its holders, or waits for it. The same call may be sent any number of times.
+--
+-- KEYS: the lock, its fencing counter, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
+-- ARGV: the token; the time to live in milliseconds; `x` for an exclusive lock, or the most holders of a shared one, 0 for
+-- any number; how long the caller counts as a waiter in milliseconds, 0 if it does not wait; the most waiters; the highest
+-- fencing token that the caller knows; the time to live of the counter in milliseconds, 0 for none.
+--
+-- Returns what happened (1 taken, 0 not free, -1 the acquisition has ended, -2 too many waiters), the fencing token, in how
+-- many milliseconds the lock may be free (-1 if that is not known), and the counter's state (0 it went on, 1 there was none,
+-- 2 it was lost).
+local lock, counter, queue, alive, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local token, ttl, patience = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
+local exclusive = ARGV[3] == 'x'
+local most = tonumber(ARGV[3]) or 1
+local clock = redis.call('TIME')
+local micros = clock[1] * 1000000 + clock[2]
+local now = math.floor(micros / 1000)
+local me = (exclusive and 'x' or 's') .. token
+
+if redis.call('ZSCORE', ended, token) then return {-1, 0, -1, 0} end
+
+local kind = redis.call('TYPE', lock).ok
+local holders, mine = 0, false
+if kind == 'zset' then
+  redis.call('ZREMRANGEBYSCORE', lock, '-inf', now)
+  holders = redis.call('ZCARD', lock)
+  if holders == 0 then kind = 'none' end
+  mine = not exclusive and redis.call('ZSCORE', lock, token)
+elseif kind ~= 'none' then
+  mine = redis.call('GET', lock) == token and exclusive
+  holders = 1
+end
+
+local function forget(waiter)
+  redis.call('ZREM', queue, waiter)
+  redis.call('ZREM', alive, waiter)
+end
+
+local function is_alive(waiter)
+  local till = redis.call('ZSCORE', alive, waiter)
+  return till and tonumber(till) > now
+end
+
+-- How many more shared holders there may be.
+local function room()
+  if kind == 'string' or exclusive then return 0 end
+  if most == 0 then return math.huge end
+  return most - holders
+end
+
+-- Whether no waiter before this one stands in its way.
+local function is_next()
+  local ahead = 0
+  local first = redis.call('ZRANGE', queue, 0, 63)
+  for _, waiter in ipairs(first) do
+    if waiter == me then return true end
+    if not is_alive(waiter) then
+      forget(waiter)
+    elseif exclusive or string.sub(waiter, 1, 1) == 'x' then
+      return false
+    else
+      ahead = ahead + 1
+      if ahead >= room() then return false end
+    end
+  end
+  return #first < 64
+end
+
+-- Tells the waiters who may go on now.
+local function wake()
+  local places = room()
+  local free = kind == 'none'
+  for _, waiter in ipairs(redis.call('ZRANGE', queue, 0, 63)) do
+    if not is_alive(waiter) then
+      forget(waiter)
+    else
+      local alone = string.sub(waiter, 1, 1) == 'x'
+      if alone and not free or not alone and places < 1 then return end
+      redis.pcall('PUBLISH', 'edgecask:unlocked:' .. string.sub(waiter, -32, -17), string.sub(waiter, 2))
+      if alone then return end
+      free = false
+      places = places - 1
+    end
+  end
+end
+
+local may_take = kind == 'none'
+if not exclusive and kind == 'zset' then may_take = room() > 0 end
+if mine or may_take and is_next() then
+  local last = redis.call('GET', counter)
+  local fence = tonumber(last or '0') or 0
+  local known = tonumber(ARGV[6])
+  local state = 0
+  if not last then state = 1 end
+  if fence < known then
+    state = 2
+    fence = known
+  end
+  if not (mine and exclusive and state == 0) then
+    fence = math.max(fence + 1, micros)
+    if fence >= 9007199254740991 then return redis.error_reply('ERR the fencing counter is out of range') end
+    local text = string.format('%.0f', fence)
+    if ARGV[7] == '0' then
+      redis.call('SET', counter, text)
+    else
+      redis.call('SET', counter, text, 'PX', ARGV[7])
+    end
+  end
+  if exclusive then
+    redis.call('SET', lock, token, 'PX', ttl)
+    kind = 'string'
+  else
+    redis.call('ZADD', lock, now + ttl, token)
+    redis.call('PEXPIREAT', lock, redis.call('ZRANGE', lock, -1, -1, 'WITHSCORES')[2])
+    kind = 'zset'
+    holders = redis.call('ZCARD', lock)
+  end
+  forget(me)
+  if not exclusive then wake() end
+  return {1, fence, ttl, state}
+end
+
+local left = -1
+if kind == 'string' then
+  left = redis.call('PTTL', lock)
+elseif kind == 'zset' then
+  left = redis.call('ZRANGE', lock, 0, 0, 'WITHSCORES')[2] - now
+end
+local happened = 0
+if patience > 0 then
+  if not redis.call('ZSCORE', queue, me) then
+    if redis.call('ZCARD', queue) >= tonumber(ARGV[5]) then
+      for _, waiter in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', now, 'LIMIT', 0, 1000)) do
+        forget(waiter)
+      end
+    end
+    if redis.call('ZCARD', queue) >= tonumber(ARGV[5]) then
+      happened = -2
+    else
+      local last = redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
+      redis.call('ZADD', queue, string.format('%.0f', math.max((tonumber(last or '0') or 0) + 1, micros)), me)
+    end
+  end
+  if happened == 0 then
+    redis.call('ZADD', alive, now + patience, me)
+    redis.call('PEXPIRE', queue, 600000)
+    redis.call('PEXPIRE', alive, 600000)
+  end
+end
+if may_take then wake() end
+return {happened, 0, left, 0}

@@ -1,0 +1,176 @@
+use bytes::Bytes;
+
+use super::server::{Kind, LOOK_AT, Server, Waiters, integer, wrong_arguments};
+use crate::command::{Command, ScriptContext};
+use crate::{Error, Result, Value};
+
+/// Larger integers are not exact in Lua.
+const TOO_LARGE: i64 = (1 << 53) - 1;
+const QUEUE_TTL: i64 = 600_000;
+
+fn reply(happened: i64, fence: i64, left: i64, counter: i64) -> Value {
+    Value::Array([happened, fence, left, counter].map(Value::Integer).into())
+}
+
+struct State<'a> {
+    lock: &'a Bytes,
+    waiters: Waiters<'a>,
+    exclusive: bool,
+    most: i64,
+    kind: Kind,
+    holders: i64,
+    micros: i64,
+}
+
+impl State<'_> {
+    /// How many more shared holders there may be.
+    fn room(&self) -> i64 {
+        match (self.kind, self.exclusive, self.most) {
+            (Kind::Exclusive, ..) | (_, true, _) => 0,
+            (_, _, 0) => i64::MAX,
+            (_, _, most) => most - self.holders,
+        }
+    }
+
+    /// Whether no waiter before this one stands in its way.
+    fn is_next(&self, server: &mut Server, me: &[u8]) -> Result<bool> {
+        let (mut ahead, first) = (0, self.waiters.first(server)?);
+        for waiter in &first {
+            if waiter == me {
+                return Ok(true);
+            }
+            if !self.waiters.is_alive(server, waiter)? {
+                self.waiters.forget(server, waiter)?;
+            } else if self.exclusive || waiter.first() == Some(&b'x') {
+                return Ok(false);
+            } else {
+                ahead += 1;
+                if ahead >= self.room() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok((first.len() as i64) < LOOK_AT)
+    }
+
+    fn wake(&self, server: &mut Server) -> Result<()> {
+        self.waiters.wake(server, self.kind, self.room())
+    }
+}
+
+/// The implementation of `acquire.lua`.
+pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
+    let ([lock, counter, queue, alive, ended], [token, ttl, most, patience, places, known, lasts]) =
+        (keys, args)
+    else {
+        return Err(wrong_arguments());
+    };
+    let server = &mut Server(redis);
+    let (ttl, patience) = (integer(ttl)?, integer(patience)?);
+    let exclusive = &most[..] == b"x";
+    let micros = server.micros()?;
+    let now = micros / 1000;
+    let me = [if exclusive { b"x" } else { b"s" }, &token[..]].concat();
+    if server.score(ended, token)?.is_some() {
+        return Ok(reply(-1, 0, -1, 0));
+    }
+    let mut state = State {
+        lock,
+        waiters: Waiters { queue, alive, now },
+        exclusive,
+        most: if exclusive { 1 } else { integer(most)? },
+        kind: Kind::Free,
+        holders: 0,
+        micros,
+    };
+    let kind: String = server.run(Command::new("TYPE").arg(lock))?;
+    let mut mine = false;
+    if kind == "zset" {
+        server.remove_up_to(lock, now)?;
+        state.holders = server.count(lock)?;
+        state.kind = if state.holders == 0 { Kind::Free } else { Kind::Shared };
+        mine = !exclusive && server.score(lock, token)?.is_some();
+    } else if kind != "none" {
+        mine = server.get(lock)?.as_ref() == Some(token) && exclusive;
+        (state.kind, state.holders) = (Kind::Exclusive, 1);
+    }
+
+    let may_take = match (exclusive, state.kind) {
+        (_, Kind::Free) => true,
+        (false, Kind::Shared) => state.room() > 0,
+        _ => false,
+    };
+    if mine || may_take && state.is_next(server, &me)? {
+        let known = integer(known)?;
+        return take(server, &mut state, counter, (token, ttl, &me), (mine, known, lasts));
+    }
+
+    let left = match state.kind {
+        Kind::Exclusive => server.run(Command::new("PTTL").arg(lock))?,
+        Kind::Shared => server.score_at(lock, 0)?.unwrap_or(now) - now,
+        Kind::Free => -1,
+    };
+    let mut happened = 0;
+    if patience > 0 {
+        let places = integer(places)?;
+        if server.score(queue, &me)?.is_none() {
+            if server.count(queue)? >= places {
+                let dead = Command::new("ZRANGEBYSCORE").arg(alive).arg("-inf").arg(now);
+                let dead: Vec<Bytes> = server.run(dead.arg("LIMIT").arg(0).arg(1000))?;
+                dead.iter().try_for_each(|waiter| state.waiters.forget(server, waiter))?;
+            }
+            if server.count(queue)? >= places {
+                happened = -2;
+            } else {
+                let last = server.score_at(queue, -1)?.unwrap_or(0);
+                server.add(queue, (last + 1).max(micros), &me)?;
+            }
+        }
+        if happened == 0 {
+            server.add(alive, now + patience, &me)?;
+            server.expire(queue, QUEUE_TTL)?;
+            server.expire(alive, QUEUE_TTL)?;
+        }
+    }
+    if may_take {
+        state.wake(server)?;
+    }
+    Ok(reply(happened, 0, left, 0))
+}
+
+fn take(
+    server: &mut Server,
+    state: &mut State,
+    counter: &Bytes,
+    (token, ttl, me): (&Bytes, i64, &[u8]),
+    (mine, known, lasts): (bool, i64, &Bytes),
+) -> Result<Value> {
+    let last = server.get(counter)?;
+    let mut fence = last.as_ref().and_then(|last| integer(last).ok()).unwrap_or(0);
+    let mut went = i64::from(last.is_none());
+    if fence < known {
+        (went, fence) = (2, known);
+    }
+    if !(mine && state.exclusive && went == 0) {
+        fence = state.micros.max(fence.saturating_add(1));
+        if fence >= TOO_LARGE {
+            return Err(Error::server("ERR the fencing counter is out of range"));
+        }
+        let set = Command::new("SET").arg(counter).arg(fence);
+        server.run::<Value>(if &lasts[..] == b"0" { set } else { set.arg("PX").arg(lasts) })?;
+    }
+    if state.exclusive {
+        let set = Command::new("SET").arg(state.lock).arg(token).arg("PX").arg(ttl);
+        server.run::<Value>(set)?;
+        state.kind = Kind::Exclusive;
+    } else {
+        server.add(state.lock, state.waiters.now + ttl, token)?;
+        server.expire_with_the_last(state.lock)?;
+        (state.kind, state.holders) = (Kind::Shared, server.count(state.lock)?);
+    }
+    state.waiters.forget(server, me)?;
+    if !state.exclusive {
+        state.wake(server)?;
+    }
+    Ok(reply(1, fence, ttl, went))
+}

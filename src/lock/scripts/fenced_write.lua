@@ -1,0 +1,17 @@
+-- Writes a value unless a later holder has written one.
+--
+-- KEYS: a hash with the fields `fence` and `value`. ARGV: the fencing token, and the value; without a value the old one is
+-- deleted and the token stays. Returns 0 if it was written, or the later token.
+local last = redis.call('HGET', KEYS[1], 'fence')
+if last then
+  last = tonumber(last)
+  if not last then return redis.error_reply('ERR the stored fencing token is not a number') end
+  if last > tonumber(ARGV[1]) then return last end
+end
+redis.call('HSET', KEYS[1], 'fence', ARGV[1])
+if ARGV[2] then
+  redis.call('HSET', KEYS[1], 'value', ARGV[2])
+else
+  redis.call('HDEL', KEYS[1], 'value')
+end
+return 0

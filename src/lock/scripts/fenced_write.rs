@@ -1,0 +1,25 @@
+use bytes::Bytes;
+
+use super::server::{Server, integer, wrong_arguments};
+use crate::command::{Command, ScriptContext};
+use crate::{Error, Result, Value};
+
+/// The implementation of `fenced_write.lua`.
+pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
+    let ([key], [fence, value @ ..]) = (keys, args) else { return Err(wrong_arguments()) };
+    let server = &mut Server(redis);
+    let last: Option<Bytes> = server.run(Command::new("HGET").arg(key).arg("fence"))?;
+    if let Some(last) = last {
+        let last = integer(&last)
+            .map_err(|_| Error::server("ERR the stored fencing token is not a number"))?;
+        if last > integer(fence)? {
+            return Ok(Value::Integer(last));
+        }
+    }
+    server.run::<Value>(Command::new("HSET").arg(key).arg("fence").arg(fence))?;
+    server.run::<Value>(match value.first() {
+        Some(value) => Command::new("HSET").arg(key).arg("value").arg(value),
+        None => Command::new("HDEL").arg(key).arg("value"),
+    })?;
+    Ok(Value::Integer(0))
+}

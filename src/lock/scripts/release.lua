@@ -1,0 +1,60 @@
+-- Ends an acquisition, whether it holds the lock, waits for it, or has not arrived yet, and wakes who may go on. The same call
+-- may be sent any number of times, and always gives the answer of the first one.
+--
+-- KEYS: the lock, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
+-- ARGV: the token; the most holders of a shared lock, 0 for any number, or `x`; for how many milliseconds the end is
+-- remembered.
+--
+-- Returns 1 if the acquisition held the lock until now.
+local lock, queue, alive, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local token, memory = ARGV[1], tonumber(ARGV[3])
+local clock = redis.call('TIME')
+local now = math.floor((clock[1] * 1000000 + clock[2]) / 1000)
+
+local before = redis.call('ZSCORE', ended, token)
+if before then return before % 2 end
+
+local kind = redis.call('TYPE', lock).ok
+local held, holders = 0, 0
+if kind == 'zset' then
+  redis.call('ZREMRANGEBYSCORE', lock, '-inf', now)
+  held = redis.call('ZREM', lock, token)
+  holders = redis.call('ZCARD', lock)
+  if holders == 0 then kind = 'none' end
+elseif kind ~= 'none' and redis.call('GET', lock) == token then
+  held = redis.call('DEL', lock)
+  kind = 'none'
+end
+
+local function forget(waiter)
+  redis.call('ZREM', queue, waiter)
+  redis.call('ZREM', alive, waiter)
+end
+
+forget('x' .. token)
+forget('s' .. token)
+-- The last bit of the score tells whether it was held.
+redis.call('ZADD', ended, string.format('%.0f', now * 2 + held), token)
+redis.call('ZREMRANGEBYSCORE', ended, '-inf', string.format('%.0f', (now - memory) * 2))
+redis.call('ZREMRANGEBYRANK', ended, 0, -1001)
+redis.call('PEXPIRE', ended, memory)
+
+local places = 0
+if kind ~= 'string' and ARGV[2] ~= 'x' then
+  places = ARGV[2] == '0' and math.huge or tonumber(ARGV[2]) - holders
+end
+local free = kind == 'none'
+for _, waiter in ipairs(redis.call('ZRANGE', queue, 0, 63)) do
+  local till = redis.call('ZSCORE', alive, waiter)
+  if not till or tonumber(till) <= now then
+    forget(waiter)
+  else
+    local alone = string.sub(waiter, 1, 1) == 'x'
+    if alone and not free or not alone and places < 1 then break end
+    redis.pcall('PUBLISH', 'edgecask:unlocked:' .. string.sub(waiter, -32, -17), string.sub(waiter, 2))
+    if alone then break end
+    free = false
+    places = places - 1
+  end
+end
+return held

@@ -1,0 +1,46 @@
+use bytes::Bytes;
+
+use super::server::{Kind, Server, Waiters, integer, wrong_arguments};
+use crate::command::{Command, ScriptContext};
+use crate::{Result, Value};
+
+/// The implementation of `release.lua`.
+pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
+    let ([lock, queue, alive, ended], [token, most, memory]) = (keys, args) else {
+        return Err(wrong_arguments());
+    };
+    let server = &mut Server(redis);
+    let (memory, now) = (integer(memory)?, server.micros()? / 1000);
+    if let Some(before) = server.score(ended, token)? {
+        return Ok(Value::Integer(before % 2));
+    }
+    let kind: String = server.run(Command::new("TYPE").arg(lock))?;
+    let (mut held, mut holders, mut state) = (false, 0, Kind::Free);
+    if kind == "zset" {
+        server.remove_up_to(lock, now)?;
+        held = server.remove(lock, token)?;
+        holders = server.count(lock)?;
+        state = if holders == 0 { Kind::Free } else { Kind::Shared };
+    } else if kind != "none" {
+        held = server.get(lock)?.as_ref() == Some(token);
+        state = if held { Kind::Free } else { Kind::Exclusive };
+        if held {
+            server.run::<Value>(Command::new("DEL").arg(lock))?;
+        }
+    }
+    let waiters = Waiters { queue, alive, now };
+    for kind in [b"x", b"s"] {
+        waiters.forget(server, &[kind, &token[..]].concat())?;
+    }
+    server.add(ended, now * 2 + i64::from(held), token)?;
+    server.remove_up_to(ended, (now - memory) * 2)?;
+    server.run::<Value>(Command::new("ZREMRANGEBYRANK").arg(ended).arg(0).arg(-1001))?;
+    server.expire(ended, memory)?;
+    let places = match (state, &most[..]) {
+        (Kind::Exclusive, _) | (_, b"x") => 0,
+        (_, b"0") => i64::MAX,
+        (_, most) => integer(most)? - holders,
+    };
+    waiters.wake(server, state, places)?;
+    Ok(Value::Integer(held.into()))
+}

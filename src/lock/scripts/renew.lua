@@ -1,0 +1,15 @@
+-- Renews the time to live of a lock that is held.
+--
+-- KEYS: the lock. ARGV: the token, the new time to live in milliseconds. Returns 1 if the lock was held.
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then return 0 end
+if kind ~= 'zset' then
+  if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+local clock = redis.call('TIME')
+local now = math.floor((clock[1] * 1000000 + clock[2]) / 1000)
+local till = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not till or tonumber(till) <= now then return 0 end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+return redis.call('PEXPIREAT', KEYS[1], redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2])

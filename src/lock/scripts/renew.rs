@@ -1,0 +1,25 @@
+use bytes::Bytes;
+
+use super::server::{Server, integer, wrong_arguments};
+use crate::command::{Command, ScriptContext};
+use crate::{Result, Value};
+
+/// The implementation of `renew.lua`.
+pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
+    let ([lock], [token, ttl]) = (keys, args) else { return Err(wrong_arguments()) };
+    let server = &mut Server(redis);
+    let kind: String = server.run(Command::new("TYPE").arg(lock))?;
+    let renewed = match kind.as_str() {
+        "none" => false,
+        "zset" => {
+            let now = server.micros()? / 1000;
+            if !server.score(lock, token)?.is_some_and(|till| till > now) {
+                return Ok(Value::Integer(0));
+            }
+            server.add(lock, now + integer(ttl)?, token)?;
+            server.expire_with_the_last(lock)?
+        }
+        _ => server.get(lock)?.as_ref() == Some(token) && server.expire(lock, ttl)?,
+    };
+    Ok(Value::Integer(renewed.into()))
+}

@@ -1,0 +1,180 @@
+//! Wakes the waiters of this process. A script that frees a lock publishes the token of the next waiter to the channel of its
+//! process; so a process has one subscription for all of its locks, and hears of its own waiters only.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use futures_util::task::AtomicWaker;
+
+use crate::client::{Client, Event};
+use crate::platform::{self, Instant};
+
+/// How long a subscription without waiters is kept.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long to poll before the next attempt, after a subscription was refused.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// What one waiter is woken by.
+#[derive(Default)]
+pub(super) struct Bell {
+    rung: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    async fn heard(&self) {
+        poll_fn(|context| {
+            self.waker.register(context.waker());
+            match self.rung.swap(false, Ordering::AcqRel) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+}
+
+/// The bells of this process, and the subscription that rings them.
+pub(super) struct Wake {
+    client: Client,
+    channel: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    bells: HashMap<String, Arc<Bell>>,
+    listening: bool,
+    refused_at: Option<Instant>,
+}
+
+impl Wake {
+    /// `instance` is a part of each token of this process.
+    pub(super) fn new(client: Client, instance: &str) -> Arc<Self> {
+        let channel = format!("edgecask:unlocked:{instance}");
+        Arc::new(Self { client, channel, state: Mutex::default() })
+    }
+
+    /// A place for the waiter with this token.
+    pub(super) fn waiter(self: &Arc<Self>, token: &str) -> Waiter {
+        let bell = Arc::new(Bell::default());
+        self.state().bells.insert(token.to_owned(), Arc::clone(&bell));
+        Waiter { wake: Arc::clone(self), token: token.to_owned(), bell }
+    }
+
+    /// Starts the subscription, if there is none and the transport has them. Returns whether waiters are woken.
+    fn listen(self: &Arc<Self>) -> bool {
+        // A request of a Worker must not wait for messages that another one receives.
+        if !self.client.capabilities().subscriptions || !platform::shares_futures() {
+            return false;
+        }
+        let mut state = self.state();
+        if state.listening {
+            return true;
+        }
+        if state.refused_at.is_some_and(|at| at.elapsed() < PAUSE) {
+            return false;
+        }
+        state.listening = true;
+        let (wake, client, channel) =
+            (Arc::downgrade(self), self.client.clone(), self.channel.clone());
+        platform::spawn(platform::send(|| listen(wake, client, channel)));
+        true
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring_all(&self) {
+        self.state().bells.values().for_each(|bell| bell.ring());
+    }
+}
+
+/// Rings the bells until nobody has waited for a while.
+async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
+    let ended = |refused: bool| {
+        if let Some(wake) = wake.upgrade() {
+            let mut state = wake.state();
+            state.listening = false;
+            state.refused_at = refused.then(Instant::now);
+        }
+    };
+    let mut events = match client.subscribe([channel]).await {
+        Ok(events) => events,
+        Err(error) => {
+            tracing::debug!(%error, "waiters of locks are not woken, they poll");
+            return ended(true);
+        }
+    };
+    // Whoever began to wait before has missed what was published until now.
+    if let Some(wake) = wake.upgrade() {
+        wake.ring_all();
+    }
+    loop {
+        let event = match select(events.next(), platform::sleep_idly(IDLE)).await {
+            Either::Left((event, _)) => event,
+            Either::Right(_) => {
+                let Some(wake) = wake.upgrade() else { return };
+                let mut state = wake.state();
+                if state.bells.is_empty() {
+                    state.listening = false;
+                    return;
+                }
+                continue;
+            }
+        };
+        let Some(wake) = wake.upgrade() else { return };
+        match event {
+            Some(Ok(Event::Message(message))) => {
+                let token = String::from_utf8_lossy(&message.payload);
+                if let Some(bell) = wake.state().bells.get(&*token) {
+                    bell.ring();
+                }
+            }
+            Some(Ok(Event::Resumed)) => wake.ring_all(),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => {
+                drop(wake);
+                return ended(true);
+            }
+        }
+    }
+}
+
+/// A caller that may have to wait.
+pub(super) struct Waiter {
+    wake: Arc<Wake>,
+    token: String,
+    bell: Arc<Bell>,
+}
+
+impl Waiter {
+    /// Whether waiters are woken. It starts the subscription.
+    pub(super) fn is_woken(&self) -> bool {
+        self.wake.listen()
+    }
+
+    /// Returns when the waiter is woken, or after this time.
+    pub(super) async fn heard_or(&self, pause: Duration) {
+        let (heard, slept) = (std::pin::pin!(self.bell.heard()), platform::sleep(pause));
+        select(heard, slept).await;
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.wake.state().bells.remove(&self.token);
+    }
+}

@@ -1,0 +1,79 @@
+//! What locks cost, in commands, as their documentation says.
+
+use std::time::Duration;
+
+use edgecask::lock::{LockOptions, Locks};
+use edgecask::prelude::*;
+use edgecask_tests::{Tapped, until};
+
+use super::waiting::Deaf;
+use super::{Count, HOUR, everywhere, key, lasting, warm_up};
+
+#[tokio::test]
+async fn a_lock_costs_one_command_for_each_step() {
+    for place in everywhere().await {
+        let (count, name) = (Count::default(), place.name);
+        let client = count.of(place.client());
+        warm_up(&client).await;
+        let locks = lasting(client);
+        count.taken();
+        let guard = locks.lock(key("k")).acquire().await.unwrap();
+        assert_eq!(count.taken(), 1, "{name}: acquire");
+        assert!(locks.lock(key("k")).try_acquire().await.is_err());
+        assert_eq!(count.taken(), 1, "{name}: refused");
+        guard.renew().await.unwrap();
+        assert_eq!(count.taken(), 1, "{name}: renew");
+        guard.release().await.unwrap();
+        assert_eq!(count.taken(), 1, "{name}: release");
+        let (read_write, semaphore) = (locks.read_write(key("rw")), locks.semaphore(key("s"), 2));
+        for guard in [read_write.read().await.unwrap(), semaphore.acquire().await.unwrap()] {
+            guard.release().await.unwrap();
+        }
+        assert_eq!(count.taken(), 4, "{name}");
+        let latch = locks.latch(key("l"));
+        latch.set(1, HOUR).await.unwrap();
+        assert_eq!(latch.count_down("part").await.unwrap(), 0);
+        count.taken();
+        assert_eq!(latch.count_down("part").await.unwrap(), 0);
+        latch.wait(HOUR).await.unwrap();
+        assert_eq!(count.taken(), 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_without_being_woken_asks_at_most_once_a_second() {
+    // Time passes at once where all wait, and the engine needs no time.
+    tokio::time::pause();
+    let client = edgecask::Client::memory();
+    let guard = lasting(client.clone()).lock(key("k")).acquire().await.unwrap();
+    let count = Count::default();
+    let deaf = count.of(client.layer(Tapped(Deaf)));
+    let options = LockOptions::new().ttl(HOUR).waiter_ttl(Duration::from_secs(2));
+    let lock = Locks::with_options(deaf, options).lock(key("k"));
+    let (start, longest) = (tokio::time::Instant::now(), Duration::from_secs(120));
+    assert!(lock.acquire_within(longest).await.is_err());
+    assert!(start.elapsed() >= longest);
+    let asked = count.taken();
+    assert!((80..=121).contains(&asked), "{asked} commands in two minutes");
+    drop(guard);
+}
+
+#[tokio::test]
+async fn who_holds_nothing_costs_nothing() {
+    for place in everywhere().await {
+        let (count, direct) = (Count::default(), place.client());
+        let client = count.of(place.client());
+        warm_up(&client).await;
+        let lock = lasting(client).lock(key("k"));
+        // It has waited once, so it may still listen.
+        let guard = lasting(place.client()).lock(key("k")).acquire().await.unwrap();
+        let other = lock.clone();
+        let waits = tokio::spawn(async move { other.acquire().await.unwrap().release().await });
+        until(async || direct.exists(["edgecask:queue:{k}"]).await.unwrap() == 1).await;
+        guard.release().await.unwrap();
+        waits.await.unwrap().unwrap();
+        count.taken();
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert_eq!(count.taken(), 0, "{}", place.name);
+    }
+}

@@ -1,0 +1,185 @@
+//! Waiting for a lock: in order, woken or not, and never behind the dead.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use edgecask::lock::{LockError, LockOptions, Locks};
+use edgecask::platform::BoxFuture;
+use edgecask::prelude::*;
+use edgecask::transport::Capabilities;
+use edgecask::transport::Results;
+use edgecask::{Client, Result};
+use edgecask_tests::{Tap, Tapped, Trip, until};
+
+use super::{HOUR, everywhere, key, lasting};
+
+/// A transport without subscriptions.
+#[derive(Debug)]
+pub(super) struct Deaf;
+
+impl Tap for Deaf {
+    fn capabilities(&self, inner: Capabilities) -> Capabilities {
+        inner.subscriptions(false)
+    }
+
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(trip.go())
+    }
+}
+
+async fn waiters(client: &Client, lock: &str) -> u64 {
+    client.zcard(format!("edgecask:queue:{{{lock}}}")).await.unwrap()
+}
+
+#[tokio::test]
+async fn waiters_have_the_lock_in_the_order_of_their_arrival() {
+    for place in everywhere().await {
+        let direct = place.client();
+        let first = lasting(place.client()).lock(key("k")).acquire().await.unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for number in 0..6_u64 {
+            // Each is a process of its own.
+            let (lock, order) = (lasting(place.client()).lock(key("k")), Arc::clone(&order));
+            tasks.push(tokio::spawn(async move {
+                let guard = lock.acquire().await.unwrap();
+                order.lock().unwrap().push((number, guard.fence()));
+                assert!(guard.release().await.unwrap());
+            }));
+            until(async || waiters(&direct, "k").await == number + 1).await;
+        }
+        // Nobody gets ahead of those who wait.
+        let late = lasting(place.client()).lock(key("k"));
+        assert!(late.try_acquire().await.is_err());
+        assert!(first.release().await.unwrap());
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let order = order.lock().unwrap().clone();
+        let numbers: Vec<u64> = order.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5], "{}", place.name);
+        assert!(order.windows(2).all(|two| two[0].1 < two[1].1), "{}: {order:?}", place.name);
+        late.try_acquire().await.unwrap().release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_waiter_that_is_not_woken_looks_again_by_itself() {
+    for place in everywhere().await {
+        let (direct, deaf) = (place.client(), place.client().layer(Tapped(Deaf)));
+        let guard = lasting(place.client()).lock(key("k")).acquire().await.unwrap();
+        let lock = lasting(deaf).lock(key("k"));
+        let waits = tokio::spawn(async move { lock.acquire().await });
+        until(async || waiters(&direct, "k").await == 1).await;
+        guard.release().await.unwrap();
+        let guard = waits.await.unwrap().unwrap();
+        assert!(guard.release().await.unwrap(), "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_has_an_end_and_leaves_the_queue() {
+    for place in everywhere().await {
+        let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
+        let guard = lock.acquire().await.unwrap();
+        let within = Duration::from_millis(50);
+        match lock.acquire_within(within).await {
+            Err(LockError::TimedOut { key, within: longest }) => {
+                assert_eq!((key.as_str(), longest), ("k", within));
+            }
+            unexpected => panic!("{}: {unexpected:?}", place.name),
+        }
+        until(async || waiters(&direct, "k").await == 0).await;
+        assert!(matches!(lock.acquire_within(Duration::ZERO).await, Err(LockError::Held { .. })));
+        // A caller that goes away leaves too.
+        let other = lock.clone();
+        let waits = tokio::spawn(async move { other.acquire().await });
+        until(async || waiters(&direct, "k").await == 1).await;
+        waits.abort();
+        until(async || waiters(&direct, "k").await == 0).await;
+        guard.release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_number_of_waiters_is_bounded() {
+    for place in everywhere().await {
+        let (direct, locks) = (place.client(), lasting(place.client()));
+        let lock = locks.configured(|options| options.waiters(2)).lock(key("k"));
+        let guard = lock.acquire().await.unwrap();
+        let tasks = [0; 2].map(|_| {
+            let lock = lock.clone();
+            tokio::spawn(async move { lock.acquire().await.unwrap().release().await.unwrap() })
+        });
+        until(async || waiters(&direct, "k").await == 2).await;
+        let refused = lock.acquire().await.unwrap_err();
+        assert!(matches!(refused, LockError::TooManyWaiters { .. }), "{}", place.name);
+        guard.release().await.unwrap();
+        for task in tasks {
+            assert!(task.await.unwrap());
+        }
+    }
+}
+
+/// Puts a waiter into the queue that is never heard of again.
+async fn die_waiting(client: &Client, alive_for: i64) {
+    let dead = "x0000000000000000ffffffffffffffff";
+    client.execute::<i64>(cmd("ZADD").args_from(["edgecask:queue:{k}", "1", dead])).await.unwrap();
+    let clock: Vec<i64> = client.execute(cmd("TIME")).await.unwrap();
+    let till = clock[0] * 1000 + clock[1] / 1000 + alive_for;
+    let add = cmd("ZADD").args_from(["edgecask:alive:{k}", &till.to_string(), dead]);
+    client.execute::<i64>(add).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_waiter_is_skipped_when_its_time_has_passed() {
+    for place in everywhere().await {
+        let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
+        die_waiting(&direct, 1500).await;
+        let start = Instant::now();
+        assert!(lock.try_acquire().await.is_err(), "{}: it may be alive", place.name);
+        let guard = lock.acquire().await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(1400), "{}", place.name);
+        assert_eq!(waiters(&direct, "k").await, 0);
+        guard.release().await.unwrap();
+        // One whose time has passed, or is not known, stands in nobody's way.
+        die_waiting(&direct, -1).await;
+        lock.try_acquire().await.unwrap().release().await.unwrap();
+        die_waiting(&direct, 3_600_000).await;
+        direct.del(["edgecask:alive:{k}"]).await.unwrap();
+        lock.try_acquire().await.unwrap().release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_lock_of_a_dead_holder_goes_to_the_next_waiter_when_it_expires() {
+    for place in everywhere().await {
+        let lock = lasting(place.client()).lock(key("k"));
+        let dead = cmd("SET").args_from(["k", "dead", "NX", "PX", "300"]);
+        place.client().execute::<()>(dead).await.unwrap();
+        let start = Instant::now();
+        let guard = lock.acquire().await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(250), "{}", place.name);
+        guard.release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn waiters_get_the_lock_though_the_queue_was_lost() {
+    for place in everywhere().await {
+        let direct = place.client();
+        let options = LockOptions::new().ttl(HOUR).wait(HOUR).waiter_ttl(Duration::from_secs(2));
+        let guard = lasting(place.client()).lock(key("k")).acquire().await.unwrap();
+        let tasks = [0; 3].map(|_| {
+            let lock = Locks::with_options(place.client(), options.clone()).lock(key("k"));
+            tokio::spawn(async move { lock.acquire().await.unwrap().release().await.unwrap() })
+        });
+        until(async || waiters(&direct, "k").await == 3).await;
+        // Everything is lost, the lock too: Redis came back empty.
+        direct.flushall().await.unwrap();
+        for task in tasks {
+            assert!(task.await.unwrap(), "{}", place.name);
+        }
+        assert!(!guard.release().await.unwrap());
+    }
+}
