@@ -28,6 +28,13 @@ fn state() -> impl Strategy<Value = Vec<Command>> {
         "SET c token",
         "SET b =token",
         "SET b =other PX 100000",
+        "SET a 2",
+        "SET a 0 EX 1000",
+        "SADD b token",
+        "HSET a fence 5",
+        "HSET a fence x",
+        "ZADD a 9000000000000 token",
+        "ZADD a 5 token",
     ];
     prop::collection::vec(select(forms).prop_map(line), 0..4)
 }
@@ -68,7 +75,14 @@ fn script_keys(script: &Script) -> usize {
 fn arguments(script: &Script) -> impl Strategy<Value = Vec<&'static str>> {
     let tokens = &["token", "other", "x", "1.1-token"][..];
     let millis = &["5000000", "7000000"][..];
-    let each: Vec<&[&str]> = if script.source().contains("'look'") {
+    let values = &["token", "other", "", "0", "5000000", "x", "-1"][..];
+    let each: Vec<&[&str]> = if script.source().contains("'SISMEMBER'") {
+        vec![tokens, &["channel"]]
+    } else if script.source().contains("'HDEL'") {
+        vec![&["1", "5", "7"], values]
+    } else if script.source().contains("'PEXPIREAT'") {
+        vec![tokens, millis]
+    } else if script.source().contains("'look'") {
         vec![tokens, millis, &["take", "try", "look"]]
     } else if script.source().contains("'renew'") {
         vec![tokens, millis, &["renew", "hold"], &["0", "persist", "60", "9000000"]]
@@ -81,8 +95,12 @@ fn arguments(script: &Script) -> impl Strategy<Value = Vec<&'static str>> {
         vec![&["STRLEN"], &["0", "1", "9"], &["0", "5", "99"], &["9"], &["GET"]]
     } else if script.source().contains("ARGV[4]") {
         vec![tokens, tokens, &["0", "5000000"], &["0", "5000000"]]
+    } else if script.source().contains("'KEEPTTL'") {
+        vec![values; 2]
+    } else if script.source().contains("return redis.call('DEL', KEYS[1])") {
+        vec![values]
     } else {
-        vec![&["token", "other", "", "0", "5000000", "x", "-1"]; 3]
+        panic!("what arguments does this script take?\n{}", script.source())
     };
     each.into_iter().map(proptest::sample::select).collect::<Vec<_>>()
 }
@@ -107,7 +125,9 @@ fn scripts_do_the_same_on_redis_in_lua_and_natively() {
     let redis = RedisServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
-    for script in edgecask::scripts() {
+    // Those that take a lock and end it have histories of their own: `lock::histories`.
+    let has_histories = |script: &&Script| script.source().contains("'edgecask:unlocked:'");
+    for script in edgecask::scripts().filter(|script| !has_histories(script)) {
         let inputs = (state(), words(&["a", "b", "c"], script_keys(script)), arguments(script));
         let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new(config).run(&inputs, |(state, keys, args)| {

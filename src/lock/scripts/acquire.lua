@@ -1,13 +1,3 @@
--- Takes a lock or a place among its holders, or waits for it. The same call may be sent any number of times.
---
--- KEYS: the lock, its fencing counter, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
--- ARGV: the token; the time to live in milliseconds; `x` for an exclusive lock, or the most holders of a shared one, 0 for
--- any number; how long the caller counts as a waiter in milliseconds, 0 if it does not wait; the most waiters; the highest
--- fencing token that the caller knows; the time to live of the counter in milliseconds, 0 for none.
---
--- Returns what happened (1 taken, 0 not free, -1 the acquisition has ended, -2 too many waiters), the fencing token, in how
--- many milliseconds the lock may be free (-1 if that is not known), and the counter's state (0 it went on, 1 there was none,
--- 2 it was lost).
 local lock, counter, queue, alive, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, ttl, patience = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local exclusive = ARGV[3] == 'x'

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::server::{Kind, LOOK_AT, Server, Waiters, integer, wrong_arguments};
+use super::server::{Kind, LOOK_AT, Server, Waiters, integer};
 use crate::command::{Command, ScriptContext};
 use crate::{Error, Result, Value};
 
@@ -59,12 +59,11 @@ impl State<'_> {
 }
 
 /// The implementation of `acquire.lua`.
-pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
-    let ([lock, counter, queue, alive, ended], [token, ttl, most, patience, places, known, lasts]) =
-        (keys, args)
-    else {
-        return Err(wrong_arguments());
-    };
+pub(super) fn run(
+    redis: &mut dyn ScriptContext,
+    [lock, counter, queue, alive, ended]: &[Bytes; 5],
+    [token, ttl, most, patience, places, known, lasts]: &[Bytes; 7],
+) -> Result<Value> {
     let server = &mut Server(redis);
     let (ttl, patience) = (integer(ttl)?, integer(patience)?);
     let exclusive = &most[..] == b"x";

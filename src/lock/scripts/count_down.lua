@@ -1,7 +1,3 @@
--- Counts a latch down, once for each token.
---
--- KEYS: the latch, the tokens that were counted. ARGV: a token, the channel of those who wait. Returns how many are left, or
--- -1 if there is no such latch.
 local left = redis.call('GET', KEYS[1])
 if not left then return -1 end
 if tonumber(left) < 1 or redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 1 then return tonumber(left) end

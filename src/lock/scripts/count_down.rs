@@ -1,12 +1,15 @@
 use bytes::Bytes;
 
-use super::server::{Server, integer, wrong_arguments};
+use super::server::{Server, integer};
 use crate::command::{Command, ScriptContext};
 use crate::{Result, Value};
 
 /// The implementation of `count_down.lua`.
-pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
-    let ([latch, counted], [token, channel]) = (keys, args) else { return Err(wrong_arguments()) };
+pub(super) fn run(
+    redis: &mut dyn ScriptContext,
+    [latch, counted]: &[Bytes; 2],
+    [token, channel]: &[Bytes; 2],
+) -> Result<Value> {
     let server = &mut Server(redis);
     let Some(left) = server.get(latch)? else { return Ok(Value::Integer(-1)) };
     let left = integer(&left)?;

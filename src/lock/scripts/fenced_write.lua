@@ -1,7 +1,3 @@
--- Writes a value unless a later holder has written one.
---
--- KEYS: a hash with the fields `fence` and `value`. ARGV: the fencing token, and the value; without a value the old one is
--- deleted and the token stays. Returns 0 if it was written, or the later token.
 local last = redis.call('HGET', KEYS[1], 'fence')
 if last then
   last = tonumber(last)

@@ -1,12 +1,17 @@
 use bytes::Bytes;
 
-use super::server::{Server, integer, wrong_arguments};
+use super::server::{Server, integer};
+use crate::command::script_file::wrong_count;
 use crate::command::{Command, ScriptContext};
 use crate::{Error, Result, Value};
 
 /// The implementation of `fenced_write.lua`.
-pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
-    let ([key], [fence, value @ ..]) = (keys, args) else { return Err(wrong_arguments()) };
+pub(super) fn run(
+    redis: &mut dyn ScriptContext,
+    [key]: &[Bytes; 1],
+    args: &[Bytes],
+) -> Result<Value> {
+    let [fence, value @ ..] = args else { return Err(wrong_count()) };
     let server = &mut Server(redis);
     let last: Option<Bytes> = server.run(Command::new("HGET").arg(key).arg("fence"))?;
     if let Some(last) = last {

@@ -7,25 +7,80 @@ mod release;
 mod renew;
 mod server;
 
-use std::sync::LazyLock;
+use crate::command::{Script, script};
 
-use crate::command::Script;
-
+/// All of them.
 pub(crate) fn all() -> [&'static Script; 5] {
     [&ACQUIRE, &RELEASE, &RENEW, &COUNT_DOWN, &FENCED_WRITE]
 }
 
-pub(super) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(include_str!("acquire.lua")).key_locking().with_native(acquire::run)
-});
-pub(super) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(include_str!("release.lua")).key_locking().with_native(release::run)
-});
-pub(super) static RENEW: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("renew.lua")).key_locking().with_native(renew::run));
-pub(super) static COUNT_DOWN: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(include_str!("count_down.lua")).key_locking().with_native(count_down::run)
-});
-pub(super) static FENCED_WRITE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(include_str!("fenced_write.lua")).key_locking().with_native(fenced_write::run)
-});
+script! {
+    /// Takes a lock or a place among its holders, or waits for it. The same call may be sent any number of times.
+    ///
+    /// KEYS: the lock, its fencing counter, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
+    /// ARGV: the token; the time to live in milliseconds; `x` for an exclusive lock, or the most holders of a shared one, 0 for
+    /// any number; how long the caller counts as a waiter in milliseconds, 0 if it does not wait; the most waiters; the highest
+    /// fencing token that the caller knows; the time to live of the counter in milliseconds, 0 for none.
+    ///
+    /// Returns what happened (1 taken, 0 not free, -1 the acquisition has ended, -2 too many waiters), the fencing token, in how
+    /// many milliseconds the lock may be free (-1 if that is not known), and the counter's state (0 it went on, 1 there was none,
+    /// 2 it was lost).
+    pub(crate) static ACQUIRE: Script = {
+        file: "acquire.lua",
+        keys: 5,
+        args: 7,
+        flags: [key_locking],
+        native: acquire::run,
+    };
+
+    /// Ends an acquisition, whether it holds the lock, waits for it, or has not arrived yet, and wakes who may go on. The same call
+    /// may be sent any number of times, and always gives the answer of the first one.
+    ///
+    /// KEYS: the lock, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
+    /// ARGV: the token; the most holders of a shared lock, 0 for any number, or `x`; for how many milliseconds the end is
+    /// remembered.
+    ///
+    /// Returns 1 if the acquisition held the lock until now.
+    pub(crate) static RELEASE: Script = {
+        file: "release.lua",
+        keys: 4,
+        args: 3,
+        flags: [key_locking],
+        native: release::run,
+    };
+
+    /// Renews the time to live of a lock that is held.
+    ///
+    /// KEYS: the lock. ARGV: the token, the new time to live in milliseconds. Returns 1 if the lock was held.
+    pub(crate) static RENEW: Script = {
+        file: "renew.lua",
+        keys: 1,
+        args: 2,
+        flags: [key_locking],
+        native: renew::run,
+    };
+
+    /// Counts a latch down, once for each token.
+    ///
+    /// KEYS: the latch, the tokens that were counted. ARGV: a token, the channel of those who wait. Returns how many are left, or
+    /// -1 if there is no such latch.
+    pub(crate) static COUNT_DOWN: Script = {
+        file: "count_down.lua",
+        keys: 2,
+        args: 2,
+        flags: [key_locking],
+        native: count_down::run,
+    };
+
+    /// Writes a value unless a later holder has written one.
+    ///
+    /// KEYS: a hash with the fields `fence` and `value`. ARGV: the fencing token, and the value; without a value the old one is
+    /// deleted and the token stays. Returns 0 if it was written, or the later token.
+    pub(crate) static FENCED_WRITE: Script = {
+        file: "fenced_write.lua",
+        keys: 1,
+        args: ..,
+        flags: [key_locking],
+        native: fenced_write::run,
+    };
+}

@@ -1,11 +1,3 @@
--- Ends an acquisition, whether it holds the lock, waits for it, or has not arrived yet, and wakes who may go on. The same call
--- may be sent any number of times, and always gives the answer of the first one.
---
--- KEYS: the lock, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
--- ARGV: the token; the most holders of a shared lock, 0 for any number, or `x`; for how many milliseconds the end is
--- remembered.
---
--- Returns 1 if the acquisition held the lock until now.
 local lock, queue, alive, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local token, memory = ARGV[1], tonumber(ARGV[3])
 local clock = redis.call('TIME')

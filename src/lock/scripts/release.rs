@@ -1,14 +1,15 @@
 use bytes::Bytes;
 
-use super::server::{Kind, Server, Waiters, integer, wrong_arguments};
+use super::server::{Kind, Server, Waiters, integer};
 use crate::command::{Command, ScriptContext};
 use crate::{Result, Value};
 
 /// The implementation of `release.lua`.
-pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
-    let ([lock, queue, alive, ended], [token, most, memory]) = (keys, args) else {
-        return Err(wrong_arguments());
-    };
+pub(super) fn run(
+    redis: &mut dyn ScriptContext,
+    [lock, queue, alive, ended]: &[Bytes; 4],
+    [token, most, memory]: &[Bytes; 3],
+) -> Result<Value> {
     let server = &mut Server(redis);
     let (memory, now) = (integer(memory)?, server.micros()? / 1000);
     if let Some(before) = server.score(ended, token)? {

@@ -1,6 +1,3 @@
--- Renews the time to live of a lock that is held.
---
--- KEYS: the lock. ARGV: the token, the new time to live in milliseconds. Returns 1 if the lock was held.
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'none' then return 0 end
 if kind ~= 'zset' then

@@ -1,12 +1,15 @@
 use bytes::Bytes;
 
-use super::server::{Server, integer, wrong_arguments};
+use super::server::{Server, integer};
 use crate::command::{Command, ScriptContext};
 use crate::{Result, Value};
 
 /// The implementation of `renew.lua`.
-pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
-    let ([lock], [token, ttl]) = (keys, args) else { return Err(wrong_arguments()) };
+pub(super) fn run(
+    redis: &mut dyn ScriptContext,
+    [lock]: &[Bytes; 1],
+    [token, ttl]: &[Bytes; 2],
+) -> Result<Value> {
     let server = &mut Server(redis);
     let kind: String = server.run(Command::new("TYPE").arg(lock))?;
     let renewed = match kind.as_str() {

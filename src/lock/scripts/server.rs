@@ -144,7 +144,3 @@ pub(super) fn integer(arg: &[u8]) -> Result<i64> {
     text.and_then(|text| text.parse().ok())
         .ok_or_else(|| Error::server("ERR an argument is not an integer"))
 }
-
-pub(super) fn wrong_arguments() -> Error {
-    Error::server("ERR wrong number of keys or arguments")
-}
