@@ -1,6 +1,6 @@
 use crate::client::Client;
-use crate::command::ToArg;
 use crate::command::hashes::HashCommands;
+use crate::command::{Arguments, ToArg};
 use crate::layer::WithoutFallback;
 use crate::{FromValue, Key};
 
@@ -52,7 +52,8 @@ impl FencedStore {
     /// [`LockError::Stale`] if a later holder has written. [`LockError::Redis`]; if its outcome is unknown, the value may be
     /// stored, and the holder may write it again.
     pub async fn set(&self, key: &Key, fence: u64, value: impl ToArg) -> Result<(), LockError> {
-        let mut args = crate::command::Arguments::new([fence]);
+        let mut args = Arguments::new([fence]);
+        args.extend(["set"]);
         args.extend([value]);
         self.write(key, args).await
     }
@@ -63,10 +64,25 @@ impl FencedStore {
     /// # Errors
     /// As for [`FencedStore::set`].
     pub async fn remove(&self, key: &Key, fence: u64) -> Result<(), LockError> {
-        self.write(key, crate::command::Arguments::new([fence])).await
+        self.leave(key, fence, "remove").await
     }
 
-    async fn write(&self, key: &Key, args: crate::command::Arguments) -> Result<(), LockError> {
+    /// Shuts earlier holders out from now on, and leaves the value alone. A holder that reads a value, and writes what it makes
+    /// of it, claims it before it reads: else an earlier holder may write in between. One script.
+    ///
+    /// # Errors
+    /// As for [`FencedStore::set`].
+    pub async fn claim(&self, key: &Key, fence: u64) -> Result<(), LockError> {
+        self.leave(key, fence, "claim").await
+    }
+
+    async fn leave(&self, key: &Key, fence: u64, what: &str) -> Result<(), LockError> {
+        let mut args = Arguments::new([fence]);
+        args.extend([what, ""]);
+        self.write(key, args).await
+    }
+
+    async fn write(&self, key: &Key, args: Arguments) -> Result<(), LockError> {
         // Not sent twice: a write that arrives late must not undo a later one of the same holder.
         let newest: u64 = self.client.run_script(&FENCED_WRITE, [key], args.iter()).await?;
         match newest {

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
 use super::LockError;
-use super::resource::{Shared, run};
+use super::resource::Shared;
 use super::scripts::COUNT_DOWN;
 use crate::client::Subscriber;
 use crate::command::strings::{SetOptions, StringCommands};
@@ -74,7 +74,7 @@ impl Latch {
     async fn count(&self, part: &str) -> Result<i64> {
         let counted = self.key.companion("edgecask:counted");
         let keys = [self.key.as_str(), &counted];
-        run(&self.shared.client, &COUNT_DOWN, &keys, &[part, &self.channel()]).await
+        self.shared.client.run_script(&COUNT_DOWN, keys, [part, &self.channel()]).await
     }
 
     /// How many count-downs are left; `None` if the latch is not set. One command.

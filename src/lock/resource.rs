@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::LockOptions;
 use super::scripts::{ACQUIRE, RELEASE, RENEW};
 use super::wake::Wake;
-use crate::client::{Client, ScriptBatch};
+use crate::client::Client;
 use crate::command::Script;
 use crate::platform::{self, Background};
 use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result};
@@ -153,13 +153,14 @@ impl Resource {
         })
     }
 
-    /// As [`Resource::ask`]. If the answer is lost, the same token asks once more, which resolves it.
-    pub(super) async fn ask_surely(&self, token: &str, waits: bool) -> Result<Reply> {
+    /// As [`Resource::ask`]. If the answer is lost, the same token asks once more, which resolves it. Returns besides whether
+    /// the first request may still arrive.
+    pub(super) async fn ask_surely(&self, token: &str, waits: bool) -> (Result<Reply>, bool) {
         match self.ask(token, waits).await {
             Err(error) if error.outcome() == Outcome::Unknown => {
-                self.ask(token, waits).await.map_err(still_unknown)
+                (self.ask(token, waits).await.map_err(still_unknown), true)
             }
-            reply => reply,
+            reply => (reply, false),
         }
     }
 
@@ -208,22 +209,10 @@ impl Resource {
         Ok(holder.map(|holder| (holder, fence)))
     }
 
-    /// Runs a script that may be sent twice.
+    /// Runs a script. No layer sends it again after a lost answer, so this room knows how often it was sent.
     async fn run<R: FromValue>(&self, script: &Script, keys: &[&str], args: &[&str]) -> Result<R> {
-        run(&self.shared.client, script, keys, args).await
+        self.shared.client.run_script(script, keys, args).await
     }
-}
-
-/// Runs a script that may be sent twice.
-pub(super) async fn run<R: FromValue>(
-    client: &Client,
-    script: &Script,
-    keys: &[&str],
-    args: &[&str],
-) -> Result<R> {
-    let mut batch = ScriptBatch::new(client);
-    let place = batch.script(script, keys, args);
-    batch.exec().await?.take(place)
 }
 
 /// The key of a lock's counter of fencing tokens.

@@ -23,7 +23,8 @@ impl Resource {
     pub(super) async fn try_acquire(&self) -> Result<LockGuard, LockError> {
         let mut attempt = Attempt::of(self, self.token()?);
         let sent = Instant::now();
-        match self.ask_surely(attempt.token(), false).await {
+        let (reply, may_arrive) = self.ask_surely(attempt.token(), false).await;
+        match reply {
             Ok(Reply::Taken { fence, counter }) => Ok(LockGuard::new(
                 self,
                 attempt.token.take().unwrap_or_default(),
@@ -32,7 +33,10 @@ impl Resource {
                 sent,
             )),
             Ok(Reply::NotFree { left }) => {
-                attempt.is_over();
+                // A request that arrives after this answer must take no lock.
+                if !may_arrive {
+                    attempt.is_over();
+                }
                 Err(LockError::Held { key: self.key.clone(), left })
             }
             Ok(Reply::TooManyWaiters) => Err(self.too_many_waiters()),
@@ -72,7 +76,7 @@ impl Resource {
         loop {
             let sent = Instant::now();
             let mut left = None;
-            match self.ask_surely(attempt.token(), true).await {
+            match self.ask_surely(attempt.token(), true).await.0 {
                 Ok(Reply::Taken { fence, counter }) => {
                     let token = attempt.token.take().unwrap_or_default();
                     return Ok(LockGuard::new(self, token, fence, counter, sent));
@@ -81,10 +85,7 @@ impl Resource {
                     (left, waits) = (for_now, true);
                     note(None);
                 }
-                Ok(Reply::TooManyWaiters) => {
-                    attempt.is_over();
-                    return Err(self.too_many_waiters());
-                }
+                Ok(Reply::TooManyWaiters) => return Err(self.too_many_waiters()),
                 Ok(Reply::Ended) => return Err(ended().into()),
                 // A caller that has a place in the queue waits on: Redis may be back in time.
                 Err(error) if waits && error.is_transient() => note(Some(error)),

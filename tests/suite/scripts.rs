@@ -79,7 +79,7 @@ fn arguments(script: &Script) -> impl Strategy<Value = Vec<&'static str>> {
     let each: Vec<&[&str]> = if script.source().contains("'SISMEMBER'") {
         vec![tokens, &["channel"]]
     } else if script.source().contains("'HDEL'") {
-        vec![&["1", "5", "7"], values]
+        vec![&["1", "5", "7"], &["set", "remove", "claim"], values]
     } else if script.source().contains("'PEXPIREAT'") {
         vec![tokens, millis]
     } else if script.source().contains("'look'") {

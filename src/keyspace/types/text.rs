@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::{Slot, Transaction};
 use crate::command::strings::StringCommands;
+use crate::lock::{Lock, Locks};
 use crate::{Client, Result};
 
 key_type! {
@@ -54,5 +55,40 @@ impl<T: Serialize + DeserializeOwned> Text<T> {
     ) -> Result<bool> {
         let text = self.key.encode(value)?;
         client.set_with(self.key(), text, self.key.set_options().nx()).await
+    }
+}
+
+impl Text<String> {
+    /// The lock whose holder this key names, with the keyspace's time to live: the same as [`Locks::lock`] with this key.
+    ///
+    /// ```
+    /// use edgecask::Client;
+    /// use edgecask::lock::Locks;
+    ///
+    /// edgecask::keyspaces! {
+    ///     mod shop, owner: "shop" {
+    ///         /// The lock for changing an order.
+    ///         order_lock(id: u64) => Text<String>, "lock:order:{id}", ttl: 60 seconds;
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let client = Client::memory();
+    /// let locks = Locks::new(client.clone());
+    /// let guard = shop::order_lock(7)?.lock(&locks).acquire().await?;
+    /// assert_eq!(shop::order_lock(7)?.get(&client).await?.as_deref(), Some(guard.token()));
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lock(&self, locks: &Locks) -> Lock {
+        let lock = locks.lock(self.key().clone());
+        match self.key.ttl().after_write() {
+            Some(ttl) => lock.ttl(ttl),
+            None => lock,
+        }
     }
 }

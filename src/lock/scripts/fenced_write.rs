@@ -1,7 +1,6 @@
 use bytes::Bytes;
 
 use super::server::{Server, integer};
-use crate::command::script_file::wrong_count;
 use crate::command::{Command, ScriptContext};
 use crate::{Error, Result, Value};
 
@@ -9,9 +8,8 @@ use crate::{Error, Result, Value};
 pub(super) fn run(
     redis: &mut dyn ScriptContext,
     [key]: &[Bytes; 1],
-    args: &[Bytes],
+    [fence, what, value]: &[Bytes; 3],
 ) -> Result<Value> {
-    let [fence, value @ ..] = args else { return Err(wrong_count()) };
     let server = &mut Server(redis);
     let last: Option<Bytes> = server.run(Command::new("HGET").arg(key).arg("fence"))?;
     if let Some(last) = last {
@@ -22,9 +20,12 @@ pub(super) fn run(
         }
     }
     server.run::<Value>(Command::new("HSET").arg(key).arg("fence").arg(fence))?;
-    server.run::<Value>(match value.first() {
-        Some(value) => Command::new("HSET").arg(key).arg("value").arg(value),
-        None => Command::new("HDEL").arg(key).arg("value"),
-    })?;
+    match &what[..] {
+        b"set" => {
+            server.run::<Value>(Command::new("HSET").arg(key).arg("value").arg(value)).map(drop)?
+        }
+        b"remove" => server.run::<Value>(Command::new("HDEL").arg(key).arg("value")).map(drop)?,
+        _ => {}
+    }
     Ok(Value::Integer(0))
 }

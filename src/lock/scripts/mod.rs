@@ -74,12 +74,12 @@ script! {
 
     /// Writes a value unless a later holder has written one.
     ///
-    /// KEYS: a hash with the fields `fence` and `value`. ARGV: the fencing token, and the value; without a value the old one is
-    /// deleted and the token stays. Returns 0 if it was written, or the later token.
+    /// KEYS: a hash with the fields `fence` and `value`. ARGV: the fencing token; `set`, `remove` or `claim`; the value. `claim`
+    /// leaves the value alone. Returns 0 if it was written, or the later token.
     pub(crate) static FENCED_WRITE: Script = {
         file: "fenced_write.lua",
         keys: 1,
-        args: ..,
+        args: 3,
         flags: [key_locking],
         native: fenced_write::run,
     };

@@ -1,3 +1,4 @@
+use crate::lock::LockError;
 use crate::{Error, ErrorKind};
 
 /// An error of an application's cache, in the terms of Phoenix.
@@ -13,7 +14,7 @@ pub enum CacheError {
     /// The key is absent.
     #[error("Cache key not found")]
     NotFound,
-    /// Another client holds the lock.
+    /// Another client holds the lock, or it was lost.
     #[error("Lock acquisition failed")]
     Lock,
 }
@@ -23,6 +24,15 @@ impl From<Error> for CacheError {
         match error.kind() {
             ErrorKind::Codec | ErrorKind::Type => Self::Serialization(error),
             _ => Self::Connection(error),
+        }
+    }
+}
+
+impl From<LockError> for CacheError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Redis(error) => error.into(),
+            _ => Self::Lock,
         }
     }
 }

@@ -100,6 +100,12 @@ async fn a_store_refuses_former_holders() {
         assert!(store.set(&value, 20, "late").await.is_err(), "{}", place.name);
         assert_eq!(store.get::<String>(&value).await.unwrap(), None);
         assert_eq!(store.fence(&value).await.unwrap(), Some(21));
+        // A holder that claims the value shuts out those before it, and changes nothing.
+        store.set(&value, 22, "d").await.unwrap();
+        store.claim(&value, 23).await.unwrap();
+        assert!(store.claim(&value, 22).await.is_err());
+        assert!(store.set(&value, 22, "late").await.is_err());
+        assert_eq!(store.get::<String>(&value).await.unwrap().as_deref(), Some("d"));
         store.set(&value, (1 << 53) - 1, b"\xff\0".as_slice()).await.unwrap();
         assert!(store.set(&value, (1 << 53) - 2, "late").await.is_err(), "{}", place.name);
         // What is not understood is not overwritten.

@@ -1,10 +1,14 @@
 //! Locks: on every transport, with lost answers, killed processes, lost keys, and random histories.
 
 mod costs;
+mod cuts;
 
 mod fencing;
+mod hand_overs;
+mod histories;
 
 mod holding;
+mod processes;
 
 mod shared;
 mod waiting;

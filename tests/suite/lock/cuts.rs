@@ -1,0 +1,275 @@
+//! Connections that are cut before a request, and at each byte of an answer; answers that are lost for good; callers that go
+//! away in between.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+
+use edgecask::lock::LockError;
+use edgecask::platform::BoxFuture;
+use edgecask::prelude::*;
+use edgecask::transport::Results;
+use edgecask::{Client, Error, ErrorKind, Outcome, Result};
+use edgecask_server::{Server, ServerOptions};
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Count, everywhere, key, lasting, warm_up};
+
+/// A way to a server that can be cut.
+struct Cutter {
+    port: u16,
+    plan: Arc<Plan>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// What is cut next.
+#[derive(Default)]
+struct Plan {
+    /// The next request does not arrive.
+    request: AtomicBool,
+    /// So many bytes of the next answer still pass; negative: all of them.
+    answer: AtomicI64,
+    /// How often it was cut.
+    cuts: AtomicUsize,
+}
+
+impl Cutter {
+    async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = listener.local_addr().unwrap().port();
+        let plan = Arc::new(Plan { answer: AtomicI64::new(-1), ..Plan::default() });
+        let cut = Arc::clone(&plan);
+        let task = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let plan = Arc::clone(&cut);
+                tokio::spawn(async move {
+                    if let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await {
+                        for side in [&near, &far] {
+                            side.set_nodelay(true).unwrap();
+                        }
+                        // A connection that is cut is closed on both sides.
+                        plan.carry(near, far).await;
+                    }
+                });
+            }
+        });
+        Self { port: own, plan, task }
+    }
+}
+
+impl Drop for Cutter {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Plan {
+    async fn carry(&self, near: TcpStream, far: TcpStream) -> Option<()> {
+        let ((mut near_in, mut near_out), (mut far_in, mut far_out)) =
+            (near.into_split(), far.into_split());
+        let (mut there, mut back) = ([0; 4096], [0; 4096]);
+        loop {
+            tokio::select! {
+                read = near_in.read(&mut there) => {
+                    let read = read.ok().filter(|read| *read > 0)?;
+                    if self.request.swap(false, Ordering::SeqCst) {
+                        self.cuts.fetch_add(1, Ordering::SeqCst);
+                        return None;
+                    }
+                    far_out.write_all(&there[..read]).await.ok()?;
+                }
+                read = far_in.read(&mut back) => {
+                    let read = read.ok().filter(|read| *read > 0)?;
+                    let left = self.answer.load(Ordering::SeqCst);
+                    if left < 0 || left >= read as i64 {
+                        near_out.write_all(&back[..read]).await.ok()?;
+                        if left >= 0 {
+                            self.answer.fetch_sub(read as i64, Ordering::SeqCst);
+                        }
+                        continue;
+                    }
+                    near_out.write_all(&back[..left as usize]).await.ok()?;
+                    near_out.flush().await.ok()?;
+                    self.answer.store(-1, Ordering::SeqCst);
+                    self.cuts.fetch_add(1, Ordering::SeqCst);
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// What is asked while the connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    Acquire,
+    TryAcquire,
+    Renew,
+    Release,
+}
+
+const STEPS: [Step; 4] = [Step::Acquire, Step::TryAcquire, Step::Renew, Step::Release];
+
+/// Takes, renews and releases a lock, and is cut at this step; returns whether it was.
+async fn cut_at(client: &Client, direct: &Client, plan: &Plan, step: Step, cut: impl Fn()) -> bool {
+    let count = Count::default();
+    let lock = lasting(count.of(client.clone())).lock(key("k"));
+    let other = lasting(direct.clone()).lock(key("k"));
+    // A connection that was cut before is replaced.
+    client.ping().await.unwrap();
+    let begin = |now: Step| {
+        if now == step {
+            cut();
+        }
+    };
+    let before = plan.cuts.load(Ordering::SeqCst);
+    begin(Step::Acquire);
+    begin(Step::TryAcquire);
+    count.taken();
+    let guard = match step {
+        Step::Acquire => lock.acquire().await,
+        _ => lock.try_acquire().await,
+    };
+    // What is left of the plan is not for the next step.
+    let end = || plan.answer.store(-1, Ordering::SeqCst);
+    end();
+    let guard =
+        guard.unwrap_or_else(|error| panic!("{step:?}: {error} {error:?} {}", count.taken()));
+    assert!(count.taken() <= 2, "{step:?}");
+    let stored: Option<String> = direct.get("k").await.unwrap();
+    assert_eq!(stored.as_deref(), Some(guard.token()), "{step:?}");
+    assert!(other.try_acquire().await.is_err(), "{step:?}");
+    begin(Step::Renew);
+    if let Err(error) = guard.renew().await {
+        // A renewal is repeated by itself; here it is asked for by hand.
+        assert!(step == Step::Renew && matches!(error, LockError::Redis(_)), "{step:?}: {error}");
+        guard.renew().await.unwrap();
+    }
+    end();
+    count.taken();
+    begin(Step::Release);
+    assert!(guard.release().await.unwrap(), "{step:?}: it was held until then");
+    assert!(count.taken() <= 2, "{step:?}");
+    assert_eq!(direct.exists(["k"]).await.unwrap(), 0, "{step:?}");
+    end();
+    plan.cuts.load(Ordering::SeqCst) > before
+}
+
+async fn cut_everywhere(client: &Client, direct: &Client, cutter: &Cutter) {
+    let plan = &cutter.plan;
+    for step in STEPS {
+        let request = || plan.request.store(true, Ordering::SeqCst);
+        assert!(cut_at(client, direct, plan, step, request).await, "{step:?}: before the request");
+        let mut bytes = 0;
+        while cut_at(client, direct, plan, step, || plan.answer.store(bytes, Ordering::SeqCst))
+            .await
+        {
+            bytes += 1;
+        }
+        assert!(bytes > 3, "{step:?}: an answer is longer than {bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_at_each_byte_of_an_answer_is_resolved_over_tcp() {
+    let redis = RedisServer::start();
+    let cutter = Cutter::to(redis.port()).await;
+    let client = Client::tcp(&format!("redis://127.0.0.1:{}", cutter.port)).unwrap();
+    warm_up(&redis.client()).await;
+    cut_everywhere(&client, &redis.client(), &cutter).await;
+}
+
+#[tokio::test]
+async fn a_cut_at_each_byte_of_an_answer_is_resolved_over_rest() {
+    let redis = RedisServer::start();
+    let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
+    let port = server.url().rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap();
+    let cutter = Cutter::to(port).await;
+    warm_up(&Client::rest(&server.url(), server.token()).unwrap()).await;
+    let url = format!("http://127.0.0.1:{}", cutter.port);
+    let client = Client::rest(&url, server.token()).unwrap();
+    cut_everywhere(&client, &redis.client(), &cutter).await;
+    server.stop().await;
+}
+
+/// Loses what passes, as long as it is told to.
+#[derive(Debug, Clone, Default)]
+struct Lossy {
+    /// So many answers are lost after the server has done what was asked.
+    answers: Arc<AtomicUsize>,
+    /// The next one never comes, and the caller waits for it.
+    hangs: Arc<AtomicBool>,
+    passed: Arc<AtomicUsize>,
+}
+
+impl Tap for Lossy {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            let result = trip.go().await?;
+            self.passed.fetch_add(1, Ordering::SeqCst);
+            if self.hangs.swap(false, Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            let take = |left: usize| left.checked_sub(1);
+            if self.answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
+                return Err(Error::new(ErrorKind::Disconnected, "the answer is lost"));
+            }
+            Ok(result)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_lock_whose_answers_are_all_lost_is_released() {
+    for place in everywhere().await {
+        let (direct, lossy) = (place.client(), Lossy::default());
+        warm_up(&direct).await;
+        let lock = lasting(place.client().layer(Tapped(lossy.clone()))).lock(key("k"));
+        for wait in [false, true] {
+            lossy.answers.store(2, Ordering::SeqCst);
+            let error = match wait {
+                true => lock.acquire().await.unwrap_err(),
+                false => lock.try_acquire().await.unwrap_err(),
+            };
+            assert_eq!(Error::from(error).outcome(), Outcome::Unknown, "{}", place.name);
+            until(async || direct.exists(["k"]).await.unwrap() == 0).await;
+        }
+        // So is one whose release is not answered: it was done.
+        let guard = lock.acquire().await.unwrap();
+        lossy.answers.store(2, Ordering::SeqCst);
+        assert!(guard.release().await.is_err());
+        assert_eq!(direct.exists(["k"]).await.unwrap(), 0, "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_no_lock() {
+    for place in everywhere().await {
+        let (direct, lossy) = (place.client(), Lossy::default());
+        warm_up(&direct).await;
+        let lock = lasting(place.client().layer(Tapped(lossy.clone()))).lock(key("k"));
+        for wait in [false, true] {
+            lossy.hangs.store(true, Ordering::SeqCst);
+            let other = lock.clone();
+            let call = tokio::spawn(async move {
+                match wait {
+                    true => other.acquire().await.map(drop),
+                    false => other.try_acquire().await.map(drop),
+                }
+            });
+            until(async || direct.exists(["k"]).await.unwrap() == 1).await;
+            call.abort();
+            until(async || direct.exists(["k"]).await.unwrap() == 0).await;
+        }
+        // A release that is given up is made up for.
+        let guard = lock.acquire().await.unwrap();
+        let token = guard.token().to_owned();
+        lossy.hangs.store(true, Ordering::SeqCst);
+        let call = tokio::spawn(guard.release());
+        until(async || direct.exists(["k"]).await.unwrap() == 0).await;
+        call.abort();
+        let ended = direct.zscore("edgecask:ended:{k}", &token).await.unwrap();
+        assert!(ended.is_some_and(|score| score % 2.0 == 1.0), "{}", place.name);
+    }
+}
