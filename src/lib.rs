@@ -60,6 +60,8 @@ mod guide {
     mod http_cache {}
     #[doc = include_str!("../docs/tiers.md")]
     mod tiers {}
+    #[doc = include_str!("../docs/locks.md")]
+    mod locks {}
     #[doc = include_str!("../docs/testing.md")]
     mod testing {}
     #[doc = include_str!("../docs/conformance.md")]

@@ -20,6 +20,9 @@
 //! The counters of errors and of resources expire after a time from their creation. In the document each increment renews
 //! the time, so that a busy counter would never start again at 0.
 //!
+//! The keys of locks, such as [`publish_lock`], make the locks themselves: see
+//! [`Text::lock`](crate::keyspace::types::Text::lock).
+//!
 //! ```
 //! use edgecask::Client;
 //! use edgecask::systems::automation::{self, Notification, WorkflowProgress, WorkflowStep};

@@ -9,6 +9,8 @@
 //! list until it is finished, and [`return_tasks`] returns the tasks of a worker that has stopped. Both lists must be on
 //! one server: a cluster refuses LMOVE between slots.
 //!
+//! [`lock`](fn@lock) makes a lock of its key by [`Text::lock`](crate::keyspace::types::Text::lock).
+//!
 //! [`ServerStats`](crate::cache::ServerStats) has the statistics of the server for Prometheus.
 //!
 //! ```

@@ -7,7 +7,7 @@ use edgecask::prelude::*;
 use edgecask_tests::{Tapped, until};
 
 use super::waiting::Deaf;
-use super::{Count, HOUR, everywhere, key, lasting, warm_up};
+use super::{Count, HOUR, at_once, everywhere, key, lasting, warm_up};
 
 #[tokio::test]
 async fn a_lock_costs_one_command_for_each_step() {
@@ -59,8 +59,28 @@ async fn who_waits_without_being_woken_asks_at_most_once_a_second() {
 }
 
 #[tokio::test]
+async fn who_holds_or_waits_asks_as_often_as_is_documented() {
+    tokio::time::pause();
+    let (client, holder, waiter) = (edgecask::Client::memory(), Count::default(), Count::default());
+    warm_up(&client).await;
+    let lock = Locks::new(holder.of(client.clone())).lock(key("k"));
+    let guard = lock.acquire().await.unwrap();
+    holder.taken();
+    let waits = Locks::new(waiter.of(client)).lock(key("k"));
+    let minutes = Duration::from_secs(600);
+    assert!(waits.acquire_within(minutes).await.is_err());
+    // The lock is renewed each ten seconds.
+    let asked = holder.taken();
+    assert!((59..=61).contains(&asked), "{asked} commands of the holder in ten minutes");
+    // The waiter is heard of four times in five seconds.
+    let asked = waiter.taken();
+    assert!((430..=550).contains(&asked), "{asked} commands of the waiter in ten minutes");
+    assert!(guard.is_held());
+}
+
+#[tokio::test]
 async fn who_holds_nothing_costs_nothing() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let (count, direct) = (Count::default(), place.client());
         let client = count.of(place.client());
         warm_up(&client).await;
@@ -75,5 +95,6 @@ async fn who_holds_nothing_costs_nothing() {
         count.taken();
         tokio::time::sleep(Duration::from_millis(1200)).await;
         assert_eq!(count.taken(), 0, "{}", place.name);
-    }
+    })
+    .await;
 }

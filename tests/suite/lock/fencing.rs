@@ -1,10 +1,11 @@
 //! Fencing tokens grow over holders, whatever becomes of their counter, and a store that checks them refuses the stale.
 
+use std::path::Path;
 use std::time::Duration;
 
 use edgecask::lock::{FencedStore, LockError};
 use edgecask::prelude::*;
-use edgecask_tests::RedisServer;
+use edgecask_tests::{Postgrest, RedisServer};
 
 use super::{everywhere, key, lasting};
 
@@ -127,4 +128,37 @@ async fn a_full_redis_gives_no_lock_away_and_releases_all_the_same() {
     guard.renew().await.unwrap();
     assert!(guard.release().await.unwrap());
     assert_eq!(direct.exists(["k", "other"]).await.unwrap(), 0);
+}
+
+/// The SQL that the guide gives to be copied.
+#[tokio::test]
+async fn the_sql_of_the_guide_refuses_former_holders() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/locks.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, sql) = guide.split_once("```sql\n").unwrap();
+    let (sql, _) = sql.split_once("```").unwrap();
+    let statements: Vec<&str> = sql.split(';').map(str::trim).collect();
+    let [table, claim, write, ""] = statements[..] else { panic!("{statements:?}") };
+    let server = match Postgrest::start(&[]) {
+        Ok(server) => server,
+        Err(what_to_do) => return eprintln!("{what_to_do}"),
+    };
+    server.sql(table);
+    let run = |statement: &str, fence: u64, total: i64| {
+        let with = |text: &str, name: &str, value: String| text.replace(name, &value);
+        let statement = with(statement, "$1", "'ada'".to_owned());
+        let statement = with(&statement, "$2", fence.to_string());
+        server.sql(&with(&statement, "$3", total.to_string()))
+    };
+    // `psql` ends with what was done: no row if it was refused.
+    let taken = |answer: String| !answer.trim().is_empty() && !answer.contains("INSERT 0 0");
+    assert!(taken(run(claim, 20, 0)));
+    assert!(taken(run(write, 20, 100)));
+    assert!(taken(run(write, 20, 101)));
+    assert!(!taken(run(write, 19, 1)) && !taken(run(claim, 19, 0)));
+    let answer = run(claim, 1_795_962_717_223_213, 0);
+    assert!(answer.contains("101"), "{answer}");
+    assert!(!taken(run(write, 20, 2)));
+    let total = server.sql("select total from totals");
+    assert!(total.contains("101"), "{total}");
 }

@@ -81,6 +81,8 @@ async fn no_two_hold_a_lock_and_no_stale_write_is_taken() {
     eprintln!("EDGECASK_TEST_SEED={seed}");
     for place in everywhere().await {
         let (place, seen) = (Arc::new(place), Arc::new(Seen::default()));
+        // A hand-over by REST takes two requests of HTTP and an event.
+        let hand_overs = if place.name == "REST" { hand_overs.div_ceil(5) } else { hand_overs };
         seen.left.store(hand_overs, Ordering::SeqCst);
         let start = std::time::Instant::now();
         let holders: Vec<_> = (0..8)

@@ -7,7 +7,7 @@ use edgecask::prelude::*;
 use edgecask::{Error, ErrorKind, Outcome};
 use edgecask_tests::{RedisServer, free_port, until};
 
-use super::{everywhere, key, lasting};
+use super::{at_once, everywhere, key, lasting};
 
 #[tokio::test]
 async fn one_holder_at_a_time_has_a_lock() {
@@ -72,7 +72,7 @@ async fn programs_in_other_languages_are_kept_out_and_keep_out() {
 
 #[tokio::test]
 async fn a_held_lock_is_renewed_until_it_is_released() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let options = LockOptions::new().ttl(Duration::from_millis(600));
         let (direct, lock) =
             (place.client(), Locks::with_options(place.client(), options).lock(key("k")));
@@ -90,12 +90,13 @@ async fn a_held_lock_is_renewed_until_it_is_released() {
         assert!(guard.is_held(), "{}", place.name);
         assert_eq!(guard.while_held(async { 7 }).await.unwrap(), 7);
         assert!(guard.release().await.unwrap());
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_loss_is_seen_whatever_took_the_lock() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let (direct, name) = (place.client(), place.name);
         let options = LockOptions::new().ttl(Duration::from_millis(300));
         let locks = Locks::with_options(place.client(), options);
@@ -115,7 +116,8 @@ async fn a_loss_is_seen_whatever_took_the_lock() {
         let guard = unrenewed.lock(key("c")).acquire().await.unwrap();
         assert_eq!(guard.lost().await, Loss::Expired, "{name}");
         drop(unrenewed.lock(key("c")).acquire().await.unwrap());
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

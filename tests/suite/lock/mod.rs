@@ -1,4 +1,6 @@
 //! Locks: on every transport, with lost answers, killed processes, lost keys, and random histories.
+//!
+//! `EDGECASK_TEST_PLACE="Redis 7"` runs them on the transport of this name only.
 
 mod costs;
 mod cuts;
@@ -24,6 +26,7 @@ use edgecask::transport::memory::{MemoryTransport, ScriptOptions};
 use edgecask::{Client, Key, Result};
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::{RedisServer, Tap, Tapped, Trip};
+use futures_util::future::join_all;
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -80,7 +83,16 @@ pub(super) async fn everywhere() -> Vec<Place> {
         Place::rest().await,
     ];
     places.extend(RedisServer::redis8().map(|redis| Place::redis("Redis 8", redis)));
+    if let Ok(name) = std::env::var("EDGECASK_TEST_PLACE") {
+        places.retain(|place| place.name == name);
+        assert!(!places.is_empty(), "there is no transport {name}");
+    }
     places
+}
+
+/// Runs a test that waits on every transport, at the same time.
+pub(super) async fn at_once(test: impl AsyncFn(Place)) {
+    join_all(everywhere().await.into_iter().map(|place| test(place))).await;
 }
 
 /// Counts the commands of a client.

@@ -87,7 +87,7 @@ async fn no_change_is_lost_whoever_dies_or_stands_still() {
             until(async || direct.llen("log").await.unwrap() >= at + more).await;
         };
         changed(5).await;
-        for round in 0..8 {
+        for round in 0..5 {
             let at = dice.roll(PROCESSES as u64) as usize;
             match (round + dice.roll(2)) % 4 {
                 0 => {
@@ -110,7 +110,7 @@ async fn no_change_is_lost_whoever_dies_or_stands_still() {
                     locks = RedisServer::on_port(port);
                 }
             }
-            changed(3 + dice.roll(10)).await;
+            changed(2 + dice.roll(4)).await;
         }
         direct.set("end", 1).await.unwrap();
         for mut process in processes {

@@ -8,7 +8,7 @@ use edgecask::lock::{Leader, LockError, LockOptions, Locks, Loss};
 use edgecask::prelude::*;
 use edgecask_tests::{RedisServer, until};
 
-use super::{HOUR, everywhere, key, lasting};
+use super::{HOUR, at_once, everywhere, key, lasting};
 
 #[tokio::test]
 async fn a_semaphore_has_as_many_holders_as_permits() {
@@ -46,7 +46,7 @@ async fn a_semaphore_has_as_many_holders_as_permits() {
 
 #[tokio::test]
 async fn permits_expire_by_themselves() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let options = LockOptions::new().ttl(Duration::from_millis(150)).renew(false);
         let semaphore = Locks::with_options(place.client(), options).semaphore(key("s"), 2);
         let guards = [semaphore.acquire().await.unwrap(), semaphore.acquire().await.unwrap()];
@@ -56,12 +56,13 @@ async fn permits_expire_by_themselves() {
         }
         drop(third);
         until(async || place.client().exists(["s"]).await.unwrap() == 0).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn many_read_or_one_writes() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let (direct, name) = (place.client(), place.name);
         let lock = || lasting(place.client()).read_write(key("rw"));
         let (one, two) = (lock().read().await.unwrap(), lock().try_read().await.unwrap());
@@ -96,7 +97,8 @@ async fn many_read_or_one_writes() {
             assert!(guard.release().await.unwrap());
         }
         lock().try_write().await.unwrap().release().await.unwrap();
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +133,7 @@ async fn readers_and_writers_never_meet() {
 
 #[tokio::test]
 async fn a_latch_opens_after_the_last_part() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let (direct, name) = (place.client(), place.name);
         let latch = || lasting(place.client()).latch(key("l"));
         let missing = latch().count_down("a").await.unwrap_err();
@@ -165,7 +167,8 @@ async fn a_latch_opens_after_the_last_part() {
         tokio::task::yield_now().await;
         direct.flushall().await.unwrap();
         assert!(matches!(waits.await.unwrap(), Err(LockError::NotSet { .. })), "{name}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use edgecask::transport::Results;
 use edgecask::{Client, Result};
 use edgecask_tests::{Tap, Tapped, Trip, until};
 
-use super::{HOUR, everywhere, key, lasting};
+use super::{HOUR, at_once, key, lasting};
 
 /// A transport without subscriptions.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ async fn waiters(client: &Client, lock: &str) -> u64 {
 
 #[tokio::test]
 async fn waiters_have_the_lock_in_the_order_of_their_arrival() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let direct = place.client();
         let first = lasting(place.client()).lock(key("k")).acquire().await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
@@ -60,12 +60,13 @@ async fn waiters_have_the_lock_in_the_order_of_their_arrival() {
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5], "{}", place.name);
         assert!(order.windows(2).all(|two| two[0].1 < two[1].1), "{}: {order:?}", place.name);
         late.try_acquire().await.unwrap().release().await.unwrap();
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_waiter_that_is_not_woken_looks_again_by_itself() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let (direct, deaf) = (place.client(), place.client().layer(Tapped(Deaf)));
         let guard = lasting(place.client()).lock(key("k")).acquire().await.unwrap();
         let lock = lasting(deaf).lock(key("k"));
@@ -74,12 +75,13 @@ async fn a_waiter_that_is_not_woken_looks_again_by_itself() {
         guard.release().await.unwrap();
         let guard = waits.await.unwrap().unwrap();
         assert!(guard.release().await.unwrap(), "{}", place.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_wait_has_an_end_and_leaves_the_queue() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
         let guard = lock.acquire().await.unwrap();
         let within = Duration::from_millis(50);
@@ -98,12 +100,13 @@ async fn a_wait_has_an_end_and_leaves_the_queue() {
         waits.abort();
         until(async || waiters(&direct, "k").await == 0).await;
         guard.release().await.unwrap();
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_number_of_waiters_is_bounded() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let (direct, locks) = (place.client(), lasting(place.client()));
         let lock = locks.configured(|options| options.waiters(2)).lock(key("k"));
         let guard = lock.acquire().await.unwrap();
@@ -118,7 +121,8 @@ async fn the_number_of_waiters_is_bounded() {
         for task in tasks {
             assert!(task.await.unwrap());
         }
-    }
+    })
+    .await;
 }
 
 /// Puts a waiter into the queue that is never heard of again.
@@ -133,7 +137,7 @@ async fn die_waiting(client: &Client, alive_for: i64) {
 
 #[tokio::test]
 async fn a_dead_waiter_is_skipped_when_its_time_has_passed() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
         die_waiting(&direct, 1500).await;
         let start = Instant::now();
@@ -148,12 +152,13 @@ async fn a_dead_waiter_is_skipped_when_its_time_has_passed() {
         die_waiting(&direct, 3_600_000).await;
         direct.del(["edgecask:alive:{k}"]).await.unwrap();
         lock.try_acquire().await.unwrap().release().await.unwrap();
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_lock_of_a_dead_holder_goes_to_the_next_waiter_when_it_expires() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let lock = lasting(place.client()).lock(key("k"));
         let dead = cmd("SET").args_from(["k", "dead", "NX", "PX", "300"]);
         place.client().execute::<()>(dead).await.unwrap();
@@ -161,12 +166,13 @@ async fn the_lock_of_a_dead_holder_goes_to_the_next_waiter_when_it_expires() {
         let guard = lock.acquire().await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(250), "{}", place.name);
         guard.release().await.unwrap();
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn waiters_get_the_lock_though_the_queue_was_lost() {
-    for place in everywhere().await {
+    at_once(async |place| {
         let direct = place.client();
         let options = LockOptions::new().ttl(HOUR).wait(HOUR).waiter_ttl(Duration::from_secs(2));
         let guard = lasting(place.client()).lock(key("k")).acquire().await.unwrap();
@@ -181,5 +187,6 @@ async fn waiters_get_the_lock_though_the_queue_was_lost() {
             assert!(task.await.unwrap(), "{}", place.name);
         }
         assert!(!guard.release().await.unwrap());
-    }
+    })
+    .await;
 }
