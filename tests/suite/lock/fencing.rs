@@ -133,13 +133,13 @@ async fn a_full_redis_gives_no_lock_away_and_releases_all_the_same() {
 /// The SQL that the guide gives to be copied.
 #[tokio::test]
 async fn the_sql_of_the_guide_refuses_former_holders() {
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/locks.md");
-    let guide = std::fs::read_to_string(guide).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("../docs/locks.md")).unwrap();
     let (_, sql) = guide.split_once("```sql\n").unwrap();
     let (sql, _) = sql.split_once("```").unwrap();
     let statements: Vec<&str> = sql.split(';').map(str::trim).collect();
     let [table, claim, write, ""] = statements[..] else { panic!("{statements:?}") };
-    let server = match Postgrest::start(&[]) {
+    let server = match Postgrest::start(&[&root.join("suite/supabase/platform.sql")]) {
         Ok(server) => server,
         Err(what_to_do) => return eprintln!("{what_to_do}"),
     };
