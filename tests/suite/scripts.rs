@@ -227,6 +227,14 @@ async fn a_script_that_cannot_run_is_refused_before_anything_does() {
         plain.script_flush().await.unwrap();
     }
     assert_eq!(plain.dbsize().await.unwrap(), 2);
+    // It also runs if its source was loaded before the engine knew the native implementation.
+    let late = Script::new("return redis.call('SET', KEYS[1], ARGV[1])  -- loaded first");
+    plain.script_load(late.source()).await.unwrap();
+    let late = late.with_native(|redis, keys, args| {
+        redis.call(Command::new("SET").arg(&keys[0]).arg(&args[0]))
+    });
+    plain.run_script::<()>(&late, ["late"], ["v"]).await.unwrap();
+    assert_eq!(plain.del(["late"]).await.unwrap(), 1);
     engine.register(&native);
     plain.eval::<()>(native.source(), ["other"], ["v"]).await.unwrap();
     assert_eq!(plain.dbsize().await.unwrap(), 3);

@@ -194,7 +194,7 @@ impl Engine {
     }
 
     pub(super) fn register(&mut self, script: &Script) {
-        self.scripts.register(script.source().as_bytes(), script.native());
+        self.scripts.register(script);
     }
 
     /// Refuses a script that cannot run, as [`MemoryTransport::check`](super::MemoryTransport::check) does.

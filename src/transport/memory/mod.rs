@@ -257,4 +257,8 @@ impl Transport for MemoryTransport {
     }
 
     fn set_sync_token(&self, _token: &str) {}
+
+    fn register(&self, script: &Script) {
+        Self::register(self, script);
+    }
 }
