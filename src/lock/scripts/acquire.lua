@@ -26,9 +26,10 @@ local function forget(waiter)
   redis.call('ZREM', alive, waiter)
 end
 
-local function is_alive(waiter)
+-- For how many milliseconds a waiter still counts as alive; 0 if it does not.
+local function lasts(waiter)
   local till = redis.call('ZSCORE', alive, waiter)
-  return till and tonumber(till) > now
+  return till and math.max(tonumber(till) - now, 0) or 0
 end
 
 -- How many more shared holders there may be.
@@ -38,15 +39,18 @@ local function room()
   return most - holders
 end
 
--- Whether no waiter before this one stands in its way.
+-- Whether no waiter before this one stands in its way; else `first_lasts` is how long the first one does at most.
+local first_lasts = -1
 local function is_next()
   local ahead = 0
   local first = redis.call('ZRANGE', queue, 0, 63)
   for _, waiter in ipairs(first) do
     if waiter == me then return true end
-    if not is_alive(waiter) then
+    local left = lasts(waiter)
+    if left == 0 then
       forget(waiter)
     elseif exclusive or string.sub(waiter, 1, 1) == 'x' then
+      first_lasts = left
       return false
     else
       ahead = ahead + 1
@@ -61,7 +65,7 @@ local function wake()
   local places = room()
   local free = kind == 'none'
   for _, waiter in ipairs(redis.call('ZRANGE', queue, 0, 63)) do
-    if not is_alive(waiter) then
+    if lasts(waiter) == 0 then
       forget(waiter)
     else
       local alone = string.sub(waiter, 1, 1) == 'x'
@@ -110,11 +114,12 @@ if mine or may_take and is_next() then
   return {1, fence, ttl, state}
 end
 
-local left = -1
+local left = first_lasts
 if kind == 'string' then
   left = redis.call('PTTL', lock)
 elseif kind == 'zset' then
   left = redis.call('ZRANGE', lock, 0, 0, 'WITHSCORES')[2] - now
+  if first_lasts >= 0 then left = math.min(left, first_lasts) end
 end
 local happened = 0
 if patience > 0 then

@@ -20,6 +20,8 @@ struct State<'a> {
     kind: Kind,
     holders: i64,
     micros: i64,
+    /// How long the waiter that has the next turn counts as alive at most; -1 if no waiter stands in the way.
+    first_lasts: i64,
 }
 
 impl State<'_> {
@@ -33,15 +35,17 @@ impl State<'_> {
     }
 
     /// Whether no waiter before this one stands in its way.
-    fn is_next(&self, server: &mut Server, me: &[u8]) -> Result<bool> {
+    fn is_next(&mut self, server: &mut Server, me: &[u8]) -> Result<bool> {
         let (mut ahead, first) = (0, self.waiters.first(server)?);
         for waiter in &first {
             if waiter == me {
                 return Ok(true);
             }
-            if !self.waiters.is_alive(server, waiter)? {
+            let left = self.waiters.lasts(server, waiter)?;
+            if left == 0 {
                 self.waiters.forget(server, waiter)?;
             } else if self.exclusive || waiter.first() == Some(&b'x') {
+                self.first_lasts = left;
                 return Ok(false);
             } else {
                 ahead += 1;
@@ -81,6 +85,7 @@ pub(super) fn run(
         kind: Kind::Free,
         holders: 0,
         micros,
+        first_lasts: -1,
     };
     let kind: String = server.run(Command::new("TYPE").arg(lock))?;
     let mut mine = false;
@@ -106,8 +111,11 @@ pub(super) fn run(
 
     let left = match state.kind {
         Kind::Exclusive => server.run(Command::new("PTTL").arg(lock))?,
-        Kind::Shared => server.score_at(lock, 0)?.unwrap_or(now) - now,
-        Kind::Free => -1,
+        Kind::Shared => match (server.score_at(lock, 0)?.unwrap_or(now) - now, state.first_lasts) {
+            (left, -1) => left,
+            (left, first) => left.min(first),
+        },
+        Kind::Free => state.first_lasts,
     };
     let mut happened = 0;
     if patience > 0 {

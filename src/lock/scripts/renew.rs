@@ -16,7 +16,7 @@ pub(super) fn run(
         "none" => false,
         "zset" => {
             let now = server.micros()? / 1000;
-            if !server.score(lock, token)?.is_some_and(|till| till > now) {
+            if server.score(lock, token)?.is_none_or(|till| till <= now) {
                 return Ok(Value::Integer(0));
             }
             server.add(lock, now + integer(ttl)?, token)?;

@@ -103,15 +103,17 @@ impl Waiters<'_> {
         server.members(self.queue, 0, LOOK_AT - 1)
     }
 
-    pub(super) fn is_alive(&self, server: &mut Server, waiter: &[u8]) -> Result<bool> {
-        Ok(server.score(self.alive, waiter)?.is_some_and(|till| till > self.now))
+    /// For how many milliseconds a waiter still counts as alive; 0 if it does not.
+    pub(super) fn lasts(&self, server: &mut Server, waiter: &[u8]) -> Result<i64> {
+        let till = server.score(self.alive, waiter)?.unwrap_or(0);
+        Ok(till.saturating_sub(self.now).max(0))
     }
 
     /// Tells the waiters who may go on, if so many more can share the lock.
     pub(super) fn wake(&self, server: &mut Server, kind: Kind, mut places: i64) -> Result<()> {
         let mut free = kind == Kind::Free;
         for waiter in self.first(server)? {
-            if !self.is_alive(server, &waiter)? {
+            if self.lasts(server, &waiter)? == 0 {
                 self.forget(server, &waiter)?;
                 continue;
             }

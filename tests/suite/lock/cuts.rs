@@ -136,8 +136,7 @@ async fn cut_at(client: &Client, direct: &Client, plan: &Plan, step: Step, cut: 
     // What is left of the plan is not for the next step.
     let end = || plan.answer.store(-1, Ordering::SeqCst);
     end();
-    let guard =
-        guard.unwrap_or_else(|error| panic!("{step:?}: {error} {error:?} {}", count.taken()));
+    let guard = guard.unwrap_or_else(|error| panic!("{step:?}: {error}"));
     assert!(count.taken() <= 2, "{step:?}");
     let stored: Option<String> = direct.get("k").await.unwrap();
     assert_eq!(stored.as_deref(), Some(guard.token()), "{step:?}");

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use edgecask::lock::{LockError, LockOptions, Locks, Loss};
 use edgecask::prelude::*;
+use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Error, ErrorKind, Outcome};
-use edgecask_tests::{RedisServer, free_port, until};
+use edgecask_tests::{RedisCluster, RedisServer, free_port, until};
 
 use super::{at_once, everywhere, key, lasting};
 
@@ -73,11 +74,11 @@ async fn programs_in_other_languages_are_kept_out_and_keep_out() {
 #[tokio::test]
 async fn a_held_lock_is_renewed_until_it_is_released() {
     at_once(async |place| {
-        let options = LockOptions::new().ttl(Duration::from_millis(600));
+        let options = LockOptions::new().ttl(Duration::from_secs(3));
         let (direct, lock) =
             (place.client(), Locks::with_options(place.client(), options).lock(key("k")));
         let guard = lock.acquire().await.unwrap();
-        for _ in 0..4 {
+        for _ in 0..2 {
             let mut left = i64::MAX;
             until(async || {
                 let now: i64 = direct.execute(cmd("PTTL").arg("k")).await.unwrap();
@@ -98,7 +99,7 @@ async fn a_held_lock_is_renewed_until_it_is_released() {
 async fn a_loss_is_seen_whatever_took_the_lock() {
     at_once(async |place| {
         let (direct, name) = (place.client(), place.name);
-        let options = LockOptions::new().ttl(Duration::from_millis(300));
+        let options = LockOptions::new().ttl(Duration::from_secs(3));
         let locks = Locks::with_options(place.client(), options);
         // Evicted, or Redis came back empty.
         let guard = locks.lock(key("a")).acquire().await.unwrap();
@@ -112,7 +113,8 @@ async fn a_loss_is_seen_whatever_took_the_lock() {
         assert_eq!(guard.lost().await, Loss::Limit, "{name}");
         until(async || direct.exists(["b"]).await.unwrap() == 0).await;
         // Not renewed.
-        let unrenewed = locks.configured(|options| options.renew(false));
+        let unrenewed =
+            locks.configured(|options| options.renew(false).ttl(Duration::from_millis(300)));
         let guard = unrenewed.lock(key("c")).acquire().await.unwrap();
         assert_eq!(guard.lost().await, Loss::Expired, "{name}");
         drop(unrenewed.lock(key("c")).acquire().await.unwrap());
@@ -199,5 +201,29 @@ async fn scripts_that_redis_forgot_are_sent_again() {
             direct.script_flush().await.unwrap();
             assert!(guard.release().await.unwrap(), "{}", place.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_a_lock_are_in_one_slot_of_a_cluster() {
+    let cluster = RedisCluster::start().await;
+    let client = Client::new(TcpTransport::new(TcpOptions::cluster(cluster.urls())).unwrap());
+    let locks = lasting(client);
+    for name in ["k", "a{b}c", "a}b", "{}x", "lock:billing:ada", "lock:{acme}:7"] {
+        let lock = locks.lock(key(name));
+        let guard = lock.acquire().await.unwrap();
+        let waits = lock.clone();
+        let waits = tokio::spawn(async move { waits.acquire().await.unwrap().release().await });
+        until(async || lock.is_locked().await.unwrap()).await;
+        guard.renew().await.unwrap();
+        assert!(guard.release().await.unwrap(), "{name}");
+        assert!(waits.await.unwrap().unwrap(), "{name}");
+        let latch = locks.latch(key(&format!("latch:{name}")));
+        latch.set(1, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(latch.count_down("part").await.unwrap(), 0, "{name}");
+        let election = locks.election(key(name), "me").unwrap();
+        let leadership = election.campaign().await.unwrap();
+        assert_eq!(election.leader().await.unwrap().unwrap().term, leadership.term());
+        assert!(leadership.resign().await.unwrap());
     }
 }

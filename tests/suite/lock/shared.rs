@@ -198,7 +198,7 @@ async fn one_candidate_leads_and_the_next_takes_over() {
 async fn a_leader_recovers_from_an_outage() {
     let port = edgecask_tests::free_port();
     let redis = RedisServer::on_port(port);
-    let options = LockOptions::new().ttl(Duration::from_millis(300));
+    let options = LockOptions::new().ttl(Duration::from_secs(1));
     let locks = Locks::with_options(redis.client(), options);
     let election = locks.election(key("e"), "node-1").unwrap();
     let (terms, last) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));

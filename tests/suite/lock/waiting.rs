@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use edgecask::layer::KeyPrefix;
 use edgecask::lock::{LockError, LockOptions, Locks};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
@@ -11,7 +12,7 @@ use edgecask::transport::Results;
 use edgecask::{Client, Result};
 use edgecask_tests::{Tap, Tapped, Trip, until};
 
-use super::{HOUR, at_once, key, lasting};
+use super::{HOUR, at_once, everywhere, key, lasting};
 
 /// A transport without subscriptions.
 #[derive(Debug)]
@@ -189,4 +190,35 @@ async fn waiters_get_the_lock_though_the_queue_was_lost() {
         assert!(!guard.release().await.unwrap());
     })
     .await;
+}
+
+#[tokio::test]
+async fn tenants_with_the_same_keys_neither_share_locks_nor_wait_for_each_other() {
+    for place in everywhere().await {
+        let of = |tenant: &str| lasting(place.client().layer(KeyPrefix::new(format!("{tenant}:"))));
+        let [acme, other] = ["acme", "other"].map(|tenant| of(tenant).lock(key("k")));
+        let (guard, theirs) = (acme.acquire().await.unwrap(), other.acquire().await.unwrap());
+        let waits = acme.clone();
+        let waits = tokio::spawn(async move { waits.acquire().await.unwrap() });
+        let direct = place.client();
+        until(async || direct.zcard("acme:edgecask:queue:{k}").await.unwrap() == 1).await;
+        assert!(guard.release().await.unwrap(), "{}", place.name);
+        let guard = waits.await.unwrap();
+        assert!(guard.release().await.unwrap() && theirs.release().await.unwrap());
+    }
+}
+
+/// A waiter that has the next turn, and is not heard of, is waited for until its time has passed and no longer.
+#[tokio::test]
+async fn who_comes_next_knows_until_when_the_first_waiter_counts() {
+    for place in everywhere().await {
+        let direct = place.client();
+        die_waiting(&direct, 3_600_000).await;
+        match lasting(place.client()).lock(key("k")).try_acquire().await {
+            Err(LockError::Held { left: Some(left), .. }) => {
+                assert!(left > Duration::from_secs(3500), "{}: {left:?}", place.name);
+            }
+            unexpected => panic!("{}: {unexpected:?}", place.name),
+        }
+    }
 }
