@@ -3,6 +3,7 @@
 mod cluster;
 mod deviant;
 mod dice;
+mod places;
 mod postgrest;
 mod tap;
 
@@ -22,6 +23,7 @@ use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 pub use self::cluster::{ClusterNode, NODE_TIMEOUT, PRIMARIES, ReplicatedCluster, SLOTS};
 pub use self::deviant::{Deviant, Deviation};
 pub use self::dice::{Dice, cases, fresh_seed, number, seeds};
+pub use self::places::{Count, Lossy, Place};
 pub use self::postgrest::Postgrest;
 pub use self::tap::{By, Tap, Tapped, Trip};
 

@@ -45,6 +45,7 @@ mod resp3;
 mod rest_server;
 mod retry;
 mod revocation;
+mod schedule;
 mod schema_check;
 mod schema_reference;
 mod scripts;

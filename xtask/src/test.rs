@@ -41,6 +41,7 @@ fn examples(shell: &Shell) -> Result<()> {
         "layers",
         "outage",
         "phoenix",
+        "schedules",
         "pipelines",
         "read_through",
         "schema_check",
