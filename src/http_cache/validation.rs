@@ -127,7 +127,8 @@ impl Core {
         (head, freshness, response)
     }
 
-    /// Updates the selected response by the response to a HEAD, or removes it if that is another one (RFC 9111, 4.3.5).
+    /// Updates the selected response by the response to a HEAD, or removes it if that is another one (RFC 9111, 4.3.5). A
+    /// response without a validator does not tell whether the body is still the same, and changes nothing.
     pub(super) async fn compare_with_head(
         &self,
         origin: &mut OriginRequest,
@@ -152,6 +153,9 @@ impl Core {
             && is_same(header::ETAG)
             && is_same(header::LAST_MODIFIED)
             && length.is_none_or(|length: u64| length == selected.length);
+        if is_current && !has_validator(&head.headers) {
+            return guard.release().await;
+        }
         let (_, freshness, updated) =
             self.updated_response(origin, &selected, &head.headers, times);
         match freshness.filter(|_| is_current) {
