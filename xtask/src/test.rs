@@ -123,6 +123,7 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
         "upstash",
         "worker",
         "browser",
+        "http_cache",
     ]
     .map(|name| format!("{name}.test.mjs"));
     // A test that hangs fails, and what it waits for does not keep the others from being reported.
