@@ -26,14 +26,20 @@ mod listeners;
 mod lua;
 mod number;
 mod options;
+mod rdb;
 #[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
 mod resp3;
+#[cfg(not(target_arch = "wasm32"))]
+mod saving;
 mod score_tree;
+mod script_kill;
 mod script_options;
 mod script_runtime;
 mod scripts;
 mod shebang;
 mod size;
+#[cfg(not(target_arch = "wasm32"))]
+mod snapshot;
 mod sorted_set;
 mod steps;
 mod stream;
@@ -48,7 +54,14 @@ use futures_util::future::{Either, select};
 use self::engine::{Engine, MakeRuntime, Ran};
 pub use self::eviction::Eviction;
 pub use self::options::MemoryOptions;
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::options::SnapshotOptions;
+use self::script_kill::RunningScript;
 pub use self::script_options::ScriptOptions;
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::snapshot::SnapshotError;
+#[cfg(not(target_arch = "wasm32"))]
+use self::snapshot::{Saver, Store};
 use super::blocking::{blocking_in_pipeline, waits_for_replication};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
@@ -68,7 +81,10 @@ use crate::{Result, Value};
 #[derive(Clone)]
 pub struct MemoryTransport {
     engine: Arc<Mutex<Engine>>,
+    running: Arc<RunningScript>,
     lua: bool,
+    #[cfg(not(target_arch = "wasm32"))]
+    saver: Option<Arc<Saver>>,
 }
 
 impl MemoryTransport {
@@ -89,7 +105,94 @@ impl MemoryTransport {
         let mut engine = Engine::new(commands::find);
         engine.set_runtime(RUNTIME);
         engine.set_limits(options.limits());
-        Self { engine: Arc::new(Mutex::new(engine)), lua: RUNTIME.is_some() }
+        Self::of(engine, RUNTIME.is_some())
+    }
+
+    fn of(engine: Engine, lua: bool) -> Self {
+        Self {
+            running: Arc::clone(engine.running()),
+            engine: Arc::new(Mutex::new(engine)),
+            lua,
+            #[cfg(not(target_arch = "wasm32"))]
+            saver: None,
+        }
+    }
+
+    /// An engine whose content is kept in a file: it is loaded now, and written from time to time, when the last handle is
+    /// dropped, and by [`save`](Self::save), SAVE and BGSAVE. Not on wasm32.
+    ///
+    /// The file has the format of Redis's own (RDB). Redis 7.4 and later load it, and a file of Redis 7 or 8 is loaded here, if all
+    /// of its keys are in database 0 and none is of a module. It holds all keys with their lifetimes and those of fields, groups
+    /// of consumers with what they have not acknowledged, and libraries of functions, but no scripts, as in Redis.
+    ///
+    /// - **Complete.** A file holds the content of one moment: no command, transaction or script is in it by half. It is written
+    ///   beside the old one, brought to the disk and renamed, so that a crash leaves the old or the new one. What was written
+    ///   since the last save is lost in a crash.
+    /// - **Checked.** A file that is damaged or none of this format is an error, and stays as it is.
+    /// - **Alone.** Another process or engine that opens the same file gets an error. The lock is on a file beside it, whose
+    ///   name ends with `.lock` and which stays.
+    /// - **Short pauses.** A save takes the engine for about a tenth of a millisecond at a time, or for as long as the largest
+    ///   value takes to be written. SAVE takes it until the end, as in Redis.
+    ///
+    /// The time is proportional to the size of the file. The drop of the last handle waits for the last save. That cannot tell
+    /// what went wrong but by the log, so call [`save`](Self::save) before.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] tells what is wrong with the file, and what to do.
+    ///
+    /// ```
+    /// use edgecask::{prelude::*, transport::memory::{MemoryOptions, MemoryTransport}};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # let folder = std::env::temp_dir().join(format!("edgecask-doc-open-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # runtime.block_on(async {
+    /// let options = MemoryOptions::new().snapshot(folder.join("data.rdb"));
+    /// let client = Client::new(MemoryTransport::open(&options)?);
+    /// client.set("k", "v").await?;
+    /// drop(client);
+    ///
+    /// let client = Client::new(MemoryTransport::open(&options)?);
+    /// assert_eq!(client.get::<String>("k").await?.as_deref(), Some("v"));
+    /// # Ok::<(), edgecask::Error>(())
+    /// # })?;
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(options: &SnapshotOptions) -> std::result::Result<Self, SnapshotError> {
+        let store = Store::lock(options.path())?;
+        let mut transport = Self::with_options(options.memory());
+        let mut engine = transport.lock();
+        engine.look_at_clock(unix_millis());
+        let now = engine.keyspace.now();
+        let sources = store.load(|key, data, expires_at| {
+            if expires_at.is_none_or(|at| at > now) {
+                engine.keyspace.put(key, data, expires_at);
+            }
+        })?;
+        commands::functions::load_all(&mut engine, sources).map_err(|error| {
+            let what = format!("a library of functions: {}", error.message());
+            SnapshotError::Unsupported { path: store.path().to_owned(), what }
+        })?;
+        drop(engine);
+        let source = saving::Shared::new(Arc::clone(&transport.engine));
+        let saver = Saver::start(store, options.interval(), source)?;
+        transport.lock().snapshots = Some(saver.snapshots().clone());
+        transport.saver = Some(Arc::new(saver));
+        Ok(transport)
+    }
+
+    /// Writes the content as it is now to the snapshot file, and waits for the end. Does nothing if there is none. Other callers
+    /// go on meanwhile.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`]: the file stays as it was.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub async fn save(&self) -> std::result::Result<(), SnapshotError> {
+        let Some(saver) = &self.saver else { return Ok(()) };
+        // The thread that saves lives as long as this handle.
+        saver.snapshots().ask().await.unwrap_or(Ok(()))
     }
 
     /// Changes the settings of scripts for all handles on this engine, so it is best called before there are others. Default:
@@ -111,7 +214,7 @@ impl MemoryTransport {
     }
 
     /// Another engine with a copy of this one's current content: keys, lifetimes and scripts. Later changes to one of them
-    /// are not visible in the other. The time is proportional to the number of keys.
+    /// are not visible in the other, and the copy has no snapshot file. The time is proportional to the number of keys.
     ///
     /// ```
     /// use edgecask::{prelude::*, transport::memory::MemoryTransport};
@@ -128,7 +231,7 @@ impl MemoryTransport {
     /// ```
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { engine: Arc::new(Mutex::new(self.lock().fork())), lua: self.lua }
+        Self::of(self.lock().fork(), self.lua)
     }
 
     /// Every command that the engine runs, in no particular order.
@@ -142,11 +245,13 @@ impl MemoryTransport {
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
     pub fn check(&self, command: &Command) -> Result<()> {
-        self.lock().check_script(command)
+        // Where Lua runs, every script does, and the engine is not waited for.
+        if self.lua { Ok(()) } else { self.lock().check_script(command) }
     }
 
     /// Runs a command that waits for data as long as there is none.
     async fn send_or_wait(&self, command: &Command) -> Result<Value> {
+        self.long_script().await;
         let ran = self.lock().run_or_wait(command, unix_millis());
         let (number, reply) = match ran {
             Ran::Done(reply) => return reply,
@@ -170,6 +275,14 @@ impl MemoryTransport {
         }
     }
 
+    /// Waits while a script runs that takes long, without a thread: so that SCRIPT KILL finds one that is free.
+    async fn long_script(&self) {
+        const STEP: Duration = Duration::from_millis(1);
+        while self.running.is_long() {
+            sleep(STEP).await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Engine> {
         // Commands check their arguments before they change anything, so a panic leaves no partial change.
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
@@ -178,8 +291,10 @@ impl MemoryTransport {
 
 /// Lua, where it can be had.
 #[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
-const RUNTIME: Option<MakeRuntime> =
-    Some(|options| Box::new(lua::LuaRuntime::new(options.clone(), || Engine::new(commands::find))));
+const RUNTIME: Option<MakeRuntime> = Some(|options, running| {
+    let empty = || Engine::new(commands::find);
+    Box::new(lua::LuaRuntime::new(options.clone(), Arc::clone(running), empty))
+});
 #[cfg(not(all(feature = "lua", not(target_arch = "wasm32"))))]
 const RUNTIME: Option<MakeRuntime> = None;
 
@@ -221,6 +336,10 @@ impl Transport for MemoryTransport {
             return boxed(|| self.send_or_wait(command));
         }
         boxed(|| async move {
+            if let Some(reply) = self.running.kill_by(command) {
+                return reply;
+            }
+            self.long_script().await;
             let mut engine = self.lock();
             engine.check_script(command)?;
             engine.run(command, unix_millis())
@@ -236,12 +355,23 @@ impl Transport for MemoryTransport {
                 return Err(blocking_in_pipeline(waits));
             }
             commands.iter().try_for_each(|command| self.check(command))?;
-            Ok(commands.iter().map(|command| self.lock().run(command, unix_millis())).collect())
+            let mut results = Results::with_capacity(commands.len());
+            for command in commands {
+                results.push(match self.running.kill_by(command) {
+                    Some(reply) => reply,
+                    None => {
+                        self.long_script().await;
+                        self.lock().run(command, unix_millis())
+                    }
+                });
+            }
+            Ok(results)
         })
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
+            self.long_script().await;
             let mut engine = self.lock();
             commands.iter().try_for_each(|command| engine.check_script(command))?;
             engine.run_all(commands, unix_millis())
