@@ -118,6 +118,7 @@ const GROWING: &[&str] = &[
     "PFADD",
     "PFMERGE",
     "PSETEX",
+    "RESTORE",
     "RPOPLPUSH",
     "RPUSH",
     "RPUSHX",
