@@ -57,11 +57,12 @@ async fn carry(from: &Client, to: &Client) {
     }
 }
 
-fn sequences_survive(redis: &RedisServer, forms: &'static str, cases: u32) {
+/// Moves what sequences leave to a real Redis and back. One of version 7 has no lifetimes of fields.
+fn sequences_survive(redis: &RedisServer, forms: &'static str, has_lifetimes: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
     let config = Config {
-        cases: number("PROPTEST_CASES").map_or(cases, |cases| cases as u32),
+        cases: number("PROPTEST_CASES").unwrap_or(40) as u32,
         max_shrink_iters: 2_000,
         failure_persistence: None,
         ..Config::default()
@@ -74,12 +75,18 @@ fn sequences_survive(redis: &RedisServer, forms: &'static str, cases: u32) {
                 // Many fail.
                 let _ = engine.send(command).await;
             }
-            let expected = everything(&engine).await;
+            let known = |mut lines: Vec<String>| {
+                lines.retain(|line| has_lifetimes || !line.contains(" fields "));
+                lines
+            };
+            let expected = known(everything(&engine).await);
             carry(&engine, &real).await;
-            prop_assert_eq!(&expected, &everything(&real).await, "from the engine to Redis");
+            let there = known(everything(&real).await);
+            prop_assert_eq!(&expected, &there, "from the engine to Redis");
             let other = Client::memory();
             carry(&real, &other).await;
-            prop_assert_eq!(&expected, &everything(&other).await, "from Redis to the engine");
+            let back = known(everything(&other).await);
+            prop_assert_eq!(&expected, &back, "from Redis to the engine");
             Ok(())
         })
     });
@@ -92,14 +99,14 @@ fn sequences_survive(redis: &RedisServer, forms: &'static str, cases: u32) {
 fn what_sequences_leave_goes_to_redis_8_and_back() {
     if let Some(redis) = RedisServer::redis8() {
         for forms in [FORMS, FORMS_OF_8, PLACES] {
-            sequences_survive(&redis, forms, 40);
+            sequences_survive(&redis, forms, true);
         }
     }
 }
 
 #[test]
 fn what_sequences_leave_goes_to_redis_7_and_back() {
-    sequences_survive(&RedisServer::start(), FORMS, 40);
+    sequences_survive(&RedisServer::start(), FORMS, false);
 }
 
 /// Keys in every encoding of Redis 8, by the commands that make them.
@@ -233,7 +240,7 @@ RESTORE k 1 DUMP ABSTTL | EXISTS k | RESTORE k 33177117420000 DUMP ABSTTL | PEXP
 OBJECT IDLETIME k | RESTORE k 0 DUMP IDLETIME -1 REPLACE | RESTORE k 0 DUMP IDLETIME x REPLACE | RESTORE k 0 DUMP FREQ 10 REPLACE
 RESTORE k 0 DUMP FREQ 256 REPLACE | RESTORE k 0 DUMP FREQ -1 REPLACE | RESTORE k 0 DUMP FREQ 1 IDLETIME 1 REPLACE | RESTORE k 0 DUMP IDLETIME
 RESTORE k 0 DUMP FOO | RESTORE k 0 | RESTORE k 0 BAD REPLACE | RESTORE k 0 x REPLACE | RESTORE k -1 BAD REPLACE | RESTORE k 0 BAD
-DUMP nosuch | DUMP | DUMP k k | RESTORE new 0 EMPTY | RESTORE new 0 UNKNOWN | RESTORE new 0 NEWER | RESTORE new 0 CUT | EXISTS new
+DUMP nosuch | DUMP | DUMP k k | RESTORE new 0 EMPTY | RESTORE new 0 UNKNOWN | RESTORE new 0 NEWER | EXISTS new
 FUNCTION DUMP x | FUNCTION RESTORE | FUNCTION RESTORE BAD | FUNCTION RESTORE BAD FOO | FUNCTION RESTORE UNKNOWN | FUNCTION RESTORE x FLUSH APPEND
 FUNCTION RESTORE FUNCTIONS | FUNCTION LIST | FUNCTION RESTORE FUNCTIONS | FUNCTION RESTORE FUNCTIONS APPEND | FUNCTION RESTORE FUNCTIONS REPLACE
 FUNCTION RESTORE FUNCTIONS FLUSH | FUNCTION LIST | FUNCTION LOAD CLASH | FUNCTION DELETE lib | FUNCTION LOAD CLASH | FUNCTION RESTORE FUNCTIONS
@@ -262,6 +269,7 @@ async fn options_and_errors_are_those_of_redis_8() {
     let nothing = "#!lua name=empty\nlocal x = 1";
     functions.extend([0xf5, nothing.len() as u8]);
     functions.extend(nothing.as_bytes());
+    let mut differences = Vec::new();
     let clash = "#!lua name=other\nredis.register_function('f', function() return 8 end)";
     for line in LINES.split(['|', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split(' ');
@@ -272,7 +280,6 @@ async fn options_and_errors_are_those_of_redis_8() {
             "EMPTY" => signed(b"\x02\x00", 10),
             "UNKNOWN" => signed(b"\x63\x01x", 10),
             "NEWER" => signed(b"\x00\x05hello", 99),
-            "CUT" => signed(b"\x00\x05hell", 10),
             "FUNCTIONS" => signed(&good, 10),
             "NOFUNCTION" => signed(&functions, 10),
             "CLASH" => clash.as_bytes().to_vec(),
@@ -284,8 +291,11 @@ async fn options_and_errors_are_those_of_redis_8() {
             let reply = client.send(&command).await;
             replies.push(reply.map(text).map_err(|error| error.message().to_owned()));
         }
-        assert_eq!(replies[1], replies[0], "{line}");
+        if replies[1] != replies[0] {
+            differences.push(format!("{line}: {:?}, and of Redis {:?}", replies[1], replies[0]));
+        }
     }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
     let dumped = engine.function_dump().await.unwrap();
     assert_eq!(dumped, real.function_dump().await.unwrap());
 }

@@ -18,7 +18,7 @@ pub(super) struct RunningScript(AtomicU8);
 
 impl RunningScript {
     /// The text of the error with which a killed script ends.
-    pub(super) const KILLED: &'static str = "ERR Script killed by user with SCRIPT KILL.";
+    pub(super) const KILLED: &'static str = "ERR Script killed by user with SCRIPT KILL...";
 
     /// A script, or a function of a library, begins. It ends when the result is dropped.
     #[cfg_attr(not(all(feature = "lua", not(target_arch = "wasm32"))), expect(dead_code))]

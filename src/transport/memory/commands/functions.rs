@@ -72,13 +72,13 @@ fn function(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
         ("RESTORE", 2 | 3) => restore(engine, args.without_first()),
         // A function runs while it has the engine, so none runs now, unless this was sent in a transaction.
         ("KILL", 1) => engine.running().kill(true),
-        ("RESTORE", _) => Err(Error::server(
+        ("RESTORE", 4..) => Err(Error::server(
             "ERR unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.",
         )),
         ("FLUSH", _) => Err(Error::server(
             "ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.",
         )),
-        ("LOAD" | "DELETE" | "STATS" | "DUMP" | "KILL", _) => {
+        ("LOAD" | "DELETE" | "STATS" | "DUMP" | "RESTORE" | "KILL", _) => {
             Err(wrong_arity(&format!("function|{word}")))
         }
         (unknown, _) => Err(Error::server(&format!(
