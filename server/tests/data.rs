@@ -162,7 +162,7 @@ fn a_killed_server_leaves_a_complete_file() {
         let engine = MemoryTransport::open(&MemoryOptions::new().snapshot(&data).every(None));
         let client = Client::new(engine.unwrap_or_else(|error| panic!("seed {seed}: {error}")));
         runtime.block_on(async {
-            let number = |key| async { client.get::<u64>(key).await.ok().flatten() };
+            let number = async |key: &'static str| client.get::<u64>(key).await.ok().flatten();
             let (a, b) = (number("a").await, number("b").await);
             let end: Option<u64> = client.lindex("l", -1).await.expect("it is a list");
             let what = format!("seed {seed}, round {round}: {a:?}, {b:?}, {end:?}");
