@@ -13,6 +13,7 @@ use super::libraries::Libraries;
 use super::listeners::Listeners;
 use super::script_kill::RunningScript;
 use super::script_options::ScriptOptions;
+use super::script_refusals::is_refused_in_scripts;
 use super::script_runtime::ScriptRuntime;
 use super::scripts::{NativeContext, Scripts, without_native};
 #[cfg(not(target_arch = "wasm32"))]
@@ -111,7 +112,7 @@ impl Engine {
             limits: Limits::default(),
             is_full: false,
             evicted: 0,
-            used_before: 0,
+            used_before: usize::MAX,
             running: Arc::default(),
             #[cfg(not(target_arch = "wasm32"))]
             snapshots: None,
@@ -211,7 +212,7 @@ impl Engine {
             limits: self.limits,
             is_full: false,
             evicted: 0,
-            used_before: 0,
+            used_before: usize::MAX,
             running: Arc::default(),
             #[cfg(not(target_arch = "wasm32"))]
             snapshots: None,
@@ -408,52 +409,4 @@ impl Engine {
             false => Err(wrong_arity(name).with_command(|| command.label())),
         }
     }
-}
-
-/// Whether Redis refuses a command in scripts (its flag `noscript`, as of version 8.0).
-fn is_refused_in_scripts(name: &str) -> bool {
-    const REFUSED: [&str; 41] = [
-        "ACL",
-        "AUTH",
-        "BGREWRITEAOF",
-        "BGSAVE",
-        "CLIENT",
-        "CONFIG",
-        "DEBUG",
-        "DISCARD",
-        "EVAL",
-        "EVALSHA",
-        "EVALSHA_RO",
-        "EVAL_RO",
-        "EXEC",
-        "FAILOVER",
-        "FCALL",
-        "FCALL_RO",
-        "FUNCTION",
-        "HELLO",
-        "LATENCY",
-        "MODULE",
-        "MONITOR",
-        "MULTI",
-        "PSUBSCRIBE",
-        "PSYNC",
-        "PUNSUBSCRIBE",
-        "QUIT",
-        "REPLCONF",
-        "REPLICAOF",
-        "RESET",
-        "ROLE",
-        "SAVE",
-        "SCRIPT",
-        "SHUTDOWN",
-        "SLAVEOF",
-        "SSUBSCRIBE",
-        "SUBSCRIBE",
-        "SUNSUBSCRIBE",
-        "SYNC",
-        "UNSUBSCRIBE",
-        "UNWATCH",
-        "WATCH",
-    ];
-    REFUSED.contains(&name)
 }

@@ -50,6 +50,22 @@ impl Libraries {
         Ok(())
     }
 
+    /// Adds all of these, or none: in place of all that are there, or of those with the same names, or of none.
+    pub(super) fn join(&mut self, new: Self, flushes: bool, replaces: bool) -> Result<()> {
+        let mut joined = if flushes { Self::default() } else { self.clone() };
+        for name in new.by_name.keys() {
+            if joined.by_name.remove(name).is_some() && !replaces {
+                return Err(Error::server(&format!("ERR Library {name} already exists")));
+            }
+        }
+        for (name, library) in new.by_name {
+            joined.insert(name, library)?;
+        }
+        self.changes += 1;
+        self.by_name = joined.by_name;
+        Ok(())
+    }
+
     pub(super) fn remove(&mut self, name: &str) -> bool {
         self.changes += 1;
         self.by_name.remove(name).is_some()
@@ -58,12 +74,6 @@ impl Libraries {
     pub(super) fn clear(&mut self) {
         self.changes += 1;
         self.by_name.clear();
-    }
-
-    /// Goes back to what there was before.
-    pub(super) fn put_back(&mut self, before: Self) {
-        self.changes += 1;
-        self.by_name = before.by_name;
     }
 
     /// How many changes there were since the engine was made.

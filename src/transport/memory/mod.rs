@@ -34,6 +34,7 @@ mod saving;
 mod score_tree;
 mod script_kill;
 mod script_options;
+mod script_refusals;
 mod script_runtime;
 mod scripts;
 mod shebang;
@@ -59,9 +60,9 @@ pub use self::options::SnapshotOptions;
 use self::script_kill::RunningScript;
 pub use self::script_options::ScriptOptions;
 #[cfg(not(target_arch = "wasm32"))]
-pub use self::snapshot::SnapshotError;
+use self::snapshot::Saver;
 #[cfg(not(target_arch = "wasm32"))]
-use self::snapshot::{Saver, Store};
+pub use self::snapshot::SnapshotError;
 use super::blocking::{blocking_in_pipeline, waits_for_replication};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
@@ -116,83 +117,6 @@ impl MemoryTransport {
             #[cfg(not(target_arch = "wasm32"))]
             saver: None,
         }
-    }
-
-    /// An engine whose content is kept in a file: it is loaded now, and written from time to time, when the last handle is
-    /// dropped, and by [`save`](Self::save), SAVE and BGSAVE. Not on wasm32.
-    ///
-    /// The file has the format of Redis's own (RDB). Redis 7.4 and later load it, and a file of Redis 7 or 8 is loaded here, if all
-    /// of its keys are in database 0 and none is of a module. It holds all keys with their lifetimes and those of fields, groups
-    /// of consumers with what they have not acknowledged, and libraries of functions, but no scripts, as in Redis.
-    ///
-    /// - **Complete.** A file holds the content of one moment: no command, transaction or script is in it by half. It is written
-    ///   beside the old one, brought to the disk and renamed, so that a crash leaves the old or the new one. What was written
-    ///   since the last save is lost in a crash.
-    /// - **Checked.** A file that is damaged or none of this format is an error, and stays as it is.
-    /// - **Alone.** Another process or engine that opens the same file gets an error. The lock is on a file beside it, whose
-    ///   name ends with `.lock` and which stays.
-    /// - **Short pauses.** A save takes the engine for about a tenth of a millisecond at a time, or for as long as the largest
-    ///   value takes to be written. SAVE takes it until the end, as in Redis.
-    ///
-    /// The time is proportional to the size of the file. The drop of the last handle waits for the last save. That cannot tell
-    /// what went wrong but by the log, so call [`save`](Self::save) before.
-    ///
-    /// # Errors
-    /// [`SnapshotError`] tells what is wrong with the file, and what to do.
-    ///
-    /// ```
-    /// use edgecask::{prelude::*, transport::memory::{MemoryOptions, MemoryTransport}};
-    ///
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    /// # let folder = std::env::temp_dir().join(format!("edgecask-doc-open-{}", std::process::id()));
-    /// # std::fs::create_dir_all(&folder)?;
-    /// # runtime.block_on(async {
-    /// let options = MemoryOptions::new().snapshot(folder.join("data.rdb"));
-    /// let client = Client::new(MemoryTransport::open(&options)?);
-    /// client.set("k", "v").await?;
-    /// drop(client);
-    ///
-    /// let client = Client::new(MemoryTransport::open(&options)?);
-    /// assert_eq!(client.get::<String>("k").await?.as_deref(), Some("v"));
-    /// # Ok::<(), edgecask::Error>(())
-    /// # })?;
-    /// # std::fs::remove_dir_all(&folder)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn open(options: &SnapshotOptions) -> std::result::Result<Self, SnapshotError> {
-        let store = Store::lock(options.path())?;
-        let mut transport = Self::with_options(options.memory());
-        let mut engine = transport.lock();
-        engine.look_at_clock(unix_millis());
-        let now = engine.keyspace.now();
-        let sources = store.load(|key, data, expires_at| {
-            if expires_at.is_none_or(|at| at > now) {
-                engine.keyspace.put(key, data, expires_at);
-            }
-        })?;
-        commands::functions::load_all(&mut engine, sources).map_err(|error| {
-            let what = format!("a library of functions: {}", error.message());
-            SnapshotError::Unsupported { path: store.path().to_owned(), what }
-        })?;
-        drop(engine);
-        let source = saving::Shared::new(Arc::clone(&transport.engine));
-        let saver = Saver::start(store, options.interval(), source)?;
-        transport.lock().snapshots = Some(saver.snapshots().clone());
-        transport.saver = Some(Arc::new(saver));
-        Ok(transport)
-    }
-
-    /// Writes the content as it is now to the snapshot file, and waits for the end. Does nothing if there is none. Other callers
-    /// go on meanwhile.
-    ///
-    /// # Errors
-    /// [`SnapshotError::Io`]: the file stays as it was.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub async fn save(&self) -> std::result::Result<(), SnapshotError> {
-        let Some(saver) = &self.saver else { return Ok(()) };
-        // The thread that saves lives as long as this handle.
-        saver.snapshots().ask().await.unwrap_or(Ok(()))
     }
 
     /// Changes the settings of scripts for all handles on this engine, so it is best called before there are others. Default:

@@ -5,7 +5,7 @@ use super::scripting::Inputs;
 use crate::transport::memory::args::{Args, wrong_arity};
 use crate::transport::memory::engine::{Engine, Handler};
 use crate::transport::memory::glob;
-use crate::transport::memory::libraries::Library;
+use crate::transport::memory::libraries::{Libraries, Library};
 use crate::transport::memory::script_runtime::{Call, Code, Registered};
 use crate::transport::memory::shebang::library_name;
 use crate::transport::memory::{number, rdb};
@@ -104,25 +104,34 @@ fn load(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
 
 /// Runs the code of a library, and keeps what it registers. The name of the library.
 fn add(engine: &mut Engine, source: Bytes, replaces: bool) -> Result<String> {
-    let (name, code_at) = library_name(&source)?;
+    let (name, _) = library_name(&source)?;
     if !replaces && engine.libraries.get(&name).is_some() {
-        return Err(Error::server(&format!("ERR Library '{name}' already exists")));
+        return Err(exists(&format!("'{name}'")));
     }
-    let mut library = Library { source, code_at, functions: Vec::new() };
-    let loaded = engine.with_runtime(|runtime, _| runtime.load_library(code(&name, &library)));
-    let inserted = loaded.and_then(|functions| {
-        if functions.is_empty() {
-            return Err(Error::server("ERR No functions registered"));
-        }
-        library.functions = functions;
-        engine.libraries.insert(name.clone(), library)
-    });
+    let inserted = loaded(engine, source)
+        .and_then(|(name, library)| engine.libraries.insert(name.clone(), library));
     if let Err(error) = inserted {
         // The library that was there before is compiled again when it is called.
         engine.forget_library(&name);
         return Err(error);
     }
     Ok(name)
+}
+
+/// Runs the code of a library. Its name, and what it registers.
+fn loaded(engine: &mut Engine, source: Bytes) -> Result<(String, Library)> {
+    let (name, code_at) = library_name(&source)?;
+    let mut library = Library { source, code_at, functions: Vec::new() };
+    library.functions =
+        engine.with_runtime(|runtime, _| runtime.load_library(code(&name, &library)))?;
+    match library.functions.is_empty() {
+        true => Err(Error::server("ERR No functions registered")),
+        false => Ok((name, library)),
+    }
+}
+
+fn exists(library: &str) -> Error {
+    Error::server(&format!("ERR Library {library} already exists"))
 }
 
 /// Adds the libraries of a file. An engine without Lua keeps them as they are.
@@ -155,17 +164,18 @@ fn restore(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
         }
     };
     let sources = rdb::restore_functions(args.at(0)?)?;
-    let before = engine.libraries.clone();
-    if flushes {
-        engine.libraries.clear();
-        engine.forget_libraries();
-    }
-    let added = sources.into_iter().try_for_each(|source| add(engine, source, replaces).map(drop));
-    if added.is_err() {
-        engine.libraries.put_back(before);
-        engine.forget_libraries();
-    }
-    added.map(|()| Value::OK)
+    let mut new = Libraries::default();
+    let loaded = sources.into_iter().try_for_each(|source| {
+        let (name, library) = loaded(engine, source)?;
+        match new.get(&name) {
+            Some(_) => Err(exists(&format!("'{name}'"))),
+            None => new.insert(name, library),
+        }
+    });
+    let joined = loaded.and_then(|()| engine.libraries.join(new, flushes, replaces));
+    // What is there is compiled again when it is called.
+    engine.forget_libraries();
+    joined.map(|()| Value::OK)
 }
 
 fn list(engine: &Engine, args: Args<'_>) -> Result<Value> {
