@@ -124,8 +124,8 @@ fn script(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
             engine.forget_scripts();
             Ok(Value::OK)
         }
-        // A script runs while it has the engine, so none runs now.
-        ("KILL", 1) => Err(Error::server("NOTBUSY No scripts in execution right now.")),
+        // A script runs while it has the engine, so none runs now, unless this was sent in a transaction.
+        ("KILL", 1) => engine.running().kill(false),
         ("LOAD" | "EXISTS" | "FLUSH" | "KILL", _) => {
             Err(wrong_arity(&format!("script|{}", args.word(0))))
         }
