@@ -9,6 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::documents;
+
 /// One line a form of a command. Words in capitals stand for themselves, words in lower case for something random.
 const FORMS: &str = "
 APPEND k v
@@ -270,6 +272,7 @@ fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
         "co" => text(&["c1", "c2"]).boxed(),
         "idle" => Just(b"100000000".to_vec()).boxed(),
         "x" => Just(b"x".to_vec()).boxed(),
+        word if word.starts_with("json-") => documents::word(word),
         fixed => Just(fixed.as_bytes().to_vec()).boxed(),
     }
 }
@@ -309,6 +312,7 @@ fn normal(command: &Command, reply: Result<Value, Error>) -> Result<Value, Strin
         "XPENDING" | "XINFO" => times(value),
         "BZPOPMIN" | "BZPOPMAX" | "BZMPOP" => floats(value),
         name if name.starts_with("GEO") => floats(value),
+        "JSON.GET" if command.args().len() > 2 => documents::members_in_order(value),
         "INCRBYFLOAT" | "HINCRBYFLOAT" | "ZSCORE" | "ZINCRBY" | "ZADD" | "ZMSCORE" | "ZPOPMIN"
         | "ZPOPMAX" | "ZMPOP" | "ZRANGE" | "ZRANGEBYSCORE" | "ZREVRANGE" | "ZREVRANGEBYSCORE"
         | "ZRANK" | "ZREVRANK" | "ZUNION" | "ZINTER" | "ZDIFF" => floats(value),
@@ -416,6 +420,7 @@ async fn contents(client: &Client) -> Vec<(String, String, String)> {
             "hash" => Command::new("HGETALL").arg(&key),
             "set" => Command::new("SMEMBERS").arg(&key),
             "stream" => Command::new("XINFO").arg("STREAM").arg(&key).arg("FULL"),
+            "ReJSON-RL" => Command::new("JSON.GET").arg(&key),
             _ => Command::new("ZRANGE").arg(&key).arg(0).arg(-1).arg("WITHSCORES"),
         };
         let value = client.send(&command).await;
@@ -470,6 +475,20 @@ fn random_sequences_of_places_give_what_redis_8_gives() {
 fn random_sequences_of_sorting_give_what_redis_8_gives() {
     if let Some(redis) = RedisServer::redis8() {
         compare(&redis, SORTING);
+    }
+}
+
+#[test]
+fn random_sequences_of_documents_give_what_redis_8_gives() {
+    if let Some(redis) = RedisServer::redis8() {
+        compare(&redis, documents::FORMS);
+    }
+}
+
+#[test]
+fn random_paths_find_what_they_find_in_redis_8() {
+    if let Some(redis) = RedisServer::redis8() {
+        compare(&redis, documents::PATHS);
     }
 }
 
@@ -536,8 +555,9 @@ fn every_command_of_the_engine_is_in_a_form_or_tested_elsewhere() {
         "WAITAOF",
     ];
     for name in MemoryTransport::commands() {
-        let mut words =
-            [FORMS, FORMS_OF_8, SORTING, PLACES].into_iter().flat_map(str::split_whitespace);
+        let mut words = [FORMS, FORMS_OF_8, SORTING, PLACES, documents::FORMS]
+            .into_iter()
+            .flat_map(str::split_whitespace);
         let in_form = words.any(|word| word == name);
         assert!(in_form || elsewhere.contains(&name), "{name} is not compared with a real Redis");
     }

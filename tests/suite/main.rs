@@ -20,6 +20,8 @@ mod decoder;
 mod degradation;
 mod deploy;
 mod deviations;
+mod documents;
+
 mod edge;
 mod engine;
 mod families;

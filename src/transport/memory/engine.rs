@@ -15,7 +15,7 @@ use super::scripts::{NativeContext, Scripts, without_native};
 use super::stream::{Stream, StreamId};
 use crate::command::{Access, Command, Script};
 use crate::transport::Results;
-use crate::{Error, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// A command that the engine runs: its name, its arity as Redis counts it (with the name; negative: at least) and
 /// what it does.
@@ -333,6 +333,9 @@ impl Engine {
     pub(super) fn call_from_script(&mut self, command: &Command, read_only: bool) -> Result<Value> {
         let refuse = |text| Err(Error::server(text).with_command(|| command.label()));
         let Some(handler) = (self.find)(command.name()) else {
+            if needs_json(command.name()) {
+                return Err(without_json().with_command(|| command.label()));
+            }
             return match is_refused_in_scripts(command.name()) {
                 true => refuse("ERR This Redis command is not allowed from script"),
                 false => refuse("ERR Unknown Redis command called from script"),
@@ -354,14 +357,29 @@ impl Engine {
     fn check(&self, command: &Command) -> Result<&'static Handler> {
         let name = command.name();
         let handler = (self.find)(name).ok_or_else(|| {
-            Error::server(&format!("ERR unknown command '{}'", name.escape_default()))
-                .with_command(|| command.label())
+            let error = match needs_json(name) {
+                true => without_json(),
+                false => Error::server(&format!("ERR unknown command '{}'", name.escape_default())),
+            };
+            error.with_command(|| command.label())
         })?;
         match handler.takes(command.args().len()) {
             true => Ok(handler),
             false => Err(wrong_arity(name).with_command(|| command.label())),
         }
     }
+}
+
+/// Whether a command is one of those that this build leaves out.
+fn needs_json(name: &str) -> bool {
+    cfg!(not(feature = "json")) && name.starts_with("JSON.")
+}
+
+fn without_json() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the embedded engine was built without JSON documents: turn on the feature json",
+    )
 }
 
 /// Whether Redis refuses a command in scripts (its flag `noscript`, as of version 8.0).

@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use super::collections::{Hash, List, Set};
 pub(super) use super::data::Data;
+#[cfg(feature = "json")]
+use super::json::Document;
 use super::size;
 use super::sorted_set::SortedSet;
 use super::steps;
@@ -57,6 +59,8 @@ kind!(Set, Set, |set| set.len() == 0);
 kind!(SortedSet, SortedSet, |set| set.len() == 0);
 // A stream without entries still has its groups and its last id.
 kind!(Stream, Stream, |_| false);
+#[cfg(feature = "json")]
+kind!(Json, Document, |_| false);
 
 #[derive(Clone)]
 pub(super) struct Entry {

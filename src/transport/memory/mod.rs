@@ -19,6 +19,8 @@ mod eviction;
 mod geo;
 mod glob;
 mod hyperloglog;
+#[cfg(feature = "json")]
+mod json;
 mod keyspace;
 mod libraries;
 mod listeners;

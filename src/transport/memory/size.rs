@@ -50,6 +50,8 @@ pub(super) fn of(key: &[u8], data: &Data, samples: usize) -> usize {
             let all = stream.range(StreamId::MIN..=StreamId::MAX);
             elements(stream.len(), samples, all.map(|(_, entry)| fields(entry)))
         }
+        #[cfg(feature = "json")]
+        Data::Json(document) => document.bytes(),
     };
     base + value
 }

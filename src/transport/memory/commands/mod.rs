@@ -10,6 +10,8 @@ mod geo;
 mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
+#[cfg(feature = "json")]
+mod json;
 mod keys;
 mod lcs;
 mod lists;
@@ -30,7 +32,7 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 23] = [
+const FAMILIES: &[&[Handler]] = &[
     strings::HANDLERS,
     keys::HANDLERS,
     object::HANDLERS,
@@ -50,6 +52,8 @@ const FAMILIES: [&[Handler]; 23] = [
     bitmaps::HANDLERS,
     blocking::HANDLERS,
     hyperloglog::HANDLERS,
+    #[cfg(feature = "json")]
+    json::HANDLERS,
     pubsub::HANDLERS,
     scripting::HANDLERS,
     functions::HANDLERS,
@@ -57,14 +61,14 @@ const FAMILIES: [&[Handler]; 23] = [
 ];
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    FAMILIES.into_iter().flatten().map(|handler| handler.name)
+    FAMILIES.iter().copied().flatten().map(|handler| handler.name)
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Handler> {
     static INDEX: OnceLock<HashMap<&str, &Handler>> = OnceLock::new();
     INDEX
         .get_or_init(|| {
-            FAMILIES.into_iter().flatten().map(|handler| (handler.name, handler)).collect()
+            FAMILIES.iter().copied().flatten().map(|handler| (handler.name, handler)).collect()
         })
         .get(name)
         .copied()
