@@ -17,7 +17,7 @@ JSON.GET json-key | JSON.GET json-key json-path | JSON.GET json-key json-path js
 JSON.GET json-key INDENT json-space NEWLINE json-space SPACE json-space | JSON.GET json-key INDENT json-space json-path | JSON.GET json-key NEWLINE json-space SPACE json-space json-path
 JSON.GET json-key NOESCAPE json-path | JSON.GET json-key json-path FORMAT STRING | JSON.GET json-key json-path FORMAT FOO | JSON.GET json-key FORMAT STRING | JSON.GET json-key INDENT | JSON.GET
 JSON.MGET json-key json-key json-path | JSON.MGET json-key k json-key json-legacy | JSON.MGET json-key
-JSON.MSET json-key $ json-value | JSON.MSET json-key json-new json-value json-key $ json-value | JSON.MSET json-key json-flat json-value json-key json-flat json-value | JSON.MSET json-key $ | JSON.MSET
+JSON.MSET json-key $ json-value | JSON.MSET j1 json-new json-value j2 $ json-value | JSON.MSET j1 json-flat json-value j2 json-flat json-value | JSON.MSET json-key $ | JSON.MSET
 JSON.MERGE json-key $ json-value | JSON.MERGE json-key json-flat json-value | JSON.MERGE json-key json-new json-document | JSON.MERGE json-key $ json-document | JSON.MERGE json-key $ | JSON.MERGE json-key $ 1 NX
 JSON.DEL json-key json-write | JSON.DEL json-key json-flat | JSON.FORGET json-key json-write | JSON.DEL json-key | JSON.DEL | JSON.CLEAR json-key json-write | JSON.CLEAR json-key | JSON.CLEAR
 JSON.TYPE json-key | JSON.TYPE json-key json-path | JSON.TYPE | JSON.NUMINCRBY json-key json-write json-number | JSON.NUMINCRBY json-key json-number-path json-number | JSON.NUMINCRBY json-key $

@@ -5,6 +5,7 @@ use futures_channel::oneshot;
 
 use super::args::{Args, wrong_arity};
 use super::blocked::Blocked;
+use super::client_names::ClientNames;
 use super::eviction::{self, Limits};
 use super::keyspace::Keyspace;
 use super::libraries::Libraries;
@@ -67,6 +68,7 @@ pub(super) struct Engine {
     pub(super) listeners: Listeners,
     pub(super) scripts: Scripts,
     pub(super) libraries: Libraries,
+    pub(super) client: ClientNames,
     script_options: ScriptOptions,
     make_runtime: Option<MakeRuntime>,
     runtime: Option<Box<dyn ScriptRuntime<Self>>>,
@@ -74,6 +76,8 @@ pub(super) struct Engine {
     limits: Limits,
     /// It holds more than it may, and can evict nothing.
     is_full: bool,
+    /// Commands of the running script may need more memory although it is full.
+    script_may_grow: bool,
     evicted: u64,
 }
 
@@ -92,12 +96,14 @@ impl Engine {
             listeners: Listeners::default(),
             scripts: Scripts::default(),
             libraries: Libraries::default(),
+            client: ClientNames::default(),
             script_options: ScriptOptions::default(),
             make_runtime: None,
             runtime: None,
             blocked: Blocked::default(),
             limits: Limits::default(),
             is_full: false,
+            script_may_grow: false,
             evicted: 0,
         }
     }
@@ -183,12 +189,14 @@ impl Engine {
             listeners: Listeners::default(),
             scripts: self.scripts.clone(),
             libraries: self.libraries.clone(),
+            client: ClientNames::default(),
             script_options: self.script_options.clone(),
             make_runtime: self.make_runtime,
             runtime: None,
             blocked: Blocked::default(),
             limits: self.limits,
             is_full: false,
+            script_may_grow: false,
             evicted: 0,
         }
     }
@@ -294,9 +302,8 @@ impl Engine {
     /// Runs one command without looking at the clock, as in a script or a transaction.
     fn run_now(&mut self, command: &Command) -> Result<Value> {
         let handler = self.check(command)?;
-        if self.is_full && eviction::grows(handler.name) {
-            return Err(Error::server("OOM command not allowed when used memory > 'maxmemory'.")
-                .with_command(|| command.label()));
+        if self.is_full && eviction::grows(command) {
+            return Err(eviction::refused().with_command(|| command.label()));
         }
         (handler.run)(self, Args::new(command))
             .map_err(|error| error.with_command(|| command.label()))
@@ -308,6 +315,12 @@ impl Engine {
             self.check(command).map_err(Error::into_discarded)?;
         }
         self.begin(now);
+        if self.is_full
+            && let Some(command) = commands.iter().find(|command| eviction::grows(command))
+        {
+            let error = eviction::refused().with_command(|| command.label());
+            return Err(error.into_discarded());
+        }
         let run = |command| {
             self.listeners.monitor(command);
             self.run_now(command)
@@ -327,6 +340,17 @@ impl Engine {
     ) -> Result<Value> {
         let mut call = |command: &Command| self.call_from_script(command, read_only);
         native(&mut NativeContext::new(&mut call), keys, args)
+    }
+
+    /// Begins a script or a function. One that says what it does (`declares_writes`: that it may write) does not run at all if
+    /// the engine is full, unless it says that it may. Of another one, commands that need memory are refused until it has
+    /// written something, as in Redis.
+    pub(super) fn begin_script(&mut self, declares_writes: bool, allow_oom: bool) -> Result<()> {
+        if self.is_full && declares_writes && !allow_oom {
+            return Err(eviction::refused());
+        }
+        self.script_may_grow = !self.is_full || allow_oom;
+        Ok(())
     }
 
     /// Runs a command for a script.
@@ -350,6 +374,10 @@ impl Engine {
         if read_only && command.info().access == Access::Write {
             return refuse("ERR Write commands are not allowed from read-only scripts.");
         }
+        if !self.script_may_grow && eviction::grows(command) {
+            return Err(eviction::refused().with_command(|| command.label()));
+        }
+        self.script_may_grow |= command.info().access == Access::Write;
         (handler.run)(self, Args::new(command))
             .map_err(|error| error.with_command(|| command.label()))
     }

@@ -213,7 +213,7 @@ impl Keyspace {
         let result = change(value);
         let is_empty = value.is_empty();
         let has_new_expiry = entry.next_field_expiry() != entry.field_expires_at;
-        let bytes = size::of(key, &entry.data, MEASURED);
+        let bytes = size::of(key, &entry.data);
         self.used_bytes = (self.used_bytes + bytes).saturating_sub(entry.bytes);
         entry.bytes = bytes;
         if is_empty {
@@ -254,7 +254,7 @@ impl Keyspace {
             self.expiries.insert((at, key.clone()));
         }
         let mut entry = Entry::new(data, expires_at, self.now);
-        entry.bytes = size::of(&key, &entry.data, MEASURED);
+        entry.bytes = size::of(&key, &entry.data);
         self.used_bytes += entry.bytes;
         if entry.next_field_expiry().is_none() {
             self.entries.insert(key, entry);
@@ -373,9 +373,6 @@ impl Keyspace {
         after.or_else(|| self.order.first()).map(|(_, key)| key.clone())
     }
 }
-
-/// How many elements of a collection are measured after a change.
-pub(super) const MEASURED: usize = 5;
 
 /// Random numbers by xorshift, for readers that share the keys.
 #[derive(Clone)]

@@ -9,6 +9,7 @@
 mod args;
 mod bits;
 mod blocked;
+mod client_names;
 mod collections;
 mod commands;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod blocking;
 mod client;
 mod command;
 mod config;
+mod diagnostics;
 mod functions;
 mod geo;
 mod hash_lifetimes;
@@ -40,6 +41,7 @@ const FAMILIES: &[&[Handler]] = &[
     command::HANDLERS,
     client::HANDLERS,
     config::HANDLERS,
+    diagnostics::HANDLERS,
     sort::HANDLERS,
     lcs::HANDLERS,
     hashes::HANDLERS,
