@@ -20,6 +20,7 @@ mod decoder;
 mod degradation;
 mod deploy;
 mod deviations;
+mod documents;
 mod dump;
 mod edge;
 mod engine;

@@ -7,6 +7,7 @@ use futures_channel::oneshot;
 
 use super::args::{Args, wrong_arity};
 use super::blocked::Blocked;
+use super::client_names::ClientNames;
 use super::eviction::{self, Limits};
 use super::keyspace::Keyspace;
 use super::libraries::Libraries;
@@ -21,7 +22,7 @@ use super::snapshot::Snapshots;
 use super::stream::{Stream, StreamId};
 use crate::command::{Access, Command, Script};
 use crate::transport::Results;
-use crate::{Error, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// A command that the engine runs: its name, its arity as Redis counts it (with the name; negative: at least) and
 /// what it does.
@@ -74,6 +75,7 @@ pub(super) struct Engine {
     pub(super) listeners: Listeners,
     pub(super) scripts: Scripts,
     pub(super) libraries: Libraries,
+    pub(super) client: ClientNames,
     script_options: ScriptOptions,
     make_runtime: Option<MakeRuntime>,
     runtime: Option<Box<dyn ScriptRuntime<Self>>>,
@@ -81,6 +83,8 @@ pub(super) struct Engine {
     limits: Limits,
     /// It holds more than it may, and can evict nothing.
     is_full: bool,
+    /// Commands of the running script may need more memory although it is full.
+    script_may_grow: bool,
     evicted: u64,
     /// The bytes that were in use after the last eviction.
     used_before: usize,
@@ -105,12 +109,14 @@ impl Engine {
             listeners: Listeners::default(),
             scripts: Scripts::default(),
             libraries: Libraries::default(),
+            client: ClientNames::default(),
             script_options: ScriptOptions::default(),
             make_runtime: None,
             runtime: None,
             blocked: Blocked::default(),
             limits: Limits::default(),
             is_full: false,
+            script_may_grow: false,
             evicted: 0,
             used_before: usize::MAX,
             running: Arc::default(),
@@ -205,12 +211,14 @@ impl Engine {
             listeners: Listeners::default(),
             scripts: self.scripts.clone(),
             libraries: self.libraries.clone(),
+            client: ClientNames::default(),
             script_options: self.script_options.clone(),
             make_runtime: self.make_runtime,
             runtime: None,
             blocked: Blocked::default(),
             limits: self.limits,
             is_full: false,
+            script_may_grow: false,
             evicted: 0,
             used_before: usize::MAX,
             running: Arc::default(),
@@ -328,9 +336,8 @@ impl Engine {
     /// Runs one command without looking at the clock, as in a script or a transaction.
     fn run_now(&mut self, command: &Command) -> Result<Value> {
         let handler = self.check(command)?;
-        if self.is_full && eviction::grows(handler.name) {
-            return Err(Error::server("OOM command not allowed when used memory > 'maxmemory'.")
-                .with_command(|| command.label()));
+        if self.is_full && eviction::grows(command) {
+            return Err(eviction::refused().with_command(|| command.label()));
         }
         self.carry_out(handler, command)
     }
@@ -351,6 +358,12 @@ impl Engine {
             self.check(command).map_err(Error::into_discarded)?;
         }
         self.begin(now);
+        if self.is_full
+            && let Some(command) = commands.iter().find(|command| eviction::grows(command))
+        {
+            let error = eviction::refused().with_command(|| command.label());
+            return Err(error.into_discarded());
+        }
         let run = |command| {
             self.listeners.monitor(command);
             self.run_now(command)
@@ -372,10 +385,24 @@ impl Engine {
         native(&mut NativeContext::new(&mut call), keys, args)
     }
 
+    /// Begins a script or a function. One that says what it does (`declares_writes`: that it may write) does not run at all if
+    /// the engine is full, unless it says that it may. Of another one, commands that need memory are refused until it has
+    /// written something, as in Redis.
+    pub(super) fn begin_script(&mut self, declares_writes: bool, allow_oom: bool) -> Result<()> {
+        if self.is_full && declares_writes && !allow_oom {
+            return Err(eviction::refused());
+        }
+        self.script_may_grow = !self.is_full || allow_oom;
+        Ok(())
+    }
+
     /// Runs a command for a script.
     pub(super) fn call_from_script(&mut self, command: &Command, read_only: bool) -> Result<Value> {
         let refuse = |text| Err(Error::server(text).with_command(|| command.label()));
         let Some(handler) = (self.find)(command.name()) else {
+            if needs_json(command.name()) {
+                return Err(without_json().with_command(|| command.label()));
+            }
             return match is_refused_in_scripts(command.name()) {
                 true => refuse("ERR This Redis command is not allowed from script"),
                 false => refuse("ERR Unknown Redis command called from script"),
@@ -395,18 +422,37 @@ impl Engine {
                 return refuse(RunningScript::KILLED);
             }
         }
+        if !self.script_may_grow && eviction::grows(command) {
+            return Err(eviction::refused().with_command(|| command.label()));
+        }
+        self.script_may_grow |= command.info().access == Access::Write;
         self.carry_out(handler, command)
     }
 
     fn check(&self, command: &Command) -> Result<&'static Handler> {
         let name = command.name();
         let handler = (self.find)(name).ok_or_else(|| {
-            Error::server(&format!("ERR unknown command '{}'", name.escape_default()))
-                .with_command(|| command.label())
+            let error = match needs_json(name) {
+                true => without_json(),
+                false => Error::server(&format!("ERR unknown command '{}'", name.escape_default())),
+            };
+            error.with_command(|| command.label())
         })?;
         match handler.takes(command.args().len()) {
             true => Ok(handler),
             false => Err(wrong_arity(name).with_command(|| command.label())),
         }
     }
+}
+
+/// Whether a command is one of those that this build leaves out.
+fn needs_json(name: &str) -> bool {
+    cfg!(not(feature = "json")) && name.starts_with("JSON.")
+}
+
+fn without_json() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the embedded engine was built without JSON documents: turn on the feature json",
+    )
 }

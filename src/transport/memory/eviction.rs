@@ -1,6 +1,8 @@
 //! How much an engine may hold, and which keys it gives up to hold more. Compared with Redis 8.
 
 use super::keyspace::Keyspace;
+use crate::Error;
+use crate::command::Command;
 
 /// Which keys an engine that is full evicts, by the names of Redis's `maxmemory-policy`. The least recently and the least
 /// frequently used ones are found among a few random keys, as in Redis.
@@ -108,6 +110,13 @@ const GROWING: &[&str] = &[
     "INCR",
     "INCRBY",
     "INCRBYFLOAT",
+    "JSON.ARRAPPEND",
+    "JSON.ARRINSERT",
+    "JSON.MERGE",
+    "JSON.MSET",
+    "JSON.SET",
+    "JSON.STRAPPEND",
+    "JSON.TOGGLE",
     "LINSERT",
     "LMOVE",
     "LPUSH",
@@ -133,7 +142,6 @@ const GROWING: &[&str] = &[
     "SORT",
     "SUNIONSTORE",
     "XADD",
-    "XGROUP",
     "XSETID",
     "ZADD",
     "ZDIFFSTORE",
@@ -144,8 +152,20 @@ const GROWING: &[&str] = &[
 ];
 
 /// Whether a command may need more memory.
-pub(super) fn grows(name: &str) -> bool {
-    GROWING.binary_search(&name).is_ok()
+pub(super) fn grows(command: &Command) -> bool {
+    let subcommand = || command.get(0).unwrap_or_default();
+    let is_one_of =
+        |names: &[&[u8]]| names.iter().any(|name| subcommand().eq_ignore_ascii_case(name));
+    match command.name() {
+        "FUNCTION" => is_one_of(&[b"LOAD", b"RESTORE"]),
+        "XGROUP" => is_one_of(&[b"CREATE", b"CREATECONSUMER"]),
+        name => GROWING.binary_search(&name).is_ok(),
+    }
+}
+
+/// The error of a command that needs more memory than there may be.
+pub(super) fn refused() -> Error {
+    Error::server("OOM command not allowed when used memory > 'maxmemory'.")
 }
 
 /// How many random keys are compared to find one to evict.
@@ -209,7 +229,6 @@ fn choose(keyspace: &mut Keyspace, policy: Eviction) -> Option<bytes::Bytes> {
 mod tests {
     use super::*;
     use crate::command::Command;
-    use crate::transport::memory::keyspace::MEASURED;
     use crate::transport::memory::{commands, engine::Engine, size};
     use crate::{Result, Value};
 
@@ -274,8 +293,10 @@ mod tests {
         assert!(full.run("GET first").as_bytes().is_some());
         assert!(full.reply("LPUSH l a").is_err());
         let transaction = [Command::new("SET").arg("n").arg("1")];
-        let results = full.engine.run_all(&transaction, full.now).expect("it runs");
-        assert!(results.iter().all(std::result::Result::is_err));
+        let error = full.engine.run_all(&transaction, full.now).expect_err("it is refused");
+        assert_eq!(error.kind(), crate::ErrorKind::Discarded);
+        let transaction = [Command::new("GET").arg("first"), Command::new("DEL").arg("nosuch")];
+        assert!(full.engine.run_all(&transaction, full.now).is_ok());
         full.run("DEL first k:1 k:2");
         assert!(full.set("k:1", "").is_ok());
         full.run("CONFIG SET maxmemory 0");
@@ -420,8 +441,7 @@ mod tests {
         ] {
             full.run(line);
             let keyspace = &full.engine.keyspace;
-            let sum: usize =
-                keyspace.keys().map(|(key, entry)| size::of(key, &entry.data, MEASURED)).sum();
+            let sum: usize = keyspace.keys().map(|(key, entry)| size::of(key, &entry.data)).sum();
             assert_eq!(keyspace.used_bytes(), sum, "{line}");
         }
         full.now += 10_000;
@@ -432,7 +452,16 @@ mod tests {
     #[test]
     fn commands_that_grow_are_in_order() {
         assert!(GROWING.is_sorted());
-        assert!(grows("SET") && grows("PFADD") && !grows("DEL") && !grows("GET"));
+        let grows = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            grows(&Command::new(words.next().unwrap_or_default()).args_from(words))
+        };
+        for line in ["SET", "PFADD", "XGROUP create", "XGROUP CREATECONSUMER", "FUNCTION LOAD"] {
+            assert!(grows(line), "{line}");
+        }
+        for line in ["DEL", "GET", "XGROUP DESTROY", "XGROUP SETID", "FUNCTION LIST", "XGROUP"] {
+            assert!(!grows(line), "{line}");
+        }
     }
 
     #[test]

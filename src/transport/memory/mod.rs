@@ -9,6 +9,7 @@
 mod args;
 mod bits;
 mod blocked;
+mod client_names;
 mod collections;
 mod commands;
 #[cfg(test)]
@@ -19,6 +20,8 @@ mod eviction;
 mod geo;
 mod glob;
 mod hyperloglog;
+#[cfg(feature = "json")]
+mod json;
 mod keyspace;
 mod libraries;
 mod listeners;

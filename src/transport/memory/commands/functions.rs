@@ -32,7 +32,9 @@ fn fcall(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> 
             "ERR Can not execute a script with write flag using *_ro command.",
         ));
     }
+    let allow_oom = function.flags.iter().any(|flag| flag == "allow-oom");
     let (library_name, library) = (library_name.to_owned(), library.clone());
+    engine.begin_script(!no_writes, allow_oom)?;
     let call = Call { keys: &inputs.keys, args: &inputs.args, read_only: read_only || no_writes };
     engine.with_runtime(|runtime, engine| {
         runtime.call_function(engine, code(&library_name, &library), &name, call)

@@ -5,12 +5,15 @@ mod blocking;
 mod client;
 mod command;
 mod config;
+mod diagnostics;
 mod dump;
 pub(super) mod functions;
 mod geo;
 mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
+#[cfg(feature = "json")]
+mod json;
 mod keys;
 mod lcs;
 mod lists;
@@ -44,6 +47,7 @@ const FAMILIES: &[&[Handler]] = &[
     command::HANDLERS,
     client::HANDLERS,
     config::HANDLERS,
+    diagnostics::HANDLERS,
     sort::HANDLERS,
     lcs::HANDLERS,
     hashes::HANDLERS,
@@ -56,6 +60,8 @@ const FAMILIES: &[&[Handler]] = &[
     bitmaps::HANDLERS,
     blocking::HANDLERS,
     hyperloglog::HANDLERS,
+    #[cfg(feature = "json")]
+    json::HANDLERS,
     pubsub::HANDLERS,
     scripting::HANDLERS,
     functions::HANDLERS,

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use super::Data;
 use crate::Error;
 use crate::transport::memory::collections::{Hash, List, Set};
+#[cfg(feature = "json")]
+use crate::transport::memory::json::Document;
 use crate::transport::memory::sorted_set::SortedSet;
 use crate::transport::memory::stream::Stream;
 
@@ -49,6 +51,8 @@ kind!(Set, Set, |set| set.len() == 0);
 kind!(SortedSet, SortedSet, |set| set.len() == 0);
 // A stream without entries still has its groups and its last id.
 kind!(Stream, Stream, |_| false);
+#[cfg(feature = "json")]
+kind!(Json, Document, |_| false);
 
 pub(in crate::transport::memory) fn wrong_type() -> Error {
     Error::server("WRONGTYPE Operation against a key holding the wrong kind of value")

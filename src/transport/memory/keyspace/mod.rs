@@ -180,7 +180,7 @@ impl Keyspace {
         let result = change(value);
         let is_empty = value.is_empty();
         let has_new_expiry = entry.next_field_expiry() != entry.field_expires_at;
-        let bytes = size::of(key, &entry.data, MEASURED);
+        let bytes = size::of(key, &entry.data);
         self.used_bytes = (self.used_bytes + bytes).saturating_sub(entry.bytes);
         entry.bytes = bytes;
         if is_empty {
@@ -227,7 +227,7 @@ impl Keyspace {
             self.expiries.insert((at, key.clone()));
         }
         let mut entry = Entry::new(data, expires_at, self.now);
-        entry.bytes = size::of(&key, &entry.data, MEASURED);
+        entry.bytes = size::of(&key, &entry.data);
         self.used_bytes += entry.bytes;
         if entry.next_field_expiry().is_none() {
             self.entries.insert(key, entry);
@@ -332,6 +332,3 @@ impl Keyspace {
         all.filter(|(_, entry)| !self.is_overdue(entry))
     }
 }
-
-/// How many elements of a collection are measured after a change.
-pub(in crate::transport::memory) const MEASURED: usize = 5;

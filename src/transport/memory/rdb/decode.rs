@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+#[cfg(feature = "json")]
+use super::document;
 use super::kind;
 use super::listpack::{Element, Listpack};
 use super::reader::{Failure, Reader, malformed};
@@ -30,6 +32,8 @@ pub(super) fn value(reader: &mut Reader<'_>, encoding: u8) -> Result<Data, Failu
         kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
             Data::Stream(stream::read(reader, encoding)?)
         }
+        #[cfg(feature = "json")]
+        kind::MODULE_2 => Data::Json(document::read(reader)?),
         _ => return malformed("a value has a type or an encoding that is not supported"),
     })
 }

@@ -1,5 +1,7 @@
 //! Values, as they are written.
 
+#[cfg(feature = "json")]
+use super::document;
 use super::kind;
 use super::lengths::{put_length, put_string};
 use super::stream;
@@ -17,6 +19,8 @@ pub(super) fn kind_of(data: &Data) -> u8 {
         Data::Hash(_) => kind::HASH,
         Data::Stream(stream) if stream::has_activity(stream) => kind::STREAM_3,
         Data::Stream(_) => kind::STREAM_2,
+        #[cfg(feature = "json")]
+        Data::Json(_) => kind::MODULE_2,
     }
 }
 
@@ -50,6 +54,8 @@ pub(super) fn put_value(out: &mut Vec<u8>, data: &Data) {
         }
         Data::Hash(hash) => put_hash(out, hash),
         Data::Stream(entries) => stream::put(out, entries),
+        #[cfg(feature = "json")]
+        Data::Json(json) => document::put(out, json),
     }
 }
 

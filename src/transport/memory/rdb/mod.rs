@@ -2,9 +2,11 @@
 //! Compared with Redis 8.0.
 //!
 //! Values are written in the plain encodings that Redis reads in every version from 7.2 on. Read are all encodings that Redis 7
-//! and 8 write. Those of older versions (ziplists, zipmaps, scores as text) and values of modules are refused.
+//! and 8 write. Those of older versions (ziplists, zipmaps, scores as text) and values of modules other than RedisJSON are refused.
 
 mod decode;
+#[cfg(feature = "json")]
+mod document;
 mod encode;
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) mod file;
@@ -31,6 +33,8 @@ mod kind {
     pub(super) const SET: u8 = 2;
     pub(super) const HASH: u8 = 4;
     pub(super) const ZSET: u8 = 5;
+    #[cfg(feature = "json")]
+    pub(super) const MODULE_2: u8 = 7;
     pub(super) const SET_INTSET: u8 = 11;
     pub(super) const STREAM: u8 = 15;
     pub(super) const HASH_LISTPACK: u8 = 16;
