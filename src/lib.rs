@@ -19,6 +19,7 @@ pub mod layer;
 pub mod lock;
 pub mod migrate;
 pub mod platform;
+pub mod schedule;
 pub mod store;
 #[cfg(feature = "supabase")]
 pub mod supabase;
@@ -58,6 +59,8 @@ mod guide {
     #[cfg(feature = "http-cache")]
     #[doc = include_str!("../docs/http-cache.md")]
     mod http_cache {}
+    #[doc = include_str!("../docs/schedules.md")]
+    mod schedules {}
     #[doc = include_str!("../docs/tiers.md")]
     mod tiers {}
     #[doc = include_str!("../docs/locks.md")]
@@ -77,7 +80,8 @@ mod guide {
 /// The Lua scripts that this crate itself uses, for servers that run them by their native implementation.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
     let scripts = cache::scripts().into_iter().chain(client::scripts());
-    scripts.chain(lock::scripts()).chain(keyspace::check::scripts())
+    let scripts = scripts.chain(lock::scripts()).chain(schedule::scripts());
+    scripts.chain(keyspace::check::scripts())
 }
 
 /// Everything that code which sends commands needs: `use edgecask::prelude::*;`.

@@ -36,6 +36,7 @@ mod cache_tags;
 mod documents;
 mod errors;
 mod hashes;
+mod json;
 mod keys;
 mod lists;
 mod pubsub;
@@ -138,6 +139,7 @@ cases! {
         counters_count, many_at_once, parts_of_a_value, expiry_changes_on_reading;
     keys: existence_and_deletion, expiry, names_change, a_scan_finds_what_stays, types_are_told;
     hashes: fields_are_kept, counters_in_fields, random_fields, fields_are_scanned;
+    json: values_change_at_paths, paths_find_values, conditions_decide_at_paths;
     lists: both_ends, positions, moving_between_lists, popping_many;
     sets: members_are_unique, algebra, random_members;
     sorted_sets: scores_order, ranges, conditions_on_scores, combinations, popping, random_members;

@@ -40,6 +40,41 @@ for (const overRedis of [false, true]) {
       assert.equal(await redis.get("ok"), "OK");
     });
 
+    // The real Redis of these tests has no RedisJSON.
+    it("JSON documents", { skip: overRedis }, async () => {
+      const document = { name: "a", count: 1, tags: ["x"], on: true, nested: { count: 2 } };
+      assert.equal(await redis.json.set("doc", "$", document), "OK");
+      assert.equal(await redis.json.set("doc", "$", {}, { nx: true }), null);
+      assert.deepEqual(await redis.json.get("doc"), document);
+      assert.deepEqual(await redis.json.get("doc", "$..count"), [1, 2]);
+      assert.deepEqual(await redis.json.get("doc", "$.name", "$.on"), { "$.name": ["a"], "$.on": [true] });
+      assert.deepEqual(await redis.json.numincrby("doc", "$..count", 2), [3, 4]);
+      assert.deepEqual(await redis.json.nummultby("doc", "$.count", 2), [6]);
+      assert.deepEqual(await redis.json.strappend("doc", "$.name", "bc"), [3]);
+      assert.deepEqual(await redis.json.strlen("doc", "$.name"), [3]);
+      assert.deepEqual(await redis.json.arrappend("doc", "$.tags", "y", 3), [3]);
+      assert.deepEqual(await redis.json.arrindex("doc", "$.tags", "y"), [1]);
+      assert.deepEqual(await redis.json.arrinsert("doc", "$.tags", 0, "w"), [4]);
+      assert.deepEqual(await redis.json.arrpop("doc", "$.tags"), [3]);
+      assert.deepEqual(await redis.json.arrtrim("doc", "$.tags", 0, 1), [2]);
+      assert.deepEqual(await redis.json.arrlen("doc", "$.tags"), [2]);
+      assert.deepEqual(await redis.json.toggle("doc", "$.on"), [0]);
+      assert.deepEqual(await redis.json.type("doc", "$.nested"), ["object"]);
+      assert.deepEqual(await redis.json.objkeys("doc", "$.nested"), [["count"]]);
+      assert.deepEqual(await redis.json.objlen("doc", "$"), [5]);
+      assert.equal(await redis.json.merge("doc", "$.nested", { count: null, more: 1 }), "OK");
+      assert.equal(await redis.json.mset({ key: "doc2", path: "$", value: { name: "z" } }), "OK");
+      assert.deepEqual(await redis.json.mget(["doc", "doc2", "absent"], "$.name"), [["abc"], ["z"], null]);
+      assert.equal(await redis.json.clear("doc", "$.nested"), 1);
+      assert.equal(await redis.json.forget("doc", "$.tags"), 1);
+      assert.equal(await redis.json.del("doc"), 1);
+      assert.equal(await redis.json.get("doc"), null);
+      assert.deepEqual(
+        await redis.eval("redis.call('JSON.SET', KEYS[1], '$', ARGV[1]) return redis.call('JSON.GET', KEYS[1], '$.a')", ["doc"], ['{"a":[1,2]}']),
+        [[1, 2]],
+      );
+    });
+
     it("keys", async () => {
       await redis.set("key:1", "v");
       assert.equal(await redis.exists("key:1", "key:2"), 1);

@@ -9,8 +9,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::documents;
+
 /// One line a form of a command. Words in capitals stand for themselves, words in lower case for something random.
-const FORMS: &str = "
+pub(crate) const FORMS: &str = "
 APPEND k v
 DECR k | DECRBY k i | INCR k | INCRBY k i | INCRBYFLOAT w f | SET w f | GET w | HSET w m f | HINCRBYFLOAT w m f
 GET k | GETDEL k | GETSET k v | STRLEN k
@@ -56,7 +58,7 @@ PING | ECHO v | GET | GET k k | SCRIPT EXISTS x | PUBLISH k v | SPUBLISH k v | P
 ";
 
 /// Forms of families whose replies have changed since Redis 7. They are compared with Redis 8.
-const FORMS_OF_8: &str = "
+pub(crate) const FORMS_OF_8: &str = "
 XADD k e m v | XADD k e m v m i | XADD k MAXLEN n e m v | XADD k MAXLEN ~ n e m v | XADD k MINID e e m v | XADD k NOMKSTREAM e m v
 XADD k MAXLEN = n LIMIT 10 e m v | XADD k LIMIT 5 e m v | XADD k e m | XADD k MAXLEN x e m v | XADD k MAXLEN n MINID e e m v
 XADD k MAXLEN ~ n LIMIT -1 e m v | XADD k e m v m | XADD k e | XADD k e m v | XADD k e m v | XADD k e m v | XADD k e m v
@@ -114,14 +116,16 @@ RPUSH k v | MEMORY USAGE nosuch | MEMORY USAGE k SAMPLES x | MEMORY USAGE k SAMP
 COMMAND FOO | COMMAND COUNT x | COMMAND LIST FOO | COMMAND LIST FILTERBY FOO x | COMMAND LIST FILTERBY PATTERN GETR* | COMMAND GETKEYS | COMMAND GETKEYS GET | COMMAND GETKEYS NOSUCH k
 COMMAND GETKEYS MSET k v k v | COMMAND GETKEYS PING | COMMAND GETKEYS XREAD COUNT 2 STREAMS k k 1 1 | COMMAND INFO NOSUCH
 CONFIG FOO | CONFIG GET | CONFIG SET FOO 1 | CONFIG SET maxmemory | CONFIG GET proto-max-bulk-len | CONFIG GET maxmemory-pol* | CONFIG RESETSTAT
-CLIENT FOO | CLIENT ID x | CLIENT SETINFO FOO x
+CLIENT FOO | CLIENT ID x | CLIENT SETINFO FOO x | CLIENT LIST FOO | CLIENT LIST TYPE foo | CLIENT GETNAME x | CLIENT LIST ID x
+SLOWLOG LEN x | SLOWLOG FOO | SLOWLOG GET x | SLOWLOG GET -2 | SLOWLOG GET 0 | SLOWLOG GET 1 2 | SLOWLOG RESET | SLOWLOG HELP
+LATENCY LATEST | LATENCY HISTORY command | LATENCY RESET | LATENCY RESET command | LATENCY FOO | LATENCY HISTORY | LATENCY HISTOGRAM nosuch | LATENCY GRAPH command
 SET sub v | SET sub wide | SET sub text | SET sub text | LCS sub sub | LCS sub sub LEN | LCS sub sub IDX | LCS sub sub IDX WITHMATCHLEN | LCS sub sub IDX MINMATCHLEN i
 LCS sub sub LEN IDX | LCS sub sub FOO | LCS sub sl | LCS sub sub MINMATCHLEN | LCS sub sub LEN MINMATCHLEN n WITHMATCHLEN
 SET k v | XADD k 1-1 m v
 ";
 
 /// Places, compared with Redis 8 in sequences of their own.
-const PLACES: &str = "
+pub(crate) const PLACES: &str = "
 GEOADD pk lon lat m | GEOADD pk lon lat m lon lat m lon lat m | GEOADD pk NX lon lat m | GEOADD pk XX CH lon lat m | GEOADD pk CH lon lat m lon lat m
 GEOADD pk lon lat m lon lat m lon lat m | GEOADD pk NX XX lon lat m | GEOADD pk lon lat | GEOADD pk lon x m | GEOADD pk 181 lat m | GEOADD pk lon 86 m | GEOADD pk CH NX CH
 GEOADD pk lon lat m lon lat m lon lat m lon lat m | ZREM pk m | DEL pk | SET k v | GEOADD k lon lat m
@@ -270,6 +274,7 @@ fn word(form: &'static str) -> BoxedStrategy<Vec<u8>> {
         "co" => text(&["c1", "c2"]).boxed(),
         "idle" => Just(b"100000000".to_vec()).boxed(),
         "x" => Just(b"x".to_vec()).boxed(),
+        word if word.starts_with("json-") => documents::word(word),
         fixed => Just(fixed.as_bytes().to_vec()).boxed(),
     }
 }
@@ -278,7 +283,7 @@ fn millionths(number: i32) -> Vec<u8> {
     format!("{:.6}", f64::from(number) / 1e6).into_bytes()
 }
 
-fn command(forms: &'static str) -> impl Strategy<Value = Command> {
+pub(crate) fn command(forms: &'static str) -> impl Strategy<Value = Command> {
     let forms: Vec<&'static str> =
         forms.split(['|', '\n']).map(str::trim).filter(|form| !form.is_empty()).collect();
     select(forms).prop_flat_map(|form| {
@@ -309,6 +314,7 @@ fn normal(command: &Command, reply: Result<Value, Error>) -> Result<Value, Strin
         "XPENDING" | "XINFO" => times(value),
         "BZPOPMIN" | "BZPOPMAX" | "BZMPOP" => floats(value),
         name if name.starts_with("GEO") => floats(value),
+        "JSON.GET" if command.args().len() > 2 => documents::members_in_order(value),
         "INCRBYFLOAT" | "HINCRBYFLOAT" | "ZSCORE" | "ZINCRBY" | "ZADD" | "ZMSCORE" | "ZPOPMIN"
         | "ZPOPMAX" | "ZMPOP" | "ZRANGE" | "ZRANGEBYSCORE" | "ZREVRANGE" | "ZREVRANGEBYSCORE"
         | "ZRANK" | "ZREVRANK" | "ZUNION" | "ZINTER" | "ZDIFF" => floats(value),
@@ -402,7 +408,7 @@ impl PipeItems for Value {
 }
 
 /// Everything that a server holds, read by commands that the sequences do not share a bug with.
-async fn contents(client: &Client) -> Vec<(String, String, String)> {
+pub(crate) async fn contents(client: &Client) -> Vec<(String, String, String)> {
     let mut keys: Vec<Vec<u8>> = client.keys("*").await.unwrap();
     keys.sort();
     let mut contents = Vec::new();
@@ -416,6 +422,7 @@ async fn contents(client: &Client) -> Vec<(String, String, String)> {
             "hash" => Command::new("HGETALL").arg(&key),
             "set" => Command::new("SMEMBERS").arg(&key),
             "stream" => Command::new("XINFO").arg("STREAM").arg(&key).arg("FULL"),
+            "ReJSON-RL" => Command::new("JSON.GET").arg(&key),
             _ => Command::new("ZRANGE").arg(&key).arg(0).arg(-1).arg("WITHSCORES"),
         };
         let value = client.send(&command).await;
@@ -427,7 +434,7 @@ async fn contents(client: &Client) -> Vec<(String, String, String)> {
     contents
 }
 
-fn shown(reply: &Result<Value, String>) -> String {
+pub(crate) fn shown(reply: &Result<Value, String>) -> String {
     fn text(value: &Value) -> String {
         match value {
             Value::Array(items) => {
@@ -470,6 +477,20 @@ fn random_sequences_of_places_give_what_redis_8_gives() {
 fn random_sequences_of_sorting_give_what_redis_8_gives() {
     if let Some(redis) = RedisServer::redis8() {
         compare(&redis, SORTING);
+    }
+}
+
+#[test]
+fn random_sequences_of_documents_give_what_redis_8_gives() {
+    if let Some(redis) = RedisServer::redis8() {
+        compare(&redis, documents::FORMS);
+    }
+}
+
+#[test]
+fn random_paths_find_what_they_find_in_redis_8() {
+    if let Some(redis) = RedisServer::redis8() {
+        compare(&redis, documents::PATHS);
     }
 }
 
@@ -531,13 +552,20 @@ fn every_command_of_the_engine_is_in_a_form_or_tested_elsewhere() {
         // Of Redis 8.2.
         "XDELEX",
         "XACKDEL",
+        // In dump.rs and snapshots.rs.
+        "DUMP",
+        "RESTORE",
+        "SAVE",
+        "BGSAVE",
+        "LASTSAVE",
         // Connections to a real Redis are shared, so these are allowed in pipelines alone.
         "WAIT",
         "WAITAOF",
     ];
     for name in MemoryTransport::commands() {
-        let mut words =
-            [FORMS, FORMS_OF_8, SORTING, PLACES].into_iter().flat_map(str::split_whitespace);
+        let mut words = [FORMS, FORMS_OF_8, SORTING, PLACES, documents::FORMS]
+            .into_iter()
+            .flat_map(str::split_whitespace);
         let in_form = words.any(|word| word == name);
         assert!(in_form || elsewhere.contains(&name), "{name} is not compared with a real Redis");
     }

@@ -368,53 +368,56 @@ async fn fields_that_expire() {
 #[tokio::test]
 async fn documents() {
     let Some(redis) = RedisServer::redis8() else { return };
-    everywhere(&redis, async |client| {
-        let document = json!({"n": 1, "a": [1, 2], "s": "x", "t": true, "o": {"k": null}});
-        client.json_set("j", "$", &document).await.unwrap();
-        assert!(!client.json_set_if("j", "$", json!(1), SetIf::Absent).await.unwrap());
-        assert!(client.json_set_if("j", "$.new", json!(1), SetIf::Absent).await.unwrap());
-        let one: Option<Json<Vec<u64>>> = client.json_get("j", ["$.n"]).await.unwrap();
-        assert_eq!(one, Some(Json(vec![1])));
-        assert_eq!(client.json_get::<String>("absent", ["$"]).await.unwrap(), None);
-        let format = JsonFormat::new().indent(" ").newline("\n").space(" ");
-        let text: Option<String> = client.json_get_formatted("j", &format, ["$.o"]).await.unwrap();
-        assert!(text.unwrap().contains('\n'));
-        assert_eq!(
-            client.json_arrappend("j", "$.a", [json!(3), json!("x")]).await.unwrap(),
-            [Some(4)]
-        );
-        assert_eq!(client.json_arrindex("j", "$.a", json!(3)).await.unwrap(), [Some(2)]);
-        assert_eq!(
-            client.json_arrindex_range("j", "$.a", json!(3), 0, 2).await.unwrap(),
-            [Some(-1)]
-        );
-        assert_eq!(client.json_arrinsert("j", "$.a", 0, [json!(0)]).await.unwrap(), [Some(5)]);
-        assert_eq!(client.json_arrlen("j", "$.*").await.unwrap().iter().flatten().count(), 1);
-        let popped: Vec<Option<Json<String>>> = client.json_arrpop("j", "$.a", -1).await.unwrap();
-        assert_eq!(popped, [Some(Json("x".to_owned()))]);
-        assert_eq!(client.json_arrtrim("j", "$.a", 0, 1).await.unwrap(), [Some(2)]);
-        let sum = client.json_numincrby::<f64>("j", "$.n", 1.5).await.unwrap();
-        assert_eq!(sum, [Some(2.5)]);
-        let product = client.json_nummultby::<f64>("j", "$.*", 2).await.unwrap();
-        assert!(product.contains(&Some(5.0)) && product.contains(&None));
-        assert_eq!(client.json_strappend("j", "$.s", json!("yz")).await.unwrap(), [Some(3)]);
-        assert_eq!(client.json_strlen("j", "$.s").await.unwrap(), [Some(3)]);
-        assert_eq!(client.json_toggle("j", "$.t").await.unwrap(), [Some(false)]);
-        assert_eq!(client.json_type("j", "$.s").await.unwrap(), [Some("string".to_owned())]);
-        assert_eq!(client.json_objkeys("j", "$.o").await.unwrap(), [Some(vec!["k".to_owned()])]);
-        assert_eq!(client.json_objlen("j", "$.o").await.unwrap(), [Some(1)]);
-        assert!(matches!(client.json_resp("j", "$.o").await.unwrap(), Value::Array(_)));
-        assert!(client.json_debug_memory("j", "$").await.unwrap()[0].unwrap() > 0);
-        client.json_merge("j", "$", json!({"s": null, "m": 1})).await.unwrap();
-        client.json_mset([("j", "$.m", json!(2)), ("k", "$", json!({"m": 3}))]).await.unwrap();
-        let many: Vec<Option<Json<Vec<u64>>>> =
-            client.json_mget(["j", "k", "absent"], "$.m").await.unwrap();
-        assert_eq!(many, [Some(Json(vec![2])), Some(Json(vec![3])), None]);
-        assert_eq!(client.json_clear("j", "$.a").await.unwrap(), 1);
-        assert_eq!(client.json_del("j", "$.a").await.unwrap(), 1);
-        assert_eq!(client.json_forget("j", "$").await.unwrap(), 1);
-    })
-    .await;
+    everywhere(&redis, document_commands).await;
+}
+
+#[tokio::test]
+async fn documents_in_the_embedded_engine() {
+    document_commands(Client::memory()).await;
+    let server = Server::start(ServerOptions::memory()).await.unwrap();
+    document_commands(Client::rest(&server.url(), server.token()).unwrap()).await;
+    server.stop().await;
+}
+
+async fn document_commands(client: Client) {
+    let document = json!({"n": 1, "a": [1, 2], "s": "x", "t": true, "o": {"k": null}});
+    client.json_set("j", "$", &document).await.unwrap();
+    assert!(!client.json_set_if("j", "$", json!(1), SetIf::Absent).await.unwrap());
+    assert!(client.json_set_if("j", "$.new", json!(1), SetIf::Absent).await.unwrap());
+    let one: Option<Json<Vec<u64>>> = client.json_get("j", ["$.n"]).await.unwrap();
+    assert_eq!(one, Some(Json(vec![1])));
+    assert_eq!(client.json_get::<String>("absent", ["$"]).await.unwrap(), None);
+    let format = JsonFormat::new().indent(" ").newline("\n").space(" ");
+    let text: Option<String> = client.json_get_formatted("j", &format, ["$.o"]).await.unwrap();
+    assert!(text.unwrap().contains('\n'));
+    assert_eq!(client.json_arrappend("j", "$.a", [json!(3), json!("x")]).await.unwrap(), [Some(4)]);
+    assert_eq!(client.json_arrindex("j", "$.a", json!(3)).await.unwrap(), [Some(2)]);
+    assert_eq!(client.json_arrindex_range("j", "$.a", json!(3), 0, 2).await.unwrap(), [Some(-1)]);
+    assert_eq!(client.json_arrinsert("j", "$.a", 0, [json!(0)]).await.unwrap(), [Some(5)]);
+    assert_eq!(client.json_arrlen("j", "$.*").await.unwrap().iter().flatten().count(), 1);
+    let popped: Vec<Option<Json<String>>> = client.json_arrpop("j", "$.a", -1).await.unwrap();
+    assert_eq!(popped, [Some(Json("x".to_owned()))]);
+    assert_eq!(client.json_arrtrim("j", "$.a", 0, 1).await.unwrap(), [Some(2)]);
+    let sum = client.json_numincrby::<f64>("j", "$.n", 1.5).await.unwrap();
+    assert_eq!(sum, [Some(2.5)]);
+    let product = client.json_nummultby::<f64>("j", "$.*", 2).await.unwrap();
+    assert!(product.contains(&Some(5.0)) && product.contains(&None));
+    assert_eq!(client.json_strappend("j", "$.s", json!("yz")).await.unwrap(), [Some(3)]);
+    assert_eq!(client.json_strlen("j", "$.s").await.unwrap(), [Some(3)]);
+    assert_eq!(client.json_toggle("j", "$.t").await.unwrap(), [Some(false)]);
+    assert_eq!(client.json_type("j", "$.s").await.unwrap(), [Some("string".to_owned())]);
+    assert_eq!(client.json_objkeys("j", "$.o").await.unwrap(), [Some(vec!["k".to_owned()])]);
+    assert_eq!(client.json_objlen("j", "$.o").await.unwrap(), [Some(1)]);
+    assert!(matches!(client.json_resp("j", "$.o").await.unwrap(), Value::Array(_)));
+    assert!(client.json_debug_memory("j", "$").await.unwrap()[0].unwrap() > 0);
+    client.json_merge("j", "$", json!({"s": null, "m": 1})).await.unwrap();
+    client.json_mset([("j", "$.m", json!(2)), ("k", "$", json!({"m": 3}))]).await.unwrap();
+    let many: Vec<Option<Json<Vec<u64>>>> =
+        client.json_mget(["j", "k", "absent"], "$.m").await.unwrap();
+    assert_eq!(many, [Some(Json(vec![2])), Some(Json(vec![3])), None]);
+    assert_eq!(client.json_clear("j", "$.a").await.unwrap(), 1);
+    assert_eq!(client.json_del("j", "$.a").await.unwrap(), 1);
+    assert_eq!(client.json_forget("j", "$").await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ fn examples(shell: &Shell) -> Result<()> {
         "layers",
         "outage",
         "phoenix",
+        "schedules",
         "pipelines",
         "read_through",
         "schema_check",
@@ -122,6 +123,7 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
         "upstash",
         "worker",
         "browser",
+        "http_cache",
     ]
     .map(|name| format!("{name}.test.mjs"));
     // A test that hangs fails, and what it waits for does not keep the others from being reported.

@@ -45,11 +45,30 @@ GEOADD w 13.4 52.5 x | GEODIST w 0 last | GEOHASH w last | GEOPOS w last | GEOSE
 GEOSEARCH w FROMMEMBER last BYRADIUS 1 m COUNT 5 ANY | GEOSEARCHSTORE r w FROMMEMBER last BYBOX 1 1 m | GEORADIUS w 0 0 1 m
 GEORADIUS_RO w 0 0 1 m | GEORADIUSBYMEMBER w last 1 m | GEORADIUSBYMEMBER_RO w last 1 m
 ZRANGEBYLEX y - + LIMIT 150 5 | ZRANGEBYSCORE z 150 155 | ZREVRANGE z 150 155 | ZREVRANGEBYLEX y + - LIMIT 150 5 | ZREVRANGEBYSCORE z 155 150
-SUBSTR b 0 -1 | COMMAND COUNT | CLIENT ID | CONFIG GET save | MEMORY USAGE l | MEMORY USAGE h | MEMORY USAGE s | MEMORY USAGE z | MEMORY USAGE x
+SUBSTR b 0 -1 | SLOWLOG GET | LATENCY LATEST | COMMAND COUNT | CLIENT ID | CONFIG GET save | MEMORY USAGE l | MEMORY USAGE h | MEMORY USAGE s | MEMORY USAGE z | MEMORY USAGE x
 OBJECT REFCOUNT l | OBJECT IDLETIME l | XDELEX x IDS 1 150-0 | XACKDEL x g IDS 1 5-0 | WAIT 0 0 | WAITAOF 0 0 0
 PFADD p x | PFCOUNT p | PFMERGE q p
 DBSIZE | ECHO x | INFO | PING | TIME | PUBLISH c x | SPUBLISH c x | PUBSUB NUMSUB c | SCRIPT EXISTS x
 ";
+
+/// Commands on a document with an array, whose values at one place cost the same whatever its size.
+#[cfg(feature = "json")]
+const CONSTANT_JSON: &str = "
+JSON.GET j $.l[5] | JSON.MGET j j $.l[5] | JSON.TYPE j $.l | JSON.RESP j $.n | JSON.SET j $.n 2 | JSON.MSET j $.n 2 | JSON.MERGE j $.n 3
+JSON.NUMINCRBY j $.n 1 | JSON.NUMMULTBY j $.n 2 | JSON.NUMPOWBY j $.n 2 | JSON.STRAPPEND j $.s \"x\" | JSON.STRLEN j $.s | JSON.TOGGLE j $.t
+JSON.ARRAPPEND j $.l 1 | JSON.ARRINDEX j $.l 0 | JSON.ARRINSERT j $.l -1 5 | JSON.ARRLEN j $.l | JSON.ARRPOP j $.l | JSON.ARRTRIM j $.l 0 -2
+JSON.OBJKEYS j $ | JSON.OBJLEN j $ | JSON.DEBUG MEMORY j $.n
+";
+#[cfg(not(feature = "json"))]
+const CONSTANT_JSON: &str = "";
+
+/// Commands on a document that are linear in the size of its array.
+#[cfg(feature = "json")]
+const LINEAR_JSON: &str = "
+JSON.GET j | JSON.GET j $..* | JSON.DEL j $.l[*] | JSON.FORGET j $.l[::2] | JSON.CLEAR j $.l[*] | JSON.ARRINDEX j $.l last | JSON.GET j $.l[?(@>5)]
+";
+#[cfg(not(feature = "json"))]
+const LINEAR_JSON: &str = "";
 
 /// Commands that are linear in the size of the collection, or of the part of it that they name.
 const LINEAR: &str = "
@@ -62,6 +81,7 @@ SRANDMEMBER s 1000000 | SSCAN s 0 COUNT 1000000
 ZRANGE z 0 -1 | ZRANGE z -inf +inf BYSCORE | ZRANGESTORE r z 0 -1 | ZPOPMIN z 1000000 | ZREMRANGEBYRANK z 0 -1
 ZREMRANGEBYSCORE z -inf +inf | ZREMRANGEBYLEX y - + | ZUNION 2 z s | ZUNIONSTORE r 2 z s | ZINTER 2 z s | ZDIFF 2 z t
 BITCOUNT b | BITPOS b 1 | BITOP OR r b b | XRANGE x - + | XTRIM x MAXLEN 0 | XINFO STREAM x FULL COUNT 0 | XGROUP DELCONSUMER x g c
+DUMP l | DUMP s | DUMP h | DUMP z | DUMP x | DUMP b
 OBJECT ENCODING l | OBJECT ENCODING s | OBJECT ENCODING h | OBJECT ENCODING z | SORT s | GEOSEARCH w FROMLONLAT 0 0 BYRADIUS 30000 km | SORT_RO l ALPHA | LCS b n
 XREADGROUP GROUP g c STREAMS x > | XPENDING x g - + 1000000 | COPY x y
 ZDIFF 9 z t t t t t t t t | ZRANDMEMBER z 1000000 | ZMPOP 1 z MAX COUNT 1000000 | ZSCAN z 0 COUNT 1000000
@@ -102,6 +122,12 @@ fn engine(size: usize) -> Engine {
     run("PFADD p a b c");
     run("SET n 1");
     run("SADD t 1 2 3 4 5");
+    #[cfg(feature = "json")]
+    {
+        let numbers: Vec<String> = (0..size).map(|number| number.to_string()).collect();
+        let list = numbers.join(",");
+        run(&format!(r#"JSON.SET j $ {{"n":1,"s":"x","t":true,"l":[{list}]}}"#));
+    }
     engine
 }
 
@@ -131,7 +157,7 @@ fn forms(list: &'static str) -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn what_is_constant_does_not_grow() {
-    for (form, small, large) in counted(CONSTANT) {
+    for (form, small, large) in counted(CONSTANT).chain(counted(CONSTANT_JSON)) {
         // A tree that is ten times as large is about four levels higher.
         assert!(large <= small + small / 2 + 30, "{form}: {small} steps of 200, {large} of 2000");
     }
@@ -139,7 +165,7 @@ fn what_is_constant_does_not_grow() {
 
 #[test]
 fn what_is_linear_does_not_grow_faster() {
-    for (form, small, large) in counted(LINEAR) {
+    for (form, small, large) in counted(LINEAR).chain(counted(LINEAR_JSON)) {
         assert!(large <= 14 * small + 100, "{form}: {small} steps of 200, {large} of 2000");
     }
 }
@@ -148,10 +174,13 @@ fn what_is_linear_does_not_grow_faster() {
 fn every_command_is_counted() {
     // Scripts have the complexity of their commands.
     let scripts = ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO", "FUNCTION"];
+    // RESTORE is linear in its payload, and these need a file.
+    let others = ["RESTORE", "SAVE", "BGSAVE", "LASTSAVE"];
     for name in commands::names() {
-        let counted =
-            forms(CONSTANT).chain(forms(LINEAR)).any(|form| form.split(' ').next() == Some(name));
-        assert!(counted || scripts.contains(&name), "{name} is in no form");
+        let forms = [CONSTANT, LINEAR, CONSTANT_JSON, LINEAR_JSON].into_iter().flat_map(forms);
+        let counted = forms.into_iter().any(|form| form.split(' ').next() == Some(name));
+        let is_other = scripts.contains(&name) || others.contains(&name);
+        assert!(counted || is_other, "{name} is in no form");
     }
 }
 

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use super::collections::{Hash, List, Set};
+#[cfg(feature = "json")]
+use super::json::Document;
 use super::sorted_set::SortedSet;
 use super::stream::Stream;
 
@@ -14,6 +16,8 @@ pub(super) enum Data {
     Set(Set),
     SortedSet(SortedSet),
     Stream(Stream),
+    #[cfg(feature = "json")]
+    Json(Document),
 }
 
 impl Data {
@@ -25,6 +29,8 @@ impl Data {
             Self::Set(_) => "set",
             Self::SortedSet(_) => "zset",
             Self::Stream(_) => "stream",
+            #[cfg(feature = "json")]
+            Self::Json(_) => "ReJSON-RL",
         }
     }
 }

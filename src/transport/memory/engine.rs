@@ -1,21 +1,28 @@
 //! The engine: checks a command's arity, and runs its handler. It gets handlers from a function, so it does not depend on them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_channel::oneshot;
 
 use super::args::{Args, wrong_arity};
 use super::blocked::Blocked;
+use super::client_names::ClientNames;
 use super::eviction::{self, Limits};
 use super::keyspace::Keyspace;
 use super::libraries::Libraries;
 use super::listeners::Listeners;
+use super::script_kill::RunningScript;
 use super::script_options::ScriptOptions;
+use super::script_refusals::is_refused_in_scripts;
 use super::script_runtime::ScriptRuntime;
 use super::scripts::{NativeContext, Scripts, without_native};
+#[cfg(not(target_arch = "wasm32"))]
+use super::snapshot::Snapshots;
 use super::stream::{Stream, StreamId};
 use crate::command::{Access, Command, Script};
 use crate::transport::Results;
-use crate::{Error, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// A command that the engine runs: its name, its arity as Redis counts it (with the name; negative: at least) and
 /// what it does.
@@ -59,7 +66,8 @@ impl Handler {
 pub(super) type Find = fn(&str) -> Option<&'static Handler>;
 
 /// Makes the language of an engine's scripts.
-pub(super) type MakeRuntime = fn(&ScriptOptions) -> Box<dyn ScriptRuntime<Engine>>;
+pub(super) type MakeRuntime =
+    fn(&ScriptOptions, &Arc<RunningScript>) -> Box<dyn ScriptRuntime<Engine>>;
 
 pub(super) struct Engine {
     find: Find,
@@ -67,6 +75,7 @@ pub(super) struct Engine {
     pub(super) listeners: Listeners,
     pub(super) scripts: Scripts,
     pub(super) libraries: Libraries,
+    pub(super) client: ClientNames,
     script_options: ScriptOptions,
     make_runtime: Option<MakeRuntime>,
     runtime: Option<Box<dyn ScriptRuntime<Self>>>,
@@ -74,7 +83,15 @@ pub(super) struct Engine {
     limits: Limits,
     /// It holds more than it may, and can evict nothing.
     is_full: bool,
+    /// Commands of the running script may need more memory although it is full.
+    script_may_grow: bool,
     evicted: u64,
+    /// The bytes that were in use after the last eviction.
+    used_before: usize,
+    running: Arc<RunningScript>,
+    /// How the content is saved, if it is.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) snapshots: Option<Snapshots>,
 }
 
 /// What became of a command that may wait.
@@ -92,13 +109,19 @@ impl Engine {
             listeners: Listeners::default(),
             scripts: Scripts::default(),
             libraries: Libraries::default(),
+            client: ClientNames::default(),
             script_options: ScriptOptions::default(),
             make_runtime: None,
             runtime: None,
             blocked: Blocked::default(),
             limits: Limits::default(),
             is_full: false,
+            script_may_grow: false,
             evicted: 0,
+            used_before: usize::MAX,
+            running: Arc::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            snapshots: None,
         }
     }
 
@@ -129,7 +152,9 @@ impl Engine {
     ) -> Result<R> {
         let mut runtime = match (self.runtime.take(), self.make_runtime) {
             (Some(runtime), _) => runtime,
-            (None, Some(make)) if self.script_options.runs_lua() => make(&self.script_options),
+            (None, Some(make)) if self.script_options.runs_lua() => {
+                make(&self.script_options, &self.running)
+            }
             (None, _) => return Err(without_native()),
         };
         let result = act(&mut *runtime, self);
@@ -168,6 +193,11 @@ impl Engine {
         self.limits = limits;
     }
 
+    /// The script that runs now, for those who do not have the engine.
+    pub(super) fn running(&self) -> &Arc<RunningScript> {
+        &self.running
+    }
+
     /// How many keys were evicted.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
@@ -175,21 +205,25 @@ impl Engine {
 
     /// Another engine with the same keys and scripts, and without subscribers and callers that wait.
     pub(super) fn fork(&self) -> Self {
-        let mut keyspace = self.keyspace.clone();
-        keyspace.watched.clear();
         Self {
             find: self.find,
-            keyspace,
+            keyspace: self.keyspace.fork(),
             listeners: Listeners::default(),
             scripts: self.scripts.clone(),
             libraries: self.libraries.clone(),
+            client: ClientNames::default(),
             script_options: self.script_options.clone(),
             make_runtime: self.make_runtime,
             runtime: None,
             blocked: Blocked::default(),
             limits: self.limits,
             is_full: false,
+            script_may_grow: false,
             evicted: 0,
+            used_before: usize::MAX,
+            running: Arc::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            snapshots: None,
         }
     }
 
@@ -205,10 +239,18 @@ impl Engine {
         self.scripts.check(command).map_err(|error| error.with_command(|| command.label()))
     }
 
+    /// Sets the time, as before a command.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn look_at_clock(&mut self, now: u64) {
+        self.keyspace.advance_to(now);
+    }
+
     /// Looks at the clock, and evicts what is too much.
     fn begin(&mut self, now: u64) {
         self.keyspace.advance_to(now);
-        let (has_room, evicted) = eviction::make_room(&mut self.keyspace, self.limits);
+        let (has_room, evicted) =
+            eviction::make_room(&mut self.keyspace, self.limits, self.used_before);
+        self.used_before = self.keyspace.used_bytes();
         self.is_full = !has_room;
         self.evicted += evicted;
     }
@@ -294,9 +336,17 @@ impl Engine {
     /// Runs one command without looking at the clock, as in a script or a transaction.
     fn run_now(&mut self, command: &Command) -> Result<Value> {
         let handler = self.check(command)?;
-        if self.is_full && eviction::grows(handler.name) {
-            return Err(Error::server("OOM command not allowed when used memory > 'maxmemory'.")
-                .with_command(|| command.label()));
+        if self.is_full && eviction::grows(command) {
+            return Err(eviction::refused().with_command(|| command.label()));
+        }
+        self.carry_out(handler, command)
+    }
+
+    fn carry_out(&mut self, handler: &Handler, command: &Command) -> Result<Value> {
+        if self.keyspace.has_overdue_fields() {
+            for key in command.key_positions().into_iter().filter_map(|at| command.get(at)) {
+                self.keyspace.settle(key);
+            }
         }
         (handler.run)(self, Args::new(command))
             .map_err(|error| error.with_command(|| command.label()))
@@ -308,6 +358,12 @@ impl Engine {
             self.check(command).map_err(Error::into_discarded)?;
         }
         self.begin(now);
+        if self.is_full
+            && let Some(command) = commands.iter().find(|command| eviction::grows(command))
+        {
+            let error = eviction::refused().with_command(|| command.label());
+            return Err(error.into_discarded());
+        }
         let run = |command| {
             self.listeners.monitor(command);
             self.run_now(command)
@@ -329,10 +385,24 @@ impl Engine {
         native(&mut NativeContext::new(&mut call), keys, args)
     }
 
+    /// Begins a script or a function. One that says what it does (`declares_writes`: that it may write) does not run at all if
+    /// the engine is full, unless it says that it may. Of another one, commands that need memory are refused until it has
+    /// written something, as in Redis.
+    pub(super) fn begin_script(&mut self, declares_writes: bool, allow_oom: bool) -> Result<()> {
+        if self.is_full && declares_writes && !allow_oom {
+            return Err(eviction::refused());
+        }
+        self.script_may_grow = !self.is_full || allow_oom;
+        Ok(())
+    }
+
     /// Runs a command for a script.
     pub(super) fn call_from_script(&mut self, command: &Command, read_only: bool) -> Result<Value> {
         let refuse = |text| Err(Error::server(text).with_command(|| command.label()));
         let Some(handler) = (self.find)(command.name()) else {
+            if needs_json(command.name()) {
+                return Err(without_json().with_command(|| command.label()));
+            }
             return match is_refused_in_scripts(command.name()) {
                 true => refuse("ERR This Redis command is not allowed from script"),
                 false => refuse("ERR Unknown Redis command called from script"),
@@ -344,18 +414,29 @@ impl Engine {
         if is_refused_in_scripts(command.name()) {
             return refuse("ERR This Redis command is not allowed from script");
         }
-        if read_only && command.info().access == Access::Write {
-            return refuse("ERR Write commands are not allowed from read-only scripts.");
+        if command.info().access == Access::Write {
+            if read_only {
+                return refuse("ERR Write commands are not allowed from read-only scripts.");
+            }
+            if !self.running.may_write() {
+                return refuse(RunningScript::KILLED);
+            }
         }
-        (handler.run)(self, Args::new(command))
-            .map_err(|error| error.with_command(|| command.label()))
+        if !self.script_may_grow && eviction::grows(command) {
+            return Err(eviction::refused().with_command(|| command.label()));
+        }
+        self.script_may_grow |= command.info().access == Access::Write;
+        self.carry_out(handler, command)
     }
 
     fn check(&self, command: &Command) -> Result<&'static Handler> {
         let name = command.name();
         let handler = (self.find)(name).ok_or_else(|| {
-            Error::server(&format!("ERR unknown command '{}'", name.escape_default()))
-                .with_command(|| command.label())
+            let error = match needs_json(name) {
+                true => without_json(),
+                false => Error::server(&format!("ERR unknown command '{}'", name.escape_default())),
+            };
+            error.with_command(|| command.label())
         })?;
         match handler.takes(command.args().len()) {
             true => Ok(handler),
@@ -364,50 +445,14 @@ impl Engine {
     }
 }
 
-/// Whether Redis refuses a command in scripts (its flag `noscript`, as of version 8.0).
-fn is_refused_in_scripts(name: &str) -> bool {
-    const REFUSED: [&str; 41] = [
-        "ACL",
-        "AUTH",
-        "BGREWRITEAOF",
-        "BGSAVE",
-        "CLIENT",
-        "CONFIG",
-        "DEBUG",
-        "DISCARD",
-        "EVAL",
-        "EVALSHA",
-        "EVALSHA_RO",
-        "EVAL_RO",
-        "EXEC",
-        "FAILOVER",
-        "FCALL",
-        "FCALL_RO",
-        "FUNCTION",
-        "HELLO",
-        "LATENCY",
-        "MODULE",
-        "MONITOR",
-        "MULTI",
-        "PSUBSCRIBE",
-        "PSYNC",
-        "PUNSUBSCRIBE",
-        "QUIT",
-        "REPLCONF",
-        "REPLICAOF",
-        "RESET",
-        "ROLE",
-        "SAVE",
-        "SCRIPT",
-        "SHUTDOWN",
-        "SLAVEOF",
-        "SSUBSCRIBE",
-        "SUBSCRIBE",
-        "SUNSUBSCRIBE",
-        "SYNC",
-        "UNSUBSCRIBE",
-        "UNWATCH",
-        "WATCH",
-    ];
-    REFUSED.contains(&name)
+/// Whether a command is one of those that this build leaves out.
+fn needs_json(name: &str) -> bool {
+    cfg!(not(feature = "json")) && name.starts_with("JSON.")
+}
+
+fn without_json() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the embedded engine was built without JSON documents: turn on the feature json",
+    )
 }

@@ -1,6 +1,8 @@
 //! How much an engine may hold, and which keys it gives up to hold more. Compared with Redis 8.
 
 use super::keyspace::Keyspace;
+use crate::Error;
+use crate::command::Command;
 
 /// Which keys an engine that is full evicts, by the names of Redis's `maxmemory-policy`. The least recently and the least
 /// frequently used ones are found among a few random keys, as in Redis.
@@ -108,6 +110,13 @@ const GROWING: &[&str] = &[
     "INCR",
     "INCRBY",
     "INCRBYFLOAT",
+    "JSON.ARRAPPEND",
+    "JSON.ARRINSERT",
+    "JSON.MERGE",
+    "JSON.MSET",
+    "JSON.SET",
+    "JSON.STRAPPEND",
+    "JSON.TOGGLE",
     "LINSERT",
     "LMOVE",
     "LPUSH",
@@ -118,6 +127,7 @@ const GROWING: &[&str] = &[
     "PFADD",
     "PFMERGE",
     "PSETEX",
+    "RESTORE",
     "RPOPLPUSH",
     "RPUSH",
     "RPUSHX",
@@ -132,7 +142,6 @@ const GROWING: &[&str] = &[
     "SORT",
     "SUNIONSTORE",
     "XADD",
-    "XGROUP",
     "XSETID",
     "ZADD",
     "ZDIFFSTORE",
@@ -143,18 +152,46 @@ const GROWING: &[&str] = &[
 ];
 
 /// Whether a command may need more memory.
-pub(super) fn grows(name: &str) -> bool {
-    GROWING.binary_search(&name).is_ok()
+pub(super) fn grows(command: &Command) -> bool {
+    let subcommand = || command.get(0).unwrap_or_default();
+    let is_one_of =
+        |names: &[&[u8]]| names.iter().any(|name| subcommand().eq_ignore_ascii_case(name));
+    match command.name() {
+        "FUNCTION" => is_one_of(&[b"LOAD", b"RESTORE"]),
+        "XGROUP" => is_one_of(&[b"CREATE", b"CREATECONSUMER"]),
+        name => GROWING.binary_search(&name).is_ok(),
+    }
+}
+
+/// The error of a command that needs more memory than there may be.
+pub(super) fn refused() -> Error {
+    Error::server("OOM command not allowed when used memory > 'maxmemory'.")
 }
 
 /// How many random keys are compared to find one to evict.
 const SAMPLES: usize = 10;
 
-/// Evicts keys until no more is held than may be. Whether that succeeded, and how many keys it took.
-pub(super) fn make_room(keyspace: &mut Keyspace, limits: Limits) -> (bool, u64) {
+/// How many keys a command evicts before it leaves the rest to the next ones.
+const STEP: u64 = 64;
+
+/// Evicts keys until no more is held than may be, or for now enough of them: at least as much as was written since
+/// `used_before`, the bytes that were in use after the last time. Whether that succeeded, and how many keys it took. What has
+/// expired goes first, and does not count.
+pub(super) fn make_room(
+    keyspace: &mut Keyspace,
+    limits: Limits,
+    used_before: usize,
+) -> (bool, u64) {
     let Some(max_bytes) = limits.max_bytes else { return (true, 0) };
-    let mut evicted = 0;
+    let (mut evicted, mut steps) = (0, 0);
     while keyspace.used_bytes() > max_bytes {
+        if steps >= STEP && keyspace.used_bytes() < used_before {
+            break;
+        }
+        steps += 1;
+        if keyspace.remove_overdue() {
+            continue;
+        }
         let Some(key) = choose(keyspace, limits.eviction) else { return (false, evicted) };
         keyspace.remove(&key);
         evicted += 1;
@@ -192,7 +229,6 @@ fn choose(keyspace: &mut Keyspace, policy: Eviction) -> Option<bytes::Bytes> {
 mod tests {
     use super::*;
     use crate::command::Command;
-    use crate::transport::memory::keyspace::MEASURED;
     use crate::transport::memory::{commands, engine::Engine, size};
     use crate::{Result, Value};
 
@@ -257,8 +293,10 @@ mod tests {
         assert!(full.run("GET first").as_bytes().is_some());
         assert!(full.reply("LPUSH l a").is_err());
         let transaction = [Command::new("SET").arg("n").arg("1")];
-        let results = full.engine.run_all(&transaction, full.now).expect("it runs");
-        assert!(results.iter().all(std::result::Result::is_err));
+        let error = full.engine.run_all(&transaction, full.now).expect_err("it is refused");
+        assert_eq!(error.kind(), crate::ErrorKind::Discarded);
+        let transaction = [Command::new("GET").arg("first"), Command::new("DEL").arg("nosuch")];
+        assert!(full.engine.run_all(&transaction, full.now).is_ok());
         full.run("DEL first k:1 k:2");
         assert!(full.set("k:1", "").is_ok());
         full.run("CONFIG SET maxmemory 0");
@@ -333,6 +371,48 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_limit_evicts_in_steps_and_never_lets_it_grow() {
+        let mut full = Full::new(Eviction::AllKeysLru);
+        full.run("CONFIG SET maxmemory 0");
+        for number in 0..2000 {
+            assert!(full.set(&format!("k:{number}"), "").is_ok());
+        }
+        full.run("CONFIG SET maxmemory 100000");
+        let mut used = full.engine.keyspace.used_bytes();
+        assert!(used > 1_000_000);
+        let mut commands = 0;
+        while full.engine.keyspace.used_bytes() > 102_000 {
+            let evicted = full.engine.evicted();
+            // Larger than what a step of small keys frees.
+            let large = "x".repeat(50_000);
+            full.run(&format!("SET large:{} {large}", commands % 3));
+            let evicted = full.engine.evicted() - evicted;
+            assert!((1..=200).contains(&evicted), "{evicted}");
+            assert!(full.engine.keyspace.used_bytes() <= used + 51_000, "{commands}");
+            used = full.engine.keyspace.used_bytes().min(used);
+            commands += 1;
+            assert!(commands < 1000);
+        }
+        assert!(commands > 5, "{commands}");
+    }
+
+    #[test]
+    fn what_has_expired_makes_room_before_anything_is_evicted() {
+        let mut full = Full::new(Eviction::AllKeysLru);
+        assert!(full.set("stays", "").is_ok());
+        full.run("CONFIG SET maxmemory 0");
+        for number in 0..3000 {
+            assert!(full.set(&format!("k:{number}"), "EX 10").is_ok());
+        }
+        full.run("CONFIG SET maxmemory 100000");
+        full.now += 10_000;
+        for _ in 0..100 {
+            full.run("PING");
+        }
+        assert_eq!((full.engine.evicted(), full.engine.keyspace.len()), (0, 1));
+    }
+
+    #[test]
     fn any_key_goes_by_chance() {
         let mut full = Full::new(Eviction::AllKeysRandom);
         full.overflow("");
@@ -361,8 +441,7 @@ mod tests {
         ] {
             full.run(line);
             let keyspace = &full.engine.keyspace;
-            let sum: usize =
-                keyspace.keys().map(|(key, entry)| size::of(key, &entry.data, MEASURED)).sum();
+            let sum: usize = keyspace.keys().map(|(key, entry)| size::of(key, &entry.data)).sum();
             assert_eq!(keyspace.used_bytes(), sum, "{line}");
         }
         full.now += 10_000;
@@ -373,7 +452,16 @@ mod tests {
     #[test]
     fn commands_that_grow_are_in_order() {
         assert!(GROWING.is_sorted());
-        assert!(grows("SET") && grows("PFADD") && !grows("DEL") && !grows("GET"));
+        let grows = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            grows(&Command::new(words.next().unwrap_or_default()).args_from(words))
+        };
+        for line in ["SET", "PFADD", "XGROUP create", "XGROUP CREATECONSUMER", "FUNCTION LOAD"] {
+            assert!(grows(line), "{line}");
+        }
+        for line in ["DEL", "GET", "XGROUP DESTROY", "XGROUP SETID", "FUNCTION LIST", "XGROUP"] {
+            assert!(!grows(line), "{line}");
+        }
     }
 
     #[test]

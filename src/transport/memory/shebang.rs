@@ -19,6 +19,8 @@ pub(super) struct Shebang {
     pub(super) is_there: bool,
     /// Whether the script does not write.
     pub(super) no_writes: bool,
+    /// Whether it runs although the engine is full.
+    pub(super) allow_oom: bool,
     /// Where the code begins: with the line end, so that the numbers of lines stay.
     pub(super) code_at: usize,
 }
@@ -40,7 +42,7 @@ impl Shebang {
                 "ERR Unexpected engine in script shebang: {engine}"
             )));
         }
-        let mut no_writes = false;
+        let (mut no_writes, mut allow_oom) = (false, false);
         for word in words {
             let Some(flags) = word.strip_prefix("flags=") else {
                 return Err(Error::server(&format!("ERR Unknown lua shebang option: {word}")));
@@ -52,9 +54,10 @@ impl Shebang {
                     )));
                 }
                 no_writes |= flag == "no-writes";
+                allow_oom |= flag == "allow-oom";
             }
         }
-        Ok(Self { is_there: true, no_writes, code_at })
+        Ok(Self { is_there: true, no_writes, allow_oom, code_at })
     }
 }
 

@@ -1,57 +1,51 @@
-//! How many bytes a key takes, estimated as Redis's MEMORY USAGE does: the size of a few elements stands for all.
+//! How many bytes a key takes, estimated from what its collection counts: no element is looked at.
 
 use bytes::Bytes;
 
 use super::data::Data;
-use super::stream::{Fields, StreamId};
+use super::stream::{Group, Stream, StreamId};
 
 /// What a hash table, an index or a tree keeps for each element beside its bytes.
 const OVERHEAD: usize = 32;
 
-fn text(bytes: &Bytes) -> usize {
-    size_of::<Bytes>() + bytes.len()
-}
+/// What an element that is a text takes beside its bytes.
+const TEXT: usize = size_of::<Bytes>() + OVERHEAD;
 
-fn fields(fields: &Fields) -> usize {
-    fields.iter().map(|(field, value)| text(field) + text(value)).sum()
-}
-
-/// The size of all elements, of which the first few are measured.
-fn elements(count: usize, samples: usize, sizes: impl Iterator<Item = usize>) -> usize {
-    let measured = count.min(samples);
-    let sum: usize = sizes.take(measured).map(|size| size + OVERHEAD).sum();
-    match measured {
-        0 => 0,
-        _ => ((sum as u128 * count as u128) / measured as u128) as usize,
-    }
-}
-
-/// The bytes of a key and its value. As many elements as `samples` are measured.
-pub(super) fn of(key: &[u8], data: &Data, samples: usize) -> usize {
+/// The bytes of a key and its value.
+pub(super) fn of(key: &[u8], data: &Data) -> usize {
     // The key is in the table of keys and in the order of SCAN, which share its bytes.
-    let base = size_of::<Data>() + OVERHEAD + 2 * (size_of::<Bytes>() + OVERHEAD) + key.len();
+    let base = size_of::<Data>() + OVERHEAD + 2 * TEXT + key.len();
     let value = match data {
         Data::String(value) => value.len(),
-        Data::List(list) => {
-            let sizes = list.range(0..list.len().min(samples)).map(text);
-            elements(list.len(), samples, sizes)
-        }
+        Data::List(list) => list.bytes() + list.len() * TEXT,
+        // A lifetime is in a table and in the order of times, which share the bytes of the field.
         Data::Hash(hash) => {
-            let sizes = hash.iter().map(|(field, value)| text(field) + text(value));
-            elements(hash.len(), samples, sizes)
+            let fields = hash.len() * (size_of::<Bytes>() + TEXT);
+            hash.bytes() + fields + hash.lifetimes() * 2 * (TEXT + size_of::<u64>())
         }
-        Data::Set(set) => elements(set.len(), samples, set.iter().map(text)),
-        Data::SortedSet(set) => {
-            // A member is in the table of scores and in the order of scores.
-            let sizes = set.iter().map(|(member, _)| text(member) + size_of::<(Bytes, f64)>());
-            elements(set.len(), samples, sizes)
-        }
-        Data::Stream(stream) => {
-            let all = stream.range(StreamId::MIN..=StreamId::MAX);
-            elements(stream.len(), samples, all.map(|(_, entry)| fields(entry)))
-        }
+        Data::Set(set) => set.bytes() + set.len() * TEXT,
+        // A member is in the table of scores and in the order of scores, which share its bytes.
+        Data::SortedSet(set) => set.bytes() + set.len() * (TEXT + size_of::<(Bytes, f64)>()),
+        Data::Stream(stream) => stream.bytes() + stream.len() * OVERHEAD + groups(stream),
+        #[cfg(feature = "json")]
+        Data::Json(document) => document.bytes(),
     };
     base + value
+}
+
+/// The groups of a stream. Of very many groups, the first ones stand for all.
+fn groups(stream: &Stream) -> usize {
+    const MEASURED: usize = 64;
+    let groups = stream.groups.iter().take(MEASURED);
+    let measured: usize = groups.map(|(name, group)| group_bytes(name, group)).sum();
+    measured / stream.groups.len().clamp(1, MEASURED) * stream.groups.len()
+}
+
+fn group_bytes(name: &Bytes, group: &Group) -> usize {
+    // A pending entry is in the group's table and in its consumer's.
+    let pending = 2 * (size_of::<StreamId>() + OVERHEAD) + size_of::<Bytes>();
+    let consumers = group.consumers.len() * (2 * TEXT);
+    size_of::<Group>() + TEXT + name.len() + consumers + group.pending.len() * pending
 }
 
 #[cfg(test)]
@@ -71,7 +65,7 @@ mod tests {
                 let command = Command::new(words.next().unwrap_or_default()).args_from(words);
                 assert!(engine.run(&command, 1).is_ok(), "{add}");
             }
-            let size = engine.keyspace.entry(b"k").map(|entry| of(b"k", &entry.data, 5));
+            let size = engine.keyspace.entry(b"k").map(|entry| of(b"k", &entry.data));
             engine.keyspace.clear();
             size.unwrap_or(0)
         };
@@ -81,5 +75,42 @@ mod tests {
             assert!(long > 50 * small && long < 150 * small, "{add}: {small}, {long}");
             assert!(wide > 10 * 1000 && wide < 10 * 3000, "{add}: {wide}");
         }
+    }
+
+    #[test]
+    fn large_elements_count_wherever_they_stand() {
+        let large = "x".repeat(100_000);
+        for add in ["RPUSH k V", "HSET k V v", "SADD k V", "ZADD k 1 V", "XADD k * f V"] {
+            let mut engine = Engine::new(commands::find);
+            let mut put = |text: &str| {
+                let mut words = add.split(' ').map(|word| if word == "V" { text } else { word });
+                let command = Command::new(words.next().unwrap_or_default().to_owned());
+                assert!(engine.run(&command.args_from(words), 1).is_ok(), "{add}");
+                engine.keyspace.used_bytes()
+            };
+            for number in 0..10 {
+                assert!(put(&number.to_string()) < 10_000, "{add}");
+            }
+            assert!(put(&large) > 100_000, "{add}");
+        }
+    }
+
+    #[test]
+    fn pending_entries_and_lifetimes_take_memory() {
+        let mut engine = Engine::new(commands::find);
+        let mut used = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            let command = Command::new(words.next().unwrap_or_default()).args_from(words);
+            assert!(engine.run(&command, 1).is_ok(), "{line}");
+            engine.keyspace.used_bytes()
+        };
+        for number in 1..=100 {
+            used(&format!("XADD s {number} f v"));
+        }
+        let before = used("XGROUP CREATE s g 0");
+        let pending = used("XREADGROUP GROUP g c STREAMS s >");
+        assert!(pending > before + 100 * 50, "{before}, {pending}");
+        let before = used("HSET h f v");
+        assert!(used("HEXPIRE h 100 FIELDS 1 f") > before + 50);
     }
 }

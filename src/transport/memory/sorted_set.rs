@@ -13,6 +13,8 @@ pub(super) struct SortedSet {
     /// In a stable order. If one is removed, the last one takes its place.
     scores: IndexMap<Bytes, f64>,
     order: ScoreTree,
+    /// The length of all members together.
+    bytes: usize,
 }
 
 /// Members with their scores, in order.
@@ -23,6 +25,11 @@ impl SortedSet {
         self.scores.len()
     }
 
+    /// The length of all members together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
         steps::count(1);
         self.scores.get(member).copied()
@@ -31,8 +38,11 @@ impl SortedSet {
     /// Sets a member's score.
     pub(super) fn insert(&mut self, member: Bytes, score: f64) {
         steps::count(1);
-        if let Some(old) = self.scores.insert(member.clone(), score) {
-            self.order.remove(&member, old);
+        match self.scores.insert(member.clone(), score) {
+            Some(old) => {
+                self.order.remove(&member, old);
+            }
+            None => self.bytes += member.len(),
         }
         self.order.insert(member, score);
     }
@@ -40,8 +50,9 @@ impl SortedSet {
     /// Whether the member was there.
     pub(super) fn remove(&mut self, member: &[u8]) -> bool {
         steps::count(1);
-        let score = self.scores.swap_remove(member);
-        score.is_some_and(|score| self.order.remove(member, score))
+        let Some(score) = self.scores.swap_remove(member) else { return false };
+        self.bytes -= member.len();
+        self.order.remove(member, score)
     }
 
     /// All members, in no particular order.
@@ -73,6 +84,7 @@ impl SortedSet {
         let taken = self.order.take(ranks);
         steps::count(taken.len());
         for (member, _) in &taken {
+            self.bytes -= member.len();
             self.scores.swap_remove(member);
         }
         taken
@@ -96,7 +108,7 @@ impl SortedSet {
 impl Clone for SortedSet {
     fn clone(&self) -> Self {
         steps::count(self.len());
-        Self { scores: self.scores.clone(), order: self.order.clone() }
+        Self { scores: self.scores.clone(), order: self.order.clone(), bytes: self.bytes }
     }
 }
 
@@ -104,7 +116,8 @@ impl From<IndexMap<Bytes, f64>> for SortedSet {
     fn from(scores: IndexMap<Bytes, f64>) -> Self {
         let members = scores.iter().map(|(member, score)| (member.clone(), *score));
         let order = ScoreTree::new(members.collect());
-        Self { scores, order }
+        let bytes = scores.keys().map(Bytes::len).sum();
+        Self { scores, order, bytes }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use edgecask::prelude::*;
 use edgecask::transport::memory::{MemoryTransport, ScriptOptions};
 use edgecask::{Client, Error};
+use edgecask_tests::RedisServer;
 
 fn engine(time: Duration) -> Client {
     let options = ScriptOptions::new().limit_time(time).limit_memory(16 << 20);
@@ -93,4 +94,65 @@ async fn a_fork_has_the_scripts_and_functions_and_not_the_state() {
     assert_eq!(fork.evalsha::<i64>(&sha, [""; 0], [""; 0]).await.unwrap(), 5);
     assert_eq!(fork.fcall::<i64>("f", [""; 0], [""; 0]).await.unwrap(), 1);
     assert_eq!(client.fcall::<i64>("f", [""; 0], [""; 0]).await.unwrap(), 2);
+}
+
+/// Scripts, functions and transactions in an engine and in a Redis that may hold nothing more.
+#[tokio::test]
+async fn when_it_is_full_scripts_are_refused_as_in_redis() {
+    const LIBRARY: &str = "#!lua name=full
+redis.register_function('f', function() return redis.call('SET', 'x', '1') end)
+redis.register_function('p', function() return 5 end)
+redis.register_function{function_name='g', callback=function() return 5 end, flags={'no-writes'}}
+redis.register_function{function_name='h', callback=function() return redis.call('SET', 'x', '1') end, flags={'allow-oom'}}";
+    const LINES: &[&[&str]] = &[
+        &["EVAL", "return redis.call('SET','x','1')", "0"],
+        &["EVAL", "return redis.pcall('SET','x','1')", "0"],
+        &["EVAL", "redis.call('DEL','nosuch') return redis.call('SET','x','1')", "0"],
+        &["EVAL", "redis.pcall('SET','k','1') return redis.call('SET','x','1')", "0"],
+        &["EVAL", "redis.call('GET','k') return redis.pcall('LPUSH','l','1')", "0"],
+        &["EVAL", "return redis.call('GET','k')", "0"],
+        &["EVAL", "#!lua\nreturn 5", "0"],
+        &["EVAL", "#!lua flags=no-writes\nreturn 5", "0"],
+        &["EVAL", "#!lua flags=allow-oom\nreturn redis.call('SET','x','1')", "0"],
+        &["EVAL_RO", "return redis.call('GET','x')", "0"],
+        &["FCALL", "f", "0"],
+        &["FCALL", "g", "0"],
+        &["FCALL", "h", "0"],
+        &["FCALL", "p", "0"],
+        &["FUNCTION", "LOAD", "REPLACE", LIBRARY],
+        &["XGROUP", "CREATE", "s", "g", "0"],
+        &["XGROUP", "DESTROY", "s", "g"],
+        &["SET", "k", "2"],
+        &["GET", "k"],
+        &["DEL", "x"],
+    ];
+    let Some(redis) = RedisServer::redis8() else { return };
+    let mut replies = Vec::new();
+    for client in [redis.client(), Client::memory()] {
+        client.set("k", "v").await.unwrap();
+        client.xadd("s", [("a", "b")]).await.unwrap();
+        client.function_load(LIBRARY, false).await.unwrap();
+        client.config_set("maxmemory", "1").await.unwrap();
+        let mut all = Vec::new();
+        for line in LINES {
+            let command = Command::new(line[0]).args_from(&line[1..]);
+            let reply = client.send(&command).await;
+            all.push(format!("{line:?} {:?}", reply.map_err(|error| error.message().to_owned())));
+        }
+        // Reading and deleting is possible; what needs memory takes all of its transaction with it.
+        for lines in [&["GET k", "DEL x"][..], &["GET k", "SET x 1", "DEL k"]] {
+            let commands = lines.iter().map(|line| {
+                let mut words = line.split(' ');
+                Command::new(words.next().unwrap_or_default()).args_from(words)
+            });
+            let reply = client.send_transaction(&commands.collect::<Vec<_>>()).await;
+            all.push(format!("{lines:?} {:?}", reply.map_err(|error| error.kind())));
+        }
+        assert_eq!(client.get::<String>("k").await.unwrap().as_deref(), Some("v"));
+        client.config_set("maxmemory", "0").await.unwrap();
+        replies.push(all);
+    }
+    for (theirs, ours) in replies[0].iter().zip(&replies[1]) {
+        assert_eq!(ours, theirs);
+    }
 }

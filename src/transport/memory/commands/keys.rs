@@ -256,9 +256,9 @@ fn scan(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let scan = Scan::parse(args, 1)?;
     let (next, keys) = db.scan(cursor, scan.count);
     let of_kind = |key: &[u8]| {
-        scan.kind
-            .as_ref()
-            .is_none_or(|kind| db.entry(key).is_some_and(|entry| entry.data.type_name() == kind))
+        scan.kind.as_ref().is_none_or(|kind| {
+            db.entry(key).is_some_and(|entry| entry.data.type_name().eq_ignore_ascii_case(kind))
+        })
     };
     let found = keys.into_iter().filter(|key| scan.wants(key) && of_kind(key));
     Ok(Value::Array(vec![

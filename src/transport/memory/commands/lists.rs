@@ -37,9 +37,8 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "LSET" 4 |db, args| {
         let element = args.bytes(2)?;
         db.change::<List, _>(args.at(0)?, |list| {
-            let place = position(list, args.int(1)?).and_then(|at| list.get_mut(at));
-            *place.ok_or_else(|| Error::server("ERR index out of range"))? = element;
-            Ok(())
+            let is_there = position(list, args.int(1)?).is_some_and(|at| list.set(at, element));
+            if is_there { Ok(()) } else { Err(Error::server("ERR index out of range")) }
         })?
         .ok_or_else(|| Error::server("ERR no such key"))?;
         Ok(Value::OK)

@@ -9,9 +9,6 @@ use crate::{Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = on_keys!["MEMORY" -2 memory];
 
-/// As many elements as Redis measures.
-const SAMPLES: usize = 5;
-
 const HELP: &str = "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
 USAGE <key> [SAMPLES <count>]
     Return memory in bytes used by <key> and its value. Nested values are
@@ -24,20 +21,17 @@ fn memory(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     match (word.as_str(), args.len()) {
         ("HELP", 1) => Ok(help(HELP)),
         ("USAGE", 2..) => {
-            let mut samples = SAMPLES;
             let mut at = 2;
             while at < args.len() {
                 if !args.is(at, "SAMPLES") || at + 1 >= args.len() {
                     return Err(syntax());
                 }
-                samples = usize::try_from(args.int(at + 1)?).map_err(|_| syntax())?;
-                if samples == 0 {
-                    samples = usize::MAX;
-                }
+                // All elements are counted in any case.
+                usize::try_from(args.int(at + 1)?).map_err(|_| syntax())?;
                 at += 2;
             }
             let key = args.at(1)?;
-            let size = db.entry(key).map(|entry| size::of(key, &entry.data, samples));
+            let size = db.entry(key).map(|entry| size::of(key, &entry.data));
             Ok(size.map_or(Value::Nil, length))
         }
         ("HELP" | "USAGE", _) => Err(wrong_arity(&format!("memory|{word}"))),

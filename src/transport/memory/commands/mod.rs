@@ -5,16 +5,22 @@ mod blocking;
 mod client;
 mod command;
 mod config;
-mod functions;
+mod diagnostics;
+mod dump;
+pub(super) mod functions;
 mod geo;
 mod hash_lifetimes;
 mod hashes;
 mod hyperloglog;
+#[cfg(feature = "json")]
+mod json;
 mod keys;
 mod lcs;
 mod lists;
 mod memory;
 mod object;
+#[cfg(not(target_arch = "wasm32"))]
+mod persistence;
 mod pubsub;
 mod replies;
 mod scripting;
@@ -30,14 +36,18 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 23] = [
+const FAMILIES: &[&[Handler]] = &[
     strings::HANDLERS,
     keys::HANDLERS,
     object::HANDLERS,
+    dump::HANDLERS,
+    #[cfg(not(target_arch = "wasm32"))]
+    persistence::HANDLERS,
     memory::HANDLERS,
     command::HANDLERS,
     client::HANDLERS,
     config::HANDLERS,
+    diagnostics::HANDLERS,
     sort::HANDLERS,
     lcs::HANDLERS,
     hashes::HANDLERS,
@@ -50,6 +60,8 @@ const FAMILIES: [&[Handler]; 23] = [
     bitmaps::HANDLERS,
     blocking::HANDLERS,
     hyperloglog::HANDLERS,
+    #[cfg(feature = "json")]
+    json::HANDLERS,
     pubsub::HANDLERS,
     scripting::HANDLERS,
     functions::HANDLERS,
@@ -57,14 +69,14 @@ const FAMILIES: [&[Handler]; 23] = [
 ];
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    FAMILIES.into_iter().flatten().map(|handler| handler.name)
+    FAMILIES.iter().copied().flatten().map(|handler| handler.name)
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Handler> {
     static INDEX: OnceLock<HashMap<&str, &Handler>> = OnceLock::new();
     INDEX
         .get_or_init(|| {
-            FAMILIES.into_iter().flatten().map(|handler| (handler.name, handler)).collect()
+            FAMILIES.iter().copied().flatten().map(|handler| (handler.name, handler)).collect()
         })
         .get(name)
         .copied()

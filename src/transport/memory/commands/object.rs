@@ -90,6 +90,8 @@ fn encoding(data: &Data) -> &'static str {
         Data::SortedSet(set) if is_packed_sorted_set(set) => "listpack",
         Data::SortedSet(_) => "skiplist",
         Data::Stream(_) => "stream",
+        #[cfg(feature = "json")]
+        Data::Json(_) => "raw",
     }
 }
 

@@ -60,12 +60,13 @@ fn run(
     read_only: bool,
     inputs: &Inputs,
 ) -> Result<Value> {
-    let Shebang { is_there, no_writes, code_at } = script.shebang;
+    let Shebang { is_there, no_writes, allow_oom, code_at } = script.shebang;
     if is_there && read_only && !no_writes {
         return Err(Error::server(
             "ERR Can not execute a script with write flag using *_ro command.",
         ));
     }
+    engine.begin_script(is_there && !no_writes, allow_oom)?;
     let read_only = read_only || no_writes;
     match script.native {
         Some(native) if engine.prefers_native() => {
@@ -124,8 +125,8 @@ fn script(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
             engine.forget_scripts();
             Ok(Value::OK)
         }
-        // A script runs while it has the engine, so none runs now.
-        ("KILL", 1) => Err(Error::server("NOTBUSY No scripts in execution right now.")),
+        // A script runs while it has the engine, so none runs now, unless this was sent in a transaction.
+        ("KILL", 1) => engine.running().kill(false),
         ("LOAD" | "EXISTS" | "FLUSH" | "KILL", _) => {
             Err(wrong_arity(&format!("script|{}", args.word(0))))
         }

@@ -19,6 +19,8 @@ pub(super) type Fields = Arc<[(Bytes, Bytes)]>;
 #[derive(Default)]
 pub(super) struct Stream {
     entries: BTreeMap<StreamId, Fields>,
+    /// What the fields of all entries take.
+    bytes: usize,
     pub(super) groups: BTreeMap<Bytes, Group>,
     /// The id of the newest entry that there ever was.
     pub(super) last_id: StreamId,
@@ -43,6 +45,11 @@ const NODE: usize = 100;
 impl Stream {
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// What the fields of all entries take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn first_id(&self) -> Option<StreamId> {
@@ -75,6 +82,7 @@ impl Stream {
     /// Adds an entry, whose id has to be greater than the last one.
     pub(super) fn append(&mut self, id: StreamId, fields: Fields) {
         steps::count(1);
+        self.bytes += fields_bytes(&fields);
         self.entries.insert(id, fields);
         self.last_id = id;
         self.entries_added += 1;
@@ -83,11 +91,10 @@ impl Stream {
     /// Deletes an entry as XDEL does. Whether it was there.
     pub(super) fn delete(&mut self, id: StreamId) -> bool {
         steps::count(1);
-        let deleted = self.entries.remove(&id).is_some();
-        if deleted {
-            self.max_deleted_id = self.max_deleted_id.max(id);
-        }
-        deleted
+        let Some(fields) = self.entries.remove(&id) else { return false };
+        self.bytes -= fields_bytes(&fields);
+        self.max_deleted_id = self.max_deleted_id.max(id);
+        true
     }
 
     /// Deletes old entries, at most so many, and tells how many it were. One that is not exact may leave some, as in Redis.
@@ -102,7 +109,9 @@ impl Stream {
         }
         for _ in 0..count {
             steps::count(1);
-            self.entries.pop_first();
+            if let Some((_, fields)) = self.entries.pop_first() {
+                self.bytes -= fields_bytes(&fields);
+            }
         }
         count
     }
@@ -172,11 +181,18 @@ impl Stream {
     }
 }
 
+/// What the fields of an entry take.
+fn fields_bytes(fields: &Fields) -> usize {
+    let texts = fields.iter().map(|(field, value)| field.len() + value.len());
+    texts.sum::<usize>() + fields.len() * size_of::<(Bytes, Bytes)>()
+}
+
 impl Clone for Stream {
     fn clone(&self) -> Self {
         steps::count(self.len());
         Self {
             entries: self.entries.clone(),
+            bytes: self.bytes,
             groups: self.groups.clone(),
             last_id: self.last_id,
             max_deleted_id: self.max_deleted_id,
