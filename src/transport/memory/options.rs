@@ -52,6 +52,14 @@ impl MemoryOptions {
 
 /// The options of an embedded engine whose content is kept in a file; see
 /// [`MemoryTransport::open`](super::MemoryTransport::open).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use edgecask::transport::memory::MemoryOptions;
+///
+/// let options = MemoryOptions::new().snapshot("data.rdb").every(Some(Duration::from_secs(10)));
+/// ```
 #[cfg(not(target_arch = "wasm32"))]
 #[derive(Debug, Clone)]
 pub struct SnapshotOptions {
