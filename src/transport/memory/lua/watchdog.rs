@@ -64,7 +64,8 @@ impl Watchdog {
         lua.create_function(move |_, ()| Ok(watchdog.is_over()))
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether the time is used up.
+    pub(super) fn is_over(&self) -> bool {
         self.until().is_some_and(|until| Instant::now() >= until)
     }
 
