@@ -11,7 +11,8 @@ use super::eviction::{Eviction, Limits};
 ///
 /// By default it holds at most 1 GiB (64 MiB on wasm32) and evicts nothing: a command that needs more memory fails with `OOM`, as
 /// in a Redis that has a `maxmemory`. The bytes are estimated: keys, values, and what the tables around them take. They are
-/// compared before each command, so one command can exceed the bound by what it writes. `CONFIG SET maxmemory` and
+/// compared before each command, so one command can exceed the bound by what it writes. A script or a transaction can exceed it by
+/// half of it (8 MiB at least); then its commands that need more memory fail. `CONFIG SET maxmemory` and
 /// `maxmemory-policy` change both at run time.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryOptions {
