@@ -20,6 +20,7 @@ mod decoder;
 mod degradation;
 mod deploy;
 mod deviations;
+mod dialect;
 mod edge;
 mod engine;
 mod families;

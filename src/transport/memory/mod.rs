@@ -14,6 +14,7 @@ mod commands;
 #[cfg(test)]
 mod complexity;
 mod data;
+mod dialect;
 mod engine;
 mod eviction;
 mod geo;
@@ -45,6 +46,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
+pub use self::dialect::Dialect;
 use self::engine::{Engine, MakeRuntime, Ran};
 pub use self::eviction::Eviction;
 pub use self::options::MemoryOptions;
@@ -86,7 +88,10 @@ impl MemoryTransport {
     /// let client = Client::new(MemoryTransport::with_options(&options));
     /// ```
     pub fn with_options(options: &MemoryOptions) -> Self {
-        let mut engine = Engine::new(commands::find);
+        let mut engine = Engine::new(match options.dialect {
+            Dialect::Redis => commands::find,
+            Dialect::Upstash => commands::find_as_upstash,
+        });
         engine.set_runtime(RUNTIME);
         engine.set_limits(options.limits());
         Self { engine: Arc::new(Mutex::new(engine)), lua: RUNTIME.is_some() }
