@@ -215,6 +215,10 @@ async fn a_refused_format_is_given_up_once() {
         let values: (Option<String>, Option<String>) =
             client.pipelined(|p| (p.get("k"), p.get("absent"))).await.unwrap();
         assert_eq!(values, (Some("v".to_owned()), None), "{deviation:?}");
+        let asked = beside.front.asked_for_resp2();
+        assert!(asked <= 2, "{deviation:?}: single commands and pipelines once each");
+        client.get::<String>("k").await.unwrap();
+        assert_eq!(beside.front.asked_for_resp2(), asked, "{deviation:?}");
         beside.stop().await;
     }
 }
