@@ -57,6 +57,11 @@ fn exact_trim(command: &Command) -> Option<Translated> {
 }
 
 fn read_by_strangers(command: &Command) -> Option<Translated> {
+    /// Lua's stack holds 8000 values.
+    const MOST_WORDS: usize = 4000;
+    if command.args().len() > MOST_WORDS {
+        return None;
+    }
     let streams = command.args().position(|arg| arg.eq_ignore_ascii_case(b"STREAMS"))?;
     let is_no_ack = |arg: &[u8]| arg.eq_ignore_ascii_case(b"NOACK");
     // The words of the options may also be names of the group and the consumer, which come first.

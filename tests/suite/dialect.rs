@@ -64,7 +64,7 @@ fn random_line(dice: &Dice) -> String {
     options.push(format!("LIMIT {} {}", number(), number()));
     options.push("LIMIT 1".to_owned());
     options.push("limit x 1".to_owned());
-    let mut picked = |most: u64| {
+    let picked = |most: u64| {
         let picked = (0..dice.roll(most + 1))
             .map(|_| options[dice.roll(options.len() as u64) as usize].clone());
         picked.collect::<Vec<_>>().join(" ")
