@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 #[cfg(not(target_arch = "wasm32"))]
 use std::time::Duration;
 
+use super::dialect::Dialect;
 use super::eviction::{Eviction, Limits};
 
 /// How much an embedded engine may hold, and what it does when it is full.
@@ -17,6 +18,7 @@ use super::eviction::{Eviction, Limits};
 #[derive(Debug, Clone, Default)]
 pub struct MemoryOptions {
     limits: Limits,
+    pub(super) dialect: Dialect,
 }
 
 impl MemoryOptions {
@@ -36,6 +38,13 @@ impl MemoryOptions {
     #[must_use]
     pub fn eviction(mut self, policy: Eviction) -> Self {
         self.limits.eviction = policy;
+        self
+    }
+
+    /// Whose answers it gives where Upstash and Redis differ. Default: [`Dialect::Redis`].
+    #[must_use]
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
 

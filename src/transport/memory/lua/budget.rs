@@ -34,9 +34,9 @@ impl Budget {
         self.taken = self.taken.wrapping_add(1);
         if self.taken.is_multiple_of(STEP)
             && let Some(watchdog) = &self.watchdog
-            && watchdog.is_over()
+            && let Some(why) = watchdog.why_over()
         {
-            return Err(Raised::reply(&watchdog.message()));
+            return Err(Raised::reply(&why));
         }
         match self.left.checked_sub(bytes) {
             Some(left) => {

@@ -68,13 +68,8 @@ impl Watchdog {
         lua.create_function(move |_, ()| Ok(watchdog.why_over().is_some()))
     }
 
-    /// Whether the script has to end.
-    pub(super) fn is_over(&self) -> bool {
-        self.why_over().is_some()
-    }
-
     /// The error of a script that has run too long or was killed.
-    fn why_over(&self) -> Option<String> {
+    pub(super) fn why_over(&self) -> Option<String> {
         let until = (*self.until())?;
         if self.running.is_killed() {
             return Some(RunningScript::KILLED.to_owned());

@@ -101,6 +101,20 @@ impl Trim {
 }
 
 pub(super) fn xtrim(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let trim = trim_of(args)?;
+    run_trim(db, args, &trim)
+}
+
+/// XTRIM that trims to its threshold, also where it need not be exact.
+pub(in crate::transport::memory::commands) fn xtrim_exactly(
+    db: &mut Keyspace,
+    args: Args<'_>,
+) -> Result<Value> {
+    let trim = Trim { approximate: false, ..trim_of(args)? };
+    run_trim(db, args, &trim)
+}
+
+fn trim_of(args: Args<'_>) -> Result<Trim> {
     let mut trim = Trim::default();
     let mut at = 1;
     while at < args.len() {
@@ -112,6 +126,10 @@ pub(super) fn xtrim(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
             "ERR syntax error, XTRIM must be called with a trimming strategy",
         ));
     }
+    Ok(trim)
+}
+
+fn run_trim(db: &mut Keyspace, args: Args<'_>, trim: &Trim) -> Result<Value> {
     let deleted = db.change::<Stream, _>(args.at(0)?, |stream| Ok(trim.run(stream)))?;
     Ok(length(deleted.unwrap_or(0)))
 }
