@@ -6,22 +6,28 @@ use std::time::Duration;
 
 use clap::Parser;
 use edgecask::transport::rest::{Feature, RestOptions, RestTransport};
-use edgecask::{Client, Error};
-use edgecask_behaviour::Report;
+use edgecask::{Client, Error, ErrorKind};
+use edgecask_behaviour::{CASES, Report};
 use serde_json::json;
 
 /// Runs Edgecask's suite of behaviour against a server of the Upstash Redis REST API, and prints what the server can do.
 ///
 /// Every case writes keys with random names, and most of them expire within an hour. No key of others is changed.
 ///
-/// The exit status is 0 if every case passes, 1 if one does not, and 2 if the server cannot be reached or refuses the token.
+/// Features are what the server has of the REST API: replies in RESP2 or base64, commands in the path, transactions, scripts, and so
+/// on. A client works without most of them. Cases are what clients do, and they fail where something is missing or wrong.
+///
+/// The exit status is 0 if every case passes, 1 if one does not, and 2 if nothing could be told: the server cannot be reached or
+/// refuses the token, or no case has the name.
 #[derive(Parser)]
 #[command(name = "edgecask-conformance", version)]
 struct Options {
     /// The URL of the REST API
+    #[arg(env = "UPSTASH_REDIS_REST_URL")]
     url: String,
 
-    /// The token that may send every command
+    /// The token that may send every command; the variable keeps it out of the list of processes
+    #[arg(env = "UPSTASH_REDIS_REST_TOKEN", hide_env_values = true)]
     token: String,
 
     /// Print JSON instead of tables
@@ -52,13 +58,18 @@ async fn main() -> ExitCode {
             if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "edgecask-conformance: {error}");
+            let is_plain = error.message().contains("allow_http");
+            let hint = if is_plain { " (here: --allow-http)" } else { "" };
+            let _ = writeln!(std::io::stderr(), "edgecask-conformance: {error}{hint}");
             ExitCode::from(2)
         }
     }
 }
 
 async fn run(options: Options) -> Result<(String, bool), Error> {
+    if !CASES.iter().any(|case| case.name().contains(&options.filter)) {
+        return Err(Error::new(ErrorKind::Config, no_case(&options.filter)));
+    }
     let settings = RestOptions::new(options.url, options.token).allow_http(options.allow_http);
     let server = RestTransport::new(settings.clone())?;
     server.find_features().await?;
@@ -79,4 +90,11 @@ async fn run(options: Options) -> Result<(String, bool), Error> {
         format!("| feature | there |\n|---|---|\n{}\n{report}", rows.concat())
     };
     Ok((text, report.is_success()))
+}
+
+fn no_case(filter: &str) -> String {
+    let mut families: Vec<&str> =
+        CASES.iter().filter_map(|case| case.name().split("::").next()).collect();
+    families.dedup();
+    format!("no case has {filter:?} in its name; the families are {}", families.join(", "))
 }

@@ -46,7 +46,36 @@ async fn a_bad_server_is_told_by_the_exit_status() {
     assert_eq!(nobody.status.code(), Some(2));
     let other_host = run(&["http://203.0.113.1", "token"]);
     assert_eq!(other_host.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&other_host.stderr).contains("allow_http"));
+    assert!(String::from_utf8_lossy(&other_host.stderr).contains("--allow-http"));
+}
+
+#[test]
+fn a_name_that_no_case_has_is_an_error() {
+    let none = run(&["http://127.0.0.1:1", "token", "--filter", "string::"]);
+    assert_eq!(none.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&none.stderr);
+    assert!(text.contains("\"string::\"") && text.contains("strings, "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn url_and_token_come_from_the_environment() {
+    let server = Server::start(ServerOptions::memory().token("token")).await.unwrap();
+    let url = server.url();
+    let output = tokio::task::spawn_blocking(move || {
+        let with = |args: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_edgecask-conformance"));
+            command.envs([
+                ("UPSTASH_REDIS_REST_URL", url.as_str()),
+                ("UPSTASH_REDIS_REST_TOKEN", "token"),
+            ]);
+            command.args(args).output().unwrap()
+        };
+        let help = String::from_utf8(with(&["--help"]).stdout).unwrap();
+        assert!(help.contains(&url) && !help.contains("REST_TOKEN=token"), "{help}");
+        with(&["--filter", "lists::"])
+    });
+    assert_eq!(output.await.unwrap().status.code(), Some(0));
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,16 +12,17 @@ use edgecask::{Client, Command, Error, ErrorKind, Value};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::access::{Permission, no_permission};
-use crate::dialect::Dialect;
+use crate::dialect;
 use crate::limits::{ReplyBudget, too_large};
-use crate::scripts::{Scripts, Translated};
+use crate::scripts::{Answer, Scripts, Translated};
 
 pub(crate) struct Backend {
     primary: Client,
     engine: Option<MemoryTransport>,
     redis: Option<Redis>,
     scripts: Scripts,
-    dialect: Dialect,
+    /// Redis's answers become those of Upstash.
+    answers_as_upstash: bool,
     replica: Option<Replica>,
     /// How many requests that may write the primary has carried out.
     offset: AtomicU64,
@@ -59,10 +60,14 @@ impl Backend {
         Self { engine: Some(engine.clone()), replica, ..Self::new(Client::new(engine)) }
     }
 
-    pub(crate) fn redis(url: SecretString, reply_bytes: usize) -> Result<Self, Error> {
+    pub(crate) fn redis(
+        url: SecretString,
+        reply_bytes: usize,
+        answers_as_upstash: bool,
+    ) -> Result<Self, Error> {
         let redis = Redis { url, reply_bytes };
         let primary = redis.connect(None)?;
-        Ok(Self { redis: Some(redis), ..Self::new(primary) })
+        Ok(Self { redis: Some(redis), answers_as_upstash, ..Self::new(primary) })
     }
 
     fn new(primary: Client) -> Self {
@@ -71,34 +76,34 @@ impl Backend {
             engine: None,
             redis: None,
             scripts: Scripts::default(),
-            dialect: Dialect::default(),
+            answers_as_upstash: false,
             replica: None,
             offset: AtomicU64::new(0),
         }
     }
 
-    pub(crate) fn dialect(self, dialect: Dialect) -> Self {
-        Self { dialect, ..self }
-    }
-
     /// The command to send instead, and the reply to give. `None` if the command can be sent unchanged.
-    fn translate(&self, command: &Command) -> Option<Translated> {
-        self.dialect.translate(command).or_else(|| self.scripts.translate(command))
+    fn translate(&self, permission: &Permission, command: &Command) -> Option<Translated> {
+        let may_run_scripts = !matches!(permission, Permission::User(..));
+        let answers = self.answers_as_upstash.then(|| dialect::translate(command, may_run_scripts));
+        answers.flatten().or_else(|| self.scripts.translate(command))
     }
 
     /// Carries out one command.
     async fn carry_out(
         &self,
+        permission: &Permission,
         transport: &dyn Transport,
         command: &Command,
     ) -> Result<Value, Error> {
-        if let Some(reply) = self.dialect.scan_with_types(transport, command).await {
+        if self.answers_as_upstash
+            && let Some(reply) = dialect::scan_with_types(transport, command).await
+        {
             return reply;
         }
-        match self.translate(command) {
-            Some(Translated { command, reply }) => {
-                let value = transport.send(&command).await?;
-                Ok(reply.unwrap_or(value))
+        match self.translate(permission, command) {
+            Some(Translated { command, answer }) => {
+                transport.send(&command).await.map(|reply| answer.of(reply))
             }
             None => transport.send(command).await,
         }
@@ -109,7 +114,7 @@ impl Backend {
     pub(crate) fn check(&self, command: &Command) -> Result<(), Error> {
         self.primary.capabilities().blocking(false).check(command)?;
         let Some(engine) = &self.engine else { return Ok(()) };
-        match self.translate(command) {
+        match self.scripts.translate(command) {
             Some(translated) => engine.check(&translated.command),
             None => engine.check(command),
         }
@@ -191,7 +196,7 @@ impl Backend {
         want: Freshness,
     ) -> (Result<Value, Error>, u64) {
         let route = self.route(permission, std::slice::from_ref(command), want);
-        let result = self.carry_out(route.client.transport(), command).await;
+        let result = self.carry_out(permission, route.client.transport(), command).await;
         (result, route.offset())
     }
 
@@ -206,7 +211,7 @@ impl Backend {
         let route = self.route(permission, commands, want);
         if atomic {
             let translated: Vec<Option<Translated>> =
-                commands.iter().map(|command| self.translate(command)).collect();
+                commands.iter().map(|command| self.translate(permission, command)).collect();
             let mut sent = Cow::Borrowed(commands);
             for (at, translated) in translated.iter().enumerate() {
                 if let Some(translated) = translated {
@@ -214,12 +219,10 @@ impl Backend {
                 }
             }
             let results = route.client.transport().transaction(&sent).await.map_err(too_large);
-            let own = translated.into_iter().map(|translated| translated?.reply);
+            let answers = translated.into_iter().map(|it| it.map_or(Answer::Same, |it| it.answer));
             let results = results.map(|results| {
-                let replies = results.into_iter().zip(own).map(|(reply, own)| match own {
-                    Some(own) => reply.map(|_| own),
-                    None => reply,
-                });
+                let replies = results.into_iter().zip(answers);
+                let replies = replies.map(|(reply, answer)| reply.map(|reply| answer.of(reply)));
                 replies.map(|reply| budget.charge(reply)).collect()
             });
             return (results, route.offset());
@@ -227,7 +230,7 @@ impl Backend {
         // The commands are sent one by one, so that a reply that exceeds the limit is dropped before the next one comes.
         let mut results = Vec::with_capacity(commands.len());
         for command in commands {
-            let result = self.carry_out(route.client.transport(), command).await;
+            let result = self.carry_out(permission, route.client.transport(), command).await;
             let is_away =
                 |error: &Error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
             if results.is_empty() && result.as_ref().is_err_and(is_away) {

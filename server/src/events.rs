@@ -86,7 +86,8 @@ fn greetings(to: &Subscription) -> Vec<Bytes> {
 pub(crate) fn refuse_to_publish(command: &Command) -> Option<String> {
     let publishes = matches!(command.name(), "PUBLISH" | "SPUBLISH");
     (publishes && !command.args().all(is_carried)).then(|| {
-        "ERR server-sent events carry UTF-8 text without carriage returns: encode the message, as base64 or JSON".to_owned()
+        "ERR server-sent events carry UTF-8 text without carriage returns: encode the channel and the message, as base64 \
+         or JSON".to_owned()
     })
 }
 

@@ -54,7 +54,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edgecask::transport::memory::MemoryTransport;
+pub use edgecask::transport::memory::Dialect;
+use edgecask::transport::memory::{MemoryOptions, MemoryTransport};
 use edgecask::{Error, ErrorKind, Script};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
@@ -63,7 +64,6 @@ use tokio::task::JoinHandle;
 
 use self::access::Tokens;
 use self::backend::Backend;
-pub use self::dialect::Dialect;
 pub use self::faults::{Fault, FaultPlan};
 use self::http::Service;
 pub use self::limits::Limits;
@@ -71,7 +71,8 @@ use self::limits::Meter;
 
 #[derive(Debug, Clone)]
 enum Source {
-    Memory(MemoryTransport),
+    Memory(MemoryOptions),
+    Engine(MemoryTransport),
     Redis(SecretString),
 }
 
@@ -101,17 +102,18 @@ impl ServerOptions {
             limits: Limits::default(),
             faults: FaultPlan::default(),
             lagging_replica: None,
-            dialect: Dialect::default(),
+            dialect: Dialect::Upstash,
         }
     }
 
     /// Serves a new embedded engine. It runs Lua with the feature `lua`, which is on by default; without it, only the scripts that
     /// Edgecask itself uses.
     pub fn memory() -> Self {
-        Self::engine(MemoryTransport::new())
+        Self::new(Source::Memory(MemoryOptions::new()))
     }
 
-    /// Serves this embedded engine, such as one with a snapshot file, as [`memory`](Self::memory) serves a new one.
+    /// Serves this embedded engine, such as one with a snapshot file, as [`memory`](Self::memory) serves a new one. Its own
+    /// [dialect](edgecask::transport::memory::MemoryOptions::dialect) counts, not [`ServerOptions::dialect`].
     ///
     /// ```
     /// use edgecask::transport::memory::{MemoryOptions, MemoryTransport};
@@ -131,14 +133,7 @@ impl ServerOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn engine(engine: MemoryTransport) -> Self {
-        for script in edgecask::scripts() {
-            engine.register(script);
-            // The form in which a client of Upstash sends it; see `scripts.rs`.
-            let sent = Script::new(format!("#!lua\n{}", script.source()));
-            engine
-                .register(&script.native().map_or(sent.clone(), |native| sent.with_native(native)));
-        }
-        Self::new(Source::Memory(engine))
+        Self::new(Source::Engine(engine))
     }
 
     /// Serves the Redis at this `redis://` URL. It needs the feature `redis`, which is on by default. Upstash's script flag
@@ -157,7 +152,8 @@ impl ServerOptions {
         self
     }
 
-    /// Whose answers to give where Upstash and Redis differ. Default: [`Dialect::Upstash`].
+    /// Whose answers to give where Upstash and Redis differ. Default: [`Dialect::Upstash`]. Over a real Redis, FCALL_RO is
+    /// Redis's own in both, and a `SCAN … WITHTYPE` in a transaction is an error.
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
@@ -228,14 +224,24 @@ impl Server {
             None => random_token()?.into(),
         };
         let backend = match options.source {
-            Source::Memory(engine) => Backend::memory(engine, options.lagging_replica.is_some()),
+            Source::Memory(engine) => Backend::memory(
+                with_scripts(MemoryTransport::with_options(&engine.dialect(options.dialect))),
+                options.lagging_replica.is_some(),
+            ),
+            Source::Engine(engine) => {
+                Backend::memory(with_scripts(engine), options.lagging_replica.is_some())
+            }
             Source::Redis(_) if options.lagging_replica.is_some() => {
                 return Err(Error::new(
                     ErrorKind::Config,
                     "a lagging replica is simulated over the embedded engine only",
                 ));
             }
-            Source::Redis(url) => Backend::redis(url, options.limits.received_reply_bytes())?,
+            Source::Redis(url) => Backend::redis(
+                url,
+                options.limits.received_reply_bytes(),
+                options.dialect == Dialect::Upstash,
+            )?,
         };
         let listener = TcpListener::bind((options.host, options.port)).await.map_err(|error| {
             Error::new(
@@ -248,7 +254,7 @@ impl Server {
             .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
         let (stop, closing) = watch::channel(false);
         let service = Arc::new(Service {
-            backend: backend.dialect(options.dialect),
+            backend,
             tokens: Tokens::new(
                 token.expose_secret(),
                 options.read_only_token.as_ref().map(ExposeSecret::expose_secret),
@@ -296,6 +302,17 @@ impl Server {
         let _ = self.stop.send(true);
         let _ = self.task.await;
     }
+}
+
+/// Makes the scripts of Edgecask known to an engine.
+fn with_scripts(engine: MemoryTransport) -> MemoryTransport {
+    for script in edgecask::scripts() {
+        engine.register(script);
+        // The form in which a client of Upstash sends it; see `scripts.rs`.
+        let sent = Script::new(format!("#!lua\n{}", script.source()));
+        engine.register(&script.native().map_or(sent.clone(), |native| sent.with_native(native)));
+    }
+    engine
 }
 
 async fn replicate_every(every: Duration, service: Arc<Service>) {

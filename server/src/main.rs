@@ -104,18 +104,21 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     // From here on, a signal does not end the process before the data is saved.
     let stop = StopSignal::new()?;
+    let dialect = match options.dialect {
+        Answers::Upstash => Dialect::Upstash,
+        Answers::Redis => Dialect::Redis,
+    };
     let engine = match &options.data {
-        Some(path) => Some(MemoryTransport::open(&MemoryOptions::new().snapshot(path))?),
+        Some(path) => {
+            let memory = MemoryOptions::new().dialect(dialect);
+            Some(MemoryTransport::open(&memory.snapshot(path))?)
+        }
         None => None,
     };
     let (mut settings, backend) = match (&options.redis, &engine) {
         (Some(url), _) => (ServerOptions::redis(url), "a Redis server"),
         (None, Some(engine)) => (ServerOptions::engine(engine.clone()), "an embedded engine"),
         (None, None) => (ServerOptions::memory(), "an embedded engine"),
-    };
-    let dialect = match options.dialect {
-        Answers::Upstash => Dialect::Upstash,
-        Answers::Redis => Dialect::Redis,
     };
     settings = settings.host(options.host).port(options.port).dialect(dialect);
     if let Some(token) = options.token {

@@ -17,8 +17,31 @@ pub(crate) struct Scripts {
 /// A command that Redis understands.
 pub(crate) struct Translated {
     pub(crate) command: Command,
-    /// The reply to use instead of the one from Redis.
-    pub(crate) reply: Option<Value>,
+    pub(crate) answer: Answer,
+}
+
+/// What becomes of Redis's reply.
+pub(crate) enum Answer {
+    Same,
+    /// This stands in for it.
+    Fixed(Value),
+    /// A part of its items.
+    Page {
+        skip: usize,
+        most: usize,
+    },
+}
+
+impl Answer {
+    pub(crate) fn of(self, reply: Value) -> Value {
+        match (self, reply) {
+            (Self::Fixed(reply), _) => reply,
+            (Self::Page { skip, most }, Value::Array(items)) => {
+                Value::Array(items.into_iter().skip(skip).take(most).collect())
+            }
+            (_, reply) => reply,
+        }
+    }
 }
 
 impl Scripts {
@@ -27,19 +50,19 @@ impl Scripts {
         match command.name() {
             "EVAL" | "EVAL_RO" => {
                 let (_, plain) = self.learn(command.get(0)?)?;
-                Some(Translated { command: replaced(command, 0, &plain), reply: None })
+                Some(Translated { command: replaced(command, 0, &plain), answer: Answer::Same })
             }
             "SCRIPT" if is(command, "LOAD") => {
                 let (sha, plain) = self.learn(command.get(1)?)?;
-                let reply = Some(Value::bulk(sha));
-                Some(Translated { command: replaced(command, 1, &plain), reply })
+                let answer = Answer::Fixed(Value::bulk(sha));
+                Some(Translated { command: replaced(command, 1, &plain), answer })
             }
             "EVALSHA" | "EVALSHA_RO" => self.with_known_shas(command, 0..1),
             "SCRIPT" if is(command, "EXISTS") => self.with_known_shas(command, 1..usize::MAX),
             "FUNCTION" if is(command, "LOAD") => {
                 let at = command.args().len().checked_sub(1)?;
-                let plain = without_flag(command.get(at)?)?;
-                Some(Translated { command: replaced(command, at, &plain), reply: None })
+                let plain = without_flags_of_functions(command.get(at)?)?;
+                Some(Translated { command: replaced(command, at, &plain), answer: Answer::Same })
             }
             _ => None,
         }
@@ -72,7 +95,7 @@ impl Scripts {
             }
         });
         let command = Command::new(command.name().to_owned()).args_from(args);
-        found.then_some(Translated { command, reply: None })
+        found.then_some(Translated { command, answer: Answer::Same })
     }
 }
 
@@ -105,6 +128,17 @@ fn without_flag(source: &[u8]) -> Option<String> {
     Some(format!("#!{}\n{rest}", words.join(" ")))
 }
 
+/// The source of a library without the flag: on its first line, and as the text that is the flag of a function. There it becomes
+/// a flag that Redis knows, and which has a meaning for replicas alone.
+fn without_flags_of_functions(source: &[u8]) -> Option<String> {
+    const KNOWN: &str = "allow-stale";
+    let first = without_flag(source);
+    let source = first.as_deref().or_else(|| std::str::from_utf8(source).ok())?;
+    let quoted = ["'", "\""].map(|quote| [FLAG, KNOWN].map(|flag| [quote, flag, quote].concat()));
+    let plain = quoted.iter().fold(source.to_owned(), |text, [from, to]| text.replace(from, to));
+    (first.is_some() || plain != source).then_some(plain)
+}
+
 fn sha1(source: &[u8]) -> String {
     sha1_smol::Sha1::from(source).digest().to_string()
 }
@@ -129,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn functions_lose_the_flag_too() {
+        let plain = |source: &str| without_flags_of_functions(source.as_bytes());
+        let library = |flag: &str| format!("#!lua name=x\nf{{flags={{ {flag}, 'no-writes'}}}}");
+        assert_eq!(plain(&library("'allow-key-locking'")), Some(library("'allow-stale'")));
+        assert_eq!(plain(&library("\"allow-key-locking\"")), Some(library("\"allow-stale\"")));
+        assert_eq!(plain(&library("'allow-oom'")), None);
+        let both = "#!lua name=x flags=allow-key-locking\n'allow-key-locking'";
+        assert_eq!(plain(both).as_deref(), Some("#!lua name=x\n'allow-stale'"));
+    }
+
+    #[test]
     fn a_client_goes_on_using_its_own_sha() {
         let scripts = Scripts::default();
         let source = "#!lua flags=allow-key-locking\nreturn 1";
@@ -136,7 +181,7 @@ mod tests {
         assert!(scripts.translate(&evalsha).is_none());
         let load = scripts.translate(&Command::new("SCRIPT").arg("load").arg(source));
         let sha = Value::bulk(sha1(source.as_bytes()));
-        assert_eq!(load.and_then(|load| load.reply), Some(sha));
+        assert_eq!(load.map(|load| load.answer.of(Value::Nil)), Some(sha));
         let sent = scripts.translate(&evalsha).map(|translated| translated.command);
         let plain = sha1(b"#!lua\nreturn 1");
         assert_eq!(sent.and_then(|sent| Some(sent.get(0)? == plain.as_bytes())), Some(true));

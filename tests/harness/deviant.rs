@@ -142,7 +142,8 @@ impl Front {
         {
             return Some(text(411, "a length is required"));
         }
-        if self.does(UserAgentRequired) && !headers.contains_key(header::USER_AGENT) {
+        let is_named = headers.get(header::USER_AGENT).is_some_and(|name| !name.is_empty());
+        if self.does(UserAgentRequired) && !is_named {
             return Some(text(403, "<html>bots are not allowed</html>"));
         }
         let says_json =

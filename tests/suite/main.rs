@@ -20,6 +20,7 @@ mod decoder;
 mod degradation;
 mod deploy;
 mod deviations;
+mod dialect;
 mod documents;
 mod dump;
 mod edge;

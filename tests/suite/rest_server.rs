@@ -202,20 +202,55 @@ async fn the_dialect_decides_where_upstash_and_redis_differ() {
             let send = |command: Value| rest.post("/", command.to_string());
             assert_eq!(send(json!(["FLUSHALL"])).await, result("OK"));
             assert_eq!(send(json!(["SET", "k", "v"])).await, result("OK"));
+            for score in 0..5 {
+                assert_eq!(send(json!(["ZADD", "z", score, score])).await, result(1));
+            }
+            let page = json!(["ZRANGE", "z", 0, -1, "LIMIT", 1, 2]);
+            assert_eq!(send(json!(["XADD", "log", "1-0", "f", "v"])).await, result("1-0"));
+            for group in ["g", "h"] {
+                let create = json!(["XGROUP", "CREATE", "log", group, "0"]);
+                assert_eq!(send(create).await, result("OK"));
+            }
+            let consumers = json!(["XINFO", "CONSUMERS", "log", "g"]);
+            let read = |group: &str| {
+                json!(["XREADGROUP", "GROUP", group, "c", "NOACK", "STREAMS", "log", ">"])
+            };
+            let entries = json!([["log", [["1-0", ["f", "v"]]]]]);
+            assert_eq!(send(read("g")).await, result(entries.clone()));
+            let known = send(consumers).await.1["result"].as_array().unwrap().len();
+            assert_eq!(known, usize::from(dialect == Dialect::Redis));
             let scan = json!(["SCAN", 0, "MATCH", "k", "WITHTYPE"]);
-            let batch = json!([["COPY", "k", "k"], ["UNLINK"], ["GET", "k"]]).to_string();
+            let batch = json!([["COPY", "k", "k"], ["UNLINK"], ["GET", "k"], page]).to_string();
             if dialect == Dialect::Redis {
-                for command in [json!(["COPY", "k", "k"]), json!(["UNLINK"]), scan] {
+                for command in [json!(["COPY", "k", "k"]), json!(["UNLINK"]), scan, page] {
                     assert_eq!(send(command.clone()).await.0, 400, "{command}");
                 }
                 rest.server.stop().await;
                 continue;
             }
-            let expected = json!([{"result": 0}, {"result": 0}, {"result": "v"}]);
+            let expected =
+                json!([{"result": 0}, {"result": 0}, {"result": "v"}, {"result": ["1", "2"]}]);
             for path in ["/pipeline", "/multi-exec"] {
                 assert_eq!(rest.post(path, batch.clone()).await, (200, expected.clone()));
             }
             assert_eq!(send(scan).await, result(json!(["0", ["k", "string"]])));
+            let page = json!(["ZRANGE", "z", 1, 4, "REV", "WITHSCORES", "LIMIT", 1, 2]);
+            assert_eq!(send(page).await, result(json!(["2", "2", "1", "1"])));
+            for (offset, count, rest) in [(3, -1, json!(["3", "4"])), (-1, 2, json!([]))] {
+                let page = json!(["ZRANGE", "z", 0, -1, "LIMIT", offset, count]);
+                assert_eq!(send(page).await, result(rest));
+            }
+            // Who is a consumer already stays one.
+            let create = json!(["XGROUP", "CREATECONSUMER", "log", "h", "c"]);
+            assert_eq!(send(create).await, result(1));
+            let (status, replies) =
+                rest.post("/multi-exec", json!([read("h"), read("h")]).to_string()).await;
+            assert_eq!((status, replies), (200, json!([{"result": entries}, {"result": null}])));
+            let consumers = send(json!(["XINFO", "CONSUMERS", "log", "h"])).await.1;
+            assert_eq!(consumers["result"][0][1], "c");
+            let (status, error) = send(read("nosuch")).await;
+            let error = error["error"].as_str().unwrap();
+            assert!(status == 400 && error.starts_with("NOGROUP"), "{error}");
             let none = json!(["SCAN", 0, "WITHTYPE", "MATCH", "absent"]);
             assert_eq!(send(none).await, result(json!(["0", []])));
             for id in 1..=10 {
@@ -226,6 +261,85 @@ async fn the_dialect_decides_where_upstash_and_redis_differ() {
             assert_eq!(send(trim).await, result(6));
             rest.server.stop().await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_does_not_compile_is_not_loaded() {
+    let Some(redis) = RedisServer::redis8() else { return };
+    for first in ["", "#!lua\n", "#!lua flags=allow-key-locking\n"] {
+        let mut errors = Vec::new();
+        for options in [ServerOptions::memory(), ServerOptions::redis(redis.url())] {
+            let server = Server::start(options.token("token")).await.unwrap();
+            let rest = Rest { server, http: reqwest::Client::new() };
+            let send = |command: Value| rest.post("/", command.to_string());
+            let source = format!("{first}return redis.call('GET' KEYS[1])");
+            let (status, error) = send(json!(["SCRIPT", "LOAD", source])).await;
+            assert_eq!(status, 400, "{error}");
+            let batch = json!([["SCRIPT", "LOAD", source], ["PING"]]).to_string();
+            assert_eq!(
+                rest.post("/pipeline", batch).await,
+                (200, json!([error, {"result": "PONG"}]))
+            );
+            assert_eq!(send(json!(["EVAL", source, 1, "k"])).await, (400, error.clone()));
+            let library = json!(["FUNCTION", "LOAD", format!("#!lua name=x\n{source}")]);
+            let (status, refused) = send(library).await;
+            assert_eq!(status, 400, "{refused}");
+            let good = format!("{first}return 'good'");
+            let sha = send(json!(["SCRIPT", "LOAD", good])).await.1["result"].clone();
+            let known = send(json!(["SCRIPT", "EXISTS", sha, "0".repeat(40)])).await;
+            assert_eq!(known, result(json!([1, 0])));
+            assert_eq!(send(json!(["EVALSHA", sha, 0])).await, result("good"));
+            errors.push((error, refused));
+            rest.server.stop().await;
+        }
+        assert!(errors[0].0["error"].as_str().unwrap().starts_with("ERR Error compiling script"));
+        assert_eq!(errors[0], errors[1], "the engine has Redis's words");
+    }
+}
+
+#[tokio::test]
+async fn functions_may_have_upstashs_flag() {
+    let redis = RedisServer::start();
+    for options in [ServerOptions::memory(), ServerOptions::redis(redis.url())] {
+        let server = Server::start(options.token("token")).await.unwrap();
+        let rest = Rest { server, http: reqwest::Client::new() };
+        let send = |command: Value| rest.post("/", command.to_string());
+        let library = "#!lua name=x\nredis.register_function{ function_name='count', flags={ 'allow-key-locking' }, \
+                       callback=function(keys) return redis.call('INCR', keys[1]) end }";
+        assert_eq!(send(json!(["FUNCTION", "LOAD", library])).await, result("x"));
+        assert_eq!(send(json!(["FCALL", "count", 1, "k"])).await, result(1));
+        rest.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_would_wait_is_refused() {
+    let redis = RedisServer::start();
+    for options in [ServerOptions::memory(), ServerOptions::redis(redis.url())] {
+        let server = Server::start(options.token("token")).await.unwrap();
+        let rest = Rest { server, http: reqwest::Client::new() };
+        let send = |command: Value| rest.post("/", command.to_string());
+        assert_eq!(send(json!(["XADD", "s", "1-1", "f", "v"])).await, result("1-1"));
+        assert_eq!(send(json!(["XGROUP", "CREATE", "s", "g", "$"])).await, result("OK"));
+        for waiting in [
+            json!(["XREAD", "BLOCK", 0, "STREAMS", "s", "$"]),
+            json!(["xread", "count", 1, "block", 1000, "streams", "s", "1-1"]),
+            json!(["XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">"]),
+            json!(["XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "NOACK", "STREAMS", "s", ">"]),
+        ] {
+            let (status, error) = send(waiting.clone()).await;
+            let text = error["error"].as_str().unwrap();
+            assert!(status == 400 && text.contains("poll with"), "{waiting}: {text}");
+            let batch = json!([["SET", "k", "v"], waiting]).to_string();
+            let (status, replies) = rest.post("/pipeline", batch.clone()).await;
+            assert_eq!((status, &replies[1]), (200, &error));
+            assert_eq!(rest.post("/multi-exec", batch).await.0, 400);
+        }
+        // A stream may have the option's name.
+        let named = json!(["XREAD", "STREAMS", "BLOCK", "s", 0, 0]);
+        assert_eq!(send(named).await, result(json!([["s", [["1-1", ["f", "v"]]]]])));
+        rest.server.stop().await;
     }
 }
 

@@ -23,6 +23,41 @@ async fn event(subscriber: &mut Subscriber) -> Event {
 }
 
 #[tokio::test]
+async fn bytes_that_are_no_text_name_channels_over_tcp_and_in_the_engine() {
+    let redis = RedisServer::start();
+    let name = vec![b'n', 0xff, 0, b'\r'];
+    for client in [Client::memory(), redis.client()] {
+        let mut news = client.subscribe([name.clone()]).await.unwrap();
+        let mut all = client.psubscribe([vec![b'n', 0xff, b'*']]).await.unwrap();
+        assert_eq!(client.publish(name.clone(), vec![0xfe]).await.unwrap(), 2);
+        for subscriber in [&mut news, &mut all] {
+            let message = subscriber.message().await.unwrap();
+            assert_eq!((&message.channel[..], &message.payload[..]), (&name[..], &[0xfe][..]));
+        }
+    }
+    // Events over REST are text.
+    let (server, client) = start().await;
+    for name in [&name[..], b"\xff", b"a\rb"] {
+        let refusals = [
+            client.subscribe([name.to_vec()]).await.map(drop),
+            client.psubscribe([name.to_vec()]).await.map(drop),
+            client.subscribe([b"fine".to_vec(), name.to_vec()]).await.map(drop),
+        ];
+        for refused in refusals {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(
+                error.message().contains("base64") && error.message().contains("TCP"),
+                "{error}"
+            );
+        }
+        let error = client.publish(name.to_vec(), "v").await.unwrap_err();
+        assert!(error.message().contains("base64"), "{error}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_closed_stream_shows_as_a_gap_and_is_opened_again() {
     let (server, client) = start().await;
     server.inject(Fault::CloseStream);

@@ -336,7 +336,7 @@ impl Engine {
     /// Runs one command without looking at the clock, as in a script or a transaction.
     fn run_now(&mut self, command: &Command) -> Result<Value> {
         let handler = self.check(command)?;
-        if self.is_full && eviction::grows(command) {
+        if (self.is_full || self.is_overrun()) && eviction::grows(command) {
             return Err(eviction::refused().with_command(|| command.label()));
         }
         self.carry_out(handler, command)
@@ -396,6 +396,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether the running script or transaction has written far more than there may be. Redis would let it go on.
+    fn is_overrun(&self) -> bool {
+        self.limits.overrun().is_some_and(|most| self.keyspace.used_bytes() > most)
+    }
+
     /// Runs a command for a script.
     pub(super) fn call_from_script(&mut self, command: &Command, read_only: bool) -> Result<Value> {
         let refuse = |text| Err(Error::server(text).with_command(|| command.label()));
@@ -422,7 +427,7 @@ impl Engine {
                 return refuse(RunningScript::KILLED);
             }
         }
-        if !self.script_may_grow && eviction::grows(command) {
+        if (!self.script_may_grow || self.is_overrun()) && eviction::grows(command) {
             return Err(eviction::refused().with_command(|| command.label()));
         }
         self.script_may_grow |= command.info().access == Access::Write;

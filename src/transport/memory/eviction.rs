@@ -78,6 +78,12 @@ pub(super) struct Limits {
 impl Limits {
     /// An instance of a Worker has 128 MB for everything.
     const DEFAULT_MAX_BYTES: usize = if cfg!(target_arch = "wasm32") { 64 << 20 } else { 1 << 30 };
+
+    /// What a script or a transaction may reach, which is looked at as a whole when it begins.
+    pub(super) fn overrun(self) -> Option<usize> {
+        const LEAST: usize = 8 << 20;
+        self.max_bytes.map(|max| max.saturating_add((max / 2).max(LEAST)))
+    }
 }
 
 impl Default for Limits {
@@ -301,6 +307,21 @@ mod tests {
         assert!(full.set("k:1", "").is_ok());
         full.run("CONFIG SET maxmemory 0");
         full.run("LPUSH l a");
+    }
+
+    #[test]
+    fn a_transaction_that_writes_far_too_much_is_cut() {
+        let mut full = Full::new(Eviction::NoEviction);
+        let bomb = |number: usize| {
+            Command::new("SETRANGE").arg(format!("k:{number}")).arg(4 << 20).arg("x")
+        };
+        let commands: Vec<_> = (0..10).map(bomb).collect();
+        let results =
+            full.engine.run_all(&commands, full.now).expect("there is room when it begins");
+        let done = results.iter().take_while(|result| result.is_ok()).count();
+        assert!((1..=3).contains(&done), "{done}");
+        assert!(results[done..].iter().all(std::result::Result::is_err));
+        assert!(full.engine.keyspace.used_bytes() < 13 << 20);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod commands;
 #[cfg(test)]
 mod complexity;
 mod data;
+mod dialect;
 mod engine;
 mod eviction;
 mod geo;
@@ -55,6 +56,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
+pub use self::dialect::Dialect;
 use self::engine::{Engine, MakeRuntime, Ran};
 pub use self::eviction::Eviction;
 pub use self::options::MemoryOptions;
@@ -106,7 +108,10 @@ impl MemoryTransport {
     /// let client = Client::new(MemoryTransport::with_options(&options));
     /// ```
     pub fn with_options(options: &MemoryOptions) -> Self {
-        let mut engine = Engine::new(commands::find);
+        let mut engine = Engine::new(match options.dialect {
+            Dialect::Redis => commands::find,
+            Dialect::Upstash => commands::find_as_upstash,
+        });
         engine.set_runtime(RUNTIME);
         engine.set_limits(options.limits());
         Self::of(engine, RUNTIME.is_some())

@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 #[cfg(not(target_arch = "wasm32"))]
 use std::time::Duration;
 
+use super::dialect::Dialect;
 use super::eviction::{Eviction, Limits};
 
 /// How much an embedded engine may hold, and what it does when it is full.
 ///
 /// By default it holds at most 1 GiB (64 MiB on wasm32) and evicts nothing: a command that needs more memory fails with `OOM`, as
 /// in a Redis that has a `maxmemory`. The bytes are estimated: keys, values, and what the tables around them take. They are
-/// compared before each command, so one command can exceed the bound by what it writes. `CONFIG SET maxmemory` and
+/// compared before each command, so one command can exceed the bound by what it writes. A script or a transaction can exceed it by
+/// half of it (8 MiB at least); then its commands that need more memory fail. `CONFIG SET maxmemory` and
 /// `maxmemory-policy` change both at run time.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryOptions {
     limits: Limits,
+    pub(super) dialect: Dialect,
 }
 
 impl MemoryOptions {
@@ -38,6 +41,13 @@ impl MemoryOptions {
         self
     }
 
+    /// Whose answers it gives where Upstash and Redis differ. Default: [`Dialect::Redis`].
+    #[must_use]
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
     /// Keeps the content in this file, which [`MemoryTransport::open`](super::MemoryTransport::open) loads at the start. Not on
     /// wasm32.
     #[cfg(not(target_arch = "wasm32"))]
@@ -52,6 +62,14 @@ impl MemoryOptions {
 
 /// The options of an embedded engine whose content is kept in a file; see
 /// [`MemoryTransport::open`](super::MemoryTransport::open).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use edgecask::transport::memory::MemoryOptions;
+///
+/// let options = MemoryOptions::new().snapshot("data.rdb").every(Some(Duration::from_secs(10)));
+/// ```
 #[cfg(not(target_arch = "wasm32"))]
 #[derive(Debug, Clone)]
 pub struct SnapshotOptions {

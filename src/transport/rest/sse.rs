@@ -56,6 +56,14 @@ impl Topic {
             Self::Pattern(name) => ("/psubscribe/", name),
             Self::Monitor => return Ok("/monitor".to_owned()),
         };
+        // Events are lines of text (HTML Living Standard, "Server-sent events"), so a server cannot name other channels.
+        if name.contains(&b'\r') || std::str::from_utf8(name).is_err() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "over REST, messages come as text, and so do the names of channels and patterns: a name must be UTF-8 \
+                 without carriage returns. Encode its bytes as text (base64), or use TCP",
+            ));
+        }
         if !fits_path(name) {
             return Err(Error::new(
                 ErrorKind::Unsupported,

@@ -40,6 +40,8 @@ async fn a_script_without_an_end_is_ended() {
         "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
         "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) while true do pcall(function() return t[1] end) end",
         "for i = 1, 1e18 do local x = string.rep('x', 100) end",
+        "local t = {} for i = 1, 100 do t = {t, t} end return cjson.encode(t)",
+        "local t = {} for i = 1, 15 do t = {t, t, t, t} end while true do cmsgpack.pack(t) end",
         "return load(function() while true do end end)",
         "local t = {} for i = 1, 50 do t[i] = i end while true do table.sort(t, function(a, b) return a > b end) end",
     ] {
@@ -154,5 +156,27 @@ redis.register_function{function_name='h', callback=function() return redis.call
     }
     for (theirs, ours) in replies[0].iter().zip(&replies[1]) {
         assert_eq!(ours, theirs);
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_fills_the_engine_is_refused_more() {
+    use edgecask::transport::memory::MemoryOptions;
+    let options = MemoryOptions::new().max_bytes(4 << 20);
+    let client = Client::new(MemoryTransport::with_options(&options));
+    for bomb in [
+        "for i = 1, 1e9 do redis.call('SET', KEYS[1] .. i, string.rep('x', 100000)) end",
+        "for i = 1, 1e9 do redis.call('SETRANGE', KEYS[1] .. i, 1000000, 'x') end",
+        "for i = 1, 1e9 do redis.call('RPUSH', KEYS[1], string.rep('x', 100000)) end",
+        "#!lua flags=allow-oom\nfor i = 1, 1e9 do redis.call('APPEND', KEYS[1], string.rep('x', 100000)) end",
+        "redis.call('JSON.SET', KEYS[1], '$', '[]') for i = 1, 1e9 do redis.call('JSON.ARRAPPEND', KEYS[1], '$', '\"' .. string.rep('x', 100000) .. '\"') end",
+    ] {
+        let error = run(&client, bomb).await.unwrap_err();
+        assert_eq!(error.code(), Some("OOM"), "{bomb}: {error}");
+        let info = client.send(&Command::new("INFO").arg("memory")).await.unwrap();
+        let info = String::from_utf8_lossy(info.as_bytes().unwrap()).into_owned();
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        assert!(used.trim().parse::<usize>().unwrap() < 14 << 20, "{bomb}: {used}");
+        client.flushall().await.unwrap();
     }
 }

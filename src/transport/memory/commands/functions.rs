@@ -12,12 +12,22 @@ use crate::transport::memory::{number, rdb};
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = &[
-    Handler::new("FCALL", -3, |engine, args| fcall(engine, args, false)),
-    Handler::new("FCALL_RO", -3, |engine, args| fcall(engine, args, true)),
+    Handler::new("FCALL", -3, |engine, args| fcall(engine, args, false, false)),
+    Handler::new("FCALL_RO", -3, |engine, args| fcall(engine, args, true, true)),
     Handler::new("FUNCTION", -2, function),
 ];
 
-fn fcall(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
+/// FCALL_RO of a function that need not say that it does not write.
+pub(super) fn fcall_undeclared_ro(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
+    fcall(engine, args, true, false)
+}
+
+fn fcall(
+    engine: &mut Engine,
+    args: Args<'_>,
+    read_only: bool,
+    has_to_declare: bool,
+) -> Result<Value> {
     let name = String::from_utf8_lossy(args.at(0)?).into_owned();
     let Some((library_name, library, function)) = engine.libraries.function(&name) else {
         return Err(Error::server("ERR Function not found"));
@@ -27,7 +37,7 @@ fn fcall(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> 
     }
     let inputs = Inputs::parse(args)?;
     let no_writes = function.flags.iter().any(|flag| flag == "no-writes");
-    if read_only && !no_writes {
+    if has_to_declare && !no_writes {
         return Err(Error::server(
             "ERR Can not execute a script with write flag using *_ro command.",
         ));

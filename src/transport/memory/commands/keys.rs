@@ -1,4 +1,5 @@
 use super::replies::length;
+use crate::command::Command;
 use crate::transport::memory::args::{Args, syntax};
 use crate::transport::memory::engine::{Handler, on_keys};
 use crate::transport::memory::glob;
@@ -53,11 +54,11 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "UNLINK" -2 delete,
 ];
 
-fn delete(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+pub(super) fn delete(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     Ok(length(args.from(0).filter(|key| db.remove(key).is_some()).count()))
 }
 
-fn copy(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+pub(super) fn copy(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let replace = match args.len() {
         2 => false,
         3 if args.is(2, "REPLACE") => true,
@@ -265,4 +266,30 @@ fn scan(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
         Value::bulk(next.to_string()),
         Value::Array(found.map(|key| Value::Bulk(key.clone())).collect()),
     ]))
+}
+
+/// SCAN that also knows the word WITHTYPE: each key of the reply has its type after it.
+pub(super) fn scan_with_types(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    // The words after the cursor come in pairs, apart from this one; a pattern may be the same word.
+    let mut at = 1;
+    while at < args.len() && !args.is(at, "WITHTYPE") {
+        at += 2;
+    }
+    if at >= args.len() {
+        return scan(db, args);
+    }
+    let rest = args.from(0).enumerate().filter(|(place, _)| *place != at);
+    let plain = Command::new("SCAN").args_from(rest.map(|(_, arg)| arg));
+    let mut reply = scan(db, Args::new(&plain))?;
+    if let Value::Array(parts) = &mut reply
+        && let Some(Value::Array(keys)) = parts.get_mut(1)
+    {
+        let with_type = |key: Value| {
+            let entry = key.as_bytes().and_then(|key| db.entry(key));
+            let kind = entry.map_or("none", |entry| entry.data.type_name());
+            [key, Value::Simple(kind.into())]
+        };
+        *keys = std::mem::take(keys).into_iter().flat_map(with_type).collect();
+    }
+    Ok(reply)
 }

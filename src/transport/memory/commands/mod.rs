@@ -30,6 +30,7 @@ mod sort;
 mod sorted_sets;
 mod streams;
 mod strings;
+mod upstash;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -80,4 +81,10 @@ pub(super) fn find(name: &str) -> Option<&'static Handler> {
         })
         .get(name)
         .copied()
+}
+
+/// Finds what runs a command in an engine that answers as Upstash does.
+pub(super) fn find_as_upstash(name: &str) -> Option<&'static Handler> {
+    let own = upstash::HANDLERS.into_iter().flatten().find(|handler| handler.name == name);
+    own.or_else(|| find(name))
 }

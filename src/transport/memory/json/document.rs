@@ -2,6 +2,7 @@
 
 use super::path::{Key, Place};
 use super::value::{Json, member_bytes};
+use super::writing::TOO_LARGE;
 use crate::{Error, Result};
 
 /// The most containers in each other, as for texts that are read.
@@ -10,9 +11,7 @@ const MAX_DEPTH: usize = 127;
 const MAX_ADDED: usize = if cfg!(target_arch = "wasm32") { 64 << 20 } else { 512 << 20 };
 
 /// What `serde_json` says of a text that has too many containers in each other.
-pub(in crate::transport::memory) const TOO_DEEP: &str = "recursion limit exceeded";
-pub(in crate::transport::memory) const TOO_LARGE: &str =
-    "ERR the JSON text is larger than the embedded engine allows";
+const TOO_DEEP: &str = "recursion limit exceeded";
 
 /// A document. It counts its bytes as it changes, so that a small change of a large document takes little time.
 #[derive(Clone, Default)]

@@ -1,6 +1,5 @@
 //! From a value to text.
 
-use super::document::TOO_LARGE;
 use super::value::Json;
 use crate::{Error, Result};
 
@@ -17,6 +16,8 @@ pub(in crate::transport::memory) struct Layout<'a> {
 
 /// The longest text: the longest string of a Redis, and on wasm32 half of what an instance of a Worker has.
 const MAX_BYTES: usize = if cfg!(target_arch = "wasm32") { 64 << 20 } else { 512 << 20 };
+
+pub(super) const TOO_LARGE: &str = "ERR the JSON text is larger than the embedded engine allows";
 
 /// Writes values, and containers of them that exist in a reply alone.
 pub(in crate::transport::memory) struct Writer<'a> {

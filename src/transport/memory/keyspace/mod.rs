@@ -1,49 +1,30 @@
 //! The keys: values of six types, their expiry, and the order in which SCAN visits them.
 
+mod entry;
 mod expiry;
 mod kind;
 mod noise;
 mod order;
+mod place;
 #[cfg(not(target_arch = "wasm32"))]
 mod walk;
+#[cfg(not(target_arch = "wasm32"))]
+mod walking;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
+pub(in crate::transport::memory) use self::entry::Entry;
 pub(in crate::transport::memory) use self::kind::{Kind, wrong_type};
 use self::noise::Noise;
-use self::order::place;
+use self::place::place;
 #[cfg(not(target_arch = "wasm32"))]
 pub(in crate::transport::memory) use self::walk::Step;
-use super::collections::Hash;
 pub(in crate::transport::memory) use super::data::Data;
 use super::size;
 use super::steps;
-use super::usage::Usage;
 use crate::Result;
-
-#[derive(Clone)]
-pub(in crate::transport::memory) struct Entry {
-    pub(in crate::transport::memory) data: Data,
-    /// Unix time in milliseconds.
-    pub(in crate::transport::memory) expires_at: Option<u64>,
-    /// When the next field of a hash expires.
-    field_expires_at: Option<u64>,
-    pub(in crate::transport::memory) usage: Usage,
-    /// What the key counts for in the memory that is used.
-    bytes: usize,
-}
-
-impl Entry {
-    fn new(data: Data, expires_at: Option<u64>, now: u64) -> Self {
-        Self { data, expires_at, field_expires_at: None, usage: Usage::new(now), bytes: 0 }
-    }
-
-    fn next_field_expiry(&self) -> Option<u64> {
-        Hash::of(&self.data).and_then(Hash::next_expiry)
-    }
-}
 
 #[derive(Clone)]
 pub(in crate::transport::memory) struct Keyspace {

@@ -1,23 +1,12 @@
 //! The order in which SCAN visits the keys, and keys at random places of it.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::ops::Bound;
 
 use bytes::Bytes;
 
 use super::Keyspace;
+use super::place::MAX_PLACE;
 use crate::transport::memory::steps;
-
-/// Cursors are below 2^48, so that clients that read them as floats read them exactly.
-const MAX_PLACE: u64 = (1 << 48) - 1;
-
-/// The position of a key, which does not change while other keys are added or removed.
-pub(super) fn place(key: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(key);
-    // 0 is the cursor of the beginning and of the end.
-    (hasher.finish() & MAX_PLACE).max(1)
-}
 
 impl Keyspace {
     /// The keys of about `count` positions from `cursor` on, and the next cursor (0 at the end). Keys of the same position are

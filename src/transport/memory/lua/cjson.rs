@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use super::arguments::{Arguments, add, one};
+use super::budget::Budget;
 use super::cjson_settings::{Invalid, Settings};
 use super::convert::truncated;
 use super::json_reader::Reader;
@@ -31,7 +32,7 @@ pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
         if args.len() != 1 {
             return Err(args.refuse(1, "expected 1 argument"));
         }
-        let mut writer = Writer::new(*settings(shared));
+        let mut writer = Writer::new(*settings(shared), Budget::timed(args.lua));
         match writer.value(args.at(1).unwrap_or(&Value::Nil)) {
             Ok(()) => Ok(one(Value::String(args.lua.create_string(writer.into_text())?))),
             Err(Problem::Value(text)) => Err(args.fail(&text)),

@@ -21,7 +21,7 @@ pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
         if args.len() == 0 {
             return Err(args.refuse(0, "MessagePack pack needs input."));
         }
-        let (mut out, mut budget) = (Vec::new(), Budget::new());
+        let (mut out, mut budget) = (Vec::new(), Budget::timed(args.lua));
         for at in 1..=args.len() {
             write(&mut out, &mut budget, args.at(at).unwrap_or(&Value::Nil), 0)?;
         }

@@ -61,8 +61,8 @@ impl Open {
 }
 
 impl Writer {
-    pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, text: Vec::new(), budget: Budget::new() }
+    pub(super) fn new(settings: Settings, budget: Budget) -> Self {
+        Self { settings, text: Vec::new(), budget }
     }
 
     pub(super) fn into_text(self) -> Vec<u8> {

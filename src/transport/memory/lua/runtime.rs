@@ -89,6 +89,7 @@ impl Machine {
         let watchdog = Watchdog::new(options.time_limit(), of_others);
         let sandbox = Sandbox::new(&shared, &random, &watchdog)?;
         watchdog.watch(&sandbox.lua)?;
+        sandbox.lua.set_app_data(watchdog.clone());
         let names = Names::new(&sandbox.lua)?;
         sandbox.lua.set_memory_limit(options.memory_limit())?;
         Ok(Self {

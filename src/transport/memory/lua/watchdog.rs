@@ -69,7 +69,7 @@ impl Watchdog {
     }
 
     /// The error of a script that has run too long or was killed.
-    fn why_over(&self) -> Option<String> {
+    pub(super) fn why_over(&self) -> Option<String> {
         let until = (*self.until())?;
         if self.running.is_killed() {
             return Some(RunningScript::KILLED.to_owned());

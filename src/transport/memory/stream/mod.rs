@@ -2,6 +2,7 @@
 
 mod group;
 mod id;
+mod references;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 
 pub(super) use self::group::{Consumer, Group, Pending};
 pub(super) use self::id::{StreamId, invalid};
+pub(super) use self::references::References;
 use super::steps;
 
 /// The fields of an entry and their values.
@@ -91,9 +93,17 @@ impl Stream {
     /// Deletes an entry as XDEL does. Whether it was there.
     pub(super) fn delete(&mut self, id: StreamId) -> bool {
         steps::count(1);
+        let deleted = self.forget(id);
+        if deleted {
+            self.max_deleted_id = self.max_deleted_id.max(id);
+        }
+        deleted
+    }
+
+    /// Removes an entry, of which no trace stays. Whether it was there.
+    fn forget(&mut self, id: StreamId) -> bool {
         let Some(fields) = self.entries.remove(&id) else { return false };
         self.bytes -= fields_bytes(&fields);
-        self.max_deleted_id = self.max_deleted_id.max(id);
         true
     }
 

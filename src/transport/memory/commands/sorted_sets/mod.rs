@@ -59,11 +59,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "ZPOPMAX" -2 |db, args| zpop(db, args, true),
     "ZPOPMIN" -2 |db, args| zpop(db, args, false),
     "ZRANDMEMBER" -2 zrandmember,
-    "ZRANGE" -4 |db, args| {
-        let query = RangeQuery::parse(args, 1)?;
-        let found = select(db, args, |set| query.run(set))?;
-        Ok(reply(found, query.with_scores))
-    },
+    "ZRANGE" -4 |db, args| zrange(db, args, false),
     "ZRANGEBYLEX" -4 |db, args| fixed_range(db, args, Fixed { by: "lex", rev: false }),
     "ZRANGEBYSCORE" -4 |db, args| fixed_range(db, args, Fixed { by: "score", rev: false }),
     "ZRANGESTORE" -5 |db, args| {
@@ -131,6 +127,16 @@ fn reply(members: Members, with_scores: bool) -> Value {
         }
     }
     Value::Array(items)
+}
+
+/// ZRANGE, where a LIMIT may go with ranks or not.
+pub(super) fn zrange(db: &mut Keyspace, args: Args<'_>, limits_ranks: bool) -> Result<Value> {
+    let query = match limits_ranks {
+        true => RangeQuery::parse_with_limit(args, 1)?,
+        false => RangeQuery::parse(args, 1)?,
+    };
+    let found = select(db, args, |set| query.run(set))?;
+    Ok(reply(found, query.with_scores))
 }
 
 fn fixed_range(db: &Keyspace, args: Args<'_>, fixed: Fixed) -> Result<Value> {

@@ -39,23 +39,33 @@ pub(super) struct Fixed {
 impl RangeQuery {
     /// The query of ZRANGE and ZRANGESTORE, which choose by options.
     pub(super) fn parse(args: Args<'_>, start: usize) -> Result<Self> {
-        Self::read(args, start, None)
+        Self::read(args, start, None, false)
+    }
+
+    /// The query of ZRANGE where LIMIT goes with ranks too.
+    pub(super) fn parse_with_limit(args: Args<'_>, start: usize) -> Result<Self> {
+        Self::read(args, start, None, true)
     }
 
     /// The query of a command whose name says what the range is by.
     pub(super) fn fixed(args: Args<'_>, fixed: Fixed) -> Result<Self> {
-        Self::read(args, 1, Some(fixed))
+        Self::read(args, 1, Some(fixed), false)
     }
 
-    fn read(args: Args<'_>, start: usize, fixed: Option<Fixed>) -> Result<Self> {
+    fn read(
+        args: Args<'_>,
+        start: usize,
+        fixed: Option<Fixed>,
+        limits_ranks: bool,
+    ) -> Result<Self> {
         let (mut by, mut rev) = fixed.map_or(("", false), |fixed| (fixed.by, fixed.rev));
         let (mut limit, mut with_scores) = (None, false);
         let mut at = start + 2;
         while at < args.len() {
             match args.word(at).as_str() {
-                "BYSCORE" if fixed.is_none() => by = "score",
-                "BYLEX" if fixed.is_none() => by = "lex",
-                "REV" if fixed.is_none() => rev = true,
+                "BYSCORE" if fixed.is_none() && by.is_empty() => by = "score",
+                "BYLEX" if fixed.is_none() && by.is_empty() => by = "lex",
+                "REV" if fixed.is_none() && !rev => rev = true,
                 "WITHSCORES" if args.command().name() != "ZRANGESTORE" => with_scores = true,
                 "LIMIT" if at + 2 < args.len() => {
                     limit = Some((args.int(at + 1)?, args.int(at + 2)?));
@@ -66,7 +76,7 @@ impl RangeQuery {
             at += 1;
         }
         // A count of -1 is no limit.
-        if limit.is_some_and(|(_, count)| count != -1) && by.is_empty() {
+        if limit.is_some_and(|(_, count)| count != -1) && by.is_empty() && !limits_ranks {
             return Err(Error::server(
                 "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
             ));
@@ -82,7 +92,7 @@ impl RangeQuery {
             "lex" => By::Lex(lex_range(args, min, max)?),
             _ => By::Rank(args.int(start)?, args.int(start + 1)?),
         };
-        let limit = match limit.filter(|_| !matches!(by, By::Rank(..))) {
+        let limit = match limit.filter(|_| limits_ranks || !matches!(by, By::Rank(..))) {
             None => (0, usize::MAX),
             // With a negative offset there is no result. A negative count is no limit.
             Some((offset, count)) => match usize::try_from(offset) {

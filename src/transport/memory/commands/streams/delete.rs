@@ -3,15 +3,16 @@
 use super::super::replies::length;
 use crate::transport::memory::args::{Args, syntax};
 use crate::transport::memory::keyspace::Keyspace;
-use crate::transport::memory::stream::{Stream, StreamId, Threshold};
+use crate::transport::memory::stream::{References, Stream, StreamId, Threshold};
 use crate::{Error, Result, Value};
 
-/// `MAXLEN|MINID [=|~] threshold [LIMIT count]`.
+/// `MAXLEN|MINID [=|~] threshold [LIMIT count] [KEEPREF|DELREF|ACKED]`.
 #[derive(Default)]
 pub(super) struct Trim {
     threshold: Option<Threshold>,
     approximate: bool,
     limit: Option<usize>,
+    references: Option<References>,
 }
 
 /// How many entries a trim that need not be exact deletes at most, unless it says so: a hundred nodes of a hundred entries.
@@ -57,6 +58,10 @@ impl Trim {
                 self.limit = Some(limit);
                 Ok(Some(at + 2))
             }
+            word if self.references.is_none() => {
+                self.references = References::parse(word);
+                Ok(self.references.map(|_| at + 1))
+            }
             _ => Ok(None),
         }
     }
@@ -79,6 +84,12 @@ impl Trim {
 
     pub(super) fn run(&self, stream: &mut Stream) -> usize {
         let Some(threshold) = self.threshold else { return 0 };
+        let references = self.references.unwrap_or_default();
+        if references != References::Keep {
+            // Of entries whose references matter, Redis trims none approximately.
+            let exact = !self.approximate;
+            return if exact { stream.trim_released(threshold, references) } else { 0 };
+        }
         let most = match self.limit {
             _ if !self.approximate => usize::MAX,
             None => DEFAULT_LIMIT,
@@ -90,6 +101,20 @@ impl Trim {
 }
 
 pub(super) fn xtrim(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    let trim = trim_of(args)?;
+    run_trim(db, args, &trim)
+}
+
+/// XTRIM that trims to its threshold, also where it need not be exact.
+pub(in crate::transport::memory::commands) fn xtrim_exactly(
+    db: &mut Keyspace,
+    args: Args<'_>,
+) -> Result<Value> {
+    let trim = Trim { approximate: false, ..trim_of(args)? };
+    run_trim(db, args, &trim)
+}
+
+fn trim_of(args: Args<'_>) -> Result<Trim> {
     let mut trim = Trim::default();
     let mut at = 1;
     while at < args.len() {
@@ -101,6 +126,10 @@ pub(super) fn xtrim(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
             "ERR syntax error, XTRIM must be called with a trimming strategy",
         ));
     }
+    Ok(trim)
+}
+
+fn run_trim(db: &mut Keyspace, args: Args<'_>, trim: &Trim) -> Result<Value> {
     let deleted = db.change::<Stream, _>(args.at(0)?, |stream| Ok(trim.run(stream)))?;
     Ok(length(deleted.unwrap_or(0)))
 }

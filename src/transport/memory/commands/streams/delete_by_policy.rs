@@ -2,19 +2,8 @@
 
 use crate::transport::memory::args::{Args, syntax};
 use crate::transport::memory::keyspace::Keyspace;
-use crate::transport::memory::stream::{Group, Stream, StreamId};
+use crate::transport::memory::stream::{References, Stream, StreamId};
 use crate::{Error, Result, Value};
-
-/// What happens to the references that groups have to an entry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Policy {
-    /// They stay.
-    KeepReferences,
-    /// They are removed.
-    DeleteReferences,
-    /// An entry that has some stays.
-    Acknowledged,
-}
 
 /// No entry has this id, or it was not pending.
 const ABSENT: Value = Value::Integer(-1);
@@ -23,16 +12,14 @@ const DELETED: Value = Value::Integer(1);
 const KEPT: Value = Value::Integer(2);
 
 /// `[KEEPREF|DELREF|ACKED] IDS numids id [id …]` from a position to the end.
-fn options(args: Args<'_>, mut at: usize) -> Result<(Policy, Vec<&[u8]>)> {
+fn options(args: Args<'_>, mut at: usize) -> Result<(References, Vec<&[u8]>)> {
     let (mut policy, mut ids) = (None, None);
     while at < args.len() {
-        let chosen = match args.word(at).as_str() {
-            "KEEPREF" => Some(Policy::KeepReferences),
-            "DELREF" => Some(Policy::DeleteReferences),
-            "ACKED" => Some(Policy::Acknowledged),
-            "IDS" if args.len() > at + 1 => None,
-            _ => return Err(syntax()),
-        };
+        let word = args.word(at);
+        let chosen = References::parse(&word);
+        if chosen.is_none() && (word != "IDS" || args.len() <= at + 1) {
+            return Err(syntax());
+        }
         if chosen.is_some() {
             if policy.is_some() {
                 return Err(syntax());
@@ -55,7 +42,7 @@ fn options(args: Args<'_>, mut at: usize) -> Result<(Policy, Vec<&[u8]>)> {
         at += count;
     }
     let ids = ids.ok_or_else(|| Error::server("ERR IDS option is required"))?;
-    Ok((policy.unwrap_or(Policy::KeepReferences), ids))
+    Ok((policy.unwrap_or_default(), ids))
 }
 
 fn parse(ids: Vec<&[u8]>) -> Result<Vec<StreamId>> {
@@ -67,22 +54,8 @@ fn all_absent(ids: &[&[u8]]) -> Value {
 }
 
 /// Deletes an entry as the policy says; `None` if it has to stay, otherwise whether it was there.
-fn delete(stream: &mut Stream, id: StreamId, policy: Policy) -> Option<bool> {
-    match policy {
-        Policy::KeepReferences => {}
-        Policy::DeleteReferences => {
-            for group in stream.groups.values_mut() {
-                group.release(id);
-            }
-        }
-        Policy::Acknowledged => {
-            let refers = |group: &Group| id > group.last_id || group.pending.contains_key(&id);
-            if stream.groups.values().any(refers) {
-                return None;
-            }
-        }
-    }
-    Some(stream.delete(id))
+fn delete(stream: &mut Stream, id: StreamId, policy: References) -> Option<bool> {
+    stream.release(id, policy).then(|| stream.delete(id))
 }
 
 pub(super) fn xdelex(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
@@ -202,5 +175,59 @@ mod tests {
             assert_eq!(message.as_deref(), Some(error), "{line}");
         }
         assert_eq!(run(engine, "XLEN k"), Value::Integer(4));
+    }
+
+    /// As in Redis 8.2.3.
+    #[test]
+    fn trimming_keeps_deletes_or_respects_references() {
+        for (line, reply, left, pending) in [
+            ("XTRIM k MAXLEN 2 KEEPREF", 6, "7 8", "1 3 6 8"),
+            ("XTRIM k MAXLEN 2 DELREF", 6, "7 8", "8"),
+            ("XTRIM k MAXLEN 7 ACKED", 1, "1 3 4 5 6 7 8", "1 3 6 8"),
+            ("XTRIM k MAXLEN 5 ACKED", 3, "1 3 6 7 8", "1 3 6 8"),
+            ("XTRIM k ACKED MAXLEN 0", 4, "1 3 6 8", "1 3 6 8"),
+            ("XTRIM k MINID 5 ACKED", 2, "1 3 5 6 7 8", "1 3 6 8"),
+            ("XTRIM k MINID 5 DELREF", 4, "5 6 7 8", "6 8"),
+            ("XTRIM k MAXLEN ~ 2 ACKED", 0, "1 2 3 4 5 6 7 8", "1 3 6 8"),
+            ("XTRIM k MAXLEN ~ 2 DELREF", 0, "1 2 3 4 5 6 7 8", "1 3 6 8"),
+            ("XADD k ACKED MAXLEN 6 9-0 f v", 9, "1 3 6 7 8 9", "1 3 6 8"),
+            ("XADD k MAXLEN 2 DELREF 9-0 f v", 9, "8 9", "8"),
+            ("XADD k DELREF 9-0 f v", 9, "1 2 3 4 5 6 7 8 9", "1 3 6 8"),
+        ] {
+            let engine = &mut Engine::new(commands::find);
+            for id in 1..=8 {
+                run(engine, &format!("XADD k {id}-0 f v"));
+            }
+            run(engine, "XGROUP CREATE k g 0");
+            run(engine, "XREADGROUP GROUP g c STREAMS k >");
+            run(engine, "XACK k g 2-0 4-0 5-0 7-0");
+            match run(engine, line) {
+                Value::Integer(count) => assert_eq!(count, reply, "{line}"),
+                id => assert_eq!(id, Value::bulk(format!("{reply}-0")), "{line}"),
+            }
+            let ids = |value: Value| {
+                let Value::Array(items) = value else { panic!("{line}: {value:?}") };
+                let id = |item: &Value| match item {
+                    Value::Array(parts) => {
+                        parts.first().and_then(Value::as_bytes).map(<[u8]>::to_vec)
+                    }
+                    _ => None,
+                };
+                let ids = items
+                    .iter()
+                    .filter_map(id)
+                    .map(|id| String::from_utf8_lossy(&id).replace("-0", ""));
+                ids.collect::<Vec<_>>().join(" ")
+            };
+            assert_eq!(ids(run(engine, "XRANGE k - +")), left, "{line}");
+            assert_eq!(ids(run(engine, "XPENDING k g - + 99")), pending, "{line}");
+        }
+        let engine = &mut engine();
+        for line in ["XTRIM k MAXLEN 2 ACKED DELREF", "XTRIM k MAXLEN 2 ACKED ACKED"] {
+            let message = reply(engine, line).err().map(|error| error.message().to_owned());
+            assert_eq!(message.as_deref(), Some("ERR syntax error"), "{line}");
+        }
+        let error = reply(engine, "XADD k ACKED DELREF 9-0 f v").expect_err("the second is no id");
+        assert!(error.message().starts_with("ERR Invalid stream ID"), "{error}");
     }
 }

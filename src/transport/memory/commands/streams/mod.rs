@@ -10,6 +10,8 @@ mod range;
 mod read;
 mod replies;
 
+pub(super) use self::delete::xtrim_exactly;
+pub(super) use self::read::xreadgroup_by_strangers;
 use super::replies::length;
 use crate::transport::memory::engine::{Handler, on_keys};
 use crate::transport::memory::stream::Stream;

@@ -138,6 +138,19 @@ pub(super) fn xread(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
 }
 
 pub(super) fn xreadgroup(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
+    read_group(db, args, true)
+}
+
+/// XREADGROUP where NOACK makes no consumer.
+pub(in crate::transport::memory::commands) fn xreadgroup_by_strangers(
+    db: &mut Keyspace,
+    args: Args<'_>,
+) -> Result<Value> {
+    read_group(db, args, false)
+}
+
+/// Whoever reads becomes a consumer of the group; with NOACK, perhaps not.
+fn read_group(db: &mut Keyspace, args: Args<'_>, no_ack_makes_consumer: bool) -> Result<Value> {
     let asked = Asked::parse(args, true)?;
     let (group, consumer) = asked.group.clone().ok_or_else(syntax)?;
     // Everything is checked before anything is given to the consumer. `None` stands for `>`.
@@ -174,10 +187,18 @@ pub(super) fn xreadgroup(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let mut found = Vec::new();
     for (key, after) in streams {
         let entries = db.change::<Stream, _>(key, |stream| {
-            Ok(match after {
+            let readers = stream.groups.get(group);
+            let is_stranger = asked.no_ack
+                && !no_ack_makes_consumer
+                && readers.is_some_and(|readers| !readers.consumers.contains_key(&consumer));
+            let entries = match after {
                 None => new_entries(stream, group, &consumer, &asked, now),
                 Some(after) => own_entries(stream, group, &consumer, after, asked.most, now),
-            })
+            };
+            if is_stranger && let Some(readers) = stream.groups.get_mut(group) {
+                readers.remove_consumer(&consumer);
+            }
+            Ok(entries)
         })?;
         if let Some(entries) = entries.flatten() {
             found.push(of_stream(key, entries));
