@@ -16,6 +16,7 @@ pub mod http_cache;
 mod key;
 pub mod keyspace;
 pub mod layer;
+pub mod limit;
 pub mod migrate;
 pub mod platform;
 pub mod store;
@@ -73,7 +74,11 @@ mod guide {
 
 /// The Lua scripts that this crate itself uses, for servers that run them by their native implementation.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
-    cache::scripts().into_iter().chain(client::scripts()).chain(keyspace::check::scripts())
+    cache::scripts()
+        .into_iter()
+        .chain(client::scripts())
+        .chain(keyspace::check::scripts())
+        .chain(limit::scripts())
 }
 
 /// Everything that code which sends commands needs: `use edgecask::prelude::*;`.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::CacheOptions;
-use super::background::Background;
 #[cfg(feature = "http-cache")]
 use super::entry::Blobs;
 use super::entry::Packer;
@@ -16,6 +15,7 @@ use super::tiers::{Edge, L1};
 use super::write::Writer;
 use crate::client::Client;
 use crate::layer::WithoutFallback;
+use crate::platform::Background;
 
 /// The state that clones of a cache share.
 pub(super) struct Core {

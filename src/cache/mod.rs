@@ -11,7 +11,6 @@
 //! | load before it is asked for | [`Cache::warm`], [`Usage`] |
 //! | watch | [`Cache::stats`], [`Cache::health`], [`ServerStats`], [`Cache::key_distribution`] |
 
-mod background;
 mod core;
 mod entry;
 mod invalidate;
@@ -29,7 +28,6 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-use self::background::Background;
 use self::core::{Core, Scope};
 #[cfg(feature = "encryption")]
 pub use self::entry::SealingKeys;
@@ -53,7 +51,7 @@ pub use self::warm::{Usage, WarmOptions, Warmed};
 pub use self::write::Stored;
 use crate::client::Client;
 use crate::command::Script;
-use crate::platform::{self, BoxFuture, MaybeSend, MaybeSync};
+use crate::platform::{self, Background, BoxFuture, MaybeSend, MaybeSync};
 pub use crate::tier::Tier;
 
 /// The Lua scripts that a cache sends.

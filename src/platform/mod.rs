@@ -17,6 +17,7 @@
 //! Without a runtime everything works under every executor, with two limits. A wait is polled each millisecond, and blocks
 //! the thread in between. [`spawn`] does nothing, and [`shares_futures`] is `false`.
 
+mod background;
 mod clock;
 #[cfg(feature = "gzip")]
 mod gzip;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 pub use web_time::Instant;
 
+pub(crate) use self::background::Background;
 pub(crate) use self::clock::Expiry;
 #[cfg(feature = "gzip")]
 pub use self::gzip::{gunzip, gzip};

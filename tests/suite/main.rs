@@ -34,6 +34,7 @@ mod http_plane;
 mod keyspaces;
 mod layers;
 mod leases;
+mod limit;
 mod limits;
 mod lua;
 mod migrate;

@@ -13,12 +13,11 @@ use super::options::{LoadOptions, Mode};
 use super::single_flight::{CallGuard, CallResult, Waiter};
 use super::store_guards::{Acquired, HeldLease};
 use crate::cache::Cache;
-use crate::cache::background::Background;
 use crate::cache::entry::Entry;
 use crate::cache::invalidate::Versions;
 use crate::cache::lookup::Lookup;
 use crate::cache::tiers::ReadStart;
-use crate::platform::{self, BoxFuture, Instant, MaybeSend, MaybeSync};
+use crate::platform::{self, Background, BoxFuture, Instant, MaybeSend, MaybeSync};
 use crate::{BoxError, Error, Key, Result};
 
 impl Cache {

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::cache::background::Background;
 use crate::cache::entry::lease_key;
 use crate::cache::token::{new_token, random_text};
 use crate::client::{Client, ScriptBatch, ScriptReplies};
 use crate::command::{Command, Script};
+use crate::platform::Background;
 use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result, Value, platform};
 
 /// The first byte of the marker that a write leaves in place of its lease.

@@ -11,14 +11,13 @@ use super::LoadOptions;
 use super::deadline::{TimedOut, within};
 use super::single_flight::{CallResult, Waiter};
 use super::store_guards::{Acquired, Checkpoint, HeldLease, OnContention, StoreGuards};
-use crate::cache::background::Background;
 use crate::cache::entry::{Codec, Entry, EntryOptions};
 use crate::cache::invalidate::Versions;
 use crate::cache::lookup::Lookup;
 use crate::cache::observe::Counters;
 use crate::cache::outage::Outage;
 use crate::cache::tiers::{L1, ReadStart};
-use crate::platform::{Instant, unix_millis};
+use crate::platform::{Background, Instant, unix_millis};
 use crate::{Error, ErrorKind, Key, Result};
 
 /// A value that was loaded, or that another process has stored.

@@ -10,14 +10,13 @@ use serde::de::DeserializeOwned;
 use super::LoadOptions;
 use super::lease_wait::{LeaseWait, Next};
 use super::leases::{How, Lease, LeaseReply, Leases, StoredBy};
-use crate::cache::background::Background;
 use crate::cache::entry::{Entry, Packer};
 use crate::cache::invalidate::{Announcement, TagVersions, Versions};
 use crate::cache::observe::Counters;
 use crate::cache::outage::{Operation, Outage};
 use crate::cache::tiers::Edge;
 use crate::client::ScriptBatch;
-use crate::platform::{Instant, unix_millis};
+use crate::platform::{Background, Instant, unix_millis};
 use crate::{Key, Result, Value};
 
 /// The right to store what is loaded, and the versions of tags to store with it.

@@ -7,7 +7,6 @@ use serde::de::DeserializeOwned;
 
 use super::Lookup;
 use super::freshness::classify;
-use crate::cache::background::Background;
 use crate::cache::entry::{Entry, Packer, View, tag_keys};
 use crate::cache::invalidate::{TagVersions, Versions};
 use crate::cache::load::LoadOptions;
@@ -16,7 +15,7 @@ use crate::cache::outage::{Backlog, Operation, Outage};
 use crate::cache::tiers::{Edge, Epoch, Fetched, L1, ReadStart};
 use crate::client::Client;
 use crate::command::strings::StringCommands;
-use crate::platform::{Instant, MaybeSend, MaybeSync, unix_millis};
+use crate::platform::{Background, Instant, MaybeSend, MaybeSync, unix_millis};
 use crate::{Key, Result};
 
 /// Entries that were read: `Err` if the entry cannot be decoded, `None` if it is absent or its tags were invalidated.

@@ -7,10 +7,9 @@ use std::time::Duration;
 use super::degrade::{Operation, Outage};
 use super::drain_lock::{DrainGuard, DrainLock};
 use super::owed::{Invalidation, Owed, Scan, Selection, Step};
-use crate::cache::background::Background;
 use crate::cache::invalidate::Invalidator;
 use crate::command::keys::Cursor;
-use crate::platform::{self, Instant};
+use crate::platform::{self, Background, Instant};
 use crate::{ErrorKind, Key, Keyspace, Pattern, Result};
 
 /// How many keys or tags the first step of a drain carries out, when it is not known yet whether Redis is back; and the

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::epochs::{Epoch, Epochs};
-use crate::cache::background::Background;
 use crate::cache::entry::Entry;
-use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync, unix_millis};
+use crate::platform::{
+    self, Background, BoxFuture, Instant, Local, MaybeSend, MaybeSync, unix_millis,
+};
 use crate::{Key, Result};
 
 /// A nearby store, for [`CacheOptions::edge`](crate::cache::CacheOptions::edge): in a Worker `WorkerCache`, the cache of

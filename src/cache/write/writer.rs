@@ -6,13 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Stored;
-use crate::cache::background::Background;
 use crate::cache::entry::{Entry, EntryOptions, Packer};
 use crate::cache::invalidate::{Bus, Invalidator, TagVersions};
 use crate::cache::load::{Leases, StoredBy};
 use crate::cache::observe::Counters;
 use crate::client::{Client, ScriptBatch};
-use crate::platform::Instant;
+use crate::platform::{Background, Instant};
 use crate::{Key, Result, Value};
 
 /// Stores values in two round trips: the first takes their leases, the second stores.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
+use super::{BoxFuture, Local, MaybeSend, MaybeSync, spawn};
 
 trait WaitUntil: Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync {}
 impl<F: Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync> WaitUntil for F {}
@@ -14,7 +14,7 @@ pub(crate) struct Background(Option<Local<Arc<dyn WaitUntil>>>);
 
 impl Background {
     /// Hands the work to this hook.
-    pub(super) fn hook(
+    pub(crate) fn hook(
         hook: impl Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync + 'static,
     ) -> Self {
         Self(Some(Local::new(Arc::new(hook))))
@@ -29,7 +29,7 @@ impl Background {
     pub(crate) fn spawn(&self, work: BoxFuture<'static, ()>) {
         match &self.0 {
             Some(hook) => hook(work),
-            None => platform::spawn(work),
+            None => spawn(work),
         }
     }
 }
