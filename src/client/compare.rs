@@ -1,14 +1,14 @@
 //! Compare and set: changes to a value that never overwrite a change of another client.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::handle::Client;
+use super::scripts::{COMPARE_AND_DELETE, COMPARE_AND_SET};
 use crate::command::strings::{SetOptions, StringCommands, ValueIs};
-use crate::command::{Arguments, Command, Script, ToArg};
-use crate::{Error, ErrorKind, Result, Value, platform};
+use crate::command::{Arguments, Command, ToArg};
+use crate::{Error, ErrorKind, Result, platform};
 
 /// The change that [`Client::update`] makes to a value.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,45 +37,6 @@ impl<T: Into<Vec<u8>>> From<T> for Change {
         Self::Set(value.into())
     }
 }
-
-/// The Lua scripts that compare and set, or delete.
-pub(crate) fn scripts() -> [&'static Script; 2] {
-    [&COMPARE_AND_SET, &COMPARE_AND_DELETE]
-}
-
-/// For servers without `SET … IFEQ`.
-static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then \
-         redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') return 1 end return 0",
-    )
-    .key_locking()
-    .with_native(|redis, keys, args| {
-        let (Some(key), [old, new, ..]) = (keys.first(), args) else {
-            return Ok(Value::Integer(0));
-        };
-        let same = redis.call(Command::new("GET").arg(key))?.as_bytes() == Some(old);
-        if same {
-            redis.call(Command::new("SET").arg(key).arg(new).arg("KEEPTTL"))?;
-        }
-        Ok(same.into())
-    })
-});
-
-/// For servers without DELEX.
-pub(crate) static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
-    )
-    .key_locking()
-    .with_native(|redis, keys, args| {
-        let (Some(key), [old, ..]) = (keys.first(), args) else { return Ok(Value::Integer(0)) };
-        if redis.call(Command::new("GET").arg(key))?.as_bytes() == Some(old) {
-            return redis.call(Command::new("DEL").arg(key));
-        }
-        Ok(Value::Integer(0))
-    })
-});
 
 impl Client {
     /// Sets a string if it still equals `old` (`None`: if the key is absent), and returns whether it did. The time to live of

@@ -7,6 +7,7 @@ mod compare;
 mod handle;
 mod pipelined;
 mod script_batch;
+mod scripts;
 mod sender;
 mod subscriber;
 mod support;
@@ -14,11 +15,15 @@ mod support;
 pub use batch::{Pipeline, Replies, Slot, Transaction};
 pub use builder::ClientBuilder;
 pub use call::{Call, Required};
-#[cfg(feature = "automation")]
-pub(crate) use compare::COMPARE_AND_DELETE;
 pub use compare::Change;
-pub(crate) use compare::scripts;
 pub use handle::Client;
 pub use pipelined::{Batch, Slots};
 pub(crate) use script_batch::{ScriptBatch, ScriptReplies};
+#[cfg(feature = "automation")]
+pub(crate) use scripts::COMPARE_AND_DELETE;
 pub use subscriber::{Event, Subscriber};
+
+/// The Lua scripts that compare and set, or delete.
+pub(crate) fn scripts() -> [&'static crate::command::Script; 2] {
+    [&scripts::COMPARE_AND_SET, &scripts::COMPARE_AND_DELETE]
+}

@@ -24,6 +24,7 @@ pub mod keys;
 pub mod lists;
 pub mod pubsub;
 pub(crate) mod script;
+pub(crate) mod script_file;
 pub mod scripting;
 pub mod search;
 pub mod server;
@@ -41,6 +42,7 @@ pub use cmd::{Command, NativeScript, ScriptContext, cmd};
 pub use execute::Execute;
 pub(crate) use footprint::Footprint;
 pub use script::Script;
+pub(crate) use script_file::script;
 pub(crate) use table::Role;
 pub use table::{
     Access, CommandDocs, CommandInfo, Group, KeyPositions, Refusal, ReplyKeys, Resend,

@@ -54,7 +54,6 @@ mod policy;
 mod request;
 mod scripts;
 mod stats;
-mod take;
 
 pub use self::builder::RateLimiterBuilder;
 pub use self::calendar::Calendar;

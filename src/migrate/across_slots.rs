@@ -11,26 +11,10 @@ use crate::command::keys::KeyCommands;
 use crate::command::{Command, Execute, Script};
 
 /// Puts a copy where nothing is, or an earlier copy. 1: it is there, 0: something else is.
-static PLACE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local there = redis.call('DUMP', KEYS[1]) \
-         if there == ARGV[1] then return 1 end \
-         if there and ARGV[4] ~= '1' and there ~= ARGV[3] then return 0 end \
-         redis.call('RESTORE', KEYS[1], ARGV[2], ARGV[1], 'REPLACE') \
-         return 1",
-    )
-});
+static PLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/place.lua")));
 
 /// Deletes a key if it is still what was copied.
-static TAKE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local there = redis.call('DUMP', KEYS[1]) \
-         if not there then return 1 end \
-         if there ~= ARGV[1] then return 0 end \
-         redis.call('UNLINK', KEYS[1]) \
-         return 1",
-    )
-});
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/take.lua")));
 
 /// How often a key that keeps changing is copied again.
 const ATTEMPTS: usize = 16;

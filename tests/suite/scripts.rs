@@ -68,6 +68,7 @@ fn script_keys(script: &Script) -> usize {
 fn arguments(script: &Script) -> impl Strategy<Value = Vec<&'static str>> {
     let tokens = &["token", "other", "x", "1.1-token"][..];
     let millis = &["5000000", "7000000"][..];
+    let values = &["token", "other", "", "0", "5000000", "x", "-1"][..];
     let each: Vec<&[&str]> = if script.source().contains("'look'") {
         vec![tokens, millis, &["take", "try", "look"]]
     } else if script.source().contains("'renew'") {
@@ -81,8 +82,12 @@ fn arguments(script: &Script) -> impl Strategy<Value = Vec<&'static str>> {
         vec![&["STRLEN"], &["0", "1", "9"], &["0", "5", "99"], &["9"], &["GET"]]
     } else if script.source().contains("ARGV[4]") {
         vec![tokens, tokens, &["0", "5000000"], &["0", "5000000"]]
+    } else if script.source().contains("'KEEPTTL'") {
+        vec![values; 2]
+    } else if script.source().contains("return redis.call('DEL', KEYS[1])") {
+        vec![values]
     } else {
-        vec![&["token", "other", "", "0", "5000000", "x", "-1"]; 3]
+        panic!("what arguments does this script take?\n{}", script.source())
     };
     each.into_iter().map(proptest::sample::select).collect::<Vec<_>>()
 }

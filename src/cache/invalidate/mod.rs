@@ -9,6 +9,7 @@ mod invalidated;
 mod invalidator;
 mod progress;
 mod purge;
+mod scripts;
 mod tag_versions;
 
 pub(super) use bus::{Announcement, Bus};
@@ -16,5 +17,6 @@ pub use invalidated::Invalidated;
 pub(super) use invalidator::Invalidator;
 pub use progress::Progress;
 pub use purge::Purge;
+pub(super) use scripts::TAG_VERSION;
+pub(super) use tag_versions::TagVersions;
 pub(crate) use tag_versions::Versions;
-pub(super) use tag_versions::{TAG_VERSION, TagVersions};

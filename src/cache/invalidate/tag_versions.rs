@@ -6,18 +6,17 @@
 //! twice, nor after Redis has evicted the key or let it expire. Losing a version is therefore safe.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::cache::entry::{Entry, EntryOptions, Ttl, tag_key, tag_keys};
+use crate::cache::invalidate::scripts::TAG_VERSION;
 use crate::cache::outage::{Operation, Outage};
-use crate::cache::token::{new_token, random_text};
+use crate::cache::token::random_text;
 use crate::client::{Client, ScriptBatch, ScriptReplies};
+use crate::command::Command;
 use crate::command::strings::StringCommands;
-use crate::command::{Command, Script};
-use crate::{Error, Key, Result, Value};
+use crate::{Key, Result};
 
 /// How long a version is kept, unless an entry needs it for longer.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -30,57 +29,6 @@ const LONG: Duration = Duration::from_secs(24 * 3600);
 
 /// The versions of tags; `None` for a tag that has none.
 pub(crate) type Versions = BTreeMap<String, Option<String>>;
-
-/// `KEYS`: a tag. `ARGV`: a random text; the time to live of a new version in seconds; `renew` for a new version, or `hold`
-/// for the current one; how many seconds from now the version must be kept at least, `persist`, or 0. Returns the version.
-/// The successor of a persistent version is persistent.
-pub(crate) static TAG_VERSION: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local version = redis.call('GET', KEYS[1])\n\
-         if not version or ARGV[3] == 'renew' then\n\
-         local persists = redis.call('TTL', KEYS[1]) == -1\n\
-         local now = redis.call('TIME')\n\
-         version = now[1] .. '.' .. now[2] .. '-' .. ARGV[1]\n\
-         redis.call('SET', KEYS[1], version, 'EX', ARGV[2])\n\
-         if persists then redis.call('PERSIST', KEYS[1]) end\n\
-         end\n\
-         if ARGV[4] == 'persist' then\n\
-         redis.call('PERSIST', KEYS[1])\n\
-         elseif ARGV[4] ~= '0' then\n\
-         local left = redis.call('TTL', KEYS[1])\n\
-         if left >= 0 and left < tonumber(ARGV[4]) then redis.call('EXPIRE', KEYS[1], ARGV[4]) end\n\
-         end\n\
-         return version",
-    )
-    .key_locking()
-    .with_native(|redis, keys, args| {
-        let ([tag], [random, kept, how, stay]) = (keys, args) else {
-            return Err(Error::server("ERR this script takes 1 key and 4 arguments"));
-        };
-        let mut version = redis.call(Command::new("GET").arg(tag))?;
-        if version.is_nil() || how == "renew" {
-            let persists = redis.call(Command::new("TTL").arg(tag))? == Value::Integer(-1);
-            version = Value::bulk(new_token(redis, random)?);
-            let new = version.as_bytes().unwrap_or_default();
-            redis.call(Command::new("SET").arg(tag).arg(new).arg("EX").arg(kept))?;
-            if persists {
-                redis.call(Command::new("PERSIST").arg(tag))?;
-            }
-        }
-        let number = |bytes: &Bytes| std::str::from_utf8(bytes).ok()?.parse::<i64>().ok();
-        match number(stay) {
-            None => drop(redis.call(Command::new("PERSIST").arg(tag))?),
-            Some(0) => {}
-            Some(stay) => {
-                let left = redis.call(Command::new("TTL").arg(tag))?;
-                if matches!(left, Value::Integer(left) if (0..stay).contains(&left)) {
-                    redis.call(Command::new("EXPIRE").arg(tag).arg(stay))?;
-                }
-            }
-        }
-        Ok(version)
-    })
-});
 
 fn queue_version(batch: &mut ScriptBatch, key: &Key, how: &str, stay: &str) -> Result<usize> {
     let (random, kept) = (random_text()?, KEPT.as_secs().to_string());

@@ -9,14 +9,16 @@ mod leases;
 mod loader;
 mod options;
 mod revalidate;
+mod scripts;
 mod single_flight;
 mod store_guard;
 mod store_guards;
 
 pub use get_or_load::Cached;
-pub(super) use leases::{LEASE, Leases, RELEASE_LEASE, RENEW_LEASE, STORE_IF_LEASED, StoredBy};
+pub(super) use leases::{Leases, StoredBy};
 pub(super) use loader::Loader;
 pub use options::LoadOptions;
+pub(super) use scripts::{LEASE, RELEASE_LEASE, RENEW_LEASE, STORE_IF_LEASED};
 pub(super) use single_flight::SingleFlight;
 #[cfg(feature = "http-cache")]
 pub(crate) use store_guard::IfHeld;

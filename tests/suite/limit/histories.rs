@@ -58,9 +58,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         [0, 0, 0, 1, WINDOW / 7, WINDOW / 3, WINDOW / 2, WINDOW - 1, WINDOW, 2 * WINDOW + 1];
     let acts =
         [Act::Limit, Act::Limit, Act::Limit, Act::Limit, Act::Refund, Act::Penalize, Act::Look];
-    let step =
-        (select(pauses.to_vec()), 0..3_usize, select(&["a", "b"][..]), 0..4_u64, select(acts.to_vec()))
-            .prop_map(|(pause, client, id, cost, act)| Step { pause, client, id, cost, act });
+    let step = (
+        select(pauses.to_vec()),
+        0..3_usize,
+        select(&["a", "b"][..]),
+        0..4_u64,
+        select(acts.to_vec()),
+    )
+        .prop_map(|(pause, client, id, cost, act)| Step { pause, client, id, cost, act });
     prop::collection::vec(step, 1..40)
 }
 

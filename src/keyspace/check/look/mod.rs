@@ -3,9 +3,10 @@
 mod ask;
 mod plain;
 mod script;
+mod scripts;
 
 pub(super) use self::ask::{Ask, By, Content, Limits, Look, Looks};
-pub(crate) use self::script::LOOK;
+pub(crate) use self::scripts::LOOK;
 use crate::{Client, Result};
 
 /// Reads keys. The bytes of values with more than `measured` elements are not counted. If the server refuses the script,

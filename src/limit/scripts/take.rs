@@ -1,4 +1,4 @@
-//! What `scripts/take.lua` does, for engines without Lua. All numbers are doubles, as in Lua, so that both decide alike.
+//! What `take.lua` does, for engines without Lua. All numbers are doubles, as in Lua, so that both decide alike.
 
 use bytes::Bytes;
 
