@@ -44,6 +44,8 @@ pub(super) struct Asking<'a, 'r> {
     pub(super) lease: &'a str,
     /// The identity of the request.
     pub(super) id: Option<&'a str>,
+    /// The microsecond in whose windows it counts, if that is not the time when the script runs.
+    pub(super) at: Option<u64>,
 }
 
 /// The server that counts.
@@ -82,8 +84,8 @@ impl Remote {
         let mut attempt = 1;
         loop {
             let sent = Instant::now();
-            let now = self.time.now();
-            let by_server = self.time.is_server() && attempt < ATTEMPTS;
+            let now = asking.at.unwrap_or_else(|| self.time.now());
+            let by_server = self.time.is_server() && asking.at.is_none() && attempt < ATTEMPTS;
             let (keys, args) = self.arguments(asking, plan, now, by_server);
             let reply: Bytes = if repeatable {
                 let mut batch = ScriptBatch::new(&self.client);
@@ -95,8 +97,8 @@ impl Remote {
             let answer = Answer::parse(&reply, plan.len()).ok_or_else(|| {
                 Error::new(ErrorKind::Protocol, "the script of a rate limit sent an unknown reply")
             })?;
-            // A reply that was remembered is as old as the first request.
-            let is_old = asking.id.is_some() && !matches!(answer.said, Said::Moved);
+            // A reply that was remembered is as old as the first request, and one may tell the time that it was told.
+            let is_old = !by_server || asking.id.is_some() && !matches!(answer.said, Said::Moved);
             if self.time.is_server() && !is_old {
                 self.time.learn(answer.now, sent);
             }
@@ -126,7 +128,7 @@ impl Remote {
         now: u64,
         by_server: bool,
     ) -> (Arguments, Arguments) {
-        let Asking { op, request, lease, id } = asking;
+        let Asking { op, request, lease, id, .. } = asking;
         let (mut keys, mut args) = (Arguments::default(), Arguments::default());
         args.push_bytes(match op {
             Op::Take => b"take",

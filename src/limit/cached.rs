@@ -117,7 +117,13 @@ impl Unsent {
                 break;
             }
             let request = Request::new("-").cost(unsent);
-            let asking = Asking { op: Op::Add, request: &request, lease: "", id: None };
+            let asking = Asking {
+                op: Op::Add,
+                request: &request,
+                lease: "",
+                id: None,
+                at: Some(window * length * 1000),
+            };
             let plan = Plan::from_iter([(&self.policy, &*self.prefix, self.keys.clone())]);
             let answer = remote.ask_in_time(asking, &plan).await;
             let Ok(Some(state)) = answer.map(|decision| decision.states.into_iter().next()) else {

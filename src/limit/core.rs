@@ -139,7 +139,7 @@ impl Core {
             }
             id => id,
         };
-        let asking = Asking { op: Op::Take, request, lease, id };
+        let asking = Asking { op: Op::Take, request, lease, id, at: None };
         let error = match self.remote.ask_in_time(asking, plan).await {
             Ok(decision) => {
                 self.remember(request, plan, &decision);

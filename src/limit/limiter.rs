@@ -204,7 +204,7 @@ impl RateLimiter {
 
     async fn change(&self, op: Op, request: &Request<'_>) -> Result<Decision> {
         let plan = self.0.plan(request)?;
-        let asking = Asking { op, request, lease: "", id: None };
+        let asking = Asking { op, request, lease: "", id: None, at: None };
         let decision = self.0.remote.ask(asking, &plan).await?;
         if let (Some(cached), Op::Refund | Op::Add) = (&self.0.cached, op) {
             plan.iter().for_each(|(.., keys)| cached.forget(keys.base()));

@@ -49,7 +49,8 @@ impl Permit {
         let core = &self.leases.core;
         let mut plan = core.plan(&request)?;
         plan.retain(|(policy, ..)| matches!(policy.algorithm, Algorithm::Lease { .. }));
-        let asking = Asking { op: Op::Take, request: &request, lease: &self.leases.id, id: None };
+        let asking =
+            Asking { op: Op::Take, request: &request, lease: &self.leases.id, id: None, at: None };
         Ok(core.remote.ask(asking, &plan).await?.is_allowed())
     }
 

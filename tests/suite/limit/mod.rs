@@ -4,10 +4,12 @@ mod calendar;
 mod costs;
 mod failures;
 mod histories;
+mod http;
 mod leases;
 mod lists;
 mod model;
 mod scripts;
+mod upstash;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

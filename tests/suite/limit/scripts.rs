@@ -120,6 +120,7 @@ async fn stored(client: &Client) -> Vec<String> {
         let content = match kind.as_str() {
             "string" => Command::new("GET").arg(&name),
             "hash" => Command::new("HMGET").arg(&name).arg("refilledAt").arg("tokens"),
+            "set" => Command::new("SMEMBERS").arg(&name),
             "zset" => Command::new("ZRANGE").arg(&name).arg(0).arg(-1).arg("WITHSCORES"),
             _ => Command::new("LLEN").arg(&name),
         };
