@@ -58,6 +58,8 @@ mod guide {
     #[cfg(feature = "http-cache")]
     #[doc = include_str!("../docs/http-cache.md")]
     mod http_cache {}
+    #[doc = include_str!("../docs/rate-limits.md")]
+    mod rate_limits {}
     #[doc = include_str!("../docs/tiers.md")]
     mod tiers {}
     #[doc = include_str!("../docs/testing.md")]

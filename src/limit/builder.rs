@@ -56,9 +56,10 @@ pub struct RateLimiterBuilder {
     background: Background,
 }
 
-impl RateLimiterBuilder {
-    pub(super) fn new(client: Client) -> Self {
-        Self {
+impl RateLimiter {
+    /// Builds a limiter that counts through this client. Without a Redis, `Client::memory` counts in this process.
+    pub fn builder(client: Client) -> RateLimiterBuilder {
+        RateLimiterBuilder {
             client,
             policies: Vec::new(),
             prefix: None,
@@ -75,7 +76,9 @@ impl RateLimiterBuilder {
             background: Background::default(),
         }
     }
+}
 
+impl RateLimiterBuilder {
     /// Adds a policy. A call is admitted if all have room for it, and counts in all or in none; it is one round trip, however
     /// many there are. At most 16. Policies whose keys could meet need prefixes of their own.
     pub fn policy(mut self, policy: Policy) -> Self {
@@ -211,9 +214,11 @@ impl RateLimiterBuilder {
         if has_cached && self.policies.len() > 1 {
             return wrong("a cached fixed window is the only policy of its limiter".to_owned());
         }
-        if has_cached && (self.dynamic_limit || self.policies.iter().any(|policy| policy.shadow)) {
+        let plain = !(self.dynamic_limit || self.deny_list || self.exactly_once);
+        if has_cached && !(plain && self.policies.iter().all(|policy| !policy.shadow)) {
             return wrong(
-                "a cached fixed window has no dynamic limit and no shadow mode".to_owned(),
+                "a cached fixed window has no deny list, dynamic limit, identities or shadow mode"
+                    .to_owned(),
             );
         }
         if self.hash_tags && (self.deny_list || self.dynamic_limit) {

@@ -39,10 +39,14 @@ pub enum OnFailure {
     },
 }
 
-/// Whether a failure of this kind is one of the server's or of the way to it. Others are the caller's: wrong arguments, or
-/// an engine that cannot run the script.
+/// Whether a failure of this kind is one of the server's or of the way to it. Others are the caller's: wrong arguments, an
+/// engine that cannot run the script, or keys in several slots of a cluster.
 pub(super) fn is_outage(error: &Error) -> bool {
-    !matches!(error.kind(), ErrorKind::Config | ErrorKind::InvalidInput | ErrorKind::Unsupported)
+    error.code() != Some("CROSSSLOT")
+        && !matches!(
+            error.kind(),
+            ErrorKind::Config | ErrorKind::InvalidInput | ErrorKind::Unsupported
+        )
 }
 
 pub(super) fn failure_of(error: &Error) -> Failure {

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ask::{Asking, Op, dynamic_key};
-use super::builder::RateLimiterBuilder;
 use super::core::{Core, listed_key};
 use super::decision::Decision;
 use super::permit::{Permit, acquire};
-use super::policy::{Algorithm, Policy};
+use super::policy::{Algorithm, Policy, Subject};
 use super::request::Request;
 use super::stats::LimitStats;
 use crate::command::keys::KeyCommands;
 use crate::command::sets::SetCommands;
 use crate::command::strings::StringCommands;
 use crate::platform::{self, Instant};
-use crate::{Client, Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Limits how often, or how many at once, callers may do something. Clones share everything.
 ///
@@ -43,11 +42,6 @@ use crate::{Client, Error, ErrorKind, Result};
 pub struct RateLimiter(pub(super) Arc<Core>);
 
 impl RateLimiter {
-    /// Builds a limiter that counts through this client. Without a Redis, [`Client::memory`] counts in this process.
-    pub fn builder(client: Client) -> RateLimiterBuilder {
-        RateLimiterBuilder::new(client)
-    }
-
     /// Counts a call, if all policies have room for it. A refused call counts nowhere. One EVALSHA; nothing is sent if this
     /// process remembers that a policy has no room. One round trip more where a window ended on the way.
     ///
@@ -212,14 +206,15 @@ impl RateLimiter {
         Ok(decision)
     }
 
-    /// Forgets all calls of a request's subjects: their counts in this window and in those beside it, buckets and leases. So the
-    /// counts of all callers together go too, if a policy has them. One UNLINK.
+    /// Forgets the calls of a request's identifier and parts: their counts in this window and in those beside it, buckets and
+    /// leases. Counts of all callers together stay. One UNLINK.
     ///
     /// # Errors
     /// As for [`limit`](Self::limit), and those of the client.
     pub async fn reset<'a>(&self, request: impl Into<Request<'a>>) -> Result<()> {
         let request = request.into();
-        let plan = self.0.plan(&request)?;
+        let mut plan = self.0.plan(&request)?;
+        plan.retain(|(policy, ..)| !matches!(policy.subject, Subject::Shared(_)));
         let mut keys = Vec::new();
         for (policy, _, of) in &plan {
             let window = self.0.remote.time.now() / 1000 / policy.algorithm.window();

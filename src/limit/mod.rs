@@ -34,7 +34,7 @@
 //! | Without a Redis? | [`Client::memory`](crate::Client::memory) with the same API; [`LocalLimiter`] where nanoseconds count |
 //! | Several regions? | [`RegionalLimiter`] |
 //!
-//! [docs/rate-limits.md](https://docs.rs/edgecask) says what is promised and what is not.
+//! The guide's page `docs/rate-limits.md` says what is promised and what is not.
 
 mod ask;
 mod block_list;

@@ -42,6 +42,7 @@ fn examples(shell: &Shell) -> Result<()> {
         "outage",
         "phoenix",
         "pipelines",
+        "rate_limits",
         "read_through",
         "schema_check",
         "schema_reference",
