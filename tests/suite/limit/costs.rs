@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use edgecask::limit::{Clock, Policy, RateLimiter, Reason, Request};
+use edgecask::limit::{Policy, RateLimiter, Reason, Request};
 use edgecask::prelude::*;
-use edgecask_tests::{RedisServer, until};
+use edgecask::transport::tcp::TcpOptions;
+use edgecask_tests::{RedisCluster, RedisServer, until};
 
 use super::{Everywhere, Hands, MINUTE, Meter, SECOND, native, plain};
 
@@ -116,25 +117,54 @@ async fn a_cached_window_sends_little_and_decides_at_once() {
     assert!(limiter.limit("a").await.unwrap().is_allowed());
 }
 
+/// A script that was told the keys of another window than the server is in counts nothing, and says what time it is.
 #[tokio::test]
 async fn the_servers_clock_decides_for_clients_whose_clocks_are_wrong() {
-    let redis = RedisServer::start();
-    // The first question of a client whose clock is wrong is asked a second time.
-    for policy in each() {
-        let limiter = plain(&redis.client(), policy.prefix("server")).build().unwrap();
-        for _ in 0..3 {
-            assert!(limiter.limit("a").await.unwrap().is_allowed());
+    let everywhere = Everywhere::start().await;
+    let script = edgecask::scripts().find(|script| script.source().contains("SMISMEMBER")).unwrap();
+    for (name, client) in &everywhere.clients {
+        client.flushall().await.unwrap();
+        for wrong in [0, 1, 99_999_999] {
+            let wrong = wrong.to_string();
+            let args = ["take", "", "0", "0", "fixed", "1", "5", "60000", "", &wrong, "0", "", ""];
+            let reply: String = client.run_script(script, ["k"], args).await.unwrap();
+            let (now, moved) = reply.split_once(' ').unwrap();
+            assert_eq!(moved, "-1", "{name}: {reply}");
+            let now = now.parse::<u64>().unwrap() / 1_000_000;
+            let here = edgecask::platform::unix_millis() / 1000;
+            assert!(now.abs_diff(here) < 60, "{name}: {reply}");
         }
-        let _ = limiter.reset("a").await.unwrap();
+        assert_eq!(client.dbsize().await.unwrap(), 0, "{name}");
+        // A limiter then asks with the server's window.
+        let limiter = plain(client, Policy::fixed_window(3, MINUTE)).build().unwrap();
+        assert!(limiter.limit("a").await.unwrap().is_allowed(), "{name}");
+        let stored: Vec<String> = client.keys("*:a:*").await.unwrap();
+        let window = stored[0].rsplit(':').next().unwrap().parse::<u64>().unwrap();
+        assert!(window.abs_diff(edgecask::platform::unix_millis() / 60_000) <= 1, "{name}");
     }
-    // By its own clock, a client that is 30 s ahead would have another window.
-    let ahead = plain(&redis.client(), Policy::fixed_window(3, MINUTE))
-        .clock(Clock::custom(|| edgecask::platform::unix_millis() + 60_000))
+    everywhere.stop().await;
+}
+
+#[tokio::test]
+async fn in_a_cluster_the_keys_of_a_call_are_in_one_slot() {
+    let cluster = RedisCluster::start().await;
+    let client = Client::tcp_with(TcpOptions::cluster(cluster.urls())).unwrap();
+    let sliding = || plain(&client, Policy::sliding_window(3, MINUTE * 60 * 24));
+    let limiter = sliding()
+        .policy(Policy::gcra(3, MINUTE * 60).prefix("other"))
+        .hash_tags(true)
         .build()
         .unwrap();
-    assert!(ahead.limit("b").await.unwrap().is_allowed());
-    let keys: Vec<String> = redis.client().keys("*:b:*").await.unwrap();
-    assert_eq!(keys.len(), 1);
+    for id in ["ada", "}{", "{x}y", "2001:db8::1"] {
+        for left in (0..3).rev() {
+            let decision = limiter.limit(id).await.unwrap();
+            assert_eq!((decision.failure(), decision.remaining()), (None, left), "{id}");
+        }
+        assert!(!limiter.limit(id).await.unwrap().is_allowed(), "{id}");
+    }
+    // Without tags, a call whose keys are in several slots is an error, and no reason to let it through.
+    let error = sliding().build().unwrap().limit("ada").await.unwrap_err();
+    assert!(error.to_string().contains("slot") || error.code() == Some("CROSSSLOT"), "{error}");
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ async fn other_refusals_have_their_own_types() {
 
 #[tokio::test]
 async fn a_request_holds_its_permit_while_the_application_works() {
-    let limiter = plain(&native(), Policy::concurrency(1, MINUTE)).build().unwrap();
+    let limiter = plain(&native(), Policy::concurrency(1, MINUTE * 60)).build().unwrap();
     let app = app(limiter.clone(), Draft::Ten);
     let held = limiter.acquire("k").await.unwrap().unwrap();
     assert_eq!(ask(&app, "/", Some("k")).await.status(), StatusCode::TOO_MANY_REQUESTS);

@@ -58,7 +58,7 @@ fn contents(kind: &'static str) -> BoxedStrategy<Vec<Vec<String>>> {
 fn part(at: usize) -> impl Strategy<Value = Part> {
     select(&["fixed", "sliding", "bucket", "gcra", "lease"][..]).prop_flat_map(move |kind| {
         let numbers = (select(&[1_i64, 2, 5, 0, -1, -3][..]), select(&[0_u64, 1, 3, 5][..]));
-        let window = select(&[1000_u64, 60_000, 86_400_000][..]);
+        let window = select(&[100_000_u64, 600_000, 86_400_000][..]);
         let limits = select(&["", "=", "field", "burst"][..]);
         let stored = select(&["", "4", "0", "x", "99999999999999999999", "1.5"][..]);
         (numbers, window, any::<bool>(), limits, stored, contents(kind), contents(kind)).prop_map(
@@ -131,9 +131,9 @@ async fn stored(client: &Client) -> Vec<String> {
                 .collect(),
             other => vec![String::from_utf8_lossy(other.as_bytes().unwrap_or(b"nil")).into_owned()],
         };
-        // The servers are asked one after the other.
+        // The servers are asked one after the other, within seconds.
         let left: i64 = client.execute(Command::new("PTTL").arg(&name)).await.unwrap();
-        all.push(format!("{name} {kind} {content:?} {}", (left + 1000) / 4000));
+        all.push(format!("{name} {kind} {content:?} {}", (left + 50_000) / 100_000));
     }
     all
 }
