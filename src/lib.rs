@@ -19,6 +19,7 @@ pub mod layer;
 pub mod limit;
 pub mod migrate;
 pub mod platform;
+pub mod schedule;
 pub mod store;
 #[cfg(feature = "supabase")]
 pub mod supabase;
@@ -60,6 +61,8 @@ mod guide {
     mod http_cache {}
     #[doc = include_str!("../docs/rate-limits.md")]
     mod rate_limits {}
+    #[doc = include_str!("../docs/schedules.md")]
+    mod schedules {}
     #[doc = include_str!("../docs/tiers.md")]
     mod tiers {}
     #[doc = include_str!("../docs/testing.md")]
@@ -76,11 +79,9 @@ mod guide {
 
 /// The Lua scripts that this crate itself uses, for servers that run them by their native implementation.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
-    cache::scripts()
-        .into_iter()
-        .chain(client::scripts())
-        .chain(keyspace::check::scripts())
-        .chain(limit::scripts())
+    let scripts = cache::scripts().into_iter().chain(client::scripts());
+    let scripts = scripts.chain(limit::scripts()).chain(schedule::scripts());
+    scripts.chain(keyspace::check::scripts())
 }
 
 /// Everything that code which sends commands needs: `use edgecask::prelude::*;`.

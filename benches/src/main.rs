@@ -9,6 +9,7 @@ mod callgrind;
 mod client;
 mod cluster;
 mod decode;
+mod engine;
 mod report;
 mod size;
 mod systems;
@@ -35,6 +36,10 @@ enum Part {
     Hits(cache::l1::Repeat),
     /// One way to read a hash; started by the harness
     Hash(systems::hash::Repeat),
+    /// Keys of the embedded engine; started by the harness
+    EngineKeys(engine::memory::Keys),
+    /// The embedded engine alone, printed
+    Engine,
     /// The first tier alone, printed
     L1,
     /// The cache alone, printed
@@ -51,6 +56,11 @@ fn main() -> Result<()> {
         Some(Part::Decode(repeat)) => return decode::repeat(&repeat),
         Some(Part::Hits(repeat)) => return cache::l1::repeat(&repeat),
         Some(Part::Hash(repeat)) => return systems::hash::repeat(&repeat),
+        Some(Part::EngineKeys(keys)) => return engine::memory::run(&keys),
+        Some(Part::Engine) => {
+            println!("{}", engine::write(&engine::measure()?));
+            return Ok(());
+        }
         Some(Part::L1) => {
             println!("{}", report::of_l1(&cache::l1::measure()?));
             return Ok(());
@@ -75,8 +85,9 @@ fn main() -> Result<()> {
     let decoded = decode::measure()?;
     let cache = cache::measure(root)?;
     let systems = systems::measure()?;
+    let engine = engine::measure()?;
     let sizes = size::measure(root)?;
-    let text = report::write(&throughput, &duels, &decoded, &cache, &systems, &sizes);
+    let text = report::write(&throughput, &duels, &decoded, &cache, &systems, &engine, &sizes);
     println!("{text}");
     std::fs::write(root.join("benches/README.md"), text)?;
     Ok(())

@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use crate::cache::{self, hit::Hit};
 use crate::decode::Decoded;
+use crate::engine;
 use crate::size::Size;
 use crate::systems;
 use crate::throughput::{Duel, Measured, Rate};
@@ -13,6 +14,7 @@ pub(crate) fn write(
     decoded: &[Decoded],
     cache: &cache::Measured,
     systems: &systems::Measured,
+    engine: &engine::Measured,
     sizes: &[Size],
 ) -> String {
     let mut text = String::from(
@@ -58,6 +60,7 @@ pub(crate) fn write(
     }
     text.push_str(&of_cache(cache));
     text.push_str(&of_systems(systems));
+    text.push_str(&engine::write(engine));
     text.push_str("\n## Sizes\n\n| what | bytes | gzip |\n|---|---:|---:|\n");
     for size in sizes {
         let _ = writeln!(text, "| {} | {} | {} |", size.name, size.bytes, size.gzip);

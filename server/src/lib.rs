@@ -108,7 +108,29 @@ impl ServerOptions {
     /// Serves a new embedded engine. It runs Lua with the feature `lua`, which is on by default; without it, only the scripts that
     /// Edgecask itself uses.
     pub fn memory() -> Self {
-        let engine = MemoryTransport::new();
+        Self::engine(MemoryTransport::new())
+    }
+
+    /// Serves this embedded engine, such as one with a snapshot file, as [`memory`](Self::memory) serves a new one.
+    ///
+    /// ```
+    /// use edgecask::transport::memory::{MemoryOptions, MemoryTransport};
+    /// use edgecask_server::{Server, ServerOptions};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # let folder = std::env::temp_dir().join(format!("edgecask-doc-server-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # runtime.block_on(async {
+    /// let engine = MemoryTransport::open(&MemoryOptions::new().snapshot(folder.join("data.rdb")))?;
+    /// let server = Server::start(ServerOptions::engine(engine.clone())).await?;
+    /// server.stop().await;
+    /// engine.save().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn engine(engine: MemoryTransport) -> Self {
         for script in edgecask::scripts() {
             engine.register(script);
             // The form in which a client of Upstash sends it; see `scripts.rs`.

@@ -2,22 +2,33 @@
 
 use std::io::Write;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use edgecask::transport::memory::{MemoryOptions, MemoryTransport};
 use edgecask_server::{Dialect, Fault, FaultPlan, Limits, Server, ServerOptions};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A local server of the Upstash Redis REST API.
 ///
-/// Without options it serves an embedded engine, whose data is gone when it stops. Point any client of the REST API at
-/// the URL and the token that it prints.
+/// Without options it serves an embedded engine, whose data is gone when it stops; with --data it stays. Point any client of
+/// the REST API at the URL and the token that it prints.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
     /// Serve an embedded engine (the default)
     #[arg(long, conflicts_with = "redis")]
     memory: bool,
+
+    /// Keep the data of the embedded engine in this file, in Redis's own format (RDB)
+    ///
+    /// It is loaded at the start, and written every minute, at the end (Ctrl-C, SIGTERM), and by SAVE and BGSAVE. A file that
+    /// cannot be loaded is not changed.
+    #[arg(long, value_name = "FILE", conflicts_with = "redis")]
+    data: Option<PathBuf>,
 
     /// Serve the Redis at this URL, such as redis://127.0.0.1:6379
     #[arg(long, value_name = "URL")]
@@ -91,9 +102,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let (mut settings, backend) = match &options.redis {
-        Some(url) => (ServerOptions::redis(url), "a Redis server"),
-        None => (ServerOptions::memory(), "an embedded engine"),
+    // From here on, a signal does not end the process before the data is saved.
+    let stop = StopSignal::new()?;
+    let engine = match &options.data {
+        Some(path) => Some(MemoryTransport::open(&MemoryOptions::new().snapshot(path))?),
+        None => None,
+    };
+    let (mut settings, backend) = match (&options.redis, &engine) {
+        (Some(url), _) => (ServerOptions::redis(url), "a Redis server"),
+        (None, Some(engine)) => (ServerOptions::engine(engine.clone()), "an embedded engine"),
+        (None, None) => (ServerOptions::memory(), "an embedded engine"),
     };
     let dialect = match options.dialect {
         Answers::Upstash => Dialect::Upstash,
@@ -123,21 +141,48 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         server.url(),
         server.token()
     )?;
-    stop_signal().await?;
+    stop.wait().await?;
     server.stop().await;
+    if let Some(engine) = engine {
+        engine.save().await?;
+    }
     Ok(())
 }
 
+/// What asks the server to stop: Ctrl-C and SIGTERM, from when this is made on.
 #[cfg(unix)]
-async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+#[cfg(unix)]
+impl StopSignal {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(mut self) -> std::io::Result<()> {
+        tokio::select! {
+            _ = self.interrupt.recv() => Ok(()),
+            _ = self.terminate.recv() => Ok(()),
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+struct StopSignal;
+
+#[cfg(not(unix))]
+impl StopSignal {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn wait(self) -> std::io::Result<()> {
+        tokio::signal::ctrl_c().await
+    }
 }

@@ -66,8 +66,11 @@ impl ScriptBatch {
         };
         let mut results: Results = Vec::with_capacity(self.steps.len());
         loop {
-            let rest = self.steps[results.len()..].iter();
-            let commands: Vec<Command> = rest.map(|step| step.command(how)).collect();
+            let rest = &self.steps[results.len()..];
+            if how.by_source || !client.capabilities().lua {
+                rest.iter().for_each(|step| step.register_at(client, how));
+            }
+            let commands: Vec<Command> = rest.iter().map(|step| step.command(how)).collect();
             let replies = match &commands[..] {
                 [command] => vec![client.send(command).await],
                 commands => client.send_pipeline(commands).await?,
@@ -106,22 +109,30 @@ impl ScriptBatch {
     }
 }
 
+impl How {
+    fn form_of(self, script: &Script) -> &Script {
+        script.flagged().filter(|_| self.flagged).unwrap_or(script)
+    }
+}
+
 impl Step {
+    /// Tells an embedded engine of the script's native implementation.
+    fn register_at(&self, client: &Client, how: How) {
+        if let Self::Script(script, _) = self {
+            client.0.transport.register(how.form_of(script));
+        }
+    }
+
     fn command(&self, how: How) -> Command {
         let (script, args) = match self {
             Self::Command(command) => return command.clone(),
-            Self::Script(script, args) => (script, args),
+            Self::Script(script, args) => (how.form_of(script), args),
         };
-        let script = script.flagged().filter(|_| how.flagged).unwrap_or(script);
         let (name, text) = match how.by_source {
             true => ("EVAL", script.source()),
             false => ("EVALSHA", script.sha()),
         };
-        Command::new(name)
-            .arg(text)
-            .args_from(args.iter())
-            .with_native(script.native())
-            .with_resend(Resend::Safe)
+        Command::new(name).arg(text).args_from(args.iter()).with_resend(Resend::Safe)
     }
 }
 

@@ -55,8 +55,12 @@ impl Sender {
     }
 
     async fn run(&self, script: &Script, evalsha: &Command) -> Result<Value> {
+        if !self.transport.capabilities().lua {
+            self.transport.register(script);
+        }
         match self.send(evalsha).await {
             Err(error) if is_unknown_script(&error) => {
+                self.transport.register(script);
                 self.send(&script.eval_instead(evalsha)).await
             }
             reply => reply,

@@ -221,6 +221,8 @@ mod tests {
             None
         }
         fn set_sync_token(&self, _: &str) {}
+
+        fn register(&self, _: &Script) {}
     }
 
     /// How long, by a clock that only waits move, it takes until such a server was asked so often.

@@ -24,7 +24,6 @@ use crate::{Result, Value};
 pub struct Command {
     name: Cow<'static, str>,
     args: Arguments,
-    native: Option<NativeScript>,
     pub(super) stated: Option<Resend>,
     no_fallback: bool,
 }
@@ -36,7 +35,7 @@ impl Command {
         if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
             name = name.to_ascii_uppercase().into();
         }
-        Self { name, args: Arguments::default(), native: None, stated: None, no_fallback: false }
+        Self { name, args: Arguments::default(), stated: None, no_fallback: false }
     }
 
     /// Appends an argument.
@@ -84,11 +83,6 @@ impl Command {
     /// The same command with other arguments.
     pub(crate) fn with_args(&self, args: Arguments) -> Self {
         Self { args, name: self.name.clone(), ..*self }
-    }
-
-    pub(crate) fn with_native(mut self, native: Option<NativeScript>) -> Self {
-        self.native = native;
-        self
     }
 
     /// States whether this command may be sent again after a lost answer, and overrides the rule for its name and
@@ -145,12 +139,6 @@ impl Command {
     /// About how many bytes it takes in a request of many commands.
     pub(crate) fn len_in_batch(&self) -> usize {
         self.len_bytes() + 3 * self.args().len() + 16
-    }
-
-    /// The function that a transport without Lua runs instead of this command's script, if the command was made from a
-    /// [`Script`](super::Script) with a native implementation.
-    pub fn native(&self) -> Option<NativeScript> {
-        self.native
     }
 
     /// The name and the first key, for messages. Long keys are cut.

@@ -131,16 +131,12 @@ impl Script {
         Command::new(if self.0.read_only { "EVALSHA_RO" } else { "EVALSHA" })
             .arg(self.sha())
             .args_from(evalsha.args().skip(1))
-            .with_native(self.native())
     }
 
     /// The EVAL that does the same as this EVALSHA.
     pub(crate) fn eval_instead(&self, evalsha: &Command) -> Command {
         let name = if self.0.read_only { "EVAL_RO" } else { "EVAL" };
-        Command::new(name)
-            .arg(self.source())
-            .args_from(evalsha.args().skip(1))
-            .with_native(self.native())
+        Command::new(name).arg(self.source()).args_from(evalsha.args().skip(1))
     }
 
     fn command(
@@ -151,12 +147,7 @@ impl Script {
         args: impl IntoIterator<Item = impl ToArg>,
     ) -> Command {
         let keys = Arguments::new(keys);
-        Command::new(name)
-            .arg(script)
-            .arg(keys.len())
-            .args_from(keys.iter())
-            .args_from(args)
-            .with_native(self.native())
+        Command::new(name).arg(script).arg(keys.len()).args_from(keys.iter()).args_from(args)
     }
 }
 

@@ -15,6 +15,8 @@ pub struct HttpCacheBody<B: Body> {
     /// Frames that are sent before those of `inner`.
     read: VecDeque<Frame<Bytes>>,
     inner: Option<Pin<Box<B>>>,
+    /// `inner` has ended, and is not polled again.
+    ended: bool,
     /// The error that `inner` gave after these frames.
     error: Option<Box<B::Error>>,
     tee: Option<Box<Tee>>,
@@ -113,23 +115,25 @@ impl<B: Body<Data = Bytes>> IncompleteBody<B> {
     /// The body for the client. It calls `store` at its end.
     pub(super) fn storing(self, store: StoreBody) -> HttpCacheBody<B> {
         let tee = Tee { buffer: self.buffer, store: Some(store), storing: None };
-        HttpCacheBody {
-            read: self.read,
-            inner: Some(self.inner),
-            error: None,
-            tee: Some(Box::new(tee)),
-        }
+        let mut body = HttpCacheBody::not_stored(self.read, self.inner);
+        body.tee = Some(Box::new(tee));
+        body
     }
 }
 
 impl<B: Body<Data = Bytes>> HttpCacheBody<B> {
     pub(super) fn full(bytes: Bytes) -> Self {
         let read = if bytes.is_empty() { VecDeque::new() } else { [Frame::data(bytes)].into() };
-        Self { read, inner: None, error: None, tee: None }
+        Self { read, inner: None, ended: true, error: None, tee: None }
     }
 
     pub(super) fn of(body: B) -> Self {
-        Self { read: VecDeque::new(), inner: Some(Box::pin(body)), error: None, tee: None }
+        Self::not_stored(VecDeque::new(), Box::pin(body))
+    }
+
+    /// These frames, and then those of `inner`.
+    fn not_stored(read: VecDeque<Frame<Bytes>>, inner: Pin<Box<B>>) -> Self {
+        Self { read, inner: Some(inner), ended: false, error: None, tee: None }
     }
 
     /// Reads the frames of a body that are available now.
@@ -140,42 +144,36 @@ impl<B: Body<Data = Bytes>> HttpCacheBody<B> {
         let (mut read, mut buffer) = (VecDeque::new(), BodyBuffer::new(limit, expected));
         let exact = inner.size_hint().exact().and_then(|exact| usize::try_from(exact).ok());
         if exact.is_some_and(|exact| exact > limit) {
-            return Probe::NotStorable(Self { read, inner: Some(inner), error: None, tee: None });
+            return Probe::NotStorable(Self::not_stored(read, inner));
         }
         if buffer.expected.is_none() {
             buffer.expected = exact;
         }
-        loop {
-            if inner.is_end_stream() || read.len() >= ENOUGH {
-                break;
-            }
+        let mut ended = false;
+        while !ended && !inner.is_end_stream() && read.len() < ENOUGH {
             match inner.frame().now_or_never() {
                 None => return Probe::Incomplete(Box::new(IncompleteBody { read, inner, buffer })),
-                Some(None) => break,
+                Some(None) => ended = true,
                 Some(Some(Ok(frame))) => {
                     let fits = frame.data_ref().is_some_and(|data| buffer.push(data));
                     read.push_back(frame);
                     if !fits {
-                        return Probe::NotStorable(Self {
-                            read,
-                            inner: Some(inner),
-                            error: None,
-                            tee: None,
-                        });
+                        return Probe::NotStorable(Self::not_stored(read, inner));
                     }
                 }
                 Some(Some(Err(error))) => {
-                    let error = Some(Box::new(error));
-                    return Probe::NotStorable(Self { read, inner: Some(inner), error, tee: None });
+                    let mut body = Self::not_stored(read, inner);
+                    body.error = Some(Box::new(error));
+                    return Probe::NotStorable(body);
                 }
             }
         }
-        if read.len() >= ENOUGH && !inner.is_end_stream() {
+        if !ended && !inner.is_end_stream() {
             return Probe::Incomplete(Box::new(IncompleteBody { read, inner, buffer }));
         }
         match buffer.into_whole() {
             Some(whole) => Probe::Complete(whole),
-            None => Probe::NotStorable(Self { read, inner: Some(inner), error: None, tee: None }),
+            None => Probe::NotStorable(Self { ended, ..Self::not_stored(read, inner) }),
         }
     }
 }
@@ -205,10 +203,10 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
             return Poll::Ready(Some(Ok(frame)));
         }
         if let Some(error) = this.error.take() {
-            this.inner = None;
+            this.ended = true;
             return Poll::Ready(Some(Err(*error)));
         }
-        let Some(inner) = &mut this.inner else {
+        let Some(inner) = this.inner.as_mut() else {
             return Poll::Ready(None);
         };
         loop {
@@ -223,7 +221,11 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
                     None => return Poll::Ready(None),
                 }
             }
+            if this.ended {
+                return Poll::Ready(None);
+            }
             let frame = ready!(inner.as_mut().poll_frame(context));
+            this.ended = !matches!(frame, Some(Ok(_)));
             let Some(tee) = &mut this.tee else {
                 return Poll::Ready(frame);
             };
@@ -260,7 +262,7 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
         self.read.is_empty()
             && self.error.is_none()
             && self.tee.as_ref().is_none_or(|tee| tee.storing.is_none())
-            && self.inner.as_ref().is_none_or(|inner| inner.is_end_stream())
+            && (self.ended || self.inner.as_ref().is_none_or(|inner| inner.is_end_stream()))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -293,6 +295,47 @@ impl<B: Body> fmt::Debug for HttpCacheBody<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two bytes, and no poll after the end.
+    struct Short(u8);
+
+    impl Body for Short {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            self.0 += 1;
+            assert!(self.0 <= 3, "it is polled after its end");
+            Poll::Ready((self.0 <= 2).then(|| Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    #[test]
+    fn a_body_is_not_polled_after_its_end() {
+        for length in [None, Some(2), Some(4)] {
+            let mut body = match HttpCacheBody::probe(Short(0), 100, length) {
+                Probe::Complete(whole) => HttpCacheBody::full(whole),
+                Probe::NotStorable(body) => body,
+                Probe::Incomplete(body) => {
+                    body.storing(Box::new(|_| Box::pin(std::future::ready(()))))
+                }
+            };
+            let mut read = 0;
+            for _ in 0..5 {
+                let frame = body.frame().now_or_never().expect("it is there");
+                read += frame.map_or(0, |frame| frame.unwrap().into_data().unwrap().len());
+            }
+            assert_eq!(read, 2, "{length:?}");
+        }
+        // One that goes through the cache as it comes.
+        let mut body = HttpCacheBody::of(Short(0));
+        for _ in 0..5 {
+            body.frame().now_or_never().expect("it is there");
+        }
+    }
 
     #[test]
     fn what_is_kept_of_a_body_is_held_once() {

@@ -139,7 +139,7 @@ impl Core {
         let freshness = freshness.filter(|_| fits && may_store);
         let status = origin.cache_status();
         if origin.request.method == Method::HEAD {
-            self.compare_with_head(&mut origin, &head.headers, head.status).await;
+            self.compare_with_head(&mut origin, &head, times).await;
             release(origin.guard.take()).await;
             return with_cache_status(head, HttpCacheBody::of(body), status);
         }

@@ -71,8 +71,27 @@ pub(super) fn date(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
 }
 
 fn date_of(value: &HeaderValue) -> Option<u64> {
-    let date = httpdate::parse_http_date(value.to_str().ok()?.trim()).ok()?;
+    let text = value.to_str().ok()?.trim();
+    let date = httpdate::parse_http_date(text)
+        // RFC 9111, 4.2: a cache reads dates without regard to case.
+        .or_else(|_| httpdate::parse_http_date(&in_usual_case(text)))
+        .ok()?;
     date.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+/// A date with capitals where HTTP has them: at the beginning of each word, and in `GMT`.
+fn in_usual_case(date: &str) -> String {
+    let mut in_word = false;
+    let letters = date.chars().map(|letter| {
+        let begins = !in_word;
+        in_word = letter.is_ascii_alphabetic();
+        if begins { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() }
+    });
+    let text: String = letters.collect();
+    match text.strip_suffix(" Gmt") {
+        Some(date) => format!("{date} GMT"),
+        None => text,
+    }
 }
 
 /// A date in the form for sending: IMF-fixdate.

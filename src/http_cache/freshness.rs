@@ -55,6 +55,11 @@ impl Freshness {
         self.initial_age.saturating_add(now.saturating_sub(self.response_time))
     }
 
+    /// When the response was generated, in Unix seconds: its `Date`, or what its age says.
+    pub(super) fn generated(&self) -> u64 {
+        self.response_time.saturating_sub(self.initial_age) / 1000
+    }
+
     /// The rest of the freshness lifetime. Below zero: the response has been stale for this long.
     pub(super) fn time_left(&self, now: u64) -> i64 {
         signed(self.lifetime).saturating_sub(signed(self.age(now)))

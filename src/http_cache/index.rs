@@ -101,6 +101,11 @@ impl StoredResponse {
         HeaderValue::try_from(format!("\"{name}\"")).ok()
     }
 
+    /// Of several responses that match a request, the one with the greatest rank is selected.
+    fn rank(&self) -> (bool, u64, u64) {
+        (!self.vary.is_empty(), self.freshness.generated(), self.freshness.response_time)
+    }
+
     /// Whether both answer the same requests.
     fn has_same_vary_key(&self, other: &Self) -> bool {
         self.vary == other.vary && self.vary_key == other.vary_key
@@ -108,7 +113,8 @@ impl StoredResponse {
 }
 
 impl Index {
-    /// The selected response (RFC 9111, 4.1), fresh or stale: the newest of those whose `Vary` matches the request.
+    /// The selected response, fresh or stale: the most recent one, by its `Date` (RFC 9111, 4), of those whose `Vary` matches
+    /// the request. One without `Vary` is selected only where no other matches (RFC 9111, 4.1).
     pub(super) fn select(&self, request: &HeaderMap) -> Option<&StoredResponse> {
         // Most responses of a URL have the same `Vary`: its key is made once.
         let mut last: Option<(&str, String)> = None;
@@ -123,8 +129,7 @@ impl Index {
                     continue;
                 }
             }
-            let time = response.freshness.response_time;
-            if selected.is_none_or(|selected| selected.freshness.response_time < time) {
+            if selected.is_none_or(|selected| selected.rank() < response.rank()) {
                 selected = Some(response);
             }
         }

@@ -121,9 +121,13 @@ impl Core {
         let (lookup, selected, reason) = match decision {
             Decision::Serve(response) => return Ok(response),
             Decision::ServeAndRevalidate(response, lookup) => {
-                let call_key = call_key_of(&cache_key, &lookup, &request);
-                let work = self.clone().revalidate(service.clone(), request, cache_key, call_key);
-                self.cache.in_background(platform::send(|| work));
+                // RFC 9111, 5.2.1.5: nothing of a request with `no-store` is stored.
+                if !directives.no_store {
+                    let call_key = call_key_of(&cache_key, &lookup, &request);
+                    let core = self.clone();
+                    let work = core.revalidate(service.clone(), request, cache_key, call_key);
+                    self.cache.in_background(platform::send(|| work));
+                }
                 return Ok(response);
             }
             Decision::Forward { lookup, selected, reason } => (*lookup, selected, reason),

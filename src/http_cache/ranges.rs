@@ -28,7 +28,8 @@ pub(super) fn requested_range(
     let (Some(line), None) = (lines.next(), lines.next()) else {
         return RequestedRange::Whole;
     };
-    // RFC 9110, 13.1.5: the strong comparison, and an exact match of dates.
+    // RFC 9110, 13.1.5: the strong comparison, and an exact match of dates that are strong validators (8.8.2.2): a response
+    // that was made in the second of its last change may have changed after it.
     if let Some(condition) = request.get(header::IF_RANGE) {
         let condition = fields::text(condition);
         let condition = condition.trim();
@@ -36,7 +37,10 @@ pub(super) fn requested_range(
         let by_tag = tag.is_some_and(|tag| strongly_equal(tag.trim(), condition));
         let by_date = || {
             let since = fields::date(request, header::IF_RANGE);
-            since.is_some() && since == fields::date(response, header::LAST_MODIFIED)
+            let date = fields::date(response, header::DATE);
+            since.is_some()
+                && since == fields::date(response, header::LAST_MODIFIED)
+                && since < date
         };
         if !by_tag && !by_date() {
             return RequestedRange::Whole;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header, response};
+use http::{HeaderMap, HeaderName, StatusCode, header, response};
 
 use super::HttpCacheOptions;
 use super::directives::Directives;
@@ -162,8 +162,11 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether `Vary` has the member `*`.
+/// Whether `Vary` has the member `*`, or one that is not a name: by what the response differs is not known then.
 fn varies_on_all(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::VARY).iter();
-    lines.map(fields::text).any(|line| line.split(',').any(|name| name.trim() == "*"))
+    lines.map(fields::text).any(|line| {
+        let mut names = line.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.any(|name| name == "*" || name.parse::<HeaderName>().is_err())
+    })
 }

@@ -1,13 +1,13 @@
 //! Is a stored response still the current one (RFC 9111, 4.3)?
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Response, StatusCode, header, response};
 use http_body::Body;
 
 use super::HttpCacheBody;
 use super::core::Core;
-use super::fields::{self, weakly_equal};
-use super::freshness::ResponseTimes;
+use super::fields::{self, strongly_equal, weakly_equal};
+use super::freshness::{Freshness, ResponseTimes};
 use super::index::StoredResponse;
 use super::origin_request::OriginRequest;
 use super::respond::head_of;
@@ -25,7 +25,10 @@ fn selects_for_update(stored: &HeaderMap, update: &HeaderMap) -> bool {
         headers.get(header::ETAG).map(|tag| fields::text(tag).trim().to_owned())
     };
     if let Some(new) = tag(update) {
-        return tag(stored).is_none_or(|stored| weakly_equal(&stored, &new));
+        return tag(stored).is_some_and(|stored| match new.starts_with("W/") {
+            true => weakly_equal(&stored, &new),
+            false => strongly_equal(&stored, &new),
+        });
     }
     let modified = |headers| fields::date(headers, header::LAST_MODIFIED);
     match (modified(stored), modified(update)) {
@@ -70,23 +73,8 @@ impl Core {
         if !selects_for_update(&stored_headers, &update.headers) {
             return None;
         }
-        let headers = updated(&stored_headers, &update.headers, self.options.now());
-        let mut head = head_of(stored.status(), headers);
-        // The age is that of the 304.
-        if let Some(age) = update.headers.get(header::AGE) {
-            head.headers.insert(header::AGE, age.clone());
-        }
-        let freshness =
-            self.options.freshness_of(&origin.request, origin.cache_key.private, &mut head, times);
-        head.headers.remove(header::AGE);
-        let freshened = StoredResponse::with_body_name(
-            stored.status(),
-            &head.headers,
-            stored.body.clone(),
-            stored.length,
-            freshness.unwrap_or(stored.freshness),
-            &origin.request.headers,
-        );
+        let (mut head, freshness, freshened) =
+            self.updated_response(origin, stored, &update.headers, times);
         // A cookie is for this client alone, so it is not stored.
         for cookie in update.headers.get_all(header::SET_COOKIE) {
             head.headers.append(header::SET_COOKIE, cookie.clone());
@@ -110,28 +98,69 @@ impl Core {
         Some(response)
     }
 
-    /// Removes the selected response if the response to a HEAD differs from it (RFC 9111, 4.3.5).
+    /// The stored response after an update by the headers of a newer response (RFC 9111, 3.2): its head, its freshness if it
+    /// may be stored, and its stored form.
+    fn updated_response(
+        &self,
+        origin: &OriginRequest,
+        stored: &StoredResponse,
+        update: &HeaderMap,
+        times: ResponseTimes,
+    ) -> (response::Parts, Option<Freshness>, StoredResponse) {
+        let headers = updated(&stored.headers(&self.memory), update, self.options.now());
+        let mut head = head_of(stored.status(), headers);
+        // The age is that of the newer response.
+        if let Some(age) = update.get(header::AGE) {
+            head.headers.insert(header::AGE, age.clone());
+        }
+        let private = origin.cache_key.private;
+        let freshness = self.options.freshness_of(&origin.request, private, &mut head, times);
+        head.headers.remove(header::AGE);
+        let response = StoredResponse::with_body_name(
+            stored.status(),
+            &head.headers,
+            stored.body.clone(),
+            stored.length,
+            freshness.unwrap_or(stored.freshness),
+            &origin.request.headers,
+        );
+        (head, freshness, response)
+    }
+
+    /// Updates the selected response by the response to a HEAD, or removes it if that is another one (RFC 9111, 4.3.5). A
+    /// response without a validator does not tell whether the body is still the same, and changes nothing.
     pub(super) async fn compare_with_head(
         &self,
         origin: &mut OriginRequest,
-        headers: &HeaderMap,
-        status: StatusCode,
+        head: &response::Parts,
+        times: ResponseTimes,
     ) {
-        let Some(selected) = origin.selected.take().filter(|_| status == StatusCode::OK) else {
+        let Some(selected) = origin.selected.take().filter(|_| head.status == StatusCode::OK)
+        else {
             return;
         };
+        let (index, guard) = (origin.lookup.index.clone(), origin.guard.take());
+        let Some(guard) = guard else { return };
         let stored = selected.headers(&self.memory);
-        let differs = |name: HeaderName| {
-            headers.get(&name).is_some_and(|new| stored.get(&name).is_none_or(|old| old != new))
+        let is_same = |name: HeaderName| {
+            head.headers
+                .get(&name)
+                .is_none_or(|new| stored.get(&name).is_some_and(|old| old == new))
         };
-        let length = headers.get(header::CONTENT_LENGTH);
+        let length = head.headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        if differs(header::ETAG)
-            || differs(header::LAST_MODIFIED)
-            || length.is_some_and(|length: u64| length != selected.length)
-        {
-            let (index, guard) = (origin.lookup.index.clone(), origin.guard.take());
-            self.remove(&origin.cache_key, index, &selected, guard).await;
+        let is_current = selected.status() == head.status
+            && is_same(header::ETAG)
+            && is_same(header::LAST_MODIFIED)
+            && length.is_none_or(|length: u64| length == selected.length);
+        if is_current && !has_validator(&head.headers) {
+            return guard.release().await;
+        }
+        let (_, freshness, updated) =
+            self.updated_response(origin, &selected, &head.headers, times);
+        match freshness.filter(|_| is_current) {
+            Some(_) => drop(self.store(&origin.cache_key, index, updated, None, guard).await),
+            None => self.remove(&origin.cache_key, index, &selected, Some(guard)).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::Shared;
 
 use super::Layer;
-use crate::command::{Command, Footprint};
+use crate::command::{Command, Footprint, Script};
 use crate::platform::{self, BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
@@ -437,5 +437,9 @@ impl Transport for WithAutoPipeline {
 
     fn set_sync_token(&self, token: &str) {
         self.queue.inner.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.queue.inner.register(script);
     }
 }

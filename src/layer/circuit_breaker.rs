@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Layer;
-use crate::command::Command;
+use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
@@ -258,6 +258,10 @@ impl Transport for WithBreaker {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.inner.register(script);
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Layer;
-use crate::command::Command;
+use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Result, Value};
@@ -105,6 +105,10 @@ impl Transport for WithDeadline {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.inner.register(script);
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Layer;
-use crate::command::{Command, Resend};
+use crate::command::{Command, Resend, Script};
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport, sending};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
@@ -214,6 +214,11 @@ impl Transport for WithFallback {
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
     }
+
+    fn register(&self, script: &Script) {
+        self.inner.register(script);
+        self.other.register(script);
+    }
 }
 
 /// Excludes all commands from a [`Fallback`].
@@ -260,5 +265,9 @@ impl Transport for WithExclusion {
 
     fn set_sync_token(&self, token: &str) {
         self.0.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.0.register(script);
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, future};
 
 use super::Layer;
-use crate::command::{Access, Arguments, Command, KeyPositions, ReplyKeys, Role};
+use crate::command::{Access, Arguments, Command, KeyPositions, ReplyKeys, Role, Script};
 use crate::platform::{BoxFuture, boxed};
 use crate::transport::{Capabilities, Message, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Result, Value};
@@ -313,6 +313,10 @@ impl Transport for WithPrefix {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.inner.register(script);
     }
 }
 

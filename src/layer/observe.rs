@@ -4,7 +4,7 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use super::Layer;
-use crate::command::Command;
+use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, Result, Value};
@@ -174,5 +174,9 @@ impl Transport for WithObserver {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.inner.register(script);
     }
 }

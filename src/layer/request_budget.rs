@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_lock::Semaphore;
 
 use super::Layer;
-use crate::command::Command;
+use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, boxed};
 #[cfg(feature = "rest")]
 use crate::transport::rest::{HttpClient, HttpLayer, HttpRequest, HttpResponse, HttpStream};
@@ -239,5 +239,9 @@ impl Transport for WithBudget<dyn Transport> {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.inner.register(script);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::Layer;
-use crate::command::{Command, Footprint, Resend};
+use crate::command::{Command, Footprint, Resend, Script};
 use crate::platform::{self, BoxFuture, Instant, boxed};
 use crate::transport::{Capabilities, Messages, Results, Subscription, Transport};
 use crate::{Error, ErrorKind, Outcome, Result, Value};
@@ -387,6 +387,10 @@ impl Transport for WithRetry {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.inner.register(script);
     }
 }
 

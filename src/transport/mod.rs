@@ -21,7 +21,7 @@ use std::fmt;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::command::Command;
+use crate::command::{Command, Script};
 use crate::platform::BoxFuture;
 use crate::{Error, ErrorKind, Outcome, Result, Value};
 
@@ -149,7 +149,7 @@ pub type Messages = BoxStream<'static, Result<Message>>;
 /// use edgecask::layer::Layer;
 /// use edgecask::platform::BoxFuture;
 /// use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
-/// use edgecask::{Client, Command, Result, Value};
+/// use edgecask::{Client, Command, Result, Script, Value};
 ///
 /// #[derive(Debug)]
 /// struct Counting {
@@ -183,6 +183,9 @@ pub type Messages = BoxStream<'static, Result<Message>>;
 ///     }
 ///     fn set_sync_token(&self, token: &str) {
 ///         self.inner.set_sync_token(token);
+///     }
+///     fn register(&self, script: &Script) {
+///         self.inner.register(script);
 ///     }
 /// }
 ///
@@ -231,6 +234,11 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Lets reads see the writes of another client, by its token. A layer passes it to its inner transport. Where every read
     /// sees every write anyway, it does nothing.
     fn set_sync_token(&self, token: &str);
+
+    /// Makes the native implementation of a script known to the embedded engine, which keeps it by its sha. A client does so
+    /// before it sends the source of a script that the server does not know, and before it sends any script where
+    /// [`Capabilities::lua`] is `false`. A layer passes it to its inner transport. Any other transport does nothing.
+    fn register(&self, script: &Script);
 }
 
 impl Capabilities {

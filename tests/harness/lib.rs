@@ -3,6 +3,7 @@
 mod cluster;
 mod deviant;
 mod dice;
+mod places;
 mod postgrest;
 mod tap;
 
@@ -22,6 +23,7 @@ use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 pub use self::cluster::{ClusterNode, NODE_TIMEOUT, PRIMARIES, ReplicatedCluster, SLOTS};
 pub use self::deviant::{Deviant, Deviation};
 pub use self::dice::{Dice, cases, fresh_seed, number, seeds};
+pub use self::places::{Count, Lossy, Place};
 pub use self::postgrest::Postgrest;
 pub use self::tap::{By, Tap, Tapped, Trip};
 
@@ -146,6 +148,14 @@ impl RedisServer {
     /// # Panics
     /// If it is there and does not start.
     pub fn redis8() -> Option<Self> {
+        Self::redis8_with([])
+    }
+
+    /// The same with these further arguments.
+    ///
+    /// # Panics
+    /// As for [`RedisServer::redis8`].
+    pub fn redis8_with<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let root = std::env::home_dir()?.join(".cache/edgecask/redis8");
         let libraries =
             root.join("root/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
@@ -159,7 +169,7 @@ impl RedisServer {
         command.arg("--library-path").arg(libraries).args(["--argv0", "redis-server"]);
         command.arg(root.join("root/usr/bin/redis-server"));
         command.arg("--loadmodule").arg(modules.join("rejson.so"));
-        command.args(["--port", &port.to_string()]);
+        command.args(["--port", &port.to_string()]).args(arguments);
         Some(Self::run(command, port))
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use edgecask::layer::Layer;
 use edgecask::platform::BoxFuture;
 use edgecask::transport::{Capabilities, Messages, Results, Subscription, Transport};
-use edgecask::{Command, Error, ErrorKind, Result, Value};
+use edgecask::{Command, Error, ErrorKind, Result, Script, Value};
 
 /// What a test does to each round trip. As a [`Layer`], wrap it in [`Tapped`].
 pub trait Tap: fmt::Debug + Send + Sync + 'static {
@@ -116,5 +116,9 @@ impl<T: Tap> Transport for Tapping<T> {
 
     fn set_sync_token(&self, token: &str) {
         self.inner.set_sync_token(token);
+    }
+
+    fn register(&self, script: &Script) {
+        self.inner.register(script);
     }
 }

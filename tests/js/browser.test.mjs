@@ -2,9 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { readFile } from "node:fs/promises";
-import { execFileSync } from "node:child_process";
-import { chromium } from "playwright-core";
-import { startHttp, startServer } from "./servers.mjs";
+import { startChromium, startHttp, startServer } from "./servers.mjs";
 
 const pkg = new URL("../../pkg/web/", import.meta.url);
 const types = { js: "text/javascript", wasm: "application/wasm", html: "text/html" };
@@ -37,19 +35,7 @@ async function chunks(stream) {
 it("works in Chromium", async () => {
   const rest = await startServer();
   const page = await startPage(rest);
-  const executablePath = ["chromium", "google-chrome"]
-    .map((name) => {
-      try {
-        return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
-      } catch {
-        return "";
-      }
-    })
-    .find(Boolean);
-  const browser = await chromium.launch({
-    executablePath,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  const browser = await startChromium();
   try {
     const tab = await browser.newPage();
     await tab.goto(page.url);

@@ -1,6 +1,7 @@
 // What the tests start: the local REST server over an embedded engine or a real Redis, workerd, and plain HTTP servers; on
 // free ports. What a failing test leaves behind ends with its file: it neither keeps the test process alive nor outlives it.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { createHash, X509Certificate } from "node:crypto";
 import { createServer as createHttpServer } from "node:http";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
@@ -9,8 +10,10 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { arch, homedir } from "node:os";
 import { after } from "node:test";
+import { chromium } from "playwright-core";
 
 const SERVER = new URL("../../target/debug/edgecask-server", import.meta.url).pathname;
+const FILES = new URL("../../target/debug/http-cache-files", import.meta.url).pathname;
 
 /** The processes that run, and how the rest is ended. */
 const processes = new Set();
@@ -115,6 +118,29 @@ export async function startServer(redisUrl, ...options) {
   const { process, match } = await start(SERVER, args, /^UPSTASH_REDIS_REST_URL=(.*)/);
   // `stop` is no option: it stays behind where this is given to a client.
   return Object.defineProperty({ url: match[1], token }, "stop", { value: () => stop(process) });
+}
+
+/** The files of a folder behind the HTTP cache, over HTTP/2; `control` moves its clock, `key` is the hash of its public key. */
+export async function startFiles(folder) {
+  const { process, match } = await start(FILES, [folder], /^(https:\S+) (http:\S+) (\S+)$/);
+  const { publicKey } = new X509Certificate(Buffer.from(match[3], "base64"));
+  const key = createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64");
+  return { url: match[1], control: match[2], key, stop: () => stop(process) };
+}
+
+/** The system's Chromium, with these further arguments. */
+export function startChromium(...further) {
+  const executablePath = ["chromium", "google-chrome"]
+    .map((name) => {
+      try {
+        return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
+      } catch {
+        return "";
+      }
+    })
+    .find(Boolean);
+  const quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", ...quiet, ...further] });
 }
 
 /** Sends a command by plain HTTP, to see what is really stored. */

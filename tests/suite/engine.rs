@@ -10,7 +10,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
 /// One line a form of a command. Words in capitals stand for themselves, words in lower case for something random.
-const FORMS: &str = "
+pub(crate) const FORMS: &str = "
 APPEND k v
 DECR k | DECRBY k i | INCR k | INCRBY k i | INCRBYFLOAT w f | SET w f | GET w | HSET w m f | HINCRBYFLOAT w m f
 GET k | GETDEL k | GETSET k v | STRLEN k
@@ -56,7 +56,7 @@ PING | ECHO v | GET | GET k k | SCRIPT EXISTS x | PUBLISH k v | SPUBLISH k v | P
 ";
 
 /// Forms of families whose replies have changed since Redis 7. They are compared with Redis 8.
-const FORMS_OF_8: &str = "
+pub(crate) const FORMS_OF_8: &str = "
 XADD k e m v | XADD k e m v m i | XADD k MAXLEN n e m v | XADD k MAXLEN ~ n e m v | XADD k MINID e e m v | XADD k NOMKSTREAM e m v
 XADD k MAXLEN = n LIMIT 10 e m v | XADD k LIMIT 5 e m v | XADD k e m | XADD k MAXLEN x e m v | XADD k MAXLEN n MINID e e m v
 XADD k MAXLEN ~ n LIMIT -1 e m v | XADD k e m v m | XADD k e | XADD k e m v | XADD k e m v | XADD k e m v | XADD k e m v
@@ -121,7 +121,7 @@ SET k v | XADD k 1-1 m v
 ";
 
 /// Places, compared with Redis 8 in sequences of their own.
-const PLACES: &str = "
+pub(crate) const PLACES: &str = "
 GEOADD pk lon lat m | GEOADD pk lon lat m lon lat m lon lat m | GEOADD pk NX lon lat m | GEOADD pk XX CH lon lat m | GEOADD pk CH lon lat m lon lat m
 GEOADD pk lon lat m lon lat m lon lat m | GEOADD pk NX XX lon lat m | GEOADD pk lon lat | GEOADD pk lon x m | GEOADD pk 181 lat m | GEOADD pk lon 86 m | GEOADD pk CH NX CH
 GEOADD pk lon lat m lon lat m lon lat m lon lat m | ZREM pk m | DEL pk | SET k v | GEOADD k lon lat m
@@ -278,7 +278,7 @@ fn millionths(number: i32) -> Vec<u8> {
     format!("{:.6}", f64::from(number) / 1e6).into_bytes()
 }
 
-fn command(forms: &'static str) -> impl Strategy<Value = Command> {
+pub(crate) fn command(forms: &'static str) -> impl Strategy<Value = Command> {
     let forms: Vec<&'static str> =
         forms.split(['|', '\n']).map(str::trim).filter(|form| !form.is_empty()).collect();
     select(forms).prop_flat_map(|form| {
@@ -402,7 +402,7 @@ impl PipeItems for Value {
 }
 
 /// Everything that a server holds, read by commands that the sequences do not share a bug with.
-async fn contents(client: &Client) -> Vec<(String, String, String)> {
+pub(crate) async fn contents(client: &Client) -> Vec<(String, String, String)> {
     let mut keys: Vec<Vec<u8>> = client.keys("*").await.unwrap();
     keys.sort();
     let mut contents = Vec::new();
@@ -427,7 +427,7 @@ async fn contents(client: &Client) -> Vec<(String, String, String)> {
     contents
 }
 
-fn shown(reply: &Result<Value, String>) -> String {
+pub(crate) fn shown(reply: &Result<Value, String>) -> String {
     fn text(value: &Value) -> String {
         match value {
             Value::Array(items) => {
@@ -531,6 +531,12 @@ fn every_command_of_the_engine_is_in_a_form_or_tested_elsewhere() {
         // Of Redis 8.2.
         "XDELEX",
         "XACKDEL",
+        // In dump.rs and snapshots.rs.
+        "DUMP",
+        "RESTORE",
+        "SAVE",
+        "BGSAVE",
+        "LASTSAVE",
         // Connections to a real Redis are shared, so these are allowed in pipelines alone.
         "WAIT",
         "WAITAOF",

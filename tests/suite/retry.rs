@@ -10,7 +10,7 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask::transport::{Backend, Capabilities, Messages, Results, Subscription, Transport};
-use edgecask::{Client, Error, ErrorKind, Outcome, Result, Value};
+use edgecask::{Client, Error, ErrorKind, Outcome, Result, Script, Value};
 use edgecask_server::{Fault, Server, ServerOptions};
 use edgecask_tests::{Dice, RedisServer, free_port};
 use futures_util::StreamExt;
@@ -216,6 +216,8 @@ impl Transport for Served {
     }
 
     fn set_sync_token(&self, _: &str) {}
+
+    fn register(&self, _: &Script) {}
 }
 
 const FOR_NOW: [&str; 5] = [
@@ -389,6 +391,8 @@ impl Transport for Three {
     }
 
     fn set_sync_token(&self, _: &str) {}
+
+    fn register(&self, _: &Script) {}
 }
 
 #[tokio::test(start_paused = true)]

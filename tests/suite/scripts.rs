@@ -112,8 +112,11 @@ fn scripts_do_the_same_on_redis_in_lua_and_natively() {
     let redis = RedisServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = redis.client();
-    // The script of rate limits has a test of its own, in `limit/`.
-    for script in edgecask::scripts().filter(|script| !script.source().contains("SMISMEMBER")) {
+    // Those of limits and schedules have tests of their own, in limit/ and schedule/scripts.rs.
+    let own = ["SMISMEMBER", "'run:'"];
+    let scripts =
+        edgecask::scripts().filter(|script| !own.iter().any(|word| script.source().contains(word)));
+    for script in scripts {
         let inputs = (state(), words(&["a", "b", "c"], script_keys(script)), arguments(script));
         let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new(config).run(&inputs, |(state, keys, args)| {
@@ -213,6 +216,14 @@ async fn a_script_that_cannot_run_is_refused_before_anything_does() {
         plain.script_flush().await.unwrap();
     }
     assert_eq!(plain.dbsize().await.unwrap(), 2);
+    // It also runs if its source was loaded before the engine knew the native implementation.
+    let late = Script::new("return redis.call('SET', KEYS[1], ARGV[1])  -- loaded first");
+    plain.script_load(late.source()).await.unwrap();
+    let late = late.with_native(|redis, keys, args| {
+        redis.call(Command::new("SET").arg(&keys[0]).arg(&args[0]))
+    });
+    plain.run_script::<()>(&late, ["late"], ["v"]).await.unwrap();
+    assert_eq!(plain.del(["late"]).await.unwrap(), 1);
     engine.register(&native);
     plain.eval::<()>(native.source(), ["other"], ["v"]).await.unwrap();
     assert_eq!(plain.dbsize().await.unwrap(), 3);

@@ -15,10 +15,12 @@ struct Target {
     megabytes: &'static str,
 }
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 6] = [
     Target { name: "json_replies", longest: "4096", megabytes: "128" },
     Target { name: "resp2_replies", longest: "4096", megabytes: "128" },
     Target { name: "events", longest: "4096", megabytes: "128" },
+    Target { name: "payloads", longest: "4096", megabytes: "512" },
+    Target { name: "engine_commands", longest: "4096", megabytes: "512" },
     Target { name: "server_requests", longest: "2048", megabytes: "512" },
 ];
 

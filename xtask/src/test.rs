@@ -41,6 +41,7 @@ fn examples(shell: &Shell) -> Result<()> {
         "layers",
         "outage",
         "phoenix",
+        "schedules",
         "pipelines",
         "rate_limits",
         "read_through",
@@ -123,6 +124,7 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
         "upstash",
         "worker",
         "browser",
+        "http_cache",
     ]
     .map(|name| format!("{name}.test.mjs"));
     // A test that hangs fails, and what it waits for does not keep the others from being reported.

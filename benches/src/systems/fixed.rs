@@ -1,6 +1,6 @@
 use edgecask::platform::BoxFuture;
 use edgecask::transport::{Backend, Capabilities, Messages, Results, Subscription, Transport};
-use edgecask::{Command, Error, ErrorKind, Result, Value};
+use edgecask::{Command, Error, ErrorKind, Result, Script, Value};
 
 /// Answers every command with one reply.
 #[derive(Debug)]
@@ -32,4 +32,6 @@ impl Transport for Fixed {
     }
 
     fn set_sync_token(&self, _: &str) {}
+
+    fn register(&self, _: &Script) {}
 }

@@ -173,14 +173,18 @@ impl Hash {
         self.lifetimes.as_ref()?.order.first().map(|(at, _)| *at)
     }
 
-    /// Removes the fields whose time has come.
-    pub(super) fn remove_expired(&mut self, now: u64) {
-        while let Some((at, field)) = self.lifetimes.as_ref().and_then(|all| all.order.first())
+    /// Removes fields whose time has come, at most so many, and tells how many.
+    pub(super) fn remove_expired(&mut self, now: u64, most: usize) -> usize {
+        let mut removed = 0;
+        while removed < most
+            && let Some((at, field)) = self.lifetimes.as_ref().and_then(|all| all.order.first())
             && *at <= now
         {
             let field = field.clone();
             self.remove(&field);
+            removed += 1;
         }
+        removed
     }
 }
 

@@ -1,5 +1,7 @@
 //! The engine: checks a command's arity, and runs its handler. It gets handlers from a function, so it does not depend on them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_channel::oneshot;
 
@@ -9,9 +11,13 @@ use super::eviction::{self, Limits};
 use super::keyspace::Keyspace;
 use super::libraries::Libraries;
 use super::listeners::Listeners;
+use super::script_kill::RunningScript;
 use super::script_options::ScriptOptions;
+use super::script_refusals::is_refused_in_scripts;
 use super::script_runtime::ScriptRuntime;
 use super::scripts::{NativeContext, Scripts, without_native};
+#[cfg(not(target_arch = "wasm32"))]
+use super::snapshot::Snapshots;
 use super::stream::{Stream, StreamId};
 use crate::command::{Access, Command, Script};
 use crate::transport::Results;
@@ -59,7 +65,8 @@ impl Handler {
 pub(super) type Find = fn(&str) -> Option<&'static Handler>;
 
 /// Makes the language of an engine's scripts.
-pub(super) type MakeRuntime = fn(&ScriptOptions) -> Box<dyn ScriptRuntime<Engine>>;
+pub(super) type MakeRuntime =
+    fn(&ScriptOptions, &Arc<RunningScript>) -> Box<dyn ScriptRuntime<Engine>>;
 
 pub(super) struct Engine {
     find: Find,
@@ -75,6 +82,12 @@ pub(super) struct Engine {
     /// It holds more than it may, and can evict nothing.
     is_full: bool,
     evicted: u64,
+    /// The bytes that were in use after the last eviction.
+    used_before: usize,
+    running: Arc<RunningScript>,
+    /// How the content is saved, if it is.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) snapshots: Option<Snapshots>,
 }
 
 /// What became of a command that may wait.
@@ -99,6 +112,10 @@ impl Engine {
             limits: Limits::default(),
             is_full: false,
             evicted: 0,
+            used_before: usize::MAX,
+            running: Arc::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            snapshots: None,
         }
     }
 
@@ -129,7 +146,9 @@ impl Engine {
     ) -> Result<R> {
         let mut runtime = match (self.runtime.take(), self.make_runtime) {
             (Some(runtime), _) => runtime,
-            (None, Some(make)) if self.script_options.runs_lua() => make(&self.script_options),
+            (None, Some(make)) if self.script_options.runs_lua() => {
+                make(&self.script_options, &self.running)
+            }
             (None, _) => return Err(without_native()),
         };
         let result = act(&mut *runtime, self);
@@ -168,6 +187,11 @@ impl Engine {
         self.limits = limits;
     }
 
+    /// The script that runs now, for those who do not have the engine.
+    pub(super) fn running(&self) -> &Arc<RunningScript> {
+        &self.running
+    }
+
     /// How many keys were evicted.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
@@ -175,11 +199,9 @@ impl Engine {
 
     /// Another engine with the same keys and scripts, and without subscribers and callers that wait.
     pub(super) fn fork(&self) -> Self {
-        let mut keyspace = self.keyspace.clone();
-        keyspace.watched.clear();
         Self {
             find: self.find,
-            keyspace,
+            keyspace: self.keyspace.fork(),
             listeners: Listeners::default(),
             scripts: self.scripts.clone(),
             libraries: self.libraries.clone(),
@@ -190,11 +212,15 @@ impl Engine {
             limits: self.limits,
             is_full: false,
             evicted: 0,
+            used_before: usize::MAX,
+            running: Arc::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            snapshots: None,
         }
     }
 
     pub(super) fn register(&mut self, script: &Script) {
-        self.scripts.register(script.source().as_bytes(), script.native());
+        self.scripts.register(script);
     }
 
     /// Refuses a script that cannot run, as [`MemoryTransport::check`](super::MemoryTransport::check) does.
@@ -205,10 +231,18 @@ impl Engine {
         self.scripts.check(command).map_err(|error| error.with_command(|| command.label()))
     }
 
+    /// Sets the time, as before a command.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn look_at_clock(&mut self, now: u64) {
+        self.keyspace.advance_to(now);
+    }
+
     /// Looks at the clock, and evicts what is too much.
     fn begin(&mut self, now: u64) {
         self.keyspace.advance_to(now);
-        let (has_room, evicted) = eviction::make_room(&mut self.keyspace, self.limits);
+        let (has_room, evicted) =
+            eviction::make_room(&mut self.keyspace, self.limits, self.used_before);
+        self.used_before = self.keyspace.used_bytes();
         self.is_full = !has_room;
         self.evicted += evicted;
     }
@@ -298,6 +332,15 @@ impl Engine {
             return Err(Error::server("OOM command not allowed when used memory > 'maxmemory'.")
                 .with_command(|| command.label()));
         }
+        self.carry_out(handler, command)
+    }
+
+    fn carry_out(&mut self, handler: &Handler, command: &Command) -> Result<Value> {
+        if self.keyspace.has_overdue_fields() {
+            for key in command.key_positions().into_iter().filter_map(|at| command.get(at)) {
+                self.keyspace.settle(key);
+            }
+        }
         (handler.run)(self, Args::new(command))
             .map_err(|error| error.with_command(|| command.label()))
     }
@@ -344,11 +387,15 @@ impl Engine {
         if is_refused_in_scripts(command.name()) {
             return refuse("ERR This Redis command is not allowed from script");
         }
-        if read_only && command.info().access == Access::Write {
-            return refuse("ERR Write commands are not allowed from read-only scripts.");
+        if command.info().access == Access::Write {
+            if read_only {
+                return refuse("ERR Write commands are not allowed from read-only scripts.");
+            }
+            if !self.running.may_write() {
+                return refuse(RunningScript::KILLED);
+            }
         }
-        (handler.run)(self, Args::new(command))
-            .map_err(|error| error.with_command(|| command.label()))
+        self.carry_out(handler, command)
     }
 
     fn check(&self, command: &Command) -> Result<&'static Handler> {
@@ -362,52 +409,4 @@ impl Engine {
             false => Err(wrong_arity(name).with_command(|| command.label())),
         }
     }
-}
-
-/// Whether Redis refuses a command in scripts (its flag `noscript`, as of version 8.0).
-fn is_refused_in_scripts(name: &str) -> bool {
-    const REFUSED: [&str; 41] = [
-        "ACL",
-        "AUTH",
-        "BGREWRITEAOF",
-        "BGSAVE",
-        "CLIENT",
-        "CONFIG",
-        "DEBUG",
-        "DISCARD",
-        "EVAL",
-        "EVALSHA",
-        "EVALSHA_RO",
-        "EVAL_RO",
-        "EXEC",
-        "FAILOVER",
-        "FCALL",
-        "FCALL_RO",
-        "FUNCTION",
-        "HELLO",
-        "LATENCY",
-        "MODULE",
-        "MONITOR",
-        "MULTI",
-        "PSUBSCRIBE",
-        "PSYNC",
-        "PUNSUBSCRIBE",
-        "QUIT",
-        "REPLCONF",
-        "REPLICAOF",
-        "RESET",
-        "ROLE",
-        "SAVE",
-        "SCRIPT",
-        "SHUTDOWN",
-        "SLAVEOF",
-        "SSUBSCRIBE",
-        "SUBSCRIBE",
-        "SUNSUBSCRIBE",
-        "SYNC",
-        "UNSUBSCRIBE",
-        "UNWATCH",
-        "WATCH",
-    ];
-    REFUSED.contains(&name)
 }

@@ -118,6 +118,7 @@ const GROWING: &[&str] = &[
     "PFADD",
     "PFMERGE",
     "PSETEX",
+    "RESTORE",
     "RPOPLPUSH",
     "RPUSH",
     "RPUSHX",
@@ -150,11 +151,27 @@ pub(super) fn grows(name: &str) -> bool {
 /// How many random keys are compared to find one to evict.
 const SAMPLES: usize = 10;
 
-/// Evicts keys until no more is held than may be. Whether that succeeded, and how many keys it took.
-pub(super) fn make_room(keyspace: &mut Keyspace, limits: Limits) -> (bool, u64) {
+/// How many keys a command evicts before it leaves the rest to the next ones.
+const STEP: u64 = 64;
+
+/// Evicts keys until no more is held than may be, or for now enough of them: at least as much as was written since
+/// `used_before`, the bytes that were in use after the last time. Whether that succeeded, and how many keys it took. What has
+/// expired goes first, and does not count.
+pub(super) fn make_room(
+    keyspace: &mut Keyspace,
+    limits: Limits,
+    used_before: usize,
+) -> (bool, u64) {
     let Some(max_bytes) = limits.max_bytes else { return (true, 0) };
-    let mut evicted = 0;
+    let (mut evicted, mut steps) = (0, 0);
     while keyspace.used_bytes() > max_bytes {
+        if steps >= STEP && keyspace.used_bytes() < used_before {
+            break;
+        }
+        steps += 1;
+        if keyspace.remove_overdue() {
+            continue;
+        }
         let Some(key) = choose(keyspace, limits.eviction) else { return (false, evicted) };
         keyspace.remove(&key);
         evicted += 1;
@@ -330,6 +347,48 @@ mod tests {
         assert!(full.set("soon", "EX 10").is_ok());
         full.overflow("EX 1000");
         assert!(full.exists("late") && !full.exists("soon"));
+    }
+
+    #[test]
+    fn a_lower_limit_evicts_in_steps_and_never_lets_it_grow() {
+        let mut full = Full::new(Eviction::AllKeysLru);
+        full.run("CONFIG SET maxmemory 0");
+        for number in 0..2000 {
+            assert!(full.set(&format!("k:{number}"), "").is_ok());
+        }
+        full.run("CONFIG SET maxmemory 100000");
+        let mut used = full.engine.keyspace.used_bytes();
+        assert!(used > 1_000_000);
+        let mut commands = 0;
+        while full.engine.keyspace.used_bytes() > 102_000 {
+            let evicted = full.engine.evicted();
+            // Larger than what a step of small keys frees.
+            let large = "x".repeat(50_000);
+            full.run(&format!("SET large:{} {large}", commands % 3));
+            let evicted = full.engine.evicted() - evicted;
+            assert!((1..=200).contains(&evicted), "{evicted}");
+            assert!(full.engine.keyspace.used_bytes() <= used + 51_000, "{commands}");
+            used = full.engine.keyspace.used_bytes().min(used);
+            commands += 1;
+            assert!(commands < 1000);
+        }
+        assert!(commands > 5, "{commands}");
+    }
+
+    #[test]
+    fn what_has_expired_makes_room_before_anything_is_evicted() {
+        let mut full = Full::new(Eviction::AllKeysLru);
+        assert!(full.set("stays", "").is_ok());
+        full.run("CONFIG SET maxmemory 0");
+        for number in 0..3000 {
+            assert!(full.set(&format!("k:{number}"), "EX 10").is_ok());
+        }
+        full.run("CONFIG SET maxmemory 100000");
+        full.now += 10_000;
+        for _ in 0..100 {
+            full.run("PING");
+        }
+        assert_eq!((full.engine.evicted(), full.engine.keyspace.len()), (0, 1));
     }
 
     #[test]

@@ -18,16 +18,19 @@ pub(super) struct Library {
 
 /// The libraries by name.
 #[derive(Clone, Default)]
-pub(super) struct Libraries(BTreeMap<String, Library>);
+pub(super) struct Libraries {
+    by_name: BTreeMap<String, Library>,
+    changes: u64,
+}
 
 impl Libraries {
     pub(super) fn get(&self, name: &str) -> Option<&Library> {
-        self.0.get(name)
+        self.by_name.get(name)
     }
 
     /// A function, with the name and the content of its library.
     pub(super) fn function(&self, name: &str) -> Option<(&str, &Library, &Registered)> {
-        self.0.iter().find_map(|(library_name, library)| {
+        self.by_name.iter().find_map(|(library_name, library)| {
             let function = library.functions.iter().find(|function| function.name == name)?;
             Some((library_name.as_str(), library, function))
         })
@@ -42,19 +45,44 @@ impl Libraries {
                 return Err(Error::server(&text));
             }
         }
-        self.0.insert(name, library);
+        self.changes += 1;
+        self.by_name.insert(name, library);
+        Ok(())
+    }
+
+    /// Adds all of these, or none: in place of all that are there, or of those with the same names, or of none.
+    pub(super) fn join(&mut self, new: Self, flushes: bool, replaces: bool) -> Result<()> {
+        let mut joined = if flushes { Self::default() } else { self.clone() };
+        for name in new.by_name.keys() {
+            if joined.by_name.remove(name).is_some() && !replaces {
+                return Err(Error::server(&format!("ERR Library {name} already exists")));
+            }
+        }
+        for (name, library) in new.by_name {
+            joined.insert(name, library)?;
+        }
+        self.changes += 1;
+        self.by_name = joined.by_name;
         Ok(())
     }
 
     pub(super) fn remove(&mut self, name: &str) -> bool {
-        self.0.remove(name).is_some()
+        self.changes += 1;
+        self.by_name.remove(name).is_some()
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.changes += 1;
+        self.by_name.clear();
+    }
+
+    /// How many changes there were since the engine was made.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Library)> {
-        self.0.iter()
+        self.by_name.iter()
     }
 }

@@ -26,14 +26,21 @@ mod listeners;
 mod lua;
 mod number;
 mod options;
+mod rdb;
 #[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
 mod resp3;
+#[cfg(not(target_arch = "wasm32"))]
+mod saving;
 mod score_tree;
+mod script_kill;
 mod script_options;
+mod script_refusals;
 mod script_runtime;
 mod scripts;
 mod shebang;
 mod size;
+#[cfg(not(target_arch = "wasm32"))]
+mod snapshot;
 mod sorted_set;
 mod steps;
 mod stream;
@@ -48,7 +55,14 @@ use futures_util::future::{Either, select};
 use self::engine::{Engine, MakeRuntime, Ran};
 pub use self::eviction::Eviction;
 pub use self::options::MemoryOptions;
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::options::SnapshotOptions;
+use self::script_kill::RunningScript;
 pub use self::script_options::ScriptOptions;
+#[cfg(not(target_arch = "wasm32"))]
+use self::snapshot::Saver;
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::snapshot::SnapshotError;
 use super::blocking::{blocking_in_pipeline, waits_for_replication};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use crate::command::{Command, Script};
@@ -68,7 +82,10 @@ use crate::{Result, Value};
 #[derive(Clone)]
 pub struct MemoryTransport {
     engine: Arc<Mutex<Engine>>,
+    running: Arc<RunningScript>,
     lua: bool,
+    #[cfg(not(target_arch = "wasm32"))]
+    saver: Option<Arc<Saver>>,
 }
 
 impl MemoryTransport {
@@ -89,7 +106,17 @@ impl MemoryTransport {
         let mut engine = Engine::new(commands::find);
         engine.set_runtime(RUNTIME);
         engine.set_limits(options.limits());
-        Self { engine: Arc::new(Mutex::new(engine)), lua: RUNTIME.is_some() }
+        Self::of(engine, RUNTIME.is_some())
+    }
+
+    fn of(engine: Engine, lua: bool) -> Self {
+        Self {
+            running: Arc::clone(engine.running()),
+            engine: Arc::new(Mutex::new(engine)),
+            lua,
+            #[cfg(not(target_arch = "wasm32"))]
+            saver: None,
+        }
     }
 
     /// Changes the settings of scripts for all handles on this engine, so it is best called before there are others. Default:
@@ -111,7 +138,7 @@ impl MemoryTransport {
     }
 
     /// Another engine with a copy of this one's current content: keys, lifetimes and scripts. Later changes to one of them
-    /// are not visible in the other. The time is proportional to the number of keys.
+    /// are not visible in the other, and the copy has no snapshot file. The time is proportional to the number of keys.
     ///
     /// ```
     /// use edgecask::{prelude::*, transport::memory::MemoryTransport};
@@ -128,7 +155,7 @@ impl MemoryTransport {
     /// ```
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { engine: Arc::new(Mutex::new(self.lock().fork())), lua: self.lua }
+        Self::of(self.lock().fork(), self.lua)
     }
 
     /// Every command that the engine runs, in no particular order.
@@ -142,11 +169,13 @@ impl MemoryTransport {
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
     pub fn check(&self, command: &Command) -> Result<()> {
-        self.lock().check_script(command)
+        // Where Lua runs, every script does, and the engine is not waited for.
+        if self.lua { Ok(()) } else { self.lock().check_script(command) }
     }
 
     /// Runs a command that waits for data as long as there is none.
     async fn send_or_wait(&self, command: &Command) -> Result<Value> {
+        self.long_script().await;
         let ran = self.lock().run_or_wait(command, unix_millis());
         let (number, reply) = match ran {
             Ran::Done(reply) => return reply,
@@ -170,6 +199,14 @@ impl MemoryTransport {
         }
     }
 
+    /// Waits while a script runs that takes long, without a thread: so that SCRIPT KILL finds one that is free.
+    async fn long_script(&self) {
+        const STEP: Duration = Duration::from_millis(1);
+        while self.running.is_long() {
+            sleep(STEP).await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Engine> {
         // Commands check their arguments before they change anything, so a panic leaves no partial change.
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
@@ -178,8 +215,10 @@ impl MemoryTransport {
 
 /// Lua, where it can be had.
 #[cfg(all(feature = "lua", not(target_arch = "wasm32")))]
-const RUNTIME: Option<MakeRuntime> =
-    Some(|options| Box::new(lua::LuaRuntime::new(options.clone(), || Engine::new(commands::find))));
+const RUNTIME: Option<MakeRuntime> = Some(|options, running| {
+    let empty = || Engine::new(commands::find);
+    Box::new(lua::LuaRuntime::new(options.clone(), Arc::clone(running), empty))
+});
 #[cfg(not(all(feature = "lua", not(target_arch = "wasm32"))))]
 const RUNTIME: Option<MakeRuntime> = None;
 
@@ -221,6 +260,10 @@ impl Transport for MemoryTransport {
             return boxed(|| self.send_or_wait(command));
         }
         boxed(|| async move {
+            if let Some(reply) = self.running.kill_by(command) {
+                return reply;
+            }
+            self.long_script().await;
             let mut engine = self.lock();
             engine.check_script(command)?;
             engine.run(command, unix_millis())
@@ -236,12 +279,23 @@ impl Transport for MemoryTransport {
                 return Err(blocking_in_pipeline(waits));
             }
             commands.iter().try_for_each(|command| self.check(command))?;
-            Ok(commands.iter().map(|command| self.lock().run(command, unix_millis())).collect())
+            let mut results = Results::with_capacity(commands.len());
+            for command in commands {
+                results.push(match self.running.kill_by(command) {
+                    Some(reply) => reply,
+                    None => {
+                        self.long_script().await;
+                        self.lock().run(command, unix_millis())
+                    }
+                });
+            }
+            Ok(results)
         })
     }
 
     fn transaction<'a>(&'a self, commands: &'a [Command]) -> BoxFuture<'a, Result<Results>> {
         boxed(|| async move {
+            self.long_script().await;
             let mut engine = self.lock();
             commands.iter().try_for_each(|command| engine.check_script(command))?;
             engine.run_all(commands, unix_millis())
@@ -257,4 +311,8 @@ impl Transport for MemoryTransport {
     }
 
     fn set_sync_token(&self, _token: &str) {}
+
+    fn register(&self, script: &Script) {
+        Self::register(self, script);
+    }
 }

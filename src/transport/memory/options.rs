@@ -1,5 +1,10 @@
 //! The options of an embedded engine.
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::{Path, PathBuf};
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Duration;
+
 use super::eviction::{Eviction, Limits};
 
 /// How much an embedded engine may hold, and what it does when it is full.
@@ -33,7 +38,49 @@ impl MemoryOptions {
         self
     }
 
+    /// Keeps the content in this file, which [`MemoryTransport::open`](super::MemoryTransport::open) loads at the start. Not on
+    /// wasm32.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn snapshot(self, path: impl Into<PathBuf>) -> SnapshotOptions {
+        SnapshotOptions { memory: self, path: path.into(), every: Some(SnapshotOptions::INTERVAL) }
+    }
+
     pub(super) fn limits(&self) -> Limits {
         self.limits
+    }
+}
+
+/// The options of an embedded engine whose content is kept in a file; see
+/// [`MemoryTransport::open`](super::MemoryTransport::open).
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Debug, Clone)]
+pub struct SnapshotOptions {
+    memory: MemoryOptions,
+    path: PathBuf,
+    every: Option<Duration>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl SnapshotOptions {
+    const INTERVAL: Duration = Duration::from_secs(60);
+
+    /// How long after a save the next one begins, if something has changed. `None`: the engine is saved when its last handle is
+    /// dropped and when it is asked to, and not in between. Default: 60 seconds. So much is lost if the process is killed.
+    #[must_use]
+    pub fn every(mut self, interval: Option<Duration>) -> Self {
+        self.every = interval;
+        self
+    }
+
+    pub(super) fn memory(&self) -> &MemoryOptions {
+        &self.memory
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn interval(&self) -> Option<Duration> {
+        self.every
     }
 }

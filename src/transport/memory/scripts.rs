@@ -26,15 +26,20 @@ pub(super) struct Script {
 }
 
 impl Scripts {
-    pub(super) fn register(&mut self, source: &[u8], native: Option<NativeScript>) {
-        if let Some(native) = native {
-            self.natives.insert(sha1(source), native);
+    /// Keeps a script's native implementation, if it has one.
+    pub(super) fn register(&mut self, script: &crate::Script) {
+        let sha = script.sha();
+        if let Some(native) = script.native().filter(|_| !self.natives.contains_key(sha)) {
+            self.natives.insert(sha.to_owned(), native);
+            if let Some(loaded) = self.loaded.get_mut(sha) {
+                loaded.native = Some(native);
+            }
         }
     }
 
-    /// The native implementation of a script: the given one, or the registered one.
-    pub(super) fn native(&self, sha: &str, native: Option<NativeScript>) -> Option<NativeScript> {
-        native.or_else(|| self.natives.get(sha).copied())
+    /// The native implementation of a script that is registered.
+    pub(super) fn native(&self, sha: &str) -> Option<NativeScript> {
+        self.natives.get(sha).copied()
     }
 
     pub(super) fn insert(&mut self, sha: String, script: Script) {
@@ -60,9 +65,7 @@ impl Scripts {
     /// Refuses a script without a native implementation, for an engine without Lua. A script with an unknown sha is not refused:
     /// it fails with NOSCRIPT, and the client sends its text.
     pub(super) fn check(&self, command: &Command) -> Result<()> {
-        let Some(script) = command.get(0).filter(|_| command.native().is_none()) else {
-            return Ok(());
-        };
+        let Some(script) = command.get(0) else { return Ok(()) };
         let runs = match command.name() {
             "EVAL" | "EVAL_RO" => self.natives.contains_key(&sha1(script)),
             "EVALSHA" | "EVALSHA_RO" => {

@@ -32,6 +32,16 @@ impl Usage {
         self.used_at.set((now / 1000) as u32);
     }
 
+    /// Sets how many seconds ago it was last used.
+    pub(super) fn set_idle(&self, now: u64, seconds: u64) {
+        self.used_at.set((now / 1000).saturating_sub(seconds) as u32);
+    }
+
+    /// Sets the counter of uses.
+    pub(super) fn set_frequency(&self, frequency: u8) {
+        self.frequency.set(frequency);
+    }
+
     /// How many seconds ago a command last used the value.
     pub(super) fn idle_seconds(&self, now: u64) -> u64 {
         (now / 1000).saturating_sub(self.used_at.get().into())

@@ -48,7 +48,7 @@ use self::sync_token::{SyncTokens, Ticket};
 use super::{
     Backend, Capabilities, Messages, Results, Subscription, Transport, in_parts, redacted,
 };
-use crate::command::{Access, Command, Resend};
+use crate::command::{Access, Command, Resend, Script};
 use crate::platform::{self, BoxFuture, boxed};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -609,4 +609,6 @@ impl Transport for RestTransport {
             sync.import(token);
         }
     }
+
+    fn register(&self, _: &Script) {}
 }

@@ -27,7 +27,7 @@ use self::restrictions::{refuse_in_batch, wait_without_writes};
 use self::single_server::{SingleServer, Target};
 use super::blocking::{blocking_in_pipeline, waits_for_replication};
 use super::{Backend, Capabilities, Messages, Results, Subscription, Transport};
-use crate::command::Command;
+use crate::command::{Command, Script};
 use crate::platform::{BoxFuture, boxed};
 use crate::{Result, Value};
 
@@ -173,4 +173,6 @@ impl Transport for TcpTransport {
     }
 
     fn set_sync_token(&self, _token: &str) {}
+
+    fn register(&self, _: &Script) {}
 }

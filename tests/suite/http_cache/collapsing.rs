@@ -160,6 +160,23 @@ async fn who_waits_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
+async fn who_has_waited_gets_what_is_stale_where_an_error_would_allow_it() {
+    let clock = Clock::new();
+    let waits = options().collapse_wait(Duration::from_millis(50));
+    let layer = HttpCache::new(Cache::new(Client::memory()), clock.on(waits));
+    let app = Slow::new("max-age=60, stale-if-error=1000");
+    app.gate.add_permits(1);
+    assert_eq!(app.get(&layer, &[]).await.0, "1");
+    clock.advance(100);
+    let hangs = app.start(&layer);
+    app.has_been_asked(2).await;
+    let (body, how) = app.get(&layer, &[]).await;
+    assert_eq!((&*body, &*how), ("1", "edgecask; hit; ttl=-40; detail=collapsed"));
+    app.gate.add_permits(1);
+    assert_eq!((&*hangs.await.unwrap().0, app.asked()), ("2", 2));
+}
+
+#[tokio::test]
 async fn who_gives_up_makes_room_for_the_next() {
     let (app, layer) = (Slow::new("max-age=60"), layer(options()));
     let first = app.start(&layer);

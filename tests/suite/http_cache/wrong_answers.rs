@@ -12,6 +12,7 @@ use edgecask::http_cache::HttpCache;
 use futures_util::stream;
 use tokio::sync::Notify;
 
+use super::conformance::Clock;
 use super::origin::{Origin, Wire, options, response, serve};
 
 const DAY: &str = "Mon, 05 Jan 2026 10:00:00 GMT";
@@ -328,6 +329,21 @@ async fn a_client_says_how_old_an_answer_may_be() {
     // RFC 9111, 5.2.1.1: a stale one is wanted only beside `max-stale`.
     let control = ("cache-control", "max-age=1000, max-stale");
     assert!(origin.get(&[control]).await.hit());
+}
+
+#[tokio::test]
+async fn a_stale_response_without_a_validator_answers_who_takes_it() {
+    let clock = Clock::new();
+    let origin = Origin::with(clock.on(options()), |_, number| {
+        response(200, &[("cache-control", "max-age=100")], format!("{number}"))
+    });
+    origin.get(&[]).await;
+    clock.advance(150);
+    for control in ["max-stale", "max-stale=60"] {
+        let answer = origin.get(&[("cache-control", control)]).await;
+        assert_eq!((answer.text(), answer.hit()), ("1", true), "{control}");
+    }
+    assert_eq!(origin.get(&[("cache-control", "max-stale=20")]).await.text(), "2");
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use super::scripting::Inputs;
 use crate::transport::memory::args::{Args, wrong_arity};
 use crate::transport::memory::engine::{Engine, Handler};
 use crate::transport::memory::glob;
-use crate::transport::memory::libraries::Library;
-use crate::transport::memory::number;
+use crate::transport::memory::libraries::{Libraries, Library};
 use crate::transport::memory::script_runtime::{Call, Code, Registered};
 use crate::transport::memory::shebang::library_name;
+use crate::transport::memory::{number, rdb};
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = &[
@@ -65,12 +65,22 @@ fn function(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
         }
         ("LIST", _) => list(engine, args.without_first()),
         ("STATS", 1) => Ok(stats(engine)),
-        // A function runs while it has the engine, so none runs now.
-        ("KILL", 1) => Err(Error::server("NOTBUSY No scripts in execution right now.")),
+        ("DUMP", 1) => {
+            let sources = engine.libraries.iter().map(|(_, library)| &library.source);
+            Ok(Value::bulk(rdb::functions(sources)))
+        }
+        ("RESTORE", 2 | 3) => restore(engine, args.without_first()),
+        // A function runs while it has the engine, so none runs now, unless this was sent in a transaction.
+        ("KILL", 1) => engine.running().kill(true),
+        ("RESTORE", 4..) => Err(Error::server(
+            "ERR unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.",
+        )),
         ("FLUSH", _) => Err(Error::server(
             "ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.",
         )),
-        ("LOAD" | "DELETE" | "STATS" | "KILL", _) => Err(wrong_arity(&format!("function|{word}"))),
+        ("LOAD" | "DELETE" | "STATS" | "DUMP" | "RESTORE" | "KILL", _) => {
+            Err(wrong_arity(&format!("function|{word}")))
+        }
         (unknown, _) => Err(Error::server(&format!(
             "ERR unknown subcommand '{}'. Try FUNCTION HELP.",
             unknown.escape_default()
@@ -88,27 +98,84 @@ fn load(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
         }
         replaces = true;
     }
-    let source = args.at(options)?;
-    let (name, code_at) = library_name(source)?;
+    let name = add(engine, args.bytes(options)?, replaces)?;
+    Ok(Value::bulk(name))
+}
+
+/// Runs the code of a library, and keeps what it registers. The name of the library.
+fn add(engine: &mut Engine, source: Bytes, replaces: bool) -> Result<String> {
+    let (name, _) = library_name(&source)?;
     if !replaces && engine.libraries.get(&name).is_some() {
-        return Err(Error::server(&format!("ERR Library '{name}' already exists")));
+        return Err(exists(&format!("'{name}'")));
     }
-    let mut library =
-        Library { source: Bytes::copy_from_slice(source), code_at, functions: Vec::new() };
-    let loaded = engine.with_runtime(|runtime, _| runtime.load_library(code(&name, &library)));
-    let inserted = loaded.and_then(|functions| {
-        if functions.is_empty() {
-            return Err(Error::server("ERR No functions registered"));
-        }
-        library.functions = functions;
-        engine.libraries.insert(name.clone(), library)
-    });
+    let inserted = loaded(engine, source)
+        .and_then(|(name, library)| engine.libraries.insert(name.clone(), library));
     if let Err(error) = inserted {
         // The library that was there before is compiled again when it is called.
         engine.forget_library(&name);
         return Err(error);
     }
-    Ok(Value::bulk(name))
+    Ok(name)
+}
+
+/// Runs the code of a library. Its name, and what it registers.
+fn loaded(engine: &mut Engine, source: Bytes) -> Result<(String, Library)> {
+    let (name, code_at) = library_name(&source)?;
+    let mut library = Library { source, code_at, functions: Vec::new() };
+    library.functions =
+        engine.with_runtime(|runtime, _| runtime.load_library(code(&name, &library)))?;
+    match library.functions.is_empty() {
+        true => Err(Error::server("ERR No functions registered")),
+        false => Ok((name, library)),
+    }
+}
+
+fn exists(library: &str) -> Error {
+    Error::server(&format!("ERR Library {library} already exists"))
+}
+
+/// Adds the libraries of a file. An engine without Lua keeps them as they are.
+#[cfg(not(target_arch = "wasm32"))]
+pub(in crate::transport::memory) fn load_all(
+    engine: &mut Engine,
+    sources: Vec<Bytes>,
+) -> Result<()> {
+    for source in sources {
+        if engine.runs_lua() {
+            add(engine, source, false)?;
+        } else {
+            let (name, code_at) = library_name(&source)?;
+            engine.libraries.insert(name, Library { source, code_at, functions: Vec::new() })?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the libraries of a payload: all of them, or none.
+fn restore(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
+    let (flushes, replaces) = match args.word(1).as_str() {
+        "" | "APPEND" => (false, false),
+        "REPLACE" => (false, true),
+        "FLUSH" => (true, false),
+        _ => {
+            return Err(Error::server(
+                "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
+            ));
+        }
+    };
+    let sources = rdb::restore_functions(args.at(0)?)?;
+    let mut new = Libraries::default();
+    let loaded = sources.into_iter().try_for_each(|source| {
+        let (name, library) = loaded(engine, source)?;
+        match new.get(&name) {
+            Some(_) => Err(exists(&format!("'{name}'"))),
+            None => new.insert(name, library),
+        }
+    });
+    let joined = loaded.and_then(|()| engine.libraries.join(new, flushes, replaces));
+    // What is there is compiled again when it is called.
+    engine.forget_libraries();
+    joined.map(|()| Value::OK)
 }
 
 fn list(engine: &Engine, args: Args<'_>) -> Result<Value> {

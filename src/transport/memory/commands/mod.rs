@@ -5,7 +5,8 @@ mod blocking;
 mod client;
 mod command;
 mod config;
-mod functions;
+mod dump;
+pub(super) mod functions;
 mod geo;
 mod hash_lifetimes;
 mod hashes;
@@ -15,6 +16,8 @@ mod lcs;
 mod lists;
 mod memory;
 mod object;
+#[cfg(not(target_arch = "wasm32"))]
+mod persistence;
 mod pubsub;
 mod replies;
 mod scripting;
@@ -30,10 +33,13 @@ use std::sync::OnceLock;
 
 use super::engine::Handler;
 
-const FAMILIES: [&[Handler]; 23] = [
+const FAMILIES: &[&[Handler]] = &[
     strings::HANDLERS,
     keys::HANDLERS,
     object::HANDLERS,
+    dump::HANDLERS,
+    #[cfg(not(target_arch = "wasm32"))]
+    persistence::HANDLERS,
     memory::HANDLERS,
     command::HANDLERS,
     client::HANDLERS,
@@ -57,14 +63,14 @@ const FAMILIES: [&[Handler]; 23] = [
 ];
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    FAMILIES.into_iter().flatten().map(|handler| handler.name)
+    FAMILIES.iter().copied().flatten().map(|handler| handler.name)
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Handler> {
     static INDEX: OnceLock<HashMap<&str, &Handler>> = OnceLock::new();
     INDEX
         .get_or_init(|| {
-            FAMILIES.into_iter().flatten().map(|handler| (handler.name, handler)).collect()
+            FAMILIES.iter().copied().flatten().map(|handler| (handler.name, handler)).collect()
         })
         .get(name)
         .copied()

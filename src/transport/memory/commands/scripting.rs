@@ -1,6 +1,5 @@
 use bytes::Bytes;
 
-use crate::command::NativeScript;
 use crate::command::script::sha1;
 use crate::transport::memory::args::{Args, not_an_integer, wrong_arity};
 use crate::transport::memory::engine::{Engine, Handler};
@@ -24,9 +23,9 @@ fn eval(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
     let sha = sha1(source);
     let script = match engine.scripts.get(sha.as_bytes()) {
         Some(script) => script.clone(),
-        None => load(engine, &sha, source, args.command().native())?,
+        None => load(engine, &sha, source)?,
     };
-    run(engine, &sha, &script, args.command().native(), read_only, &inputs)
+    run(engine, &sha, &script, read_only, &inputs)
 }
 
 fn evalsha(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value> {
@@ -38,18 +37,13 @@ fn evalsha(engine: &mut Engine, args: Args<'_>, read_only: bool) -> Result<Value
         .cloned()
         .ok_or_else(|| Error::server("NOSCRIPT No matching script. Please use EVAL."))?;
     let sha = String::from_utf8_lossy(sha).to_ascii_lowercase();
-    run(engine, &sha, &script, args.command().native(), read_only, &inputs)
+    run(engine, &sha, &script, read_only, &inputs)
 }
 
 /// Loads a script under its sha. Where Lua runs, it has to be free of syntax errors.
-fn load(
-    engine: &mut Engine,
-    sha: &str,
-    source: &[u8],
-    native: Option<NativeScript>,
-) -> Result<Script> {
+fn load(engine: &mut Engine, sha: &str, source: &[u8]) -> Result<Script> {
     let shebang = Shebang::of_script(source)?;
-    let native = engine.scripts.native(sha, native);
+    let native = engine.scripts.native(sha);
     let script = Script { source: Bytes::copy_from_slice(source), shebang, native };
     if engine.runs_lua() && !(native.is_some() && engine.prefers_native()) {
         let code = Code { name: sha, text: &source[shebang.code_at..] };
@@ -63,7 +57,6 @@ fn run(
     engine: &mut Engine,
     sha: &str,
     script: &Script,
-    native: Option<NativeScript>,
     read_only: bool,
     inputs: &Inputs,
 ) -> Result<Value> {
@@ -74,8 +67,7 @@ fn run(
         ));
     }
     let read_only = read_only || no_writes;
-    let native = script.native.or(native);
-    match native {
+    match script.native {
         Some(native) if engine.prefers_native() => {
             engine.run_native(native, read_only, &inputs.keys, &inputs.args)
         }
@@ -116,7 +108,7 @@ fn script(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
             let source = args.at(1)?;
             let sha = sha1(source);
             if engine.scripts.get(sha.as_bytes()).is_none() {
-                load(engine, &sha, source, None)?;
+                load(engine, &sha, source)?;
             }
             Ok(Value::bulk(sha))
         }
@@ -132,8 +124,8 @@ fn script(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
             engine.forget_scripts();
             Ok(Value::OK)
         }
-        // A script runs while it has the engine, so none runs now.
-        ("KILL", 1) => Err(Error::server("NOTBUSY No scripts in execution right now.")),
+        // A script runs while it has the engine, so none runs now, unless this was sent in a transaction.
+        ("KILL", 1) => engine.running().kill(false),
         ("LOAD" | "EXISTS" | "FLUSH" | "KILL", _) => {
             Err(wrong_arity(&format!("script|{}", args.word(0))))
         }

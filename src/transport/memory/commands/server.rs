@@ -76,6 +76,7 @@ fn info(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
         ("Server", format!("edgecask_version:{version}\r\nredis_mode:embedded\r\n")),
         ("Clients", format!("blocked_clients:{}\r\n", engine.blocked())),
         ("Memory", memory),
+        ("Persistence", persistence(engine)),
         ("Stats", format!("evicted_keys:{}\r\n", engine.evicted())),
         ("Replication", "role:master\r\nconnected_slaves:0\r\n".to_owned()),
         ("Keyspace", keyspace),
@@ -83,6 +84,24 @@ fn info(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
     let asked = sections.into_iter().filter(|(name, _)| asked(&name.to_ascii_lowercase()));
     let texts: Vec<String> = asked.map(|(name, lines)| format!("# {name}\r\n{lines}")).collect();
     Ok(Value::bulk(texts.join("\r\n")))
+}
+
+/// The section of INFO on the snapshot file, if there is one.
+fn persistence(engine: &mut Engine) -> String {
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Some(snapshots) = engine.snapshots.clone() {
+        use crate::transport::memory::snapshot::Source;
+        return format!(
+            "rdb_changes_since_last_save:{}\r\nrdb_bgsave_in_progress:{}\r\nrdb_last_save_time:{}\r\nrdb_last_bgsave_status:{}\r\n",
+            engine.changes().wrapping_sub(snapshots.saved_changes()),
+            u8::from(snapshots.is_saving()),
+            snapshots.saved_at(),
+            if snapshots.has_failed() { "err" } else { "ok" },
+        );
+    }
+    #[cfg(target_arch = "wasm32")]
+    let _ = engine;
+    String::new()
 }
 
 fn flush(engine: &mut Engine, args: Args<'_>) -> Result<Value> {

@@ -97,14 +97,18 @@ impl<'a> Pattern<'a> {
         }
     }
 
-    fn look_up(&self, db: &Keyspace, element: &Bytes) -> Option<Bytes> {
+    fn look_up(&self, db: &mut Keyspace, element: &Bytes) -> Option<Bytes> {
         match self {
             Self::Element => Some(element.clone()),
             Self::Constant => None,
             Self::Key { before, after, field } => {
                 let key = [before, &element[..], after].concat();
                 match field {
-                    Some(field) => db.read::<Hash>(&key).ok()??.get(field).cloned(),
+                    Some(field) => {
+                        // Its name is not among the command's keys.
+                        db.settle(&key);
+                        db.read::<Hash>(&key).ok()??.get(field).cloned()
+                    }
                     None => db.read::<Bytes>(&key).ok()?.cloned(),
                 }
             }
@@ -146,12 +150,12 @@ fn score(text: &[u8]) -> Result<f64> {
 
 /// Sorts by the elements themselves or by what a pattern finds for them.
 fn order(
-    db: &Keyspace,
+    db: &mut Keyspace,
     elements: Vec<Bytes>,
     by: Option<&Pattern<'_>>,
     options: &Options<'_>,
 ) -> Result<Vec<Bytes>> {
-    let weight = |element: &Bytes| match by {
+    let mut weight = |element: &Bytes| match by {
         None => Some(element.clone()),
         Some(pattern) => pattern.look_up(db, element),
     };

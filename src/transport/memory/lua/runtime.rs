@@ -13,6 +13,7 @@ use super::running::{Running, Shared, lock};
 use super::sandbox::Sandbox;
 use super::watchdog::Watchdog;
 use crate::transport::memory::engine::Engine;
+use crate::transport::memory::script_kill::RunningScript;
 use crate::transport::memory::script_options::ScriptOptions;
 use crate::transport::memory::script_runtime::{Call, Code, Registered, ScriptRuntime};
 use crate::{Error, ErrorKind, Result, Value};
@@ -20,6 +21,7 @@ use crate::{Error, ErrorKind, Result, Value};
 /// Lua for one engine. The state is made when the first script comes.
 pub(in crate::transport::memory) struct LuaRuntime {
     options: ScriptOptions,
+    running: Arc<RunningScript>,
     empty: fn() -> Engine,
     machine: Option<Machine>,
 }
@@ -36,14 +38,19 @@ struct Machine {
 }
 
 impl LuaRuntime {
-    /// `empty` makes an engine that takes the place of the real one while a script has that.
-    pub(in crate::transport::memory) fn new(options: ScriptOptions, empty: fn() -> Engine) -> Self {
-        Self { options, empty, machine: None }
+    /// `empty` makes an engine that takes the place of the real one while a script has that. `running` is how others see the
+    /// script.
+    pub(in crate::transport::memory) fn new(
+        options: ScriptOptions,
+        running: Arc<RunningScript>,
+        empty: fn() -> Engine,
+    ) -> Self {
+        Self { options, running, empty, machine: None }
     }
 
     fn machine(&mut self) -> Result<&mut Machine> {
         if self.machine.is_none() {
-            let machine = Machine::new(&self.options, (self.empty)());
+            let machine = Machine::new(&self.options, &self.running, (self.empty)());
             self.machine = Some(machine.map_err(|error| broken(&error))?);
         }
         self.machine.as_mut().ok_or_else(|| broken(&"no state"))
@@ -65,7 +72,11 @@ fn broken(error: &impl ToString) -> Error {
 }
 
 impl Machine {
-    fn new(options: &ScriptOptions, empty: Engine) -> mlua::Result<Self> {
+    fn new(
+        options: &ScriptOptions,
+        of_others: &Arc<RunningScript>,
+        empty: Engine,
+    ) -> mlua::Result<Self> {
         let running = Running {
             engine: empty,
             is_running: false,
@@ -75,7 +86,7 @@ impl Machine {
         };
         let shared = Arc::new(Mutex::new(running));
         let random = Random::new();
-        let watchdog = Watchdog::new(options.time_limit());
+        let watchdog = Watchdog::new(options.time_limit(), of_others);
         let sandbox = Sandbox::new(&shared, &random, &watchdog)?;
         watchdog.watch(&sandbox.lua)?;
         let names = Names::new(&sandbox.lua)?;
@@ -117,8 +128,8 @@ impl Machine {
         self.watchdog.start();
         let outcome: mlua::Result<(bool, LuaValue)> = self.sandbox.load_library.call(code);
         let watched = match self.watchdog.stop() {
-            true => self.watchdog.watch(&self.sandbox.lua),
-            false => Ok(()),
+            Some(_) => self.watchdog.watch(&self.sandbox.lua),
+            None => Ok(()),
         };
         let registered = lock(&self.shared).registering.take().unwrap_or_default();
         watched.map_err(|error| failed(&error))?;
@@ -154,21 +165,24 @@ impl Machine {
         &self,
         host: &mut Engine,
         read_only: bool,
-        name: &str,
+        name: Name<'_>,
         code: impl FnOnce(&Self) -> mlua::Result<(bool, LuaValue)>,
     ) -> Result<Value> {
         let lent = Lent::new(host, &self.shared, read_only);
+        let seen = self.watchdog.running().begin(matches!(name, Name::Function(_)));
         self.watchdog.start();
         let outcome = code(self);
-        let is_over = self.watchdog.stop();
-        if is_over {
+        let why_over = self.watchdog.stop();
+        drop(seen);
+        let (Name::Script(name) | Name::Function(name)) = name;
+        if why_over.is_some() {
             // Until now perhaps after each instruction.
             self.watchdog.watch(&self.sandbox.lua).map_err(|error| broken(&error))?;
         }
         drop(lent);
         let problem = match outcome {
             Ok((true, value)) => return from_lua(&self.names, &value),
-            _ if is_over => format!("{} script: {name}.", self.watchdog.message()),
+            _ if let Some(why) = why_over => format!("{why} script: {name}."),
             Ok((false, LuaValue::Table(problem))) => {
                 let field = |field: &str| {
                     let value = problem.raw_get(field).unwrap_or(LuaValue::Nil);
@@ -191,6 +205,13 @@ impl Machine {
         };
         Err(Error::server(&one_line(&problem)))
     }
+}
+
+/// The name of what runs: the sha of a script, or the name of a function.
+#[derive(Clone, Copy)]
+enum Name<'a> {
+    Script(&'a str),
+    Function(&'a str),
 }
 
 fn syntax_error(what: &str, error: &mlua::Error) -> Error {
@@ -238,7 +259,7 @@ impl ScriptRuntime<Engine> for LuaRuntime {
         let machine = self.machine()?;
         let function = machine.compiled(script)?;
         let reply = match machine.set_inputs(call) {
-            Ok(()) => machine.execute(host, call.read_only, script.name, |machine| {
+            Ok(()) => machine.execute(host, call.read_only, Name::Script(script.name), |machine| {
                 machine.sandbox.run.call(function)
             }),
             Err(error) => Err(Error::server(&format!("ERR {}", Raised::of(&error)))),
@@ -269,9 +290,11 @@ impl ScriptRuntime<Engine> for LuaRuntime {
             return Err(Error::server("ERR Function not found"));
         };
         let reply = match (machine.sequence(call.keys), machine.sequence(call.args)) {
-            (Ok(keys), Ok(args)) => machine.execute(host, call.read_only, function, |machine| {
-                machine.sandbox.call_function.call((callback, keys, args))
-            }),
+            (Ok(keys), Ok(args)) => {
+                machine.execute(host, call.read_only, Name::Function(function), |machine| {
+                    machine.sandbox.call_function.call((callback, keys, args))
+                })
+            }
             (Err(error), _) | (_, Err(error)) => {
                 Err(Error::server(&format!("ERR {}", Raised::of(&error))))
             }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use mlua::{Function, HookTriggers, Lua, VmState};
 
 use super::raised::Raised;
+use crate::transport::memory::script_kill::RunningScript;
 
 /// How many instructions of Lua run between two looks at the clock.
 const STEP: u32 = 10_000;
@@ -15,11 +16,18 @@ const STEP: u32 = 10_000;
 pub(super) struct Watchdog {
     limit: Duration,
     until: Arc<Mutex<Option<Instant>>>,
+    running: Arc<RunningScript>,
 }
 
 impl Watchdog {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, until: Arc::default() }
+    /// `running` is how others see the script, and may kill it.
+    pub(super) fn new(limit: Duration, running: &Arc<RunningScript>) -> Self {
+        Self { limit, until: Arc::default(), running: Arc::clone(running) }
+    }
+
+    /// How others see the script that runs.
+    pub(super) fn running(&self) -> &RunningScript {
+        &self.running
     }
 
     /// Looks at the clock after every [`STEP`] instructions of this state.
@@ -31,14 +39,15 @@ impl Watchdog {
         let triggers = HookTriggers::new().every_nth_instruction(instructions);
         let watchdog = self.clone();
         lua.set_global_hook(triggers, move |lua, _| {
-            if !watchdog.is_over() {
+            watchdog.running.note_long();
+            let Some(why) = watchdog.why_over() else {
                 return Ok(VmState::Continue);
-            }
+            };
             // A script may catch the error: then each further instruction throws it again.
             if instructions != 1 {
                 watchdog.look_every(lua, 1)?;
             }
-            Err(Raised::reply(&watchdog.message()))
+            Err(Raised::reply(&why))
         })
     }
 
@@ -46,26 +55,27 @@ impl Watchdog {
         *self.until() = Instant::now().checked_add(self.limit);
     }
 
-    /// Whether the time was used up.
-    pub(super) fn stop(&self) -> bool {
-        let over = self.is_over();
+    /// Why the script had to end, if it had to.
+    pub(super) fn stop(&self) -> Option<String> {
+        let why = self.why_over();
         *self.until() = None;
-        over
+        why
     }
 
-    /// The error of a script that has run too long.
-    pub(super) fn message(&self) -> String {
-        format!("ERR Script exceeded the time limit of {} ms", self.limit.as_millis())
-    }
-
-    /// `host.is_over`: whether the time is used up.
+    /// `host.is_over`: whether the script has to end.
     pub(super) fn is_over_function(&self, lua: &Lua) -> mlua::Result<Function> {
         let watchdog = self.clone();
-        lua.create_function(move |_, ()| Ok(watchdog.is_over()))
+        lua.create_function(move |_, ()| Ok(watchdog.why_over().is_some()))
     }
 
-    fn is_over(&self) -> bool {
-        self.until().is_some_and(|until| Instant::now() >= until)
+    /// The error of a script that has run too long or was killed.
+    fn why_over(&self) -> Option<String> {
+        let until = (*self.until())?;
+        if self.running.is_killed() {
+            return Some(RunningScript::KILLED.to_owned());
+        }
+        (Instant::now() >= until)
+            .then(|| format!("ERR Script exceeded the time limit of {} ms", self.limit.as_millis()))
     }
 
     fn until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {

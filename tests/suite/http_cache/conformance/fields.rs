@@ -1,7 +1,24 @@
-//! What do `Cache-Status`, targeted fields and `vary_on` mean (RFC 9211; RFC 9213)?
+//! What do `Pragma`, `Cache-Status`, targeted fields and `vary_on` mean (RFC 9111, 5.4; RFC 9211; RFC 9213)?
 
-use super::{Clock, lines, versioned};
+use super::{Clock, LIFE_OF_100, Row, STORED, VALIDATED, lines, row, tests_of_rows, versioned};
 use crate::http_cache::origin::{Answer, Origin, options, response};
+
+pub(super) fn rows() -> Vec<Row> {
+    let (pragma, asked) = ("rfc_9111_5_4_pragma", ("pragma", "no-cache"));
+    vec![
+        row(pragma, "Pragma", &[LIFE_OF_100], &[asked], VALIDATED),
+        row(
+            pragma,
+            "Pragma beside Cache-Control",
+            &[LIFE_OF_100],
+            &[asked, ("cache-control", "max-age=50")],
+            STORED,
+        ),
+        row(pragma, "Pragma of a response", &[LIFE_OF_100, asked], &[], STORED),
+    ]
+}
+
+tests_of_rows! { rows(); rfc_9111_5_4_pragma }
 
 #[tokio::test]
 async fn rfc_9211_cache_status() {

@@ -1,16 +1,24 @@
-//! What RFC 9111 and RFC 9110, 13 and 15.4.5, ask of a shared cache, section by section.
+//! What RFC 9111 and RFC 9110, 13 and 15.4.5, ask of a shared cache: a test for each requirement, named by its section.
 //!
-//! Each row of a table is run on a cold, a fresh, a stale and a revalidated entry, and with its `Cache-Control` as it
-//! stands, in capitals, and with a line for each directive. Time is simulated.
-#![allow(clippy::needless_range_loop)] // A state is a number and a name.
+//! `requirements.md` lists them all, with those that do not concern this cache; `requirements.rs` compares it with the tests.
+//! Each test is run on a cold, a fresh, a stale and a revalidated entry, as far as they differ, and with its directives as
+//! they stand, in capitals, and with a line for each. Time is simulated.
 
+mod directives;
 mod fields;
+mod freshness;
+mod head;
+mod incomplete;
 mod invalidation;
 mod peers;
+mod preconditions;
 mod ranges;
+mod requirements;
 mod reuse;
 mod storing;
+mod updating;
 mod validation;
+mod vary;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +28,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use edgecask::http_cache::HttpCacheOptions;
 
-use super::origin::{Origin, options, response};
+use super::origin::{Answer, Origin, options, response};
 
 /// Seconds since the Unix epoch, when a test begins.
 const START: u64 = 1_800_000_000;
@@ -91,21 +99,80 @@ fn versioned(headers: Lines, clock: &Clock, options: HttpCacheOptions) -> Origin
 }
 
 const LIFE: u64 = 100;
+/// A response that is fresh for [`LIFE`].
+const LIFE_OF_100: (&str, &str) = ("cache-control", "max-age=100");
 const STATES: [&str; 4] = ["cold", "fresh", "stale", "revalidated"];
+const COLD: usize = 0;
+const FRESH: usize = 1;
+const STALE: usize = 2;
+const REVALIDATED: usize = 3;
+const ALL: [usize; 4] = [COLD, FRESH, STALE, REVALIDATED];
+/// Those in which something is stored.
+const KEPT: [usize; 3] = [FRESH, STALE, REVALIDATED];
+/// Those in which what is stored answers.
+const VALID: [usize; 2] = [FRESH, REVALIDATED];
 
 /// Brings an entry into a state; what is fresh is so for [`LIFE`] seconds, and 10 of them pass.
 async fn prepare(origin: &Origin, clock: &Clock, state: usize, headers: &[(&str, &str)]) {
-    if state >= 1 {
+    if state >= FRESH {
         origin.get(headers).await;
         clock.advance(10);
     }
-    if state >= 2 {
+    if state >= STALE {
         clock.advance(LIFE);
     }
-    if state >= 3 {
+    if state >= REVALIDATED {
         origin.get(headers).await;
         clock.advance(10);
     }
+}
+
+/// An entry in one of the states, and a request for it in one of the spellings.
+struct Entry {
+    origin: Origin,
+    state: usize,
+    request: Lines,
+    told: String,
+}
+
+impl Entry {
+    /// The answer to the request, and whether the application was asked.
+    async fn get(&self) -> (Answer, bool) {
+        self.send("GET").await
+    }
+
+    async fn send(&self, method: &str) -> (Answer, bool) {
+        let before = self.origin.asked();
+        let answer = self.origin.send(method, "/", &borrowed(&self.request)).await;
+        (answer, self.origin.asked() > before)
+    }
+}
+
+/// Checks an entry in each of these states, with each spelling of the application's headers and of the request's. The
+/// request that fills the cache has no headers.
+async fn on_entries(
+    states: &[usize],
+    response: &[(&str, &str)],
+    request: &[(&str, &str)],
+    origin: impl Fn(Lines, &Clock) -> Origin,
+    check: impl AsyncFn(Entry),
+) {
+    for response in spellings(&lines(response)) {
+        for request in spellings(&lines(request)) {
+            for state in states.iter().copied() {
+                let clock = Clock::new();
+                let told = format!("{}: {response:?} to {request:?}", STATES[state]);
+                let origin = origin(response.clone(), &clock);
+                prepare(&origin, &clock, state, &[]).await;
+                check(Entry { origin, state, request: request.clone(), told }).await;
+            }
+        }
+    }
+}
+
+/// [`versioned`] with the usual options.
+fn plain(headers: Lines, clock: &Clock) -> Origin {
+    versioned(headers, clock, options())
 }
 
 /// Whether the application is asked, in each of the four states.
@@ -114,8 +181,11 @@ const NEVER_STORED: Asks = [true; 4];
 const STORED: Asks = [true, false, true, false];
 const VALIDATED: Asks = [true; 4];
 
-pub(super) struct Row {
-    section: &'static str,
+/// A response and a request, and in which states the application is asked.
+struct Row {
+    /// The name of the test.
+    test: &'static str,
+    what: &'static str,
     response: Lines,
     request: Lines,
     /// The request that fills the cache has the same headers.
@@ -124,26 +194,50 @@ pub(super) struct Row {
 }
 
 fn row(
-    section: &'static str,
+    test: &'static str,
+    what: &'static str,
     response: &[(&str, &str)],
     request: &[(&str, &str)],
     asks: Asks,
 ) -> Row {
-    Row { section, response: lines(response), request: lines(request), same: false, asks }
+    Row { test, what, response: lines(response), request: lines(request), same: false, asks }
 }
 
-async fn run(rows: Vec<Row>) {
-    for Row { section, response, request, same, asks } in rows {
+/// All rows.
+fn rows() -> Vec<Row> {
+    [storing::rows(), freshness::rows(), directives::rows(), fields::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// A test for each of these names, of the rows that belong to it.
+macro_rules! tests_of_rows {
+    ($rows:expr; $($name:ident),+ $(,)?) => {
+        $(#[tokio::test]
+        async fn $name() {
+            super::run($rows, stringify!($name)).await;
+        })+
+    };
+}
+use tests_of_rows;
+
+async fn run(rows: Vec<Row>, test: &str) {
+    let mut ran = 0;
+    for Row { what, response, request, same, asks, .. } in
+        rows.into_iter().filter(|row| row.test == test)
+    {
+        ran += 1;
         for response in spellings(&response) {
             for request in spellings(&request) {
                 for (state, asks) in asks.iter().enumerate() {
                     let clock = Clock::new();
-                    let origin = versioned(response.clone(), &clock, options());
+                    let origin = plain(response.clone(), &clock);
                     let headers = borrowed(&request);
                     prepare(&origin, &clock, state, if same { &headers } else { &[] }).await;
                     let before = origin.asked();
                     let answer = origin.get(&headers).await;
-                    let told = format!("{section}, {}: {response:?} to {request:?}", STATES[state]);
+                    let told = format!("{what}, {}: {response:?} to {request:?}", STATES[state]);
                     assert_eq!((answer.status, answer.text()), (StatusCode::OK, "body"), "{told}");
                     let asked = origin.asked() > before;
                     assert_eq!(asked, *asks, "{told}: {}", answer.header("cache-status"));
@@ -156,4 +250,5 @@ async fn run(rows: Vec<Row>) {
             }
         }
     }
+    assert!(ran > 0, "{test} has no rows");
 }

@@ -1,0 +1,271 @@
+//! A schedule, its handler, and what this process knows of its state.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use super::declaration::Schedule;
+use super::missed::{Gap, Plan};
+use super::run::Run;
+use super::state::{Answer, Claimed, State, token};
+use super::timing::Timing;
+use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync};
+use crate::{BoxError, Error, ErrorKind, Result};
+
+pub(super) trait Handle:
+    Fn(Run) -> BoxFuture<'static, Result<(), BoxError>> + MaybeSend + MaybeSync
+{
+}
+impl<F: Fn(Run) -> BoxFuture<'static, Result<(), BoxError>> + MaybeSend + MaybeSync> Handle for F {}
+
+pub(super) type Handler = Local<Arc<dyn Handle>>;
+
+/// A schedule, its handler, and what this process knows of its state.
+pub(super) struct Job {
+    pub(super) schedule: Schedule,
+    pub(super) state: State,
+    handler: Handler,
+    known: Mutex<Option<Known>>,
+}
+
+/// The last answer of the server.
+#[derive(Clone, Copy)]
+struct Known {
+    last: u64,
+    /// The server's clock when it answered, and when that was.
+    now: u64,
+    at: Instant,
+}
+
+impl Known {
+    /// The server's clock now, as far as this process can tell.
+    fn server_now(&self) -> u64 {
+        self.now.saturating_add(super::declaration::millis(self.at.elapsed()))
+    }
+}
+
+/// What to do next with a job.
+pub(super) enum Step {
+    Start(Started),
+    /// Nothing is due before so long.
+    Wait(Duration),
+    /// An earlier slot's run is waited for.
+    Busy,
+    /// There are no further slots.
+    Over,
+}
+
+/// What a claim gave.
+enum Claim {
+    Started(Started),
+    Busy,
+    No,
+}
+
+/// How often a process looks whether an earlier slot's run has ended elsewhere.
+pub(super) const BUSY: Duration = Duration::from_secs(1);
+
+/// How early a trigger may be, in milliseconds.
+const EARLY: u64 = 60_000;
+
+/// A slot that this process has claimed.
+pub(super) struct Started {
+    run: Run,
+    token: String,
+}
+
+impl Started {
+    pub(super) fn slot(&self) -> u64 {
+        self.run.slot
+    }
+}
+
+impl Job {
+    pub(super) fn new(schedule: Schedule, state: State, handler: Handler) -> Self {
+        Self { schedule, state, handler, known: Mutex::new(None) }
+    }
+
+    fn known(&self) -> Option<Known> {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the server which slot was decided last.
+    pub(super) async fn refresh(&self) -> Result<()> {
+        self.look(self.known().map(|known| known.last)).await.map(drop)
+    }
+
+    /// Forgets what the server said.
+    pub(super) fn forget_known(&self) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn learn(&self, claimed: Claimed) {
+        let Claimed { last, now, .. } = claimed;
+        let known = Known { last, now, at: Instant::now() };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    }
+
+    /// Decides on what is due. One command for each slot that is due, and one at first.
+    pub(super) async fn step(&self) -> Result<Step> {
+        loop {
+            let Some(known) = self.known() else {
+                self.look(None).await?;
+                continue;
+            };
+            let now = known.server_now();
+            let plan = self.schedule.missed.plan(&self.schedule.timing, known.last, now);
+            match plan {
+                Plan::Wait(Some(next)) => return Ok(Step::Wait(Duration::from_millis(next - now))),
+                Plan::Wait(None) => return Ok(Step::Over),
+                Plan::Decide { .. } => {}
+            }
+            match self.claim(known.last, &plan).await? {
+                Claim::Started(started) => return Ok(Step::Start(started)),
+                Claim::Busy => return Ok(Step::Busy),
+                Claim::No => {}
+            }
+        }
+    }
+
+    /// Claims a slot that a trigger names. `None`: it was started before, or a later one was.
+    pub(super) async fn claim_triggered(&self, slot: u64) -> Result<Option<Started>> {
+        loop {
+            // Another process may have decided since.
+            let known = self.look(self.known().map(|known| known.last)).await?;
+            if slot <= known.last {
+                return Ok(None);
+            }
+            let early = slot.saturating_sub(known.server_now());
+            if early > EARLY {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "the slot of this trigger is more than a minute after the server's clock",
+                ));
+            }
+            if early > 0 {
+                platform::sleep(Duration::from_millis(early)).await;
+            }
+            let plan = Plan::Decide { slot, run: true, missed: None };
+            match self.claim(known.last, &plan).await? {
+                Claim::Started(started) => return Ok(Some(started)),
+                Claim::Busy => platform::sleep(BUSY).await,
+                Claim::No => {}
+            }
+        }
+    }
+
+    async fn look(&self, floor: Option<u64>) -> Result<Known> {
+        let claimed = self.state.look(floor).await?;
+        self.note(floor, claimed).await?;
+        Ok(Known { last: claimed.last, now: claimed.now, at: Instant::now() })
+    }
+
+    async fn claim(&self, known: u64, plan: &Plan) -> Result<Claim> {
+        let token = token()?;
+        let Some(claimed) = self.state.claim(&token, known, plan).await? else {
+            return Ok(Claim::No);
+        };
+        self.note(Some(known), claimed).await?;
+        match claimed.what {
+            Answer::Started => {}
+            Answer::Busy => return Ok(Claim::Busy),
+            _ => return Ok(Claim::No),
+        }
+        let run = Run {
+            schedule: Arc::clone(&self.schedule.name),
+            slot: claimed.last,
+            late: Duration::from_millis(claimed.now.saturating_sub(claimed.last)),
+            lost: Arc::default(),
+        };
+        Ok(Claim::Started(Started { run, token }))
+    }
+
+    /// Learns from an answer. If Redis had lost the state, the slots since the last one that this process knew are recorded.
+    async fn note(&self, floor: Option<u64>, claimed: Claimed) -> Result<()> {
+        self.learn(claimed);
+        let (Answer::Begun, Some(floor)) = (claimed.what, floor) else { return Ok(()) };
+        tracing::warn!(schedule = &*self.schedule.name, "Redis lost the state of a schedule");
+        let due = self.schedule.timing.due(floor, claimed.last);
+        let gap = due.and_then(|due| {
+            Some(Gap { from: due.first, to: *due.latest.back()?, count: due.count })
+        });
+        match gap {
+            Some(gap) => self.state.record_loss(&gap).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Runs the handler, renews the lease meanwhile, and ends the run.
+    pub(super) async fn execute(&self, started: Started) -> Result<(), BoxError> {
+        let Started { run, token } = started;
+        let slot = run.slot;
+        let lost = Arc::clone(&run.lost);
+        // A handler that panics while it makes its future counts as one that fails, too.
+        let handler = self.handler.clone();
+        let work = AssertUnwindSafe(async move { handler(run).await }).catch_unwind();
+        let renewals = std::pin::pin!(async {
+            self.renew_until_lost(&token, slot).await;
+            let _ = lost.set(()).await;
+            std::future::pending::<()>().await;
+        });
+        let outcome = match select(std::pin::pin!(work), renewals).await {
+            Either::Left((Ok(outcome), _)) => outcome,
+            Either::Left((Err(_), _)) => Err("the handler panicked".into()),
+            Either::Right(_) => Err("the run was lost".into()),
+        };
+        let name = &*self.schedule.name;
+        if let Err(error) = &outcome {
+            tracing::warn!(schedule = name, slot, %error, "the run of a slot failed");
+        }
+        match self.state.finish(&token, slot, outcome.is_err()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let _ = lost.set(()).await;
+                tracing::warn!(
+                    schedule = name,
+                    slot,
+                    "the run of a slot took longer than its lease"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(schedule = name, slot, %error, "the end of a run is not stored: it will count as abandoned");
+            }
+        }
+        outcome
+    }
+
+    /// Returns when the run is not under way any more, as far as Redis or this process's own clock can tell.
+    async fn renew_until_lost(&self, token: &str, slot: u64) {
+        let lease = self.schedule.lease;
+        let mut sent = Instant::now();
+        let mut pause = lease / 3;
+        loop {
+            platform::sleep(pause).await;
+            let now = Instant::now();
+            let left = lease.saturating_sub(now.duration_since(sent));
+            // A renewal that does not return counts as one that failed.
+            match platform::timeout(left, platform::boxed(|| self.state.renew(token, slot))).await {
+                Some(Ok(true)) => {
+                    sent = now;
+                    pause = lease / 3;
+                }
+                Some(Ok(false)) | None => return,
+                Some(Err(_)) if sent.elapsed() >= lease => return,
+                Some(Err(_)) => pause = lease / 10,
+            }
+        }
+    }
+
+    /// The error of a job that does not exist.
+    pub(super) fn unknown(name: &str) -> Error {
+        let why = format!("there is no schedule named {}", name.escape_debug());
+        Error::new(ErrorKind::InvalidInput, why)
+    }
+
+    pub(super) fn is_triggered(&self) -> bool {
+        matches!(self.schedule.timing, Timing::Triggered)
+    }
+}

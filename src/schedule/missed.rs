@@ -1,0 +1,118 @@
+//! What becomes of slots that nobody started in time.
+
+use std::time::Duration;
+
+use super::timing::{Due, LISTED, Timing};
+
+/// What becomes of slots that no process started in time, because none ran or Redis was away. Each slot that is not started
+/// is recorded with its reason; see [`Scheduler::records`](super::Scheduler::records).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Missed {
+    /// The latest one is started, however late; the earlier ones are recorded. The default.
+    #[default]
+    RunOnce,
+    /// The latest one is started if it is not later than this; all others are recorded.
+    Skip {
+        /// How late a slot may be started.
+        grace: Duration,
+    },
+    /// The latest ones are started one after the other, the oldest first, each when the one before has ended unless
+    /// they may [overlap](super::Schedule::overlap); the earlier ones are recorded.
+    CatchUp {
+        /// How many are started at most, up to 1000.
+        most: usize,
+    },
+}
+
+/// Slots that are not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    /// `None`: too many to be counted.
+    pub(super) count: Option<u64>,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// No slot is due. The next one, if there is one.
+    Wait(Option<u64>),
+    /// Decide on the slots up to this one: start it, or record it as missed too.
+    Decide { slot: u64, run: bool, missed: Option<Gap> },
+}
+
+impl Missed {
+    pub(super) fn plan(self, timing: &Timing, last: u64, now: u64) -> Plan {
+        let Some(due) = timing.due(last, now) else { return Plan::Wait(timing.next_after(now)) };
+        let listed = due.latest.len();
+        let (at, run) = match self {
+            Self::RunOnce => (listed - 1, true),
+            Self::Skip { grace } => {
+                let late = Duration::from_millis(now - due.latest[listed - 1]);
+                (listed - 1, late <= grace)
+            }
+            Self::CatchUp { most } => (listed - most.clamp(1, LISTED).min(listed), true),
+        };
+        let slot = due.latest[at];
+        let missed = match run {
+            true => gap(&due, at),
+            false => Some(Gap { from: due.first, to: slot, count: due.count }),
+        };
+        Plan::Decide { slot, run, missed }
+    }
+}
+
+/// The slots before one of the listed ones.
+fn gap(due: &Due, at: usize) -> Option<Gap> {
+    if due.first == due.latest[at] {
+        return None;
+    }
+    let later = (due.latest.len() - at) as u64;
+    let count = due.count.map(|count| count - later);
+    // Where slots are not counted, the one before the first listed slot is not known: the gap ends right before it.
+    let to = if at > 0 { due.latest[at - 1] } else { due.latest[0] - 1 };
+    Some(Gap { from: due.first, to, count })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTES: Timing = Timing::Every(60_000);
+
+    fn decide(slot: u64, run: bool, missed: Option<(u64, u64, u64)>) -> Plan {
+        let missed = missed.map(|(from, to, count)| Gap { from, to, count: Some(count) });
+        Plan::Decide { slot, run, missed }
+    }
+
+    #[test]
+    fn a_slot_in_time_is_started_by_every_policy() {
+        let grace = Duration::from_secs(1);
+        for policy in [Missed::RunOnce, Missed::Skip { grace }, Missed::CatchUp { most: 3 }] {
+            assert_eq!(policy.plan(&MINUTES, 60_000, 119_999), Plan::Wait(Some(120_000)));
+            assert_eq!(policy.plan(&MINUTES, 60_000, 120_001), decide(120_000, true, None));
+        }
+        assert_eq!(Missed::RunOnce.plan(&Timing::Once(5), 6, 9), Plan::Wait(None));
+    }
+
+    #[test]
+    fn missed_slots_are_decided_by_the_policy() {
+        let plan = |policy: Missed| policy.plan(&MINUTES, 60_000, 305_000);
+        assert_eq!(plan(Missed::RunOnce), decide(300_000, true, Some((120_000, 240_000, 3))));
+        let skip = |seconds| plan(Missed::Skip { grace: Duration::from_secs(seconds) });
+        assert_eq!(skip(5), decide(300_000, true, Some((120_000, 240_000, 3))));
+        assert_eq!(skip(4), decide(300_000, false, Some((120_000, 300_000, 4))));
+        let catch_up = |most| plan(Missed::CatchUp { most });
+        assert_eq!(catch_up(9), decide(120_000, true, None));
+        assert_eq!(catch_up(2), decide(240_000, true, Some((120_000, 180_000, 2))));
+        assert_eq!(catch_up(0), decide(300_000, true, Some((120_000, 240_000, 3))));
+    }
+
+    #[test]
+    fn a_gap_longer_than_the_list_is_counted() {
+        let plan = Missed::CatchUp { most: usize::MAX }.plan(&Timing::Every(1), 0, 5000);
+        assert_eq!(plan, decide(4001, true, Some((1, 4000, 4000))));
+    }
+}

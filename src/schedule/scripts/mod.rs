@@ -1,0 +1,195 @@
+//! The scripts of schedules, and their native implementations for an engine without Lua.
+
+use bytes::Bytes;
+
+use crate::command::{Command, Script, ScriptContext, script};
+use crate::{Error, FromValue, Pairs, Result, Value};
+
+/// All of them.
+pub(crate) fn all() -> [&'static Script; 3] {
+    [&CLAIM, &RENEW, &FINISH]
+}
+
+script! {
+    /// Claims a slot for one process, or passes over it. The same call may be sent any number of times.
+    ///
+    /// `KEYS`: the state of the schedule, its records. `ARGV`: a token; the last slot that the caller knows; the slot; `run` or
+    /// `skip`; what another run under way means: `overlap` nothing, `alone` that the slot is passed over, `wait` that it is not
+    /// decided; the lease of the run in milliseconds; the time at
+    /// which a new state begins, and `floor`, or `now` if it begins now and no earlier than that; how many records are kept; then for each record its reason, its first and its last slot,
+    /// and how many slots they are.
+    ///
+    /// Returns what became of it, the last slot that is decided, and the server's clock: `begun` if there was no state, `moved`
+    /// if the last slot is another one, `early` if the slot is not due yet, `busy`, `skipped` or `started`.
+    pub(crate) static CLAIM: Script = {
+        file: "claim.lua",
+        keys: 2,
+        args: ..,
+        flags: [key_locking],
+        native: claim,
+    };
+
+    /// Renews the lease of a run. `KEYS`: the state. `ARGV`: the token, the slot, the new lease in milliseconds. Returns 1 if the
+    /// run was under way.
+    pub(crate) static RENEW: Script = {
+        file: "renew.lua",
+        keys: 1,
+        args: 3,
+        flags: [key_locking],
+        native: renew,
+    };
+
+    /// Ends a run. `KEYS`: the state, the records. `ARGV`: the token, the slot, `done` or `failed`, how many records are kept.
+    /// Returns 1 if the run was under way until then.
+    pub(crate) static FINISH: Script = {
+        file: "finish.lua",
+        keys: 2,
+        args: 4,
+        flags: [key_locking],
+        native: finish,
+    };
+}
+
+const LAST: &[u8] = b"last";
+const RUN: &[u8] = b"run:";
+
+fn claim(
+    redis: &mut dyn ScriptContext,
+    [state, records]: &[Bytes; 2],
+    args: &[Bytes],
+) -> Result<Value> {
+    let [token, known, slot, how, overlap, lease, floor, from_when, kept, missed @ ..] = args
+    else {
+        return Err(Error::server("ERR wrong number of arguments for this script"));
+    };
+    let now = now(redis)?;
+    let reply = |what: &str, last: &[u8]| {
+        let texts = [what.as_bytes(), last, now.to_string().as_bytes()].map(<[u8]>::to_vec);
+        Ok(Value::Array(texts.map(Value::bulk).into()))
+    };
+    let fields = redis.call(Command::new("HGETALL").arg(state))?;
+    let fields = <Pairs<Bytes, Bytes>>::from_value(fields)?.0;
+    let Some((_, last)) = fields.iter().find(|(field, _)| field == LAST) else {
+        let floor = number(floor)?;
+        let from = if from_when == "now" { now.max(floor) } else { floor }.to_string();
+        redis.call(Command::new("HSET").arg(state).arg(LAST).arg(&from))?;
+        record(redis, records, kept, [b"begun", from.as_bytes(), from.as_bytes(), b"0"])?;
+        return reply("begun", from.as_bytes());
+    };
+    let runs = || fields.iter().filter_map(|(field, run)| Some((field.strip_prefix(RUN)?, run)));
+    if last != known {
+        let is_mine = |(of, run): (&[u8], &Bytes)| of == slot && token_of(run) == Some(token);
+        let is_started = last == slot && runs().any(is_mine);
+        return reply(if is_started { "started" } else { "moved" }, last);
+    }
+    if number(slot)? > now {
+        return reply("early", last);
+    }
+    let mut is_alone = true;
+    for (of, run) in runs() {
+        let until = run.split(|byte| *byte == b' ').next().unwrap_or_default();
+        if number(until)? <= now {
+            redis.call(Command::new("HDEL").arg(state).arg([RUN, of].concat()))?;
+            record(redis, records, kept, [b"abandoned", of, of, b"1"])?;
+        } else {
+            is_alone = false;
+        }
+    }
+    if !is_alone && how == "run" && overlap == "wait" {
+        return reply("busy", last);
+    }
+    for missed in missed.chunks(4) {
+        if let [reason, from, to, count] = missed {
+            record(redis, records, kept, [reason, from, to, count])?;
+        }
+    }
+    redis.call(Command::new("HSET").arg(state).arg(LAST).arg(slot))?;
+    if how == "skip" {
+        return reply("skipped", slot);
+    }
+    if !is_alone && overlap == "alone" {
+        record(redis, records, kept, [b"overlap", slot, slot, b"1"])?;
+        return reply("skipped", slot);
+    }
+    write_run(redis, state, slot, token, now.saturating_add(number(lease)?))?;
+    reply("started", slot)
+}
+
+fn renew(
+    redis: &mut dyn ScriptContext,
+    [state]: &[Bytes; 1],
+    [token, slot, lease]: &[Bytes; 3],
+) -> Result<Value> {
+    if !is_under_way(redis, state, slot, token)? {
+        return Ok(Value::Integer(0));
+    }
+    let until = now(redis)?.saturating_add(number(lease)?);
+    write_run(redis, state, slot, token, until)?;
+    Ok(Value::Integer(1))
+}
+
+fn finish(
+    redis: &mut dyn ScriptContext,
+    [state, records]: &[Bytes; 2],
+    [token, slot, how, kept]: &[Bytes; 4],
+) -> Result<Value> {
+    if !is_under_way(redis, state, slot, token)? {
+        return Ok(Value::Integer(0));
+    }
+    redis.call(Command::new("HDEL").arg(state).arg([RUN, slot].concat()))?;
+    if how == "failed" {
+        record(redis, records, kept, [b"failed", slot, slot, b"1"])?;
+    }
+    Ok(Value::Integer(1))
+}
+
+fn write_run(
+    redis: &mut dyn ScriptContext,
+    state: &[u8],
+    slot: &[u8],
+    token: &[u8],
+    until: u64,
+) -> Result<()> {
+    let run = [until.to_string().as_bytes(), b" ", token].concat();
+    redis.call(Command::new("HSET").arg(state).arg([RUN, slot].concat()).arg(run)).map(drop)
+}
+
+fn is_under_way(
+    redis: &mut dyn ScriptContext,
+    state: &[u8],
+    slot: &[u8],
+    token: &[u8],
+) -> Result<bool> {
+    let run = redis.call(Command::new("HGET").arg(state).arg([RUN, slot].concat()))?;
+    Ok(run.as_bytes().and_then(|run| token_of(run)) == Some(token))
+}
+
+/// The token of a run, which stands behind the end of its lease.
+fn token_of(run: &[u8]) -> Option<&[u8]> {
+    let space = run.iter().position(|byte| *byte == b' ')?;
+    run.get(space + 1..)
+}
+
+fn record(
+    redis: &mut dyn ScriptContext,
+    records: &[u8],
+    kept: &[u8],
+    [reason, from, to, count]: [&[u8]; 4],
+) -> Result<()> {
+    let command = Command::new("XADD").arg(records).arg("MAXLEN").arg(kept).arg("*");
+    let pairs: [(&str, &[u8]); 4] =
+        [("reason", reason), ("from", from), ("to", to), ("count", count)];
+    redis.call(command.pairs_from(pairs)).map(drop)
+}
+
+fn now(redis: &mut dyn ScriptContext) -> Result<u64> {
+    let [seconds, micros] = <Vec<u64>>::from_value(redis.call(Command::new("TIME"))?)?
+        .try_into()
+        .map_err(|_| Error::server("ERR TIME did not return two numbers"))?;
+    Ok(seconds.saturating_mul(1000).saturating_add(micros / 1000))
+}
+
+fn number(text: &[u8]) -> Result<u64> {
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| Error::server("ERR value is not an integer or out of range"))
+}

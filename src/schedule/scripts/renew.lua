@@ -1,0 +1,8 @@
+local run = redis.call('HGET', KEYS[1], 'run:' .. ARGV[2])
+if not run or string.match(run, '^%S+ (.*)$') ~= ARGV[1] then
+  return 0
+end
+local time = redis.call('TIME')
+local untilThen = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[3]
+redis.call('HSET', KEYS[1], 'run:' .. ARGV[2], string.format('%.0f', untilThen) .. ' ' .. ARGV[1])
+return 1

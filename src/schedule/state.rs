@@ -1,0 +1,187 @@
+//! The state of a schedule in Redis: which slot was decided last, and which runs are under way.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Schedule;
+use super::declaration::millis;
+use super::missed::{Gap, Missed, Plan};
+use super::record::Record;
+use super::scripts::{CLAIM, FINISH, RENEW};
+use crate::client::{Client, ScriptBatch};
+use crate::command::keys::KeyCommands;
+use crate::command::streams::{Entry, StreamCommands};
+use crate::command::{Command, Script};
+use crate::{Error, ErrorKind, FromValue, Key, Keyspace, Outcome, Result, platform};
+
+const SPACE: Keyspace = Keyspace::literal("edgecask:schedule");
+
+/// How many records of a schedule are kept.
+const RECORDS: usize = 1000;
+
+/// The keys of a schedule.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    client: Client,
+    key: Key,
+    records: String,
+    lease: Duration,
+    /// What another run under way means.
+    overlap: &'static str,
+    since: Option<u64>,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// There was no state.
+    Begun,
+    /// Another slot was decided last.
+    Moved,
+    /// The slot is not due yet, by the server's clock.
+    Early,
+    /// An earlier slot's run is waited for.
+    Busy,
+    /// The slot was passed over.
+    Skipped,
+    /// The slot is the caller's.
+    Started,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claimed {
+    pub(super) what: Answer,
+    /// The slot that was decided last.
+    pub(super) last: u64,
+    /// The server's clock.
+    pub(super) now: u64,
+}
+
+impl State {
+    pub(super) fn new(client: &Client, schedule: &Schedule) -> Result<Self> {
+        let key = SPACE.key(&*schedule.name)?;
+        let records = key.companion("edgecask:schedule-records");
+        let overlap = match (schedule.overlap, schedule.missed) {
+            (true, _) => "overlap",
+            // Slots that are caught up wait for each other.
+            (false, Missed::CatchUp { .. }) => "wait",
+            (false, _) => "alone",
+        };
+        let Schedule { lease, since, .. } = *schedule;
+        Ok(Self { client: client.clone(), key, records, lease, overlap, since })
+    }
+
+    /// Asks which slot was decided last, and begins the state if there is none. `floor`: the last one that the caller knows.
+    pub(super) async fn look(&self, floor: Option<u64>) -> Result<Claimed> {
+        // No state has an empty text for its last slot, so that nothing is claimed.
+        self.ask(["", "", "0", "skip"].map(str::to_owned), floor, None).await
+    }
+
+    /// Decides on a slot, if `known` is the one that was decided last. If the answer is lost, it asks once more.
+    pub(super) async fn claim(
+        &self,
+        token: &str,
+        known: u64,
+        plan: &Plan,
+    ) -> Result<Option<Claimed>> {
+        let Plan::Decide { slot, run, missed } = plan else { return Ok(None) };
+        let how = if *run { "run" } else { "skip" };
+        let args = [token.to_owned(), known.to_string(), slot.to_string(), how.to_owned()];
+        let ask = || self.ask(args.clone(), Some(known), missed.as_ref());
+        match ask().await {
+            Err(error) if error.outcome() == Outcome::Unknown => ask().await.map(Some),
+            claimed => claimed.map(Some),
+        }
+    }
+
+    async fn ask(
+        &self,
+        first: [String; 4],
+        floor: Option<u64>,
+        missed: Option<&Gap>,
+    ) -> Result<Claimed> {
+        let (begin, from) = match self.since {
+            Some(since) => ("floor", since.max(floor.unwrap_or_default())),
+            None => ("now", floor.unwrap_or_default()),
+        };
+        let mut args = Vec::from(first);
+        args.push(self.overlap.to_owned());
+        args.push(millis(self.lease).to_string());
+        args.extend([from.to_string(), begin.to_owned(), RECORDS.to_string()]);
+        if let Some(Gap { from, to, count }) = missed {
+            let count = count.map(|count| count.to_string()).unwrap_or_default();
+            args.extend(["missed".to_owned(), from.to_string(), to.to_string(), count]);
+        }
+        let keys = [self.key.as_str(), &self.records];
+        let (what, last, now) = self.run::<(String, u64, u64)>(&CLAIM, &keys, &args).await?;
+        let what = match what.as_str() {
+            "begun" => Answer::Begun,
+            "moved" => Answer::Moved,
+            "early" => Answer::Early,
+            "busy" => Answer::Busy,
+            "skipped" => Answer::Skipped,
+            "started" => Answer::Started,
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Protocol,
+                    "the script of a schedule gave an unknown answer",
+                ));
+            }
+        };
+        Ok(Claimed { what, last, now })
+    }
+
+    /// Renews the lease of a run, and returns whether it was under way.
+    pub(super) async fn renew(&self, token: &str, slot: u64) -> Result<bool> {
+        let args = [token.to_owned(), slot.to_string(), millis(self.lease).to_string()];
+        self.run(&RENEW, &[self.key.as_str()], &args).await
+    }
+
+    /// Ends a run, and returns whether it was under way until now.
+    pub(super) async fn finish(&self, token: &str, slot: u64, failed: bool) -> Result<bool> {
+        let how = if failed { "failed" } else { "done" };
+        let args = [token, &slot.to_string(), how, &RECORDS.to_string()].map(str::to_owned);
+        self.run(&FINISH, &[self.key.as_str(), &self.records], &args).await
+    }
+
+    /// Records that Redis lost the state, and that nobody knows what became of these slots.
+    pub(super) async fn record_loss(&self, gap: &Gap) -> Result<()> {
+        let count = gap.count.map(|count| count.to_string()).unwrap_or_default();
+        let (from, to) = (gap.from.to_string(), gap.to.to_string());
+        let add = Command::new("XADD").arg(&self.records).arg("MAXLEN").arg(RECORDS).arg("*");
+        let pairs = [("reason", "state-lost"), ("from", &from), ("to", &to), ("count", &count)];
+        self.client.send(&add.pairs_from(pairs)).await.map(drop)
+    }
+
+    /// The newest records, the newest first.
+    pub(super) async fn records(&self, count: usize) -> Result<Vec<Record>> {
+        let count = Some(count.min(RECORDS) as u64);
+        let entries: Vec<Entry<Bytes>> =
+            self.client.xrevrange(&self.records, "+", "-", count).await?;
+        Ok(entries.iter().filter_map(Record::parse).collect())
+    }
+
+    /// Deletes the state and the records.
+    pub(super) async fn forget(&self) -> Result<()> {
+        self.client.del([self.key.as_str(), &self.records]).await.map(drop)
+    }
+
+    /// Each script is safe to repeat.
+    async fn run<R: FromValue>(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        args: &[String],
+    ) -> Result<R> {
+        let mut batch = ScriptBatch::new(&self.client);
+        let place = batch.script(script, keys, args);
+        batch.exec().await?.take(place)
+    }
+}
+
+/// A text that no other claim has.
+pub(super) fn token() -> Result<String> {
+    Ok(format!("{:032x}", u128::from_le_bytes(platform::random()?)))
+}

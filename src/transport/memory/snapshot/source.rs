@@ -1,0 +1,18 @@
+//! What a snapshot is made of.
+
+use crate::transport::memory::keyspace::Step;
+
+/// What is saved, in steps that each take a short time.
+pub(in crate::transport::memory) trait Source {
+    /// How many changes there were.
+    fn changes(&mut self) -> u64;
+
+    /// Begins to write all that is there now, and returns the number of changes up to now.
+    fn begin(&mut self, out: &mut Vec<u8>) -> u64;
+
+    /// Writes more of it.
+    fn step(&mut self, out: &mut Vec<u8>) -> Step;
+
+    /// Gives it up.
+    fn end(&mut self);
+}

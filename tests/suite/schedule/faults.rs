@@ -1,0 +1,163 @@
+//! Histories of processes that lose round trips, are cancelled in the middle of a run, and whose Redis loses its scripts or all its data.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use edgecask::prelude::*;
+use edgecask::schedule::{Missed, Reason, Run, Schedule, Scheduler};
+use edgecask::{BoxError, Client};
+use edgecask_tests::{Dice, Lossy, Place, Tapped, seeds, until};
+
+use super::{Starts, ago, decided, slots};
+
+/// One history: `EDGECASK_TEST_SEED` begins with that seed, `EDGECASK_TEST_CASES` says how many.
+async fn history(place: &Place, seed: u64) {
+    let dice = Dice::new(seed);
+    let name = format!("history-{seed}");
+    let direct = place.client();
+    let schedule = Schedule::every(name.as_str(), Duration::from_secs(60)).unwrap();
+    let schedule = schedule.lease(Duration::from_millis(100)).overlap(dice.roll(2) == 0);
+    let policy = [Missed::RunOnce, Missed::CatchUp { most: 40 }, Missed::CatchUp { most: 7 }];
+    let schedule = schedule.missed(policy[dice.roll(3) as usize]);
+    let begin = ago(60 * (20 + dice.roll(40)));
+    decided(&direct, &name, begin).await;
+    let starts = Starts::default();
+    let percent = dice.roll(12);
+    let processes: Vec<Arc<Scheduler>> = (0..4)
+        .map(|_| {
+            let client = place.client().layer(Tapped(Lossy::new(&dice, percent)));
+            let (starts, dice) = (starts.clone(), dice.clone());
+            let handler = move |run: Run| {
+                starts.note(&run);
+                let pause = Duration::from_millis(dice.roll(4));
+                let fails = dice.roll(8) == 0;
+                async move {
+                    tokio::time::sleep(pause).await;
+                    if fails { Err(BoxError::from("no")) } else { Ok(()) }
+                }
+            };
+            let builder = Scheduler::builder(client);
+            Arc::new(builder.schedule(schedule.clone(), handler).build().unwrap())
+        })
+        .collect();
+    let plain = Starts::default().of(direct.clone(), &schedule);
+    let flush_at = dice.roll(40);
+    let mut was_flushed = false;
+    for step in 0..30 {
+        if step == flush_at {
+            // A Redis that comes back empty.
+            direct.flushall().await.unwrap();
+            was_flushed = true;
+        }
+        if dice.roll(6) == 0 {
+            direct.script_flush().await.unwrap();
+        }
+        let process = Arc::clone(&processes[dice.roll(4) as usize]);
+        let turn = tokio::spawn(async move { process.run_due().await });
+        if dice.roll(5) == 0 {
+            // A process that dies.
+            tokio::time::sleep(Duration::from_millis(dice.roll(6))).await;
+            turn.abort();
+        }
+        let _ = turn.await;
+    }
+    // Whatever is left becomes decided, and the leases of those who died end.
+    until(async || {
+        for process in &processes {
+            let _ = process.run_due().await;
+        }
+        let fields: Vec<String> = direct.hkeys(format!("edgecask:schedule:{name}")).await.unwrap();
+        if fields.len() > 1 {
+            // Only a claim finds a run whose lease has ended.
+            decided(&direct, &name, ago(100)).await;
+            let _ = plain.run_due().await;
+        }
+        fields.len() == 1
+    })
+    .await;
+    let started = starts.all();
+    let different: HashSet<SystemTime> = started.iter().copied().collect();
+    // The last two minutes were decided more than once, above.
+    let recent = ago(200);
+    let old =
+        |slots: &mut dyn Iterator<Item = SystemTime>| slots.filter(|slot| *slot < recent).count();
+    assert_eq!(
+        old(&mut started.iter().copied()),
+        old(&mut different.iter().copied()),
+        "{}, seed {seed}: a slot was started twice",
+        place.name
+    );
+    let records = plain.records(&name, 1000).await.unwrap();
+    let is_recorded = |slot: &SystemTime| {
+        let covers = |reason| reason != Reason::Failed && reason != Reason::Begun;
+        let covers = |record: &edgecask::schedule::Record| {
+            covers(record.reason) && record.from <= *slot && *slot <= record.to
+        };
+        records.iter().any(covers)
+    };
+    let missing: Vec<SystemTime> = slots(&schedule, begin, recent)
+        .into_iter()
+        .filter(|slot| !different.contains(slot) && !is_recorded(slot))
+        .collect();
+    // What was recorded before Redis lost its data is lost, too.
+    if !was_flushed {
+        assert_eq!(
+            missing,
+            Vec::<SystemTime>::new(),
+            "{}, seed {seed}: neither started nor recorded",
+            place.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_slot_starts_twice_or_is_missed_without_a_record() {
+    for place in Place::all().await {
+        for seed in seeds(6) {
+            history(&place, seed).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_empty_starts_nothing_again() {
+    for place in Place::all().await {
+        let client: Client = place.client();
+        let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
+        let starts = Starts::default();
+        let (knows, new) =
+            (starts.of(place.client(), &schedule), starts.of(place.client(), &schedule));
+        decided(&client, "job", ago(90)).await;
+        assert_eq!(knows.run_due().await.unwrap().len(), 1);
+        client.flushall().await.unwrap();
+        // Who knew the last slot, and who did not: neither starts it again.
+        assert!(new.run_due().await.unwrap().is_empty(), "{}", place.name);
+        client.flushall().await.unwrap();
+        assert!(knows.run_due().await.unwrap().is_empty(), "{}", place.name);
+        assert_eq!(starts.all().len(), 1);
+        let begun = knows.records("job", 9).await.unwrap();
+        assert_eq!(begun[0].reason, Reason::Begun, "{}", place.name);
+    }
+}
+
+/// A duplicate of a claim that arrives late, after the next slot was decided, changes nothing.
+#[tokio::test]
+async fn a_late_duplicate_of_a_claim_starts_nothing() {
+    let place = Place::redis("Redis", edgecask_tests::RedisServer::start());
+    let dice = Dice::new(7);
+    let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
+    let client = place.client();
+    decided(&client, "job", ago(630)).await;
+    let schedule = schedule.missed(Missed::CatchUp { most: 9 });
+    let starts = Starts::default();
+    // A third of all round trips are carried out late.
+    let lossy = starts.of(place.client().layer(Tapped(Lossy::new(&dice, 11))), &schedule);
+    until(async || {
+        let _ = lossy.run_due().await;
+        starts.all().len() >= 3
+    })
+    .await;
+    let started = starts.all();
+    assert!(started.is_sorted_by(|one, other| one < other), "{started:?}");
+}

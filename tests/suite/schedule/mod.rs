@@ -1,0 +1,64 @@
+//! Schedules: each slot is started once at most, and leaves a record if it is not, on every transport and through every fault.
+
+mod costs;
+mod faults;
+mod policies;
+mod scripts;
+mod slots;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use edgecask::prelude::*;
+use edgecask::schedule::{Reason, Record, Run, Schedule, Scheduler};
+use edgecask::{BoxError, Client};
+
+/// What was started, in order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Starts(Arc<Mutex<Vec<SystemTime>>>);
+
+impl Starts {
+    pub(super) fn note(&self, run: &Run) {
+        self.0.lock().unwrap().push(run.planned());
+    }
+
+    pub(super) fn all(&self) -> Vec<SystemTime> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// A scheduler whose runs are noted and end at once.
+    pub(super) fn of(&self, client: Client, schedule: &Schedule) -> Scheduler {
+        let starts = self.clone();
+        let handler = move |run: Run| {
+            starts.note(&run);
+            async { Ok::<(), BoxError>(()) }
+        };
+        Scheduler::builder(client).schedule(schedule.clone(), handler).build().unwrap()
+    }
+}
+
+/// As if this slot had been decided last.
+pub(super) async fn decided(client: &Client, name: &str, last: SystemTime) {
+    let millis = last.duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let _: u64 =
+        client.hset(format!("edgecask:schedule:{name}"), [("last", millis)]).await.unwrap();
+}
+
+pub(super) fn ago(seconds: u64) -> SystemTime {
+    SystemTime::now() - Duration::from_secs(seconds)
+}
+
+/// The slots of a schedule between two times, without the first time and with the second one.
+pub(super) fn slots(schedule: &Schedule, from: SystemTime, to: SystemTime) -> Vec<SystemTime> {
+    std::iter::successors(schedule.next_after(from), |slot| schedule.next_after(*slot))
+        .take_while(|slot| *slot <= to)
+        .collect()
+}
+
+/// The records of one reason, the oldest first.
+pub(super) async fn records(scheduler: &Scheduler, name: &str, reason: Reason) -> Vec<Record> {
+    let mut records = scheduler.records(name, 1000).await.unwrap();
+    records.retain(|record| record.reason == reason);
+    records.reverse();
+    records
+}
