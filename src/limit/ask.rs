@@ -109,9 +109,10 @@ impl Remote {
                     decision.denied = asking.request.denied_by().nth(place - 1).map(str::to_owned);
                     return Ok(decision);
                 }
-                Said::Admitted(admitted) => {
+                Said::Admitted(admitted, repeated) => {
                     let reason = if admitted { Reason::Allowed } else { Reason::Exceeded };
                     let mut decision = Decision::new(admitted, reason, answer.now);
+                    decision.repeated = repeated;
                     let states = plan.iter().zip(answer.states);
                     decision.states =
                         states.map(|((policy, ..), state)| policy.state(state)).collect();
@@ -171,10 +172,9 @@ impl Remote {
             args.extend([if op == Op::Refund { -cost } else { cost }]);
             args.extend([policy.limit, window]);
             match algorithm {
-                Algorithm::Bucket { refill: number, .. }
-                | Algorithm::Gcra { burst: number, .. } => {
-                    args.extend([number]);
-                }
+                Algorithm::Bucket { refill, .. } => args.extend([refill]),
+                Algorithm::Gcra { burst: Some(burst), .. } => args.extend([burst]),
+                Algorithm::Gcra { burst: None, .. } => args.push_bytes(b""),
                 Algorithm::Calendar(_) => args.push_bytes(b"renew"),
                 Algorithm::Lease { .. } => args.extend([lease]),
                 Algorithm::Fixed { .. } | Algorithm::Sliding { .. } => args.push_bytes(b""),
@@ -231,7 +231,8 @@ struct Answer {
 }
 
 enum Said {
-    Admitted(bool),
+    /// Whether it was, and whether that is the answer to an earlier request.
+    Admitted(bool, bool),
     /// Windows have ended on the way.
     Moved,
     /// The value at this place is on the deny list.
@@ -245,14 +246,15 @@ impl Answer {
         let mut next = || numbers.next()?.ok();
         let now = u64::try_from(next()?).ok()?;
         let said = match next()? {
-            0 => Said::Admitted(false),
-            1 => Said::Admitted(true),
+            0 => Said::Admitted(false, false),
+            1 => Said::Admitted(true, false),
+            2 => Said::Admitted(true, true),
             -1 => Said::Moved,
             -2 => Said::Listed(usize::try_from(next()?).ok().filter(|&place| place > 0)?),
             _ => return None,
         };
         let mut states = SmallVec::new();
-        if let Said::Admitted(_) = said {
+        if let Said::Admitted(..) = said {
             for _ in 0..policies {
                 states.push([next()?, next()?, next()?, next()?, next()?]);
             }
@@ -268,7 +270,7 @@ mod tests {
     #[test]
     fn what_is_no_reply_is_refused() {
         for wrong in
-            ["", "1", "x 1", "-1 1", "1 2", "1 -2", "1 -2 0", "1 1 1 2 3 4", "1 1 a b c d e"]
+            ["", "1", "x 1", "-1 1", "1 2", "1 3", "1 -2", "1 -2 0", "1 1 1 2 3 4", "1 1 a b c d e"]
         {
             assert!(Answer::parse(wrong.as_bytes(), 1).is_none(), "{wrong:?}");
         }

@@ -17,6 +17,13 @@ use crate::{Client, Error, ErrorKind, Result};
 /// The prefix of `@upstash/ratelimit`.
 const PREFIX: &str = "@upstash/ratelimit";
 
+/// The prefixes of policies that `@upstash/ratelimit` does not have. A key of one algorithm is none of another.
+const GCRA_PREFIX: &str = "edgecask:gcra";
+const CONCURRENCY_PREFIX: &str = "edgecask:concurrency";
+
+/// The longest that a reply is remembered: 366 days.
+const LONGEST_MEMORY: Duration = Duration::from_secs(366 * 86_400);
+
 /// The prefix of calendar policies.
 const CALENDAR_PREFIX: &str = "rate_limit";
 
@@ -28,7 +35,7 @@ const MOST_POLICIES: usize = 16;
 /// | setting | default |
 /// |---|---|
 /// | [`policy`](Self::policy) | none; at least one is needed |
-/// | [`prefix`](Self::prefix) | `@upstash/ratelimit`, and `rate_limit` for calendar policies |
+/// | [`prefix`](Self::prefix) | `@upstash/ratelimit`; `rate_limit` for calendar policies, `edgecask:gcra`, `edgecask:concurrency` |
 /// | [`clock`](Self::clock) | the server's |
 /// | [`on_failure`](Self::on_failure) | [`OnFailure::Allow`] |
 /// | [`timeout`](Self::timeout) | 1 s |
@@ -87,6 +94,8 @@ impl RateLimiterBuilder {
     }
 
     /// The prefix of keys of policies without a [prefix of their own](Policy::prefix), of the deny list and of the dynamic limit.
+    /// Give each limiter and each algorithm a prefix of its own: two that share one meet at the same keys, and a key of one
+    /// is an error for the other.
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.prefix = Some(prefix.to_owned());
         self
@@ -148,7 +157,7 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// How long the reply to a request with an identity is remembered.
+    /// How long the admission of a request with an identity is remembered, from 1 ms to 366 days.
     pub fn remember_for(mut self, duration: Duration) -> Self {
         self.remember_for = duration;
         self
@@ -188,6 +197,8 @@ impl RateLimiterBuilder {
         let prefix_of = |policy: &Policy| {
             let default = match policy.algorithm {
                 Algorithm::Calendar(_) => CALENDAR_PREFIX,
+                Algorithm::Gcra { .. } => GCRA_PREFIX,
+                Algorithm::Lease { .. } => CONCURRENCY_PREFIX,
                 _ => PREFIX,
             };
             policy.prefix.as_deref().or(prefix).unwrap_or(default).to_owned()
@@ -214,6 +225,13 @@ impl RateLimiterBuilder {
         if has_cached && self.policies.len() > 1 {
             return wrong("a cached fixed window is the only policy of its limiter".to_owned());
         }
+        if self.remember_for < Duration::from_millis(1) || self.remember_for > LONGEST_MEMORY {
+            return wrong("a rate limiter remembers replies for 1 ms to 366 days".to_owned());
+        }
+        let lease = |policy: &Policy| matches!(policy.algorithm, Algorithm::Lease { .. });
+        if self.clock.is_process() && self.policies.iter().any(lease) {
+            return wrong("concurrency is limited by the server's clock".to_owned());
+        }
         let plain = !(self.dynamic_limit || self.deny_list || self.exactly_once);
         if has_cached && !(plain && self.policies.iter().all(|policy| !policy.shadow)) {
             return wrong(
@@ -236,7 +254,7 @@ impl RateLimiterBuilder {
             remote: Arc::new(Remote {
                 client: self.client,
                 time: Time::new(self.clock),
-                remember_for: self.remember_for.max(Duration::from_millis(1)),
+                remember_for: self.remember_for,
                 timeout: self.timeout,
                 deny_list: self.deny_list.then_some(deny_list),
                 dynamic_limit: self.dynamic_limit,

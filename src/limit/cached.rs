@@ -66,13 +66,14 @@ impl CachedCounts {
             policy: (*policy).clone(),
             prefix: (*prefix).to_owned(),
             keys: keys.clone(),
+            ended: false,
         });
         Some((decision, unsent))
     }
 
-    /// Keeps what the server said of a window.
-    pub(super) fn learn(&self, plan: &Plan<'_>, decision: &Decision) {
-        let ([(policy, _, keys)], [state]) = (&plan[..], &decision.states[..]) else { return };
+    /// Keeps what the server said of a window. Returns what was not sent for the one before.
+    pub(super) fn learn(&self, plan: &Plan<'_>, decision: &Decision) -> u64 {
+        let ([(policy, _, keys)], [state]) = (&plan[..], &decision.states[..]) else { return 0 };
         let window = decision.now / 1000 / policy.algorithm.window();
         let key = self.fingerprints.of(keys.base());
         let used = state.limit.saturating_sub(state.remaining);
@@ -84,13 +85,15 @@ impl CachedCounts {
                 count
             }
         };
-        let mut known = lock(&count);
+        let (mut known, mut lost) = (lock(&count), 0);
         if known.window == window {
             known.used = known.used.max(used + known.unsent);
         } else if known.window < window {
-            (known.window, known.used, known.unsent) = (window, used, 0);
+            lost = std::mem::take(&mut known.unsent);
+            (known.window, known.used) = (window, used);
         }
         known.limit = state.limit;
+        lost
     }
 
     pub(super) fn forget(&self, key: &str) {
@@ -105,15 +108,18 @@ pub(super) struct Unsent {
     policy: Policy,
     prefix: String,
     keys: Keys,
+    /// Whether nothing was left, and so somebody else may have this right already.
+    ended: bool,
 }
 
 impl Unsent {
     /// Sends until nothing is left.
-    pub(super) async fn send(self, remote: Arc<Remote>, counters: Arc<Counters>) {
+    pub(super) async fn send(mut self, remote: Arc<Remote>, counters: Arc<Counters>) {
         let length = self.policy.algorithm.window();
         while let Some((window, unsent)) = self.next() {
             if remote.time.now() / 1000 / length != window {
                 // Nobody asks for that window any more.
+                counters.lost(unsent);
                 break;
             }
             let request = Request::new("-").cost(unsent);
@@ -139,16 +145,23 @@ impl Unsent {
     }
 
     /// What to send next, and for which window; `None` if nothing is left.
-    fn next(&self) -> Option<(u64, u64)> {
+    fn next(&mut self) -> Option<(u64, u64)> {
         let mut known = lock(&self.count);
         let unsent = std::mem::take(&mut known.unsent);
+        if unsent == 0 {
+            // Under the same lock, so that the next addition is sent by another.
+            known.sending = false;
+            self.ended = true;
+        }
         (unsent > 0).then_some((known.window, unsent))
     }
 }
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        lock(&self.count).sending = false;
+        if !self.ended {
+            lock(&self.count).sending = false;
+        }
     }
 }
 

@@ -26,12 +26,18 @@ impl Clock {
         Self(Source::Server)
     }
 
-    /// The wall clock of this process, by which `@upstash/ratelimit` counts.
+    /// The wall clock of this process, by which `@upstash/ratelimit` counts. A limiter of concurrency does not take it: a
+    /// process whose clock is ahead would end the leases of others.
     pub fn process() -> Self {
         Self(Source::Process)
     }
 
+    pub(super) fn is_process(&self) -> bool {
+        matches!(self.0, Source::Process)
+    }
+
     /// A clock of the caller's, in milliseconds since the Unix epoch. For tests, and for hosts with a clock of their own.
+    /// Where it limits concurrency, all callers need the same time: one that is ahead ends the leases of others.
     pub fn custom(now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Source::Custom(Arc::new(now)))
     }

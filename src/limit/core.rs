@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::ask::{Asking, Op, Plan, Remote};
-use super::block_list::BlockList;
+use super::block_list::{BlockList, Blocked};
 use super::cached::CachedCounts;
 use super::decision::{Decision, Failure, PolicyState, Reason};
-use super::failure::{OnFailure, Warnings, failure_of, is_outage};
+use super::failure::{OnFailure, StandIn, Warnings, failure_of, is_outage};
 use super::keys::Keys;
-use super::local::LocalLimiter;
 use super::policy::{Algorithm, Policy, Subject};
 use super::request::Request;
 use super::stats::Counters;
@@ -31,7 +32,7 @@ pub(super) struct Core {
     /// Subjects that no identifier may have, for each policy.
     pub(super) reserved: Vec<Vec<String>>,
     /// What decides in place of each policy, if [`OnFailure::Local`] is chosen.
-    pub(super) stand_ins: Vec<Option<LocalLimiter>>,
+    pub(super) stand_ins: Vec<Option<StandIn>>,
     pub(super) tagged: bool,
     pub(super) exactly_once: bool,
     pub(super) on_failure: OnFailure,
@@ -81,10 +82,12 @@ impl Core {
     }
 
     fn decided_in_memory(&self, request: &Request<'_>, plan: &Plan<'_>) -> Option<Decision> {
-        let blocks = self.blocks.as_ref().filter(|_| request.cost > 0)?;
+        // A request with an identity may have been admitted before, which the server knows.
+        let asks = request.cost > 0 && request.id.is_none();
+        let blocks = self.blocks.as_ref().filter(|_| asks)?;
         let now = self.remote.time.now();
-        if let Some(list) = &self.remote.deny_list {
-            let listed = |value: &&str| blocks.blocked_for(&listed_key(list, value), now).is_some();
+        if self.remote.deny_list.is_some() {
+            let listed = |value: &&str| blocks.blocked_for(Blocked::Denied(value), now).is_some();
             if let Some(value) = request.denied_by().find(listed) {
                 let mut decision = Decision::new(false, Reason::DenyList, now);
                 decision.denied = Some(value.to_owned());
@@ -93,9 +96,8 @@ impl Core {
         }
         let enforced = plan.iter().filter(|(policy, ..)| !policy.shadow);
         let blocked = |(policy, _, keys): &(&Policy, &str, Keys)| {
-            blocks
-                .blocked_for(keys.base(), now)
-                .map(|left| (policy.name.clone(), policy.limit, left, policy.window()))
+            let (left, limit) = blocks.blocked_for(self.blocked(policy, keys), now)?;
+            Some((policy.name.clone(), limit, left, policy.window()))
         };
         let (name, limit, left, window) =
             enforced.filter_map(blocked).max_by_key(|blocked| blocked.2)?;
@@ -156,11 +158,14 @@ impl Core {
     /// Remembers who has no room, and what the server counted.
     fn remember(&self, request: &Request<'_>, plan: &Plan<'_>, decision: &Decision) {
         if let Some(cached) = &self.cached {
-            cached.learn(plan, decision);
+            let lost = cached.learn(plan, decision);
+            if lost > 0 {
+                self.counters.lost(lost);
+            }
         }
         let Some(blocks) = &self.blocks else { return };
-        if let (Some(list), Some(value)) = (&self.remote.deny_list, &decision.denied) {
-            blocks.block(&listed_key(list, value), decision.now, DENIED_FOR);
+        if let Some(value) = &decision.denied {
+            blocks.block(Blocked::Denied(value), decision.now, DENIED_FOR, 0);
         }
         // What has no room for a costly call may have room for another.
         if request.cost != 1 {
@@ -171,7 +176,7 @@ impl Core {
             if let Some(wait) = state.retry_after
                 && !(state.has_room || policy.shadow || lease)
             {
-                blocks.block(keys.base(), decision.now, wait);
+                blocks.block(self.blocked(policy, keys), decision.now, wait, state.limit);
             }
         }
     }
@@ -184,19 +189,30 @@ impl Core {
             OnFailure::Allow => {}
             OnFailure::Deny => decision.allowed = false,
             OnFailure::Local { .. } => {
-                for (policy, _, keys) in plan {
-                    let index = self.policies.iter().position(|other| std::ptr::eq(other, *policy));
-                    let stand_in = index.and_then(|index| self.stand_ins.get(index)?.as_ref());
-                    let Some(stand_in) = stand_in else { continue };
-                    let checked = stand_in.check_n(keys.base(), request.cost);
+                let stand_ins = plan.iter().filter_map(|(policy, _, keys)| {
+                    let stand_in = self.stand_ins.get(self.place(policy))?.as_ref()?;
+                    Some((*policy, stand_in, keys.base(), stand_in.look(keys.base(), request.cost)))
+                });
+                let mut looked: SmallVec<[_; 2]> = stand_ins.collect();
+                decision.allowed =
+                    looked.iter().all(|(policy, .., room)| room.is_ok() || policy.shadow);
+                for (_, stand_in, key, room) in &mut looked {
+                    // A refused call counts in none of them.
+                    if decision.allowed && room.is_ok() {
+                        *room = stand_in.check_n(key, request.cost);
+                    }
+                }
+                // Another thread may have taken the room since.
+                decision.allowed &=
+                    looked.iter().all(|(policy, .., room)| room.is_ok() || policy.shadow);
+                for (policy, stand_in, key, checked) in looked {
                     let retry_after = checked.err().unwrap_or(Some(Duration::ZERO));
-                    decision.allowed &= checked.is_ok() || policy.shadow;
                     decision.states.push(PolicyState {
                         name: policy.name.clone(),
                         has_room: checked.is_ok(),
                         shadow: policy.shadow,
                         limit: policy.limit,
-                        remaining: stand_in.remaining(keys.base()),
+                        remaining: stand_in.remaining(key),
                         reset_after: retry_after.unwrap_or_default(),
                         retry_after,
                         window: policy.window(),
@@ -227,14 +243,21 @@ impl Core {
     /// Forgets that these policies had no room.
     pub(super) fn unblock(&self, plan: &Plan<'_>) {
         if let Some(blocks) = &self.blocks {
-            plan.iter().for_each(|(.., keys)| blocks.unblock(keys.base()));
+            for (policy, _, keys) in plan {
+                blocks.unblock(self.blocked(policy, keys));
+            }
         }
     }
-}
 
-/// The name of a value of the deny list among the blocks.
-pub(super) fn listed_key(list: &str, value: &str) -> String {
-    [list, value].join(" ")
+    /// The place of a policy of this limiter.
+    fn place(&self, policy: &Policy) -> usize {
+        let place = self.policies.iter().position(|other| std::ptr::eq(other, policy));
+        place.unwrap_or(usize::MAX)
+    }
+
+    fn blocked<'a>(&self, policy: &Policy, keys: &'a Keys) -> Blocked<'a> {
+        Blocked::Policy(self.place(policy), keys.base())
+    }
 }
 
 /// 128 random bits, in hexadecimal.

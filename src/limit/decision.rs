@@ -1,5 +1,6 @@
 //! The answer to a request.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ pub struct PolicyState {
 /// The answer to a request, with the state of each policy that concerns it.
 ///
 /// The numbers without a policy's name are those of the policy that refused, or else of the one with the least left.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[must_use = "a refused call must not go on"]
 pub struct Decision {
     pub(super) allowed: bool,
@@ -81,11 +82,13 @@ pub struct Decision {
     /// The server's time in microseconds, or the best guess of it.
     pub(super) now: u64,
     pub(super) denied: Option<String>,
+    /// Whether it is the answer to an earlier request with the same identity.
+    pub(super) repeated: bool,
 }
 
 impl Decision {
     pub(super) fn new(allowed: bool, reason: Reason, now: u64) -> Self {
-        Self { allowed, reason, states: SmallVec::new(), now, denied: None }
+        Self { allowed, reason, states: SmallVec::new(), now, denied: None, repeated: false }
     }
 
     /// Whether the call may go on.
@@ -153,6 +156,12 @@ impl Decision {
         self.states.iter().filter(|state| state.shadow && !state.has_room).map(|state| &*state.name)
     }
 
+    /// Whether an earlier request with the same [identity](super::Request::id) was admitted, and this is its answer. This one
+    /// counted nothing.
+    pub fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+
     /// The value that is on the deny list.
     pub fn denied_value(&self) -> Option<&str> {
         self.denied.as_deref()
@@ -164,5 +173,17 @@ impl Decision {
             Reason::Degraded(failure) => Some(failure),
             _ => None,
         }
+    }
+}
+
+/// Without the value on the deny list, which may be a secret or an address.
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decision")
+            .field("allowed", &self.allowed)
+            .field("reason", &self.reason)
+            .field("policies", &self.states)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,8 @@ use crate::{Error, ErrorKind, Result};
 /// The shortest time between two lines of the log.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What becomes of a call when the server does not answer in time, or answers with an error.
+/// What becomes of a call when the server does not answer in time, or answers that it cannot work now. An error that does not
+/// pass by itself, such as that of a key of another type, is returned to the caller, whatever is chosen here.
 ///
 /// | | for |
 /// |---|---|
@@ -32,7 +33,8 @@ pub enum OnFailure {
     /// The call is refused.
     Deny,
     /// Limiters in the memory of this process decide: one for each policy, with the same limit in the same time, evenly. Each
-    /// of `instances` processes gets an equal share of the limit, and at least one call. Concurrency is not limited.
+    /// of `instances` processes gets an equal share of the limit, and at least one call; a limit of 0 stays closed. A refused
+    /// call counts in none of them. Concurrency is not limited.
     Local {
         /// How many processes share the limit.
         instances: NonZeroU32,
@@ -40,13 +42,17 @@ pub enum OnFailure {
 }
 
 /// Whether a failure of this kind is one of the server's or of the way to it. Others are the caller's: wrong arguments, an
-/// engine that cannot run the script, or keys in several slots of a cluster.
+/// engine that cannot run the script, keys of another type or in several slots of a cluster.
 pub(super) fn is_outage(error: &Error) -> bool {
-    error.code() != Some("CROSSSLOT")
-        && !matches!(
-            error.kind(),
-            ErrorKind::Config | ErrorKind::InvalidInput | ErrorKind::Unsupported
-        )
+    match error.kind() {
+        ErrorKind::Config | ErrorKind::InvalidInput | ErrorKind::Unsupported => false,
+        ErrorKind::Server | ErrorKind::Discarded => {
+            // A server that is full, cannot save, or has too many clients.
+            let full = error.code().is_some_and(|code| matches!(code, "OOM" | "MISCONF"));
+            full || error.is_transient() || error.message().contains("max number of clients")
+        }
+        _ => true,
+    }
 }
 
 pub(super) fn failure_of(error: &Error) -> Failure {
@@ -56,22 +62,63 @@ pub(super) fn failure_of(error: &Error) -> Failure {
     }
 }
 
-/// The limiter that stands in for a policy.
+/// What stands in for a policy.
+#[derive(Debug)]
+pub(super) enum StandIn {
+    /// The limit is 0.
+    Closed,
+    Open(LocalLimiter),
+}
+
+impl StandIn {
+    /// Whether a call has room, or how long until it has; it counts nothing.
+    pub(super) fn look(&self, key: &str, cost: u64) -> std::result::Result<(), Option<Duration>> {
+        match self {
+            Self::Closed if cost > 0 => Err(None),
+            Self::Closed => Ok(()),
+            Self::Open(limiter) => limiter.look(key, cost),
+        }
+    }
+
+    /// Counts a call that has room.
+    pub(super) fn check_n(
+        &self,
+        key: &str,
+        cost: u64,
+    ) -> std::result::Result<(), Option<Duration>> {
+        match self {
+            Self::Closed => self.look(key, cost),
+            Self::Open(limiter) => limiter.check_n(key, cost),
+        }
+    }
+
+    pub(super) fn remaining(&self, key: &str) -> u64 {
+        match self {
+            Self::Closed => 0,
+            Self::Open(limiter) => limiter.remaining(key),
+        }
+    }
+}
+
+/// What stands in for a policy; `None` for one of concurrency.
 pub(super) fn stand_in(
     policy: &Policy,
     instances: NonZeroU32,
     keys: usize,
-) -> Result<Option<LocalLimiter>> {
+) -> Result<Option<StandIn>> {
     let share = |count: u64| (count / u64::from(instances.get())).max(1);
     let (limit, burst) = match policy.algorithm {
         Algorithm::Lease { .. } => return Ok(None),
         Algorithm::Bucket { refill, .. } => (refill, policy.limit),
-        Algorithm::Gcra { burst, .. } => (policy.limit, burst),
+        Algorithm::Gcra { burst, .. } => (policy.limit, burst.unwrap_or(policy.limit)),
         _ => (policy.limit, policy.limit),
     };
+    if limit == 0 || burst == 0 {
+        return Ok(Some(StandIn::Closed));
+    }
     let period = Duration::from_millis(policy.algorithm.window());
     LocalLimiter::new(share(limit), period, share(burst))
-        .map(|limiter| Some(limiter.most_keys(keys)))
+        .map(|limiter| Some(StandIn::Open(limiter.most_keys(keys))))
 }
 
 /// Writes at most one line in [`QUIET`].

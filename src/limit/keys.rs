@@ -48,11 +48,8 @@ impl Keys {
             }
         }
         // These are keys of other things: the dynamic limit, the deny lists, remembered replies.
-        let taken = ["dynamic:global", "ipDenyListStatus"].contains(&subject.as_str())
-            || subject.starts_with("denyList:")
-            || subject.ends_with(ONCE);
-        if taken && !policy.algorithm.has_windows() {
-            subject = subject.replace(':', "%3A").replace("ipDeny", "ip%44eny");
+        if !policy.algorithm.has_windows() && is_taken(&subject) {
+            subject = subject.replace('%', "%25").replace(':', "%3A").replace("ipDeny", "ip%44eny");
         }
         if tagged {
             subject = format!("{{{subject}}}");
@@ -96,13 +93,25 @@ impl Keys {
     }
 }
 
+/// Whether a subject, or what it is an escape of, would be the key of another thing. So no subject meets the escape of another.
+fn is_taken(subject: &str) -> bool {
+    let mut plain = subject.to_owned();
+    while plain.contains("%25") {
+        plain = plain.replace("%25", "%");
+    }
+    plain = plain.replace("%3A", ":").replace("%44", "D");
+    ["dynamic:global", "ipDenyListStatus"].contains(&plain.as_str())
+        || plain.starts_with("denyList:")
+        || plain.ends_with(ONCE)
+}
+
 /// Writes an identifier as `@upstash/ratelimit` does, as it is; in keys of the calendar, as a part of a key.
 fn write_subject(text: &str, calendar: bool, tagged: bool, out: &mut String) {
     if calendar {
         escape_part(text, out);
     } else if tagged {
         // A brace would end the hash tag.
-        out.push_str(&text.replace('{', "%7B").replace('}', "%7D"));
+        out.push_str(&text.replace('%', "%25").replace('{', "%7B").replace('}', "%7D"));
     } else {
         out.push_str(text);
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ask::{Asking, Op, dynamic_key};
-use super::core::{Core, listed_key};
+use super::block_list::Blocked;
+use super::core::Core;
 use super::decision::Decision;
 use super::permit::{Permit, acquire};
-use super::policy::{Algorithm, Policy, Subject};
+use super::policy::{Algorithm, LARGEST_LIMIT, Policy, Subject};
 use super::request::Request;
 use super::stats::LimitStats;
 use crate::command::keys::KeyCommands;
@@ -51,7 +52,7 @@ impl RateLimiter {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the request is not within its bounds, its identifier has the name of a
     /// [shared](Policy::shared) count, or a policy limits concurrency. [`ErrorKind::Unsupported`] if the engine cannot run the
-    /// script.
+    /// script. [`ErrorKind::Server`] if a key is not this policy's, for example because another algorithm has its prefix.
     pub async fn limit<'a>(&self, request: impl Into<Request<'a>>) -> Result<Decision> {
         let request = request.into();
         self.0.decide(&request, None).await
@@ -111,7 +112,7 @@ impl RateLimiter {
 
     /// Takes a lease of each [concurrency](Policy::concurrency) policy, and counts the call in the others. Returns a permit,
     /// which holds the lease until it is dropped, or the decision that refused it. One EVALSHA, and one ZREM when the permit is
-    /// dropped. A request that is sent twice takes one lease.
+    /// dropped. A request that is sent twice takes one lease. It has no [identity](Request::id): each permit has leases of its own.
     ///
     /// ```
     /// use edgecask::Client;
@@ -133,7 +134,7 @@ impl RateLimiter {
     /// ```
     ///
     /// # Errors
-    /// As for [`limit`](Self::limit).
+    /// As for [`limit`](Self::limit), and [`ErrorKind::InvalidInput`] if the request has an identity.
     pub async fn acquire<'a>(
         &self,
         request: impl Into<Request<'a>>,
@@ -145,7 +146,7 @@ impl RateLimiter {
     /// four times a second.
     ///
     /// # Errors
-    /// As for [`limit`](Self::limit).
+    /// As for [`acquire`](Self::acquire).
     pub async fn acquire_within<'a>(
         &self,
         request: impl Into<Request<'a>>,
@@ -236,13 +237,18 @@ impl RateLimiter {
 
     /// Sets the limit that all clients with [`dynamic_limit`](super::RateLimiterBuilder::dynamic_limit) use instead of their own,
     /// or with `None` lets them use their own again; those of `@upstash/ratelimit` too. One SET or DEL for each prefix.
+    /// 0 closes it. The burst of a [`Policy::gcra`] follows, unless it was [set](Policy::burst).
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the limiter has no dynamic limit, and the errors of the client.
+    /// [`ErrorKind::Config`] if the limiter has no dynamic limit, [`ErrorKind::InvalidInput`] if the limit is above a billion,
+    /// and the errors of the client.
     pub async fn set_limit(&self, limit: Option<u64>) -> Result<()> {
         let core = &self.0;
         if !core.remote.dynamic_limit {
             return Err(Error::new(ErrorKind::Config, "this rate limiter has no dynamic limit"));
+        }
+        if limit.is_some_and(|limit| limit > LARGEST_LIMIT) {
+            return Err(Error::new(ErrorKind::InvalidInput, "a limit is at most a billion"));
         }
         let mut prefixes: Vec<&String> = core.prefixes.iter().collect();
         prefixes.sort_unstable();
@@ -279,7 +285,7 @@ impl RateLimiter {
         let list = self.list()?;
         self.0.remote.client.srem(list, &values).await?;
         if let Some(blocks) = &self.0.blocks {
-            values.iter().for_each(|value| blocks.unblock(&listed_key(list, value)));
+            values.iter().for_each(|value| blocks.unblock(Blocked::Denied(value)));
         }
         Ok(())
     }

@@ -149,6 +149,24 @@ impl LocalLimiter {
         Ok(())
     }
 
+    /// As [`check_n`](Self::check_n), but counts nothing.
+    pub(super) fn look(&self, key: &str, cost: u64) -> std::result::Result<(), Option<Duration>> {
+        if cost > self.burst {
+            return Err(None);
+        }
+        let now = self.start.elapsed().as_nanos() * u128::from(self.limit);
+        let period = u128::from(self.period);
+        let key = self.fingerprints.of(key);
+        let arrival = self.shard(key).arrivals.get(&key).map_or(now, |&arrival| arrival.max(now));
+        let next = arrival + u128::from(cost) * period;
+        let wait = next.saturating_sub(now + u128::from(self.burst) * period);
+        if wait == 0 {
+            return Ok(());
+        }
+        let wait = wait.div_ceil(u128::from(self.limit));
+        Err(Some(Duration::from_nanos(wait.try_into().unwrap_or(u64::MAX))))
+    }
+
     /// How many calls this key has room for.
     pub fn remaining(&self, key: &str) -> u64 {
         let now = self.start.elapsed().as_nanos() * u128::from(self.limit);

@@ -10,11 +10,14 @@ use super::policy::Algorithm;
 use super::request::Request;
 use crate::command::sorted_sets::SortedSetCommands;
 use crate::platform;
-use crate::{Client, Result};
+use crate::{Client, Error, ErrorKind, Result};
 
 /// The right to work while others may not: a lease of each concurrency policy. Dropping it returns the leases in the
 /// background; [`release`](Self::release) returns them and says how that went. A permit whose process dies, or which is not
 /// [renewed](Self::renew) in time, returns by itself.
+///
+/// If the request for a lease was sent twice, and the second one arrives after the release, its lease is nobody's until it
+/// ends by itself: there is room for one call less, never for one more.
 #[must_use = "the lease returns when the permit is dropped"]
 pub struct Permit {
     leases: Leases,
@@ -54,13 +57,16 @@ impl Permit {
         Ok(core.remote.ask(asking, &plan).await?.is_allowed())
     }
 
-    /// Returns the leases, and says whether they were still held. One ZREM for each.
+    /// Returns the leases, and says whether they were still held. One ZREM for each. If the future is dropped, they are
+    /// returned in the background.
     ///
     /// # Errors
-    /// Those of the client. The leases then expire.
+    /// Those of the client. The leases are then tried once more in the background, or expire.
     pub async fn release(mut self) -> Result<bool> {
-        let keys = std::mem::take(&mut self.leases.keys);
-        release(&self.leases.core.remote.client, &keys, &self.leases.id).await
+        let Leases { core, keys, id } = &self.leases;
+        let held = release(&core.remote.client, keys, id).await?;
+        self.leases.keys.clear();
+        Ok(held)
     }
 }
 
@@ -85,11 +91,16 @@ impl Drop for Leases {
 }
 
 async fn release(client: &Client, keys: &[String], id: &str) -> Result<bool> {
-    let mut held = true;
+    let mut held = Ok(!keys.is_empty());
     for key in keys {
-        held &= client.zrem(key, [id]).await? > 0;
+        // One that fails does not keep the others.
+        match (client.zrem(key, [id]).await, &mut held) {
+            (Ok(removed), Ok(held)) => *held &= removed > 0,
+            (Err(error), Ok(_)) => held = Err(error),
+            (_, Err(_)) => {}
+        }
     }
-    Ok(held && !keys.is_empty())
+    held
 }
 
 /// A permit, or the decision that refused it. If the caller is cancelled, or the answer is lost and the call refused, leases
@@ -98,6 +109,12 @@ pub(super) async fn acquire(
     core: &Arc<Core>,
     request: &Request<'_>,
 ) -> Result<std::result::Result<Permit, Decision>> {
+    if request.id.is_some() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "a request for a permit has no identity, because each permit has leases of its own",
+        ));
+    }
     let plan = core.plan(request)?;
     let leased =
         plan.iter().filter(|(policy, ..)| matches!(policy.algorithm, Algorithm::Lease { .. }));

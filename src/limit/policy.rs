@@ -15,12 +15,26 @@ pub(super) const LARGEST_LIMIT: u64 = 1_000_000_000;
 /// How calls are counted. All windows are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
-    Fixed { window: u64, cached: bool },
+    Fixed {
+        window: u64,
+        cached: bool,
+    },
     Calendar(Calendar),
-    Sliding { window: u64 },
-    Bucket { interval: u64, refill: u64 },
-    Gcra { period: u64, burst: u64 },
-    Lease { ttl: u64 },
+    Sliding {
+        window: u64,
+    },
+    Bucket {
+        interval: u64,
+        refill: u64,
+    },
+    /// Without a burst of its own, that is the limit.
+    Gcra {
+        period: u64,
+        burst: Option<u64>,
+    },
+    Lease {
+        ttl: u64,
+    },
 }
 
 impl Algorithm {
@@ -138,9 +152,9 @@ impl Policy {
 
     /// `limit` calls in each `period`, evenly: the generic cell rate algorithm, exact to the microsecond. After a pause, as
     /// many as [`burst`](Self::burst) pass at once; by default as many as the limit. The key is `{prefix}:{identifier}`, a
-    /// string.
+    /// string; the default prefix is `edgecask:gcra`.
     pub fn gcra(limit: u64, period: Duration) -> Self {
-        Self::new(Algorithm::Gcra { period: millis(period), burst: limit }, limit)
+        Self::new(Algorithm::Gcra { period: millis(period), burst: None }, limit)
     }
 
     /// How many calls of a [`Policy::gcra`] pass at once after a pause. Other algorithms have no burst, and a limiter with such a
@@ -148,7 +162,7 @@ impl Policy {
     #[must_use]
     pub fn burst(mut self, burst: u64) -> Self {
         match &mut self.algorithm {
-            Algorithm::Gcra { burst: calls, .. } => *calls = burst,
+            Algorithm::Gcra { burst: calls, .. } => *calls = Some(burst),
             // Found by `check`.
             _ => self.limits.get_or_insert_default().burst = "burst".to_owned(),
         }
@@ -156,7 +170,8 @@ impl Policy {
     }
 
     /// At most `limit` calls at the same time. Each holds a lease until its [`Permit`](super::Permit) is dropped; the lease of
-    /// a process that died returns by itself after `ttl`. The key is `{prefix}:{identifier}`, a sorted set. Ask with
+    /// a process that died returns by itself after `ttl`. The key is `{prefix}:{identifier}`, a sorted set; the default prefix
+    /// is `edgecask:concurrency`. Ask with
     /// [`RateLimiter::acquire`](super::RateLimiter::acquire).
     pub fn concurrency(limit: u64, ttl: Duration) -> Self {
         Self::new(Algorithm::Lease { ttl: millis(ttl) }, limit)
@@ -244,7 +259,7 @@ impl Policy {
         let times = |count: u64, of: u64| window.saturating_mul(count).div_ceil(of.max(1));
         Duration::from_millis(match self.algorithm {
             Algorithm::Bucket { refill, .. } => times(self.limit, refill),
-            Algorithm::Gcra { burst, .. } => times(burst, self.limit),
+            Algorithm::Gcra { burst, .. } => times(burst.unwrap_or(self.limit), self.limit),
             _ => window,
         })
     }
@@ -274,6 +289,7 @@ impl Policy {
                 return wrong("must refill 1 to a billion tokens");
             }
             Algorithm::Gcra { burst, period } => {
+                let burst = burst.unwrap_or(self.limit);
                 if burst == 0 || self.limit == 0 || burst > (1 << 53) / (period * 1000) {
                     return wrong(
                         "must have a limit and a burst above 0, and burst × period of at most 9e15 microseconds",

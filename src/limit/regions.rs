@@ -6,6 +6,7 @@ use super::ask::{Asking, Op};
 use super::decision::{Decision, Reason};
 use super::limiter::RateLimiter;
 use super::request::Request;
+use crate::command::keys::KeyCommands;
 use crate::platform;
 use crate::{Error, ErrorKind, Result};
 
@@ -101,7 +102,9 @@ impl RegionalLimiter {
         let allowed = agree >= needed;
         if !allowed {
             for (region, decision) in self.regions.iter().zip(&decisions) {
-                if decision.reason() == Reason::Allowed {
+                // What a request with this identity counted before is not this call's to give back.
+                let counted = !(decision.repeated && request.id.is_some());
+                if decision.reason() == Reason::Allowed && counted {
                     give_back(region, &request, decision.now);
                 }
             }
@@ -119,7 +122,7 @@ fn give_back(region: &RateLimiter, request: &Request<'_>, at: u64) {
     let parts = request.parts.iter();
     let parts: Vec<(String, String)> =
         parts.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let cost = request.cost;
+    let (cost, id) = (request.cost, request.id.map(str::to_owned));
     let background = core.background.clone();
     background.spawn(platform::send(|| async move {
         let mut request = Request::new(&identifier).cost(cost);
@@ -127,6 +130,11 @@ fn give_back(region: &RateLimiter, request: &Request<'_>, at: u64) {
         let asking =
             Asking { op: Op::Refund, request: &request, lease: "", id: None, at: Some(at) };
         if let Ok(plan) = core.plan(&request) {
+            // The admission is not remembered, so that the same request may count later.
+            if let (Some(id), Some((.., first))) = (id, plan.first()) {
+                let forget = core.remote.client.unlink([first.once(&id)]);
+                let _ = platform::timeout(core.remote.timeout, forget).await;
+            }
             // If this fails, the region has less room than it could have until its window ends.
             let _ = core.remote.ask_in_time(asking, &plan).await;
         }

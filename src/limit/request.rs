@@ -1,5 +1,7 @@
 //! What a caller asks for.
 
+use std::fmt;
+
 use smallvec::SmallVec;
 
 use super::policy::LARGEST_LIMIT;
@@ -18,7 +20,7 @@ const MOST_VALUES: usize = 16;
 ///
 /// let request = Request::new("user_789").cost(5).part("provider", "openai").also_denied(["203.0.113.7"]);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request<'a> {
     pub(super) identifier: &'a str,
     pub(super) cost: u64,
@@ -41,8 +43,9 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The identity of this call. A second request with it is answered as the first was and counts nothing, for as long as
-    /// [`remember_for`](super::RateLimiterBuilder::remember_for) says.
+    /// The identity of this call. Once it is admitted, further requests with it are answered as it was and count nothing, for as
+    /// long as [`remember_for`](super::RateLimiterBuilder::remember_for) says. A refusal is not remembered: the call may come
+    /// again. The server is always asked.
     #[must_use]
     pub fn id(mut self, id: &'a str) -> Self {
         self.id = Some(id);
@@ -87,6 +90,13 @@ impl<'a> Request<'a> {
             return wrong("a call costs at most a billion");
         }
         Ok(())
+    }
+}
+
+/// Without its texts, which may be secrets or addresses.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("cost", &self.cost).finish_non_exhaustive()
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn retry_after(decision: &Decision) -> Option<u64> {
 }
 
 fn seconds(duration: Duration) -> u64 {
-    duration.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+    duration.as_micros().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
 }
 
 /// Writes a string of structured fields (RFC 9651, 3.3.3).

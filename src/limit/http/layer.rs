@@ -16,6 +16,7 @@ use super::super::limiter::RateLimiter;
 use super::super::request;
 use super::headers::{Draft, insert_headers};
 use super::problem::problem;
+use crate::ErrorKind;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 
 trait Identify: Fn(&Parts) -> Option<String> + MaybeSend + MaybeSync {}
@@ -33,8 +34,8 @@ pub struct LimitOptions {
 }
 
 impl LimitOptions {
-    /// Requests are counted by what this function makes of their head: an API key, a user, an address. A request of `None` is
-    /// not limited.
+    /// Requests are counted by what this function makes of their head: a user, an address. A request of `None` is not
+    /// limited. It becomes a part of keys, so let a secret such as an API key stand for its user, or hash it.
     ///
     /// A header that a client may set as it likes, such as `X-Forwarded-For` without a trusted proxy, is no identity: each
     /// value of it has a limit of its own.
@@ -68,7 +69,8 @@ impl fmt::Debug for LimitOptions {
 /// Limits the requests of a service: a [`tower_layer::Layer`]. The service sees only requests that have room; all responses have
 /// the headers of their decision. One EVALSHA a request.
 ///
-/// A request that cannot be asked about, because its identifier has more than 1024 bytes, is answered with 429.
+/// A request that cannot be asked about, because its identifier has more than 1024 bytes, is answered with 400. Other errors of the limiter that
+/// are not failures of the server are answered with 500: they are its configuration's.
 #[derive(Debug, Clone)]
 pub struct HttpLimit {
     limiter: RateLimiter,
@@ -154,7 +156,10 @@ impl HttpLimit {
             Err(error) => {
                 tracing::warn!(kind = error.kind().as_str(), "a request could not be limited");
                 let mut response = Response::new(Either::Right(Full::default()));
-                *response.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
+                *response.status_mut() = match error.kind() {
+                    ErrorKind::InvalidInput => http::StatusCode::BAD_REQUEST,
+                    _ => http::StatusCode::INTERNAL_SERVER_ERROR,
+                };
                 return Ok(response);
             }
         };

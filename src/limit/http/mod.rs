@@ -3,13 +3,18 @@
 //! ```
 //! use edgecask::Client;
 //! use edgecask::limit::{Policy, RateLimiter, http::{HttpLimit, LimitOptions}};
+//! use std::net::SocketAddr;
 //! use std::time::Duration;
 //!
 //! let limiter = RateLimiter::builder(Client::memory())
 //!     .policy(Policy::gcra(100, Duration::from_secs(60)).named("burst"))
 //!     .build()?;
+//! // The layers before have set these: the user whose API key was checked, and the address of the connection.
+//! #[derive(Clone)]
+//! struct User(u64);
 //! let options = LimitOptions::new(|request| {
-//!     Some(request.headers.get("x-api-key")?.to_str().ok()?.to_owned())
+//!     let user = request.extensions.get::<User>().map(|user| format!("user:{}", user.0));
+//!     user.or_else(|| Some(format!("address:{}", request.extensions.get::<SocketAddr>()?.ip())))
 //! });
 //! let layer = HttpLimit::new(limiter, options);
 //! // axum::Router::new().route("/", get(page)).layer(layer)

@@ -7,15 +7,15 @@
 --   kind, cost, limit, window in milliseconds, what its kind needs beside these, the number of the window, 1 for shadow mode,
 --   the field of the limit (`=` for a string), the field of the burst.
 --
--- Returns numbers with spaces between them: the time in microseconds, and 1 if the call was admitted, 0 if not; then for each
--- policy 1 if it has room, its limit, what remains, the microseconds until it is whole again, and until there is room for
+-- Returns numbers with spaces between them: the time in microseconds, and 1 if the call was admitted, 0 if not, 2 if it was
+-- admitted before and its reply is remembered; then for each policy 1 if it has room, its limit, what remains, the microseconds until it is whole again, and until there is room for
 -- this call (-1: never). Without policies: -1 if the windows have moved, or -2 and the place of a member on the deny list.
 
 local op, keep, members = ARGV[1], ARGV[3], tonumber(ARGV[4])
 local remembered = keep ~= '0' and KEYS[#KEYS]
 if remembered then
   local reply = redis.call('GET', remembered)
-  if reply then return reply end
+  if reply then return (string.gsub(reply, ' 1', ' 2', 1)) end
 end
 
 local LARGEST = 9007199254740991
@@ -140,7 +140,7 @@ kinds.bucket = {
     p.tokens = math.min(p.tokens - p.cost, math.max(p.limit, p.tokens))
     local refills = math.max(math.ceil((p.limit - p.tokens) / tonumber(p.extra)), 1)
     redis.call('HSET', p[1], 'refilledAt', text(p.at), 'tokens', text(p.tokens))
-    redis.call('PEXPIRE', p[1], text(refills * p.window))
+    redis.call('PEXPIRE', p[1], text(math.min(refills * p.window, LARGEST)))
   end,
 }
 
@@ -150,8 +150,9 @@ kinds.gcra = {
   keys = 1,
   look = function(p)
     local period = p.window * 1000
-    local burst = setting(p.burst, tonumber(p.extra))
-    burst = math.min(burst, math.floor(LARGEST / period))
+    -- Without a burst of its own, that is the limit. A limit of 0 admits none.
+    local burst = setting(p.burst, tonumber(p.extra) or p.limit)
+    burst = p.limit > 0 and math.min(burst, math.floor(LARGEST / period)) or 0
     p.unit, p.most, p.at, p.debt = period, burst * period, now, 0
     local stored = redis.call('GET', p[1])
     if stored then
@@ -160,19 +161,21 @@ kinds.gcra = {
       p.debt = math.max(tonumber(debt) - (p.at - at) * p.limit, 0)
     end
     p.rate, p.limit, p.retry = p.limit, burst, -1
+    -- After the clock went back, nothing is paid until it is where it was.
+    p.ahead = p.at - now
     if p.cost <= burst and p.rate > 0 then
-      p.retry = math.max(math.ceil((p.debt + p.cost * period - p.most) / p.rate), 0)
+      p.retry = math.max(math.ceil((p.debt + p.cost * period - p.most) / p.rate), 0) + p.ahead
     end
-    p.reset = p.rate > 0 and math.ceil(p.debt / p.rate) or 0
+    p.reset = p.rate > 0 and p.debt > 0 and math.ceil(p.debt / p.rate) + p.ahead or 0
   end,
   left = function(p) return math.floor((p.most - p.debt) / p.unit) end,
   add = function(p)
     p.debt = math.min(math.max(p.debt + p.cost * p.unit, 0), LARGEST)
-    p.reset = p.rate > 0 and math.ceil(p.debt / p.rate) or 0
+    p.reset = p.rate > 0 and p.debt > 0 and math.ceil(p.debt / p.rate) + p.ahead or 0
     if p.debt == 0 then
       redis.call('DEL', p[1])
     else
-      local ttl = p.rate > 0 and math.ceil(p.debt / p.rate / 1000) + 1 or p.window
+      local ttl = p.rate > 0 and math.ceil(p.reset / 1000) + 1 or p.window
       redis.call('SET', p[1], text(p.debt) .. ':' .. text(p.at), 'PX', text(ttl))
     end
   end,
@@ -236,5 +239,5 @@ for _, p in ipairs(policies) do
   end
 end
 reply = table.concat(reply, ' ')
-if remembered and op == 'take' then redis.call('SET', remembered, reply, 'PX', keep) end
+if remembered and op == 'take' and admitted then redis.call('SET', remembered, reply, 'PX', keep) end
 return reply

@@ -124,6 +124,8 @@ struct Policy<'a> {
     most: f64,
     /// The units of debt that a GCRA pays in a microsecond.
     rate: f64,
+    /// The microseconds by which the time of a GCRA's debt is ahead of the clock.
+    ahead: f64,
 }
 
 impl Policy<'_> {
@@ -194,8 +196,12 @@ impl Policy<'_> {
                 }
             }
             Kind::Gcra => {
-                let burst = setting(&self.burst, self.extra());
-                let burst = burst.min((LARGEST / self.unit()).floor());
+                // Without a burst of its own, that is the limit. A limit of 0 admits none.
+                let burst = setting(&self.burst, number(self.extra).unwrap_or(self.limit));
+                let burst = match self.limit > 0.0 {
+                    true => burst.min((LARGEST / self.unit()).floor()),
+                    false => 0.0,
+                };
                 (self.most, self.at, self.used) = (burst * self.unit(), now, 0.0);
                 if let Some(stored) = redis.get(self.key(0)?)?.as_bytes() {
                     let (debt, at) = str_of(stored).split_once(':').ok_or_else(no_number)?;
@@ -208,9 +214,11 @@ impl Policy<'_> {
                     self.used = (debt - (self.at - at) * self.limit).max(0.0);
                 }
                 (self.rate, self.limit, self.retry) = (self.limit, burst, -1.0);
+                // After the clock went back, nothing is paid until it is where it was.
+                self.ahead = self.at - now;
                 if self.cost <= burst && self.rate > 0.0 {
                     let over = self.used + self.cost * self.unit() - self.most;
-                    self.retry = (over / self.rate).ceil().max(0.0);
+                    self.retry = (over / self.rate).ceil().max(0.0) + self.ahead;
                 }
                 self.reset = self.until_paid();
             }
@@ -240,7 +248,10 @@ impl Policy<'_> {
 
     /// The microseconds in which a debt is paid.
     fn until_paid(&self) -> f64 {
-        if self.rate > 0.0 { (self.used / self.rate).ceil() } else { 0.0 }
+        match self.rate > 0.0 && self.used > 0.0 {
+            true => (self.used / self.rate).ceil() + self.ahead,
+            false => 0.0,
+        }
     }
 
     fn left(&self) -> f64 {
@@ -269,7 +280,7 @@ impl Policy<'_> {
                 let refills = ((self.limit - self.other) / self.extra()).ceil().max(1.0);
                 let set = Command::new("HSET").arg(&key).arg("refilledAt").arg(text(self.at));
                 redis.call(set.arg("tokens").arg(text(self.other)))?;
-                redis.expire(&key, refills * self.window)
+                redis.expire(&key, (refills * self.window).min(LARGEST))
             }
             Kind::Gcra => {
                 self.used = (self.used + self.cost * self.unit()).clamp(0.0, LARGEST);
@@ -278,7 +289,7 @@ impl Policy<'_> {
                     return redis.call(Command::new("DEL").arg(&key)).map(drop);
                 }
                 let ttl = match self.rate > 0.0 {
-                    true => (self.used / self.rate / 1000.0).ceil() + 1.0,
+                    true => (self.reset / 1000.0).ceil() + 1.0,
                     false => self.window,
                 };
                 let value = [text(self.used), text(self.at)].join(":");
@@ -312,8 +323,8 @@ pub(super) fn take(
     let mut redis = Redis { context, now: 0.0, now_ms: 0.0 };
     if let Some(key) = remembered {
         let reply = redis.get(key)?;
-        if !reply.is_nil() {
-            return Ok(reply);
+        if let Some(reply) = reply.as_bytes() {
+            return Ok(Value::bulk(str_of(reply).replacen(" 1", " 2", 1)));
         }
     }
     let servers_clock = now.is_empty();
@@ -380,6 +391,7 @@ pub(super) fn take(
             at: 0.0,
             most: 0.0,
             rate: 0.0,
+            ahead: 0.0,
         };
         let hget = |field: &Bytes, key: &[Bytes]| Command::new("HGET").args_from(key).arg(field);
         if field == "=" {
@@ -417,6 +429,7 @@ pub(super) fn take(
     }
     if let Some(key) = remembered
         && taken
+        && admitted
     {
         redis.call(Command::new("SET").arg(key).arg(&reply).arg("PX").arg(keep))?;
     }
