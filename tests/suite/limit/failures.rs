@@ -142,13 +142,52 @@ async fn the_same_identity_is_answered_as_before() {
     let limiter = plain(&native(), Policy::fixed_window(2, MINUTE * 60)).build().unwrap();
     let call = |id| limiter.limit(Request::new("a").id(id));
     let first = call("1").await.unwrap();
-    assert_eq!(first, call("1").await.unwrap());
+    let again = call("1").await.unwrap();
+    assert_eq!((first.is_repeated(), again.is_repeated()), (false, true));
+    assert_eq!(first.policies(), again.policies());
     assert_eq!(call("2").await.unwrap().remaining(), 0);
-    let refused = call("3").await.unwrap();
-    assert!(!refused.is_allowed());
+    assert!(!call("3").await.unwrap().is_allowed());
     limiter.reset("a").await.unwrap();
-    assert_eq!(refused, call("3").await.unwrap(), "a refusal too");
-    assert!(call("4").await.unwrap().is_allowed());
+    let later = call("3").await.unwrap();
+    assert_eq!((later.is_allowed(), later.is_repeated()), (true, false), "no refusal is kept");
+}
+
+#[tokio::test]
+async fn who_waits_with_an_identity_is_admitted_and_a_block_hides_no_admission() {
+    let limiter = plain(&native(), Policy::gcra(50, SECOND).burst(1)).build().unwrap();
+    assert!(limiter.limit("a").await.unwrap().is_allowed());
+    let request = Request::new("a").id("1");
+    assert!(limiter.wait_until_ready(request, MINUTE).await.unwrap().is_allowed());
+
+    let limiter = RateLimiter::builder(native())
+        .policy(Policy::fixed_window(1, MINUTE * 60 * 24 * 300))
+        .build()
+        .unwrap();
+    let request = || Request::new("a").id("1");
+    assert!(limiter.limit(request()).await.unwrap().is_allowed());
+    assert!(!limiter.limit("a").await.unwrap().is_allowed());
+    assert!(limiter.limit(request()).await.unwrap().is_repeated(), "it is asked past the block");
+}
+
+#[tokio::test]
+async fn limiters_of_this_process_count_all_or_nothing_and_keep_closed_limits() {
+    let instances = NonZeroU32::new(1).unwrap();
+    let limiter = |second: u64| {
+        plain(&away(), Policy::fixed_window(5, MINUTE * 60))
+            .policy(Policy::fixed_window(second, MINUTE * 60).named("second").prefix("second"))
+            .on_failure(OnFailure::Local { instances })
+            .build()
+            .unwrap()
+    };
+    let one = limiter(1);
+    assert!(one.limit("a").await.unwrap().is_allowed());
+    for _ in 0..3 {
+        let refused = one.limit("a").await.unwrap();
+        assert!(!refused.is_allowed());
+        assert_eq!(refused.policies()[0].remaining, 4, "a refused call counts nowhere");
+    }
+    let closed = limiter(0).limit("a").await.unwrap();
+    assert_eq!((closed.is_allowed(), closed.retry_after()), (false, None));
 }
 
 #[tokio::test]
@@ -179,12 +218,16 @@ async fn scripts_keys_and_servers_may_be_lost() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_type_is_a_failure_and_its_error_names_no_value() {
+async fn a_key_of_another_type_is_an_error_that_names_no_value() {
     let client = native();
-    client.lpush("@upstash/ratelimit:a", ["secret"]).await.unwrap();
+    client.lpush("edgecask:gcra:a", ["secret"]).await.unwrap();
     let limiter = plain(&client, Policy::gcra(5, SECOND)).build().unwrap();
-    let decision = limiter.limit("a").await.unwrap();
-    assert!(matches!(decision.failure(), Some(Failure::Error(ErrorKind::Server))), "{decision:?}");
+    let error = limiter.limit("a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server, "nobody is let in by it");
+    // Algorithms do not meet at one key by default.
+    let bucket = plain(&client, Policy::token_bucket(1, MINUTE, 5)).build().unwrap();
+    assert!(bucket.limit("b").await.unwrap().is_allowed());
+    assert!(limiter.limit("b").await.unwrap().is_allowed());
     let error = limiter.remaining("a").await.unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use edgecask::ErrorKind;
-use edgecask::limit::{Policy, RateLimiter};
+use edgecask::limit::{Clock, Policy, RateLimiter, Request};
 use edgecask::prelude::*;
 use edgecask_tests::until;
 
@@ -104,6 +104,25 @@ async fn a_cancelled_acquire_is_given_back() {
         // It is sent when it is polled for the first time.
         let _ = tokio::time::timeout(Duration::from_micros(1), acquire).await;
     }
+    until(async || limiter.remaining("a").await.unwrap().remaining() == 2).await;
+}
+
+#[tokio::test]
+async fn a_permit_has_no_identity_and_its_time_is_the_servers() {
+    let limiter = limiter(&native());
+    let error = limiter.acquire(Request::new("a").id("1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let wrong = plain(&native(), Policy::concurrency(1, TTL)).clock(Clock::process());
+    assert_eq!(wrong.build().unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_release_that_is_cancelled_returns_the_lease() {
+    let redis = edgecask_tests::RedisServer::start();
+    let limiter = limiter(&redis.client());
+    let permit = limiter.acquire("a").await.unwrap().unwrap();
+    // It is dropped before it is polled.
+    drop(permit.release());
     until(async || limiter.remaining("a").await.unwrap().remaining() == 2).await;
 }
 

@@ -198,3 +198,122 @@ async fn hostile_requests_are_bounded() {
         assert_eq!(limiter.remaining(hostile).await.unwrap().remaining(), 8, "{hostile:?}");
     }
 }
+
+#[tokio::test]
+async fn an_identifier_cannot_put_another_on_the_deny_list() {
+    let limiter = RateLimiter::builder(native())
+        .policy(Policy::fixed_window(1, MINUTE * 60 * 24 * 300))
+        .policy(Policy::gcra(1, MINUTE * 60).named("other"))
+        .deny_list(true)
+        .build()
+        .unwrap();
+    for hostile in ["denyList:all alice", "alice"] {
+        assert!(limiter.limit(hostile).await.unwrap().is_allowed(), "{hostile}");
+        assert!(!limiter.limit(hostile).await.unwrap().is_allowed(), "{hostile}");
+    }
+    let refused = limiter.limit("alice").await.unwrap();
+    assert_eq!(refused.reason(), Reason::Blocked);
+}
+
+#[tokio::test]
+async fn a_block_names_the_policy_that_refused() {
+    let hands = Hands::at(1_790_000_000_000);
+    let client = native();
+    let limiter = RateLimiter::builder(client.clone())
+        .policy(Policy::calendar(Calendar::Minute, 5).limit_from("limits", "minute"))
+        .policy(Policy::calendar(Calendar::Day, 100))
+        .clock(hands.clock())
+        .build()
+        .unwrap();
+    client.hset("limits:a", [("minute", "1")]).await.unwrap();
+    assert!(limiter.limit("a").await.unwrap().is_allowed());
+    assert_eq!(limiter.limit("a").await.unwrap().reason(), Reason::Exceeded);
+    let refused = limiter.limit("a").await.unwrap();
+    let policy = refused.policy().unwrap();
+    assert_eq!(
+        (refused.reason(), &*policy.name, policy.limit),
+        (Reason::Blocked, "minute", 1),
+        "with the limit that was reached"
+    );
+}
+
+#[tokio::test]
+async fn a_limit_of_zero_closes_every_algorithm_and_a_burst_follows_its_limit() {
+    for client in [native(), super::lua()] {
+        let build =
+            |policy| plain(&client, policy).dynamic_limit(true).prefix("x").build().unwrap();
+        let limiter = build(Policy::gcra(10, MINUTE * 60));
+        limiter.set_limit(Some(2)).await.unwrap();
+        assert_eq!(limiter.limit("a").await.unwrap().limit(), 2);
+        let own = build(Policy::gcra(10, MINUTE * 60).burst(7));
+        assert_eq!(own.remaining("b").await.unwrap().limit(), 7);
+        limiter.set_limit(Some(0)).await.unwrap();
+        for limiter in [&limiter, &own] {
+            let closed = limiter.limit("c").await.unwrap();
+            assert_eq!((closed.is_allowed(), closed.retry_after()), (false, None));
+        }
+        let error = limiter.set_limit(Some(10_000_000_000_000_000)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[tokio::test]
+async fn numbers_at_their_ends_leave_no_key_without_a_time_to_live() {
+    for client in [native(), super::lua()] {
+        let longest = MINUTE * 60 * 24 * 366;
+        let slow = Policy::token_bucket(1, longest, 1_000_000_000);
+        let limiter = plain(&client, slow).build().unwrap();
+        assert!(limiter.limit_by("a", 1_000_000_000).await.unwrap().is_allowed());
+        let key = "@upstash/ratelimit:a";
+        let left: i64 = client.execute(Command::new("PTTL").arg(key)).await.unwrap();
+        assert!(left > 0, "{left}");
+    }
+    let forever = std::time::Duration::MAX;
+    let limiter = plain(&native(), Policy::gcra(1, MINUTE)).remember_for(forever).build();
+    assert_eq!(limiter.unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_wait_is_true_after_the_clock_went_back() {
+    let hands = Hands::at(1_790_000_000_000);
+    let limiter = plain(&native(), Policy::gcra(1, MINUTE)).clock(hands.clock()).build().unwrap();
+    assert!(limiter.limit("a").await.unwrap().is_allowed());
+    hands.set(hands.now() - 30_000);
+    let refused = limiter.limit("a").await.unwrap();
+    assert_eq!(refused.retry_after(), Some(MINUTE + MINUTE / 2));
+}
+
+#[tokio::test]
+async fn a_repeated_admission_is_given_back_in_no_region() {
+    let region = |client: &Client, limit| {
+        plain(client, Policy::fixed_window(limit, MINUTE * 60 * 24 * 300)).build().unwrap()
+    };
+    let (one, two) = (native(), native());
+    let (near, far) = (region(&one, 5), region(&two, 5));
+    // It was admitted here before, by itself.
+    let request = || Request::new("a").id("1");
+    assert!(near.limit(request()).await.unwrap().is_allowed());
+    for _ in 0..5 {
+        assert!(far.limit("a").await.unwrap().is_allowed());
+    }
+    let both = RegionalLimiter::new([near.clone(), far]).unwrap();
+    for _ in 0..3 {
+        assert!(!both.limit(request()).await.unwrap().is_allowed());
+    }
+    // What follows is given back, so what came before it has been too.
+    assert!(!both.limit("a").await.unwrap().is_allowed());
+    until(async || near.remaining("a").await.unwrap().remaining() == 4).await;
+}
+
+#[tokio::test]
+async fn no_identifier_meets_the_escape_of_another_and_none_is_printed() {
+    let limiter = plain(&native(), Policy::token_bucket(1, MINUTE * 60, 1)).build().unwrap();
+    for name in ["dynamic:global", "dynamic%3Aglobal", "dynamic%253Aglobal", "ip%44enyListStatus"] {
+        assert!(limiter.limit(name).await.unwrap().is_allowed(), "{name} has its own");
+    }
+    assert!(!format!("{:?}", Request::new("secret").id("secret")).contains("secret"));
+    let guarded = plain(&native(), Policy::gcra(1, MINUTE)).deny_list(true).build().unwrap();
+    guarded.deny(["secret"]).await.unwrap();
+    let denied = guarded.limit("secret").await.unwrap();
+    assert!(!format!("{denied:?}").contains("secret"));
+}
