@@ -67,7 +67,7 @@ pub(super) fn failure_of(error: &Error) -> Failure {
 pub(super) enum StandIn {
     /// The limit is 0.
     Closed,
-    Open(LocalLimiter),
+    Open(Box<LocalLimiter>),
 }
 
 impl StandIn {
@@ -118,7 +118,7 @@ pub(super) fn stand_in(
     }
     let period = Duration::from_millis(policy.algorithm.window());
     LocalLimiter::new(share(limit), period, share(burst))
-        .map(|limiter| Some(StandIn::Open(limiter.most_keys(keys))))
+        .map(|limiter| Some(StandIn::Open(Box::new(limiter.most_keys(keys)))))
 }
 
 /// Writes at most one line in [`QUIET`].
