@@ -16,6 +16,7 @@ pub mod http_cache;
 mod key;
 pub mod keyspace;
 pub mod layer;
+pub mod limit;
 pub mod lock;
 pub mod migrate;
 pub mod platform;
@@ -59,6 +60,8 @@ mod guide {
     #[cfg(feature = "http-cache")]
     #[doc = include_str!("../docs/http-cache.md")]
     mod http_cache {}
+    #[doc = include_str!("../docs/rate-limits.md")]
+    mod rate_limits {}
     #[doc = include_str!("../docs/schedules.md")]
     mod schedules {}
     #[doc = include_str!("../docs/tiers.md")]
@@ -80,7 +83,7 @@ mod guide {
 /// The Lua scripts that this crate itself uses, for servers that run them by their native implementation.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
     let scripts = cache::scripts().into_iter().chain(client::scripts());
-    let scripts = scripts.chain(lock::scripts()).chain(schedule::scripts());
+    let scripts = scripts.chain(limit::scripts()).chain(lock::scripts()).chain(schedule::scripts());
     scripts.chain(keyspace::check::scripts())
 }
 

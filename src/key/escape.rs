@@ -12,7 +12,7 @@ pub(crate) const fn is_control(before: u8, byte: u8) -> bool {
 }
 
 /// Percent-encodes separators, characters with a meaning in a glob or a hash tag, and control characters.
-pub(super) fn escape_part(part: &str, out: &mut String) {
+pub(crate) fn escape_part(part: &str, out: &mut String) {
     use std::fmt::Write;
     for character in part.chars() {
         match character {

@@ -7,7 +7,7 @@ mod slot;
 use std::borrow::Cow;
 use std::fmt;
 
-pub(crate) use escape::{escape_glob, is_control, is_special};
+pub(crate) use escape::{escape_glob, escape_part, is_control, is_special};
 pub(crate) use parts::TextParts;
 pub use parts::{KeyPart, KeyParts, KeyWriter};
 use parts::{invalid, joined};

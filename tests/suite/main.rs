@@ -37,6 +37,7 @@ mod http_plane;
 mod keyspaces;
 mod layers;
 mod leases;
+mod limit;
 mod limits;
 mod lock;
 mod lua;

@@ -19,7 +19,7 @@ type Types = BTreeMap<String, BTreeSet<String>>;
 pub(crate) fn check(shell: &Shell, tools: &Tools) -> Result<()> {
     let page = shell.read_file("ARCHITECTURE.md")?;
     let wasm = tools.wasm_shell(shell)?;
-    let features = "encryption,http-cache,lz4,msgpack,supabase,uuid,worker";
+    let features = "encryption,http-cache,limit-http,lz4,msgpack,supabase,uuid,worker";
     let mut types = api(shell, "target/doc", &["--all-features"])?;
     let folder = "target/wasm32-unknown-unknown/doc";
     let target = ["--target", "wasm32-unknown-unknown", "--features", features];

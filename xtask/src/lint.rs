@@ -20,16 +20,17 @@ const NATIVE: [&str; 6] = [
 ];
 
 /// On wasm32: each feature that has code of its own there, and what a Worker is built with.
-const WASM_SETS: [&str; 9] = [
+const WASM_SETS: [&str; 10] = [
     "",
     "rest",
     "memory",
     "gzip",
     "worker",
     "http-cache",
+    "limit-http",
     "supabase",
     "memory,rest,uuid",
-    "encryption,gzip,http-cache,memory,worker",
+    "encryption,gzip,http-cache,limit-http,memory,worker",
 ];
 
 /// On WASI: the client over an HTTP client of the application's, and what else has no JavaScript.

@@ -43,6 +43,7 @@ fn examples(shell: &Shell) -> Result<()> {
         "phoenix",
         "schedules",
         "pipelines",
+        "rate_limits",
         "read_through",
         "schema_check",
         "schema_reference",

@@ -63,7 +63,7 @@ pub use calendar::{Day, Hour, Minute};
 pub use keys::*;
 pub use notifications::{mark_read, notify};
 pub use percentiles::percentiles;
-pub use rate_limits::{Requests, count_request};
+pub use rate_limits::{Requests, count_request, rate_limiter};
 pub use records::{
     Announcement, ApiSession, Approval, CampaignStats, ClientRequest, ClientStatus, LlmResponse,
     McpCapabilities, Notification, PlatformPerformance, ProviderSelection, PublishJob,

@@ -1,6 +1,46 @@
 use super::calendar::{Day, Hour, Minute};
 use super::keys::{requests_in_hour, requests_in_minute, requests_on_day};
+use super::records::RateLimits;
+use crate::limit::{Calendar, Policy, RateLimiter, RateLimiterBuilder};
 use crate::{Client, Result};
+
+/// A limiter of requests by user or API key, on the platform's keys: their minute, hour and day, with the limits of the hash
+/// `rate_limits:{user}`, or `defaults` where it has none; `all` requests in a minute together; and `of_provider` requests in a
+/// minute to the [part](crate::limit::Request::part) `provider`. One EVALSHA a request. It counts a request in all of them or in
+/// none, so do not call [`count_request`] besides.
+///
+/// ```
+/// use edgecask::Client;
+/// use edgecask::limit::Request;
+/// use edgecask::systems::automation::{RateLimits, rate_limiter};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let defaults = RateLimits { per_minute: 60, per_hour: 1000, per_day: 10_000, burst_limit: 100 };
+/// let limiter = rate_limiter(Client::memory(), &defaults, 5000, 500).build()?;
+/// let decision = limiter.limit(Request::new("user_789").part("provider", "openai")).await?;
+/// assert!(decision.is_allowed());
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The burst is left to a [`Policy::gcra`] with a prefix of its own, because the platform has no key for it.
+pub fn rate_limiter(
+    client: Client,
+    defaults: &RateLimits,
+    all: u64,
+    of_provider: u64,
+) -> RateLimiterBuilder {
+    const LIMITS: &str = "rate_limits";
+    let of = |unit, limit, field| Policy::calendar(unit, limit).limit_from(LIMITS, field);
+    RateLimiter::builder(client)
+        .policy(of(Calendar::Minute, defaults.per_minute, "per_minute"))
+        .policy(of(Calendar::Hour, defaults.per_hour, "per_hour"))
+        .policy(of(Calendar::Day, defaults.per_day, "per_day"))
+        .policy(Policy::calendar(Calendar::Minute, all).shared("global").named("all"))
+        .policy(Policy::calendar(Calendar::Minute, of_provider).per("provider").named("provider"))
+}
 
 /// The numbers of requests, including the one that was just counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

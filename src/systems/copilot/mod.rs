@@ -18,7 +18,8 @@
 //! their configs no client.
 //!
 //! When Redis is away, each of them asks its backing store and logs a warning ([`Tier::Important`](crate::cache::Tier)).
-//! Rate limits let callers through instead ([`Tier::BestEffort`](crate::cache::Tier)), and a hub of events fails
+//! Rate limits, such as [`telemetry_limiter`], let callers through instead
+//! ([`OnFailure::Allow`](crate::limit::OnFailure::Allow)), and a hub of events fails
 //! ([`Tier::Critical`](crate::cache::Tier)).
 //!
 //! Entries that older versions wrote under other prefixes are moved by [`migrations`].
@@ -46,6 +47,8 @@ mod conversation;
 mod execution;
 mod path;
 
+use std::time::Duration;
+
 pub use self::context::{
     ContextId, ConversationContext, ConversationContextStore, create_conversation_context_store,
 };
@@ -62,6 +65,7 @@ pub use self::path::{
 };
 use crate::cache::Ttl;
 use crate::command::pubsub::PubSubCommands;
+use crate::limit::{OnFailure, Policy, RateLimiter, RateLimiterBuilder};
 use crate::migrate::RenamePrefix;
 pub use crate::store::{
     AuthBackend, AuthValidationCache, AuthValidationConfig, ConversationConfig,
@@ -138,6 +142,31 @@ pub async fn announce_policy(client: &Client, channel: &str, tenant_id: &str) ->
     let tenant_id = serde_json::Value::from(tenant_id);
     let message = format!(r#"{{"type":"policy","tenantId":{tenant_id}}}"#);
     client.publish(channel, message).await
+}
+
+/// A limiter of reports of telemetry by the client's address: at most `limit` in each `window`, a sliding one. Its keys are
+/// `copilot:ratelimit:telemetry:{clientIp}:{window}`, which `@upstash/ratelimit` shares. When Redis is away, a client is let
+/// through, and a warning is logged. One EVALSHA a report.
+///
+/// ```
+/// use edgecask::Client;
+/// use edgecask::systems::copilot::telemetry_limiter;
+/// use std::time::Duration;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// // Where it lives: `Config::for_component("RATE_LIMIT", …)`.
+/// let limiter = telemetry_limiter(Client::memory(), 100, Duration::from_secs(60)).build()?;
+/// assert!(limiter.limit("203.0.113.7").await?.is_allowed());
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn telemetry_limiter(client: Client, limit: u64, window: Duration) -> RateLimiterBuilder {
+    RateLimiter::builder(client)
+        .prefix("copilot:ratelimit:telemetry")
+        .policy(Policy::sliding_window(limit, window).named("telemetry"))
+        .on_failure(OnFailure::Allow)
 }
 
 /// The prefixes of older versions, and those that replaced them.
