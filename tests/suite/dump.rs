@@ -296,8 +296,10 @@ async fn options_and_errors_are_those_of_redis_8() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
-    let dumped = engine.function_dump().await.unwrap();
-    assert_eq!(dumped, real.function_dump().await.unwrap());
+    // The version of the format and the checksum differ: the engine says the oldest version that can read it.
+    let libraries = |dump: Vec<u8>| dump[..dump.len() - 10].to_vec();
+    let dumped = libraries(engine.function_dump().await.unwrap().to_vec());
+    assert_eq!(dumped, libraries(real.function_dump().await.unwrap().to_vec()));
 }
 
 #[tokio::test]

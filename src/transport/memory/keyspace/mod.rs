@@ -79,6 +79,7 @@ impl Keyspace {
     }
 
     /// How many changes there were since the engine was made, also those of a command that changed nothing in the end.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "only snapshots ask"))]
     pub(in crate::transport::memory) fn changes(&self) -> u64 {
         self.changes
     }

@@ -14,6 +14,7 @@ pub(in crate::transport::memory) struct Malformed(pub(in crate::transport::memor
 
 /// Why nothing could be read.
 #[derive(Debug)]
+#[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "only snapshots tell why"))]
 pub(in crate::transport::memory) enum Failure {
     Io(io::Error),
     Malformed(Malformed),
