@@ -182,7 +182,7 @@ fn is_final(error: &Error) -> bool {
 mod tests {
     use super::*;
     use crate::Value;
-    use crate::command::Command;
+    use crate::command::{Command, Script};
     use crate::platform::BoxFuture;
     use crate::transport::{Backend, Capabilities, Results};
 

@@ -114,6 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn lists_go_by_the_hands_of_the_clock() {
+        assert_eq!(
+            slots("30 2,10 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", 2),
+            ["2026-03-29T08:30:00Z", "2026-03-30T00:30:00Z"]
+        );
+        assert_eq!(
+            slots("30 2,10 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 3),
+            ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T09:30:00Z"]
+        );
+    }
+
+    #[test]
     fn seconds_are_a_sixth_field_in_front() {
         assert_eq!(
             slots("*/20 * * * * *", "UTC", "2026-01-01T00:00:01Z", 3),

@@ -46,12 +46,14 @@ impl Schedule {
         Self::new(name.into(), Timing::Every(millis(interval)))
     }
 
-    /// A slot at each time of a cron expression of five fields, or six with seconds in front. `@daily` and its like, `L`, `W` and
+    /// A slot at each time of a cron expression of five fields, six with seconds in front, or seven with a
+    /// year behind. `@daily` and its like, `L`, `W` and
     /// `#` are understood; see the crate [croner](https://docs.rs/croner). The time zone is UTC unless
     /// [`time_zone`](Self::time_zone) says otherwise.
     ///
-    /// A fixed time that a change to summer time leaves out has its slot at the first moment after the change. A fixed time that
-    /// the change back repeats has one slot, the first of the two.
+    /// An expression with one hour and one minute has a slot on each of its days, also where a change of the clock leaves the time
+    /// out (then at the first moment after the change) or repeats it (then at the first of the two). Lists, ranges and steps go by
+    /// the hands of the clock: a time that is left out has no slot, and one that is repeated has two.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the name is empty, the expression cannot be read, or no time fits it.
@@ -118,7 +120,7 @@ impl Schedule {
     }
 
     /// How long a run counts as under way after its process was last heard of. A run is renewed after each third of it. Default:
-    /// 30 seconds; at least 100 milliseconds.
+    /// 30 seconds; at least 100 milliseconds, and it should be ten times as long as a round trip to Redis.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease.max(Duration::from_millis(100));

@@ -8,12 +8,12 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::declaration::Schedule;
-use super::missed::{Gap, Plan};
+use super::missed::Plan;
 use super::run::Run;
 use super::state::{Answer, Claimed, State, token};
 use super::timing::Timing;
 use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync};
-use crate::{BoxError, Error, ErrorKind, Result};
+use crate::{BoxError, Error, ErrorKind, Outcome, Result};
 
 pub(super) trait Handle:
     Fn(Run) -> BoxFuture<'static, Result<(), BoxError>> + MaybeSend + MaybeSync
@@ -28,7 +28,13 @@ pub(super) struct Job {
     pub(super) schedule: Schedule,
     pub(super) state: State,
     handler: Handler,
+    /// A part of all tokens of this job, so that a claim whose answer was lost can be asked for again.
+    token: String,
     known: Mutex<Option<Known>>,
+    /// The slot of a claim whose answer did not come.
+    unanswered: Mutex<Option<u64>>,
+    /// The latest slot that was handed out for a run. Two callers in this process have the same token.
+    handed: Mutex<u64>,
 }
 
 /// The last answer of the server.
@@ -68,13 +74,17 @@ enum Claim {
 /// How often a process looks whether an earlier slot's run has ended elsewhere.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 
+/// How long an answer of the server tells its clock. This process's own clock may run at another rate, or stand still.
+const TRUSTED: Duration = Duration::from_secs(3600);
+
 /// How early a trigger may be, in milliseconds.
 const EARLY: u64 = 60_000;
 
 /// A slot that this process has claimed.
 pub(super) struct Started {
     run: Run,
-    token: String,
+    /// When the claim was sent.
+    sent: Instant,
 }
 
 impl Started {
@@ -84,17 +94,34 @@ impl Started {
 }
 
 impl Job {
-    pub(super) fn new(schedule: Schedule, state: State, handler: Handler) -> Self {
-        Self { schedule, state, handler, known: Mutex::new(None) }
+    pub(super) fn new(schedule: Schedule, state: State, handler: Handler) -> Result<Self> {
+        let (known, unanswered, handed) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self { schedule, state, handler, token: token()?, known, unanswered, handed })
+    }
+
+    /// Whether a slot has not been handed out yet.
+    fn hand_out(&self, slot: u64) -> bool {
+        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = slot > *handed;
+        *handed = slot.max(*handed);
+        is_new
     }
 
     fn known(&self) -> Option<Known> {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the server which slot was decided last.
-    pub(super) async fn refresh(&self) -> Result<()> {
-        self.look(self.known().map(|known| known.last)).await.map(drop)
+    fn unanswered(&self) -> Option<u64> {
+        *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_unanswered(&self, slot: Option<u64>) {
+        *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner) = slot;
+    }
+
+    /// Asks the server which slot was decided last, and gives its clock.
+    pub(super) async fn refresh(&self) -> Result<u64> {
+        Ok(self.look().await?.now)
     }
 
     /// Forgets what the server said.
@@ -102,20 +129,35 @@ impl Job {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn learn(&self, claimed: Claimed) {
-        let Claimed { last, now, .. } = claimed;
-        let known = Known { last, now, at: Instant::now() };
+    fn learn(&self, claimed: Claimed, sent: Instant) -> Known {
+        if claimed.what == Answer::Begun && self.known().is_some() {
+            tracing::warn!(schedule = &*self.schedule.name, "Redis lost the state of a schedule");
+        }
+        let known = Known { last: claimed.last, now: claimed.now, at: sent };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        known
     }
 
     /// Decides on what is due. One command for each slot that is due, and one at first.
     pub(super) async fn step(&self) -> Result<Step> {
+        self.step_until(u64::MAX).await
+    }
+
+    /// As [`step`](Self::step), for slots up to this time of the server's clock.
+    pub(super) async fn step_until(&self, limit: u64) -> Result<Step> {
+        if let Some(slot) = self.unanswered() {
+            // It may have been carried out. Against no last slot, nothing else is claimed.
+            let plan = Plan::Decide { slot, run: true, missed: None };
+            if let Claim::Started(started) = self.claim(0, &plan).await? {
+                return Ok(Step::Start(started));
+            }
+        }
         loop {
-            let Some(known) = self.known() else {
-                self.look(None).await?;
+            let Some(known) = self.known().filter(|known| known.at.elapsed() < TRUSTED) else {
+                self.refresh().await?;
                 continue;
             };
-            let now = known.server_now();
+            let now = known.server_now().min(limit);
             let plan = self.schedule.missed.plan(&self.schedule.timing, known.last, now);
             match plan {
                 Plan::Wait(Some(next)) => return Ok(Step::Wait(Duration::from_millis(next - now))),
@@ -134,8 +176,16 @@ impl Job {
     pub(super) async fn claim_triggered(&self, slot: u64) -> Result<Option<Started>> {
         loop {
             // Another process may have decided since.
-            let known = self.look(self.known().map(|known| known.last)).await?;
-            if slot <= known.last {
+            let known = self.look().await?;
+            if slot == known.last {
+                // It may be this process's own, by a claim whose answer was lost.
+                let plan = Plan::Decide { slot, run: true, missed: None };
+                return Ok(match self.claim(0, &plan).await? {
+                    Claim::Started(started) => Some(started),
+                    Claim::Busy | Claim::No => None,
+                });
+            }
+            if slot < known.last {
                 return Ok(None);
             }
             let early = slot.saturating_sub(known.server_now());
@@ -157,22 +207,30 @@ impl Job {
         }
     }
 
-    async fn look(&self, floor: Option<u64>) -> Result<Known> {
-        let claimed = self.state.look(floor).await?;
-        self.note(floor, claimed).await?;
-        Ok(Known { last: claimed.last, now: claimed.now, at: Instant::now() })
+    async fn look(&self) -> Result<Known> {
+        let sent = Instant::now();
+        let claimed = self.state.look(self.known().map(|known| known.last)).await?;
+        Ok(self.learn(claimed, sent))
     }
 
     async fn claim(&self, known: u64, plan: &Plan) -> Result<Claim> {
-        let token = token()?;
-        let Some(claimed) = self.state.claim(&token, known, plan).await? else {
+        let token = &self.token;
+        let sent = Instant::now();
+        if let Plan::Decide { slot, run: true, .. } = plan {
+            self.set_unanswered(Some(*slot));
+        }
+        let Some(claimed) = self.state.claim(token, known, plan).await? else {
             return Ok(Claim::No);
         };
-        self.note(Some(known), claimed).await?;
+        self.set_unanswered(None);
+        self.learn(claimed, sent);
         match claimed.what {
             Answer::Started => {}
             Answer::Busy => return Ok(Claim::Busy),
             _ => return Ok(Claim::No),
+        }
+        if !self.hand_out(claimed.last) {
+            return Ok(Claim::No);
         }
         let run = Run {
             schedule: Arc::clone(&self.schedule.name),
@@ -180,34 +238,19 @@ impl Job {
             late: Duration::from_millis(claimed.now.saturating_sub(claimed.last)),
             lost: Arc::default(),
         };
-        Ok(Claim::Started(Started { run, token }))
-    }
-
-    /// Learns from an answer. If Redis had lost the state, the slots since the last one that this process knew are recorded.
-    async fn note(&self, floor: Option<u64>, claimed: Claimed) -> Result<()> {
-        self.learn(claimed);
-        let (Answer::Begun, Some(floor)) = (claimed.what, floor) else { return Ok(()) };
-        tracing::warn!(schedule = &*self.schedule.name, "Redis lost the state of a schedule");
-        let due = self.schedule.timing.due(floor, claimed.last);
-        let gap = due.and_then(|due| {
-            Some(Gap { from: due.first, to: *due.latest.back()?, count: due.count })
-        });
-        match gap {
-            Some(gap) => self.state.record_loss(&gap).await,
-            None => Ok(()),
-        }
+        Ok(Claim::Started(Started { run, sent }))
     }
 
     /// Runs the handler, renews the lease meanwhile, and ends the run.
     pub(super) async fn execute(&self, started: Started) -> Result<(), BoxError> {
-        let Started { run, token } = started;
+        let Started { run, sent } = started;
         let slot = run.slot;
         let lost = Arc::clone(&run.lost);
         // A handler that panics while it makes its future counts as one that fails, too.
         let handler = self.handler.clone();
         let work = AssertUnwindSafe(async move { handler(run).await }).catch_unwind();
         let renewals = std::pin::pin!(async {
-            self.renew_until_lost(&token, slot).await;
+            self.renew_until_lost(slot, sent).await;
             let _ = lost.set(()).await;
             std::future::pending::<()>().await;
         });
@@ -220,7 +263,7 @@ impl Job {
         if let Err(error) = &outcome {
             tracing::warn!(schedule = name, slot, %error, "the run of a slot failed");
         }
-        match self.state.finish(&token, slot, outcome.is_err()).await {
+        match self.finish(slot, outcome.is_err()).await {
             Ok(true) => {}
             Ok(false) => {
                 let _ = lost.set(()).await;
@@ -237,10 +280,24 @@ impl Job {
         outcome
     }
 
+    /// Ends a run, and asks again a few times if Redis is away for a moment.
+    async fn finish(&self, slot: u64, failed: bool) -> Result<bool> {
+        const PAUSES: [Duration; 3] =
+            [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2)];
+        let mut may_have_ended = false;
+        for pause in PAUSES {
+            match self.state.finish(&self.token, slot, failed).await {
+                Ok(was_under_way) => return Ok(was_under_way || may_have_ended),
+                Err(error) => may_have_ended |= error.outcome() == Outcome::Unknown,
+            }
+            platform::sleep(pause).await;
+        }
+        self.state.finish(&self.token, slot, failed).await.map(|was| was || may_have_ended)
+    }
+
     /// Returns when the run is not under way any more, as far as Redis or this process's own clock can tell.
-    async fn renew_until_lost(&self, token: &str, slot: u64) {
-        let lease = self.schedule.lease;
-        let mut sent = Instant::now();
+    async fn renew_until_lost(&self, slot: u64, mut sent: Instant) {
+        let (lease, token) = (self.schedule.lease, &self.token);
         let mut pause = lease / 3;
         loop {
             platform::sleep(pause).await;

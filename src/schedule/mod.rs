@@ -21,7 +21,7 @@
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `edgecask:schedule:{name}` | hash | `last`, the planned time of the slot that was decided last, in milliseconds since the epoch; `run:{slot}` for each run under way, until when its lease lasts and its token |
+//! | `edgecask:schedule:{name}` | hash | `last`, the planned time of the slot that was decided last, in milliseconds since the epoch; `begun`, since when slots count; `run:{slot}` for each run under way, until when its lease lasts and its token |
 //! | `edgecask:schedule-records:…` | stream | the last 1000 records: `reason`, `from`, `to`, `count` |
 //!
 //! Neither has a time to live.

@@ -19,9 +19,9 @@ pub enum Reason {
     Overlap,
     /// The process that ran the slot died, or lost touch with Redis for longer than its lease.
     Abandoned,
-    /// The run ended with an error, or panicked.
+    /// The run ended with an error, or panicked where a panic does not end the program.
     Failed,
-    /// Redis lost the state of the schedule. Which of these slots were started is not known.
+    /// Redis lost the state of the schedule, or has an old one. Which slots between these times were started is not known.
     StateLost,
     /// A reason of a newer version.
     Other,

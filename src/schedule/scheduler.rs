@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{Either, join_all, poll_immediate, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::declaration::{Schedule, to_millis, to_time};
@@ -23,7 +23,7 @@ use crate::{BoxError, Error, ErrorKind, Result};
 /// The longest pause after an error of Redis.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A process sleeps no longer than this at once, because its own clock may run at another rate than the server's.
+/// A process sleeps no longer than this at once. Then it asks for the server's clock again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// Starts the slots of schedules: each slot in one process of all that have the same schedules. Clones share what they know.
@@ -103,7 +103,7 @@ impl SchedulerBuilder {
                 return Err(Error::new(ErrorKind::InvalidInput, why));
             }
             let state = State::new(&self.client, &schedule)?;
-            jobs.push(Job::new(schedule, state, handler));
+            jobs.push(Job::new(schedule, state, handler)?);
         }
         Ok(Scheduler { jobs: jobs.into() })
     }
@@ -117,10 +117,11 @@ impl Scheduler {
 
     /// Starts slots when they are due, for as long as the future is polled, or until no schedule has a further slot. If Redis is
     /// away, it tries again after pauses of 1 to 30 seconds. Dropping the future drops the runs where they stand; their slots are
-    /// recorded as abandoned when their leases have ended.
+    /// recorded as abandoned when their leases have ended. All runs of a scheduler share the task that polls the future: a handler
+    /// that blocks it keeps the others from renewing their leases.
     ///
     /// **Cost.** One command for each schedule at first. For each slot, one command of every process, and one more of the process
-    /// that runs it; and one for each third of the lease while it runs. Between slots nothing is sent.
+    /// that runs it; and one for each third of the lease while it runs. Between slots, one for each schedule and hour.
     pub async fn run(&self) {
         self.run_until(std::future::pending()).await;
     }
@@ -142,8 +143,9 @@ impl Scheduler {
     pub async fn run_due(&self) -> Result<Vec<Ran>> {
         let all = join_all(self.jobs.iter().map(|job| async move {
             let mut ran = Vec::new();
-            job.refresh().await?;
-            while let Step::Start(started) = job.step().await? {
+            // What becomes due while runs go on is for the next call.
+            let now = job.refresh().await?;
+            while let Step::Start(started) = job.step_until(now).await? {
                 ran.push(finished(job, started).await);
             }
             Ok(ran)
@@ -231,10 +233,23 @@ async fn keep(job: &Job, stop: impl Future<Output = ()> + Clone) {
     let mut stopped = pin!(stop);
     let mut pause = Duration::from_secs(1);
     loop {
-        let step = match select(stopped.as_mut(), pin!(beside(job.step(), &mut runs))).await {
-            Either::Left(_) => break,
-            Either::Right((step, _)) => step,
+        if poll_immediate(stopped.as_mut()).await.is_some() {
+            break;
+        }
+        let (step, stops) = {
+            let step = pin!(beside(job.step(), &mut runs));
+            match select(stopped.as_mut(), step).await {
+                // A claim may be under way: its slot would be lost.
+                Either::Left((_, step)) => (step.await, true),
+                Either::Right((step, _)) => (step, false),
+            }
         };
+        if stops {
+            if let Ok(Step::Start(started)) = step {
+                runs.push(job.execute(started));
+            }
+            break;
+        }
         let wait = match step {
             Ok(Step::Start(started)) => {
                 // The outcome is recorded and logged.
@@ -263,7 +278,7 @@ async fn keep(job: &Job, stop: impl Future<Output = ()> + Clone) {
             Err(error) => {
                 let name = &*job.schedule.name;
                 tracing::warn!(schedule = name, %error, "the slots of a schedule cannot be started");
-                let wait = error.retry_after().unwrap_or(pause).min(LONGEST_PAUSE);
+                let wait = error.retry_after().unwrap_or_default().clamp(pause, LONGEST_PAUSE);
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 wait
             }

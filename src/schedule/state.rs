@@ -9,10 +9,12 @@ use super::declaration::millis;
 use super::missed::{Gap, Missed, Plan};
 use super::record::Record;
 use super::scripts::{CLAIM, FINISH, RENEW};
+use super::timing::Timing;
 use crate::client::{Client, ScriptBatch};
+use crate::command::Script;
 use crate::command::keys::KeyCommands;
 use crate::command::streams::{Entry, StreamCommands};
-use crate::command::{Command, Script};
+use crate::layer::WithoutFallback;
 use crate::{Error, ErrorKind, FromValue, Key, Keyspace, Outcome, Result, platform};
 
 const SPACE: Keyspace = Keyspace::literal("edgecask:schedule");
@@ -65,12 +67,20 @@ impl State {
         let records = key.companion("edgecask:schedule-records");
         let overlap = match (schedule.overlap, schedule.missed) {
             (true, _) => "overlap",
+            _ if matches!(schedule.timing, Timing::Triggered) => "alone",
             // Slots that are caught up wait for each other.
             (false, Missed::CatchUp { .. }) => "wait",
             (false, _) => "alone",
         };
         let Schedule { lease, since, .. } = *schedule;
-        Ok(Self { client: client.clone(), key, records, lease, overlap, since })
+        Ok(Self {
+            client: client.clone().layer(WithoutFallback),
+            key,
+            records,
+            lease,
+            overlap,
+            since,
+        })
     }
 
     /// Asks which slot was decided last, and begins the state if there is none. `floor`: the last one that the caller knows.
@@ -102,14 +112,12 @@ impl State {
         floor: Option<u64>,
         missed: Option<&Gap>,
     ) -> Result<Claimed> {
-        let (begin, from) = match self.since {
-            Some(since) => ("floor", since.max(floor.unwrap_or_default())),
-            None => ("now", floor.unwrap_or_default()),
-        };
+        let floor = floor.unwrap_or_default().to_string();
+        let begin = self.since.map_or("now".to_owned(), |since| since.to_string());
         let mut args = Vec::from(first);
         args.push(self.overlap.to_owned());
         args.push(millis(self.lease).to_string());
-        args.extend([from.to_string(), begin.to_owned(), RECORDS.to_string()]);
+        args.extend([floor, begin, RECORDS.to_string()]);
         if let Some(Gap { from, to, count }) = missed {
             let count = count.map(|count| count.to_string()).unwrap_or_default();
             args.extend(["missed".to_owned(), from.to_string(), to.to_string(), count]);
@@ -146,15 +154,6 @@ impl State {
         self.run(&FINISH, &[self.key.as_str(), &self.records], &args).await
     }
 
-    /// Records that Redis lost the state, and that nobody knows what became of these slots.
-    pub(super) async fn record_loss(&self, gap: &Gap) -> Result<()> {
-        let count = gap.count.map(|count| count.to_string()).unwrap_or_default();
-        let (from, to) = (gap.from.to_string(), gap.to.to_string());
-        let add = Command::new("XADD").arg(&self.records).arg("MAXLEN").arg(RECORDS).arg("*");
-        let pairs = [("reason", "state-lost"), ("from", &from), ("to", &to), ("count", &count)];
-        self.client.send(&add.pairs_from(pairs)).await.map(drop)
-    }
-
     /// The newest records, the newest first.
     pub(super) async fn records(&self, count: usize) -> Result<Vec<Record>> {
         let count = Some(count.min(RECORDS) as u64);
@@ -181,7 +180,7 @@ impl State {
     }
 }
 
-/// A text that no other claim has.
+/// A text that no other process has.
 pub(super) fn token() -> Result<String> {
     Ok(format!("{:032x}", u128::from_le_bytes(platform::random()?)))
 }

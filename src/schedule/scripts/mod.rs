@@ -15,8 +15,8 @@ script! {
     ///
     /// `KEYS`: the state of the schedule, its records. `ARGV`: a token; the last slot that the caller knows; the slot; `run` or
     /// `skip`; what another run under way means: `overlap` nothing, `alone` that the slot is passed over, `wait` that it is not
-    /// decided; the lease of the run in milliseconds; the time at
-    /// which a new state begins, and `floor`, or `now` if it begins now and no earlier than that; how many records are kept; then for each record its reason, its first and its last slot,
+    /// decided; the lease of the run in milliseconds; the last
+    /// slot that the caller has ever known, or 0; `now`, or the time at which a new state begins; how many records are kept; then for each record its reason, its first and its last slot,
     /// and how many slots they are.
     ///
     /// Returns what became of it, the last slot that is decided, and the server's clock: `begun` if there was no state, `moved`
@@ -51,6 +51,7 @@ script! {
 }
 
 const LAST: &[u8] = b"last";
+const BEGUN: &[u8] = b"begun";
 const RUN: &[u8] = b"run:";
 
 fn claim(
@@ -62,38 +63,71 @@ fn claim(
     else {
         return Err(Error::server("ERR wrong number of arguments for this script"));
     };
-    let now = now(redis)?;
-    let reply = |what: &str, last: &[u8]| {
-        let texts = [what.as_bytes(), last, now.to_string().as_bytes()].map(<[u8]>::to_vec);
+    let (now, floor) = (now(redis)?, number(floor)?);
+    let reply = |what: &str, last: u64| {
+        let texts = [what.to_owned(), last.to_string(), now.to_string()];
         Ok(Value::Array(texts.map(Value::bulk).into()))
     };
     let fields = redis.call(Command::new("HGETALL").arg(state))?;
     let fields = <Pairs<Bytes, Bytes>>::from_value(fields)?.0;
-    let Some((_, last)) = fields.iter().find(|(field, _)| field == LAST) else {
-        let floor = number(floor)?;
-        let from = if from_when == "now" { now.max(floor) } else { floor }.to_string();
-        redis.call(Command::new("HSET").arg(state).arg(LAST).arg(&from))?;
-        record(redis, records, kept, [b"begun", from.as_bytes(), from.as_bytes(), b"0"])?;
-        return reply("begun", from.as_bytes());
-    };
-    let runs = || fields.iter().filter_map(|(field, run)| Some((field.strip_prefix(RUN)?, run)));
-    if last != known {
-        let is_mine = |(of, run): (&[u8], &Bytes)| of == slot && token_of(run) == Some(token);
-        let is_started = last == slot && runs().any(is_mine);
-        return reply(if is_started { "started" } else { "moved" }, last);
-    }
-    if number(slot)? > now {
-        return reply("early", last);
-    }
-    let mut is_alone = true;
-    for (of, run) in runs() {
-        let until = run.split(|byte| *byte == b' ').next().unwrap_or_default();
-        if number(until)? <= now {
-            redis.call(Command::new("HDEL").arg(state).arg([RUN, of].concat()))?;
-            record(redis, records, kept, [b"abandoned", of, of, b"1"])?;
-        } else {
-            is_alone = false;
+    let (mut last, mut begun, mut is_alone, mut is_mine) = (None, 0, true, false);
+    for (field, value) in &fields {
+        if field == LAST {
+            last = Some(number(value)?);
+        } else if field == BEGUN {
+            begun = number(value)?;
+        } else if let Some(of) = field.strip_prefix(RUN) {
+            let until = value.split(|byte| *byte == b' ').next().unwrap_or_default();
+            if of == slot && token_of(value) == Some(token) {
+                is_mine = true;
+            } else if number(until)? <= now {
+                redis.call(Command::new("HDEL").arg(state).arg(field))?;
+                record(redis, records, kept, [b"abandoned", of, of, b"1"])?;
+            } else {
+                is_alone = false;
+            }
         }
+    }
+    let until = now.saturating_add(number(lease)?);
+    let set = |redis: &mut dyn ScriptContext, field: &[u8], value: u64| {
+        redis.call(Command::new("HSET").arg(state).arg(field).arg(value)).map(drop)
+    };
+    let is_new = last.is_none();
+    let mut last = match last {
+        Some(last) => last,
+        None => {
+            let from = if from_when == "now" { now } else { number(from_when)? };
+            begun = from.max(floor);
+            set(redis, LAST, begun)?;
+            set(redis, BEGUN, begun)?;
+            let text = begun.to_string();
+            record(redis, records, kept, [b"begun", text.as_bytes(), text.as_bytes(), b"0"])?;
+            begun
+        }
+    };
+    let lost = |redis: &mut dyn ScriptContext, from: u64, to: u64| {
+        let (from, to) = (from.to_string(), to.to_string());
+        record(redis, records, kept, [b"state-lost", from.as_bytes(), to.as_bytes(), b""])
+    };
+    if last < floor {
+        lost(redis, last, floor)?;
+        last = floor;
+        set(redis, LAST, last)?;
+    }
+    if floor > 0 && floor < begun {
+        lost(redis, floor + 1, begun)?;
+        set(redis, BEGUN, floor)?;
+    }
+    if is_new || Some(last) != number(known).ok() {
+        if is_mine && last == number(slot)? {
+            write_run(redis, state, slot, token, until)?;
+            return reply("started", last);
+        }
+        return reply(if is_new { "begun" } else { "moved" }, last);
+    }
+    let planned = number(slot)?;
+    if planned > now {
+        return reply("early", last);
     }
     if !is_alone && how == "run" && overlap == "wait" {
         return reply("busy", last);
@@ -103,16 +137,16 @@ fn claim(
             record(redis, records, kept, [reason, from, to, count])?;
         }
     }
-    redis.call(Command::new("HSET").arg(state).arg(LAST).arg(slot))?;
+    set(redis, LAST, planned)?;
     if how == "skip" {
-        return reply("skipped", slot);
+        return reply("skipped", planned);
     }
     if !is_alone && overlap == "alone" {
         record(redis, records, kept, [b"overlap", slot, slot, b"1"])?;
-        return reply("skipped", slot);
+        return reply("skipped", planned);
     }
-    write_run(redis, state, slot, token, now.saturating_add(number(lease)?))?;
-    reply("started", slot)
+    write_run(redis, state, slot, token, until)?;
+    reply("started", planned)
 }
 
 fn renew(

@@ -2,14 +2,19 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use edgecask::layer::Fallback;
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::schedule::{Missed, Reason, Run, Schedule, Scheduler};
-use edgecask::{BoxError, Client};
-use edgecask_tests::{Dice, Lossy, Place, Tapped, seeds, until};
+use edgecask::transport::Results;
+use edgecask::transport::memory::MemoryTransport;
+use edgecask::{BoxError, Client, Error, ErrorKind, Outcome, Result};
+use edgecask_tests::{Dice, Lossy, Place, Tap, Tapped, Trip, seeds, until};
 
-use super::{Starts, ago, decided, slots};
+use super::{Starts, ago, decided, records, slots};
 
 /// One history: `EDGECASK_TEST_SEED` begins with that seed, `EDGECASK_TEST_CASES` says how many.
 async fn history(place: &Place, seed: u64) {
@@ -68,12 +73,11 @@ async fn history(place: &Place, seed: u64) {
             let _ = process.run_due().await;
         }
         let fields: Vec<String> = direct.hkeys(format!("edgecask:schedule:{name}")).await.unwrap();
-        if fields.len() > 1 {
-            // Only a claim finds a run whose lease has ended.
-            decided(&direct, &name, ago(100)).await;
+        if fields.iter().any(|field| field.starts_with("run:")) {
+            // A look finds the runs whose leases have ended.
             let _ = plain.run_due().await;
         }
-        fields.len() == 1
+        fields.iter().all(|field| !field.starts_with("run:"))
     })
     .await;
     let started = starts.all();
@@ -136,8 +140,83 @@ async fn a_redis_that_comes_back_empty_starts_nothing_again() {
         client.flushall().await.unwrap();
         assert!(knows.run_due().await.unwrap().is_empty(), "{}", place.name);
         assert_eq!(starts.all().len(), 1);
-        let begun = knows.records("job", 9).await.unwrap();
-        assert_eq!(begun[0].reason, Reason::Begun, "{}", place.name);
+        let reasons: Vec<Reason> =
+            knows.records("job", 9).await.unwrap().iter().map(|record| record.reason).collect();
+        assert_eq!(reasons, [Reason::StateLost, Reason::Begun], "{}", place.name);
+        // A process that does not know begins the new state, and the one that knows records the loss, once.
+        client.flushall().await.unwrap();
+        for process in [&new, &knows, &knows] {
+            assert!(process.run_due().await.unwrap().is_empty(), "{}", place.name);
+        }
+        let lost = records(&knows, "job", Reason::StateLost).await;
+        assert_eq!(lost.len(), 1, "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn a_redis_with_an_old_state_starts_nothing_again() {
+    for place in Place::all().await {
+        let client: Client = place.client();
+        let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
+        let starts = Starts::default();
+        let knows = starts.of(place.client(), &schedule);
+        decided(&client, "job", ago(90)).await;
+        assert_eq!(knows.run_due().await.unwrap().len(), 1);
+        // As from a backup.
+        decided(&client, "job", ago(90)).await;
+        assert!(knows.run_due().await.unwrap().is_empty(), "{}", place.name);
+        assert_eq!(records(&knows, "job", Reason::StateLost).await.len(), 1, "{}", place.name);
+    }
+}
+
+/// A fallback of the client is another Redis, in which every process would start the slot.
+#[tokio::test]
+async fn no_fallback_starts_a_slot() {
+    let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
+    let schedule = schedule.since(ago(600)).unwrap();
+    let away = Client::tcp("redis://127.0.0.1:1").unwrap();
+    let falls_back = away.layer(Fallback::to(MemoryTransport::new()));
+    let starts = Starts::default();
+    assert!(starts.of(falls_back, &schedule).run_due().await.is_err());
+    assert!(starts.all().is_empty());
+}
+
+/// A claim whose answers are lost belongs to this process when Redis answers again.
+#[tokio::test]
+async fn a_claim_whose_answers_were_lost_is_asked_for_again() {
+    for place in Place::all().await {
+        let client: Client = place.client();
+        let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
+        decided(&client, "job", ago(90)).await;
+        let starts = Starts::default();
+        let lossy = Arc::new(AtomicBool::new(true));
+        let scheduler =
+            starts.of(place.client().layer(Tapped(Answers(Arc::clone(&lossy)))), &schedule);
+        for _ in 0..3 {
+            assert!(scheduler.run_due().await.is_err(), "{}", place.name);
+        }
+        lossy.store(false, Ordering::SeqCst);
+        assert_eq!(scheduler.run_due().await.unwrap().len(), 1, "{}", place.name);
+        assert_eq!(starts.all().len(), 1);
+    }
+}
+
+/// Loses the answers to claims, and not to looks.
+#[derive(Debug)]
+struct Answers(Arc<AtomicBool>);
+
+impl Tap for Answers {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(async move {
+            let is_claim =
+                trip.commands.iter().any(|command| command.args().any(|arg| arg == b"run"));
+            let answer = trip.go().await;
+            if is_claim && answer.is_ok() && self.0.load(Ordering::SeqCst) {
+                let lost = Error::new(ErrorKind::Disconnected, "lost by the test");
+                return Err(lost.with_outcome(Outcome::Unknown));
+            }
+            answer
+        })
     }
 }
 
@@ -151,7 +230,7 @@ async fn a_late_duplicate_of_a_claim_starts_nothing() {
     decided(&client, "job", ago(630)).await;
     let schedule = schedule.missed(Missed::CatchUp { most: 9 });
     let starts = Starts::default();
-    // A third of all round trips are carried out late.
+    // One round trip of nine is carried out late.
     let lossy = starts.of(place.client().layer(Tapped(Lossy::new(&dice, 11))), &schedule);
     until(async || {
         let _ = lossy.run_due().await;

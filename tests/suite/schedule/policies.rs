@@ -98,7 +98,10 @@ async fn a_run_that_fails_panics_or_is_abandoned_is_recorded() {
         let hangs = scheduler("hang");
         let task = tokio::spawn(async move { hangs.run_due().await });
         let key = "edgecask:schedule:job";
-        until(async || client.hlen(key).await.unwrap() == 2).await;
+        until(async || {
+            client.hexists(key, "last").await.unwrap() && client.hlen(key).await.unwrap() == 2
+        })
+        .await;
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
         until(async || {

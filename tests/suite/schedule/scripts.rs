@@ -20,7 +20,10 @@ fn call(dice: &Dice, now: u64) -> (usize, Vec<String>) {
             let known = if dice.roll(5) == 0 { String::new() } else { slot() };
             let mut args = vec![token, known, late, pick(&["run", "run", "skip"])];
             args.push(pick(&["overlap", "alone", "wait"]));
-            args.extend([pick(&["0", "9000000"]), slot(), "floor".to_owned(), "5".to_owned()]);
+            let floor = if dice.roll(2) == 0 { "0".to_owned() } else { slot() };
+            let begin = pick(&["now", "since"]);
+            let begin = if begin == "now" { begin } else { slot() };
+            args.extend([pick(&["0", "9000000"]), floor, begin, "5".to_owned()]);
             for _ in 0..dice.roll(3) {
                 args.extend(["missed".to_owned(), slot(), slot(), pick(&["", "3"])]);
             }
@@ -57,7 +60,7 @@ async fn contents(client: &Client) -> Vec<Value> {
     let entries: Vec<edgecask::command::streams::Entry<String>> =
         client.xrange(RECORDS, "-", "+", None).await.unwrap();
     for entry in entries {
-        contents.extend(entry.fields.into_iter().map(|(_, value)| Value::bulk(value)));
+        contents.extend(entry.fields.into_iter().map(|(_, value)| timeless(Value::bulk(value))));
     }
     contents
 }

@@ -59,14 +59,17 @@ impl Targets {
     /// Sets the value at all of them. Whether that changed anything.
     fn set(self, document: &mut Document, value: &Json) -> bool {
         match self {
-            Self::Values(places) => {
-                places.iter().fold(false, |done, place| document.set(place, value.clone()) || done)
+            Self::Values(places) => at_all(&places, |place| document.set(place, value.clone())),
+            Self::Members(places, name) => {
+                at_all(&places, |place| document.add(place, &name, value.clone()))
             }
-            Self::Members(places, name) => places
-                .iter()
-                .fold(false, |done, place| document.add(place, &name, value.clone()) || done),
         }
     }
+}
+
+/// Changes each place. Whether any of them changed.
+fn at_all(places: &[Place], mut change: impl FnMut(&Place) -> bool) -> bool {
+    places.iter().filter(|place| change(place)).count() > 0
 }
 
 fn read_value(text: &str) -> Result<Json> {
@@ -181,9 +184,7 @@ pub(super) fn merge(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
         let targets = Targets::find(&path.parse()?, document, Condition::Always)?;
         targets.check_room(&patch)?;
         Ok(done(match targets {
-            Targets::Values(places) => {
-                places.iter().fold(false, |done, place| document.merge(place, &patch) || done)
-            }
+            Targets::Values(places) => at_all(&places, |place| document.merge(place, &patch)),
             members @ Targets::Members(..) => members.set(document, &patch),
         }))
     })
