@@ -1,5 +1,6 @@
 //! Three processes with the same schedule; each second is started by one of them.
 //! Run it with `cargo run --example schedules`.
+#![allow(clippy::print_stdout)]
 
 use std::time::Duration;
 

@@ -122,12 +122,8 @@ fn write_until_killed(mut server: Running, from: u64, random: &mut fastrand::Rng
             0 => {
                 server.post("/", r#"["BGSAVE"]"#);
             }
-            1 => {
-                // It is refused while another one is under way.
-                if server.post("/", r#"["SAVE"]"#).contains("OK") {
-                    written.saved = number;
-                }
-            }
+            // It is refused while another one is under way.
+            1 if server.post("/", r#"["SAVE"]"#).contains("OK") => written.saved = number,
             _ => {}
         }
     }

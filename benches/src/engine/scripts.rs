@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use edgecask::prelude::*;
 use edgecask::{Client, Script};
 use edgecask_tests::RedisServer;
 use futures_util::future::try_join_all;
