@@ -19,7 +19,7 @@
 //!
 //! When Redis is away, each of them asks its backing store and logs a warning ([`Tier::Important`](crate::cache::Tier)).
 //! Rate limits, such as [`telemetry_limiter`], let callers through instead
-//! ([`OnFailure::Allow`](crate::limit::OnFailure::Allow)), and a hub of events fails
+//! ([`OnFailure::Allow`]), and a hub of events fails
 //! ([`Tier::Critical`](crate::cache::Tier)).
 //!
 //! Entries that older versions wrote under other prefixes are moved by [`migrations`].
