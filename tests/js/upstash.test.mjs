@@ -50,11 +50,11 @@ for (const overRedis of [false, true]) {
       assert.deepEqual(await redis.json.get("doc", "$.name", "$.on"), { "$.name": ["a"], "$.on": [true] });
       assert.deepEqual(await redis.json.numincrby("doc", "$..count", 2), [3, 4]);
       assert.deepEqual(await redis.json.nummultby("doc", "$.count", 2), [6]);
-      assert.deepEqual(await redis.json.strappend("doc", "$.name", "bc"), [3]);
+      assert.deepEqual(await redis.json.strappend("doc", "$.name", '"bc"'), [3]);
       assert.deepEqual(await redis.json.strlen("doc", "$.name"), [3]);
-      assert.deepEqual(await redis.json.arrappend("doc", "$.tags", "y", 3), [3]);
-      assert.deepEqual(await redis.json.arrindex("doc", "$.tags", "y"), [1]);
-      assert.deepEqual(await redis.json.arrinsert("doc", "$.tags", 0, "w"), [4]);
+      assert.deepEqual(await redis.json.arrappend("doc", "$.tags", '"y"', 3), [3]);
+      assert.deepEqual(await redis.json.arrindex("doc", "$.tags", '"y"'), [1]);
+      assert.deepEqual(await redis.json.arrinsert("doc", "$.tags", 0, '"w"'), [4]);
       assert.deepEqual(await redis.json.arrpop("doc", "$.tags"), [3]);
       assert.deepEqual(await redis.json.arrtrim("doc", "$.tags", 0, 1), [2]);
       assert.deepEqual(await redis.json.arrlen("doc", "$.tags"), [2]);
