@@ -4,20 +4,21 @@ use edgecask::Client;
 use edgecask::schedule::Schedule;
 use edgecask_tests::{Count, Place};
 
-use super::{Starts, ago, decided};
+use super::{Starts, ago, decided, every, period};
 
 #[tokio::test]
 async fn a_slot_costs_two_commands_where_it_runs_and_one_elsewhere() {
     for place in Place::all().await {
-        let minute = Schedule::every("job", Duration::from_secs(60)).unwrap();
+        let period = period();
+        let schedule = every("job", period);
         let starts = Starts::default();
         // The scripts become known to the server.
-        decided(&place.client(), "job", ago(90)).await;
-        starts.of(place.client(), &minute).run_due().await.unwrap();
+        decided(&place.client(), "job", ago(period)).await;
+        starts.of(place.client(), &schedule).run_due().await.unwrap();
         let counts = [Count::default(), Count::default()];
-        let processes = counts.clone().map(|count| starts.of(count.of(place.client()), &minute));
+        let processes = counts.clone().map(|count| starts.of(count.of(place.client()), &schedule));
         let taken = || counts.each_ref().map(Count::taken);
-        decided(&place.client(), "job", ago(90)).await;
+        decided(&place.client(), "job", ago(period)).await;
         for expected in [[3, 1], [1, 1]] {
             for process in &processes {
                 process.run_due().await.unwrap();

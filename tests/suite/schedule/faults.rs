@@ -14,7 +14,7 @@ use edgecask::transport::memory::MemoryTransport;
 use edgecask::{BoxError, Client, Error, ErrorKind, Outcome, Result};
 use edgecask_tests::{Dice, Lossy, Place, Tap, Tapped, Trip, seeds, until};
 
-use super::{Starts, ago, decided, records, slots};
+use super::{Starts, ago, decided, every, period, records, slots};
 
 /// One history: `EDGECASK_TEST_SEED` begins with that seed, `EDGECASK_TEST_CASES` says how many.
 async fn history(place: &Place, seed: u64) {
@@ -128,11 +128,12 @@ async fn no_slot_starts_twice_or_is_missed_without_a_record() {
 async fn a_redis_that_comes_back_empty_starts_nothing_again() {
     for place in Place::all().await {
         let client: Client = place.client();
-        let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
+        let period = period();
+        let schedule = every("job", period);
         let starts = Starts::default();
         let (knows, new) =
             (starts.of(place.client(), &schedule), starts.of(place.client(), &schedule));
-        decided(&client, "job", ago(90)).await;
+        decided(&client, "job", ago(period)).await;
         assert_eq!(knows.run_due().await.unwrap().len(), 1);
         client.flushall().await.unwrap();
         // Who knew the last slot, and who did not: neither starts it again.
@@ -143,7 +144,11 @@ async fn a_redis_that_comes_back_empty_starts_nothing_again() {
         let reasons: Vec<Reason> =
             knows.records("job", 9).await.unwrap().iter().map(|record| record.reason).collect();
         assert_eq!(reasons, [Reason::StateLost, Reason::Begun], "{}", place.name);
-        // A process that does not know begins the new state, and the one that knows records the loss, once.
+        // A process that does not know begins the new state, and the one that knows records the loss, once. The new state
+        // begins after the end of the lost one: within the same millisecond nothing is lost.
+        let clock = async || client.time().await.unwrap().as_millis();
+        let end = clock().await;
+        until(async || clock().await > end).await;
         client.flushall().await.unwrap();
         for process in [&new, &knows, &knows] {
             assert!(process.run_due().await.unwrap().is_empty(), "{}", place.name);
@@ -157,13 +162,14 @@ async fn a_redis_that_comes_back_empty_starts_nothing_again() {
 async fn a_redis_with_an_old_state_starts_nothing_again() {
     for place in Place::all().await {
         let client: Client = place.client();
-        let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
+        let period = period();
+        let schedule = every("job", period);
         let starts = Starts::default();
         let knows = starts.of(place.client(), &schedule);
-        decided(&client, "job", ago(90)).await;
+        decided(&client, "job", ago(period)).await;
         assert_eq!(knows.run_due().await.unwrap().len(), 1);
         // As from a backup.
-        decided(&client, "job", ago(90)).await;
+        decided(&client, "job", ago(period)).await;
         assert!(knows.run_due().await.unwrap().is_empty(), "{}", place.name);
         assert_eq!(records(&knows, "job", Reason::StateLost).await.len(), 1, "{}", place.name);
     }
@@ -172,8 +178,9 @@ async fn a_redis_with_an_old_state_starts_nothing_again() {
 /// A fallback of the client is another Redis, in which every process would start the slot.
 #[tokio::test]
 async fn no_fallback_starts_a_slot() {
-    let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
-    let schedule = schedule.since(ago(600)).unwrap();
+    let period = period();
+    let schedule = every("job", period);
+    let schedule = schedule.since(ago(5 * period)).unwrap();
     let away = Client::tcp("redis://127.0.0.1:1").unwrap();
     let falls_back = away.layer(Fallback::to(MemoryTransport::new()));
     let starts = Starts::default();
@@ -186,8 +193,9 @@ async fn no_fallback_starts_a_slot() {
 async fn a_claim_whose_answers_were_lost_is_asked_for_again() {
     for place in Place::all().await {
         let client: Client = place.client();
-        let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
-        decided(&client, "job", ago(90)).await;
+        let period = period();
+        let schedule = every("job", period);
+        decided(&client, "job", ago(period)).await;
         let starts = Starts::default();
         let lossy = Arc::new(AtomicBool::new(true));
         let scheduler =
@@ -225,9 +233,10 @@ impl Tap for Answers {
 async fn a_late_duplicate_of_a_claim_starts_nothing() {
     let place = Place::redis("Redis", edgecask_tests::RedisServer::start());
     let dice = Dice::new(7);
-    let schedule = Schedule::every("job", Duration::from_secs(60)).unwrap();
+    let period = period();
+    let schedule = every("job", period);
     let client = place.client();
-    decided(&client, "job", ago(630)).await;
+    decided(&client, "job", ago(10 * period)).await;
     let schedule = schedule.missed(Missed::CatchUp { most: 9 });
     let starts = Starts::default();
     // One round trip of nine is carried out late.

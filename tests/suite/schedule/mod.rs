@@ -48,6 +48,18 @@ pub(super) fn ago(seconds: u64) -> SystemTime {
     SystemTime::now() - Duration::from_secs(seconds)
 }
 
+/// A period in seconds whose last slot was due at least 20 seconds ago, and whose next slot is at least a minute away: no
+/// slot becomes due while a test runs.
+pub(super) fn period() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    (120..).find(|period| (20..period - 60).contains(&(now % period))).unwrap()
+}
+
+/// A schedule of this period.
+pub(super) fn every(name: &str, period: u64) -> Schedule {
+    Schedule::every(name, Duration::from_secs(period)).unwrap()
+}
+
 /// The slots of a schedule between two times, without the first time and with the second one.
 pub(super) fn slots(schedule: &Schedule, from: SystemTime, to: SystemTime) -> Vec<SystemTime> {
     std::iter::successors(schedule.next_after(from), |slot| schedule.next_after(*slot))

@@ -2,27 +2,26 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edgecask::prelude::*;
-use edgecask::schedule::{Missed, Reason, Run, Schedule, Scheduler};
+use edgecask::schedule::{Missed, Reason, Run, Scheduler};
 use edgecask::{BoxError, Client};
 use edgecask_tests::{Place, until};
 
-use super::{Starts, ago, decided, records, slots};
-
-const MINUTE: Duration = Duration::from_secs(60);
+use super::{Starts, ago, decided, every, period, records, slots};
 
 /// One outage of ten minutes and a half, and each policy.
 #[tokio::test]
 async fn missed_slots_are_started_or_recorded_by_the_policy() {
     for place in Place::all().await {
+        let period = period();
         for (name, policy, expected) in [
             ("once", Missed::RunOnce, 1),
-            ("patient", Missed::Skip { grace: MINUTE }, 1),
+            ("patient", Missed::Skip { grace: Duration::from_secs(period) }, 1),
             ("strict", Missed::Skip { grace: Duration::ZERO }, 0),
             ("catch-up", Missed::CatchUp { most: 3 }, 3),
         ] {
             let client = place.client();
-            let schedule = Schedule::every(name, MINUTE).unwrap().missed(policy);
-            let begin = ago(630);
+            let schedule = every(name, period).missed(policy);
+            let begin = ago(10 * period);
             decided(&client, name, begin).await;
             let starts = Starts::default();
             let scheduler = starts.of(client, &schedule);
@@ -43,10 +42,11 @@ async fn missed_slots_are_started_or_recorded_by_the_policy() {
 #[tokio::test]
 async fn a_run_under_way_elsewhere_passes_the_next_slot_over_unless_it_may_overlap() {
     for place in Place::all().await {
+        let period = period();
         for overlap in [false, true] {
             let name = format!("overlap-{overlap}");
-            let schedule = Schedule::every(name.as_str(), MINUTE).unwrap().overlap(overlap);
-            decided(&place.client(), &name, ago(90)).await;
+            let schedule = every(&name, period).overlap(overlap);
+            decided(&place.client(), &name, ago(period)).await;
             let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
             let long = Scheduler::builder(place.client()).schedule(schedule.clone(), move |_| {
                 let _ = started.send(());
@@ -56,7 +56,7 @@ async fn a_run_under_way_elsewhere_passes_the_next_slot_over_unless_it_may_overl
             let under_way = tokio::spawn(async move { long.run_due().await });
             starts.recv().await.unwrap();
             // As if the next slot were due.
-            decided(&place.client(), &name, ago(90)).await;
+            decided(&place.client(), &name, ago(period)).await;
             let others = Starts::default();
             let other = others.of(place.client(), &schedule);
             other.run_due().await.unwrap();
@@ -71,8 +71,9 @@ async fn a_run_under_way_elsewhere_passes_the_next_slot_over_unless_it_may_overl
 #[tokio::test]
 async fn a_run_that_fails_panics_or_is_abandoned_is_recorded() {
     for place in Place::all().await {
+        let period = period();
         let lease = Duration::from_millis(200);
-        let schedule = Schedule::every("job", MINUTE).unwrap().lease(lease);
+        let schedule = every("job", period).lease(lease);
         let client = place.client();
         let scheduler = |how: &'static str| {
             let handler = move |_: Run| async move {
@@ -87,14 +88,14 @@ async fn a_run_that_fails_panics_or_is_abandoned_is_recorded() {
             builder.schedule(schedule.clone(), handler).build().unwrap()
         };
         for how in ["fail", "panic"] {
-            decided(&client, "job", ago(90)).await;
+            decided(&client, "job", ago(period)).await;
             let ran = scheduler(how).run_due().await.unwrap();
             assert!(ran[0].result.is_err(), "{} {how}", place.name);
         }
         let ok = scheduler("succeed");
         assert_eq!(records(&ok, "job", Reason::Failed).await.len(), 2, "{}", place.name);
         // A process that dies.
-        decided(&client, "job", ago(90)).await;
+        decided(&client, "job", ago(period)).await;
         let hangs = scheduler("hang");
         let task = tokio::spawn(async move { hangs.run_due().await });
         let key = "edgecask:schedule:job";
@@ -105,7 +106,7 @@ async fn a_run_that_fails_panics_or_is_abandoned_is_recorded() {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
         until(async || {
-            decided(&client, "job", ago(150)).await;
+            decided(&client, "job", ago(2 * period)).await;
             ok.run_due().await.unwrap();
             !records(&ok, "job", Reason::Abandoned).await.is_empty()
         })
@@ -118,10 +119,11 @@ async fn a_run_that_fails_panics_or_is_abandoned_is_recorded() {
 #[tokio::test]
 async fn a_run_keeps_its_lease_and_notices_when_it_is_lost() {
     for place in Place::all().await {
+        let period = period();
         let lease = Duration::from_millis(300);
-        let schedule = Schedule::every("job", MINUTE).unwrap().lease(lease);
+        let schedule = every("job", period).lease(lease);
         let client = place.client();
-        decided(&client, "job", ago(90)).await;
+        decided(&client, "job", ago(period)).await;
         let (given, mut runs) = tokio::sync::mpsc::unbounded_channel::<Run>();
         let handler = move |run: Run| {
             let _ = given.send(run.clone());
@@ -151,7 +153,8 @@ async fn a_run_keeps_its_lease_and_notices_when_it_is_lost() {
 #[tokio::test]
 async fn a_forgotten_schedule_leaves_nothing() {
     let client = Client::memory();
-    let schedule = Schedule::every("job", MINUTE).unwrap();
+    let period = period();
+    let schedule = every("job", period);
     let scheduler = Starts::default().of(client.clone(), &schedule);
     scheduler.run_due().await.unwrap();
     assert_eq!(client.dbsize().await.unwrap(), 2);
