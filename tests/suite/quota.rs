@@ -426,7 +426,7 @@ async fn scripts_of_quotas_do_the_same_in_three_ways() {
                 // Reservations and ends alike, to the quarter of an hour.
                 let from_now = |score: f64| {
                     let now = edgecask::platform::unix_millis() as f64;
-                    (score - now * score.signum()) as i64 / 900_000
+                    ((score - now * score.signum()) / 900_000.0).round() as i64
                 };
                 let mut members: Vec<(String, i64)> =
                     members.into_iter().map(|(member, score)| (member, from_now(score))).collect();
