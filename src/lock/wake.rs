@@ -102,20 +102,34 @@ impl Wake {
     }
 }
 
-/// Rings the bells until nobody has waited for a while.
-async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
-    let ended = |refused: bool| {
-        if let Some(wake) = wake.upgrade() {
+/// The task that listens. It may be dropped before its end, with its runtime.
+struct Listening {
+    wake: Weak<Wake>,
+    is_refused: bool,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Some(wake) = self.wake.upgrade() {
             let mut state = wake.state();
             state.listening = false;
-            state.refused_at = refused.then(Instant::now);
+            state.refused_at = self.is_refused.then(Instant::now);
+            drop(state);
+            // Nobody wakes them any more: each looks again, and listens or polls.
+            wake.ring_all();
         }
-    };
+    }
+}
+
+/// Rings the bells until nobody has waited for a while.
+async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
+    let mut listening = Listening { wake: Weak::clone(&wake), is_refused: false };
     let mut events = match client.subscribe([channel]).await {
         Ok(events) => events,
         Err(error) => {
             tracing::debug!(%error, "waiters of locks are not woken, they poll");
-            return ended(true);
+            listening.is_refused = true;
+            return;
         }
     };
     // Whoever began to wait before has missed what was published until now.
@@ -127,9 +141,8 @@ async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
             Either::Left((event, _)) => event,
             Either::Right(_) => {
                 let Some(wake) = wake.upgrade() else { return };
-                let mut state = wake.state();
-                if state.bells.is_empty() {
-                    state.listening = false;
+                let is_idle = wake.state().bells.is_empty();
+                if is_idle {
                     return;
                 }
                 continue;
@@ -146,8 +159,8 @@ async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
             Some(Ok(Event::Resumed)) => wake.ring_all(),
             Some(Ok(_)) => {}
             Some(Err(_)) | None => {
-                drop(wake);
-                return ended(true);
+                listening.is_refused = true;
+                return;
             }
         }
     }

@@ -58,6 +58,24 @@ async fn who_waits_without_being_woken_asks_at_most_once_a_second() {
     drop(guard);
 }
 
+/// A candidate whose wait is short does not ask without a pause.
+#[tokio::test]
+async fn a_candidate_campaigns_about_once_a_second() {
+    tokio::time::pause();
+    let (client, count) = (edgecask::Client::memory(), Count::default());
+    let leader = lasting(client.clone()).election(key("e"), "node-1").unwrap();
+    let _leadership = leader.campaign().await.unwrap();
+    let options = LockOptions::new().ttl(HOUR).wait(Duration::from_millis(1));
+    let locks = Locks::with_options(count.of(client), options);
+    let follower = locks.election(key("e"), "node-2").unwrap();
+    let minute = Duration::from_secs(60);
+    let led = tokio::time::timeout(minute, follower.lead(async |term| term)).await;
+    assert!(led.is_err(), "another leads");
+    // It asks, and leaves the queue.
+    let asked = count.taken();
+    assert!((80..=130).contains(&asked), "{asked} commands in a minute");
+}
+
 #[tokio::test]
 async fn who_holds_or_waits_asks_as_often_as_is_documented() {
     tokio::time::pause();

@@ -8,7 +8,7 @@ use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Error, ErrorKind, Outcome};
 use edgecask_tests::{RedisCluster, RedisServer, free_port, until};
 
-use super::{at_once, everywhere, key, lasting};
+use super::{Count, at_once, everywhere, key, lasting};
 
 #[tokio::test]
 async fn one_holder_at_a_time_has_a_lock() {
@@ -138,7 +138,7 @@ async fn a_lock_fails_closed_when_redis_is_away() {
     let away = Client::tcp(&format!("redis://127.0.0.1:{}", free_port())).unwrap();
     // A fallback would be a second server that gives the same lock away.
     let engine = edgecask::transport::memory::MemoryTransport::new();
-    let client = away.layer(edgecask::layer::Fallback::to(engine.clone()));
+    let client = away.clone().layer(edgecask::layer::Fallback::to(engine.clone()));
     let locks = lasting(client);
     for error in [
         locks.lock(key("k")).try_acquire().await.unwrap_err(),
@@ -152,6 +152,14 @@ async fn a_lock_fails_closed_when_redis_is_away() {
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotSent));
     }
     assert_eq!(Client::new(engine).dbsize().await.unwrap(), 0);
+    // What was never sent is not ended either.
+    let count = Count::default();
+    let lock = lasting(count.of(away)).lock(key("k"));
+    assert!(lock.acquire().await.is_err() && lock.try_acquire().await.is_err());
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(count.taken(), 2);
 }
 
 #[tokio::test]

@@ -2,16 +2,15 @@
 //!
 //! `EDGECASK_TEST_PLACE="Redis 7"` runs them on the transport of this name only.
 
+mod clocks;
 mod costs;
 mod cuts;
-
+mod endings;
 mod fencing;
 mod hand_overs;
 mod histories;
-
 mod holding;
 mod processes;
-
 mod shared;
 mod waiting;
 
