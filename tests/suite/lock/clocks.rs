@@ -3,8 +3,10 @@
 use edgecask::Client;
 use edgecask::prelude::*;
 
+use edgecask_tests::Place;
+
 use super::waiting::{die_waiting, waiters};
-use super::{everywhere, key, lasting};
+use super::{key, lasting};
 
 const ENDED: &str = "edgecask:ended:{k}";
 
@@ -15,7 +17,7 @@ async fn millis(client: &Client) -> i64 {
 
 #[tokio::test]
 async fn a_dead_waiter_of_before_the_step_stands_in_nobodys_way() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, locks) = (place.client(), lasting(place.client()));
         // The clock was set back by an hour, so the waiter seems to be alive for so long.
         die_waiting(&direct, 3_600_000).await;
@@ -41,7 +43,7 @@ async fn a_dead_waiter_of_before_the_step_stands_in_nobodys_way() {
 
 #[tokio::test]
 async fn a_release_is_remembered_beside_a_thousand_of_before_the_step() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
         let ahead = (millis(&direct).await + 20_000) * 2;
         let mut add = cmd("ZADD").arg(ENDED);

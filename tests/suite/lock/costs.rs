@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use edgecask::lock::{LockOptions, Locks};
 use edgecask::prelude::*;
-use edgecask_tests::{Tapped, until};
+use edgecask_tests::{Count, Place, Tapped, until};
 
 use super::waiting::Deaf;
-use super::{Count, HOUR, at_once, everywhere, key, lasting, warm_up};
+use super::{HOUR, at_once, key, lasting, warm_up};
 
 #[tokio::test]
 async fn a_lock_costs_one_command_for_each_step() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (count, name) = (Count::default(), place.name);
         let client = count.of(place.client());
         warm_up(&client).await;

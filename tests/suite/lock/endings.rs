@@ -8,10 +8,10 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::{Client, Result};
-use edgecask_tests::{RedisServer, Tap, Tapped, Trip, until};
+use edgecask_tests::{Place, RedisServer, Tap, Tapped, Trip, until};
 use tokio::sync::Semaphore;
 
-use super::{HOUR, at_once, everywhere, key, lasting};
+use super::{HOUR, at_once, key, lasting};
 
 async fn left(client: &Client, name: &str) -> i64 {
     client.execute(cmd("PTTL").arg(name)).await.unwrap()
@@ -19,7 +19,7 @@ async fn left(client: &Client, name: &str) -> i64 {
 
 #[tokio::test]
 async fn no_lock_stays_in_redis_for_longer_than_it_may_be_held() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let direct = place.client();
         let locks = lasting(place.client())
             .configured(|options| options.max_hold(Duration::from_secs(600)));
@@ -145,6 +145,8 @@ async fn waiters_are_woken_though_the_runtime_that_listened_has_ended() {
         })
         .await;
         waits.abort();
+        // A dead waiter would be waited for.
+        until(async || direct.exists(["edgecask:queue:{k}"]).await.unwrap() == 0).await;
     });
     until(async || listeners().await == 0).await;
     let second = locks.lock(key("k"));

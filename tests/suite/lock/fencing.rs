@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use edgecask::lock::{FencedStore, LockError};
 use edgecask::prelude::*;
-use edgecask_tests::{Postgrest, RedisServer, until};
+use edgecask_tests::{Place, Postgrest, RedisServer, until};
 
-use super::{at_once, everywhere, key, lasting};
+use super::{at_once, key, lasting};
 
 const COUNTER: &str = "edgecask:fence:{k}";
 
 #[tokio::test]
 async fn a_lost_counter_is_noticed_and_its_tokens_grow_on() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, name) = (place.client(), place.name);
         let lock = lasting(place.client()).lock(key("k"));
         let mut last = 0;
@@ -51,7 +51,7 @@ async fn a_lost_counter_is_noticed_and_its_tokens_grow_on() {
 
 #[tokio::test]
 async fn a_clock_that_was_set_back_does_not_set_the_tokens_back() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
         // The clock was ahead by 30 seconds when this token was given.
         let clock: Vec<u64> = direct.execute(cmd("TIME")).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_clock_that_was_set_back_does_not_set_the_tokens_back() {
 
 #[tokio::test]
 async fn a_counter_expires_if_that_is_asked_for() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, locks) = (place.client(), lasting(place.client()));
         locks.lock(key("k")).acquire().await.unwrap().release().await.unwrap();
         let ttl = async || direct.execute::<i64>(cmd("TTL").arg(COUNTER)).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_counter_expires_if_that_is_asked_for() {
 /// All handles of a lock know what one of them has seen.
 #[tokio::test]
 async fn tokens_stay_above_all_that_the_process_has_seen() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, locks) = (place.client(), lasting(place.client()));
         let clock: Vec<u64> = direct.execute(cmd("TIME")).await.unwrap();
         let ahead = (clock[0] + 30) * 1_000_000;
@@ -131,7 +131,7 @@ async fn a_counter_that_has_expired_by_itself_was_not_lost() {
 
 #[tokio::test]
 async fn a_store_refuses_former_holders() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, value) = (place.client(), key("value"));
         let store = FencedStore::new(place.client());
         assert_eq!(store.get::<String>(&value).await.unwrap(), None);

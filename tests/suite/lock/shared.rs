@@ -9,15 +9,15 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::{Client, Error, ErrorKind, Event, Outcome, Subscriber};
-use edgecask_tests::{RedisServer, Tap, Tapped, Trip, until};
+use edgecask_tests::{Place, RedisServer, Tap, Tapped, Trip, until};
 use futures_util::StreamExt;
 
 use super::waiting::Deaf;
-use super::{HOUR, at_once, everywhere, key, lasting};
+use super::{HOUR, at_once, key, lasting};
 
 #[tokio::test]
 async fn a_semaphore_has_as_many_holders_as_permits() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let name = place.name;
         let semaphore = || lasting(place.client()).semaphore(key("s"), 3);
         let mut guards = Vec::new();
@@ -169,7 +169,7 @@ async fn readers_are_woken_when_a_writer_goes() {
 /// A caller that takes the lock alone wakes the readers before it, if it finds the lock free.
 #[tokio::test]
 async fn a_writer_that_is_not_next_wakes_the_readers_before_it() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, name) = (place.client(), place.name);
         let lock = lasting(place.client()).read_write(key("rw"));
         let held = lock.write().await.unwrap();
@@ -197,7 +197,7 @@ async fn a_writer_that_is_not_next_wakes_the_readers_before_it() {
 
 #[tokio::test]
 async fn a_lock_of_readers_ends_with_the_last_of_them() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let locks = lasting(place.client());
         let short = locks.configured(|options| options.ttl(Duration::from_secs(600)));
         let long = locks.read_write(key("rw")).read().await.unwrap();
@@ -242,7 +242,7 @@ async fn a_count_down_whose_answers_do_not_come_is_unknown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_and_writers_never_meet() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let inside = Arc::new(AtomicI64::new(0));
         let tasks = (0..6_u64).map(|number| {
             let (lock, inside) = (lasting(place.client()).read_write(key("rw")), inside.clone());
@@ -315,7 +315,7 @@ async fn a_latch_opens_after_the_last_part() {
 
 #[tokio::test]
 async fn one_candidate_leads_and_the_next_takes_over() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let name = place.name;
         let candidate = |name| lasting(place.client()).election(key("e"), name).unwrap();
         let (one, two) = (candidate("node:1"), candidate("node:2"));

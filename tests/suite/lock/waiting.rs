@@ -10,9 +10,9 @@ use edgecask::prelude::*;
 use edgecask::transport::Capabilities;
 use edgecask::transport::Results;
 use edgecask::{Client, Result};
-use edgecask_tests::{Tap, Tapped, Trip, until};
+use edgecask_tests::{Count, Place, Tap, Tapped, Trip, until};
 
-use super::{Count, HOUR, at_once, everywhere, key, lasting};
+use super::{HOUR, at_once, key, lasting};
 
 /// A transport without subscriptions.
 #[derive(Debug)]
@@ -203,7 +203,7 @@ async fn waiters_get_the_lock_though_the_queue_was_lost() {
 
 #[tokio::test]
 async fn tenants_with_the_same_keys_neither_share_locks_nor_wait_for_each_other() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let of = |tenant: &str| lasting(place.client().layer(KeyPrefix::new(format!("{tenant}:"))));
         let [acme, other] = ["acme", "other"].map(|tenant| of(tenant).lock(key("k")));
         let (guard, theirs) = (acme.acquire().await.unwrap(), other.acquire().await.unwrap());
@@ -220,7 +220,7 @@ async fn tenants_with_the_same_keys_neither_share_locks_nor_wait_for_each_other(
 /// A waiter that has the next turn, and is not heard of, is waited for until its time has passed and no longer.
 #[tokio::test]
 async fn who_comes_next_knows_until_when_the_first_waiter_counts() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let direct = place.client();
         die_waiting(&direct, 60_000).await;
         match lasting(place.client()).lock(key("k")).try_acquire().await {
