@@ -6,6 +6,7 @@ mod cuts;
 mod failures;
 mod histories;
 mod http;
+mod interleavings;
 mod leases;
 mod lists;
 mod model;
