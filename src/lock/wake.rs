@@ -87,9 +87,10 @@ impl Wake {
             return false;
         }
         state.listening = true;
-        let (wake, client, channel) =
-            (Arc::downgrade(self), self.client.clone(), self.channel.clone());
-        platform::spawn(platform::send(|| listen(wake, client, channel)));
+        drop(state);
+        let listening = Listening { wake: Arc::downgrade(self), is_refused: true };
+        let (client, channel) = (self.client.clone(), self.channel.clone());
+        platform::spawn(platform::send(|| listen(listening, client, channel)));
         true
     }
 
@@ -102,9 +103,10 @@ impl Wake {
     }
 }
 
-/// The task that listens. It may be dropped before its end, with its runtime.
+/// The task that listens. It may be dropped before its end, or before it begins, with its runtime.
 struct Listening {
     wake: Weak<Wake>,
+    /// Whether there is no subscription, or it ended with an error.
     is_refused: bool,
 }
 
@@ -122,16 +124,16 @@ impl Drop for Listening {
 }
 
 /// Rings the bells until nobody has waited for a while.
-async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
-    let mut listening = Listening { wake: Weak::clone(&wake), is_refused: false };
+async fn listen(mut listening: Listening, client: Client, channel: String) {
     let mut events = match client.subscribe([channel]).await {
         Ok(events) => events,
         Err(error) => {
             tracing::debug!(%error, "waiters of locks are not woken, they poll");
-            listening.is_refused = true;
             return;
         }
     };
+    listening.is_refused = false;
+    let wake = Weak::clone(&listening.wake);
     // Whoever began to wait before has missed what was published until now.
     if let Some(wake) = wake.upgrade() {
         wake.ring_all();
