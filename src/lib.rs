@@ -20,6 +20,7 @@ pub mod limit;
 pub mod lock;
 pub mod migrate;
 pub mod platform;
+pub mod quota;
 pub mod schedule;
 pub mod store;
 #[cfg(feature = "supabase")]
@@ -62,6 +63,8 @@ mod guide {
     mod http_cache {}
     #[doc = include_str!("../docs/rate-limits.md")]
     mod rate_limits {}
+    #[doc = include_str!("../docs/quotas.md")]
+    mod quotas {}
     #[doc = include_str!("../docs/schedules.md")]
     mod schedules {}
     #[doc = include_str!("../docs/tiers.md")]
@@ -84,6 +87,7 @@ mod guide {
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
     let scripts = cache::scripts().into_iter().chain(client::scripts());
     let scripts = scripts.chain(limit::scripts()).chain(lock::scripts()).chain(schedule::scripts());
+    let scripts = scripts.chain(quota::scripts());
     scripts.chain(keyspace::check::scripts())
 }
 

@@ -447,7 +447,9 @@ async fn random_requests_are_answered_as_without_a_cache() {
     let mut dice = Dice(seed);
     let test = Test::new();
     let mut answered = 0;
-    for number in 0..10_000 {
+    let requests = std::env::var("EDGECASK_TEST_CASES").ok().and_then(|count| count.parse().ok());
+    let requests: u64 = requests.unwrap_or(2000);
+    for number in 0..requests {
         if dice.roll(10) == 0 {
             write(&test, &mut dice, number).await;
         }
@@ -465,8 +467,8 @@ async fn random_requests_are_answered_as_without_a_cache() {
         assert_eq!(seen(cached), seen(plain), "seed {seed}, {number}, user '{user}': {query}");
     }
     let stats = test.fields.cache().stats();
-    assert!(answered > 9000, "{answered}");
-    assert!(stats.hits > 2000 && stats.loads > 1000, "{stats:?}");
+    assert!(answered > requests / 10 * 9, "{answered}");
+    assert!(stats.hits > requests / 5 && stats.loads > requests / 10, "{stats:?}");
 }
 
 /// Random numbers (SplitMix64).

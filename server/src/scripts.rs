@@ -8,6 +8,9 @@ use edgecask::{Command, Value};
 
 const FLAG: &str = "allow-key-locking";
 
+/// How many scripts the table holds. A full table is emptied: a client whose sha is gone gets NOSCRIPT, and sends the source.
+const MOST_SCRIPTS: usize = 10_000;
+
 #[derive(Default)]
 pub(crate) struct Scripts {
     /// The client's sha, with the sha in Redis.
@@ -73,6 +76,9 @@ impl Scripts {
         let plain = without_flag(source)?;
         let (sha, redis_sha) = (sha1(source), sha1(plain.as_bytes()));
         let mut shas = self.shas.lock().unwrap_or_else(PoisonError::into_inner);
+        if shas.len() >= MOST_SCRIPTS && !shas.contains_key(&sha) {
+            shas.clear();
+        }
         shas.insert(sha.clone(), redis_sha);
         Some((sha, plain))
     }
@@ -171,6 +177,16 @@ mod tests {
         assert_eq!(plain(&library("'allow-oom'")), None);
         let both = "#!lua name=x flags=allow-key-locking\n'allow-key-locking'";
         assert_eq!(plain(both).as_deref(), Some("#!lua name=x\n'allow-stale'"));
+    }
+
+    #[test]
+    fn the_table_does_not_grow_without_end() {
+        let scripts = Scripts::default();
+        for number in 0..=MOST_SCRIPTS {
+            let source = format!("#!lua flags={FLAG}\nreturn {number}");
+            assert!(scripts.translate(&Command::new("EVAL").arg(source).arg(0)).is_some());
+        }
+        assert_eq!(scripts.shas.lock().unwrap().len(), 1);
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod lua;
 mod migrate;
 mod outage;
 mod promises;
+mod quota;
 mod redaction;
 mod resident;
 mod resp3;

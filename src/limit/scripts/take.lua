@@ -96,7 +96,12 @@ kinds.sliding = {
     -- The first millisecond at which `of` calls of the window before weigh no more than `room`.
     local function first(of, room)
       if of <= room then return 0 end
-      return math.floor(p.window * (1 - (room + 1) / of)) + 1
+      -- One millisecond early, because the weight is rounded too.
+      local at = math.max(math.floor(p.window * (1 - (room + 1) / of)) - 1, 0)
+      for _ = 1, 3 do
+        if math.floor((1 - at / p.window) * of) > room then at = at + 1 end
+      end
+      return at
     end
     local room = p.limit - p.used - p.cost
     if p.cost > p.limit then

@@ -159,10 +159,14 @@ impl Policy<'_> {
                 // The first millisecond at which `of` calls of the window before weigh no more than `room`.
                 let first = |of: f64, room: f64| {
                     if of <= room {
-                        0.0
-                    } else {
-                        (self.window * (1.0 - (room + 1.0) / of)).floor() + 1.0
+                        return 0.0;
                     }
+                    // One millisecond early, because the weight is rounded too.
+                    let early = ((self.window * (1.0 - (room + 1.0) / of)).floor() - 1.0).max(0.0);
+                    (0..3).fold(early, |at, _| {
+                        let is_too_much = ((1.0 - at / self.window) * of).floor() > room;
+                        if is_too_much { at + 1.0 } else { at }
+                    })
                 };
                 let room = self.limit - self.used - self.cost;
                 self.retry = if self.cost > self.limit {

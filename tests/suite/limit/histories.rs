@@ -131,6 +131,23 @@ async fn run(name: &str, client: &Client, rule: Rule, steps: &[Step]) -> Result<
     Ok(())
 }
 
+/// The weight of the window before is rounded, and so is the time at which there is room.
+#[tokio::test]
+async fn a_sliding_window_says_the_first_millisecond_at_which_there_is_room() {
+    let places = Place::all().await;
+    let step = |cost, act| Step { pause: 0, client: 0, id: "a", cost, act };
+    for (limit, penalty) in [(3, 2), (1, 4), (7, 3), (9, 40)] {
+        let rule = Rule::Sliding { limit, window: WINDOW };
+        let steps =
+            [step(limit, Act::Limit), step(penalty, Act::Penalize), step(limit, Act::Limit)];
+        for place in &places {
+            if let Err(error) = run(place.name, &place.client(), rule, &steps).await {
+                panic!("{rule:?}, {penalty}: {error}");
+            }
+        }
+    }
+}
+
 #[test]
 fn decisions_are_those_of_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
