@@ -118,7 +118,7 @@ impl Election {
             let leadership = match self.campaign().await {
                 Ok(leadership) => leadership,
                 Err(LockError::Redis(error)) if !error.is_transient() => return Err(error.into()),
-                Err(LockError::TimedOut { .. }) => continue,
+                Err(LockError::TimedOut { within, .. }) if within >= PAUSE => continue,
                 Err(_) => {
                     platform::sleep(pause()).await;
                     continue;
@@ -136,8 +136,11 @@ impl Election {
     }
 }
 
+/// The shortest pause between two looks at an election.
+const PAUSE: Duration = Duration::from_secs(1);
+
 fn pause() -> Duration {
-    Duration::from_secs(1).mul_f64(1.0 + 0.3 * platform::random_fraction())
+    PAUSE.mul_f64(1.0 + 0.3 * platform::random_fraction())
 }
 
 impl fmt::Debug for Election {

@@ -12,7 +12,10 @@ use super::scripts::FENCED_WRITE;
 ///
 /// The key is a hash with the fields `fence` and `value`. The two are written together, so no eviction parts them. If the whole
 /// key is lost, the first write that comes is taken, whoever it is from: keep what must not be lost where nothing is evicted.
-/// It orders holders, not the writes of one holder.
+///
+/// It orders holders, not the writes of one holder. After an error whose outcome is unknown, the request may still arrive, and
+/// undo what the same holder writes next. A holder that writes more than once takes the lock anew after such an error: the new
+/// fencing token refuses the late request.
 ///
 /// ```
 /// use edgecask::lock::{FencedStore, LockError, Locks};
@@ -50,7 +53,7 @@ impl FencedStore {
     ///
     /// # Errors
     /// [`LockError::Stale`] if a later holder has written. [`LockError::Redis`]; if its outcome is unknown, the value may be
-    /// stored, and the holder may write it again.
+    /// stored, now or later.
     pub async fn set(&self, key: &Key, fence: u64, value: impl ToArg) -> Result<(), LockError> {
         let mut args = Arguments::new([fence]);
         args.extend(["set"]);

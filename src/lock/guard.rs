@@ -71,7 +71,7 @@ impl LockGuard {
             fence,
             counter,
             limit: resource.options.max_hold.and_then(|limit| sent.checked_add(limit)),
-            until: Mutex::new(sent + resource.options.ttl),
+            until: Mutex::new(sent + resource.options.lease()),
             lost: OnceCell::new(),
             is_kept: AtomicBool::new(false),
         });
@@ -123,18 +123,9 @@ impl LockGuard {
     /// # Errors
     /// [`LockError::Lost`].
     pub async fn while_held<T>(&self, work: impl Future<Output = T>) -> Result<T, LockError> {
-        let held = &self.held;
-        let ended = std::pin::pin!(async {
-            // Where nothing runs in the background, as on WASI without a runtime, the lock is renewed here.
-            platform::yield_now().await;
-            if !held.is_kept.load(Ordering::Relaxed) {
-                held.keep_until_lost().await;
-            }
-            *held.lost.wait().await
-        });
-        match select(std::pin::pin!(work), ended).await {
+        match select(std::pin::pin!(work), std::pin::pin!(self.held.watch())).await {
             Either::Left((done, _)) => Ok(done),
-            Either::Right((why, _)) => Err(held.error(why)),
+            Either::Right((why, _)) => Err(self.held.error(why)),
         }
     }
 
@@ -144,16 +135,12 @@ impl LockGuard {
     /// # Errors
     /// [`LockError::Lost`], and [`LockError::Redis`] if Redis did not answer: then the lock stays for its old time to live.
     pub async fn renew(&self) -> Result<(), LockError> {
-        if let Some(why) = self.held.lost.get() {
-            return Err(self.held.error(*why));
+        self.held.still()?;
+        if !self.held.renew().await? {
+            self.held.lose(Loss::Gone);
         }
-        match self.held.renew().await? {
-            true => Ok(()),
-            false => {
-                self.held.lose(Loss::Gone);
-                Err(self.held.error(Loss::Gone))
-            }
-        }
+        // It may have been lost while Redis answered.
+        self.held.still()
     }
 
     /// Releases the lock, and returns whether it was held until now: `false` means that another may have had it in the meantime.
@@ -203,6 +190,11 @@ impl Held {
         LockError::Lost { key: self.resource.key.clone(), why }
     }
 
+    /// The error of a lock that was lost.
+    fn still(&self) -> Result<(), LockError> {
+        self.lost.get().map_or(Ok(()), |why| Err(self.error(*why)))
+    }
+
     /// Marks the lock as lost, unless it is, and ends its acquisition in the background.
     fn lose(&self, why: Loss) {
         if self.lost.try_set(why).is_ok() {
@@ -215,10 +207,13 @@ impl Held {
 
     /// Renews it up to its limit. One command.
     async fn renew(&self) -> Result<bool, LockError> {
-        let sent = Instant::now();
-        let left = self.limit.map(|limit| limit.saturating_duration_since(sent));
-        let ttl =
-            left.map_or(self.resource.options.ttl, |left| left.min(self.resource.options.ttl));
+        let (sent, lease) = (Instant::now(), self.resource.options.lease());
+        let left = self.limit.map_or(lease, |limit| limit.saturating_duration_since(sent));
+        if left.is_zero() {
+            self.lose(Loss::Limit);
+            return Err(self.error(Loss::Limit));
+        }
+        let ttl = left.min(lease);
         let held = self.resource.renew(&self.token, ttl).await?;
         if held {
             *self.until.lock().unwrap_or_else(PoisonError::into_inner) = sent + ttl;
@@ -226,20 +221,35 @@ impl Held {
         Ok(held)
     }
 
-    async fn keep_until_lost(&self) {
+    /// Waits for the loss. It renews the lock where nothing does so in the background: on WASI without a runtime, and after the
+    /// runtime that did has ended.
+    async fn watch(&self) -> Loss {
+        // The task in the background may not have begun.
+        platform::yield_now().await;
         let mut pause = self.first_pause();
-        while !self.lost.is_initialized() {
-            platform::sleep(pause).await;
-            pause = self.step().await;
+        loop {
+            if let Some(why) = platform::timeout(pause, self.lost.wait()).await {
+                return *why;
+            }
+            pause = match self.is_kept.load(Ordering::Relaxed) {
+                true => {
+                    let left = self.until().saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        self.lose(Loss::Expired);
+                    }
+                    left.min(self.resource.options.lease() / 3)
+                }
+                false => self.step().await,
+            };
         }
     }
 
+    /// How long to wait for the first renewal, or for the end where there is none.
     fn first_pause(&self) -> Duration {
-        let third = self.resource.options.ttl / 3;
-        let end = self.until().saturating_duration_since(Instant::now());
+        let left = self.until().saturating_duration_since(Instant::now());
         match self.resource.options.renew {
-            true => self.within_limit(third),
-            false => self.within_limit(end),
+            true => self.within_limit(left.saturating_sub(self.resource.options.lease() * 2 / 3)),
+            false => self.within_limit(left),
         }
     }
 
@@ -252,7 +262,7 @@ impl Held {
 
     /// Renews the lock, or notices its loss; returns how long to wait before the next step.
     async fn step(&self) -> Duration {
-        let (now, until, ttl) = (Instant::now(), self.until(), self.resource.options.ttl);
+        let (now, until, ttl) = (Instant::now(), self.until(), self.resource.options.lease());
         if self.lost.is_initialized() {
             return Duration::ZERO;
         }
@@ -282,9 +292,21 @@ impl Held {
     }
 }
 
+/// The task that renews a lock. It may be dropped before its end, with its runtime.
+struct Keeper(Weak<Held>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(held) = self.0.upgrade() {
+            held.is_kept.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Renews a lock until it is lost or its guard is gone.
 async fn keep(held: Weak<Held>) {
-    let mut pause = match held.upgrade() {
+    let keeper = Keeper(held);
+    let mut pause = match keeper.0.upgrade() {
         Some(held) => {
             held.is_kept.store(true, Ordering::Relaxed);
             held.first_pause()
@@ -293,7 +315,8 @@ async fn keep(held: Weak<Held>) {
     };
     loop {
         platform::sleep_idly(pause).await;
-        let Some(held) = held.upgrade().filter(|held| !held.lost.is_initialized()) else { return };
+        let held = keeper.0.upgrade().filter(|held| !held.lost.is_initialized());
+        let Some(held) = held else { return };
         pause = held.step().await;
     }
 }

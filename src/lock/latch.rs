@@ -6,10 +6,10 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
 use super::LockError;
-use super::resource::Shared;
-use super::scripts::COUNT_DOWN;
+use super::resource::{Shared, millis, still_unknown};
+use super::scripts::{COUNT_DOWN, SET_LATCH};
 use crate::client::Subscriber;
-use crate::command::strings::{SetOptions, StringCommands};
+use crate::command::hashes::HashCommands;
 use crate::platform;
 use crate::{Key, Outcome, Result};
 
@@ -17,7 +17,8 @@ use crate::{Key, Outcome, Result};
 const POLL: Duration = Duration::from_secs(1);
 
 /// A latch that opens after a number of count-downs, from [`Locks::latch`](super::Locks::latch). It does not close again before it
-/// expires. The key is a string with the number of count-downs that are left.
+/// expires. The key is a hash with the number of count-downs that are `left`, and a field for each part that was counted: all of
+/// it is lost together, and then no waiter goes on.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,13 +50,13 @@ impl Latch {
     }
 
     /// Sets the latch for so many count-downs, if it is not set; returns whether it was not. It expires after `ttl`, open or not.
-    /// One command.
+    /// One script.
     ///
     /// # Errors
     /// [`LockError::Redis`].
     pub async fn set(&self, count: u32, ttl: Duration) -> Result<bool, LockError> {
-        let options = SetOptions::new().nx().ex(ttl.max(Duration::from_millis(1)));
-        Ok(self.shared.client.set_with(&self.key, count, options).await?)
+        let args = [count.to_string(), millis(ttl)];
+        Ok(self.shared.client.run_script(&SET_LATCH, [&self.key], args).await?)
     }
 
     /// Counts down by one for this part of the work, and returns how many count-downs are left. The same part counts once, so
@@ -65,16 +66,16 @@ impl Latch {
     /// [`LockError::NotSet`], [`LockError::Redis`].
     pub async fn count_down(&self, part: &str) -> Result<u64, LockError> {
         let left = match self.count(part).await {
-            Err(error) if error.outcome() == Outcome::Unknown => self.count(part).await?,
+            Err(error) if error.outcome() == Outcome::Unknown => {
+                self.count(part).await.map_err(still_unknown)?
+            }
             left => left?,
         };
         u64::try_from(left).map_err(|_| self.not_set())
     }
 
     async fn count(&self, part: &str) -> Result<i64> {
-        let counted = self.key.companion("edgecask:counted");
-        let keys = [self.key.as_str(), &counted];
-        self.shared.client.run_script(&COUNT_DOWN, keys, [part, &self.channel()]).await
+        self.shared.client.run_script(&COUNT_DOWN, [&self.key], [part, &self.channel()]).await
     }
 
     /// How many count-downs are left; `None` if the latch is not set. One command.
@@ -82,7 +83,7 @@ impl Latch {
     /// # Errors
     /// [`LockError::Redis`].
     pub async fn left(&self) -> Result<Option<u64>, LockError> {
-        Ok(self.shared.client.get(&self.key).await?)
+        Ok(self.shared.client.hget(&self.key, "left").await?)
     }
 
     /// Waits until the latch is open. One command, and one a second while it waits; where the transport has subscriptions, one
@@ -121,6 +122,8 @@ impl Latch {
         Ok(self.left().await?.ok_or_else(|| self.not_set())? == 0)
     }
 
+    /// A [`KeyPrefix`](crate::layer::KeyPrefix) does not change channels. Where two tenants have latches of one name, each is woken
+    /// by both, and looks at its own key.
     fn channel(&self) -> String {
         format!("edgecask:latch:{}", self.key)
     }

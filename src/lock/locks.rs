@@ -9,8 +9,8 @@ use crate::layer::WithoutFallback;
 use crate::platform::{self, Background, BoxFuture, MaybeSend, MaybeSync};
 use crate::{Key, Result};
 
-/// Where locks are made: a client, options, and the subscription by which the waiters of this process are woken. Clones share
-/// them. An application has one of it.
+/// Where locks are made: a client, options, the subscription by which the waiters of this process are woken, and the highest
+/// fencing tokens that it has seen. Clones share them. An application has one of it.
 ///
 /// A [`Fallback`](crate::layer::Fallback) of the client is never used: two servers would give the same lock to two holders.
 ///
@@ -51,7 +51,8 @@ impl Locks {
         let instance = format!("{random:016x}");
         let wake = Wake::new(client.clone(), &instance);
         let background = Background::default();
-        let shared = Arc::new(Shared { client, background, wake, instance });
+        let fences = Arc::default();
+        let shared = Arc::new(Shared { client, background, wake, instance, fences });
         Self { shared, options: Arc::new(options) }
     }
 
@@ -88,12 +89,13 @@ impl Locks {
         &self,
         hook: impl Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync + 'static,
     ) -> Self {
-        let Shared { client, wake, instance, .. } = &*self.shared;
+        let Shared { client, wake, instance, fences, .. } = &*self.shared;
         let shared = Arc::new(Shared {
             client: client.clone(),
             background: Background::hook(hook),
             wake: Arc::clone(wake),
             instance: instance.clone(),
+            fences: Arc::clone(fences),
         });
         Self { shared, options: Arc::clone(&self.options) }
     }

@@ -22,7 +22,7 @@
 //! | `edgecask:queue:{lock}` | sorted set | waiters in their order, `x` or `s` before the token |
 //! | `edgecask:alive:{lock}` | sorted set | waiters by the millisecond until which they count as alive |
 //! | `edgecask:ended:{lock}` | sorted set | tokens that were released in the last minute, at most 1000 |
-//! | `edgecask:counted:{latch}` | set | the parts that a latch has counted |
+//! | a latch's own | hash | `left`, how many count-downs open it, and `part:{part}` for each part that was counted |
 //!
 //! | operation | commands |
 //! |---|---|
@@ -37,6 +37,7 @@ mod election;
 mod error;
 mod exclusive;
 mod fenced;
+mod fences;
 mod guard;
 mod latch;
 mod locks;

@@ -73,7 +73,8 @@ impl LockOptions {
         self
     }
 
-    /// How long a lock may be held in all. It is not renewed beyond, so that work that hangs does not hold it for ever.
+    /// How long a lock may be held in all, by the server's clock too. It is not renewed beyond, so that work that hangs does not
+    /// hold it for ever.
     #[must_use]
     pub fn max_hold(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.max_hold = limit.into().map(|limit| limit.max(SHORTEST));
@@ -119,11 +120,19 @@ impl LockOptions {
 
     /// How long the counter of fencing tokens stays after the last acquisition. Without one it stays for ever, one small key
     /// for each lock. A counter that is gone begins again at the server's clock in microseconds, above all that it gave
-    /// before, so an expiry of some days is safe if the server's clock is never set back by so much.
+    /// before, so an expiry of some days is safe if the server's clock is never set back by so much. A counter that is gone
+    /// counts as lost only if it would not have expired; see [`LockGuard::counter_was_lost`](super::LockGuard::counter_was_lost).
     #[must_use]
     pub fn fence_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
         self.fence_ttl = ttl.into().map(|ttl| ttl.clamp(Duration::from_secs(1), LONGEST));
         self
+    }
+}
+
+impl LockOptions {
+    /// How long a lock stays in Redis without a renewal: not longer than it may be held.
+    pub(super) fn lease(&self) -> Duration {
+        self.max_hold.map_or(self.ttl, |limit| limit.min(self.ttl))
     }
 }
 

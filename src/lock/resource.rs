@@ -1,10 +1,10 @@
 //! A lock as the server has it: its keys, and the three scripts that change it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::LockOptions;
+use super::fences::{Fences, Known};
 use super::scripts::{ACQUIRE, RELEASE, RENEW};
 use super::wake::Wake;
 use crate::client::Client;
@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub(super) wake: Arc<Wake>,
     /// A part of every token of this process, which names the channel of its waiters.
     pub(super) instance: String,
+    pub(super) fences: Arc<Fences>,
 }
 
 /// Who may hold a lock at the same time.
@@ -52,8 +53,6 @@ pub(super) struct Resource {
     pub(super) key: Key,
     companions: Arc<Companions>,
     holders: Holders,
-    /// The highest fencing token that this process has seen.
-    highest: Arc<AtomicU64>,
 }
 
 struct Companions {
@@ -93,7 +92,7 @@ impl Resource {
             alive: key.companion("edgecask:alive"),
             ended: key.companion("edgecask:ended"),
         });
-        Self { shared, options, key, companions, holders, highest: Arc::default() }
+        Self { shared, options, key, companions, holders }
     }
 
     /// The same lock for other holders.
@@ -121,14 +120,16 @@ impl Resource {
     pub(super) async fn ask(&self, token: &str, waits: bool) -> Result<Reply> {
         let Companions { counter, queue, alive, ended } = &*self.companions;
         let options = &self.options;
+        let Known { highest, floor } = self.shared.fences.of(&self.key);
         let keys = [self.key.as_str(), counter, queue, alive, ended];
         let args = [
             token,
-            &millis(options.ttl),
+            &millis(options.lease()),
             &self.holders.as_arg(),
             &if waits { millis(options.waiter_ttl) } else { "0".to_owned() },
             &options.waiters.to_string(),
-            &self.highest.load(Ordering::Relaxed).to_string(),
+            &highest.to_string(),
+            &floor.to_string(),
             &options.fence_ttl.map_or("0".to_owned(), millis),
         ];
         let reply = self.run::<Vec<i64>>(&ACQUIRE, &keys, &args).await?;
@@ -136,7 +137,7 @@ impl Resource {
         Ok(match happened {
             1 => {
                 let fence = u64::try_from(fence).map_err(|_| unexpected())?;
-                self.highest.fetch_max(fence, Ordering::Relaxed);
+                self.shared.fences.saw(&self.key, fence);
                 let counter = match counter {
                     0 => Counter::WentOn,
                     1 => Counter::New,
@@ -221,7 +222,7 @@ pub(super) fn fence_key(lock: &Key) -> String {
 }
 
 /// Whatever kept the second request from the server, the first one may have been carried out.
-fn still_unknown(error: Error) -> Error {
+pub(super) fn still_unknown(error: Error) -> Error {
     error.with_outcome(Outcome::Unknown)
 }
 

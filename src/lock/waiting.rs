@@ -9,7 +9,7 @@ use super::guard::LockGuard;
 use super::resource::{Reply, Resource};
 use super::wake::Waiter;
 use crate::platform::{self, Instant};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Outcome, Result};
 
 /// The shortest pause between two looks of a waiter that is not woken: at most one command a second.
 const POLL: Duration = Duration::from_secs(1);
@@ -32,20 +32,17 @@ impl Resource {
                 counter,
                 sent,
             )),
-            Ok(Reply::NotFree { left }) => {
+            reply => {
                 // A request that arrives after this answer must take no lock.
-                if !may_arrive {
+                if !may_arrive && is_sure(&reply) {
                     attempt.is_over();
                 }
-                Err(LockError::Held { key: self.key.clone(), left })
-            }
-            Ok(Reply::TooManyWaiters) => Err(self.too_many_waiters()),
-            Ok(Reply::Ended) => Err(ended().into()),
-            Err(error) => {
-                if error.outcome() != crate::Outcome::Unknown {
-                    attempt.is_over();
-                }
-                Err(error.into())
+                Err(match reply {
+                    Ok(Reply::NotFree { left }) => LockError::Held { key: self.key.clone(), left },
+                    Ok(Reply::TooManyWaiters) => self.too_many_waiters(),
+                    Ok(_) => ended().into(),
+                    Err(error) => error.into(),
+                })
             }
         }
     }
@@ -72,24 +69,34 @@ impl Resource {
         };
         let mut attempt = Attempt::of(self, self.token()?);
         let waiter = self.shared.wake.waiter(attempt.token());
-        let mut waits = false;
+        // Whether the server may have a place in the queue for this caller, or still get a request for one.
+        let (mut waits, mut may_wait) = (false, false);
         loop {
             let sent = Instant::now();
             let mut left = None;
-            match self.ask_surely(attempt.token(), true).await.0 {
+            let (reply, may_arrive) = self.ask_surely(attempt.token(), true).await;
+            may_wait |= may_arrive || !is_sure(&reply);
+            match reply {
                 Ok(Reply::Taken { fence, counter }) => {
                     let token = attempt.token.take().unwrap_or_default();
                     return Ok(LockGuard::new(self, token, fence, counter, sent));
                 }
                 Ok(Reply::NotFree { left: for_now }) => {
-                    (left, waits) = (for_now, true);
+                    (left, waits, may_wait) = (for_now, true, true);
                     note(None);
                 }
-                Ok(Reply::TooManyWaiters) => return Err(self.too_many_waiters()),
-                Ok(Reply::Ended) => return Err(ended().into()),
                 // A caller that has a place in the queue waits on: Redis may be back in time.
                 Err(error) if waits && error.is_transient() => note(Some(error)),
-                Err(error) => return Err(error.into()),
+                reply => {
+                    if !may_wait {
+                        attempt.is_over();
+                    }
+                    return Err(match reply {
+                        Ok(Reply::TooManyWaiters) => self.too_many_waiters(),
+                        Err(error) => error.into(),
+                        Ok(_) => ended().into(),
+                    });
+                }
             }
             waiter.heard_or(self.pause(&waiter, left)).await;
         }
@@ -112,6 +119,11 @@ impl Resource {
     fn too_many_waiters(&self) -> LockError {
         LockError::TooManyWaiters { key: self.key.clone() }
     }
+}
+
+/// Whether this answer tells that the server has nothing of the acquisition, if no other request for it is under way.
+fn is_sure(reply: &Result<Reply>) -> bool {
+    reply.as_ref().map_or_else(|error| error.outcome() != Outcome::Unknown, |_| true)
 }
 
 fn ended() -> Error {

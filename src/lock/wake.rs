@@ -87,9 +87,10 @@ impl Wake {
             return false;
         }
         state.listening = true;
-        let (wake, client, channel) =
-            (Arc::downgrade(self), self.client.clone(), self.channel.clone());
-        platform::spawn(platform::send(|| listen(wake, client, channel)));
+        drop(state);
+        let listening = Listening { wake: Arc::downgrade(self), is_refused: true };
+        let (client, channel) = (self.client.clone(), self.channel.clone());
+        platform::spawn(platform::send(|| listen(listening, client, channel)));
         true
     }
 
@@ -102,22 +103,37 @@ impl Wake {
     }
 }
 
-/// Rings the bells until nobody has waited for a while.
-async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
-    let ended = |refused: bool| {
-        if let Some(wake) = wake.upgrade() {
+/// The task that listens. It may be dropped before its end, or before it begins, with its runtime.
+struct Listening {
+    wake: Weak<Wake>,
+    /// Whether there is no subscription, or it ended with an error.
+    is_refused: bool,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Some(wake) = self.wake.upgrade() {
             let mut state = wake.state();
             state.listening = false;
-            state.refused_at = refused.then(Instant::now);
+            state.refused_at = self.is_refused.then(Instant::now);
+            drop(state);
+            // Nobody wakes them any more: each looks again, and listens or polls.
+            wake.ring_all();
         }
-    };
+    }
+}
+
+/// Rings the bells until nobody has waited for a while.
+async fn listen(mut listening: Listening, client: Client, channel: String) {
     let mut events = match client.subscribe([channel]).await {
         Ok(events) => events,
         Err(error) => {
             tracing::debug!(%error, "waiters of locks are not woken, they poll");
-            return ended(true);
+            return;
         }
     };
+    listening.is_refused = false;
+    let wake = Weak::clone(&listening.wake);
     // Whoever began to wait before has missed what was published until now.
     if let Some(wake) = wake.upgrade() {
         wake.ring_all();
@@ -127,9 +143,8 @@ async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
             Either::Left((event, _)) => event,
             Either::Right(_) => {
                 let Some(wake) = wake.upgrade() else { return };
-                let mut state = wake.state();
-                if state.bells.is_empty() {
-                    state.listening = false;
+                let is_idle = wake.state().bells.is_empty();
+                if is_idle {
                     return;
                 }
                 continue;
@@ -146,8 +161,8 @@ async fn listen(wake: Weak<Wake>, client: Client, channel: String) {
             Some(Ok(Event::Resumed)) => wake.ring_all(),
             Some(Ok(_)) => {}
             Some(Err(_)) | None => {
-                drop(wake);
-                return ended(true);
+                listening.is_refused = true;
+                return;
             }
         }
     }

@@ -10,6 +10,9 @@ use crate::{Error, ErrorKind, Result};
 /// The default of [`Schedule::lease`].
 const LEASE: Duration = Duration::from_secs(30);
 
+/// How many runs of a schedule that overlap may be under way.
+pub(super) const RUNS: u32 = 100;
+
 /// What is to be done when, and by one process alone. Every process of a fleet declares the same schedules.
 ///
 /// ```
@@ -111,8 +114,9 @@ impl Schedule {
         self
     }
 
-    /// Whether a slot is started while the run of an earlier one goes on. Default: `false`; the slot is recorded as
-    /// [`Reason::Overlap`](super::Reason::Overlap).
+    /// Whether a slot is started while the run of an earlier one goes on, up to 100 runs in all processes. Default: `false`. A slot
+    /// that is not started for this reason is recorded as [`Reason::Overlap`](super::Reason::Overlap); with
+    /// [`Missed::CatchUp`] it waits.
     #[must_use]
     pub fn overlap(mut self, may: bool) -> Self {
         self.overlap = may;

@@ -147,7 +147,7 @@ impl Job {
     pub(super) async fn step_until(&self, limit: u64) -> Result<Step> {
         if let Some(slot) = self.unanswered() {
             // It may have been carried out. Against no last slot, nothing else is claimed.
-            let plan = Plan::Decide { slot, run: true, missed: None };
+            let plan = Plan::Decide { slot, missed: None };
             if let Claim::Started(started) = self.claim(0, &plan).await? {
                 return Ok(Step::Start(started));
             }
@@ -179,7 +179,7 @@ impl Job {
             let known = self.look().await?;
             if slot == known.last {
                 // It may be this process's own, by a claim whose answer was lost.
-                let plan = Plan::Decide { slot, run: true, missed: None };
+                let plan = Plan::Decide { slot, missed: None };
                 return Ok(match self.claim(0, &plan).await? {
                     Claim::Started(started) => Some(started),
                     Claim::Busy | Claim::No => None,
@@ -198,7 +198,7 @@ impl Job {
             if early > 0 {
                 platform::sleep(Duration::from_millis(early)).await;
             }
-            let plan = Plan::Decide { slot, run: true, missed: None };
+            let plan = Plan::Decide { slot, missed: None };
             match self.claim(known.last, &plan).await? {
                 Claim::Started(started) => return Ok(Some(started)),
                 Claim::Busy => platform::sleep(BUSY).await,
@@ -216,7 +216,7 @@ impl Job {
     async fn claim(&self, known: u64, plan: &Plan) -> Result<Claim> {
         let token = &self.token;
         let sent = Instant::now();
-        if let Plan::Decide { slot, run: true, .. } = plan {
+        if let Plan::Decide { slot, .. } = plan {
             self.set_unanswered(Some(*slot));
         }
         let Some(claimed) = self.state.claim(token, known, plan).await? else {

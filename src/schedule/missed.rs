@@ -14,7 +14,7 @@ pub enum Missed {
     RunOnce,
     /// The latest one is started if it is not later than this; all others are recorded.
     Skip {
-        /// How late a slot may be started.
+        /// How late a slot may be started, by the server's clock when a process claims it.
         grace: Duration,
     },
     /// The latest ones are started one after the other, the oldest first, each when the one before has ended unless
@@ -39,28 +39,19 @@ pub(super) struct Gap {
 pub(super) enum Plan {
     /// No slot is due. The next one, if there is one.
     Wait(Option<u64>),
-    /// Decide on the slots up to this one: start it, or record it as missed too.
-    Decide { slot: u64, run: bool, missed: Option<Gap> },
+    /// Claim this slot, and record those before it as missed. The claim decides whether it is too late.
+    Decide { slot: u64, missed: Option<Gap> },
 }
 
 impl Missed {
     pub(super) fn plan(self, timing: &Timing, last: u64, now: u64) -> Plan {
         let Some(due) = timing.due(last, now) else { return Plan::Wait(timing.next_after(now)) };
         let listed = due.latest.len();
-        let (at, run) = match self {
-            Self::RunOnce => (listed - 1, true),
-            Self::Skip { grace } => {
-                let late = Duration::from_millis(now - due.latest[listed - 1]);
-                (listed - 1, late <= grace)
-            }
-            Self::CatchUp { most } => (listed - most.clamp(1, LISTED).min(listed), true),
+        let at = match self {
+            Self::RunOnce | Self::Skip { .. } => listed - 1,
+            Self::CatchUp { most } => listed - most.clamp(1, LISTED).min(listed),
         };
-        let slot = due.latest[at];
-        let missed = match run {
-            true => gap(&due, at),
-            false => Some(Gap { from: due.first, to: slot, count: due.count }),
-        };
-        Plan::Decide { slot, run, missed }
+        Plan::Decide { slot: due.latest[at], missed: gap(&due, at) }
     }
 }
 
@@ -82,9 +73,9 @@ mod tests {
 
     const MINUTES: Timing = Timing::Every(60_000);
 
-    fn decide(slot: u64, run: bool, missed: Option<(u64, u64, u64)>) -> Plan {
+    fn decide(slot: u64, missed: Option<(u64, u64, u64)>) -> Plan {
         let missed = missed.map(|(from, to, count)| Gap { from, to, count: Some(count) });
-        Plan::Decide { slot, run, missed }
+        Plan::Decide { slot, missed }
     }
 
     #[test]
@@ -92,7 +83,7 @@ mod tests {
         let grace = Duration::from_secs(1);
         for policy in [Missed::RunOnce, Missed::Skip { grace }, Missed::CatchUp { most: 3 }] {
             assert_eq!(policy.plan(&MINUTES, 60_000, 119_999), Plan::Wait(Some(120_000)));
-            assert_eq!(policy.plan(&MINUTES, 60_000, 120_001), decide(120_000, true, None));
+            assert_eq!(policy.plan(&MINUTES, 60_000, 120_001), decide(120_000, None));
         }
         assert_eq!(Missed::RunOnce.plan(&Timing::Once(5), 6, 9), Plan::Wait(None));
     }
@@ -100,19 +91,18 @@ mod tests {
     #[test]
     fn missed_slots_are_decided_by_the_policy() {
         let plan = |policy: Missed| policy.plan(&MINUTES, 60_000, 305_000);
-        assert_eq!(plan(Missed::RunOnce), decide(300_000, true, Some((120_000, 240_000, 3))));
-        let skip = |seconds| plan(Missed::Skip { grace: Duration::from_secs(seconds) });
-        assert_eq!(skip(5), decide(300_000, true, Some((120_000, 240_000, 3))));
-        assert_eq!(skip(4), decide(300_000, false, Some((120_000, 300_000, 4))));
+        assert_eq!(plan(Missed::RunOnce), decide(300_000, Some((120_000, 240_000, 3))));
+        let skip = plan(Missed::Skip { grace: Duration::from_secs(4) });
+        assert_eq!(skip, decide(300_000, Some((120_000, 240_000, 3))));
         let catch_up = |most| plan(Missed::CatchUp { most });
-        assert_eq!(catch_up(9), decide(120_000, true, None));
-        assert_eq!(catch_up(2), decide(240_000, true, Some((120_000, 180_000, 2))));
-        assert_eq!(catch_up(0), decide(300_000, true, Some((120_000, 240_000, 3))));
+        assert_eq!(catch_up(9), decide(120_000, None));
+        assert_eq!(catch_up(2), decide(240_000, Some((120_000, 180_000, 2))));
+        assert_eq!(catch_up(0), decide(300_000, Some((120_000, 240_000, 3))));
     }
 
     #[test]
     fn a_gap_longer_than_the_list_is_counted() {
         let plan = Missed::CatchUp { most: usize::MAX }.plan(&Timing::Every(1), 0, 5000);
-        assert_eq!(plan, decide(4001, true, Some((1, 4000, 4000))));
+        assert_eq!(plan, decide(4001, Some((1, 4000, 4000))));
     }
 }

@@ -31,6 +31,7 @@ mod cron;
 mod declaration;
 mod job;
 mod missed;
+mod ran;
 mod record;
 mod run;
 mod scheduler;
@@ -40,7 +41,8 @@ mod timing;
 
 pub use declaration::Schedule;
 pub use missed::Missed;
+pub use ran::{DueError, Ran};
 pub use record::{Reason, Record};
 pub use run::Run;
-pub use scheduler::{Ran, Scheduler, SchedulerBuilder};
+pub use scheduler::{Scheduler, SchedulerBuilder};
 pub(crate) use scripts::all as scripts;

@@ -15,7 +15,7 @@ pub enum Reason {
     Begun,
     /// No process started the slots in time; see [`Missed`](super::Missed).
     Missed,
-    /// The run of an earlier slot was under way.
+    /// The run of an earlier slot was under way, or a hundred of them if they may overlap.
     Overlap,
     /// The process that ran the slot died, or lost touch with Redis for longer than its lease.
     Abandoned,

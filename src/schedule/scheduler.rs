@@ -13,6 +13,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::declaration::{Schedule, to_millis, to_time};
 use super::job::{BUSY, Handler, Job, Step};
+use super::ran::{DueError, Ran};
 use super::record::Record;
 use super::run::Run;
 use super::state::State;
@@ -58,18 +59,6 @@ pub struct Scheduler {
 pub struct SchedulerBuilder {
     client: Client,
     jobs: Vec<(Schedule, Handler)>,
-}
-
-/// A slot that [`Scheduler::run_due`] or [`Scheduler::trigger`] has run.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Ran {
-    /// The name of the schedule.
-    pub schedule: Arc<str>,
-    /// The time that the slot was for.
-    pub planned: SystemTime,
-    /// What the handler returned.
-    pub result: Result<(), BoxError>,
 }
 
 impl SchedulerBuilder {
@@ -139,23 +128,19 @@ impl Scheduler {
     /// **Cost.** One command for each schedule. For each slot that is due one more, and one for the end of its run.
     ///
     /// # Errors
-    /// An error of Redis, for the first schedule that met one. Slots of other schedules have run nevertheless.
-    pub async fn run_due(&self) -> Result<Vec<Ran>> {
+    /// [`DueError`] if a schedule met an error of Redis. It holds what has run of this and of other schedules.
+    pub async fn run_due(&self) -> Result<Vec<Ran>, DueError> {
         let all = join_all(self.jobs.iter().map(|job| async move {
             let mut ran = Vec::new();
-            // What becomes due while runs go on is for the next call.
-            let now = job.refresh().await?;
-            while let Step::Start(started) = job.step_until(now).await? {
-                ran.push(finished(job, started).await);
-            }
-            Ok(ran)
+            let error = run_due(job, &mut ran).await.err();
+            (ran, error.map(|error| (Arc::clone(&job.schedule.name), error)))
         }));
-        let mut ran = Vec::new();
-        for of_job in all.await {
-            let of_job: Result<Vec<Ran>> = of_job;
-            ran.extend(of_job?);
+        let (mut ran, mut failed) = (Vec::new(), Vec::new());
+        for (of_job, error) in all.await {
+            ran.extend(of_job);
+            failed.extend(error);
         }
-        Ok(ran)
+        if failed.is_empty() { Ok(ran) } else { Err(DueError { ran, failed }) }
     }
 
     /// Runs the slot of a trigger from outside, unless it was started before: `None` if this slot or a later one was. The
@@ -220,6 +205,16 @@ impl fmt::Debug for SchedulerBuilder {
         let names = self.jobs.iter().map(|(schedule, _)| &schedule.name);
         f.debug_list().entries(names).finish()
     }
+}
+
+/// Runs what is due of one schedule.
+async fn run_due(job: &Job, ran: &mut Vec<Ran>) -> Result<()> {
+    // What becomes due while runs go on is for the next call.
+    let now = job.refresh().await?;
+    while let Step::Start(started) = job.step_until(now).await? {
+        ran.push(finished(job, started).await);
+    }
+    Ok(())
 }
 
 async fn finished(job: &Job, started: super::job::Started) -> Ran {

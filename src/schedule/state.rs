@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Schedule;
-use super::declaration::millis;
+use super::declaration::{RUNS, millis};
 use super::missed::{Gap, Missed, Plan};
 use super::record::Record;
 use super::scripts::{CLAIM, FINISH, RENEW};
@@ -27,10 +27,13 @@ const RECORDS: usize = 1000;
 pub(super) struct State {
     client: Client,
     key: Key,
-    records: String,
+    records: Key,
     lease: Duration,
-    /// What another run under way means.
-    overlap: &'static str,
+    /// What becomes of a slot while as many runs as are allowed are under way.
+    busy: &'static str,
+    most_runs: u32,
+    /// How many milliseconds late a slot may be started.
+    grace: Option<u64>,
     since: Option<u64>,
 }
 
@@ -45,7 +48,7 @@ pub(super) enum Answer {
     Early,
     /// An earlier slot's run is waited for.
     Busy,
-    /// The slot was passed over.
+    /// The slot was passed over, because it is too late or too many runs are under way.
     Skipped,
     /// The slot is the caller's.
     Started,
@@ -64,21 +67,24 @@ pub(super) struct Claimed {
 impl State {
     pub(super) fn new(client: &Client, schedule: &Schedule) -> Result<Self> {
         let key = SPACE.key(&*schedule.name)?;
-        let records = key.companion("edgecask:schedule-records");
-        let overlap = match (schedule.overlap, schedule.missed) {
-            (true, _) => "overlap",
-            _ if matches!(schedule.timing, Timing::Triggered) => "alone",
+        let records = Key::verbatim(key.companion("edgecask:schedule-records"))?;
+        let is_triggered = matches!(schedule.timing, Timing::Triggered);
+        let (busy, grace) = match schedule.missed {
             // Slots that are caught up wait for each other.
-            (false, Missed::CatchUp { .. }) => "wait",
-            (false, _) => "alone",
+            Missed::CatchUp { .. } if !is_triggered => ("wait", None),
+            Missed::Skip { grace } if !is_triggered => ("pass", Some(millis(grace))),
+            _ => ("pass", None),
         };
-        let Schedule { lease, since, .. } = *schedule;
+        let Schedule { lease, since, overlap, .. } = *schedule;
+        let most_runs = if overlap { RUNS } else { 1 };
         Ok(Self {
             client: client.clone().layer(WithoutFallback),
             key,
             records,
             lease,
-            overlap,
+            busy,
+            most_runs,
+            grace,
             since,
         })
     }
@@ -86,7 +92,7 @@ impl State {
     /// Asks which slot was decided last, and begins the state if there is none. `floor`: the last one that the caller knows.
     pub(super) async fn look(&self, floor: Option<u64>) -> Result<Claimed> {
         // No state has an empty text for its last slot, so that nothing is claimed.
-        self.ask(["", "", "0", "skip"].map(str::to_owned), floor, None).await
+        self.ask(["", "", "0"].map(str::to_owned), floor, None).await
     }
 
     /// Decides on a slot, if `known` is the one that was decided last. If the answer is lost, it asks once more.
@@ -96,9 +102,8 @@ impl State {
         known: u64,
         plan: &Plan,
     ) -> Result<Option<Claimed>> {
-        let Plan::Decide { slot, run, missed } = plan else { return Ok(None) };
-        let how = if *run { "run" } else { "skip" };
-        let args = [token.to_owned(), known.to_string(), slot.to_string(), how.to_owned()];
+        let Plan::Decide { slot, missed } = plan else { return Ok(None) };
+        let args = [token.to_owned(), known.to_string(), slot.to_string()];
         let ask = || self.ask(args.clone(), Some(known), missed.as_ref());
         match ask().await {
             Err(error) if error.outcome() == Outcome::Unknown => ask().await.map(Some),
@@ -108,21 +113,22 @@ impl State {
 
     async fn ask(
         &self,
-        first: [String; 4],
+        first: [String; 3],
         floor: Option<u64>,
         missed: Option<&Gap>,
     ) -> Result<Claimed> {
         let floor = floor.unwrap_or_default().to_string();
         let begin = self.since.map_or("now".to_owned(), |since| since.to_string());
         let mut args = Vec::from(first);
-        args.push(self.overlap.to_owned());
+        args.extend([self.busy.to_owned(), self.most_runs.to_string()]);
         args.push(millis(self.lease).to_string());
         args.extend([floor, begin, RECORDS.to_string()]);
+        args.push(self.grace.map(|grace| grace.to_string()).unwrap_or_default());
         if let Some(Gap { from, to, count }) = missed {
             let count = count.map(|count| count.to_string()).unwrap_or_default();
-            args.extend(["missed".to_owned(), from.to_string(), to.to_string(), count]);
+            args.extend([from.to_string(), to.to_string(), count]);
         }
-        let keys = [self.key.as_str(), &self.records];
+        let keys = [self.key.as_str(), self.records.as_str()];
         let (what, last, now) = self.run::<(String, u64, u64)>(&CLAIM, &keys, &args).await?;
         let what = match what.as_str() {
             "begun" => Answer::Begun,
@@ -151,7 +157,7 @@ impl State {
     pub(super) async fn finish(&self, token: &str, slot: u64, failed: bool) -> Result<bool> {
         let how = if failed { "failed" } else { "done" };
         let args = [token, &slot.to_string(), how, &RECORDS.to_string()].map(str::to_owned);
-        self.run(&FINISH, &[self.key.as_str(), &self.records], &args).await
+        self.run(&FINISH, &[self.key.as_str(), self.records.as_str()], &args).await
     }
 
     /// The newest records, the newest first.
@@ -164,7 +170,7 @@ impl State {
 
     /// Deletes the state and the records.
     pub(super) async fn forget(&self) -> Result<()> {
-        self.client.del([self.key.as_str(), &self.records]).await.map(drop)
+        self.client.del([&self.key, &self.records]).await.map(drop)
     }
 
     /// Each script is safe to repeat.

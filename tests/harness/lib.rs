@@ -1,6 +1,8 @@
 //! What the tests stand on: real servers on free ports, stopped by pid when they are dropped.
 
+mod clock;
 mod cluster;
+mod cutter;
 mod deviant;
 mod dice;
 mod places;
@@ -20,7 +22,9 @@ use edgecask::Client;
 use edgecask::layer::Deadline;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 
+pub use self::clock::MovedClock;
 pub use self::cluster::{ClusterNode, NODE_TIMEOUT, PRIMARIES, ReplicatedCluster, SLOTS};
+pub use self::cutter::Cutter;
 pub use self::deviant::{Deviant, Deviation};
 pub use self::dice::{Dice, cases, fresh_seed, number, seeds};
 pub use self::places::{Count, Lossy, Place};

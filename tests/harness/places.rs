@@ -51,7 +51,11 @@ impl Place {
         Self { name: "REST", make, _redis: Some(redis), _rest: Some(server) }
     }
 
-    /// Each of them: the engine with native scripts and with Lua, Redis 7 and 8 over TCP, and REST.
+    /// Each of them: the engine with native scripts and with Lua, Redis 7 and 8 over TCP, and REST. `EDGECASK_TEST_PLACE="Redis 7"`
+    /// leaves the others out.
+    ///
+    /// # Panics
+    /// If there is none of that name.
     pub async fn all() -> Vec<Self> {
         let mut places = vec![
             Self::engine("the engine, native", ScriptOptions::new().run_lua(false)),
@@ -60,6 +64,10 @@ impl Place {
             Self::rest().await,
         ];
         places.extend(RedisServer::redis8().map(|redis| Self::redis("Redis 8", redis)));
+        if let Ok(name) = std::env::var("EDGECASK_TEST_PLACE") {
+            places.retain(|place| place.name == name);
+            assert!(!places.is_empty(), "there is no place {name}");
+        }
         places
     }
 
@@ -81,7 +89,6 @@ impl Count {
     }
 
     /// How many there were since the last call of this.
-    #[must_use]
     pub fn taken(&self) -> usize {
         self.0.swap(0, Ordering::SeqCst)
     }

@@ -1,6 +1,8 @@
 //! The scripts that Edgecask ships do the same in three ways: the Lua on a real Redis, the Lua on the engine, and the native
 //! implementation on the engine.
 
+use std::collections::BTreeMap;
+
 use edgecask::layer::{AutoPipeline, Fallback, KeyPrefix, Retry};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
@@ -32,6 +34,10 @@ fn state() -> impl Strategy<Value = Vec<Command>> {
         "SET a 0 EX 1000",
         "SADD b token",
         "HSET a fence 5",
+        "HSET a left 2",
+        "HSET b left 1 part:other 1",
+        "HSET c left 0",
+        "HSET c left x",
         "HSET a fence x",
         "ZADD a 9000000000000 token",
         "ZADD a 5 token",
@@ -61,6 +67,12 @@ async fn contents(client: &Client) -> Vec<Value> {
             // To ten seconds: the two servers are asked one after the other.
             let left: i64 = client.execute(Command::new("TTL").arg(key)).await.unwrap();
             contents.push(Value::Integer((left + 5) / 10));
+        } else if kind == "hash" {
+            let fields = client.hgetall::<String>(key).await.unwrap();
+            let fields: BTreeMap<String, String> = fields.into_iter().collect();
+            contents.extend(
+                fields.into_iter().flat_map(|(field, value)| [field, value]).map(Value::bulk),
+            );
         }
     }
     contents
@@ -76,8 +88,10 @@ fn arguments(script: &Script) -> impl Strategy<Value = Vec<&'static str>> {
     let tokens = &["token", "other", "x", "1.1-token"][..];
     let millis = &["5000000", "7000000"][..];
     let values = &["token", "other", "", "0", "5000000", "x", "-1"][..];
-    let each: Vec<&[&str]> = if script.source().contains("'SISMEMBER'") {
+    let each: Vec<&[&str]> = if script.source().contains("'HEXISTS'") {
         vec![tokens, &["channel"]]
+    } else if script.source().contains("'left', ARGV[1]") {
+        vec![&["1", "0", "4294967295"], millis]
     } else if script.source().contains("'HDEL'") {
         vec![&["1", "5", "7"], &["set", "remove", "claim"], values]
     } else if script.source().contains("'PEXPIREAT'") {

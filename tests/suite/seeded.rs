@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use edgecask_tests::Dice;
+use edgecask_tests::{Dice, MovedClock};
 use tokio::net::{TcpListener, TcpStream};
 
 /// This test binary once more, to run one test in a process of its own with these variables.
@@ -12,6 +12,23 @@ pub(crate) fn again(test: &str, variables: &[(&str, String)]) -> tokio::process:
     command.args([test, "--exact", "--nocapture"]).kill_on_drop(true);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     command
+}
+
+/// Sends a process a signal, such as `-STOP`.
+pub(crate) fn signal(process: &tokio::process::Child, name: &str) {
+    let pid = process.id().unwrap().to_string();
+    let sent = std::process::Command::new("kill").args([name, &pid]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "it runs");
+}
+
+/// Three clocks: 30 seconds slow, right, and 30 seconds fast; and the folders of their files.
+pub(crate) fn wrong_clocks() -> [(tempfile::TempDir, MovedClock); 3] {
+    [-30, 0, 30].map(|seconds| {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = MovedClock::new(folder.path());
+        clock.set(seconds);
+        (folder, clock)
+    })
 }
 
 /// Waits for a process of [`again`], and passes its failure on.

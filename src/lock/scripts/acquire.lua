@@ -1,7 +1,7 @@
 local lock, counter, queue, alive, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, ttl, patience = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local exclusive = ARGV[3] == 'x'
-local most = tonumber(ARGV[3]) or 1
+local most = tonumber(ARGV[3]) or 0
 local clock = redis.call('TIME')
 local micros = clock[1] * 1000000 + clock[2]
 local now = math.floor(micros / 1000)
@@ -26,15 +26,18 @@ local function forget(waiter)
   redis.call('ZREM', alive, waiter)
 end
 
+-- No waiter counts as alive for longer. If one seems to, the clock was set back.
+local longest = 60000
+
 -- For how many milliseconds a waiter still counts as alive; 0 if it does not.
 local function lasts(waiter)
-  local till = redis.call('ZSCORE', alive, waiter)
-  return till and math.max(tonumber(till) - now, 0) or 0
+  local left = (tonumber(redis.call('ZSCORE', alive, waiter) or '0') or 0) - now
+  return left > 0 and left <= longest and left or 0
 end
 
--- How many more shared holders there may be.
+-- How many more shared holders there may be, as far as the caller knows: an exclusive one does not.
 local function room()
-  if kind == 'string' or exclusive then return 0 end
+  if kind == 'string' then return 0 end
   if most == 0 then return math.huge end
   return most - holders
 end
@@ -83,21 +86,22 @@ if not exclusive and kind == 'zset' then may_take = room() > 0 end
 if mine or may_take and is_next() then
   local last = redis.call('GET', counter)
   local fence = tonumber(last or '0') or 0
-  local known = tonumber(ARGV[6])
+  local known, counter_ttl = tonumber(ARGV[6]), tonumber(ARGV[8])
   local state = 0
   if not last then state = 1 end
   if fence < known then
-    state = 2
+    -- A counter that has expired by itself, or would within a tenth of a second, was not lost.
+    if last or counter_ttl == 0 or known + (counter_ttl - 100) * 1000 > micros then state = 2 end
     fence = known
   end
   if not (mine and exclusive and state == 0) then
-    fence = math.max(fence + 1, micros)
+    fence = math.max(fence + 1, tonumber(ARGV[7]) + 1, micros)
     if fence >= 9007199254740991 then return redis.error_reply('ERR the fencing counter is out of range') end
     local text = string.format('%.0f', fence)
-    if ARGV[7] == '0' then
+    if counter_ttl == 0 then
       redis.call('SET', counter, text)
     else
-      redis.call('SET', counter, text, 'PX', ARGV[7])
+      redis.call('SET', counter, text, 'PX', ARGV[8])
     end
   end
   if exclusive then
@@ -125,8 +129,10 @@ local happened = 0
 if patience > 0 then
   if not redis.call('ZSCORE', queue, me) then
     if redis.call('ZCARD', queue) >= tonumber(ARGV[5]) then
-      for _, waiter in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', now, 'LIMIT', 0, 1000)) do
-        forget(waiter)
+      for _, dead in ipairs({{'-inf', now}, {'(' .. string.format('%.0f', now + longest), '+inf'}}) do
+        for _, waiter in ipairs(redis.call('ZRANGEBYSCORE', alive, dead[1], dead[2], 'LIMIT', 0, 1000)) do
+          forget(waiter)
+        end
       end
     end
     if redis.call('ZCARD', queue) >= tonumber(ARGV[5]) then

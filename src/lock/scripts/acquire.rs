@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::server::{Kind, LOOK_AT, Server, Waiters, integer};
+use super::server::{Kind, LONGEST_ALIVE, LOOK_AT, Server, Waiters, integer};
 use crate::command::{Command, ScriptContext};
 use crate::{Error, Result, Value};
 
@@ -25,12 +25,12 @@ struct State<'a> {
 }
 
 impl State<'_> {
-    /// How many more shared holders there may be.
+    /// How many more shared holders there may be, as far as the caller knows: an exclusive one does not.
     fn room(&self) -> i64 {
-        match (self.kind, self.exclusive, self.most) {
-            (Kind::Exclusive, ..) | (_, true, _) => 0,
-            (_, _, 0) => i64::MAX,
-            (_, _, most) => most - self.holders,
+        match (self.kind, self.most) {
+            (Kind::Exclusive, _) => 0,
+            (_, 0) => i64::MAX,
+            (_, most) => most - self.holders,
         }
     }
 
@@ -66,7 +66,7 @@ impl State<'_> {
 pub(super) fn run(
     redis: &mut dyn ScriptContext,
     [lock, counter, queue, alive, ended]: &[Bytes; 5],
-    [token, ttl, most, patience, places, known, lasts]: &[Bytes; 7],
+    [token, ttl, most, patience, places, known, floor, lasts]: &[Bytes; 8],
 ) -> Result<Value> {
     let server = &mut Server(redis);
     let (ttl, patience) = (integer(ttl)?, integer(patience)?);
@@ -81,7 +81,7 @@ pub(super) fn run(
         lock,
         waiters: Waiters { queue, alive, now },
         exclusive,
-        most: if exclusive { 1 } else { integer(most)? },
+        most: if exclusive { 0 } else { integer(most)? },
         kind: Kind::Free,
         holders: 0,
         micros,
@@ -105,8 +105,8 @@ pub(super) fn run(
         _ => false,
     };
     if mine || may_take && state.is_next(server, &me)? {
-        let known = integer(known)?;
-        return take(server, &mut state, counter, (token, ttl, &me), (mine, known, lasts));
+        let known = [known, floor, lasts].map(|arg| integer(arg));
+        return take(server, &mut state, counter, (token, ttl, &me), (mine, known));
     }
 
     let left = match state.kind {
@@ -122,9 +122,13 @@ pub(super) fn run(
         let places = integer(places)?;
         if server.score(queue, &me)?.is_none() {
             if server.count(queue)? >= places {
-                let dead = Command::new("ZRANGEBYSCORE").arg(alive).arg("-inf").arg(now);
-                let dead: Vec<Bytes> = server.run(dead.arg("LIMIT").arg(0).arg(1000))?;
-                dead.iter().try_for_each(|waiter| state.waiters.forget(server, waiter))?;
+                let now_and_later = [now.to_string(), format!("({}", now + LONGEST_ALIVE)];
+                let [now, later] = &now_and_later;
+                for (from, to) in [("-inf", now.as_str()), (later, "+inf")] {
+                    let dead = Command::new("ZRANGEBYSCORE").arg(alive).arg(from).arg(to);
+                    let dead: Vec<Bytes> = server.run(dead.arg("LIMIT").arg(0).arg(1000))?;
+                    dead.iter().try_for_each(|waiter| state.waiters.forget(server, waiter))?;
+                }
             }
             if server.count(queue)? >= places {
                 happened = -2;
@@ -150,21 +154,26 @@ fn take(
     state: &mut State,
     counter: &Bytes,
     (token, ttl, me): (&Bytes, i64, &[u8]),
-    (mine, known, lasts): (bool, i64, &Bytes),
+    (mine, [known, floor, lasts]): (bool, [Result<i64>; 3]),
 ) -> Result<Value> {
+    let (known, floor, lasts) = (known?, floor?, lasts?);
     let last = server.get(counter)?;
     let mut fence = last.as_ref().and_then(|last| integer(last).ok()).unwrap_or(0);
     let mut went = i64::from(last.is_none());
     if fence < known {
-        (went, fence) = (2, known);
+        // A counter that has expired by itself, or would within a tenth of a second, was not lost.
+        let has_expired = last.is_none()
+            && lasts > 0
+            && known.saturating_add((lasts - 100).saturating_mul(1000)) <= state.micros;
+        (went, fence) = (if has_expired { went } else { 2 }, known);
     }
     if !(mine && state.exclusive && went == 0) {
-        fence = state.micros.max(fence.saturating_add(1));
+        fence = state.micros.max(fence.max(floor).saturating_add(1));
         if fence >= TOO_LARGE {
             return Err(Error::server("ERR the fencing counter is out of range"));
         }
         let set = Command::new("SET").arg(counter).arg(fence);
-        server.run::<Value>(if &lasts[..] == b"0" { set } else { set.arg("PX").arg(lasts) })?;
+        server.run::<Value>(if lasts == 0 { set } else { set.arg("PX").arg(lasts) })?;
     }
     if state.exclusive {
         let set = Command::new("SET").arg(state.lock).arg(token).arg("PX").arg(ttl);

@@ -1,9 +1,9 @@
-local left = redis.call('GET', KEYS[1])
+local left = redis.call('HGET', KEYS[1], 'left')
 if not left then return -1 end
-if tonumber(left) < 1 or redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 1 then return tonumber(left) end
-redis.call('SADD', KEYS[2], ARGV[1])
-local ttl = redis.call('PTTL', KEYS[1])
-if ttl > 0 then redis.call('PEXPIRE', KEYS[2], ttl) end
-local now_left = redis.call('DECR', KEYS[1])
-if now_left == 0 then redis.pcall('PUBLISH', ARGV[2], 'open') end
-return now_left
+left = tonumber(left)
+local part = 'part:' .. ARGV[1]
+if left < 1 or redis.call('HEXISTS', KEYS[1], part) == 1 then return left end
+redis.call('HSET', KEYS[1], part, '1')
+left = redis.call('HINCRBY', KEYS[1], 'left', -1)
+if left == 0 then redis.pcall('PUBLISH', ARGV[2], 'open') end
+return left

@@ -7,21 +7,18 @@ use crate::{Result, Value};
 /// The implementation of `count_down.lua`.
 pub(super) fn run(
     redis: &mut dyn ScriptContext,
-    [latch, counted]: &[Bytes; 2],
+    [latch]: &[Bytes; 1],
     [token, channel]: &[Bytes; 2],
 ) -> Result<Value> {
     let server = &mut Server(redis);
-    let Some(left) = server.get(latch)? else { return Ok(Value::Integer(-1)) };
-    let left = integer(&left)?;
-    if left < 1 || server.run(Command::new("SISMEMBER").arg(counted).arg(token))? {
+    let left: Option<Bytes> = server.run(Command::new("HGET").arg(latch).arg("left"))?;
+    let Some(left) = left else { return Ok(Value::Integer(-1)) };
+    let (left, part) = (integer(&left)?, [b"part:", &token[..]].concat());
+    if left < 1 || server.run(Command::new("HEXISTS").arg(latch).arg(&part))? {
         return Ok(Value::Integer(left));
     }
-    server.run::<Value>(Command::new("SADD").arg(counted).arg(token))?;
-    let ttl: i64 = server.run(Command::new("PTTL").arg(latch))?;
-    if ttl > 0 {
-        server.expire(counted, ttl)?;
-    }
-    let left: i64 = server.run(Command::new("DECR").arg(latch))?;
+    server.run::<Value>(Command::new("HSET").arg(latch).arg(&part).arg("1"))?;
+    let left: i64 = server.run(Command::new("HINCRBY").arg(latch).arg("left").arg(-1))?;
     if left == 0 {
         // Those who wait look again by themselves.
         let _ = server.0.call(Command::new("PUBLISH").arg(channel).arg("open"));

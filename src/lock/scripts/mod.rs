@@ -6,12 +6,13 @@ mod fenced_write;
 mod release;
 mod renew;
 mod server;
+mod set_latch;
 
 use crate::command::{Script, script};
 
 /// All of them.
-pub(crate) fn all() -> [&'static Script; 5] {
-    [&ACQUIRE, &RELEASE, &RENEW, &COUNT_DOWN, &FENCED_WRITE]
+pub(crate) fn all() -> [&'static Script; 6] {
+    [&ACQUIRE, &RELEASE, &RENEW, &SET_LATCH, &COUNT_DOWN, &FENCED_WRITE]
 }
 
 script! {
@@ -19,8 +20,9 @@ script! {
     ///
     /// KEYS: the lock, its fencing counter, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
     /// ARGV: the token; the time to live in milliseconds; `x` for an exclusive lock, or the most holders of a shared one, 0 for
-    /// any number; how long the caller counts as a waiter in milliseconds, 0 if it does not wait; the most waiters; the highest
-    /// fencing token that the caller knows; the time to live of the counter in milliseconds, 0 for none.
+    /// any number; how long the caller counts as a waiter in milliseconds, 0 if it does not wait, at most 60 000; the most
+    /// waiters; the highest fencing token of this lock that the caller knows; a number that the token exceeds in any case; the time
+    /// to live of the counter in milliseconds, 0 for none.
     ///
     /// Returns what happened (1 taken, 0 not free, -1 the acquisition has ended, -2 too many waiters), the fencing token, in how
     /// many milliseconds the lock may be free (-1 if that is not known), and the counter's state (0 it went on, 1 there was none,
@@ -28,7 +30,7 @@ script! {
     pub(crate) static ACQUIRE: Script = {
         file: "acquire.lua",
         keys: 5,
-        args: 7,
+        args: 8,
         flags: [key_locking],
         native: acquire::run,
     };
@@ -60,13 +62,23 @@ script! {
         native: renew::run,
     };
 
+    /// Sets a latch if it is not set.
+    ///
+    /// KEYS: the latch. ARGV: how many count-downs open it, its time to live in milliseconds. Returns 1 if it was not set.
+    pub(crate) static SET_LATCH: Script = {
+        file: "set_latch.lua",
+        keys: 1,
+        args: 2,
+        flags: [key_locking],
+        native: set_latch::run,
+    };
+
     /// Counts a latch down, once for each token.
     ///
-    /// KEYS: the latch, the tokens that were counted. ARGV: a token, the channel of those who wait. Returns how many are left, or
-    /// -1 if there is no such latch.
+    /// KEYS: the latch. ARGV: a token, the channel of those who wait. Returns how many are left, or -1 if there is no such latch.
     pub(crate) static COUNT_DOWN: Script = {
         file: "count_down.lua",
-        keys: 2,
+        keys: 1,
         args: 2,
         flags: [key_locking],
         native: count_down::run,

@@ -1,5 +1,5 @@
 local lock, queue, alive, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local token, memory = ARGV[1], tonumber(ARGV[3])
+local token, most, memory = ARGV[1], tonumber(ARGV[2]) or 0, tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now = math.floor((clock[1] * 1000000 + clock[2]) / 1000)
 
@@ -12,7 +12,11 @@ if kind == 'zset' then
   redis.call('ZREMRANGEBYSCORE', lock, '-inf', now)
   held = redis.call('ZREM', lock, token)
   holders = redis.call('ZCARD', lock)
-  if holders == 0 then kind = 'none' end
+  if holders == 0 then
+    kind = 'none'
+  elseif held == 1 then
+    redis.call('PEXPIREAT', lock, redis.call('ZRANGE', lock, -1, -1, 'WITHSCORES')[2])
+  end
 elseif kind ~= 'none' and redis.call('GET', lock) == token then
   held = redis.call('DEL', lock)
   kind = 'none'
@@ -28,13 +32,16 @@ forget('s' .. token)
 -- The last bit of the score tells whether it was held.
 redis.call('ZADD', ended, string.format('%.0f', now * 2 + held), token)
 redis.call('ZREMRANGEBYSCORE', ended, '-inf', string.format('%.0f', (now - memory) * 2))
-redis.call('ZREMRANGEBYRANK', ended, 0, -1001)
+if redis.call('ZCARD', ended) > 1000 then
+  -- Ends of the future are from before the clock was set back.
+  redis.call('ZREMRANGEBYSCORE', ended, '(' .. string.format('%.0f', now * 2 + 1), '+inf')
+  redis.call('ZREMRANGEBYRANK', ended, 0, -1001)
+end
 redis.call('PEXPIRE', ended, memory)
 
+-- An exclusive caller does not know how many may share the lock. Who is woken in vain looks once.
 local places = 0
-if kind ~= 'string' and ARGV[2] ~= 'x' then
-  places = ARGV[2] == '0' and math.huge or tonumber(ARGV[2]) - holders
-end
+if kind ~= 'string' then places = most == 0 and math.huge or most - holders end
 local free = kind == 'none'
 for _, waiter in ipairs(redis.call('ZRANGE', queue, 0, 63)) do
   local till = redis.call('ZSCORE', alive, waiter)

@@ -22,6 +22,9 @@ pub(super) fn run(
         held = server.remove(lock, token)?;
         holders = server.count(lock)?;
         state = if holders == 0 { Kind::Free } else { Kind::Shared };
+        if held && holders > 0 {
+            server.expire_with_the_last(lock)?;
+        }
     } else if kind != "none" {
         held = server.get(lock)?.as_ref() == Some(token);
         state = if held { Kind::Free } else { Kind::Exclusive };
@@ -35,11 +38,17 @@ pub(super) fn run(
     }
     server.add(ended, now * 2 + i64::from(held), token)?;
     server.remove_up_to(ended, (now - memory) * 2)?;
-    server.run::<Value>(Command::new("ZREMRANGEBYRANK").arg(ended).arg(0).arg(-1001))?;
+    if server.count(ended)? > 1000 {
+        // Ends of the future are from before the clock was set back.
+        let future = Command::new("ZREMRANGEBYSCORE").arg(ended).arg(format!("({}", now * 2 + 1));
+        server.run::<Value>(future.arg("+inf"))?;
+        server.run::<Value>(Command::new("ZREMRANGEBYRANK").arg(ended).arg(0).arg(-1001))?;
+    }
     server.expire(ended, memory)?;
+    // An exclusive caller does not know how many may share the lock. Who is woken in vain looks once.
     let places = match (state, &most[..]) {
-        (Kind::Exclusive, _) | (_, b"x") => 0,
-        (_, b"0") => i64::MAX,
+        (Kind::Exclusive, _) => 0,
+        (_, b"x" | b"0") => i64::MAX,
         (_, most) => integer(most)? - holders,
     };
     waiters.wake(server, state, places)?;

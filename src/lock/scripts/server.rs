@@ -90,6 +90,9 @@ pub(super) struct Waiters<'a> {
     pub(super) now: i64,
 }
 
+/// No waiter counts as alive for more milliseconds. If one seems to, the clock was set back.
+pub(super) const LONGEST_ALIVE: i64 = 60_000;
+
 /// How many waiters a script looks at.
 pub(super) const LOOK_AT: i64 = 64;
 
@@ -106,7 +109,8 @@ impl Waiters<'_> {
     /// For how many milliseconds a waiter still counts as alive; 0 if it does not.
     pub(super) fn lasts(&self, server: &mut Server, waiter: &[u8]) -> Result<i64> {
         let till = server.score(self.alive, waiter)?.unwrap_or(0);
-        Ok(till.saturating_sub(self.now).max(0))
+        let left = till.saturating_sub(self.now);
+        Ok(if (1..=LONGEST_ALIVE).contains(&left) { left } else { 0 })
     }
 
     /// Tells the waiters who may go on, if so many more can share the lock.

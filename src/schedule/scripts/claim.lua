@@ -1,5 +1,5 @@
--- ARGV: token, last slot known to the caller, slot, 'run' or 'skip', 'overlap', 'alone' or 'wait', lease, floor,
--- 'now' or the time at which a new state begins, records kept, then four texts for each record: reason, from, to, count
+-- ARGV: token, last slot known to the caller, slot, 'pass' or 'wait', most runs at once, lease, floor, 'now' or the time at
+-- which a new state begins, records kept, grace or '', then from, to and count of the slots before that were missed, if any
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local floor = tonumber(ARGV[7])
@@ -11,7 +11,7 @@ local function record(reason, from, to, count)
 end
 local state = redis.call('HGETALL', KEYS[1])
 local last, begun = false, 0
-local alone = true
+local runs = 0
 local mine = false
 for at = 1, #state, 2 do
   local field, value = state[at], state[at + 1]
@@ -27,7 +27,7 @@ for at = 1, #state, 2 do
       redis.call('HDEL', KEYS[1], field)
       record('abandoned', slot, slot, '1')
     else
-      alone = false
+      runs = runs + 1
     end
   end
 end
@@ -59,20 +59,32 @@ if answer == 'begun' or last ~= tonumber(ARGV[2]) then
   end
   return {answer, text(last), text(now)}
 end
-if tonumber(ARGV[3]) > now then
+local slot = tonumber(ARGV[3])
+if slot > now then
   return {'early', text(last), text(now)}
 end
-if not alone and ARGV[4] == 'run' and ARGV[5] == 'wait' then
+local busy = runs >= tonumber(ARGV[5])
+if busy and ARGV[4] == 'wait' then
   return {'busy', text(last), text(now)}
 end
-for at = 10, #ARGV, 4 do
-  record(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+local from, to, count = ARGV[11], ARGV[12], ARGV[13]
+local late = ARGV[10] ~= '' and now - slot > tonumber(ARGV[10])
+if late then
+  if not from then
+    from, count = ARGV[3], '1'
+  elseif count ~= '' then
+    count = text(tonumber(count) + 1)
+  end
+  to = ARGV[3]
+end
+if from then
+  record('missed', from, to, count)
 end
 redis.call('HSET', KEYS[1], 'last', ARGV[3])
-if ARGV[4] == 'skip' then
+if late then
   return {'skipped', ARGV[3], text(now)}
 end
-if not alone and ARGV[5] == 'alone' then
+if busy then
   record('overlap', ARGV[3], ARGV[3], '1')
   return {'skipped', ARGV[3], text(now)}
 end

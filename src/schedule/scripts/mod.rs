@@ -13,11 +13,11 @@ pub(crate) fn all() -> [&'static Script; 3] {
 script! {
     /// Claims a slot for one process, or passes over it. The same call may be sent any number of times.
     ///
-    /// `KEYS`: the state of the schedule, its records. `ARGV`: a token; the last slot that the caller knows; the slot; `run` or
-    /// `skip`; what another run under way means: `overlap` nothing, `alone` that the slot is passed over, `wait` that it is not
-    /// decided; the lease of the run in milliseconds; the last
-    /// slot that the caller has ever known, or 0; `now`, or the time at which a new state begins; how many records are kept; then for each record its reason, its first and its last slot,
-    /// and how many slots they are.
+    /// `KEYS`: the state of the schedule, its records. `ARGV`: a token; the last slot that the caller knows; the slot; what
+    /// becomes of it while as many runs as are allowed are under way: `pass` it is passed over, `wait` it is not decided; how many
+    /// runs are allowed; the lease of the run in milliseconds; the last slot that the caller has ever known, or 0; `now`, or the
+    /// time at which a new state begins; how many records are kept; how many milliseconds late the slot may be started, or an
+    /// empty text; then, if slots before it were missed, the first and the last of them, and how many they are.
     ///
     /// Returns what became of it, the last slot that is decided, and the server's clock: `begun` if there was no state, `moved`
     /// if the last slot is another one, `early` if the slot is not due yet, `busy`, `skipped` or `started`.
@@ -59,7 +59,7 @@ fn claim(
     [state, records]: &[Bytes; 2],
     args: &[Bytes],
 ) -> Result<Value> {
-    let [token, known, slot, how, overlap, lease, floor, from_when, kept, missed @ ..] = args
+    let [token, known, slot, busy, most, lease, floor, from_when, kept, grace, missed @ ..] = args
     else {
         return Err(Error::server("ERR wrong number of arguments for this script"));
     };
@@ -70,7 +70,7 @@ fn claim(
     };
     let fields = redis.call(Command::new("HGETALL").arg(state))?;
     let fields = <Pairs<Bytes, Bytes>>::from_value(fields)?.0;
-    let (mut last, mut begun, mut is_alone, mut is_mine) = (None, 0, true, false);
+    let (mut last, mut begun, mut runs, mut is_mine) = (None, 0, 0, false);
     for (field, value) in &fields {
         if field == LAST {
             last = Some(number(value)?);
@@ -84,7 +84,7 @@ fn claim(
                 redis.call(Command::new("HDEL").arg(state).arg(field))?;
                 record(redis, records, kept, [b"abandoned", of, of, b"1"])?;
             } else {
-                is_alone = false;
+                runs += 1;
             }
         }
     }
@@ -129,19 +129,28 @@ fn claim(
     if planned > now {
         return reply("early", last);
     }
-    if !is_alone && how == "run" && overlap == "wait" {
+    let is_busy = runs >= number(most)?;
+    if is_busy && busy == "wait" {
         return reply("busy", last);
     }
-    for missed in missed.chunks(4) {
-        if let [reason, from, to, count] = missed {
-            record(redis, records, kept, [reason, from, to, count])?;
+    let is_late = !grace.is_empty() && now - planned > number(grace)?;
+    match (missed, is_late) {
+        ([from, to, count], false) => record(redis, records, kept, [b"missed", from, to, count])?,
+        ([from, _, count], true) => {
+            let count = match &count[..] {
+                b"" => String::new(),
+                count => number(count)?.saturating_add(1).to_string(),
+            };
+            record(redis, records, kept, [b"missed", from, slot, count.as_bytes()])?;
         }
+        (_, true) => record(redis, records, kept, [b"missed", slot, slot, b"1"])?,
+        (_, false) => {}
     }
     set(redis, LAST, planned)?;
-    if how == "skip" {
+    if is_late {
         return reply("skipped", planned);
     }
-    if !is_alone && overlap == "alone" {
+    if is_busy {
         record(redis, records, kept, [b"overlap", slot, slot, b"1"])?;
         return reply("skipped", planned);
     }

@@ -6,7 +6,9 @@ use edgecask::ErrorKind;
 use edgecask::limit::{Calendar, Policy, RateLimiter, Request};
 use edgecask::prelude::*;
 
-use super::{Everywhere, Hands, MINUTE, Meter, native};
+use edgecask_tests::{Count, Place};
+
+use super::{Hands, MINUTE, native};
 
 /// 2024-01-15T14:22:30Z.
 const THEN: u64 = 1_705_328_550_000;
@@ -46,12 +48,12 @@ async fn stored(client: &Client) -> BTreeMap<String, (String, i64)> {
 
 #[tokio::test]
 async fn all_limits_are_asked_in_one_round_trip_on_the_keys_of_the_schema() {
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
-        let meter = Meter::default();
+        let count = Count::default();
         let hands = Hands::at(THEN);
-        let limiter = calendar(&meter.on(client.clone()), &hands);
+        let limiter = calendar(&count.of(client.clone()), &hands);
         client
             .hset("rate_limits:user_789", [("per_minute", 3), ("burst_limit", 50)])
             .await
@@ -59,12 +61,12 @@ async fn all_limits_are_asked_in_one_round_trip_on_the_keys_of_the_schema() {
         let request = Request::new("user_789").part("provider", "openai");
         // The first call teaches the server the script.
         let _ = limiter.remaining(request.clone()).await.unwrap();
-        meter.read();
+        count.taken();
         for left in [2, 1, 0] {
             let decision = limiter.limit(request.clone()).await.unwrap();
             assert!(decision.is_allowed(), "{name}: {decision:?}");
             assert_eq!(decision.remaining(), left, "{name}");
-            assert_eq!(meter.read(), 1, "{name}: one command");
+            assert_eq!(count.taken(), 1, "{name}: one command");
         }
         let keys = stored(client).await;
         let expected = [
@@ -112,7 +114,6 @@ async fn all_limits_are_asked_in_one_round_trip_on_the_keys_of_the_schema() {
         assert!(limiter.limit("user_789").await.unwrap().is_allowed(), "{name}");
         assert!(client.exists(["rate_limit:user_789:minute:202401151423"]).await.unwrap() == 1);
     }
-    everywhere.stop().await;
 }
 
 #[tokio::test]

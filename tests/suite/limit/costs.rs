@@ -5,9 +5,9 @@ use std::time::Duration;
 use edgecask::limit::{Policy, RateLimiter, Reason, Request};
 use edgecask::prelude::*;
 use edgecask::transport::tcp::TcpOptions;
-use edgecask_tests::{RedisCluster, RedisServer, until};
+use edgecask_tests::{Count, Place, RedisCluster, RedisServer, until};
 
-use super::{Everywhere, Hands, MINUTE, Meter, SECOND, native, plain};
+use super::{Hands, MINUTE, SECOND, native, plain};
 
 fn each() -> [Policy; 4] {
     [
@@ -20,15 +20,15 @@ fn each() -> [Policy; 4] {
 
 #[tokio::test]
 async fn a_decision_is_one_command_and_a_blocked_one_none() {
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
         for policy in each() {
             let what = format!("{name}, {}", policy.name());
-            let meter = Meter::default();
+            let count = Count::default();
             // By the test's clock no window ends on the way.
             let hands = Hands::at(1_790_000_000_000 / 60_000 * 60_000);
-            let limiter = RateLimiter::builder(meter.on(client.clone()))
+            let limiter = RateLimiter::builder(count.of(client.clone()))
                 .policy(policy.prefix(name))
                 .clock(hands.clock())
                 .timeout(MINUTE)
@@ -36,16 +36,16 @@ async fn a_decision_is_one_command_and_a_blocked_one_none() {
                 .unwrap();
             let id = what.clone();
             let _ = limiter.remaining(&id).await.unwrap();
-            meter.read();
+            count.taken();
             for _ in 0..3 {
                 assert!(limiter.limit(&id).await.unwrap().is_allowed(), "{what}");
-                assert_eq!(meter.read(), 1, "{what}");
+                assert_eq!(count.taken(), 1, "{what}");
             }
             let refused = limiter.limit(&id).await.unwrap();
-            assert_eq!((refused.reason(), meter.read()), (Reason::Exceeded, 1), "{what}");
+            assert_eq!((refused.reason(), count.taken()), (Reason::Exceeded, 1), "{what}");
             for _ in 0..3 {
                 let refused = limiter.limit(&id).await.unwrap();
-                assert_eq!((refused.reason(), meter.read()), (Reason::Blocked, 0), "{what}");
+                assert_eq!((refused.reason(), count.taken()), (Reason::Blocked, 0), "{what}");
                 assert_eq!((refused.limit(), refused.remaining()), (3, 0), "{what}");
                 assert!(refused.retry_after() > Some(Duration::ZERO), "{what}");
             }
@@ -59,15 +59,14 @@ async fn a_decision_is_one_command_and_a_blocked_one_none() {
             assert!(limiter.limit(&id).await.unwrap().is_allowed(), "{what}");
             // And so does a reset, which is one command.
             while limiter.limit(&id).await.unwrap().is_allowed() {}
-            meter.read();
+            count.taken();
             limiter.reset(&id).await.unwrap();
-            assert_eq!(meter.read(), 1, "{what}");
+            assert_eq!(count.taken(), 1, "{what}");
             assert_eq!(limiter.remaining(&id).await.unwrap().remaining(), 3, "{what}");
             let stats = limiter.stats();
             assert!(stats.allowed >= 5 && stats.blocked >= 4 && stats.exceeded >= 2, "{stats:?}");
         }
     }
-    everywhere.stop().await;
 }
 
 #[tokio::test]
@@ -86,9 +85,9 @@ async fn a_refusal_of_a_costly_call_blocks_no_cheap_one() {
 #[tokio::test]
 async fn a_cached_window_sends_little_and_decides_at_once() {
     let redis = RedisServer::start();
-    let meter = Meter::default();
+    let count = Count::default();
     let hands = Hands::at(1_790_000_000_000 / 60_000 * 60_000);
-    let limiter = RateLimiter::builder(meter.on(redis.client()))
+    let limiter = RateLimiter::builder(count.of(redis.client()))
         .policy(Policy::cached_fixed_window(100, MINUTE))
         .clock(hands.clock())
         .timeout(MINUTE)
@@ -99,7 +98,7 @@ async fn a_cached_window_sends_little_and_decides_at_once() {
         admitted += u32::from(limiter.limit("a").await.unwrap().is_allowed());
     }
     assert_eq!(admitted, 100);
-    let sent = meter.read();
+    let sent = count.taken();
     assert!(sent < 100, "{sent} commands: additions go together");
     let client = redis.client();
     let key = format!("@upstash/ratelimit:a:{}", hands.now() / 60_000);
@@ -120,9 +119,9 @@ async fn a_cached_window_sends_little_and_decides_at_once() {
 /// A script that was told the keys of another window than the server is in counts nothing, and says what time it is.
 #[tokio::test]
 async fn the_servers_clock_decides_for_clients_whose_clocks_are_wrong() {
-    let everywhere = Everywhere::start().await;
     let script = edgecask::scripts().find(|script| script.source().contains("SMISMEMBER")).unwrap();
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
         for wrong in [0, 1, 99_999_999] {
             let wrong = wrong.to_string();
@@ -142,7 +141,6 @@ async fn the_servers_clock_decides_for_clients_whose_clocks_are_wrong() {
         let window = stored[0].rsplit(':').next().unwrap().parse::<u64>().unwrap();
         assert!(window.abs_diff(edgecask::platform::unix_millis() / 60_000) <= 1, "{name}");
     }
-    everywhere.stop().await;
 }
 
 #[tokio::test]
@@ -169,17 +167,16 @@ async fn in_a_cluster_the_keys_of_a_call_are_in_one_slot() {
 
 #[tokio::test]
 async fn windows_that_end_on_the_way_are_asked_for_again() {
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         // Windows of a few milliseconds end all the time.
         let limiter =
             plain(client, Policy::fixed_window(1000, Duration::from_millis(3))).build().unwrap();
         for _ in 0..100 {
-            let decision = limiter.limit(*name).await.unwrap();
+            let decision = limiter.limit(name).await.unwrap();
             assert!(decision.is_allowed() && decision.failure().is_none(), "{name}: {decision:?}");
         }
     }
-    everywhere.stop().await;
 }
 
 #[tokio::test]
@@ -200,8 +197,8 @@ async fn waiting_is_bounded_and_ends_when_there_is_room() {
 /// Many tasks at the same moment: exactly as many are admitted as the limit says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn not_one_too_many_is_admitted_at_the_same_time() {
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
         for policy in each() {
             let hands = Hands::at(1_790_000_000_000);
@@ -225,5 +222,4 @@ async fn not_one_too_many_is_admitted_at_the_same_time() {
             assert_eq!(admitted, 3, "{what}");
         }
     }
-    everywhere.stop().await;
 }

@@ -11,9 +11,9 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::{Error, ErrorKind};
-use edgecask_tests::{RedisServer, Tap, Tapped, Trip, free_port};
+use edgecask_tests::{Place, RedisServer, Tap, Tapped, Trip, free_port};
 
-use super::{Everywhere, Hands, MINUTE, SECOND, native, plain};
+use super::{Hands, MINUTE, SECOND, native, plain};
 
 /// Nobody listens there.
 fn away() -> Client {
@@ -92,8 +92,8 @@ impl Tap for Lossy {
 
 #[tokio::test]
 async fn a_call_whose_answer_was_lost_counts_once_if_it_has_an_identity() {
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
         for policy in [
             Policy::fixed_window(10, MINUTE * 60),
@@ -120,7 +120,6 @@ async fn a_call_whose_answer_was_lost_counts_once_if_it_has_an_identity() {
             assert!(!limiter.limit("a").await.unwrap().is_allowed(), "{what}");
         }
     }
-    everywhere.stop().await;
 }
 
 #[tokio::test]

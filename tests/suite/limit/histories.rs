@@ -5,13 +5,13 @@
 
 use edgecask::limit::{Decision, RateLimiter, Reason};
 use edgecask::prelude::*;
-use edgecask_tests::{cases, fresh_seed};
+use edgecask_tests::{Place, cases, fresh_seed};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::model::{Model, Rule};
-use super::{Everywhere, Hands, plain};
+use super::{Hands, plain};
 
 #[derive(Debug, Clone, Copy)]
 enum Act {
@@ -134,25 +134,25 @@ async fn run(name: &str, client: &Client, rule: Rule, steps: &[Step]) -> Result<
 /// The weight of the window before is rounded, and so is the time at which there is room.
 #[tokio::test]
 async fn a_sliding_window_says_the_first_millisecond_at_which_there_is_room() {
-    let everywhere = Everywhere::start().await;
+    let places = Place::all().await;
     let step = |cost, act| Step { pause: 0, client: 0, id: "a", cost, act };
     for (limit, penalty) in [(3, 2), (1, 4), (7, 3), (9, 40)] {
         let rule = Rule::Sliding { limit, window: WINDOW };
         let steps =
             [step(limit, Act::Limit), step(penalty, Act::Penalize), step(limit, Act::Limit)];
-        for (name, client) in &everywhere.clients {
-            if let Err(error) = run(name, client, rule, &steps).await {
+        for place in &places {
+            if let Err(error) = run(place.name, &place.client(), rule, &steps).await {
                 panic!("{rule:?}, {penalty}: {error}");
             }
         }
     }
-    everywhere.stop().await;
 }
 
 #[test]
 fn decisions_are_those_of_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let everywhere = runtime.block_on(Everywhere::start());
+    let places = runtime.block_on(Place::all());
+    let clients: Vec<_> = places.iter().map(|place| (place.name, place.client())).collect();
     let seed = fresh_seed();
     let config = Config { cases: cases(25) as u32, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];
@@ -160,13 +160,12 @@ fn decisions_are_those_of_the_model() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let result = TestRunner::new_with_rng(config, rng).run(&(rules(), steps()), |(rule, steps)| {
         runtime.block_on(async {
-            for (name, client) in &everywhere.clients {
+            for (name, client) in &clients {
                 run(name, client, rule, &steps).await?;
             }
             Ok(())
         })
     });
-    runtime.block_on(everywhere.stop());
     if let Err(error) = result {
         panic!("EDGECASK_TEST_SEED={seed}: {error}");
     }

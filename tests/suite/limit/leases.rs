@@ -7,9 +7,9 @@ use std::time::Duration;
 use edgecask::ErrorKind;
 use edgecask::limit::{Clock, Policy, RateLimiter, Request};
 use edgecask::prelude::*;
-use edgecask_tests::until;
+use edgecask_tests::{Count, Place, until};
 
-use super::{Everywhere, Hands, MINUTE, Meter, native, plain};
+use super::{Hands, MINUTE, native, plain};
 
 /// Longer than a test waits: what is free was given back.
 const TTL: Duration = Duration::from_secs(3600);
@@ -20,16 +20,16 @@ fn limiter(client: &Client) -> RateLimiter {
 
 #[tokio::test]
 async fn permits_are_given_back_and_dropped() {
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
-        let meter = Meter::default();
-        let limiter = limiter(&meter.on(client.clone()));
+        let count = Count::default();
+        let limiter = limiter(&count.of(client.clone()));
         let first = limiter.acquire("a").await.unwrap().unwrap();
         assert_eq!(first.decision().remaining(), 1, "{name}");
-        meter.read();
+        count.taken();
         let second = limiter.acquire("a").await.unwrap().unwrap();
-        assert_eq!(meter.read(), 1, "{name}: one command");
+        assert_eq!(count.taken(), 1, "{name}: one command");
         let refused = limiter.acquire("a").await.unwrap().unwrap_err();
         assert_eq!((refused.limit(), refused.remaining()), (2, 0), "{name}");
         let wait = refused.retry_after().unwrap();
@@ -39,16 +39,15 @@ async fn permits_are_given_back_and_dropped() {
         );
         let other = limiter.acquire("b").await.unwrap().unwrap();
         assert_eq!(other.decision().remaining(), 1, "{name}: another identifier has its own");
-        meter.read();
+        count.taken();
         assert!(first.renew().await.unwrap(), "{name}");
         assert!(first.release().await.unwrap(), "{name}");
-        assert_eq!(meter.read(), 2, "{name}");
+        assert_eq!(count.taken(), 2, "{name}");
         drop(second);
         until(async || limiter.remaining("a").await.unwrap().remaining() == 2).await;
         assert_eq!(client.exists(["jobs:a"]).await.unwrap(), 0, "{name}");
         assert_eq!(limiter.limit("a").await.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
-    everywhere.stop().await;
 }
 
 #[tokio::test]
@@ -69,8 +68,8 @@ async fn a_lease_whose_holder_died_returns_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn never_more_than_the_limit_at_the_same_time() {
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
         let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let tasks: Vec<_> = (0..6)
@@ -90,7 +89,31 @@ async fn never_more_than_the_limit_at_the_same_time() {
         }
         assert!((1..=2).contains(&most.load(Ordering::SeqCst)), "{name}");
     }
-    everywhere.stop().await;
+}
+
+/// A lease that was evicted is noticed, and a Redis that comes back empty gives permits again.
+#[tokio::test]
+async fn leases_and_scripts_may_be_lost() {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
+        let limiter = limiter(client);
+        let (one, two) = (
+            limiter.acquire("a").await.unwrap().unwrap(),
+            limiter.acquire("a").await.unwrap().unwrap(),
+        );
+        client.del(["jobs:a"]).await.unwrap();
+        client.script_flush().await.unwrap();
+        assert!(one.renew().await.unwrap(), "{name}: it is free, and so it is taken again");
+        let third = limiter.acquire("a").await.unwrap().unwrap();
+        assert!(!two.renew().await.unwrap(), "{name}: others have the leases");
+        assert!(limiter.acquire("a").await.unwrap().is_err(), "{name}");
+        assert!(!two.release().await.unwrap(), "{name}");
+        client.flushall().await.unwrap();
+        client.script_flush().await.unwrap();
+        assert!(!third.release().await.unwrap(), "{name}");
+        let again = limiter.acquire("a").await.unwrap().unwrap();
+        assert_eq!(again.decision().remaining(), 1, "{name}");
+    }
 }
 
 /// A caller that gives up while its request is under way leaves no lease behind.

@@ -5,18 +5,18 @@ use edgecask::limit::{
     Agreement, Calendar, OnFailure, Policy, RateLimiter, Reason, RegionalLimiter, Request,
 };
 use edgecask::prelude::*;
-use edgecask_tests::until;
+use edgecask_tests::{Count, Place, until};
 
-use super::{Everywhere, Hands, MINUTE, Meter, native, plain};
+use super::{Hands, MINUTE, native, plain};
 
 #[tokio::test]
 async fn values_on_the_deny_list_are_refused_and_count_nothing() {
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
-        let meter = Meter::default();
+        let count = Count::default();
         let policy = Policy::fixed_window(10, MINUTE * 60);
-        let limiter = RateLimiter::builder(meter.on(client.clone()))
+        let limiter = RateLimiter::builder(count.of(client.clone()))
             .policy(policy)
             .deny_list(true)
             .timeout(MINUTE)
@@ -27,13 +27,13 @@ async fn values_on_the_deny_list_are_refused_and_count_nothing() {
         for request in
             [Request::new("evil"), Request::new("good").also_denied(["x", "203.0.113.7"])]
         {
-            meter.read();
+            count.taken();
             for sent in [1, 0] {
                 let decision = limiter.limit(request.clone()).await.unwrap();
                 assert_eq!(decision.reason(), Reason::DenyList, "{name}");
                 assert_eq!(decision.retry_after(), None, "{name}");
                 assert!(["evil", "203.0.113.7"].contains(&decision.denied_value().unwrap()));
-                assert_eq!(meter.read(), sent, "{name}: it is remembered");
+                assert_eq!(count.taken(), sent, "{name}: it is remembered");
             }
         }
         assert_eq!(limiter.remaining("good").await.unwrap().remaining(), 9, "{name}");
@@ -41,7 +41,6 @@ async fn values_on_the_deny_list_are_refused_and_count_nothing() {
         assert!(limiter.limit("evil").await.unwrap().is_allowed(), "{name}");
         assert_eq!(limiter.stats().denied, 4, "{name}");
     }
-    everywhere.stop().await;
 }
 
 #[tokio::test]

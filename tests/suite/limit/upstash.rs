@@ -8,11 +8,11 @@ use std::time::Duration;
 use edgecask::limit::{Policy, RateLimiter, Request};
 use edgecask::prelude::*;
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{Place, RedisServer};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::{Everywhere, Hands, MINUTE, plain};
+use super::{Hands, MINUTE, plain};
 
 const WINDOW: Duration = Duration::from_secs(600);
 
@@ -31,8 +31,8 @@ struct Sequence {
 async fn recorded_sequences_are_decided_alike() {
     let recorded = include_str!("upstash-ratelimit.json");
     let sequences: Vec<Sequence> = serde_json::from_str(recorded).unwrap();
-    let everywhere = Everywhere::start().await;
-    for (name, client) in &everywhere.clients {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
         client.flushall().await.unwrap();
         for sequence in &sequences {
             let hands = Hands::at(0);
@@ -67,7 +67,6 @@ async fn recorded_sequences_are_decided_alike() {
             }
         }
     }
-    everywhere.stop().await;
 }
 
 /// 25 clients of the real package and 25 of these, at the same time on the same keys. It is left out where the package is not

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use edgecask::lock::{LockOptions, Locks};
 use edgecask::prelude::*;
-use edgecask_tests::{Tapped, until};
+use edgecask_tests::{Count, Place, Tapped, until};
 
 use super::waiting::Deaf;
-use super::{Count, HOUR, at_once, everywhere, key, lasting, warm_up};
+use super::{HOUR, at_once, key, lasting, warm_up};
 
 #[tokio::test]
 async fn a_lock_costs_one_command_for_each_step() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (count, name) = (Count::default(), place.name);
         let client = count.of(place.client());
         warm_up(&client).await;
@@ -56,6 +56,24 @@ async fn who_waits_without_being_woken_asks_at_most_once_a_second() {
     let asked = count.taken();
     assert!((80..=121).contains(&asked), "{asked} commands in two minutes");
     drop(guard);
+}
+
+/// A candidate whose wait is short does not ask without a pause.
+#[tokio::test]
+async fn a_candidate_campaigns_about_once_a_second() {
+    tokio::time::pause();
+    let (client, count) = (edgecask::Client::memory(), Count::default());
+    let leader = lasting(client.clone()).election(key("e"), "node-1").unwrap();
+    let _leadership = leader.campaign().await.unwrap();
+    let options = LockOptions::new().ttl(HOUR).wait(Duration::from_millis(1));
+    let locks = Locks::with_options(count.of(client), options);
+    let follower = locks.election(key("e"), "node-2").unwrap();
+    let minute = Duration::from_secs(60);
+    let led = tokio::time::timeout(minute, follower.lead(async |term| term)).await;
+    assert!(led.is_err(), "another leads");
+    // It asks, and leaves the queue.
+    let asked = count.taken();
+    assert!((80..=130).contains(&asked), "{asked} commands in a minute");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 //! Answers by REST are long, and cut after each 17th byte by default; with `EDGECASK_TEST_CASES` after each one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use edgecask::lock::LockError;
 use edgecask::platform::BoxFuture;
@@ -12,95 +12,9 @@ use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::{Client, Error, ErrorKind, Outcome, Result};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::{RedisServer, Tap, Tapped, Trip, number, until};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use edgecask_tests::{Count, Cutter, Place, RedisServer, Tap, Tapped, Trip, number, until};
 
-use super::{Count, everywhere, key, lasting, warm_up};
-
-/// A way to a server that can be cut.
-struct Cutter {
-    port: u16,
-    plan: Arc<Plan>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-/// What is cut next.
-#[derive(Default)]
-struct Plan {
-    /// The next request does not arrive.
-    request: AtomicBool,
-    /// So many bytes of the next answer still pass; negative: all of them.
-    answer: AtomicI64,
-    /// How often it was cut.
-    cuts: AtomicUsize,
-}
-
-impl Cutter {
-    async fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let own = listener.local_addr().unwrap().port();
-        let plan = Arc::new(Plan { answer: AtomicI64::new(-1), ..Plan::default() });
-        let cut = Arc::clone(&plan);
-        let task = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let plan = Arc::clone(&cut);
-                tokio::spawn(async move {
-                    if let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await {
-                        for side in [&near, &far] {
-                            side.set_nodelay(true).unwrap();
-                        }
-                        // A connection that is cut is closed on both sides.
-                        plan.carry(near, far).await;
-                    }
-                });
-            }
-        });
-        Self { port: own, plan, task }
-    }
-}
-
-impl Drop for Cutter {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Plan {
-    async fn carry(&self, near: TcpStream, far: TcpStream) -> Option<()> {
-        let ((mut near_in, mut near_out), (mut far_in, mut far_out)) =
-            (near.into_split(), far.into_split());
-        let (mut there, mut back) = ([0; 4096], [0; 4096]);
-        loop {
-            tokio::select! {
-                read = near_in.read(&mut there) => {
-                    let read = read.ok().filter(|read| *read > 0)?;
-                    if self.request.swap(false, Ordering::SeqCst) {
-                        self.cuts.fetch_add(1, Ordering::SeqCst);
-                        return None;
-                    }
-                    far_out.write_all(&there[..read]).await.ok()?;
-                }
-                read = far_in.read(&mut back) => {
-                    let read = read.ok().filter(|read| *read > 0)?;
-                    let left = self.answer.load(Ordering::SeqCst);
-                    if left < 0 || left >= read as i64 {
-                        near_out.write_all(&back[..read]).await.ok()?;
-                        if left >= 0 {
-                            self.answer.fetch_sub(read as i64, Ordering::SeqCst);
-                        }
-                        continue;
-                    }
-                    near_out.write_all(&back[..left as usize]).await.ok()?;
-                    near_out.flush().await.ok()?;
-                    self.answer.store(-1, Ordering::SeqCst);
-                    self.cuts.fetch_add(1, Ordering::SeqCst);
-                    return None;
-                }
-            }
-        }
-    }
-}
+use super::{key, lasting, warm_up};
 
 /// What is asked while the connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,7 +28,13 @@ enum Step {
 const STEPS: [Step; 4] = [Step::Acquire, Step::TryAcquire, Step::Renew, Step::Release];
 
 /// Takes, renews and releases a lock, and is cut at this step; returns whether it was.
-async fn cut_at(client: &Client, direct: &Client, plan: &Plan, step: Step, cut: impl Fn()) -> bool {
+async fn cut_at(
+    client: &Client,
+    direct: &Client,
+    cutter: &Cutter,
+    step: Step,
+    cut: impl Fn(),
+) -> bool {
     let count = Count::default();
     let lock = lasting(count.of(client.clone())).lock(key("k"));
     let other = lasting(direct.clone()).lock(key("k"));
@@ -125,7 +45,7 @@ async fn cut_at(client: &Client, direct: &Client, plan: &Plan, step: Step, cut: 
             cut();
         }
     };
-    let before = plan.cuts.load(Ordering::SeqCst);
+    let mut was_cut = false;
     begin(Step::Acquire);
     begin(Step::TryAcquire);
     count.taken();
@@ -134,7 +54,7 @@ async fn cut_at(client: &Client, direct: &Client, plan: &Plan, step: Step, cut: 
         _ => lock.try_acquire().await,
     };
     // What is left of the plan is not for the next step.
-    let end = || plan.answer.store(-1, Ordering::SeqCst);
+    let mut end = || was_cut |= cutter.calm();
     end();
     let guard = guard.unwrap_or_else(|error| panic!("{step:?}: {error}"));
     assert!(count.taken() <= 2, "{step:?}");
@@ -154,20 +74,20 @@ async fn cut_at(client: &Client, direct: &Client, plan: &Plan, step: Step, cut: 
     assert!(count.taken() <= 2, "{step:?}");
     assert_eq!(direct.exists(["k"]).await.unwrap(), 0, "{step:?}");
     end();
-    plan.cuts.load(Ordering::SeqCst) > before
+    was_cut
 }
 
 /// Cuts after each `stride`th byte.
 async fn cut_everywhere(client: &Client, direct: &Client, cutter: &Cutter, stride: usize) {
-    let plan = &cutter.plan;
     for step in STEPS {
-        let request = || plan.request.store(true, Ordering::SeqCst);
-        assert!(cut_at(client, direct, plan, step, request).await, "{step:?}: before the request");
-        let mut bytes = 0_i64;
-        while cut_at(client, direct, plan, step, || plan.answer.store(bytes, Ordering::SeqCst))
-            .await
-        {
-            bytes += stride as i64;
+        let request = || cutter.cut_request();
+        assert!(
+            cut_at(client, direct, cutter, step, request).await,
+            "{step:?}: before the request"
+        );
+        let mut bytes = 0;
+        while cut_at(client, direct, cutter, step, || cutter.cut_answer(bytes)).await {
+            bytes += stride;
         }
         assert!(bytes > 3, "{step:?}: an answer is longer than {bytes} bytes");
     }
@@ -177,7 +97,7 @@ async fn cut_everywhere(client: &Client, direct: &Client, cutter: &Cutter, strid
 async fn a_cut_at_each_byte_of_an_answer_is_resolved_over_tcp() {
     let redis = RedisServer::start();
     let cutter = Cutter::to(redis.port()).await;
-    let client = Client::tcp(&format!("redis://127.0.0.1:{}", cutter.port)).unwrap();
+    let client = Client::tcp(&format!("redis://127.0.0.1:{}", cutter.port())).unwrap();
     warm_up(&redis.client()).await;
     cut_everywhere(&client, &redis.client(), &cutter, 1).await;
 }
@@ -189,7 +109,7 @@ async fn a_cut_at_each_byte_of_an_answer_is_resolved_over_rest() {
     let port = server.url().rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap();
     let cutter = Cutter::to(port).await;
     warm_up(&Client::rest(&server.url(), server.token()).unwrap()).await;
-    let url = format!("http://127.0.0.1:{}", cutter.port);
+    let url = format!("http://127.0.0.1:{}", cutter.port());
     let client = Client::rest(&url, server.token()).unwrap();
     let stride = if number("EDGECASK_TEST_CASES").is_some() { 1 } else { 17 };
     cut_everywhere(&client, &redis.client(), &cutter, stride).await;
@@ -225,7 +145,7 @@ impl Tap for Lossy {
 
 #[tokio::test]
 async fn a_lock_whose_answers_are_all_lost_is_released() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, lossy) = (place.client(), Lossy::default());
         warm_up(&direct).await;
         let lock = lasting(place.client().layer(Tapped(lossy.clone()))).lock(key("k"));
@@ -248,7 +168,7 @@ async fn a_lock_whose_answers_are_all_lost_is_released() {
 
 #[tokio::test]
 async fn a_caller_that_goes_away_leaves_no_lock() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, lossy) = (place.client(), Lossy::default());
         warm_up(&direct).await;
         let lock = lasting(place.client().layer(Tapped(lossy.clone()))).lock(key("k"));

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use edgecask::lock::{FencedStore, LockError};
 use edgecask::prelude::*;
-use edgecask_tests::{Postgrest, RedisServer};
+use edgecask_tests::{Place, Postgrest, RedisServer, until};
 
-use super::{everywhere, key, lasting};
+use super::{at_once, key, lasting};
 
 const COUNTER: &str = "edgecask:fence:{k}";
 
 #[tokio::test]
 async fn a_lost_counter_is_noticed_and_its_tokens_grow_on() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, name) = (place.client(), place.name);
         let lock = lasting(place.client()).lock(key("k"));
         let mut last = 0;
@@ -51,7 +51,7 @@ async fn a_lost_counter_is_noticed_and_its_tokens_grow_on() {
 
 #[tokio::test]
 async fn a_clock_that_was_set_back_does_not_set_the_tokens_back() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
         // The clock was ahead by 30 seconds when this token was given.
         let clock: Vec<u64> = direct.execute(cmd("TIME")).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_clock_that_was_set_back_does_not_set_the_tokens_back() {
 
 #[tokio::test]
 async fn a_counter_expires_if_that_is_asked_for() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, locks) = (place.client(), lasting(place.client()));
         locks.lock(key("k")).acquire().await.unwrap().release().await.unwrap();
         let ttl = async || direct.execute::<i64>(cmd("TTL").arg(COUNTER)).await.unwrap();
@@ -85,9 +85,53 @@ async fn a_counter_expires_if_that_is_asked_for() {
     }
 }
 
+/// All handles of a lock know what one of them has seen.
+#[tokio::test]
+async fn tokens_stay_above_all_that_the_process_has_seen() {
+    for place in Place::all().await {
+        let (direct, locks) = (place.client(), lasting(place.client()));
+        let clock: Vec<u64> = direct.execute(cmd("TIME")).await.unwrap();
+        let ahead = (clock[0] + 30) * 1_000_000;
+        direct.set(COUNTER, ahead).await.unwrap();
+        locks.lock(key("k")).acquire().await.unwrap().release().await.unwrap();
+        direct.flushall().await.unwrap();
+        let guard = locks.clone().read_write(key("k")).read().await.unwrap();
+        assert_eq!((guard.fence(), guard.counter_was_lost()), (ahead + 2, true), "{}", place.name);
+        // Another lock has a counter of its own.
+        let other = locks.lock(key("other")).acquire().await.unwrap();
+        assert!(other.fence() < ahead && !other.counter_was_lost(), "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn a_counter_that_has_expired_by_itself_was_not_lost() {
+    at_once(async |place| {
+        let (direct, locks) = (place.client(), lasting(place.client()));
+        let locks = locks.configured(|options| options.fence_ttl(Duration::from_secs(1)));
+        let mut last = 0;
+        let mut next = async || {
+            let guard = locks.lock(key("k")).acquire().await.unwrap();
+            assert!(guard.fence() > last, "{}", place.name);
+            last = guard.fence();
+            let seen = (guard.counter_was_lost(), guard.is_first());
+            guard.release().await.unwrap();
+            seen
+        };
+        assert_eq!(next().await, (false, true), "{}", place.name);
+        until(async || direct.exists([COUNTER]).await.unwrap() == 0).await;
+        assert_eq!(next().await, (false, true), "{}: it has expired", place.name);
+        // One that would still be there was lost.
+        let lasting = locks.configured(|options| options.fence_ttl(Duration::from_secs(3600)));
+        direct.del([COUNTER]).await.unwrap();
+        let guard = lasting.lock(key("k")).acquire().await.unwrap();
+        assert!(guard.counter_was_lost() && guard.fence() > last, "{}", place.name);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_store_refuses_former_holders() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, value) = (place.client(), key("value"));
         let store = FencedStore::new(place.client());
         assert_eq!(store.get::<String>(&value).await.unwrap(), None);
@@ -121,13 +165,20 @@ async fn a_store_refuses_former_holders() {
 #[tokio::test]
 async fn a_full_redis_gives_no_lock_away_and_releases_all_the_same() {
     let redis = RedisServer::with(["--save", "", "--maxmemory-policy", "noeviction"]);
-    let (direct, lock) = (redis.client(), lasting(redis.client()).lock(key("k")));
-    let guard = lock.acquire().await.unwrap();
+    let (direct, locks) = (redis.client(), lasting(redis.client()));
+    let guards = [
+        locks.lock(key("k")).acquire().await.unwrap(),
+        locks.semaphore(key("s"), 2).acquire().await.unwrap(),
+        locks.semaphore(key("s"), 2).acquire().await.unwrap(),
+        locks.read_write(key("rw")).read().await.unwrap(),
+    ];
     direct.execute::<()>(cmd("CONFIG").args_from(["SET", "maxmemory", "1"])).await.unwrap();
     assert!(lasting(redis.client()).lock(key("other")).try_acquire().await.is_err());
-    guard.renew().await.unwrap();
-    assert!(guard.release().await.unwrap());
-    assert_eq!(direct.exists(["k", "other"]).await.unwrap(), 0);
+    for guard in guards {
+        guard.renew().await.unwrap();
+        assert!(guard.release().await.unwrap());
+    }
+    assert_eq!(direct.exists(["k", "s", "rw", "other"]).await.unwrap(), 0);
 }
 
 /// The SQL that the guide gives to be copied.

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use edgecask::lock::{FencedStore, LockError, LockOptions, Locks};
-use edgecask_tests::{Dice, cases, fresh_seed};
+use edgecask_tests::{Dice, Place, cases, fresh_seed};
 
-use super::{HOUR, Place, everywhere, key};
+use super::{HOUR, key};
 
 /// What all holders share.
 #[derive(Default)]
@@ -79,7 +79,7 @@ async fn watch(place: &Place, seen: &Seen) {
 async fn no_two_hold_a_lock_and_no_stale_write_is_taken() {
     let (seed, hand_overs) = (fresh_seed(), cases(150));
     eprintln!("EDGECASK_TEST_SEED={seed}");
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (place, seen) = (Arc::new(place), Arc::new(Seen::default()));
         // A hand-over by REST takes two requests of HTTP and an event.
         let hand_overs = if place.name == "REST" { hand_overs.div_ceil(5) } else { hand_overs };

@@ -12,11 +12,11 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::{Client, Command, Result};
-use edgecask_tests::{Tap, Tapped, Trip, cases, fresh_seed, until};
+use edgecask_tests::{Place, Tap, Tapped, Trip, cases, fresh_seed, until};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::{Place, everywhere, key, lasting};
+use super::{key, lasting};
 
 const PROCESSES: usize = 3;
 /// How many permits the semaphore has.
@@ -298,7 +298,7 @@ fn rng(seed: u64) -> TestRng {
 #[test]
 fn every_transport_does_as_the_model_says() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (places, seed) = (runtime.block_on(everywhere()), fresh_seed());
+    let (places, seed) = (runtime.block_on(Place::all()), fresh_seed());
     for place in &places {
         for kind in [Kind::Lock, Kind::Semaphore, Kind::ReadWrite] {
             let config = Config {

@@ -6,13 +6,13 @@ use edgecask::lock::{LockError, LockOptions, Locks, Loss};
 use edgecask::prelude::*;
 use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 use edgecask::{Error, ErrorKind, Outcome};
-use edgecask_tests::{RedisCluster, RedisServer, free_port, until};
+use edgecask_tests::{Count, Place, RedisCluster, RedisServer, free_port, until};
 
-use super::{at_once, everywhere, key, lasting};
+use super::{at_once, key, lasting};
 
 #[tokio::test]
 async fn one_holder_at_a_time_has_a_lock() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let name = place.name;
         let [one, other] = [0; 2].map(|_| lasting(place.client()).lock(key("lock:t:1")));
         let guard = one.try_acquire().await.unwrap();
@@ -44,7 +44,7 @@ async fn one_holder_at_a_time_has_a_lock() {
 
 #[tokio::test]
 async fn programs_in_other_languages_are_kept_out_and_keep_out() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
         let set = async |value: &str| {
             let set = cmd("SET").args_from(["k", value, "NX", "PX", "3600000"]);
@@ -138,7 +138,7 @@ async fn a_lock_fails_closed_when_redis_is_away() {
     let away = Client::tcp(&format!("redis://127.0.0.1:{}", free_port())).unwrap();
     // A fallback would be a second server that gives the same lock away.
     let engine = edgecask::transport::memory::MemoryTransport::new();
-    let client = away.layer(edgecask::layer::Fallback::to(engine.clone()));
+    let client = away.clone().layer(edgecask::layer::Fallback::to(engine.clone()));
     let locks = lasting(client);
     for error in [
         locks.lock(key("k")).try_acquire().await.unwrap_err(),
@@ -152,11 +152,19 @@ async fn a_lock_fails_closed_when_redis_is_away() {
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotSent));
     }
     assert_eq!(Client::new(engine).dbsize().await.unwrap(), 0);
+    // What was never sent is not ended either.
+    let count = Count::default();
+    let lock = lasting(count.of(away)).lock(key("k"));
+    assert!(lock.acquire().await.is_err() && lock.try_acquire().await.is_err());
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(count.taken(), 2);
 }
 
 #[tokio::test]
 async fn a_value_of_another_type_is_no_lock() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let direct = place.client();
         direct.rpush("k", ["x"]).await.unwrap();
         let locks = lasting(place.client());
@@ -174,7 +182,7 @@ async fn a_value_of_another_type_is_no_lock() {
 
 #[tokio::test]
 async fn any_key_is_the_key_of_a_lock() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let locks = lasting(place.client());
         for name in ["a{b}c", "{}", "a}b", "ä ö\n", "*?[x]", "x:y:z", "{{a}}"] {
             let lock = locks.lock(key(name));
@@ -191,7 +199,7 @@ async fn any_key_is_the_key_of_a_lock() {
 
 #[tokio::test]
 async fn scripts_that_redis_forgot_are_sent_again() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let (direct, lock) = (place.client(), lasting(place.client()).lock(key("k")));
         for _ in 0..2 {
             direct.script_flush().await.unwrap();

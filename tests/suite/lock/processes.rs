@@ -1,9 +1,10 @@
-//! Processes that read, change and write a value while they hold a lock, and are killed or stand still at any moment; locks that
-//! are evicted, and a Redis that comes back empty. The value is in a store that checks fencing tokens: no change is lost.
+//! Processes that read, change and write a value while they hold a lock, whose clocks are wrong by 30 seconds, and which are
+//! killed or stand still at any moment; locks that are evicted, and a Redis that comes back empty. The value is in a store that checks fencing tokens: no change is lost.
 //!
 //! A history runs by default; `EDGECASK_TEST_CASES=100` runs so many, `EDGECASK_TEST_SEED=7` begins with that one.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 use std::time::Duration;
 
 use edgecask::Client;
@@ -13,7 +14,7 @@ use edgecask::prelude::*;
 use edgecask_tests::{Dice, RedisServer, free_port, number, seeds, until};
 
 use super::{HOUR, key};
-use crate::seeded::again;
+use crate::seeded::{again, signal, wrong_clocks};
 
 const NAME: &str = "lock::processes::no_change_is_lost_whoever_dies_or_stands_still";
 const SEED: &str = "EDGECASK_TEST_HISTORY";
@@ -56,12 +57,6 @@ async fn process(dice: Dice, locks: &str, store: &str) {
     }
 }
 
-fn signal(process: &tokio::process::Child, name: &str) {
-    let pid = process.id().unwrap().to_string();
-    let sent = std::process::Command::new("kill").args([name, &pid]).status();
-    assert!(sent.is_ok_and(|status| status.success()), "it runs");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_change_is_lost_whoever_dies_or_stands_still() {
     if let Some(seed) = number(SEED) {
@@ -71,16 +66,18 @@ async fn no_change_is_lost_whoever_dies_or_stands_still() {
     }
     for seed in seeds(1) {
         let (dice, port, store) = (Dice::new(seed), free_port(), RedisServer::start());
+        let clocks = wrong_clocks();
         let mut locks = RedisServer::on_port(port);
-        let start = || {
+        let start = |at: usize| {
             let variables = [
                 (SEED, seed.to_string()),
                 (LOCKS, format!("redis://127.0.0.1:{port}")),
                 (STORE, store.url()),
             ];
-            again(NAME, &variables).stdout(std::process::Stdio::null()).spawn().unwrap()
+            let mut process = again(NAME, &variables);
+            process.envs(clocks[at].1.variables()).stdout(Stdio::null()).spawn().unwrap()
         };
-        let mut processes: Vec<_> = (0..PROCESSES).map(|_| start()).collect();
+        let mut processes: Vec<_> = (0..PROCESSES).map(start).collect();
         let direct = store.client();
         let changed = async |more: u64| {
             let at: u64 = direct.llen("log").await.unwrap();
@@ -92,7 +89,7 @@ async fn no_change_is_lost_whoever_dies_or_stands_still() {
             match (round + dice.roll(2)) % 4 {
                 0 => {
                     processes[at].start_kill().unwrap();
-                    processes[at] = start();
+                    processes[at] = start(at);
                 }
                 1 => {
                     signal(&processes[at], "-STOP");

@@ -5,14 +5,19 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use edgecask::lock::{Leader, LockError, LockOptions, Locks, Loss};
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask_tests::{RedisServer, until};
+use edgecask::transport::Results;
+use edgecask::{Client, Error, ErrorKind, Event, Outcome, Subscriber};
+use edgecask_tests::{Place, RedisServer, Tap, Tapped, Trip, until};
+use futures_util::StreamExt;
 
-use super::{HOUR, at_once, everywhere, key, lasting};
+use super::waiting::Deaf;
+use super::{HOUR, at_once, key, lasting};
 
 #[tokio::test]
 async fn a_semaphore_has_as_many_holders_as_permits() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let name = place.name;
         let semaphore = || lasting(place.client()).semaphore(key("s"), 3);
         let mut guards = Vec::new();
@@ -101,9 +106,143 @@ async fn many_read_or_one_writes() {
     .await;
 }
 
+/// The channel by which the waiter at this place in the queue of `rw` is woken, and its token.
+async fn waiter(client: &Client, place: i64) -> (String, String) {
+    let at = cmd("ZRANGE").arg("edgecask:queue:{rw}").arg(place).arg(place);
+    let at: Vec<String> = client.execute(at).await.unwrap();
+    let token = at[0][1..].to_owned();
+    (format!("edgecask:unlocked:{}", &token[token.len() - 32..][..16]), token)
+}
+
+/// The first message of a channel since a subscription began; `the end` if there was none until now.
+async fn told(client: &Client, channel: &str, mut heard: Subscriber) -> String {
+    client.publish(channel, "the end").await.unwrap();
+    loop {
+        if let Event::Message(message) = heard.next().await.unwrap().unwrap() {
+            return String::from_utf8(message.payload.to_vec()).unwrap();
+        }
+    }
+}
+
+/// Readers are woken when a writer goes, whether it had the lock or only waited for it.
+#[tokio::test]
+async fn readers_are_woken_when_a_writer_goes() {
+    at_once(async |place| {
+        let (direct, name) = (place.client(), place.name);
+        let lock = || {
+            let patient = |options: LockOptions| options.waiter_ttl(Duration::from_secs(60));
+            lasting(place.client()).configured(patient).read_write(key("rw"))
+        };
+        let queued = async |count: u64| {
+            until(async || direct.zcard("edgecask:queue:{rw}").await.unwrap() == count).await;
+        };
+        for writer_waits in [false, true] {
+            let (held, writer) = match writer_waits {
+                false => (lock().write().await.unwrap(), None),
+                true => {
+                    let (held, writer) = (lock().read().await.unwrap(), lock());
+                    let waits = tokio::spawn(async move { writer.write().await.map(drop) });
+                    queued(1).await;
+                    (held, Some(waits))
+                }
+            };
+            let reader = lock();
+            let reads = tokio::spawn(async move { reader.read().await.unwrap() });
+            queued(1 + u64::from(writer_waits)).await;
+            // Only the reader is left behind the writer.
+            let (channel, token) = waiter(&direct, -1).await;
+            let heard = direct.subscribe([channel.clone()]).await.unwrap();
+            match writer {
+                Some(waits) => waits.abort(),
+                None => assert!(held.release().await.unwrap()),
+            }
+            let guard = reads.await.unwrap();
+            // It was told, and did not only look again by itself.
+            assert_eq!(told(&direct, &channel, heard).await, token, "{name}, {writer_waits}");
+            drop(guard);
+            direct.flushall().await.unwrap();
+        }
+    })
+    .await;
+}
+
+/// A caller that takes the lock alone wakes the readers before it, if it finds the lock free.
+#[tokio::test]
+async fn a_writer_that_is_not_next_wakes_the_readers_before_it() {
+    for place in Place::all().await {
+        let (direct, name) = (place.client(), place.name);
+        let lock = lasting(place.client()).read_write(key("rw"));
+        let held = lock.write().await.unwrap();
+        let reader = lock.clone();
+        let deaf = lasting(place.client().layer(Tapped(Deaf))).read_write(key("rw"));
+        let reads = tokio::spawn(async move { reader.read().await.map(drop) });
+        until(async || direct.zcard("edgecask:queue:{rw}").await.unwrap() == 1).await;
+        let (channel, token) = waiter(&direct, 0).await;
+        reads.abort();
+        let _ = reads.await;
+        until(async || direct.zcard("edgecask:queue:{rw}").await.unwrap() == 0).await;
+        held.release().await.unwrap();
+        // The reader as it stood in the queue, and nobody tells it that the lock is free.
+        let add = cmd("ZADD").args_from(["edgecask:queue:{rw}", "1", &format!("s{token}")]);
+        direct.execute::<i64>(add).await.unwrap();
+        let clock: Vec<i64> = direct.execute(cmd("TIME")).await.unwrap();
+        let till = (clock[0] * 1000 + 50_000).to_string();
+        let add = cmd("ZADD").args_from(["edgecask:alive:{rw}", &till, &format!("s{token}")]);
+        direct.execute::<i64>(add).await.unwrap();
+        let heard = direct.subscribe([channel.clone()]).await.unwrap();
+        assert!(deaf.try_write().await.is_err(), "{name}");
+        assert_eq!(told(&direct, &channel, heard).await, token, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_readers_ends_with_the_last_of_them() {
+    for place in Place::all().await {
+        let locks = lasting(place.client());
+        let short = locks.configured(|options| options.ttl(Duration::from_secs(600)));
+        let long = locks.read_write(key("rw")).read().await.unwrap();
+        let short = short.read_write(key("rw")).read().await.unwrap();
+        let left = async || place.client().execute::<i64>(cmd("PTTL").arg("rw")).await.unwrap();
+        assert!(left().await > 3_000_000, "{}", place.name);
+        long.release().await.unwrap();
+        assert!(left().await <= 600_000, "{}", place.name);
+        short.release().await.unwrap();
+    }
+}
+
+/// An answer is lost, and the second request is refused: the part may be counted all the same.
+#[tokio::test]
+async fn a_count_down_whose_answers_do_not_come_is_unknown() {
+    #[derive(Debug, Default)]
+    struct Away(AtomicU64);
+
+    impl Tap for Away {
+        fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, edgecask::Result<Results>> {
+            Box::pin(async move {
+                let lost = |outcome| {
+                    Error::new(ErrorKind::Disconnected, "lost by the test").with_outcome(outcome)
+                };
+                if self.0.fetch_add(1, Ordering::SeqCst) > 0 {
+                    return Err(lost(Outcome::NotSent));
+                }
+                trip.go().await?;
+                Err(lost(Outcome::Unknown))
+            })
+        }
+    }
+
+    let client = Client::memory();
+    let latch = |client| lasting(client).latch(key("l"));
+    latch(client.clone()).set(2, HOUR).await.unwrap();
+    latch(client.clone()).count_down("warm").await.unwrap();
+    let error = latch(client.clone().layer(Tapped(Away::default()))).count_down("a").await;
+    assert_eq!(Error::from(error.unwrap_err()).outcome(), Outcome::Unknown);
+    assert_eq!(latch(client).left().await.unwrap(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_and_writers_never_meet() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let inside = Arc::new(AtomicI64::new(0));
         let tasks = (0..6_u64).map(|number| {
             let (lock, inside) = (lasting(place.client()).read_write(key("rw")), inside.clone());
@@ -141,8 +280,9 @@ async fn a_latch_opens_after_the_last_part() {
         assert!(matches!(latch().wait(HOUR).await, Err(LockError::NotSet { .. })));
         assert!(latch().set(2, HOUR).await.unwrap());
         assert!(!latch().set(5, HOUR).await.unwrap());
-        let stored: Option<String> = direct.get("l").await.unwrap();
-        assert_eq!(stored.as_deref(), Some("2"), "{name}");
+        let stored: Option<u64> = direct.hget("l", "left").await.unwrap();
+        assert_eq!(stored, Some(2), "{name}");
+        assert!(direct.ttl("l").await.is_ok(), "{name}");
         let waits: Vec<_> = (0..3)
             .map(|_| {
                 let latch = latch();
@@ -158,6 +298,8 @@ async fn a_latch_opens_after_the_last_part() {
             wait.await.unwrap().unwrap();
         }
         assert_eq!(latch().count_down("c").await.unwrap(), 0);
+        // What was counted is not lost without the count.
+        assert_eq!(direct.keys::<String>("*").await.unwrap(), ["l"], "{name}");
         assert_eq!(latch().left().await.unwrap(), Some(0));
         // A latch that was lost does not open, and nobody waits for it for ever.
         direct.flushall().await.unwrap();
@@ -173,7 +315,7 @@ async fn a_latch_opens_after_the_last_part() {
 
 #[tokio::test]
 async fn one_candidate_leads_and_the_next_takes_over() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let name = place.name;
         let candidate = |name| lasting(place.client()).election(key("e"), name).unwrap();
         let (one, two) = (candidate("node:1"), candidate("node:2"));

@@ -10,9 +10,9 @@ use edgecask::prelude::*;
 use edgecask::transport::Capabilities;
 use edgecask::transport::Results;
 use edgecask::{Client, Result};
-use edgecask_tests::{Tap, Tapped, Trip, until};
+use edgecask_tests::{Count, Place, Tap, Tapped, Trip, until};
 
-use super::{HOUR, at_once, everywhere, key, lasting};
+use super::{HOUR, at_once, key, lasting};
 
 /// A transport without subscriptions.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Tap for Deaf {
     }
 }
 
-async fn waiters(client: &Client, lock: &str) -> u64 {
+pub(super) async fn waiters(client: &Client, lock: &str) -> u64 {
     client.zcard(format!("edgecask:queue:{{{lock}}}")).await.unwrap()
 }
 
@@ -116,8 +116,17 @@ async fn the_number_of_waiters_is_bounded() {
             tokio::spawn(async move { lock.acquire().await.unwrap().release().await.unwrap() })
         });
         until(async || waiters(&direct, "k").await == 2).await;
-        let refused = lock.acquire().await.unwrap_err();
+        let count = Count::default();
+        let refuses = lasting(count.of(place.client()));
+        let refuses = refuses.configured(|options| options.waiters(2)).lock(key("k"));
+        let refused = refuses.acquire().await.unwrap_err();
         assert!(matches!(refused, LockError::TooManyWaiters { .. }), "{}", place.name);
+        // Nothing was stored for it, so nothing has to be ended.
+        for _ in 0..3 {
+            direct.ping().await.unwrap();
+        }
+        assert!(count.taken() <= 2, "{}: the script, and once more its source", place.name);
+        assert_eq!(direct.exists(["edgecask:ended:{k}"]).await.unwrap(), 0, "{}", place.name);
         guard.release().await.unwrap();
         for task in tasks {
             assert!(task.await.unwrap());
@@ -127,7 +136,7 @@ async fn the_number_of_waiters_is_bounded() {
 }
 
 /// Puts a waiter into the queue that is never heard of again.
-async fn die_waiting(client: &Client, alive_for: i64) {
+pub(super) async fn die_waiting(client: &Client, alive_for: i64) {
     let dead = "x0000000000000000ffffffffffffffff";
     client.execute::<i64>(cmd("ZADD").args_from(["edgecask:queue:{k}", "1", dead])).await.unwrap();
     let clock: Vec<i64> = client.execute(cmd("TIME")).await.unwrap();
@@ -150,7 +159,7 @@ async fn a_dead_waiter_is_skipped_when_its_time_has_passed() {
         // One whose time has passed, or is not known, stands in nobody's way.
         die_waiting(&direct, -1).await;
         lock.try_acquire().await.unwrap().release().await.unwrap();
-        die_waiting(&direct, 3_600_000).await;
+        die_waiting(&direct, 60_000).await;
         direct.del(["edgecask:alive:{k}"]).await.unwrap();
         lock.try_acquire().await.unwrap().release().await.unwrap();
     })
@@ -194,7 +203,7 @@ async fn waiters_get_the_lock_though_the_queue_was_lost() {
 
 #[tokio::test]
 async fn tenants_with_the_same_keys_neither_share_locks_nor_wait_for_each_other() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let of = |tenant: &str| lasting(place.client().layer(KeyPrefix::new(format!("{tenant}:"))));
         let [acme, other] = ["acme", "other"].map(|tenant| of(tenant).lock(key("k")));
         let (guard, theirs) = (acme.acquire().await.unwrap(), other.acquire().await.unwrap());
@@ -211,12 +220,12 @@ async fn tenants_with_the_same_keys_neither_share_locks_nor_wait_for_each_other(
 /// A waiter that has the next turn, and is not heard of, is waited for until its time has passed and no longer.
 #[tokio::test]
 async fn who_comes_next_knows_until_when_the_first_waiter_counts() {
-    for place in everywhere().await {
+    for place in Place::all().await {
         let direct = place.client();
-        die_waiting(&direct, 3_600_000).await;
+        die_waiting(&direct, 60_000).await;
         match lasting(place.client()).lock(key("k")).try_acquire().await {
             Err(LockError::Held { left: Some(left), .. }) => {
-                assert!(left > Duration::from_secs(3500), "{}: {left:?}", place.name);
+                assert!(left > Duration::from_secs(30), "{}: {left:?}", place.name);
             }
             unexpected => panic!("{}: {unexpected:?}", place.name),
         }

@@ -1,5 +1,6 @@
 //! Schedules: each slot is started once at most, and leaves a record if it is not, on every transport and through every fault.
 
+mod bounds;
 mod costs;
 mod faults;
 mod policies;

@@ -18,14 +18,15 @@ fn call(dice: &Dice, now: u64) -> (usize, Vec<String>) {
         0 | 1 => {
             let late = if dice.roll(6) == 0 { (now + 9_000_000).to_string() } else { slot() };
             let known = if dice.roll(5) == 0 { String::new() } else { slot() };
-            let mut args = vec![token, known, late, pick(&["run", "run", "skip"])];
-            args.push(pick(&["overlap", "alone", "wait"]));
+            let mut args = vec![token, known, late, pick(&["pass", "wait"])];
+            args.push(pick(&["1", "1", "2", "100"]));
             let floor = if dice.roll(2) == 0 { "0".to_owned() } else { slot() };
             let begin = pick(&["now", "since"]);
             let begin = if begin == "now" { begin } else { slot() };
             args.extend([pick(&["0", "9000000"]), floor, begin, "5".to_owned()]);
-            for _ in 0..dice.roll(3) {
-                args.extend(["missed".to_owned(), slot(), slot(), pick(&["", "3"])]);
+            args.push(pick(&["", "0", "2400000", "90000000"]));
+            if dice.roll(3) == 0 {
+                args.extend([slot(), slot(), pick(&["", "3"])]);
             }
             (0, args)
         }

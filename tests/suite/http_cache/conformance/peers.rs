@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -15,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use edgecask_tests::until;
+use edgecask_tests::{MovedClock, until};
 
 use super::{Asks, LIFE, Lines, Row, START, STATES, borrowed, rows, spellings};
 use crate::http_cache::origin::{Wire, response, serve};
@@ -48,34 +47,10 @@ impl Drop for Peer {
     }
 }
 
-/// A clock that is moved by a file.
-struct MovedClock {
-    library: PathBuf,
-    file: PathBuf,
-}
-
-impl MovedClock {
-    fn new(folder: &Path) -> Self {
-        let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
-        std::fs::write(&source, include_str!("clock.c")).unwrap();
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]);
-        assert!(compiler.status().unwrap().success());
-        let clock = Self { library, file: folder.join("shift") };
-        std::fs::write(&clock.file, [0; 8]).unwrap();
-        clock
-    }
-
-    fn set(&self, seconds: i64) {
-        let file = std::fs::File::options().write(true).open(&self.file).unwrap();
-        file.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
-    }
-
-    fn on(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env("LD_PRELOAD", &self.library).env("EDGECASK_CLOCK", &self.file);
-        command
-    }
+fn on(clock: &MovedClock, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.envs(clock.variables());
+    command
 }
 
 async fn started(mut command: Command, address: SocketAddr) -> Peer {
@@ -104,7 +79,7 @@ async fn nginx(folder: &Path, clock: &MovedClock, origin: SocketAddr) -> Peer {
     );
     let file = folder.join("nginx.conf");
     std::fs::write(&file, text).unwrap();
-    let mut command = clock.on("nginx");
+    let mut command = on(clock, "nginx");
     command.args(["-e", "stderr", "-c"]).arg(&file);
     started(command, address).await
 }
@@ -115,7 +90,7 @@ async fn varnish(folder: &Path, clock: &MovedClock, origin: SocketAddr) -> Peer 
     let (host, port) = (origin.ip(), origin.port());
     let text = format!("vcl 4.1;\nbackend default {{ .host = \"{host}\"; .port = \"{port}\"; }}\n");
     std::fs::write(&file, text).unwrap();
-    let mut command = clock.on("varnishd");
+    let mut command = on(clock, "varnishd");
     command
         .args(["-F", "-j", "none", "-a", &address.to_string(), "-n"])
         .arg(folder.join("varnish"));
