@@ -10,7 +10,7 @@ use super::HttpCacheBody;
 use super::cache_status::CacheStatus;
 use super::core::Core;
 use super::lookup::{Decision, Tiers};
-use super::origin_request::OriginRequest;
+use super::origin_request::{OriginRequest, release};
 use super::single_flight::Joined;
 use super::store_right::StoreRight;
 use crate::cache::IfHeld;
@@ -30,6 +30,7 @@ impl Core {
     {
         let wait = self.options.collapse_wait;
         let began = Instant::now();
+        let mut waited = false;
         loop {
             let now = self.options.now();
             if wait.is_zero() || self.single_flight.is_hit_for_miss(&origin.call_key, now) {
@@ -62,6 +63,14 @@ impl Core {
                 }
             }
             origin.guard = self.begin_store_of(origin, IfHeld::Leave).await;
+            // The other process may have stored its response, and given its right up, since the last lookup.
+            if waited
+                && origin.guard.is_some()
+                && let Some(response) = self.look_up_again(origin).await
+            {
+                release(origin.guard.take()).await;
+                return Some(response);
+            }
             if origin.guard.is_some() || self.single_flight.refuses_stores(self.options.now()) {
                 return None;
             }
@@ -69,6 +78,7 @@ impl Core {
                 return self.stale(origin, "collapsed").await;
             }
             // Another process holds the right to store: its request is under way.
+            waited = true;
             platform::sleep(pause(began.elapsed()).min(wait)).await;
             if let Some(response) = self.look_up_again(origin).await {
                 return Some(response);
