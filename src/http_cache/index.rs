@@ -1,6 +1,6 @@
 //! What is stored for a URL: an index of the responses that differ by `Vary`. Their bodies are stored beside it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub(super) struct StoredResponse {
     pub(super) length: u64,
     #[serde(rename = "rules")]
     pub(super) freshness: Freshness,
+    /// The headers, once they are parsed.
+    #[serde(skip)]
+    parsed: OnceLock<Arc<HeaderMap>>,
 }
 
 /// The name of a body: a hash of it. An empty body has an empty name.
@@ -83,7 +86,8 @@ impl StoredResponse {
         let vary = names.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(",");
         let head = to_text(headers);
         let id = blake3::hash(head.as_bytes()).to_hex()[..32].to_owned();
-        Self { id, vary, vary_key, status: status.as_u16(), head, body, length, freshness }
+        let (status, parsed) = (status.as_u16(), OnceLock::new());
+        Self { id, vary, vary_key, status, head, body, length, freshness, parsed }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -92,7 +96,8 @@ impl StoredResponse {
 
     /// The headers. A process parses them once while it holds them in memory.
     pub(super) fn headers(&self, memory: &Memory) -> Arc<HeaderMap> {
-        memory.head_or(&self.id, || (from_text(&self.head), self.head.len()))
+        let read = || memory.head_or(&self.id, || (from_text(&self.head), self.head.len()));
+        Arc::clone(self.parsed.get_or_init(read))
     }
 
     /// An entity tag made from the body, for a response without one.

@@ -103,11 +103,17 @@ impl Core {
         if let Some(reason) = reason_to_forward(&request, !body.is_end_stream()) {
             return self.forward(service, request, body, reason).await;
         }
-        let Ok(cache_key) = self.options.cache_key_of(&request) else {
+        let Ok(index) = self.options.index_key_of(&request) else {
+            return self.forward(service, request, body, ForwardReason::Bypass).await;
+        };
+        let directives = RequestDirectives::of(&request.headers);
+        if let Some(response) = self.serve_near(&index, &request, &directives) {
+            return Ok(response);
+        }
+        let Ok(cache_key) = self.options.cache_key_of(&request, index) else {
             return self.forward(service, request, body, ForwardReason::Bypass).await;
         };
         let cache_key = Arc::new(cache_key);
-        let directives = RequestDirectives::of(&request.headers);
         let ended = self.single_flight.ended();
         let lookup = self.look_up(&cache_key, Tiers::All).await;
         let mut decision = self.decide(lookup, &cache_key, &request, &directives).await;

@@ -77,6 +77,11 @@ impl Cache {
         Ok(Box::pin(far).await?.pop().flatten().map(Arc::new))
     }
 
+    /// The value of a key in the first tier, decoded once for all callers; counts it as a hit.
+    pub(crate) fn get_near<T: Cached + 'static>(&self, key: &Key) -> Option<Arc<T>> {
+        self.core.reader.get_shared_from_l1(key)
+    }
+
     /// Looks a key up in the first tier and then in Redis; counts the read.
     pub(crate) async fn find<T: DeserializeOwned>(
         &self,
