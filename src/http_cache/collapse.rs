@@ -30,7 +30,6 @@ impl Core {
     {
         let wait = self.options.collapse_wait;
         let began = Instant::now();
-        let mut waited = false;
         loop {
             let now = self.options.now();
             if wait.is_zero() || self.single_flight.is_hit_for_miss(&origin.call_key, now) {
@@ -63,9 +62,8 @@ impl Core {
                 }
             }
             origin.guard = self.begin_store_of(origin, IfHeld::Leave).await;
-            // The other process may have stored its response, and given its right up, since the last lookup.
-            if waited
-                && origin.guard.is_some()
+            // Another process may have stored its response, and given its right up, since the last lookup.
+            if origin.guard.as_ref().is_some_and(StoreRight::is_late)
                 && let Some(response) = self.look_up_again(origin).await
             {
                 release(origin.guard.take()).await;
@@ -78,7 +76,6 @@ impl Core {
                 return self.stale(origin, "collapsed").await;
             }
             // Another process holds the right to store: its request is under way.
-            waited = true;
             platform::sleep(pause(began.elapsed()).min(wait)).await;
             if let Some(response) = self.look_up_again(origin).await {
                 return Some(response);

@@ -180,6 +180,19 @@ impl Index {
         self.responses.len() < before
     }
 
+    /// Whether nothing was stored and nothing removed between the two.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same = |(one, other): (&StoredResponse, &StoredResponse)| {
+            one.has_same_vary_key(other)
+                && one.id == other.id
+                && one.body == other.body
+                && one.freshness == other.freshness
+        };
+        self.generation == other.generation
+            && self.responses.len() == other.responses.len()
+            && self.responses.iter().zip(&other.responses).all(same)
+    }
+
     /// How long the index is kept, in milliseconds.
     pub(super) fn retention(&self, now: u64) -> u64 {
         let retentions = self.responses.iter().map(|response| response.freshness.retention(now));
