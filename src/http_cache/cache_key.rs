@@ -27,7 +27,7 @@ pub(super) struct IndexKey {
     /// Whether the copy is for one user.
     private: bool,
     /// The user's part of the key.
-    user: String,
+    user: Cow<'static, str>,
 }
 
 impl CacheKey {
@@ -56,7 +56,7 @@ impl HttpCacheOptions {
                 self.keyspace.join(parts)?.key([name])?
             }
         };
-        Ok(IndexKey { index, private, user: user.into_owned() })
+        Ok(IndexKey { index, private, user })
     }
 
     /// The cache key of a request.
@@ -93,11 +93,11 @@ impl HttpCacheOptions {
                     let end = rest.find(['/', '?']).unwrap_or(rest.len());
                     (rest[..end].to_ascii_lowercase(), rest[end..].to_owned())
                 }
-                None => (own.clone(), resolve_reference(request.uri.path(), named)),
+                None => (own.to_string(), resolve_reference(request.uri.path(), named)),
             },
         };
         let path = if path.starts_with('/') { path } else { format!("/{path}") };
-        (host == own)
+        (host == *own)
             .then(|| self.keyspace.join([&host, &path]).ok())?
             .map(|tag| tag.as_str().to_owned())
     }
@@ -125,10 +125,14 @@ fn resolve_reference(base: &str, reference: &str) -> String {
     format!("/{}{query}", parts.join("/"))
 }
 
-fn host(request: &Parts) -> String {
+fn host(request: &Parts) -> Cow<'_, str> {
     let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = request.uri.authority().map(|authority| authority.as_str()).or(host);
-    host.filter(|host| !host.is_empty()).unwrap_or("-").to_ascii_lowercase()
+    let host = host.filter(|host| !host.is_empty()).unwrap_or("-");
+    match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(host.to_ascii_lowercase()),
+        false => Cow::Borrowed(host),
+    }
 }
 
 fn path(request: &Parts) -> &str {

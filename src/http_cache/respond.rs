@@ -24,7 +24,8 @@ impl Core {
         request: &Parts,
         status: CacheStatus,
     ) -> Option<Response<HttpCacheBody<B>>> {
-        let head = self.head_with_age(stored, self.options.now());
+        let headers = (*stored.headers(&self.memory)).clone();
+        let head = head_with_age(stored, headers, self.options.now());
         self.respond(head, stored, cache_key, request, status, None).await
     }
 
@@ -40,6 +41,7 @@ impl Core {
         body: Option<Bytes>,
     ) -> Option<Response<HttpCacheBody<B>>> {
         self.add_cdn_headers(&mut head.headers, cache_key, &stored.freshness);
+        stored.complete(&mut head.headers);
         if !has_body(&mut head, stored, request) {
             return Some(with_cache_status(head, HttpCacheBody::full(Bytes::new()), status));
         }
@@ -72,19 +74,13 @@ impl Core {
             name => self.memory.body(name)?,
         };
         let status = CacheStatus::hit(stored.freshness.time_left(now), detail);
-        let mut head = self.head_with_age(stored, now);
+        let headers = stored.served_headers(&self.memory).clone();
+        let mut head = head_with_age(stored, headers, now);
         let body = match has_body(&mut head, stored, request) {
             true => requested_part(&mut head, body, request),
             false => Bytes::new(),
         };
         Some(with_cache_status(head, HttpCacheBody::full(body), status))
-    }
-
-    /// The head of a stored response that was not validated.
-    fn head_with_age(&self, stored: &StoredResponse, now: u64) -> response::Parts {
-        let mut headers = (*stored.headers(&self.memory)).clone();
-        headers.insert(header::AGE, HeaderValue::from(stored.freshness.age(now) / 1000));
-        head_of(stored.status(), headers)
     }
 
     /// Adds the headers for a CDN.
@@ -102,7 +98,7 @@ impl Core {
         }
     }
 
-    /// A stored body: from this process's memory, or by one GET.
+    /// A stored body: from this process's memory, the store at the edge, or by one GET.
     pub(super) async fn body(
         &self,
         stored: &StoredResponse,
@@ -114,19 +110,23 @@ impl Core {
         if let Some(body) = self.memory.body(&stored.body) {
             return Some(body);
         }
-        let read = self.cache.blobs().get(&cache_key.body(&stored.body)?).await;
+        let key = cache_key.body(&stored.body)?;
+        // The name is the hash of the body.
+        let is_intact = |body: &[u8]| body_name(body) == stored.body;
+        let read = self.cache.blobs().get(&key, is_intact, self.cache.background()).await;
         let body = read.unwrap_or_else(|error| {
             tracing::warn!(%error, "a body in the HTTP cache cannot be read");
             None
         })?;
-        // The name is the hash of the body.
-        if body_name(&body) != stored.body {
-            tracing::warn!("a body in the HTTP cache does not match its hash");
-            return None;
-        }
         self.memory.put_body(&stored.body, &body);
         Some(body)
     }
+}
+
+/// The head of a stored response that was not validated.
+fn head_with_age(stored: &StoredResponse, mut headers: HeaderMap, now: u64) -> response::Parts {
+    headers.insert(header::AGE, HeaderValue::from(stored.freshness.age(now) / 1000));
+    head_of(stored.status(), headers)
 }
 
 pub(super) fn head_of(status: StatusCode, headers: HeaderMap) -> response::Parts {
@@ -139,23 +139,13 @@ pub(super) fn head_of(status: StatusCode, headers: HeaderMap) -> response::Parts
 /// Makes the head of a stored response that of the client's. False: the client's has no body, as it is a 304, or the request
 /// a HEAD.
 fn has_body(head: &mut response::Parts, stored: &StoredResponse, request: &Parts) -> bool {
-    if !head.headers.contains_key(header::ETAG)
-        && let Some(tag) = stored.generated_etag()
-    {
-        head.headers.insert(header::ETAG, tag);
-    }
     if head.status == StatusCode::OK
         && is_not_modified(&request.headers, &head.headers, stored.freshness.response_time)
     {
         as_not_modified(head);
         return false;
     }
-    head.headers.remove(header::TRANSFER_ENCODING);
-    if head.status == StatusCode::NO_CONTENT {
-        return false;
-    }
-    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(stored.length));
-    request.method != Method::HEAD
+    head.status != StatusCode::NO_CONTENT && request.method != Method::HEAD
 }
 
 /// The part of a body that the request asks for, whose head becomes that of the part.

@@ -1,10 +1,12 @@
-//! Who gets which copy: users, variants, and cookies that come with a 304.
+//! Who gets which copy: users, variants, cookies that come with a 304, and what the key does not hold.
 
-use axum::http::{StatusCode, header};
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
 use edgecask::Client;
 use edgecask::prelude::*;
 
 use super::app::{Answer, Browser, options};
+use super::origin::{Origin, response};
 
 #[tokio::test]
 async fn users_have_copies_of_their_own() {
@@ -73,4 +75,35 @@ async fn a_cookie_that_comes_with_304_is_for_who_asked() {
         let stored: Option<String> = client.get(&key).await.unwrap();
         assert!(!stored.unwrap_or_default().contains("session="), "{key}");
     }
+}
+
+#[tokio::test]
+async fn what_the_key_does_not_hold_cannot_poison_it() {
+    let origin = Origin::new(|head, number| {
+        let path = head.uri.path();
+        response(200, &[("cache-control", "max-age=60")], format!("{number} {path}"))
+    });
+    let with_body = Request::builder().uri("/a").header("host", "example.org");
+    let answer = origin.call(with_body.body(Body::from("a=evil")).unwrap()).await;
+    assert_eq!((answer.text(), answer.hit()), ("1 /a", false));
+    assert_eq!(origin.get(&[]).await.text(), "2 /");
+    for (path, headers) in [
+        ("/a", vec![("content-length", "6")]),
+        ("/b", vec![("x-http-method-override", "POST")]),
+        ("/b", vec![("x-method-override", "DELETE")]),
+        ("/b", vec![("x-http-method", "PUT")]),
+        ("/c", vec![("host", "example.org"), ("host", "evil.example")]),
+        ("/d", vec![("upgrade", "websocket"), ("connection", "upgrade")]),
+    ] {
+        let before = origin.asked();
+        origin.send("GET", path, &headers).await;
+        origin.send("GET", path, &headers).await;
+        assert_eq!(origin.asked(), before + 2, "{headers:?} is not for the cache");
+        let clean = origin.send("GET", path, &[]).await;
+        assert!(!clean.hit() || clean.text() != format!("{} {path}", before + 1), "{headers:?}");
+    }
+    // The authority of the target counts, if both are there.
+    let two = Request::builder().uri("http://other.example/e").header("host", "example.org");
+    origin.call(two.body(Body::empty()).unwrap()).await;
+    assert!(!origin.send("GET", "/e", &[]).await.hit());
 }

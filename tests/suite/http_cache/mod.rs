@@ -1,6 +1,7 @@
 //! HTTP responses through the cache.
 
 mod app;
+mod bodies;
 mod cdn;
 mod collapsing;
 mod conditions;
@@ -8,6 +9,7 @@ mod conformance;
 mod copies;
 mod failing;
 mod histories;
+mod near;
 mod origin;
 mod processes;
 mod storage;
