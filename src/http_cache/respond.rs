@@ -65,7 +65,7 @@ impl Core {
         if self.options.cdn.is_some() {
             return None;
         }
-        let index = self.cache.get_near::<Index>(&index.index)?;
+        let index = self.cache.peek_near::<Index>(&index.index)?;
         let stored = index.select(&request.headers)?;
         let now = self.options.now();
         let Reuse::Serve { detail } = stored.freshness.reuse(directives, now) else { return None };
@@ -73,6 +73,7 @@ impl Core {
             "" => Bytes::new(),
             name => self.memory.body(name)?,
         };
+        self.cache.count_near();
         let status = CacheStatus::hit(stored.freshness.time_left(now), detail);
         let headers = stored.served_headers(&self.memory).clone();
         let mut head = head_with_age(stored, headers, now);

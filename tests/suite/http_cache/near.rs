@@ -75,6 +75,9 @@ async fn a_hit_of_the_first_tier_asks_nobody() {
         hit(&layer).await;
     }
     assert_eq!((count.taken(), cache.stats().hits), (0, 3));
+    // A process without the body asks for that alone, and counts one hit.
+    hit(&HttpCache::new(cache.clone(), options())).await;
+    assert_eq!((count.taken(), cache.stats().hits), (1, 4));
 }
 
 #[tokio::test]
