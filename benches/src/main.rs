@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod decode;
 mod engine;
+mod http_cache;
 mod report;
 mod size;
 mod systems;
@@ -44,6 +45,10 @@ enum Part {
     L1,
     /// The cache alone, printed
     Cache,
+    /// A server with the HTTP cache, or without; started by the harness
+    HttpCacheServer(http_cache::server::Serve),
+    /// The HTTP cache alone, printed; needs nginx and wrk
+    HttpCache,
     /// Keyspaces and stores alone, printed
     Systems,
     /// A cluster under load and under failure, beside the redis crate and fred, printed
@@ -59,6 +64,11 @@ fn main() -> Result<()> {
         Some(Part::EngineKeys(keys)) => return engine::memory::run(&keys),
         Some(Part::Engine) => {
             println!("{}", engine::write(&engine::measure()?));
+            return Ok(());
+        }
+        Some(Part::HttpCacheServer(serve)) => return http_cache::server::run(&serve),
+        Some(Part::HttpCache) => {
+            println!("{}", http_cache::report(&http_cache::measure()?));
             return Ok(());
         }
         Some(Part::L1) => {
@@ -86,8 +96,18 @@ fn main() -> Result<()> {
     let cache = cache::measure(root)?;
     let systems = systems::measure()?;
     let engine = engine::measure()?;
+    let http_cache = http_cache::measure()?;
     let sizes = size::measure(root)?;
-    let text = report::write(&throughput, &duels, &decoded, &cache, &systems, &engine, &sizes);
+    let text = report::write(&report::Parts {
+        throughput,
+        duels,
+        decoded,
+        cache,
+        http_cache,
+        systems,
+        engine,
+        sizes,
+    });
     println!("{text}");
     std::fs::write(root.join("benches/README.md"), text)?;
     Ok(())

@@ -2,21 +2,25 @@ use std::fmt::Write;
 
 use crate::cache::{self, hit::Hit};
 use crate::decode::Decoded;
-use crate::engine;
 use crate::size::Size;
-use crate::systems;
 use crate::throughput::{Duel, Measured, Rate};
+use crate::{engine, http_cache, systems};
+
+/// Everything that is measured.
+pub(crate) struct Parts {
+    pub(crate) throughput: Vec<Measured>,
+    pub(crate) duels: Vec<Duel>,
+    pub(crate) decoded: Vec<Decoded>,
+    pub(crate) cache: cache::Measured,
+    pub(crate) http_cache: http_cache::Measured,
+    pub(crate) systems: systems::Measured,
+    pub(crate) engine: engine::Measured,
+    pub(crate) sizes: Vec<Size>,
+}
 
 /// The text of benches/README.md.
-pub(crate) fn write(
-    throughput: &[Measured],
-    duels: &[Duel],
-    decoded: &[Decoded],
-    cache: &cache::Measured,
-    systems: &systems::Measured,
-    engine: &engine::Measured,
-    sizes: &[Size],
-) -> String {
+pub(crate) fn write(parts: &Parts) -> String {
+    let Parts { throughput, duels, decoded, cache, http_cache, systems, engine, sizes } = parts;
     let mut text = String::from(
         "# Measurements\n\n\
          Written by `cargo xtask bench`. Ratios are medians of rounds in which all clients took turns; absolute figures \
@@ -59,6 +63,7 @@ pub(crate) fn write(
         let _ = writeln!(text, "| {form} | {bytes} | {ratio:.2} | {instructions} |");
     }
     text.push_str(&of_cache(cache));
+    text.push_str(&http_cache::report(http_cache));
     text.push_str(&of_systems(systems));
     text.push_str(&engine::write(engine));
     text.push_str("\n## Sizes\n\n| what | bytes | gzip |\n|---|---:|---:|\n");

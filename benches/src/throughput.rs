@@ -104,31 +104,49 @@ impl Server {
     fn rest(root: &Path) -> Result<Self> {
         let mut command = on_core(1, &root.join("target/release/edgecask-server"));
         command.args(["--port", "0", "--token", Self::TOKEN]);
-        let (process, line) = Self::start(command, "UPSTASH_REDIS_REST_URL=")?;
-        Ok(Self { process, url: line })
+        Self::start(command, "UPSTASH_REDIS_REST_URL=")
     }
 
     pub(crate) fn redis() -> Result<Self> {
+        Self::redis_on(1)
+    }
+
+    pub(crate) fn redis_on(core: u8) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = on_core(1, Path::new("redis-server"));
+        let mut command = on_core(core, Path::new("redis-server"));
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        let (process, _) = Self::start(command, "Ready to accept")?;
-        Ok(Self { process, url: format!("redis://127.0.0.1:{port}") })
+        let mut server = Self::start(command, "Ready to accept")?;
+        server.url = format!("redis://127.0.0.1:{port}");
+        Ok(server)
+    }
+
+    /// A program that says nothing when it has started.
+    pub(crate) fn started(mut command: Command, url: String) -> Result<Self> {
+        Ok(Self { process: command.spawn().context("the server is there")?, url })
+    }
+
+    /// The processor time that it has taken.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        // `user` and `system`, in ticks of ten milliseconds (proc(5)). The name before them may have spaces.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let (_, fields) = stat.rsplit_once(") ").context("the name ends")?;
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Starts a program, and waits for a line with this mark; gives what follows it.
-    fn start(mut command: Command, mark: &str) -> Result<(Child, String)> {
+    /// Starts a program, and waits for a line with this mark. Its URL is what follows the mark.
+    pub(crate) fn start(mut command: Command, mark: &str) -> Result<Self> {
         let mut process = command.stdout(Stdio::piped()).spawn().context("the server is there")?;
         let output = process.stdout.take().context("its output is piped")?;
         let mut lines = BufReader::new(output).lines().map_while(std::result::Result::ok);
         let found = lines.find_map(|line| Some(line.split_once(mark)?.1.to_owned()));
         // Its pipe must not fill up or break.
         std::thread::spawn(move || lines.for_each(drop));
-        Ok((process, found.context("the server starts")?))
+        Ok(Self { process, url: found.context("the server starts")? })
     }
 
     /// The medians of rounds in which all clients take turns; ratios are to one of them.
@@ -186,7 +204,7 @@ impl Drop for Server {
 }
 
 /// A program that runs on this core alone.
-fn on_core(core: u8, program: &Path) -> Command {
+pub(crate) fn on_core(core: u8, program: &Path) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", &core.to_string()]).arg(program);
     command

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::CacheOptions;
 #[cfg(feature = "http-cache")]
-use super::entry::Blobs;
+use super::blobs::Blobs;
 use super::entry::Packer;
 use super::invalidate::{Bus, Invalidator, TagVersions};
 use super::load::{Leases, Loader, SingleFlight, StoreGuards};
@@ -83,7 +83,7 @@ impl Core {
             packer: packer.clone(),
             outage: Arc::clone(&outage),
             counters: Arc::clone(&counters),
-            edge,
+            edge: edge.clone(),
         };
         let loader = Loader { guards, l1: l1.clone() };
         let writer = Writer {
@@ -97,7 +97,7 @@ impl Core {
         };
         Self {
             #[cfg(feature = "http-cache")]
-            blobs: Blobs::new(direct.clone(), packer.clone()),
+            blobs: Blobs::new(direct.clone(), packer.clone(), edge),
             client,
             direct,
             options,

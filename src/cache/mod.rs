@@ -11,6 +11,8 @@
 //! | load before it is asked for | [`Cache::warm`], [`Usage`] |
 //! | watch | [`Cache::stats`], [`Cache::health`], [`ServerStats`], [`Cache::key_distribution`] |
 
+#[cfg(feature = "http-cache")]
+mod blobs;
 mod core;
 mod entry;
 mod invalidate;
@@ -158,8 +160,14 @@ impl Cache {
 
     /// Bytes that entries refer to.
     #[cfg(feature = "http-cache")]
-    pub(crate) fn blobs(&self) -> &entry::Blobs {
+    pub(crate) fn blobs(&self) -> &blobs::Blobs {
         &self.core.blobs
+    }
+
+    /// Where work in the background runs.
+    #[cfg(feature = "http-cache")]
+    pub(crate) fn background(&self) -> &crate::platform::Background {
+        &self.scope.background
     }
 
     /// Starts work in the background: no caller waits for it.

@@ -12,6 +12,8 @@ use crate::platform::BoxFuture;
 
 /// The body of a response that went through the cache: a stored body, or the stream of the service.
 pub struct HttpCacheBody<B: Body> {
+    /// A whole body, which is sent in one frame.
+    whole: Option<Bytes>,
     /// Frames that are sent before those of `inner`.
     read: VecDeque<Frame<Bytes>>,
     inner: Option<Pin<Box<B>>>,
@@ -123,8 +125,8 @@ impl<B: Body<Data = Bytes>> IncompleteBody<B> {
 
 impl<B: Body<Data = Bytes>> HttpCacheBody<B> {
     pub(super) fn full(bytes: Bytes) -> Self {
-        let read = if bytes.is_empty() { VecDeque::new() } else { [Frame::data(bytes)].into() };
-        Self { read, inner: None, ended: true, error: None, tee: None }
+        let whole = (!bytes.is_empty()).then_some(bytes);
+        Self { whole, read: VecDeque::new(), inner: None, ended: true, error: None, tee: None }
     }
 
     pub(super) fn of(body: B) -> Self {
@@ -133,7 +135,7 @@ impl<B: Body<Data = Bytes>> HttpCacheBody<B> {
 
     /// These frames, and then those of `inner`.
     fn not_stored(read: VecDeque<Frame<Bytes>>, inner: Pin<Box<B>>) -> Self {
-        Self { read, inner: Some(inner), ended: false, error: None, tee: None }
+        Self { whole: None, read, inner: Some(inner), ended: false, error: None, tee: None }
     }
 
     /// Reads the frames of a body that are available now.
@@ -199,6 +201,9 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = &mut *self;
+        if let Some(whole) = this.whole.take() {
+            return Poll::Ready(Some(Ok(Frame::data(whole))));
+        }
         if let Some(frame) = this.read.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -259,7 +264,8 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.read.is_empty()
+        self.whole.is_none()
+            && self.read.is_empty()
             && self.error.is_none()
             && self.tee.as_ref().is_none_or(|tee| tee.storing.is_none())
             && (self.ended || self.inner.as_ref().is_none_or(|inner| inner.is_end_stream()))
@@ -268,6 +274,7 @@ impl<B: Body<Data = Bytes>> Body for HttpCacheBody<B> {
     fn size_hint(&self) -> SizeHint {
         let last = self.tee.as_ref().and_then(|tee| tee.storing.as_ref()?.1.as_ref());
         let held = self.read.iter().chain(last).filter_map(Frame::data_ref);
+        let held = held.chain(&self.whole);
         let held: u64 = held.map(|data| data.len() as u64).sum();
         let mut hint = match &self.inner {
             None => return SizeHint::with_exact(held),

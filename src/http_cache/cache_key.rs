@@ -1,5 +1,7 @@
 //! Under which key is a response stored, and which tags does it have (RFC 9111, 2 and 4.1)?
 
+use std::borrow::Cow;
+
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 
@@ -19,6 +21,15 @@ pub(super) struct CacheKey {
     pub(super) private: bool,
 }
 
+/// The key of the index.
+pub(super) struct IndexKey {
+    pub(super) index: Key,
+    /// Whether the copy is for one user.
+    private: bool,
+    /// The user's part of the key.
+    user: Cow<'static, str>,
+}
+
 impl CacheKey {
     /// The key of the body with this name.
     pub(super) fn body(&self, name: &str) -> Option<Key> {
@@ -27,22 +38,31 @@ impl CacheKey {
 }
 
 impl HttpCacheOptions {
-    /// The cache key of a request.
-    pub(super) fn cache_key_of(&self, request: &Parts) -> Result<CacheKey> {
+    /// The key of the index of a request: all that a hit in this process needs.
+    pub(super) fn index_key_of(&self, request: &Parts) -> Result<IndexKey> {
         let user = self.user_of(request);
         let private = user.is_some();
         // `-` means no user, so a name that begins with `-` gets one more.
-        let user = user.map_or("-".to_owned(), |user| match user.starts_with('-') {
-            true => format!("-{user}"),
-            false => user,
+        let user = user.map_or(Cow::Borrowed("-"), |user| match user.starts_with('-') {
+            true => Cow::Owned(format!("-{user}")),
+            false => Cow::Owned(user),
         });
         let host = host(request);
-        let parts = [user.as_str(), &host, path(request)];
-        let bodies = self.keyspace.join(parts)?;
+        let parts = [&*user, &*host, path(request)];
         let index = match self.vary_on.as_slice() {
             [] => self.keyspace.key(parts)?,
-            names => bodies.key([format!("vary-{}", vary_key(names, &request.headers))])?,
+            names => {
+                let name = format!("vary-{}", vary_key(names, &request.headers));
+                self.keyspace.join(parts)?.key([name])?
+            }
         };
+        Ok(IndexKey { index, private, user })
+    }
+
+    /// The cache key of a request.
+    pub(super) fn cache_key_of(&self, request: &Parts, index: IndexKey) -> Result<CacheKey> {
+        let IndexKey { index, private, user } = index;
+        let bodies = self.keyspace.join([&*user, &*host(request), path(request)])?;
         let tags = std::iter::once(self.url_tag(request)?).chain(self.tags_of(request));
         let entry = EntryOptions::new(Ttl::seconds(1)).tags(tags);
         Ok(CacheKey { index, bodies, entry, private })
@@ -73,11 +93,11 @@ impl HttpCacheOptions {
                     let end = rest.find(['/', '?']).unwrap_or(rest.len());
                     (rest[..end].to_ascii_lowercase(), rest[end..].to_owned())
                 }
-                None => (own.clone(), resolve_reference(request.uri.path(), named)),
+                None => (own.to_string(), resolve_reference(request.uri.path(), named)),
             },
         };
         let path = if path.starts_with('/') { path } else { format!("/{path}") };
-        (host == own)
+        (host == *own)
             .then(|| self.keyspace.join([&host, &path]).ok())?
             .map(|tag| tag.as_str().to_owned())
     }
@@ -105,10 +125,14 @@ fn resolve_reference(base: &str, reference: &str) -> String {
     format!("/{}{query}", parts.join("/"))
 }
 
-fn host(request: &Parts) -> String {
+fn host(request: &Parts) -> Cow<'_, str> {
     let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = request.uri.authority().map(|authority| authority.as_str()).or(host);
-    host.filter(|host| !host.is_empty()).unwrap_or("-").to_ascii_lowercase()
+    let host = host.filter(|host| !host.is_empty()).unwrap_or("-");
+    match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(host.to_ascii_lowercase()),
+        false => Cow::Borrowed(host),
+    }
 }
 
 fn path(request: &Parts) -> &str {

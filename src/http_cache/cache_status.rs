@@ -1,8 +1,10 @@
 //! What the cache did with a request: the field `Cache-Status` (RFC 9211).
 
 use std::fmt;
+use std::io::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use smallvec::SmallVec;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -77,16 +79,23 @@ impl CacheStatus {
         self
     }
 
+    /// The member, in one allocation.
+    fn value(self) -> Option<HeaderValue> {
+        let mut text = SmallVec::<[u8; 96]>::new();
+        write!(text, "{self}").ok()?;
+        HeaderValue::from_bytes(&text).ok()
+    }
+
     /// Adds the member behind those of the caches before this one.
     pub(super) fn append_to(self, headers: &mut HeaderMap) {
-        if let Ok(value) = HeaderValue::try_from(self.to_string()) {
+        if let Some(value) = self.value() {
             headers.append(CACHE_STATUS, value);
         }
     }
 
     /// Replaces the field.
     pub(super) fn replace_in(self, headers: &mut HeaderMap) {
-        if let Ok(value) = HeaderValue::try_from(self.to_string()) {
+        if let Some(value) = self.value() {
             headers.insert(CACHE_STATUS, value);
         }
     }

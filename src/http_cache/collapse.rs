@@ -10,7 +10,7 @@ use super::HttpCacheBody;
 use super::cache_status::CacheStatus;
 use super::core::Core;
 use super::lookup::{Decision, Tiers};
-use super::origin_request::OriginRequest;
+use super::origin_request::{OriginRequest, release};
 use super::single_flight::Joined;
 use super::store_right::StoreRight;
 use crate::cache::IfHeld;
@@ -62,6 +62,13 @@ impl Core {
                 }
             }
             origin.guard = self.begin_store_of(origin, IfHeld::Leave).await;
+            // Another process may have stored its response, and given its right up, since the last lookup.
+            if origin.guard.as_ref().is_some_and(StoreRight::is_late)
+                && let Some(response) = self.look_up_again(origin).await
+            {
+                release(origin.guard.take()).await;
+                return Some(response);
+            }
             if origin.guard.is_some() || self.single_flight.refuses_stores(self.options.now()) {
                 return None;
             }

@@ -1,8 +1,8 @@
 //! What is stored for a URL: an index of the responses that differ by `Vary`. Their bodies are stored beside it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::cache_key::{vary_key, vary_names};
@@ -47,6 +47,9 @@ pub(super) struct StoredResponse {
     pub(super) length: u64,
     #[serde(rename = "rules")]
     pub(super) freshness: Freshness,
+    /// [`StoredResponse::served_headers`], once they are made.
+    #[serde(skip)]
+    served: OnceLock<HeaderMap>,
 }
 
 /// The name of a body: a hash of it. An empty body has an empty name.
@@ -83,7 +86,8 @@ impl StoredResponse {
         let vary = names.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(",");
         let head = to_text(headers);
         let id = blake3::hash(head.as_bytes()).to_hex()[..32].to_owned();
-        Self { id, vary, vary_key, status: status.as_u16(), head, body, length, freshness }
+        let (status, served) = (status.as_u16(), OnceLock::new());
+        Self { id, vary, vary_key, status, head, body, length, freshness, served }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -95,8 +99,31 @@ impl StoredResponse {
         memory.head_or(&self.id, || (from_text(&self.head), self.head.len()))
     }
 
+    /// The headers as a client gets them with a whole body, but for those that change with time: made once for each index that
+    /// is decoded.
+    pub(super) fn served_headers(&self, memory: &Memory) -> &HeaderMap {
+        self.served.get_or_init(|| {
+            let mut headers = (*self.headers(memory)).clone();
+            self.complete(&mut headers);
+            headers
+        })
+    }
+
+    /// Adds what is not stored: the length, and the entity tag of a response that has none.
+    pub(super) fn complete(&self, headers: &mut HeaderMap) {
+        if !headers.contains_key(header::ETAG)
+            && let Some(tag) = self.generated_etag()
+        {
+            headers.insert(header::ETAG, tag);
+        }
+        headers.remove(header::TRANSFER_ENCODING);
+        if self.status() != StatusCode::NO_CONTENT {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.length));
+        }
+    }
+
     /// An entity tag made from the body, for a response without one.
-    pub(super) fn generated_etag(&self) -> Option<HeaderValue> {
+    fn generated_etag(&self) -> Option<HeaderValue> {
         let name = if self.body.is_empty() { "empty" } else { &self.body };
         HeaderValue::try_from(format!("\"{name}\"")).ok()
     }
@@ -173,6 +200,19 @@ impl Index {
                 || other.freshness.response_time > old.freshness.response_time
         });
         self.responses.len() < before
+    }
+
+    /// Whether nothing was stored and nothing removed between the two.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same = |(one, other): (&StoredResponse, &StoredResponse)| {
+            one.has_same_vary_key(other)
+                && one.id == other.id
+                && one.body == other.body
+                && one.freshness == other.freshness
+        };
+        self.generation == other.generation
+            && self.responses.len() == other.responses.len()
+            && self.responses.iter().zip(&other.responses).all(same)
     }
 
     /// How long the index is kept, in milliseconds.

@@ -9,6 +9,7 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::cache_key::CacheKey;
 use super::cache_status::{CacheStatus, ForwardReason};
 use super::core::Core;
 use super::directives::RequestDirectives;
@@ -80,16 +81,62 @@ where
         let spare = self.inner.clone();
         // The clone is not ready, so the original is called.
         let ready = std::mem::replace(&mut self.inner, spare);
-        let core = self.layer.0.clone();
-        platform::send(|| core.handle(ready, request))
+        let (request, body) = request.into_parts();
+        let core = &self.layer.0;
+        match core.begin(&request, &body) {
+            // The future of all that follows is large.
+            Beginning::Serve(response) => platform::send(|| std::future::ready(Ok(response))),
+            Beginning::Forward(reason) => {
+                let core = core.clone();
+                platform::send(|| async move { core.forward(ready, request, body, reason).await })
+            }
+            Beginning::LookUp(cache_key, directives) => {
+                let core = core.clone();
+                platform::send(|| core.handle(ready, request, body, cache_key, directives))
+            }
+        }
     }
 }
 
+/// What becomes of a request, as far as it is known without waiting.
+enum Beginning<B: Body> {
+    /// A stored response answers, and this process holds all of it.
+    Serve(Response<HttpCacheBody<B>>),
+    /// The service answers.
+    Forward(ForwardReason),
+    /// The cache is asked.
+    LookUp(Arc<CacheKey>, RequestDirectives),
+}
+
 impl Core {
+    fn begin<ReqBody: Body, ResBody: Body<Data = Bytes>>(
+        &self,
+        request: &Parts,
+        body: &ReqBody,
+    ) -> Beginning<ResBody> {
+        if let Some(reason) = reason_to_forward(request, !body.is_end_stream()) {
+            return Beginning::Forward(reason);
+        }
+        let Ok(index) = self.options.index_key_of(request) else {
+            return Beginning::Forward(ForwardReason::Bypass);
+        };
+        let directives = RequestDirectives::of(&request.headers);
+        if let Some(response) = self.serve_near(&index, request, &directives) {
+            return Beginning::Serve(response);
+        }
+        match self.options.cache_key_of(request, index) {
+            Ok(cache_key) => Beginning::LookUp(Arc::new(cache_key), directives),
+            Err(_) => Beginning::Forward(ForwardReason::Bypass),
+        }
+    }
+
     async fn handle<S, ReqBody, ResBody>(
         self,
         service: S,
-        request: Request<ReqBody>,
+        request: Parts,
+        body: ReqBody,
+        cache_key: Arc<CacheKey>,
+        directives: RequestDirectives,
     ) -> Result<Response<HttpCacheBody<ResBody>>, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + MaybeSend + 'static,
@@ -99,15 +146,6 @@ impl Core {
         ResBody: Body<Data = Bytes> + MaybeSend + 'static,
         ResBody::Error: MaybeSend,
     {
-        let (request, body) = request.into_parts();
-        if let Some(reason) = reason_to_forward(&request, !body.is_end_stream()) {
-            return self.forward(service, request, body, reason).await;
-        }
-        let Ok(cache_key) = self.options.cache_key_of(&request) else {
-            return self.forward(service, request, body, ForwardReason::Bypass).await;
-        };
-        let cache_key = Arc::new(cache_key);
-        let directives = RequestDirectives::of(&request.headers);
         let ended = self.single_flight.ended();
         let lookup = self.look_up(&cache_key, Tiers::All).await;
         let mut decision = self.decide(lookup, &cache_key, &request, &directives).await;

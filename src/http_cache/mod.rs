@@ -24,7 +24,7 @@
 //! | Many at once? | one request for a URL, or for one of its variants, goes to the service, and the others [wait](HttpCacheOptions::collapse_wait) for what it stores, in other processes too; no request waits for a response that cannot answer it ([hit-for-miss](HttpCacheOptions::hit_for_miss)) |
 //! | A large or slow body? | is streamed to the client, and stored at its end; one that breaks off is not stored |
 //! | A CDN in front? | gets [headers](Cdn) with a time and tags of its own, and is told to [purge](crate::cache::CacheOptions::purge) what a write invalidates |
-//! | What does it cost? | a hit one round trip, and one GET for a body that is not in this process's [memory](HttpCacheOptions::memory); a stored response four more: a lease, the body, the index, and a check of its tags; three more where the URL has variants, to change the index that they share |
+//! | What does it cost? | a hit one round trip, or none where the cache has a [first tier](crate::cache::L1Options) that holds the index; one GET for a body that is neither in this process's [memory](HttpCacheOptions::memory) nor in the [store at the edge](crate::cache::EdgeStore); a stored response four more: a lease, the body, the index, and a check of its tags; three more where the URL has variants, to change the index that they share |
 //! | How does one see it? | `Age`, and `Cache-Status` (RFC 9211) |
 //! | Redis is away? | the cache's [tier](crate::cache::Tier) decides; in [`Tier::Critical`](crate::cache::Tier::Critical) too the application answers, and errors are logged |
 //!

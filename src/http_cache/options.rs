@@ -105,7 +105,8 @@ impl HttpCacheOptions {
     }
 
     /// The largest body that is stored, in bytes. A body is sent to the client while it comes; one copy is held in memory
-    /// until its end.
+    /// until its end. At most four bodies of more than 64 KiB are written to Redis at the same time, because writing copies
+    /// them; in a Worker, where no request waits for another one, all of them are.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;

@@ -1,19 +1,22 @@
 //! Which requests may the cache answer, and which change something (RFC 9110, 9.2; RFC 9111, 4)?
 
 use http::request::Parts;
-use http::{Method, header};
+use http::{HeaderName, Method, header};
 
 use super::cache_status::ForwardReason;
 use super::fields;
 
 /// Headers that override the method of a request.
-const METHOD_OVERRIDES: [&str; 3] =
-    ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
 
 /// Whether the method of a request is not safe (RFC 9110, 9.2.1): its own, or one that a header overrides it with.
 pub(super) fn is_unsafe(request: &Parts) -> bool {
     let safe = |method: &str| matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY");
-    let overrides = METHOD_OVERRIDES.iter().filter_map(|name| request.headers.get(*name));
+    let overrides = METHOD_OVERRIDES.into_iter().filter_map(|name| request.headers.get(name));
     let mut overrides = overrides.map(|value| fields::text(value).trim().to_ascii_uppercase());
     !safe(request.method.as_str()) || overrides.any(|method| !safe(&method))
 }
@@ -35,7 +38,7 @@ fn must_bypass(request: &Parts, has_body: bool) -> bool {
         || two_hosts
         || headers.contains_key(header::TRANSFER_ENCODING)
         || headers.contains_key(header::UPGRADE)
-        || METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name))
+        || METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name))
         // Only the application can evaluate these (RFC 9111, 4.3.2).
         || headers.contains_key(header::IF_MATCH)
         || headers.contains_key(header::IF_UNMODIFIED_SINCE)

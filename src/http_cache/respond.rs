@@ -6,12 +6,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use http_body::Body;
 
 use super::HttpCacheBody;
-use super::cache_key::CacheKey;
+use super::cache_key::{CacheKey, IndexKey};
 use super::cache_status::CacheStatus;
 use super::conditions::is_not_modified;
 use super::core::Core;
-use super::freshness::Freshness;
-use super::index::{StoredResponse, body_name};
+use super::directives::RequestDirectives;
+use super::freshness::{Freshness, Reuse};
+use super::index::{Index, StoredResponse, body_name};
 use super::ranges::{RequestedRange, requested_range};
 
 impl Core {
@@ -23,10 +24,8 @@ impl Core {
         request: &Parts,
         status: CacheStatus,
     ) -> Option<Response<HttpCacheBody<B>>> {
-        let mut headers = (*stored.headers(&self.memory)).clone();
-        let age = stored.freshness.age(self.options.now()) / 1000;
-        headers.insert(header::AGE, HeaderValue::from(age));
-        let head = head_of(stored.status(), headers);
+        let headers = (*stored.headers(&self.memory)).clone();
+        let head = head_with_age(stored, headers, self.options.now());
         self.respond(head, stored, cache_key, request, status, None).await
     }
 
@@ -41,52 +40,47 @@ impl Core {
         status: CacheStatus,
         body: Option<Bytes>,
     ) -> Option<Response<HttpCacheBody<B>>> {
-        if !head.headers.contains_key(header::ETAG)
-            && let Some(tag) = stored.generated_etag()
-        {
-            head.headers.insert(header::ETAG, tag);
-        }
         self.add_cdn_headers(&mut head.headers, cache_key, &stored.freshness);
-        if head.status == StatusCode::OK
-            && is_not_modified(&request.headers, &head.headers, stored.freshness.response_time)
-        {
-            as_not_modified(&mut head);
+        stored.complete(&mut head.headers);
+        if !has_body(&mut head, stored, request) {
             return Some(with_cache_status(head, HttpCacheBody::full(Bytes::new()), status));
         }
-        head.headers.remove(header::TRANSFER_ENCODING);
-        let length = stored.length;
-        let bodiless = head.status == StatusCode::NO_CONTENT;
-        if !bodiless {
-            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        if request.method == Method::HEAD || bodiless {
-            return Some(with_cache_status(head, HttpCacheBody::full(Bytes::new()), status));
-        }
-        let mut body = match body {
+        let body = match body {
             Some(body) => body,
             None => self.body(stored, cache_key).await?,
         };
-        if head.status == StatusCode::OK {
-            match requested_range(&request.headers, &head.headers, length) {
-                RequestedRange::Whole => {}
-                RequestedRange::Part { first, last } => {
-                    body = body.slice(first as usize..=last as usize);
-                    head.status = StatusCode::PARTIAL_CONTENT;
-                    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-                    let range = format!("bytes {first}-{last}/{length}");
-                    insert(&mut head.headers, header::CONTENT_RANGE, &range);
-                }
-                RequestedRange::Unsatisfiable => {
-                    body = Bytes::new();
-                    head.status = StatusCode::RANGE_NOT_SATISFIABLE;
-                    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
-                    insert(&mut head.headers, header::CONTENT_RANGE, &format!("bytes */{length}"));
-                    for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
-                        head.headers.remove(name);
-                    }
-                }
-            }
+        let body = requested_part(&mut head, body, request);
+        Some(with_cache_status(head, HttpCacheBody::full(body), status))
+    }
+
+    /// A stored response that this process holds all of, if it answers the request without validation: its index is in the
+    /// cache's first tier, and its body in this process's memory. No round trip.
+    pub(super) fn serve_near<B: Body<Data = Bytes>>(
+        &self,
+        index: &IndexKey,
+        request: &Parts,
+        directives: &RequestDirectives,
+    ) -> Option<Response<HttpCacheBody<B>>> {
+        // The headers for a CDN need the tags.
+        if self.options.cdn.is_some() {
+            return None;
         }
+        let index = self.cache.peek_near::<Index>(&index.index)?;
+        let stored = index.select(&request.headers)?;
+        let now = self.options.now();
+        let Reuse::Serve { detail } = stored.freshness.reuse(directives, now) else { return None };
+        let body = match stored.body.as_str() {
+            "" => Bytes::new(),
+            name => self.memory.body(name)?,
+        };
+        self.cache.count_near();
+        let status = CacheStatus::hit(stored.freshness.time_left(now), detail);
+        let headers = stored.served_headers(&self.memory).clone();
+        let mut head = head_with_age(stored, headers, now);
+        let body = match has_body(&mut head, stored, request) {
+            true => requested_part(&mut head, body, request),
+            false => Bytes::new(),
+        };
         Some(with_cache_status(head, HttpCacheBody::full(body), status))
     }
 
@@ -105,7 +99,7 @@ impl Core {
         }
     }
 
-    /// A stored body: from this process's memory, or by one GET.
+    /// A stored body: from this process's memory, the store at the edge, or by one GET.
     pub(super) async fn body(
         &self,
         stored: &StoredResponse,
@@ -117,19 +111,23 @@ impl Core {
         if let Some(body) = self.memory.body(&stored.body) {
             return Some(body);
         }
-        let read = self.cache.blobs().get(&cache_key.body(&stored.body)?).await;
+        let key = cache_key.body(&stored.body)?;
+        // The name is the hash of the body.
+        let is_intact = |body: &[u8]| body_name(body) == stored.body;
+        let read = self.cache.blobs().get(&key, is_intact, self.cache.background()).await;
         let body = read.unwrap_or_else(|error| {
             tracing::warn!(%error, "a body in the HTTP cache cannot be read");
             None
         })?;
-        // The name is the hash of the body.
-        if body_name(&body) != stored.body {
-            tracing::warn!("a body in the HTTP cache does not match its hash");
-            return None;
-        }
         self.memory.put_body(&stored.body, &body);
         Some(body)
     }
+}
+
+/// The head of a stored response that was not validated.
+fn head_with_age(stored: &StoredResponse, mut headers: HeaderMap, now: u64) -> response::Parts {
+    headers.insert(header::AGE, HeaderValue::from(stored.freshness.age(now) / 1000));
+    head_of(stored.status(), headers)
 }
 
 pub(super) fn head_of(status: StatusCode, headers: HeaderMap) -> response::Parts {
@@ -137,6 +135,46 @@ pub(super) fn head_of(status: StatusCode, headers: HeaderMap) -> response::Parts
     head.status = status;
     head.headers = headers;
     head
+}
+
+/// Makes the head of a stored response that of the client's. False: the client's has no body, as it is a 304, or the request
+/// a HEAD.
+fn has_body(head: &mut response::Parts, stored: &StoredResponse, request: &Parts) -> bool {
+    if head.status == StatusCode::OK
+        && is_not_modified(&request.headers, &head.headers, stored.freshness.response_time)
+    {
+        as_not_modified(head);
+        return false;
+    }
+    head.status != StatusCode::NO_CONTENT && request.method != Method::HEAD
+}
+
+/// The part of a body that the request asks for, whose head becomes that of the part.
+fn requested_part(head: &mut response::Parts, body: Bytes, request: &Parts) -> Bytes {
+    if head.status != StatusCode::OK || !request.headers.contains_key(header::RANGE) {
+        return body;
+    }
+    let length = body.len() as u64;
+    match requested_range(&request.headers, &head.headers, length) {
+        RequestedRange::Whole => body,
+        RequestedRange::Part { first, last } => {
+            let part = body.slice(first as usize..=last as usize);
+            head.status = StatusCode::PARTIAL_CONTENT;
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part.len()));
+            let range = format!("bytes {first}-{last}/{length}");
+            insert(&mut head.headers, header::CONTENT_RANGE, &range);
+            part
+        }
+        RequestedRange::Unsatisfiable => {
+            head.status = StatusCode::RANGE_NOT_SATISFIABLE;
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+            insert(&mut head.headers, header::CONTENT_RANGE, &format!("bytes */{length}"));
+            for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+                head.headers.remove(name);
+            }
+            Bytes::new()
+        }
+    }
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

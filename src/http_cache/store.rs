@@ -31,7 +31,7 @@ impl Core {
         let name = response.body.clone();
         let retention = response.freshness.retention(now).max(index.retention(now));
         if let Some(key) = cache_key.body(&name).filter(|_| !name.is_empty())
-            && !self.store_body(&key, &name, body, retention).await
+            && !right.while_held(self.store_body(&key, &name, body, retention)).await
         {
             right.release().await;
             return false;
@@ -48,6 +48,7 @@ impl Core {
         retention: u64,
     ) -> bool {
         const LONGER: u64 = 60_000;
+        const LARGE: usize = 64 << 10;
         let retention = Duration::from_millis(retention.saturating_add(LONGER));
         let stored = async {
             if body.is_none() && self.cache.blobs().keep(key, retention).await? {
@@ -55,6 +56,11 @@ impl Core {
             }
             let Some(body) = body.cloned().or_else(|| self.memory.body(name)) else {
                 return Ok(false);
+            };
+            // Where requests may wait for each other, few large bodies are copied at the same time.
+            let _permit = match body.len() > LARGE && platform::shares_futures() {
+                true => Some(self.large_writes.acquire().await),
+                false => None,
             };
             self.cache.blobs().put(key, &body, retention).await?;
             self.memory.put_body(name, &body);

@@ -20,12 +20,19 @@ pub(super) struct StoreRight {
     guard: StoreGuard,
     /// For a lease of one variant: the versions of the tags when it was taken.
     variant: Option<Versions>,
+    /// Whether another index was stored, between the lookup and the time when the right was taken, than the lookup found.
+    is_late: bool,
 }
 
 impl StoreRight {
     /// What `work` gives, while the right is held.
     pub(super) async fn while_held<T>(&self, work: impl Future<Output = T>) -> T {
         self.guard.while_held(work).await
+    }
+
+    /// Whether a request that had the right before may have stored a response since the lookup.
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late
     }
 
     /// Gives the right up. One script.
@@ -35,7 +42,8 @@ impl StoreRight {
 }
 
 impl Core {
-    /// Takes the right to store the response to a request that is sent from now on.
+    /// Takes the right to store the response to a request that is sent from now on. One script, and for
+    /// [`IfHeld::Leave`] a GET of the index in the same round trip.
     pub(super) async fn begin_store(
         &self,
         cache_key: &CacheKey,
@@ -55,12 +63,20 @@ impl Core {
         };
         let key = lease.as_ref().unwrap_or(&cache_key.index);
         let entry = cache_key.entry.clone();
-        let guard = self.cache.store_guard(key, entry, &lookup.versions, if_held).await;
-        let guard = guard.unwrap_or_else(|error| {
+        let (cache, index, versions) = (&self.cache, &cache_key.index, &lookup.versions);
+        let taken = match if_held {
+            IfHeld::Leave => cache.store_guard_beside::<Index>(key, index, entry, versions).await,
+            IfHeld::TakeOver => {
+                let guard = cache.store_guard(key, entry, versions, if_held).await;
+                guard.map(|guard| Some((guard?, None)))
+            }
+        };
+        let (guard, stored) = taken.unwrap_or_else(|error| {
             tracing::warn!(%error, "the HTTP cache cannot be written");
             None
         })?;
-        Some(StoreRight { guard, variant: lease.map(|_| lookup.versions.clone()) })
+        let is_late = stored.is_some_and(|stored| !stored.is_same(&lookup.index));
+        Some(StoreRight { guard, variant: lease.map(|_| versions.clone()), is_late })
     }
 
     /// Changes the index of a URL, and gives the right up. `change` gives false if nothing is to be stored. Gives whether the
@@ -73,7 +89,7 @@ impl Core {
         right: StoreRight,
         change: impl Fn(&mut Index) -> bool,
     ) -> bool {
-        let StoreRight { guard, variant } = right;
+        let StoreRight { guard, variant, .. } = right;
         let Some(versions) = variant else {
             if !change(&mut index) {
                 guard.release().await;

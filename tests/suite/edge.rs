@@ -45,6 +45,11 @@ impl Shelf {
         }
     }
 
+    /// The bytes under a key.
+    pub(crate) fn stored(&self, key: &str) -> Option<Bytes> {
+        self.held.lock().unwrap().get(key).map(|(stored, _)| stored.clone())
+    }
+
     fn ttl(&self, key: &Key) -> Option<Duration> {
         self.held.lock().unwrap().get(key.as_str()).map(|(_, ttl)| *ttl)
     }

@@ -80,6 +80,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Bench => {
             setup::everything(&shell, &tools)?;
+            setup::for_bench(&shell)?;
             wasm::package(&shell, &tools)?;
             wasm::worker(&shell, &tools, &[])?;
             // Together, so that both are built with the same features.

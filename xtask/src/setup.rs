@@ -59,6 +59,12 @@ fn postgrest(shell: &Shell, tools: &Tools) {
     }
 }
 
+/// What the measurements are made beside and with.
+pub(crate) fn for_bench(shell: &Shell) -> Result<()> {
+    system_package(shell, "nginx", "nginx-light", &["nginx"])?;
+    system_package(shell, "wrk", "wrk", &["wrk"])
+}
+
 /// What building for wasm32 needs.
 pub(crate) fn for_wasm(shell: &Shell, tools: &Tools) -> Result<()> {
     wasm_target(shell, tools)?;

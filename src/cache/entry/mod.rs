@@ -1,15 +1,11 @@
 //! What Redis holds: an entry's format, its time to live, its options.
 
-#[cfg(feature = "http-cache")]
-mod blobs;
 mod format;
 mod keys;
 mod options;
 mod packer;
 mod ttl;
 
-#[cfg(feature = "http-cache")]
-pub(crate) use blobs::Blobs;
 #[cfg(feature = "encryption")]
 pub use format::SealingKeys;
 pub use format::{Codec, Compression, Form};

@@ -37,15 +37,15 @@ impl Packer {
         Ok(entry)
     }
 
-    /// Counts bytes that were read as they are.
+    /// Counts bytes that were read without an entry.
     #[cfg(feature = "http-cache")]
-    pub(super) fn count_read(&self, length: usize) {
-        self.counters.bytes_read(length, length);
+    pub(crate) fn count_read(&self, length: usize, opened: usize) {
+        self.counters.bytes_read(length, opened);
     }
 
     /// Counts bytes that are stored as they are.
     #[cfg(feature = "http-cache")]
-    pub(super) fn count_written(&self, length: usize) {
+    pub(crate) fn count_written(&self, length: usize) {
         self.counters.bytes_written(length, length);
     }
 }

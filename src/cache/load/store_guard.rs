@@ -105,6 +105,31 @@ impl Cache {
             }
         })
     }
+
+    /// Takes the right to store if no other caller has it, and reads the entry under the key `beside` after that, in the same
+    /// round trip: a caller that had the right before may have stored it. Neither its age nor its tags are checked, and one
+    /// that cannot be decoded counts as absent.
+    #[cfg(feature = "http-cache")]
+    pub(crate) async fn store_guard_beside<T: serde::de::DeserializeOwned>(
+        &self,
+        key: &Key,
+        beside: &Key,
+        entry: EntryOptions,
+        versions: &Versions,
+    ) -> Result<Option<(StoreGuard, Option<T>)>> {
+        self.check(&entry)?;
+        let (guards, background) = (&self.core.loader.guards, &self.scope.background);
+        let began = self.core.backlog.now();
+        let acquired = guards.try_begin_beside(key, beside, versions, &entry, background).await?;
+        let Some((held, stored)) = acquired else { return Ok(None) };
+        let read = match stored {
+            Some(stored) => guards.packer.unpack(beside, stored).await.ok(),
+            None => None,
+        };
+        let read = read.and_then(|entry| entry.view().decode(beside).ok());
+        let (cache, key) = (self.clone(), key.clone());
+        Ok(Some((StoreGuard { cache, key, entry, held, began }, read)))
+    }
 }
 
 impl StoreGuard {

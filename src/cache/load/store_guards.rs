@@ -89,6 +89,34 @@ impl StoreGuards {
         })
     }
 
+    /// The right to store, if no other caller has it, and what is stored under the key `beside` once it is taken. One script,
+    /// a GET, and what the versions of the tags cost, in one round trip. `None` too if Redis is away and the tier tolerates
+    /// that.
+    #[cfg(feature = "http-cache")]
+    pub(super) async fn try_begin_beside(
+        &self,
+        key: &Key,
+        beside: &Key,
+        versions: &Versions,
+        entry: &crate::cache::entry::EntryOptions,
+        background: &Background,
+    ) -> Result<Option<(HeldLease, Option<Bytes>)>> {
+        let (tags, kept) = (self.tags.tags_of(entry), entry.lifetime()?.kept);
+        let acquire = async {
+            let add = |batch: &mut ScriptBatch| {
+                let hold = self.tags.queue_versions_for(batch, &tags, versions, kept)?;
+                Ok((hold, batch.command(crate::Command::new("GET").arg(beside))))
+            };
+            let (look, mut replies, (hold, place)) =
+                self.leases.request_with(key, How::Try, background, add).await?;
+            let Some(lease) = look.lease else { return Ok(None) };
+            let tags = hold.resolve(&mut replies)?;
+            Ok(Some((HeldLease { lease, tags }, replies.take(place)?)))
+        };
+        let acquired = self.outage.record_and_degrade(Operation::Write, acquire.await)?;
+        Ok(acquired.flatten())
+    }
+
     /// Takes the lease of an entry, or returns the fresh value that is there by now. If another load holds the lease, it
     /// waits for that load's value, until the lease is free or the caller's limit passes. One script for each attempt,
     /// after a checkpoint. The first attempt also asks for the versions of the tags, in the same round trip.

@@ -77,6 +77,18 @@ impl Cache {
         Ok(Box::pin(far).await?.pop().flatten().map(Arc::new))
     }
 
+    /// The value of a key in the first tier, decoded once for all callers. It is not counted: [`Cache::count_near`].
+    #[cfg(feature = "http-cache")]
+    pub(crate) fn peek_near<T: Cached + 'static>(&self, key: &Key) -> Option<Arc<T>> {
+        self.core.l1.as_ref()?.get_shared(key)
+    }
+
+    /// Counts a hit of the first tier.
+    #[cfg(feature = "http-cache")]
+    pub(crate) fn count_near(&self) {
+        self.core.counters.l1_hit();
+    }
+
     /// Looks a key up in the first tier and then in Redis; counts the read.
     pub(crate) async fn find<T: DeserializeOwned>(
         &self,

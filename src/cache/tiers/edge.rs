@@ -102,6 +102,14 @@ impl Fetched {
     }
 }
 
+#[cfg(feature = "http-cache")]
+impl Fetched {
+    /// Bytes that an entry refers to.
+    pub(crate) fn blob(key: &Key, stored: Bytes, epoch: Epoch, at: Instant) -> Self {
+        Self { key: key.clone(), stored, epoch, at, fresh_until: None }
+    }
+}
+
 impl Edge {
     /// `None` if the store cannot hold a value for so short a time.
     pub(crate) fn new(store: Local<Arc<dyn EdgeStore>>, ttl: Duration) -> Option<Self> {
@@ -145,7 +153,8 @@ impl Edge {
         }
     }
 
-    async fn get(&self, key: &Key) -> Option<Bytes> {
+    /// The value of a key. An error counts as a miss.
+    pub(crate) async fn get(&self, key: &Key) -> Option<Bytes> {
         match self.store.get(key.as_str()).await {
             Ok(held) => held,
             Err(error) => {

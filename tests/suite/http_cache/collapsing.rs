@@ -1,4 +1,4 @@
-//! Many requests for the same at the same time.
+//! Many requests for the same at the same time, in one process.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,41 +10,46 @@ use axum::http::{Request, Response};
 use edgecask::Client;
 use edgecask::cache::Cache;
 use edgecask::http_cache::{HttpCache, HttpCacheOptions};
-use edgecask_tests::{RedisServer, until};
+use edgecask_tests::until;
 use tokio::sync::Semaphore;
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::conformance::Clock;
 use super::origin::{options, response};
 
-const MANY: usize = 200;
+pub(super) const MANY: usize = 200;
 
 /// An application that answers when it is let.
 #[derive(Clone)]
-struct Slow {
+pub(super) struct Slow {
+    pub(super) path: &'static str,
     control: &'static str,
-    vary: Option<&'static str>,
+    pub(super) vary: Option<&'static str>,
     status: u16,
     asked: Arc<AtomicUsize>,
-    gate: Arc<Semaphore>,
+    pub(super) gate: Arc<Semaphore>,
 }
 
 impl Slow {
-    fn new(control: &'static str) -> Self {
+    pub(super) fn new(control: &'static str) -> Self {
         let gate = Arc::new(Semaphore::new(0));
-        Self { control, vary: None, status: 200, asked: Arc::default(), gate }
+        Self { path: "/", control, vary: None, status: 200, asked: Arc::default(), gate }
     }
 
-    fn asked(&self) -> usize {
+    pub(super) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
     /// Waits until so many requests are there.
-    async fn has_been_asked(&self, times: usize) {
+    pub(super) async fn has_been_asked(&self, times: usize) {
         until(async || self.asked() >= times).await;
     }
 
-    async fn get(&self, layer: &HttpCache, headers: &[(&str, &str)]) -> (String, String) {
+    pub(super) async fn get(
+        &self,
+        layer: &HttpCache,
+        headers: &[(&str, &str)],
+    ) -> (String, String) {
         let app = self.clone();
         let service = layer.layer(service_fn(move |_: Request<Body>| {
             let app = app.clone();
@@ -57,7 +62,7 @@ impl Slow {
                 Ok::<_, Infallible>(response(app.status, &headers, body))
             }
         }));
-        let mut request = Request::get("/").header("host", "example.org");
+        let mut request = Request::get(self.path).header("host", "example.org");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -68,11 +73,11 @@ impl Slow {
         (String::from_utf8(body.to_vec()).unwrap(), how)
     }
 
-    fn start(&self, layer: &HttpCache) -> tokio::task::JoinHandle<(String, String)> {
+    pub(super) fn start(&self, layer: &HttpCache) -> tokio::task::JoinHandle<(String, String)> {
         self.start_with(layer, &[])
     }
 
-    fn start_with(
+    pub(super) fn start_with(
         &self,
         layer: &HttpCache,
         headers: &[(&'static str, &'static str)],
@@ -186,66 +191,6 @@ async fn who_gives_up_makes_room_for_the_next() {
     tokio::time::timeout(Duration::from_secs(30), app.has_been_asked(2)).await.unwrap();
     app.gate.add_permits(2);
     assert_eq!(second.await.unwrap().0, "2");
-}
-
-#[tokio::test]
-async fn of_many_processes_one_goes() {
-    let redis = RedisServer::start();
-    let app = Slow::new("max-age=60");
-    let layers: Vec<_> = (0..4)
-        .map(|_| {
-            let options = options().collapse_wait(Duration::from_secs(60));
-            HttpCache::new(Cache::new(redis.client()), options)
-        })
-        .collect();
-    let asking: Vec<_> = layers.iter().chain(&layers).map(|layer| app.start(layer)).collect();
-    app.has_been_asked(1).await;
-    app.gate.add_permits(MANY);
-    for answer in asking {
-        assert_eq!(answer.await.unwrap().0, "1");
-    }
-    assert_eq!(app.asked(), 1);
-}
-
-#[tokio::test]
-async fn variants_of_a_url_do_not_wait_for_each_other() {
-    let redis = RedisServer::start();
-    let mut app = Slow::new("max-age=60");
-    app.vary = Some("x-a");
-    let process = || {
-        let options = options().collapse_wait(Duration::from_secs(60));
-        HttpCache::new(Cache::new(redis.client()), options)
-    };
-    let layers = [process(), process()];
-    // From the first response on, `Vary` is known.
-    app.gate.add_permits(1);
-    app.get(&layers[0], &[("x-a", "0")]).await;
-    let variants: [&[(&str, &str)]; 4] = [
-        &[("x-a", "1")],
-        &[("x-a", "2")],
-        &[("x-a", "3")],
-        &[("x-a", "4"), ("cache-control", "no-cache")],
-    ];
-    let mut asking = Vec::new();
-    for (at, headers) in variants.into_iter().enumerate() {
-        asking.push(app.start_with(&layers[at % 2], headers));
-        let limit = Duration::from_secs(20);
-        let asked = app.has_been_asked(at + 2);
-        tokio::time::timeout(limit, asked).await.expect("it does not wait for another variant");
-    }
-    app.gate.add_permits(MANY);
-    let mut bodies = vec!["1".to_owned()];
-    for answer in asking {
-        bodies.push(answer.await.unwrap().0);
-    }
-    // Each of them is stored, and found by both processes.
-    for layer in &layers {
-        for (number, body) in ["0", "1", "2", "3", "4"].into_iter().zip(&bodies) {
-            let (found, how) = app.get(layer, &[("x-a", number)]).await;
-            assert_eq!((&found, how.contains("hit")), (body, true), "{number}: {how}");
-        }
-    }
-    assert_eq!(app.asked(), 5);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
-use edgecask::cache::Cache;
+use edgecask::cache::{Cache, CacheOptions, L1Options};
 use edgecask::http_cache::{HttpCache, HttpCacheOptions};
 use edgecask::{Client, Keyspace};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +23,7 @@ type Says = dyn Fn(&Parts, usize) -> Response<Body> + Send + Sync;
 pub(super) struct Origin {
     says: Arc<Says>,
     seen: Arc<Mutex<Vec<Parts>>>,
+    options: HttpCacheOptions,
     layer: HttpCache,
 }
 
@@ -88,8 +89,15 @@ impl Origin {
         options: HttpCacheOptions,
         says: impl Fn(&Parts, usize) -> Response<Body> + Send + Sync + 'static,
     ) -> Self {
-        let layer = HttpCache::new(cache, options);
-        Self { says: Arc::new(says), seen: Arc::default(), layer }
+        let layer = HttpCache::new(cache, options.clone());
+        Self { says: Arc::new(says), seen: Arc::default(), options, layer }
+    }
+
+    /// The same application behind an empty cache with a first tier.
+    pub(super) fn with_first_tier(self) -> Self {
+        let cache_options = CacheOptions::new().l1(L1Options::new().bytes(64 << 10));
+        let cache = Cache::with_options(Client::memory(), cache_options);
+        Self { layer: HttpCache::new(cache, self.options.clone()), ..self }
     }
 
     /// How many requests have reached the application.

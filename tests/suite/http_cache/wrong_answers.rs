@@ -1,16 +1,12 @@
 //! Answers that were wrong once: each test is named by what a client must see.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use edgecask::Client;
 use edgecask::cache::Cache;
 use edgecask::http_cache::HttpCache;
-use futures_util::stream;
-use tokio::sync::Notify;
 
 use super::conformance::Clock;
 use super::origin::{Origin, Wire, options, response, serve};
@@ -149,102 +145,6 @@ async fn every_line_of_a_header_selects_a_variant() {
         let joined = format!("theme=dark{separator}session=ada");
         let answer = origin.get(&[(name, &joined)]).await;
         assert!(answer.hit() && answer.text() == "theme=dark|session=ada", "{name}");
-    }
-}
-
-/// 500 bytes, then an error: at once, or when the bytes are on their way.
-fn broken(at_once: bool) -> Body {
-    let body = stream::unfold(0, move |step| async move {
-        if step == 1 && !at_once {
-            // So often that what has come is on the wire.
-            for _ in 0..5 {
-                tokio::task::yield_now().await;
-            }
-        }
-        match step {
-            0 => Some((Ok(Bytes::from(vec![b'x'; 500])), 1)),
-            1 => Some((Err(std::io::Error::other("the origin is gone")), 2)),
-            _ => None,
-        }
-    });
-    Body::from_stream(body)
-}
-
-#[tokio::test]
-async fn a_truncated_body_does_not_look_complete() {
-    for (length, at_once) in
-        [(Some("1000"), false), (None, false), (Some("1000"), true), (None, true)]
-    {
-        let told = format!("{length:?}, at once: {at_once}");
-        let origin = Origin::new(move |_, number| {
-            let control = ("cache-control", "max-age=60");
-            match (number, length) {
-                (1, Some(length)) => {
-                    response(200, &[control, ("content-length", length)], broken(at_once))
-                }
-                (1, None) => response(200, &[control], broken(at_once)),
-                _ => response(200, &[control], "whole"),
-            }
-        });
-        let address = origin.listen().await;
-        let mut wire = Wire::open(address).await;
-        // Both at once: what follows must not land in the first body.
-        let request = "GET / HTTP/1.1\r\nhost: example.org\r\n\r\n";
-        wire.send(&request.repeat(2)).await;
-        let limit = Duration::from_secs(20);
-        let ended =
-            at_once && tokio::time::timeout(limit, wire.has_ended()).await.expect("it ends");
-        if !ended {
-            let answer =
-                tokio::time::timeout(limit, wire.read(false)).await.expect("the body ends");
-            assert!(!answer.whole, "{told}: {} bytes", answer.body.len());
-        }
-        let answer = Wire::open(address).await.get("/", "").await;
-        assert_eq!((answer.whole, answer.text()), (true, "whole"), "{told}");
-    }
-}
-
-#[tokio::test]
-async fn a_body_is_sent_while_it_comes() {
-    for content_type in ["text/plain", "text/event-stream", "Text/Event-Stream; charset=utf-8"] {
-        let next = Arc::new(Notify::new());
-        let release = next.clone();
-        let ttl = options().ttl(Duration::from_secs(60));
-        let origin = Origin::with(ttl, move |_, _| {
-            let next = next.clone();
-            let body = stream::unfold(0, move |number| {
-                let next = next.clone();
-                async move {
-                    if number > 0 {
-                        next.notified().await;
-                    }
-                    let event = Bytes::from(format!("data: {number}\n\n"));
-                    (number < 3).then_some((Ok::<_, std::io::Error>(event), number + 1))
-                }
-            });
-            response(200, &[("content-type", content_type)], Body::from_stream(body))
-        });
-        let address = origin.listen().await;
-        let mut wire = Wire::open(address).await;
-        wire.send("GET / HTTP/1.1\r\nhost: example.org\r\n\r\n").await;
-        let limit = Duration::from_secs(20);
-        let head = tokio::time::timeout(limit, wire.head()).await.expect("the head comes first");
-        let events = content_type.to_ascii_lowercase().starts_with("text/event-stream");
-        assert_eq!(head.1.contains_key("cache-control"), !events, "a ttl is not for events");
-        for number in 0..3 {
-            let chunk =
-                tokio::time::timeout(limit, wire.chunk()).await.expect("one by one").unwrap();
-            assert_eq!(chunk, format!("data: {number}\n\n").into_bytes());
-            release.notify_one();
-        }
-        assert_eq!(wire.chunk().await, Some(Vec::new()));
-        if !events {
-            let answer = Wire::open(address).await.get("/", "").await;
-            assert!(
-                answer.hit() && answer.text().ends_with("data: 2\n\n"),
-                "what was sent is stored"
-            );
-        }
     }
 }
 
@@ -422,37 +322,6 @@ async fn the_age_of_a_response_counts() {
         origin.get(&[]).await;
         assert_eq!(origin.get(&[]).await.hit(), hit, "{told:?}");
     }
-}
-
-#[tokio::test]
-async fn what_the_key_does_not_hold_cannot_poison_it() {
-    let origin = Origin::new(|head, number| {
-        let path = head.uri.path();
-        response(200, &[("cache-control", "max-age=60")], format!("{number} {path}"))
-    });
-    let with_body = Request::builder().uri("/a").header("host", "example.org");
-    let answer = origin.call(with_body.body(Body::from("a=evil")).unwrap()).await;
-    assert_eq!((answer.text(), answer.hit()), ("1 /a", false));
-    assert_eq!(origin.get(&[]).await.text(), "2 /");
-    for (path, headers) in [
-        ("/a", vec![("content-length", "6")]),
-        ("/b", vec![("x-http-method-override", "POST")]),
-        ("/b", vec![("x-method-override", "DELETE")]),
-        ("/b", vec![("x-http-method", "PUT")]),
-        ("/c", vec![("host", "example.org"), ("host", "evil.example")]),
-        ("/d", vec![("upgrade", "websocket"), ("connection", "upgrade")]),
-    ] {
-        let before = origin.asked();
-        origin.send("GET", path, &headers).await;
-        origin.send("GET", path, &headers).await;
-        assert_eq!(origin.asked(), before + 2, "{headers:?} is not for the cache");
-        let clean = origin.send("GET", path, &[]).await;
-        assert!(!clean.hit() || clean.text() != format!("{} {path}", before + 1), "{headers:?}");
-    }
-    // The authority of the target counts, if both are there.
-    let two = Request::builder().uri("http://other.example/e").header("host", "example.org");
-    origin.call(two.body(Body::empty()).unwrap()).await;
-    assert!(!origin.send("GET", "/e", &[]).await.hit());
 }
 
 #[tokio::test]

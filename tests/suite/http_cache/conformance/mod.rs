@@ -159,10 +159,12 @@ async fn on_entries(
 ) {
     for response in spellings(&lines(response)) {
         for request in spellings(&lines(request)) {
-            for state in states.iter().copied() {
+            for (state, near) in states.iter().flat_map(|state| [(*state, false), (*state, true)]) {
                 let clock = Clock::new();
-                let told = format!("{}: {response:?} to {request:?}", STATES[state]);
+                let told =
+                    format!("{}, first tier: {near}: {response:?} to {request:?}", STATES[state]);
                 let origin = origin(response.clone(), &clock);
+                let origin = if near { origin.with_first_tier() } else { origin };
                 prepare(&origin, &clock, state, &[]).await;
                 check(Entry { origin, state, request: request.clone(), told }).await;
             }
@@ -230,14 +232,19 @@ async fn run(rows: Vec<Row>, test: &str) {
         ran += 1;
         for response in spellings(&response) {
             for request in spellings(&request) {
-                for (state, asks) in asks.iter().enumerate() {
+                for (state, near) in (0..4).flat_map(|state| [(state, false), (state, true)]) {
+                    let asks = &asks[state];
                     let clock = Clock::new();
                     let origin = plain(response.clone(), &clock);
+                    let origin = if near { origin.with_first_tier() } else { origin };
                     let headers = borrowed(&request);
                     prepare(&origin, &clock, state, if same { &headers } else { &[] }).await;
                     let before = origin.asked();
                     let answer = origin.get(&headers).await;
-                    let told = format!("{what}, {}: {response:?} to {request:?}", STATES[state]);
+                    let told = format!(
+                        "{what}, {}, first tier: {near}: {response:?} to {request:?}",
+                        STATES[state]
+                    );
                     assert_eq!((answer.status, answer.text()), (StatusCode::OK, "body"), "{told}");
                     let asked = origin.asked() > before;
                     assert_eq!(asked, *asks, "{told}: {}", answer.header("cache-status"));

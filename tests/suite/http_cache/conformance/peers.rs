@@ -67,7 +67,7 @@ async fn nginx(folder: &Path, clock: &MovedClock, origin: SocketAddr) -> Peer {
     let address = free_address();
     let at = folder.display();
     let text = format!(
-        "daemon off; worker_processes 1; pid {at}/pid; error_log stderr error; env EDGECASK_CLOCK;\n\
+        "daemon off; master_process off; pid {at}/pid; error_log stderr error; env EDGECASK_CLOCK;\n\
          events {{ worker_connections 256; }}\n\
          http {{\n\
          access_log off; proxy_cache_path {at}/cache keys_zone=suite:8m inactive=60m;\n\
