@@ -25,8 +25,11 @@ mod error;
 mod quota;
 mod reservation;
 mod scripts;
+mod state;
+mod usage;
 
 pub use error::QuotaError;
-pub use quota::{Quota, Usage};
+pub use quota::Quota;
 pub use reservation::Reservation;
 pub(crate) use scripts::all as scripts;
+pub use usage::Usage;

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use super::Quota;
 use super::QuotaError;
+use super::state::State;
 
-/// An amount of a [`Quota`] that nobody else can take. Dropping it releases the amount in the background. If its process dies, or
+/// An amount of a [`Quota`](super::Quota) that nobody else can take. Dropping it releases the amount in the background. If its process dies, or
 /// it is not [renewed](Self::renew) in time, the amount returns by itself when the lease ends.
 ///
-/// Background work needs a Tokio runtime on native targets, and [`Quota::wait_until`] in a Worker. Without it, an amount that is
+/// Background work needs a Tokio runtime on native targets, and [`Quota::wait_until`](super::Quota::wait_until) in a Worker. Without it, an amount that is
 /// dropped returns when the lease ends.
 #[must_use = "the amount returns when the reservation is dropped"]
 pub struct Reservation {
-    quota: Quota,
+    quota: State,
     /// Empty once it is settled.
     id: String,
     amount: u64,
@@ -21,7 +21,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    pub(super) fn new(quota: Quota, id: String, amount: u64) -> Self {
+    pub(super) fn new(quota: State, id: String, amount: u64) -> Self {
         Self { quota, id, amount, used: 0 }
     }
 
@@ -80,7 +80,7 @@ impl Drop for Reservation {
 impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reservation")
-            .field("quota", &self.quota)
+            .field("quota", &self.quota.key.as_str())
             .field("amount", &self.amount)
             .finish()
     }

@@ -84,7 +84,7 @@ fn hincrby(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
         let new = old
             .checked_add(by)
             .ok_or_else(|| Error::server("ERR increment or decrement would overflow"))?;
-        hash.insert(field, new.to_string().into());
+        hash.replace(field, new.to_string().into());
         Ok(new.into())
     })
 }
@@ -98,7 +98,7 @@ fn hincrbyfloat(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
         let new = number::add_decimals(&old, by)
             .ok_or_else(|| Error::server("ERR increment would produce NaN or Infinity"))?;
         let new = Bytes::from(new);
-        hash.insert(field, new.clone());
+        hash.replace(field, new.clone());
         Ok(new.into())
     })
 }
