@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
 /// The number in this environment variable.
 pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -19,12 +21,20 @@ pub fn seeds(short: u64) -> std::ops::Range<u64> {
     first..first + cases(short)
 }
 
-/// The seed of `EDGECASK_TEST_SEED`, or one that no other run has.
-pub fn fresh_seed() -> u64 {
-    number("EDGECASK_TEST_SEED").unwrap_or_else(|| {
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-        now.as_nanos() as u64
-    })
+/// The seed of `EDGECASK_TEST_SEED`. Without it, a short run has the same seed each time, so that a change alone can make it
+/// fail; a run with `EDGECASK_TEST_CASES` or `PROPTEST_CASES` has one that no other run has.
+pub fn seed() -> u64 {
+    let is_long =
+        ["EDGECASK_TEST_CASES", "PROPTEST_CASES"].iter().any(|name| number(name).is_some());
+    let fresh = || std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos() as u64;
+    number("EDGECASK_TEST_SEED").unwrap_or_else(|| if is_long { fresh() } else { 1 })
+}
+
+/// Runs cases of random values, which depend on the seed alone.
+pub fn runner(config: Config, seed: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
 /// Random numbers of a seed (SplitMix64). Clones draw from the same numbers, so tasks can share them.

@@ -26,7 +26,7 @@ pub use self::clock::MovedClock;
 pub use self::cluster::{ClusterNode, NODE_TIMEOUT, PRIMARIES, ReplicatedCluster, SLOTS};
 pub use self::cutter::Cutter;
 pub use self::deviant::{Deviant, Deviation};
-pub use self::dice::{Dice, cases, fresh_seed, number, seeds};
+pub use self::dice::{Dice, cases, number, runner, seed, seeds};
 pub use self::places::{Count, Lossy, Place};
 pub use self::postgrest::Postgrest;
 pub use self::tap::{By, Tap, Tapped, Trip};

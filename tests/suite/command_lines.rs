@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 
 use edgecask::prelude::*;
 use edgecask::{Client, FromValue, Value};
-use edgecask_tests::{Dice, fresh_seed};
+use edgecask_tests::Dice;
 
 /// Random choices of a seed.
 #[derive(Debug)]
 pub(crate) struct Random(Dice);
 
 impl Random {
-    /// The seed of the environment, or one of its own for this run.
+    /// Those of the seed of this run, and the seed.
     pub(crate) fn new() -> (Self, u64) {
-        let seed = fresh_seed();
+        let seed = edgecask_tests::seed();
         (Self(Dice::new(seed)), seed)
     }
 

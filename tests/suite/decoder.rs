@@ -4,9 +4,9 @@ use edgecask::prelude::*;
 use edgecask::transport::rest::{Encoding, RestOptions, RestTransport};
 use edgecask::{Client, Value};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::RedisServer;
+use edgecask_tests::{RedisServer, runner, seed};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 
 /// A reply to be built by a script.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ fn a_reply_by_rest_is_the_reply_by_tcp() {
     let plain = Client::new(RestTransport::new(options).unwrap());
 
     let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
-    let result = TestRunner::new(config).run(&prop::collection::vec(reply(), 1..4), |replies| {
+    let result = runner(config, seed()).run(&prop::collection::vec(reply(), 1..4), |replies| {
         runtime.block_on(async {
             let commands: Vec<Command> = replies.iter().map(command).collect();
             let batch = rest.send_pipeline(&commands).await.unwrap();

@@ -2,9 +2,9 @@
 
 use edgecask::prelude::*;
 use edgecask::{Client, Value};
-use edgecask_tests::{RedisServer, number};
+use edgecask_tests::{RedisServer, number, runner, seed};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 
 use crate::engine::{FORMS, FORMS_OF_8, PLACES, command, contents};
 
@@ -68,7 +68,7 @@ fn sequences_survive(redis: &RedisServer, forms: &'static str, has_lifetimes: bo
         ..Config::default()
     };
     let sequences = prop::collection::vec(command(forms), 20..80);
-    let result = TestRunner::new(config).run(&sequences, |commands| {
+    let result = runner(config, seed()).run(&sequences, |commands| {
         runtime.block_on(async {
             let engine = Client::memory();
             for command in &commands {

@@ -4,10 +4,10 @@
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::{Client, Error, FromValue, Value};
-use edgecask_tests::{RedisServer, number};
+use edgecask_tests::{RedisServer, number, runner, seed};
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 
 use crate::documents;
 
@@ -507,7 +507,7 @@ fn compare(redis: &RedisServer, forms: &'static str) {
         ..Config::default()
     };
     let sequences = prop::collection::vec(command(forms), 1..60);
-    let result = TestRunner::new(config).run(&sequences, |commands| {
+    let result = runner(config, seed()).run(&sequences, |commands| {
         runtime.block_on(async {
             let engine = Client::memory();
             real.flushall().await.unwrap();

@@ -7,13 +7,13 @@ use edgecask::cache::{Cache, CacheOptions, EntryOptions};
 use edgecask::command::keys::Lifetime;
 use edgecask::prelude::*;
 use edgecask::{Key, Keyspace};
-use edgecask_tests::{RedisServer, cases};
+use edgecask_tests::{RedisServer, cases, seed};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 /// As many as `EDGECASK_TEST_CASES` says.
 fn runner(short: u64) -> TestRunner {
-    TestRunner::new(Config { cases: cases(short) as u32, ..Config::default() })
+    edgecask_tests::runner(Config { cases: cases(short) as u32, ..Config::default() }, seed())
 }
 
 /// Mostly of what has a meaning somewhere, so that parts which could be mistaken for one another are common.

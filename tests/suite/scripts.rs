@@ -10,10 +10,10 @@ use edgecask::transport::memory::{MemoryTransport, ScriptOptions};
 use edgecask::transport::{Capabilities, Results};
 use edgecask::{Client, Error, ErrorKind, Outcome, Result, Script, Value};
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::{RedisServer, Tap, Tapped, Trip};
+use edgecask_tests::{RedisServer, Tap, Tapped, Trip, runner, seed};
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 
 /// A state to begin from: commands on the keys that the scripts get.
 fn state() -> impl Strategy<Value = Vec<Command>> {
@@ -146,7 +146,7 @@ fn scripts_do_the_same_on_redis_in_lua_and_natively() {
     for script in scripts {
         let inputs = (state(), words(&["a", "b", "c"], script_keys(script)), arguments(script));
         let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
-        let result = TestRunner::new(config).run(&inputs, |(state, keys, args)| {
+        let result = runner(config, seed()).run(&inputs, |(state, keys, args)| {
             runtime.block_on(async {
                 let lua = ScriptOptions::new().prefer_native(false);
                 let lua = Client::new(MemoryTransport::new().with_script_options(lua));

@@ -8,9 +8,9 @@ use std::time::Duration;
 use edgecask::prelude::*;
 use edgecask::transport::memory::{MemoryOptions, MemoryTransport, SnapshotError, SnapshotOptions};
 use edgecask::{Client, Error, ErrorKind};
-use edgecask_tests::{Dice, RedisServer, fresh_seed, number, until};
+use edgecask_tests::{Dice, RedisServer, number, runner, seed, until};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 use tempfile::TempDir;
 
 use crate::dump::everything;
@@ -49,7 +49,7 @@ fn what_sequences_leave_is_there_again() {
             ..Config::default()
         };
         let sequences = prop::collection::vec(command(forms), 20..80);
-        let result = TestRunner::new(config).run(&sequences, |commands| {
+        let result = runner(config, seed()).run(&sequences, |commands| {
             let (_folder, path) = place();
             runtime.block_on(async {
                 let engine = client(&path);
@@ -136,7 +136,7 @@ async fn bytes_with_a_right_checksum_are_read_without_a_panic() {
     let (_folder, path) = place();
     fill(&path).await;
     let good = std::fs::read(&path).unwrap();
-    let seed = fresh_seed();
+    let seed = seed();
     let dice = Dice::new(seed);
     let (mut loaded, mut refused) = (0, 0);
     for _ in 0..edgecask_tests::cases(1500) {

@@ -6,11 +6,11 @@ use edgecask::prelude::*;
 use edgecask::transport::rest::{RestOptions, RestTransport};
 use edgecask::{Error, ErrorKind, Event, Subscriber};
 use edgecask_server::{Fault, Server, ServerOptions};
-use edgecask_tests::{RedisServer, number};
+use edgecask_tests::{RedisServer, number, runner, seed};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 
 async fn start() -> (Server, Client) {
     let server = Server::start(ServerOptions::memory()).await.unwrap();
@@ -180,7 +180,7 @@ fn no_payload_and_no_channel_forges_a_message() {
         ..Config::default()
     };
     let published = prop::collection::vec((text(), text()), 1..6);
-    let result = TestRunner::new(config).run(&published, |messages| {
+    let result = runner(config, seed()).run(&published, |messages| {
         runtime.block_on(async {
             let mut everything = client.psubscribe(["*"]).await.unwrap();
             let (first, _) = &messages[0];

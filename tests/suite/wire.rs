@@ -9,9 +9,9 @@ use edgecask::transport::rest::{
 };
 use edgecask::transport::{Subscription, Transport};
 use edgecask::{ErrorKind, Outcome, Result};
-use edgecask_tests::number;
+use edgecask_tests::{number, runner, seed};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -146,7 +146,7 @@ fn what_arrives_is_what_was_sent(
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     // How many went by a URL, and how many were refused.
     let counts = Mutex::new((0, 0));
-    let result = TestRunner::new(config).run(&command(), |(name, args)| {
+    let result = runner(config, seed()).run(&command(), |(name, args)| {
         for (base, transport, seen) in transports {
             seen.lock().unwrap().clear();
             let command = Command::new(name.clone()).args_from(args.iter().map(|arg| &arg[..]));

@@ -5,10 +5,10 @@
 
 use edgecask::limit::{Decision, RateLimiter, Reason};
 use edgecask::prelude::*;
-use edgecask_tests::{Place, cases, fresh_seed};
+use edgecask_tests::{Place, cases, runner, seed};
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::Config;
 
 use super::model::{Model, Rule};
 use super::{Hands, plain};
@@ -153,12 +153,9 @@ fn decisions_are_those_of_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let places = runtime.block_on(Place::all());
     let clients: Vec<_> = places.iter().map(|place| (place.name, place.client())).collect();
-    let seed = fresh_seed();
+    let seed = seed();
     let config = Config { cases: cases(25) as u32, failure_persistence: None, ..Config::default() };
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let result = TestRunner::new_with_rng(config, rng).run(&(rules(), steps()), |(rule, steps)| {
+    let result = runner(config, seed).run(&(rules(), steps()), |(rule, steps)| {
         runtime.block_on(async {
             for (name, client) in &clients {
                 run(name, client, rule, &steps).await?;

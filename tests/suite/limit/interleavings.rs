@@ -13,7 +13,7 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::{Client, Command, Error, ErrorKind, Outcome, Result};
-use edgecask_tests::{Dice, Tap, Tapped, Trip, cases, fresh_seed};
+use edgecask_tests::{Dice, Tap, Tapped, Trip, cases, seed};
 use futures_util::future::poll_immediate;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
@@ -268,7 +268,7 @@ async fn interleavings(name: &str, engine: &Client, first: u64, count: u64) {
 
 #[tokio::test]
 async fn none_is_admitted_too_many_in_any_order() {
-    let (first, count) = (fresh_seed(), cases(1000));
+    let (first, count) = (seed(), cases(1000));
     // Futures are polled by hand, and are not ready for a reason of the test's alone.
     unconstrained(interleavings("native", &native(), first, count)).await;
     unconstrained(interleavings("Lua", &lua(), first, count.div_ceil(20))).await;

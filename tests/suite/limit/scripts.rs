@@ -2,10 +2,10 @@
 
 use edgecask::prelude::*;
 use edgecask::{Script, Value};
-use edgecask_tests::{RedisServer, cases};
+use edgecask_tests::{RedisServer, cases, runner, seed};
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 
 use super::{lua, native};
 
@@ -158,7 +158,7 @@ fn the_script_does_the_same_on_redis_in_lua_and_natively() {
     let config =
         Config { cases: cases(400) as u32, failure_persistence: None, ..Config::default() };
     let result =
-        TestRunner::new(config).run(&inputs, |(op, keep, members, listed, parts, count)| {
+        runner(config, seed()).run(&inputs, |(op, keep, members, listed, parts, count)| {
             let parts = [parts.0, parts.1, parts.2];
             let parts = &parts[..count];
             let mut keys = Vec::new();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use edgecask::lock::{FencedStore, LockError, LockOptions, Locks};
-use edgecask_tests::{Dice, Place, cases, fresh_seed};
+use edgecask_tests::{Dice, Place, cases, seed};
 
 use super::{HOUR, key};
 
@@ -77,7 +77,7 @@ async fn watch(place: &Place, seen: &Seen) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_two_hold_a_lock_and_no_stale_write_is_taken() {
-    let (seed, hand_overs) = (fresh_seed(), cases(150));
+    let (seed, hand_overs) = (seed(), cases(150));
     eprintln!("EDGECASK_TEST_SEED={seed}");
     for place in Place::all().await {
         let (place, seen) = (Arc::new(place), Arc::new(Seen::default()));

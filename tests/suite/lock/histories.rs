@@ -12,9 +12,9 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::{Client, Command, Result};
-use edgecask_tests::{Place, Tap, Tapped, Trip, cases, fresh_seed, until};
+use edgecask_tests::{Place, Tap, Tapped, Trip, cases, runner, seed, until};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::Config;
 
 use super::{key, lasting};
 
@@ -289,16 +289,10 @@ async fn run(place: &Place, kind: Kind, steps: &[Step]) -> Result<(), String> {
     Ok(())
 }
 
-fn rng(seed: u64) -> TestRng {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
-}
-
 #[test]
 fn every_transport_does_as_the_model_says() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (places, seed) = (runtime.block_on(Place::all()), fresh_seed());
+    let (places, seed) = (runtime.block_on(Place::all()), seed());
     for place in &places {
         for kind in [Kind::Lock, Kind::Semaphore, Kind::ReadWrite] {
             let config = Config {
@@ -308,7 +302,7 @@ fn every_transport_does_as_the_model_says() {
                 ..Config::default()
             };
             let steps = prop::collection::vec(step(), 1..60);
-            let result = TestRunner::new_with_rng(config, rng(seed)).run(&steps, |steps| {
+            let result = runner(config, seed).run(&steps, |steps| {
                 let run = runtime.block_on(run(place, kind, &steps));
                 run.map_err(TestCaseError::fail)
             });

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::Config;
 
-use edgecask_tests::number;
+use edgecask_tests::{number, runner, seed};
 
 use super::both::{Both, shown};
 
@@ -209,11 +209,8 @@ fn compare(scripts: impl Strategy<Value = String>) {
     let Some(both) = Both::start() else { return };
     let cases = number("EDGECASK_TEST_CASES").map_or(1500, |cases| cases as u32);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let seed = number("EDGECASK_TEST_SEED").unwrap_or(1);
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let result = TestRunner::new_with_rng(config, rng).run(&scripts, |script| {
+    let seed = seed();
+    let result = runner(config, seed).run(&scripts, |script| {
         let [engine, real] = both.eval(&script, &["k"], &[]).map(|reply| shown(&reply));
         // The connection to the real one takes no error in bytes that are not UTF-8.
         prop_assume!(!real.contains("not of its protocol"));

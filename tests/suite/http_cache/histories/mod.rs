@@ -16,10 +16,10 @@ use axum::http::{Request, Response};
 use edgecask::Client;
 use edgecask::cache::{Cache, CacheOptions, L1Options};
 use edgecask::http_cache::{HttpCache, HttpCacheOptions};
-use edgecask_tests::{cases, fresh_seed};
+use edgecask_tests::{cases, runner, seed};
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::Config;
 use tower::util::BoxCloneService;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -118,13 +118,10 @@ async fn history(steps: Vec<Step>, near: bool) -> Result<(), TestCaseError> {
 
 #[test]
 fn no_reader_sees_what_is_not_for_it() {
-    let (cases, seed) = (cases(120) as u32, fresh_seed());
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let (cases, seed) = (cases(120) as u32, seed());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let run = TestRunner::new_with_rng(config, rng)
+    let run = runner(config, seed)
         .run(&(steps(), any::<bool>()), |(steps, near)| runtime.block_on(history(steps, near)));
     if let Err(error) = run {
         panic!("EDGECASK_TEST_SEED={seed}: {error}");
