@@ -6,6 +6,7 @@ mod call;
 mod compare;
 mod handle;
 mod pipelined;
+mod repeat;
 mod script_batch;
 mod scripts;
 mod sender;
@@ -18,6 +19,7 @@ pub use call::{Call, Required};
 pub use compare::Change;
 pub use handle::Client;
 pub use pipelined::{Batch, Slots};
+pub(crate) use repeat::{repeat_if_lost, still_unknown};
 pub(crate) use script_batch::{ScriptBatch, ScriptReplies};
 #[cfg(feature = "automation")]
 pub(crate) use scripts::COMPARE_AND_DELETE;

@@ -22,6 +22,7 @@ pub mod hyperloglog;
 pub mod json;
 pub mod keys;
 pub mod lists;
+pub(crate) mod native;
 pub mod pubsub;
 pub(crate) mod script;
 pub(crate) mod script_file;
@@ -42,7 +43,7 @@ pub use cmd::{Command, NativeScript, ScriptContext, cmd};
 pub use execute::Execute;
 pub(crate) use footprint::Footprint;
 pub use script::Script;
-pub(crate) use script_file::script;
+pub(crate) use script_file::{millis_arg, script};
 pub(crate) use table::Role;
 pub use table::{
     Access, CommandDocs, CommandInfo, Group, KeyPositions, Refusal, ReplyKeys, Resend,

@@ -1,5 +1,7 @@
 //! The macro that makes a [`Script`] of a Lua file.
 
+use std::time::Duration;
+
 #[cfg(feature = "memory")]
 use super::cmd::NativeScript;
 use super::script::Script;
@@ -24,13 +26,14 @@ use crate::Error;
 /// }
 /// ```
 ///
+/// - `file`: the file, or several whose texts follow each other.
 /// - `keys` and `args`: how many keys and arguments the script takes, or `..` for any number. The native implementation takes
 ///   arrays, or slices for any number.
 /// - `flags`: methods of [`Script`], such as `key_locking` and `read_only`.
 /// - `native`: the implementation for an engine without Lua. A build without the embedded engine leaves it out.
 macro_rules! script {
     ($($(#[$meta:meta])* $vis:vis static $name:ident: Script = {
-        file: $file:literal,
+        file: $($file:literal)+,
         keys: $keys:tt,
         args: $args:tt,
         flags: [$($flag:ident),*],
@@ -40,7 +43,7 @@ macro_rules! script {
         $vis static $name: ::std::sync::LazyLock<$crate::command::Script> =
             ::std::sync::LazyLock::new(|| {
                 $crate::command::script_file::with_native(
-                    $crate::command::Script::new(include_str!($file))$(.$flag())*,
+                    $crate::command::Script::new(concat!($(include_str!($file)),+))$(.$flag())*,
                     |redis, keys, args| {
                         use $crate::command::script_file::{script, wrong_count};
                         let keys = script!(@counted keys, $keys).ok_or_else(wrong_count)?;
@@ -68,4 +71,20 @@ pub(crate) fn with_native(script: Script, native: NativeScript) -> Script {
 #[cfg(not(feature = "memory"))]
 pub(crate) fn with_native(script: Script, _: super::cmd::NativeScript) -> Script {
     script
+}
+
+/// A time as an argument of a script, in milliseconds: at least one, and few enough for sums of them to be exact in Lua.
+pub(crate) fn millis_arg(time: Duration) -> String {
+    time.as_millis().clamp(1, u128::from(u64::MAX >> 16)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_milliseconds() {
+        assert_eq!(millis_arg(Duration::from_micros(10)), "1");
+        assert_eq!(millis_arg(Duration::MAX), "281474976710655");
+    }
 }

@@ -136,7 +136,7 @@ impl Core {
         let made;
         let id = match request.id {
             None if self.exactly_once => {
-                made = random_id()?;
+                made = platform::random_id()?;
                 Some(&*made)
             }
             id => id,
@@ -258,11 +258,6 @@ impl Core {
     fn blocked<'a>(&self, policy: &Policy, keys: &'a Keys) -> Blocked<'a> {
         Blocked::Policy(self.place(policy), keys.base())
     }
-}
-
-/// 128 random bits, in hexadecimal.
-pub(super) fn random_id() -> Result<String> {
-    Ok(format!("{:032x}", u128::from_le_bytes(platform::random()?)))
 }
 
 /// The subjects that identifiers of a policy may not have, so that nobody reaches a count of all callers.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ask::{Asking, Op};
-use super::core::{Core, random_id};
+use super::core::Core;
 use super::decision::{Decision, Reason};
 use super::policy::Algorithm;
 use super::request::Request;
@@ -119,7 +119,7 @@ pub(super) async fn acquire(
     let leased =
         plan.iter().filter(|(policy, ..)| matches!(policy.algorithm, Algorithm::Lease { .. }));
     let keys = leased.map(|(policy, _, keys)| keys.key(policy.algorithm, 0)).collect();
-    let mut leases = Leases { core: Arc::clone(core), keys, id: random_id()? };
+    let mut leases = Leases { core: Arc::clone(core), keys, id: platform::random_id()? };
     let decision = match core.decide(request, Some(&leases.id)).await {
         Ok(decision) => decision,
         Err(error) => {

@@ -6,12 +6,13 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
 use super::LockError;
-use super::resource::{Shared, millis, still_unknown};
+use super::resource::Shared;
 use super::scripts::{COUNT_DOWN, SET_LATCH};
-use crate::client::Subscriber;
+use crate::client::{Subscriber, repeat_if_lost};
 use crate::command::hashes::HashCommands;
+use crate::command::millis_arg;
 use crate::platform;
-use crate::{Key, Outcome, Result};
+use crate::{Key, Result};
 
 /// The pause between two looks of a waiter.
 const POLL: Duration = Duration::from_secs(1);
@@ -55,7 +56,7 @@ impl Latch {
     /// # Errors
     /// [`LockError::Redis`].
     pub async fn set(&self, count: u32, ttl: Duration) -> Result<bool, LockError> {
-        let args = [count.to_string(), millis(ttl)];
+        let args = [count.to_string(), millis_arg(ttl)];
         Ok(self.shared.client.run_script(&SET_LATCH, [&self.key], args).await?)
     }
 
@@ -65,12 +66,7 @@ impl Latch {
     /// # Errors
     /// [`LockError::NotSet`], [`LockError::Redis`].
     pub async fn count_down(&self, part: &str) -> Result<u64, LockError> {
-        let left = match self.count(part).await {
-            Err(error) if error.outcome() == Outcome::Unknown => {
-                self.count(part).await.map_err(still_unknown)?
-            }
-            left => left?,
-        };
+        let left = repeat_if_lost(|| self.count(part)).await?;
         u64::try_from(left).map_err(|_| self.not_set())
     }
 

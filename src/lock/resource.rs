@@ -7,8 +7,8 @@ use super::LockOptions;
 use super::fences::{Fences, Known};
 use super::scripts::{ACQUIRE, RELEASE, RENEW};
 use super::wake::Wake;
-use crate::client::Client;
-use crate::command::Script;
+use crate::client::{Client, repeat_if_lost, still_unknown};
+use crate::command::{Script, millis_arg};
 use crate::platform::{self, Background};
 use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result};
 
@@ -124,13 +124,13 @@ impl Resource {
         let keys = [self.key.as_str(), counter, queue, alive, ended];
         let args = [
             token,
-            &millis(options.lease()),
+            &millis_arg(options.lease()),
             &self.holders.as_arg(),
-            &if waits { millis(options.waiter_ttl) } else { "0".to_owned() },
+            &if waits { millis_arg(options.waiter_ttl) } else { "0".to_owned() },
             &options.waiters.to_string(),
             &highest.to_string(),
             &floor.to_string(),
-            &options.fence_ttl.map_or("0".to_owned(), millis),
+            &options.fence_ttl.map_or("0".to_owned(), millis_arg),
         ];
         let reply = self.run::<Vec<i64>>(&ACQUIRE, &keys, &args).await?;
         let &[happened, fence, left, counter] = reply.as_slice() else { return Err(unexpected()) };
@@ -169,18 +169,13 @@ impl Resource {
     pub(super) async fn end(&self, token: &str) -> Result<bool> {
         let Companions { queue, alive, ended, .. } = &*self.companions;
         let keys = [self.key.as_str(), queue, alive, ended];
-        let args = [token, &self.holders.as_arg(), &millis(MEMORY)];
+        let args = [token, &self.holders.as_arg(), &millis_arg(MEMORY)];
         self.run(&RELEASE, &keys, &args).await
     }
 
     /// As [`Resource::end`]. If the answer is lost, it is asked for once more.
     pub(super) async fn end_surely(&self, token: &str) -> Result<bool> {
-        match self.end(token).await {
-            Err(error) if error.outcome() == Outcome::Unknown => {
-                self.end(token).await.map_err(still_unknown)
-            }
-            ended => ended,
-        }
+        repeat_if_lost(|| self.end(token)).await
     }
 
     /// Ends an acquisition of which nobody needs to hear.
@@ -196,7 +191,7 @@ impl Resource {
 
     /// Renews the time to live; returns whether the lock was held. One script.
     pub(super) async fn renew(&self, token: &str, ttl: Duration) -> Result<bool> {
-        self.run(&RENEW, &[self.key.as_str()], &[token, &millis(ttl)]).await
+        self.run(&RENEW, &[self.key.as_str()], &[token, &millis_arg(ttl)]).await
     }
 
     /// The value of an exclusive lock, and its fencing token. One MGET.
@@ -221,26 +216,6 @@ pub(super) fn fence_key(lock: &Key) -> String {
     lock.companion("edgecask:fence")
 }
 
-/// Whatever kept the second request from the server, the first one may have been carried out.
-pub(super) fn still_unknown(error: Error) -> Error {
-    error.with_outcome(Outcome::Unknown)
-}
-
 fn unexpected() -> Error {
     Error::new(ErrorKind::Protocol, "the server did not answer the request for a lock")
-}
-
-pub(super) fn millis(time: Duration) -> String {
-    time.as_millis().clamp(1, u128::from(u64::MAX >> 16)).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_whole_milliseconds() {
-        assert_eq!(millis(Duration::from_micros(10)), "1");
-        assert_eq!(millis(Duration::MAX), "281474976710655");
-    }
 }

@@ -150,6 +150,11 @@ pub fn random<const N: usize>() -> crate::Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// A text that no other process makes: 128 random bits, in hexadecimal.
+pub(crate) fn random_id() -> crate::Result<String> {
+    Ok(format!("{:032x}", u128::from_le_bytes(random()?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

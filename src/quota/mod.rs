@@ -20,16 +20,15 @@
 //! | take, add, give back, reserve, renew, commit, release, usage | 1 |
 //! | the same, if the answer is lost | 2 |
 
+mod counter;
 mod error;
-#[allow(clippy::module_inception)]
-mod quota;
 mod reservation;
 mod scripts;
 mod state;
 mod usage;
 
+pub use counter::Quota;
 pub use error::QuotaError;
-pub use quota::Quota;
 pub use reservation::Reservation;
 pub(crate) use scripts::all as scripts;
 pub use usage::Usage;

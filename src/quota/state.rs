@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::scripts::{RENEW, SETTLE, TAKE};
 use super::{QuotaError, Usage};
-use crate::client::Client;
-use crate::command::Script;
+use crate::client::{Client, repeat_if_lost, still_unknown};
+use crate::command::{Script, millis_arg};
 use crate::platform::{self, Background, Instant};
 use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result};
 
@@ -46,8 +46,8 @@ impl State {
     pub(super) async fn ask(&self, mode: &str, amount: i64, id: &str) -> Result<Usage, QuotaError> {
         let (period, from) = self.lifetime();
         let numbers = [
-            millis(self.lease),
-            millis(MEMORY),
+            millis_arg(self.lease),
+            millis_arg(MEMORY),
             MOST_RESERVATIONS.to_string(),
             MOST_ENDS.to_string(),
         ];
@@ -82,7 +82,7 @@ impl State {
     pub(super) async fn settle(&self, id: &str, reserved: u64, used: u64) -> Result<bool> {
         let (period, from) = self.lifetime();
         let (reserved, used) = (reserved.to_string(), used.min(MOST).to_string());
-        let (memory, ends) = (millis(MEMORY), MOST_ENDS.to_string());
+        let (memory, ends) = (millis_arg(MEMORY), MOST_ENDS.to_string());
         let args = [id, &reserved, &used, &period, from, &memory, &ends];
         match self.run(&SETTLE, &[self.key.as_str(), &self.reservations], &args).await? {
             0 => Ok(false),
@@ -92,14 +92,8 @@ impl State {
     }
 
     pub(super) async fn renew(&self, id: &str, reserved: u64) -> Result<bool> {
-        let args = [id, &reserved.to_string(), &millis(self.lease)];
-        match self.client.run_script(&RENEW, [&self.reservations], args).await {
-            Err(error) if error.outcome() == Outcome::Unknown => {
-                let again = self.client.run_script(&RENEW, [&self.reservations], args).await;
-                again.map_err(still_unknown)
-            }
-            reply => reply,
-        }
+        let args = [id, &reserved.to_string(), &millis_arg(self.lease)];
+        repeat_if_lost(|| self.client.run_script(&RENEW, [&self.reservations], args)).await
     }
 
     pub(super) fn settle_in_background(&self, id: String, reserved: u64, used: u64) {
@@ -127,7 +121,7 @@ impl State {
         match run("0").await {
             Err(error) if error.outcome() == Outcome::Unknown => {
                 // The clocks of both sides may differ in how they round.
-                let ago = millis(start.elapsed() + Duration::from_millis(10));
+                let ago = millis_arg(start.elapsed() + Duration::from_millis(10));
                 run(&ago).await.map_err(still_unknown)
             }
             reply => reply,
@@ -136,7 +130,7 @@ impl State {
 
     /// Two arguments of the scripts.
     fn lifetime(&self) -> (String, &'static str) {
-        let period = self.period.map_or("0".to_owned(), millis);
+        let period = self.period.map_or("0".to_owned(), millis_arg);
         let from = match self.from {
             From::First => "first",
             From::Last => "last",
@@ -145,17 +139,8 @@ impl State {
     }
 }
 
-/// Whatever kept the second request from the server, the first one may have been carried out.
-fn still_unknown(error: Error) -> Error {
-    error.with_outcome(Outcome::Unknown)
-}
-
 /// So many calls came in between that the server does not know any more whether the first request was carried out.
 fn forgotten() -> Error {
     let why = "the answer was lost, and the server does not know any more whether the call counted";
     Error::new(ErrorKind::Disconnected, why).with_outcome(Outcome::Unknown)
-}
-
-fn millis(time: Duration) -> String {
-    time.as_millis().clamp(1, u128::from(u64::MAX >> 16)).to_string()
 }

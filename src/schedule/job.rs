@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use super::declaration::Schedule;
 use super::missed::Plan;
 use super::run::Run;
-use super::state::{Answer, Claimed, State, token};
+use super::state::{Answer, Claimed, State};
 use super::timing::Timing;
 use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync};
 use crate::{BoxError, Error, ErrorKind, Outcome, Result};
@@ -96,7 +96,15 @@ impl Started {
 impl Job {
     pub(super) fn new(schedule: Schedule, state: State, handler: Handler) -> Result<Self> {
         let (known, unanswered, handed) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Self { schedule, state, handler, token: token()?, known, unanswered, handed })
+        Ok(Self {
+            schedule,
+            state,
+            handler,
+            token: platform::random_id()?,
+            known,
+            unanswered,
+            handed,
+        })
     }
 
     /// Whether a slot has not been handed out yet.

@@ -10,12 +10,12 @@ use super::missed::{Gap, Missed, Plan};
 use super::record::Record;
 use super::scripts::{CLAIM, FINISH, RENEW};
 use super::timing::Timing;
-use crate::client::{Client, ScriptBatch};
+use crate::client::{Client, ScriptBatch, repeat_if_lost};
 use crate::command::Script;
 use crate::command::keys::KeyCommands;
 use crate::command::streams::{Entry, StreamCommands};
 use crate::layer::WithoutFallback;
-use crate::{Error, ErrorKind, FromValue, Key, Keyspace, Outcome, Result, platform};
+use crate::{Error, ErrorKind, FromValue, Key, Keyspace, Result};
 
 const SPACE: Keyspace = Keyspace::literal("edgecask:schedule");
 
@@ -105,10 +105,7 @@ impl State {
         let Plan::Decide { slot, missed } = plan else { return Ok(None) };
         let args = [token.to_owned(), known.to_string(), slot.to_string()];
         let ask = || self.ask(args.clone(), Some(known), missed.as_ref());
-        match ask().await {
-            Err(error) if error.outcome() == Outcome::Unknown => ask().await.map(Some),
-            claimed => claimed.map(Some),
-        }
+        repeat_if_lost(ask).await.map(Some)
     }
 
     async fn ask(
@@ -184,9 +181,4 @@ impl State {
         let place = batch.script(script, keys, args);
         batch.exec().await?.take(place)
     }
-}
-
-/// A text that no other process has.
-pub(super) fn token() -> Result<String> {
-    Ok(format!("{:032x}", u128::from_le_bytes(platform::random()?)))
 }

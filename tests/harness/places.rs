@@ -51,6 +51,15 @@ impl Place {
         Self { name: "REST", make, _redis: Some(redis), _rest: Some(server) }
     }
 
+    /// Where a script runs in its three ways: on a real Redis, by Lua in the engine, and natively.
+    pub fn three_ways() -> [Self; 3] {
+        [
+            Self::redis("Redis", RedisServer::start()),
+            Self::engine("Lua", ScriptOptions::new().prefer_native(false)),
+            Self::engine("native", ScriptOptions::new().run_lua(false)),
+        ]
+    }
+
     /// Each of them: the engine with native scripts and with Lua, Redis 7 and 8 over TCP, and REST. `EDGECASK_TEST_PLACE="Redis 7"`
     /// leaves the others out.
     ///

@@ -9,7 +9,6 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::quota::{Quota, QuotaError, Reservation};
 use edgecask::transport::Results;
-use edgecask::transport::memory::ScriptOptions;
 use edgecask::{Client, Error, ErrorKind, Key, Outcome, Result, Script, Value};
 use edgecask_tests::{Count, Dice, Lossy, Place, RedisServer, Tap, Tapped, Trip, seeds, until};
 use futures_util::future::join_all;
@@ -382,10 +381,8 @@ fn own_scripts() -> Vec<&'static Script> {
 #[tokio::test]
 async fn scripts_of_quotas_do_the_same_in_three_ways() {
     let scripts = own_scripts();
-    let redis = Place::redis("Redis", RedisServer::start());
-    let lua = Place::engine("Lua", ScriptOptions::new().prefer_native(false));
-    let native = Place::engine("native", ScriptOptions::new().run_lua(false));
-    let clients = [redis.client(), lua.client(), native.client()];
+    let places = Place::three_ways();
+    let clients = places.each_ref().map(Place::client);
     for seed in seeds(60) {
         let dice = Dice::new(seed);
         let pick = |texts: &[&str]| texts[dice.roll(texts.len() as u64) as usize].to_owned();

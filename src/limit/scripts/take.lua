@@ -91,7 +91,9 @@ kinds.sliding = {
     p.used = count(p[1])
     local previous = count(p[2])
     local passed = now_ms % p.window
-    p.before = math.floor((1 - passed / p.window) * previous)
+    -- What `of` calls of the window before weigh so many milliseconds after it.
+    local function weight(of, after) return math.floor((1 - after / p.window) * of) end
+    p.before = weight(previous, passed)
     p.reset = (p.bucket + 1) * p.window * 1000 - now
     -- The first millisecond at which `of` calls of the window before weigh no more than `room`.
     local function first(of, room)
@@ -99,7 +101,7 @@ kinds.sliding = {
       -- One millisecond early, because the weight is rounded too.
       local at = math.max(math.floor(p.window * (1 - (room + 1) / of)) - 1, 0)
       for _ = 1, 3 do
-        if math.floor((1 - at / p.window) * of) > room then at = at + 1 end
+        if weight(of, at) > room then at = at + 1 end
       end
       return at
     end

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::command::{Command, ScriptContext};
+use crate::command::{Command, ScriptContext, native};
 use crate::{Error, FromValue, Result, Value};
 
 /// The largest whole number of a double, minus one.
@@ -154,7 +154,9 @@ impl Policy<'_> {
                 self.used = redis.count(self.key(0)?)?;
                 let previous = redis.count(self.key(1)?)?;
                 let passed = now_ms % self.window;
-                self.other = ((1.0 - passed / self.window) * previous).floor();
+                // What `of` calls of the window before weigh so many milliseconds after it.
+                let weight = |of: f64, passed: f64| ((1.0 - passed / self.window) * of).floor();
+                self.other = weight(previous, passed);
                 self.reset = (self.bucket + 1.0) * self.window * 1000.0 - now;
                 // The first millisecond at which `of` calls of the window before weigh no more than `room`.
                 let first = |of: f64, room: f64| {
@@ -163,10 +165,7 @@ impl Policy<'_> {
                     }
                     // One millisecond early, because the weight is rounded too.
                     let early = ((self.window * (1.0 - (room + 1.0) / of)).floor() - 1.0).max(0.0);
-                    (0..3).fold(early, |at, _| {
-                        let is_too_much = ((1.0 - at / self.window) * of).floor() > room;
-                        if is_too_much { at + 1.0 } else { at }
-                    })
+                    (0..3).fold(early, |at, _| if weight(of, at) > room { at + 1.0 } else { at })
                 };
                 let room = self.limit - self.used - self.cost;
                 self.retry = if self.cost > self.limit {
@@ -333,10 +332,7 @@ pub(super) fn take(
     }
     let servers_clock = now.is_empty();
     redis.now = match servers_clock {
-        true => {
-            let [seconds, micros] = <[i64; 2]>::from_value(redis.call(Command::new("TIME"))?)?;
-            seconds as f64 * 1_000_000.0 + micros as f64
-        }
+        true => native::clock(redis.context)? as f64,
         false => number(now).ok_or_else(wrong)?,
     };
     redis.now_ms = (redis.now / 1000.0).floor();

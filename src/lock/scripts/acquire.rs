@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
-use super::server::{Kind, LONGEST_ALIVE, LOOK_AT, Server, Waiters, integer};
+use super::server::{Kind, LONGEST_ALIVE, LOOK_AT, Server, Waiters};
+use crate::command::native::integer;
 use crate::command::{Command, ScriptContext};
 use crate::{Error, Result, Value};
 

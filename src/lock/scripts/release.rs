@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
-use super::server::{Kind, Server, Waiters, integer};
+use super::server::{Kind, Server, Waiters};
+use crate::command::native::integer;
 use crate::command::{Command, ScriptContext};
 use crate::{Result, Value};
 

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
-use super::server::{Server, integer};
+use super::server::Server;
+use crate::command::native::integer;
 use crate::command::{Command, ScriptContext};
 use crate::{Result, Value};
 

@@ -2,24 +2,20 @@
 
 use bytes::Bytes;
 
-use crate::command::{Command, ScriptContext, ToArg};
-use crate::{Error, FromValue, Result, Value};
+use crate::command::{Command, ScriptContext, ToArg, native};
+use crate::{FromValue, Result, Value};
 
 /// The commands of a script, with replies of Rust types.
 pub(super) struct Server<'a>(pub(super) &'a mut dyn ScriptContext);
 
 impl Server<'_> {
     pub(super) fn run<R: FromValue>(&mut self, command: Command) -> Result<R> {
-        R::from_value(self.0.call(command)?)
+        native::run(self.0, command)
     }
 
     /// The clock in microseconds.
     pub(super) fn micros(&mut self) -> Result<i64> {
-        let clock: Vec<i64> = self.run(Command::new("TIME"))?;
-        match clock[..] {
-            [seconds, micros] => Ok(seconds * 1_000_000 + micros),
-            _ => Err(Error::server("ERR TIME did not return two numbers")),
-        }
+        native::clock(self.0)
     }
 
     pub(super) fn get(&mut self, key: &Bytes) -> Result<Option<Bytes>> {
@@ -142,11 +138,4 @@ fn publish(server: &mut Server, waiter: &[u8]) {
     let token = waiter.get(1..).unwrap_or_default();
     // A waiter that is not woken looks again by itself.
     let _ = server.0.call(Command::new("PUBLISH").arg(channel).arg(token));
-}
-
-/// An argument as an integer.
-pub(super) fn integer(arg: &[u8]) -> Result<i64> {
-    let text = std::str::from_utf8(arg).ok();
-    text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| Error::server("ERR an argument is not an integer"))
 }

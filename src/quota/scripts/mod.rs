@@ -25,7 +25,7 @@ script! {
     /// before, `forgotten` if that is not known any more), what is used, what is
     /// reserved, and in how many milliseconds the counter expires.
     pub(crate) static TAKE: Script = {
-        file: "take.lua",
+        file: "quota.lua" "take.lua",
         keys: 2,
         args: 11,
         flags: [key_locking],
@@ -40,7 +40,7 @@ script! {
     ///
     /// Returns 1 if the reservation was held until then, 0 if not, -1 if that is not known any more.
     pub(crate) static SETTLE: Script = {
-        file: "settle.lua",
+        file: "quota.lua" "settle.lua",
         keys: 2,
         args: 8,
         flags: [key_locking],

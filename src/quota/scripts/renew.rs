@@ -1,7 +1,8 @@
 use bytes::Bytes;
 
-use super::server::{Server, integer};
+use super::server::Server;
 use crate::command::ScriptContext;
+use crate::command::native::integer;
 use crate::{Result, Value};
 
 /// The implementation of `renew.lua`.

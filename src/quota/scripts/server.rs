@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::command::{Command, ScriptContext, ToArg};
+use crate::command::{Command, ScriptContext, ToArg, native};
 use crate::{Error, FromValue, Result, Value};
 
 /// Above this, a number of Lua has no neighbours.
@@ -25,15 +25,12 @@ pub(super) struct Memory {
 
 impl<'a> Server<'a> {
     pub(super) fn new(redis: &'a mut dyn ScriptContext, reservations: &'a Bytes) -> Result<Self> {
-        let clock = Vec::<i64>::from_value(redis.call(Command::new("TIME"))?)?;
-        let &[seconds, micros] = clock.as_slice() else {
-            return Err(Error::server("ERR TIME did not return two numbers"));
-        };
-        Ok(Self { redis, reservations, now: seconds * 1000 + micros / 1000 })
+        let now = native::clock(redis)? / 1000;
+        Ok(Self { redis, reservations, now })
     }
 
     fn run<R: FromValue>(&mut self, command: Command) -> Result<R> {
-        R::from_value(self.redis.call(command)?)
+        native::run(self.redis, command)
     }
 
     /// A command on the reservations.
@@ -82,9 +79,18 @@ impl<'a> Server<'a> {
         self.run(self.command("ZREM").arg(member))
     }
 
+    /// Adds a reservation or an end, and removes what is over and the oldest of too many ends.
+    pub(super) fn keep(&mut self, score: i64, member: &[u8], memory: Memory) -> Result<()> {
+        self.add(score, member)?;
+        self.purge()?;
+        self.trim_ends(memory)?;
+        self.live_for(score.abs() - self.now)
+    }
+
     /// Remembers how a call ended.
     pub(super) fn remember(&mut self, how: &str, id: &[u8], memory: Memory) -> Result<()> {
-        self.add(-(self.now + memory.millis), &[how.as_bytes(), id].concat())
+        let score = -(self.now + memory.millis);
+        self.keep(score, &[how.as_bytes(), id].concat(), memory)
     }
 
     /// Removes what is over: a reservation has its expiry as score, the end of a call has it below zero.
@@ -98,7 +104,7 @@ impl<'a> Server<'a> {
     }
 
     /// Removes the oldest ends above the most that are remembered, and those of a clock that was ahead.
-    pub(super) fn trim_ends(&mut self, memory: Memory) -> Result<()> {
+    fn trim_ends(&mut self, memory: Memory) -> Result<()> {
         if self.ends()? > memory.most {
             let latest = format!("({}", -(self.now + memory.millis));
             self.run::<Value>(self.command("ZREMRANGEBYSCORE").arg("-inf").arg(latest))?;
@@ -154,10 +160,4 @@ impl<'a> Server<'a> {
         }
         Ok(())
     }
-}
-
-/// An argument as an integer.
-pub(super) fn integer(arg: &[u8]) -> Result<i64> {
-    let number = std::str::from_utf8(arg).ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| Error::server("ERR an argument is not an integer"))
 }

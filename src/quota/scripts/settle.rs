@@ -1,7 +1,8 @@
 use bytes::Bytes;
 
-use super::server::{LARGEST, Memory, Server, integer};
+use super::server::{LARGEST, Memory, Server};
 use crate::command::ScriptContext;
+use crate::command::native::integer;
 use crate::{Result, Value};
 
 /// The implementation of `settle.lua`.
@@ -26,8 +27,6 @@ pub(super) fn run(
         return Ok(Value::Integer(-1));
     }
     server.remember(if held { "held " } else { "late " }, id, memory)?;
-    server.trim_ends(memory)?;
-    server.live_for(memory.millis)?;
     let after = used.saturating_add(actual).min(LARGEST);
     if after > used {
         server.count(counter, after, [period, from])?;

@@ -1,7 +1,8 @@
 use bytes::Bytes;
 
-use super::server::{LARGEST, Memory, Server, integer};
+use super::server::{LARGEST, Memory, Server};
 use crate::command::ScriptContext;
+use crate::command::native::integer;
 use crate::{Result, Value};
 
 /// The implementation of `take.lua`.
@@ -28,9 +29,9 @@ pub(super) fn run(
     let is_held = server.score(&member)?.unwrap_or(0) > server.now;
     let hold = |server: &mut Server| {
         let till = server.now + integer(lease)?;
-        keep(server, till, &member, memory)?;
+        server.keep(till, &member, memory)?;
         if ago > 0 {
-            remember(server, "asked ", id, memory)?;
+            server.remember("asked ", id, memory)?;
         }
         Ok::<_, crate::Error>("taken")
     };
@@ -59,7 +60,7 @@ pub(super) fn run(
             refuse(server, "exceeded", id, ago, memory)?
         } else {
             if after != used {
-                remember(server, "taken ", id, memory)?;
+                server.remember("taken ", id, memory)?;
                 server.count(counter, after, [period, from])?;
                 used = after;
             }
@@ -71,20 +72,6 @@ pub(super) fn run(
     Ok(Value::Array([Value::bulk(what)].into_iter().chain(numbers).collect()))
 }
 
-fn keep(server: &mut Server, score: i64, member: &[u8], memory: Memory) -> Result<()> {
-    server.add(score, member)?;
-    server.purge()?;
-    server.trim_ends(memory)?;
-    server.live_for(score.abs() - server.now)
-}
-
-fn remember(server: &mut Server, how: &str, id: &[u8], memory: Memory) -> Result<()> {
-    server.remember(how, id, memory)?;
-    server.purge()?;
-    server.trim_ends(memory)?;
-    server.live_for(memory.millis)
-}
-
 /// What was asked before may arrive late, when there is room.
 fn refuse<'a>(
     server: &mut Server,
@@ -94,7 +81,7 @@ fn refuse<'a>(
     memory: Memory,
 ) -> Result<&'a str> {
     if ago > 0 {
-        remember(server, "late ", id, memory)?;
+        server.remember("late ", id, memory)?;
     }
     Ok(why)
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::command::{Command, Script, ScriptContext, script};
+use crate::command::{Command, Script, ScriptContext, native, script};
 use crate::{Error, FromValue, Pairs, Result, Value};
 
 /// All of them.
@@ -226,10 +226,7 @@ fn record(
 }
 
 fn now(redis: &mut dyn ScriptContext) -> Result<u64> {
-    let [seconds, micros] = <Vec<u64>>::from_value(redis.call(Command::new("TIME"))?)?
-        .try_into()
-        .map_err(|_| Error::server("ERR TIME did not return two numbers"))?;
-    Ok(seconds.saturating_mul(1000).saturating_add(micros / 1000))
+    Ok(native::clock(redis)?.unsigned_abs() / 1000)
 }
 
 fn number(text: &[u8]) -> Result<u64> {

@@ -85,6 +85,20 @@ impl Slow {
         let (app, layer, headers) = (self.clone(), layer.clone(), headers.to_vec());
         tokio::spawn(async move { app.get(&layer, &headers).await })
     }
+
+    /// All who ask wait for the request of this number, and get its answer.
+    pub(super) async fn one_request_answers(
+        &self,
+        number: usize,
+        asking: Vec<tokio::task::JoinHandle<(String, String)>>,
+    ) {
+        self.has_been_asked(number).await;
+        self.gate.add_permits(MANY);
+        for answer in asking {
+            assert_eq!(answer.await.unwrap().0, number.to_string());
+        }
+        assert_eq!(self.asked(), number);
+    }
 }
 
 fn layer(options: HttpCacheOptions) -> HttpCache {
@@ -95,12 +109,7 @@ fn layer(options: HttpCacheOptions) -> HttpCache {
 async fn of_many_misses_one_goes() {
     let (app, layer) = (Slow::new("max-age=60"), layer(options()));
     let asking: Vec<_> = (0..MANY).map(|_| app.start(&layer)).collect();
-    app.has_been_asked(1).await;
-    app.gate.add_permits(MANY);
-    for answer in asking {
-        assert_eq!(answer.await.unwrap().0, "1");
-    }
-    assert_eq!(app.asked(), 1);
+    app.one_request_answers(1, asking).await;
 }
 
 #[tokio::test]
@@ -111,12 +120,7 @@ async fn of_many_who_find_it_stale_one_goes() {
     assert_eq!(app.get(&layer, &[]).await.0, "1");
     clock.advance(100);
     let asking: Vec<_> = (0..MANY).map(|_| app.start(&layer)).collect();
-    app.has_been_asked(2).await;
-    app.gate.add_permits(MANY);
-    for answer in asking {
-        assert_eq!(answer.await.unwrap().0, "2");
-    }
-    assert_eq!(app.asked(), 2);
+    app.one_request_answers(2, asking).await;
 }
 
 #[tokio::test]

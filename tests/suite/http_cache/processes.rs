@@ -26,12 +26,7 @@ async fn of_many_processes_one_goes() {
     let app = Slow::new("max-age=60");
     let layers: Vec<_> = (0..4).map(|_| process(redis.client())).collect();
     let asking: Vec<_> = layers.iter().chain(&layers).map(|layer| app.start(layer)).collect();
-    app.has_been_asked(1).await;
-    app.gate.add_permits(MANY);
-    for answer in asking {
-        assert_eq!(answer.await.unwrap().0, "1");
-    }
-    assert_eq!(app.asked(), 1);
+    app.one_request_answers(1, asking).await;
 }
 
 #[tokio::test]

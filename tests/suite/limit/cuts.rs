@@ -54,6 +54,14 @@ impl Ways<'_> {
         assert!(bytes > 3, "an answer is longer than {bytes} bytes");
     }
 
+    /// Makes the cut of this name.
+    fn cut_at(&self, cut: &str) {
+        match cut.strip_prefix("after ").and_then(|rest| rest.split(' ').next()) {
+            Some(bytes) => self.cutter.cut_answer(bytes.parse().unwrap()),
+            None => self.cutter.cut_request(),
+        }
+    }
+
     /// A call with an identity is sent again, and counts once.
     async fn with_identity(&self, policy: Policy, stride: usize) {
         let hands = Hands::at(1_790_000_000_000);
@@ -129,10 +137,7 @@ impl Ways<'_> {
         self.everywhere(stride, async |cut| {
             self.cutter.calm();
             let permit = limiter.acquire("renewed").await.unwrap().unwrap();
-            match cut.strip_prefix("after ").and_then(|rest| rest.split(' ').next()) {
-                Some(bytes) => self.cutter.cut_answer(bytes.parse().unwrap()),
-                None => self.cutter.cut_request(),
-            }
+            self.cut_at(cut);
             let renewed = permit.renew().await;
             let was_cut = self.cutter.calm();
             assert_eq!(renewed.is_err(), was_cut, "renew, {cut}: {renewed:?}");
@@ -144,10 +149,7 @@ impl Ways<'_> {
         self.everywhere(1, async |cut| {
             self.cutter.calm();
             let permit = limiter.acquire("released").await.unwrap().unwrap();
-            match cut.strip_prefix("after ").and_then(|rest| rest.split(' ').next()) {
-                Some(bytes) => self.cutter.cut_answer(bytes.parse().unwrap()),
-                None => self.cutter.cut_request(),
-            }
+            self.cut_at(cut);
             let released = permit.release().await;
             let was_cut = self.cutter.calm();
             assert_eq!(released.is_err(), was_cut, "release, {cut}: {released:?}");

@@ -1,9 +1,8 @@
 //! The scripts of schedules give the same on a real Redis, by Lua in the engine, and natively.
 
 use edgecask::prelude::*;
-use edgecask::transport::memory::ScriptOptions;
 use edgecask::{Client, Script, Value};
-use edgecask_tests::{Dice, Place, RedisServer, seeds};
+use edgecask_tests::{Dice, Place, seeds};
 
 const STATE: &str = "{s}state";
 const RECORDS: &str = "{s}records";
@@ -71,10 +70,8 @@ async fn scripts_of_schedules_do_the_same_in_three_ways() {
     let scripts: Vec<&Script> =
         edgecask::scripts().filter(|script| script.source().contains("'run:'")).collect();
     assert_eq!(scripts.len(), 3);
-    let redis = Place::redis("Redis", RedisServer::start());
-    let lua = Place::engine("Lua", ScriptOptions::new().prefer_native(false));
-    let native = Place::engine("native", ScriptOptions::new().run_lua(false));
-    let clients = [redis.client(), lua.client(), native.client()];
+    let places = Place::three_ways();
+    let clients = places.each_ref().map(Place::client);
     for seed in seeds(60) {
         let dice = Dice::new(seed);
         for client in &clients {

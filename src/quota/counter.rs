@@ -109,7 +109,7 @@ impl Quota {
     /// # Errors
     /// [`QuotaError::Exceeded`], after which nothing is counted; [`QuotaError::Redis`].
     pub async fn take(&self, amount: u64) -> Result<Usage, QuotaError> {
-        self.state.ask("take", signed(amount)?, &id()?).await
+        self.state.ask("take", signed(amount)?, &platform::random_id()?).await
     }
 
     /// Counts an amount that was used already, also above the limit. One command.
@@ -117,7 +117,7 @@ impl Quota {
     /// # Errors
     /// [`QuotaError::Redis`]; [`QuotaError::Exceeded`] above 2⁵³ − 1.
     pub async fn add(&self, amount: u64) -> Result<Usage, QuotaError> {
-        self.state.ask("add", signed(amount)?, &id()?).await
+        self.state.ask("add", signed(amount)?, &platform::random_id()?).await
     }
 
     /// Takes back an amount that was counted. The counter does not go below zero. If the counter has begun again since, the amount is
@@ -126,7 +126,7 @@ impl Quota {
     /// # Errors
     /// [`QuotaError::Redis`].
     pub async fn give_back(&self, amount: u64) -> Result<Usage, QuotaError> {
-        self.state.ask("add", -signed(amount)?, &id()?).await
+        self.state.ask("add", -signed(amount)?, &platform::random_id()?).await
     }
 
     /// Holds an amount, if it fits, until the reservation is committed, released or dropped, or its lease ends. One command.
@@ -135,7 +135,7 @@ impl Quota {
     /// [`QuotaError::Exceeded`] and [`QuotaError::TooManyReservations`], after which nothing is held; [`QuotaError::Redis`], after
     /// which the amount is released in the background if it may be held.
     pub async fn reserve(&self, amount: u64) -> Result<Reservation, QuotaError> {
-        let (asked, id) = (signed(amount)?, id()?);
+        let (asked, id) = (signed(amount)?, platform::random_id()?);
         // Whoever drops this future does not hold the amount.
         let mut reservation = Reservation::new(self.state.clone(), id, amount);
         let reserved = self.state.ask("reserve", asked, reservation.id()).await;
@@ -168,10 +168,6 @@ impl fmt::Debug for Quota {
             .field("limit", &self.state.limit)
             .finish_non_exhaustive()
     }
-}
-
-fn id() -> Result<String> {
-    Ok(format!("{:032x}", u128::from_le_bytes(platform::random()?)))
 }
 
 fn signed(amount: u64) -> Result<i64> {
