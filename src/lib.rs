@@ -11,6 +11,7 @@ pub mod client;
 pub mod command;
 pub mod config;
 mod error;
+pub mod events;
 #[cfg(feature = "http-cache")]
 pub mod http_cache;
 mod key;
@@ -20,6 +21,7 @@ pub mod limit;
 pub mod lock;
 pub mod migrate;
 pub mod platform;
+pub mod queue;
 pub mod quota;
 pub mod schedule;
 pub mod store;
@@ -61,8 +63,12 @@ mod guide {
     #[cfg(feature = "http-cache")]
     #[doc = include_str!("../docs/http-cache.md")]
     mod http_cache {}
+    #[doc = include_str!("../docs/queues.md")]
+    mod queues {}
     #[doc = include_str!("../docs/rate-limits.md")]
     mod rate_limits {}
+    #[doc = include_str!("../docs/events.md")]
+    mod events {}
     #[doc = include_str!("../docs/quotas.md")]
     mod quotas {}
     #[doc = include_str!("../docs/schedules.md")]
@@ -86,8 +92,9 @@ mod guide {
 /// The Lua scripts that this crate itself uses, for servers that run them by their native implementation.
 pub fn scripts() -> impl Iterator<Item = &'static Script> {
     let scripts = cache::scripts().into_iter().chain(client::scripts());
+    let scripts = scripts.chain(events::scripts());
     let scripts = scripts.chain(limit::scripts()).chain(lock::scripts()).chain(schedule::scripts());
-    let scripts = scripts.chain(quota::scripts());
+    let scripts = scripts.chain(quota::scripts()).chain(queue::scripts());
     scripts.chain(keyspace::check::scripts())
 }
 

@@ -172,7 +172,7 @@ fn is_final(error: &Error) -> bool {
         | ErrorKind::Unsupported
         | ErrorKind::Unauthorized => true,
         ErrorKind::Server => {
-            !matches!(error.code(), Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN"))
+            !error.is_transient() && !error.to_string().contains("max number of clients")
         }
         _ => false,
     }
@@ -191,6 +191,14 @@ mod tests {
         let millis = |attempts| wait(attempts, 1.0).as_millis();
         assert_eq!([millis(0), millis(1), millis(6), millis(99)], [100, 200, 6400, 10_000]);
         assert_eq!(wait(99, 0.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_server_that_is_busy_does_not_end_a_subscription() {
+        for passing in ["BUSY a script runs", "LOADING", "ERR max number of clients reached"] {
+            assert!(!is_final(&Error::server(passing)), "{passing}");
+        }
+        assert!(is_final(&Error::server("NOPERM this user has no permissions")));
     }
 
     /// A server that greets, sends as many messages as it may, and closes.

@@ -2,48 +2,19 @@
 //! process; so a process has one subscription for all of its locks, and hears of its own waiters only.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use futures_util::task::AtomicWaker;
 
 use crate::client::{Client, Event};
-use crate::platform::{self, Instant};
+use crate::platform::{self, Bell, Instant};
 
 /// How long a subscription without waiters is kept.
 const IDLE: Duration = Duration::from_secs(10);
 /// How long to poll before the next attempt, after a subscription was refused.
 const PAUSE: Duration = Duration::from_secs(60);
-
-/// What one waiter is woken by.
-#[derive(Default)]
-pub(super) struct Bell {
-    rung: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Bell {
-    fn ring(&self) {
-        self.rung.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    async fn heard(&self) {
-        poll_fn(|context| {
-            self.waker.register(context.waker());
-            match self.rung.swap(false, Ordering::AcqRel) {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
-            }
-        })
-        .await;
-    }
-}
 
 /// The bells of this process, and the subscription that rings them.
 pub(super) struct Wake {

@@ -18,6 +18,7 @@
 //! the thread in between. [`spawn`] does nothing, and [`shares_futures`] is `false`.
 
 mod background;
+mod bell;
 mod clock;
 #[cfg(feature = "gzip")]
 mod gzip;
@@ -41,6 +42,7 @@ use std::time::Duration;
 pub use web_time::Instant;
 
 pub(crate) use self::background::Background;
+pub(crate) use self::bell::Bell;
 pub(crate) use self::clock::Expiry;
 #[cfg(feature = "gzip")]
 pub use self::gzip::{gunzip, gzip};

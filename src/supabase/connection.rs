@@ -98,6 +98,18 @@ impl Connection {
         })
     }
 
+    /// The URL of a WebSocket, with the key in it.
+    #[cfg(all(feature = "realtime", not(target_arch = "wasm32")))]
+    pub(super) fn websocket_url(&self, version: &str) -> String {
+        let key = percent_encoding::utf8_percent_encode(
+            self.shared.key.expose_secret(),
+            percent_encoding::NON_ALPHANUMERIC,
+        );
+        let url = self.shared.endpoint.join(&format!("/websocket?apikey={key}&vsn={version}"));
+        // Of `http` comes `ws`, of `https` `wss`.
+        url.replacen("http", "ws", 1)
+    }
+
     pub(super) fn http_layer(&self, layer: &impl HttpLayer) -> Self {
         Self { http: layer.wrap(Arc::clone(&self.http)), ..self.clone() }
     }

@@ -64,6 +64,8 @@ mod filter;
 mod names;
 mod options;
 mod query;
+#[cfg(feature = "realtime")]
+pub mod realtime;
 mod response;
 mod store;
 mod table;

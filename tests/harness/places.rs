@@ -17,7 +17,7 @@ pub struct Place {
     /// What to call it in a failure.
     pub name: &'static str,
     make: Box<dyn Fn() -> Client + Send + Sync>,
-    _redis: Option<RedisServer>,
+    redis: Option<RedisServer>,
     _rest: Option<Server>,
 }
 
@@ -32,14 +32,14 @@ impl Place {
     pub fn engine(name: &'static str, options: ScriptOptions) -> Self {
         let engine = MemoryTransport::new().with_script_options(options);
         let make = Box::new(move || Client::new(engine.clone()));
-        Self { name, make, _redis: None, _rest: None }
+        Self { name, make, redis: None, _rest: None }
     }
 
     /// A Redis over TCP.
     pub fn redis(name: &'static str, redis: RedisServer) -> Self {
         let url = redis.url();
         let make = Box::new(move || Client::tcp(&url).unwrap());
-        Self { name, make, _redis: Some(redis), _rest: None }
+        Self { name, make, redis: Some(redis), _rest: None }
     }
 
     /// A Redis behind the local REST server.
@@ -48,7 +48,7 @@ impl Place {
         let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
         let (url, token) = (server.url(), server.token().to_owned());
         let make = Box::new(move || Client::rest(&url, &token).unwrap());
-        Self { name: "REST", make, _redis: Some(redis), _rest: Some(server) }
+        Self { name: "REST", make, redis: Some(redis), _rest: Some(server) }
     }
 
     /// Where a script runs in its three ways: on a real Redis, by Lua in the engine, and natively.
@@ -78,6 +78,13 @@ impl Place {
             assert!(!places.is_empty(), "there is no place {name}");
         }
         places
+    }
+
+    /// Cuts all connections that listen, where there is a Redis.
+    pub fn cut(&self) {
+        if let Some(redis) = &self.redis {
+            redis.by_hand("CLIENT KILL TYPE pubsub");
+        }
     }
 
     /// A client of its own, as another process has it.

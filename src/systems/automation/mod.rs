@@ -51,6 +51,7 @@
 //! ```
 
 mod calendar;
+mod events;
 mod keys;
 mod notifications;
 mod percentiles;
@@ -60,6 +61,7 @@ mod sessions;
 mod workflows;
 
 pub use calendar::{Day, Hour, Minute};
+pub use events::{announce, announcements_topic, channel_topic, deliver, follow, inbox_topic};
 pub use keys::*;
 pub use notifications::{mark_read, notify};
 pub use percentiles::percentiles;

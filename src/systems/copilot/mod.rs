@@ -65,6 +65,7 @@ pub use self::path::{
 };
 use crate::cache::Ttl;
 use crate::command::pubsub::PubSubCommands;
+use crate::events::{Events, Topic};
 use crate::limit::{OnFailure, Policy, RateLimiter, RateLimiterBuilder};
 use crate::migrate::RenamePrefix;
 pub use crate::store::{
@@ -113,6 +114,29 @@ impl Ttls {
 pub fn conversation_events(tenant_id: &str, conversation_id: &str) -> Result<Key> {
     const EVENTS: Keyspace = Keyspace::literal("copilot:events:conversation");
     EVENTS.key((tenant_id, conversation_id))
+}
+
+/// The topic of a conversation's events, in a hub from [`event_hub`](crate::config::event_hub). Its channel is
+/// [`conversation_events`], and so is the key of its history.
+///
+/// ```
+/// use edgecask::Client;
+/// use edgecask::events::Events;
+/// use edgecask::systems::copilot::conversation_topic;
+///
+/// let topic = conversation_topic::<String>(&Events::new(Client::memory()), "acme", "c1")?;
+/// assert_eq!(topic.key().as_str(), "copilot:events:conversation:acme:c1");
+/// # Ok::<(), edgecask::Error>(())
+/// ```
+///
+/// # Errors
+/// As for [`conversation_events`].
+pub fn conversation_topic<T>(
+    events: &Events,
+    tenant_id: &str,
+    conversation_id: &str,
+) -> Result<Topic<T>> {
+    Ok(events.topic(conversation_events(tenant_id, conversation_id)?))
 }
 
 /// Announces on a channel, such as `cache:invalidate`, that a tenant's policy has changed, with the message that the

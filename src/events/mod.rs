@@ -1,0 +1,34 @@
+//! Events: published with a history in one atomic call, received once and in order, with a gap where something is missing.
+//!
+//! Subscribers listen by Pub/Sub, and read from the history what they missed while they were not connected. Where there is no
+//! Pub/Sub, they poll. The guide's page on events says what is promised and what it costs; [`Events`] has an example.
+
+mod broadcast;
+mod cursor;
+mod feed;
+mod frame;
+mod hub;
+mod item;
+mod options;
+mod position;
+mod presence;
+mod publish;
+mod scripts;
+mod shared;
+mod source;
+pub mod sse;
+mod store;
+mod subscription;
+mod topic;
+mod topics;
+
+pub use broadcast::{Broadcast, Heard};
+pub use item::{DEFAULT_NAME, Event, Gap, GapReason, Item, Start, Unreadable};
+pub use options::EventsOptions;
+pub use position::Position;
+pub use presence::{Presence, PresenceChange, PresenceWatch, Present};
+pub use publish::{Publish, Published};
+pub(crate) use scripts::all as scripts;
+pub use subscription::Subscription;
+pub use topic::Topic;
+pub use topics::Events;

@@ -1,0 +1,41 @@
+//! What native implementations ask the engine for.
+
+use bytes::Bytes;
+
+use super::super::position::Position;
+use crate::command::{Command, ScriptContext};
+use crate::{Error, FromValue, Result, Value};
+
+/// The clock in microseconds, and digits that make it another epoch if the clock has gone back.
+pub(super) fn new_epoch(redis: &mut dyn ScriptContext, digits: &[u8]) -> Result<u64> {
+    let epoch = [&micros(redis)?.to_string(), &*String::from_utf8_lossy(digits)].concat();
+    epoch.parse().map_err(|_| not_a_number())
+}
+
+/// The id of the last entry of a stream.
+pub(super) fn newest(redis: &mut dyn ScriptContext, history: &Bytes) -> Result<Option<Bytes>> {
+    let range = Command::new("XREVRANGE").arg(history).arg("+").arg("-").arg("COUNT").arg(1);
+    let entries = <Vec<(Bytes, Value)>>::from_value(redis.call(range)?)?;
+    Ok(entries.into_iter().next().map(|(id, _)| id))
+}
+
+pub(super) fn stored(redis: &mut dyn ScriptContext, key: &Bytes) -> Result<Option<Bytes>> {
+    Option::from_value(redis.call(Command::new("GET").arg(key))?)
+}
+
+/// The position at the beginning of a text.
+pub(super) fn position_of(text: &[u8]) -> Option<Position> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
+pub(super) fn micros(redis: &mut dyn ScriptContext) -> Result<u64> {
+    match <Vec<u64>>::from_value(redis.call(Command::new("TIME"))?)?[..] {
+        [seconds, micros] => Ok(seconds.saturating_mul(1_000_000).saturating_add(micros)),
+        _ => Err(Error::server("ERR TIME did not return two numbers")),
+    }
+}
+
+pub(super) fn not_a_number() -> Error {
+    Error::server("ERR value is not an integer or out of range")
+}

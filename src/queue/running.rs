@@ -1,0 +1,218 @@
+//! The tasks that a worker works on: their leases, and their ends.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+
+use super::state::{Held, How, Now, State};
+use super::{Fatal, Fate, Holding, QueueError};
+use crate::platform::{self, Instant};
+use crate::{BoxError, Result};
+
+/// The pauses between attempts to tell Redis of an end.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2)];
+/// The most leases that one command renews.
+const MOST: usize = 256;
+
+/// What became of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Done,
+    Retry,
+    Dead,
+    Lost,
+}
+
+/// The tasks of one run of a worker.
+pub(super) struct Running {
+    state: Arc<State>,
+    tasks: Arc<Mutex<Tasks>>,
+}
+
+/// Tasks by what tells their deliveries from each other.
+type Tasks = HashMap<(String, Arc<str>), Holding>;
+
+fn locked(tasks: &Mutex<Tasks>) -> MutexGuard<'_, Tasks> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Running {
+    pub(super) fn new(state: &Arc<State>) -> Self {
+        Self { state: Arc::clone(state), tasks: Arc::default() }
+    }
+
+    /// A place for a task, whose lease runs since this moment.
+    pub(super) fn place(&self, task: &Holding, since: Instant) -> Place {
+        task.leased(since, self.state.options.lease);
+        locked(&self.tasks).insert(task.name(), task.clone());
+        Place { tasks: Arc::clone(&self.tasks), task: task.clone() }
+    }
+
+    /// Renews the leases of all tasks, each third of their time.
+    pub(super) async fn keep_leases(&self) -> Infallible {
+        let lease = self.state.options.lease;
+        let mut pause = lease / 3;
+        loop {
+            platform::sleep(pause).await;
+            let now = Instant::now();
+            let held = self.held();
+            pause = lease / 3;
+            for held in held.chunks(MOST) {
+                let arguments: Vec<Held<'_>> = held.iter().map(Holding::held).collect();
+                // A renewal that does not return counts as one that failed.
+                let renewal = platform::boxed(|| self.state.extend(lease, true, arguments));
+                match platform::timeout(lease / 3, renewal).await {
+                    Some(Ok(answers)) => {
+                        for (task, is_held) in held.iter().zip(answers) {
+                            if is_held {
+                                task.leased(now, lease);
+                            } else if task.outcome().is_none()
+                                && locked(&self.tasks).contains_key(&task.name())
+                            {
+                                task.set_lost();
+                            }
+                        }
+                    }
+                    Some(Err(_)) | None => pause = lease / 10,
+                }
+            }
+            self.held().iter().filter(|task| task.is_over()).for_each(Holding::set_lost);
+        }
+    }
+
+    /// The tasks that their handlers have not settled themselves.
+    fn held(&self) -> Vec<Holding> {
+        let tasks = locked(&self.tasks);
+        tasks.values().filter(|task| task.outcome().is_none()).cloned().collect()
+    }
+
+    /// Gives back the tasks that are left.
+    pub(super) async fn give_back(&self) {
+        let left: Vec<Holding> = locked(&self.tasks).drain().map(|(_, task)| task).collect();
+        self.release(left).await;
+    }
+
+    /// Gives back tasks of which no handler knows.
+    pub(super) async fn release(&self, tasks: Vec<Holding>) {
+        release(&self.state, tasks).await;
+    }
+}
+
+async fn release(state: &State, tasks: Vec<Holding>) {
+    let settled =
+        tasks.iter().map(|task| task.settled(How::Release, Duration::ZERO, String::new()));
+    if let Err(error) = state.settle(settled.collect()).await {
+        tracing::debug!(queue = state.keys.name, %error, "tasks were not given back, their leases end");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let left: Vec<Holding> = locked(&self.tasks).drain().map(|(_, task)| task).collect();
+        if !left.is_empty() {
+            let state = Arc::clone(&self.state);
+            let background = state.background.clone();
+            background.spawn(platform::send(|| async move { release(&state, left).await }));
+        }
+    }
+}
+
+/// A task's place among those of a worker. It keeps the place until it has ended.
+pub(super) struct Place {
+    tasks: Arc<Mutex<Tasks>>,
+    task: Holding,
+}
+
+impl Place {
+    /// Calls the handler, and tells Redis of the end.
+    pub(super) async fn work<F>(self, handler: impl FnOnce(Holding) -> F) -> End
+    where
+        F: Future<Output = Result<(), BoxError>>,
+    {
+        let task = &self.task;
+        // A handler that panics while it makes its future counts as one that fails, too.
+        let work = AssertUnwindSafe(async { handler(task.clone()).await }).catch_unwind();
+        let lost = pin!(task.lost());
+        let outcome = match select(pin!(work), lost).await {
+            Either::Left((Ok(outcome), _)) => outcome,
+            Either::Left((Err(_), _)) => Err("the handler panicked".into()),
+            Either::Right(_) => {
+                tracing::warn!(?task, "a task was lost while it was worked on");
+                self.leave();
+                return End::Lost;
+            }
+        };
+        if let Err(error) = &outcome {
+            tracing::warn!(?task, %error, "a task failed");
+        }
+        if let Some(now) = task.outcome() {
+            // The handler has settled it by itself.
+            self.leave();
+            return match now {
+                Now::Done => End::Done,
+                Now::Dead => End::Dead,
+                _ => End::Retry,
+            };
+        }
+        let mut end = settle(task, &outcome).await;
+        for pause in PAUSES {
+            match &end {
+                Err(QueueError::Redis(error)) if error.is_transient() => {
+                    platform::sleep(pause).await;
+                    end = settle(task, &outcome).await;
+                }
+                _ => break,
+            }
+        }
+        self.leave();
+        end.unwrap_or_else(|error| {
+            tracing::warn!(?task, %error, "the end of a task was not stored: it is delivered again");
+            End::Lost
+        })
+    }
+
+    fn leave(&self) {
+        locked(&self.tasks).remove(&self.task.name());
+    }
+}
+
+async fn settle(task: &Holding, outcome: &Result<(), BoxError>) -> Result<End, QueueError> {
+    let fate = |fate| match fate {
+        Fate::Retry => End::Retry,
+        Fate::Dead => End::Dead,
+    };
+    match outcome {
+        Ok(()) => task.ack().await.map(|()| End::Done),
+        Err(error) if error.is::<Fatal>() => task.reject(error).await.map(|()| End::Dead),
+        Err(error) => task.nack(error).await.map(fate),
+    }
+}
+
+/// A future's output, while jobs go on beside it.
+pub(super) async fn beside<T, J: Future>(
+    future: impl Future<Output = T>,
+    jobs: &mut FuturesUnordered<J>,
+) -> T {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        while let Poll::Ready(Some(_)) = jobs.poll_next_unpin(context) {}
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Returns when a job has ended.
+pub(super) async fn ended<J: Future>(jobs: &mut FuturesUnordered<J>) {
+    if jobs.next().await.is_none() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,64 @@
+-- ARGV: the most tasks, then for each task: id, payload, '+' and its delay or '@' and its time, priority, attempts, poison cap, time to
+-- live, group, parent, time to live of its deduplication key. KEYS: the deduplication keys.
+begin()
+local plans, kinds, others, taken, children = {}, {}, {}, {}, {}
+local new, next_key = 0, 9
+for at = 7, #ARGV, 10 do
+  local id, parent = ARGV[at], ARGV[at + 8]
+  local plan = {at = at, id = id, kind = 'new', other = id}
+  if ARGV[at + 9] ~= '0' then
+    plan.key = KEYS[next_key]
+    next_key = next_key + 1
+  end
+  local holder = plan.key and (taken[plan.key] or call('GET', plan.key))
+  if kinds[id] or call('HEXISTS', TASKS, id) == 1 or is_remembered(id) then
+    plan.kind = 'known'
+  elseif parent ~= '-' and kinds[string.sub(parent, 2)] ~= 'new' then
+    plan.kind = 'duplicate'
+    plan.other = others[string.sub(parent, 2)] or id
+  elseif holder and holder ~= id then
+    plan.kind = 'duplicate'
+    plan.other = holder
+  else
+    new = new + 1
+    if plan.key then
+      taken[plan.key] = id
+    end
+    if parent ~= '-' then
+      children[parent] = (children[parent] or 0) + 1
+    end
+  end
+  kinds[id] = kinds[id] or plan.kind
+  others[id] = others[id] or plan.other
+  plans[#plans + 1] = plan
+end
+local live = call('HGET', TASKS, '#tasks') - call('ZCARD', DEAD)
+if new > 0 and live + new > tonumber(ARGV[6]) then
+  return {'full', text(live)}
+end
+local reply = {'ok', text(now)}
+for _, plan in ipairs(plans) do
+  if plan.kind == 'new' then
+    local at, id = plan.at, plan.id
+    local pending = children['=' .. id] or 0
+    local record = add(
+      id, ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 3], ARGV[at + 7], ARGV[at + 8], pending
+    )
+    if plan.key then
+      call('SET', plan.key, id, 'PX', ARGV[at + 9])
+    end
+    local due = tonumber(string.sub(ARGV[at + 2], 2))
+    if string.sub(ARGV[at + 2], 1, 1) == '+' then
+      due = now + due
+    end
+    if pending > 0 then
+      write(id, record)
+      call('ZADD', DELAYED, NEVER, id)
+    else
+      start(id, record, math.max(due, now))
+    end
+  end
+  reply[#reply + 1] = plan.kind
+  reply[#reply + 1] = plan.other
+end
+return finish(reply)

@@ -1,0 +1,116 @@
+//! The native implementation of `enqueue.lua`.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::native::{ARGS, KEYS, Server, bulk};
+use super::record::{Record, number};
+use crate::command::{Command, ScriptContext, script_file::wrong_count};
+use crate::{Result, Value};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    New,
+    Known,
+    Duplicate,
+}
+
+struct Plan<'a> {
+    args: &'a [Bytes; 10],
+    kind: Kind,
+    other: Bytes,
+    key: Option<&'a Bytes>,
+}
+
+pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
+    let mut server = Server::new(redis, keys, args)?;
+    let (Some(most), Some(tasks)) = (args.get(ARGS), args.get(ARGS + 1..)) else {
+        return Err(wrong_count());
+    };
+    let (tasks, []) = tasks.as_chunks::<10>() else { return Err(wrong_count()) };
+    server.begin()?;
+    let mut once_keys = keys[KEYS..].iter();
+    let mut first: HashMap<&[u8], (Kind, Bytes)> = HashMap::new();
+    let mut taken: HashMap<&Bytes, &Bytes> = HashMap::new();
+    let mut children: HashMap<&[u8], u64> = HashMap::new();
+    let mut plans = Vec::with_capacity(tasks.len());
+    let mut new = 0;
+    for task in tasks {
+        let [id, _, _, _, _, _, _, _, parent, once] = task;
+        let parent = parent.strip_prefix(b"=");
+        let key = match once == "0" {
+            true => None,
+            false => Some(once_keys.next().ok_or_else(wrong_count)?),
+        };
+        let holder = match key {
+            Some(key) => match taken.get(key) {
+                Some(holder) => Some((*holder).clone()),
+                None => server.get(key)?,
+            },
+            None => None,
+        };
+        let is_known = first.contains_key(&**id)
+            || server.run(Command::new("HEXISTS").arg(server.tasks).arg(id))?
+            || server.is_remembered(id)?;
+        let of_parent = parent.map(|parent| first.get(parent));
+        let (kind, other) = match (is_known, of_parent, holder) {
+            (true, ..) => (Kind::Known, id.clone()),
+            (_, Some(None), _) => (Kind::Duplicate, id.clone()),
+            (_, Some(Some((kind, other))), _) if *kind != Kind::New => {
+                (Kind::Duplicate, other.clone())
+            }
+            (.., Some(holder)) if holder != id => (Kind::Duplicate, holder),
+            _ => {
+                new += 1;
+                taken.extend(key.map(|key| (key, id)));
+                if let Some(parent) = parent {
+                    *children.entry(parent).or_default() += 1;
+                }
+                (Kind::New, id.clone())
+            }
+        };
+        first.entry(id).or_insert_with(|| (kind, other.clone()));
+        plans.push(Plan { args: task, kind, other, key });
+    }
+    let tasks = server.field_number(b"#tasks")?.unwrap_or(0);
+    let live = (tasks - server.count(server.dead)? as i64).max(0) as u64;
+    if new > 0 && live + new > number(most)? {
+        return Ok(Value::Array(vec![Value::bulk("full"), Value::bulk(live.to_string())]));
+    }
+    let mut reply = vec![Value::bulk("ok"), Value::bulk(server.now.to_string())];
+    for plan in plans {
+        if plan.kind == Kind::New {
+            let pending = children.get(&*plan.args[0]).copied().unwrap_or(0);
+            add(&mut server, &plan, pending)?;
+        }
+        reply.push(Value::bulk(match plan.kind {
+            Kind::New => "new",
+            Kind::Known => "known",
+            Kind::Duplicate => "duplicate",
+        }));
+        reply.push(bulk(&plan.other));
+    }
+    server.finish(Value::Array(reply))
+}
+
+fn add(server: &mut Server<'_>, plan: &Plan<'_>, children: u64) -> Result<()> {
+    let [id, payload, when, priority, attempts, poison, ttl, group, parent, once] = plan.args;
+    let mut record = Record {
+        priority: number(priority)?,
+        children,
+        group: group.clone(),
+        parent: parent.clone(),
+        ..Record::new(number(attempts)?, number(poison)?, number(ttl)?)
+    };
+    server.insert(id, payload, &mut record)?;
+    if let Some(key) = plan.key {
+        server.set(key, id, once)?;
+    }
+    let time = number(when.get(1..).unwrap_or_default())?;
+    let due = if when.starts_with(b"+") { server.now.saturating_add(time) } else { time };
+    match children {
+        0 => server.start(id, &mut record, due.max(server.now)),
+        _ => server.await_children(id, &mut record),
+    }
+}

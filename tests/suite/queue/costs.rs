@@ -1,0 +1,83 @@
+//! Commands of each operation, and of a worker without tasks.
+
+use std::time::Duration;
+
+use edgecask::queue::{Queue, Worker};
+use edgecask::transport::memory::MemoryTransport;
+use edgecask::{Client, prelude::*};
+use edgecask_tests::{Count, Place};
+
+use super::{options, queue, task};
+
+#[tokio::test]
+async fn each_operation_costs_one_command() {
+    for place in Place::all().await {
+        let count = Count::default();
+        // The scripts become known to the server.
+        let warm: Queue<u32> = Queue::with_options(place.client(), "warm", options()).unwrap();
+        warm.enqueue(&task(1)).await.unwrap();
+        let delivery = warm.pull(1).await.unwrap().remove(0);
+        delivery.extend().await.unwrap();
+        delivery.ack().await.unwrap();
+        warm.requeue(["t1"]).await.unwrap();
+
+        let queue = queue(count.of(place.client()));
+        let cost = |what: &str, commands: usize| {
+            assert_eq!(count.taken(), commands, "{}: {what}", place.name);
+        };
+        queue.enqueue_all(&(0..100).map(task).collect::<Vec<_>>()).await.unwrap();
+        cost("enqueue_all", 1);
+        let deliveries = queue.pull(60).await.unwrap();
+        cost("pull", 1);
+        deliveries[0].extend().await.unwrap();
+        cost("extend", 1);
+        deliveries[0].progress(&1).await.unwrap();
+        cost("progress", 1);
+        deliveries[0].ack().await.unwrap();
+        cost("ack", 1);
+        deliveries[1].nack("no").await.unwrap();
+        cost("nack", 1);
+        queue.ack_all(deliveries[2..].iter().map(|delivery| &**delivery)).await.unwrap();
+        cost("ack_all", 1);
+        queue.stats().await.unwrap();
+        cost("stats", 5);
+        queue.status("t1").await.unwrap();
+        cost("status", 3);
+        queue.result::<u32>("t1").await.unwrap();
+        cost("result", 1);
+        queue.pause().await.unwrap();
+        cost("pause", 1);
+        let worker = Worker::new(queue.clone(), |_, _| async { Ok(()) });
+        worker.run_due(9).await.unwrap();
+        cost("run_due without tasks", 1);
+        queue.resume().await.unwrap();
+        count.taken();
+        worker.run_due(10).await.unwrap();
+        cost("run_due of ten, one at a time", 20);
+    }
+}
+
+/// Time passes at once while all wait.
+#[tokio::test]
+async fn a_worker_without_tasks_costs_two_commands_a_minute() {
+    tokio::time::pause();
+    for wake_up in [true, false] {
+        let count = Count::default();
+        let client = count.of(Client::new(MemoryTransport::new()));
+        client.ping().await.unwrap();
+        let queue: Queue<u32> = queue(client);
+        let worker = Worker::new(queue.clone(), |_, _| async { Ok(()) }).wake_up(wake_up);
+        // Its pauses grow to the longest one.
+        worker.run_until(tokio::time::sleep(Duration::from_secs(120))).await;
+        let first = count.taken();
+        assert!(first <= 12, "{first} in the first two minutes");
+        let ten = async {
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            let _ = count.taken();
+            tokio::time::sleep(Duration::from_secs(600)).await;
+        };
+        worker.run_until(ten).await;
+        let taken = count.taken();
+        assert!((10..=20).contains(&taken), "{taken} in ten minutes, wake_up {wake_up}");
+    }
+}

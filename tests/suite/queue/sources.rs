@@ -1,0 +1,91 @@
+//! Queues over the plain lists and sorted sets of other programs.
+
+use edgecask::prelude::*;
+use edgecask::queue::{DeadReason, Queue, Source, TaskStatus, Worker};
+use edgecask::{Client, Key};
+use edgecask_tests::{Place, RedisServer, until};
+use tokio::sync::oneshot;
+
+use super::{options, payloads};
+
+fn over(client: Client, source: Source) -> Queue<u32> {
+    Queue::over(client, source, options()).unwrap()
+}
+
+fn list() -> Source {
+    Source::List(Key::verbatim("publish:facebook").unwrap())
+}
+
+#[tokio::test]
+async fn others_may_add_and_take_beside_a_queue() {
+    for place in Place::all().await {
+        let (client, queue) = (place.client(), over(place.client(), list()));
+        client.lpush("publish:facebook", ["1", "2", "no number", "3", "4"]).await.unwrap();
+        assert_eq!(
+            client.rpop::<u32>("publish:facebook").await.unwrap(),
+            Some(1),
+            "{}",
+            place.name
+        );
+        let two = queue.pull(1).await.unwrap();
+        assert_eq!(payloads(&two), [2]);
+        assert_eq!(client.llen("publish:facebook").await.unwrap(), 3, "the rest waits in the list");
+        assert_eq!(payloads(&queue.pull(2).await.unwrap()), [3], "{}", place.name);
+        let letter = queue.dead_letters(9).await.unwrap().remove(0);
+        assert_eq!(letter.reason, DeadReason::Rejected);
+        assert_eq!(letter.payload.as_deref(), Some(&b"no number"[..]));
+        // What was taken is a task as any other, and goes before the list.
+        two[0].nack("no").await.unwrap();
+        let again = queue.pull(9).await.unwrap();
+        assert_eq!(payloads(&again), [2, 4], "{}", place.name);
+        assert_eq!((again[0].number(), again[0].failures()), (2, 1));
+        for delivery in &again {
+            delivery.ack().await.unwrap();
+            assert_eq!(queue.status(delivery.id()).await.unwrap(), TaskStatus::Done);
+        }
+        assert!(queue.pull(9).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_sorted_set_gives_what_is_due() {
+    for place in Place::all().await {
+        let client = place.client();
+        let queue =
+            over(client.clone(), Source::SortedSet(Key::verbatim("scheduled:posts").unwrap()));
+        for (score, member) in [("1705329600", "1"), ("99999999999", "2"), ("1705329600.5", "3")] {
+            let add = cmd("ZADD").arg("scheduled:posts").arg(score).arg(member);
+            client.execute::<i64>(add).await.unwrap();
+        }
+        assert_eq!(payloads(&queue.pull(9).await.unwrap()), [1, 3], "{}", place.name);
+        assert_eq!(client.zcard("scheduled:posts").await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_is_woken_by_what_another_program_pushes() {
+    let place = Place::redis("Redis", RedisServer::start());
+    let (client, queue) = (place.client(), over(place.client(), list()));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let sum = std::sync::Arc::clone(&done);
+    let worker = Worker::new(queue, move |number, _| {
+        sum.fetch_add(number, std::sync::atomic::Ordering::SeqCst);
+        async { Ok(()) }
+    });
+    let worker = tokio::spawn(async move { worker.run_until(async { drop(stopped.await) }).await });
+    for number in 1..=3 {
+        // It waits by a command that blocks.
+        until(async || {
+            let clients: String = client.execute(cmd("CLIENT").arg("LIST")).await.unwrap();
+            clients.contains("cmd=blmove")
+        })
+        .await;
+        client.lpush("publish:facebook", [number]).await.unwrap();
+        let so_far = (1..=number).sum::<u32>();
+        until(async || done.load(std::sync::atomic::Ordering::SeqCst) == so_far).await;
+    }
+    stop.send(()).unwrap();
+    worker.await.unwrap();
+    assert_eq!(client.llen("publish:facebook").await.unwrap(), 0);
+}
