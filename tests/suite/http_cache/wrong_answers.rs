@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use edgecask::Client;
 use edgecask::cache::Cache;
 use edgecask::http_cache::HttpCache;
+use edgecask_tests::until;
 
 use super::conformance::Clock;
 use super::origin::{Origin, Wire, options, response, serve};
@@ -337,4 +338,31 @@ async fn a_condition_that_the_cache_replaced_is_judged_by_the_cache() {
         assert_eq!((answer.status, answer.text()), (StatusCode::NOT_MODIFIED, ""), "{control}");
         assert_eq!(origin.last_seen().headers["if-none-match"], "\"v1\"", "{control}");
     }
+}
+
+#[tokio::test]
+async fn a_revalidation_in_the_background_is_conditional() {
+    let origin = Origin::new(|head, number| {
+        let headers = [
+            ("cache-control", "max-age=0, stale-while-revalidate=600"),
+            ("etag", "\"v1\""),
+            ("x-number", &*number.to_string()),
+        ];
+        match head.headers.get("if-none-match").is_some_and(|tag| *tag == "\"v1\"") {
+            true => response(304, &headers, ""),
+            false => response(200, &headers, "body"),
+        }
+    });
+    assert_eq!(origin.get(&[]).await.text(), "body");
+    let stale = origin.get(&[]).await;
+    assert_eq!((stale.text(), &*stale.header("x-number")), ("body", "1"));
+    until(async || origin.asked() >= 2).await;
+    assert_eq!(origin.last_seen().headers["if-none-match"], "\"v1\"");
+    // The headers of the 304 have updated the stored response.
+    until(async || {
+        let answer = origin.get(&[]).await;
+        assert_eq!((answer.status, answer.text()), (StatusCode::OK, "body"));
+        answer.header("x-number") != "1"
+    })
+    .await;
 }
