@@ -21,7 +21,7 @@ pub(crate) struct Backend {
     engine: Option<MemoryTransport>,
     redis: Option<Redis>,
     scripts: Scripts,
-    /// Redis's answers become those of Upstash.
+    /// Whether Redis's answers are turned into those of Upstash.
     answers_as_upstash: bool,
     replica: Option<Replica>,
     /// How many requests that may write the primary has carried out.

@@ -131,7 +131,7 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
         "http_cache",
     ]
     .map(|name| format!("{name}.test.mjs"));
-    // A test that hangs fails, and what it waits for does not keep the others from being reported.
+    // A test that hangs fails, and open handles do not keep the results of the others from being reported.
     cmd!(shell, "node --test --test-timeout=300000 --test-force-exit {tests...}").run()?;
     let tsc = tools.node_bin("tsc");
     cmd!(shell, "{tsc} --noEmit").run()?;

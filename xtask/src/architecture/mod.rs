@@ -1,4 +1,4 @@
-//! Holds the imports of `src/` to the floors of ARCHITECTURE.md: no file imports upward, and no files import each other
+//! Checks the imports of `src/` by the floors of ARCHITECTURE.md: no file imports upward, and no files import each other
 //! in a circle.
 
 mod crate_map;
@@ -111,7 +111,7 @@ fn circles(imports: &Imports) -> Vec<String> {
     faults
 }
 
-/// The largest groups of files in which each reaches each, without those of one file. Sorted.
+/// file. Sorted.
 fn circles_of(imports: &Imports) -> BTreeSet<Vec<&str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> = imports
         .keys()
