@@ -16,7 +16,7 @@ pub(super) enum Blocked<'a> {
     Denied(&'a str),
 }
 
-/// Refusals that need no round trip. It holds a fixed number of keys; those that are asked for least are forgotten first,
+/// Refusals that need no round trip. It holds a fixed number of keys; those that are used least are forgotten first,
 /// which costs a round trip and nothing else.
 pub(super) struct BlockList {
     /// The microsecond, by the clock that counts, from which on there may be room; and the limit that has been reached.

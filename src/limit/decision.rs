@@ -96,7 +96,7 @@ impl Decision {
         self.allowed
     }
 
-    /// Why.
+    /// Why the call was allowed or refused.
     pub fn reason(&self) -> Reason {
         self.reason
     }

@@ -163,7 +163,7 @@ impl Policy {
     pub fn burst(mut self, burst: u64) -> Self {
         match &mut self.algorithm {
             Algorithm::Gcra { burst: calls, .. } => *calls = Some(burst),
-            // Found by `check`.
+            // `check` reports it.
             _ => self.limits.get_or_insert_default().burst = "burst".to_owned(),
         }
         self
@@ -252,7 +252,7 @@ impl Policy {
         &self.name
     }
 
-    /// The time in which its whole quota comes back, which is the window of a header: that of a token bucket is the time
+    /// The time in which its whole limit becomes available again, which is the window in headers. For a token bucket, the time
     /// from empty to full.
     pub fn window(&self) -> Duration {
         let window = self.algorithm.window();

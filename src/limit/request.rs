@@ -44,8 +44,8 @@ impl<'a> Request<'a> {
     }
 
     /// The identity of this call. Once it is admitted, further requests with it are answered as it was and count nothing, for as
-    /// long as [`remember_for`](super::RateLimiterBuilder::remember_for) says. A refusal is not remembered: the call may come
-    /// again. The server is always asked.
+    /// long as [`remember_for`](super::RateLimiterBuilder::remember_for) says. A refusal is not remembered: the call may be
+    /// tried again. The server is always asked.
     #[must_use]
     pub fn id(mut self, id: &'a str) -> Self {
         self.id = Some(id);
