@@ -54,12 +54,12 @@ impl Lock {
         self.resource.try_acquire().await
     }
 
-    /// Takes the lock as soon as it is free and all who waited before have had it, within
+    /// Takes the lock as soon as it is free and all earlier waiters have had it, within
     /// [`LockOptions::wait`](super::LockOptions::wait).
     ///
-    /// One command if it is free. A waiter looks about four times in
-    /// [`LockOptions::waiter_ttl`](super::LockOptions::waiter_ttl), at most once a second where it is not woken, and when it is
-    /// woken. A dropped call leaves the queue in the background.
+    /// One command if it is free. A waiter asks about four times in
+    /// [`LockOptions::waiter_ttl`](super::LockOptions::waiter_ttl), at most once a second where it is not woken, and whenever it is
+    /// woken. If the call is dropped, it leaves the queue in the background.
     ///
     /// # Errors
     /// [`LockError::TimedOut`], [`LockError::TooManyWaiters`], and [`LockError::Redis`] if Redis is away at the first request, or
@@ -68,7 +68,7 @@ impl Lock {
         self.resource.acquire_within(self.resource.options.wait).await
     }
 
-    /// As [`Lock::acquire`], and waits for so long.
+    /// As [`Lock::acquire`], but waits at most `longest`.
     ///
     /// # Errors
     /// As for [`Lock::acquire`].

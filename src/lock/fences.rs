@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::Key;
 
-/// Of how many locks the highest token is remembered, in 16 bytes each.
+/// The most locks whose highest tokens are remembered, in 16 bytes each.
 const MOST: usize = 4096;
 
 /// Tokens from here on, the microseconds of the year 2112, were not made from a clock. They do not become the floor: one lock

@@ -47,7 +47,7 @@ impl ReadWriteLock {
         self.read_within(self.readers.options.wait).await
     }
 
-    /// As [`ReadWriteLock::read`], and waits for so long.
+    /// As [`ReadWriteLock::read`], but waits at most `longest`.
     ///
     /// # Errors
     /// As for [`Lock::acquire`](super::Lock::acquire).
@@ -71,7 +71,7 @@ impl ReadWriteLock {
         self.write_within(self.writer.options.wait).await
     }
 
-    /// As [`ReadWriteLock::write`], and waits for so long.
+    /// As [`ReadWriteLock::write`], but waits at most `longest`.
     ///
     /// # Errors
     /// As for [`Lock::acquire`](super::Lock::acquire).
