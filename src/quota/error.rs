@@ -1,11 +1,11 @@
-//! What can keep a caller from an amount.
+//! The errors of quotas.
 
 use super::Usage;
 use crate::{Error, ErrorKind, Key, Outcome};
 
 /// Why an amount was not counted or reserved.
 ///
-/// An application that returns [`edgecask::Result`](crate::Result) passes it on by `?`: what Redis decided becomes
+/// An application that returns [`edgecask::Result`](crate::Result) passes it on by `?`: a refusal becomes
 /// [`ErrorKind::Conflict`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]

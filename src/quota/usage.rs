@@ -1,4 +1,4 @@
-//! What a quota says of itself.
+//! The state of a quota.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub struct Usage {
     pub reserved: u64,
     /// What fits in all.
     pub limit: u64,
-    /// In what time the counter begins again; `None` if it does not.
+    /// How long until the counter is reset; `None` if it is not.
     pub resets_in: Option<Duration>,
 }
 
