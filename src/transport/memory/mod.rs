@@ -207,7 +207,7 @@ impl MemoryTransport {
         }
     }
 
-    /// Waits while a script runs that takes long, without a thread: so that SCRIPT KILL finds one that is free.
+    /// Waits while a long script runs, without blocking a thread, so that a thread is free for SCRIPT KILL.
     async fn long_script(&self) {
         const STEP: Duration = Duration::from_millis(1);
         while self.running.is_long() {

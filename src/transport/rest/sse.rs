@@ -197,7 +197,7 @@ struct Reader {
 /// How events end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
-    /// It shows after the first event.
+    /// Not known before the first event.
     Unknown,
     /// With an empty line, as the standard says.
     AtEmptyLine,
@@ -259,7 +259,7 @@ impl Reader {
             && self.data.as_ref().is_some_and(|data| self.topic.message(data).is_some())
     }
 
-    /// Takes it that events end with their line, and gives the event that did.
+    /// Assumes that events end with their line, and returns the event that did.
     fn end_event_at_line(&mut self) -> Option<Vec<u8>> {
         self.ends = Ends::AtLine;
         self.event = 0;

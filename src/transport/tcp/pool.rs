@@ -136,7 +136,7 @@ impl Inner {
         }
     }
 
-    /// Lets a task look after the idle connections from now on.
+    /// Starts the task that maintains the idle connections.
     fn keep<C>(self: &Arc<Self>, connect: impl Fn() -> C + Send + 'static)
     where
         C: Future<Output = Result<Connection>> + Send + 'static,

@@ -17,7 +17,7 @@ pub(super) struct Settings {
     pub(super) keep_buffer: bool,
 }
 
-/// What becomes of a number that JSON does not have.
+/// How to write a number that JSON does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invalid {
     Refused,

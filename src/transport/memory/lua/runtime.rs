@@ -38,8 +38,8 @@ struct Machine {
 }
 
 impl LuaRuntime {
-    /// `empty` makes an engine that takes the place of the real one while a script has that. `running` is how others see the
-    /// script.
+    /// `empty` makes an engine that replaces the real one while a script holds it. `running` shows the script to other
+    /// callers.
     pub(in crate::transport::memory) fn new(
         options: ScriptOptions,
         running: Arc<RunningScript>,

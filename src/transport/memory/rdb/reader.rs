@@ -43,7 +43,7 @@ enum Length {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads so many bytes of this.
+    /// Reads `left` bytes from this.
     pub(super) fn new(from: &'a mut dyn Read, left: u64) -> Self {
         Self { from, left }
     }
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// As many bytes.
+    /// Reads this many bytes.
     fn raw(&mut self, length: u64) -> Result<Vec<u8>, Failure> {
         if length > self.left || length > MAX_STRING {
             return malformed("a string is longer than it can be");

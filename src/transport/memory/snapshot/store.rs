@@ -67,7 +67,7 @@ impl Store {
         let content = length - (HEAD + FOOT) as u64;
         load(&mut file, content, add).map_err(|(failure, left)| match failure {
             Failure::Io(error) => failed(error),
-            // Its checksum is right, so this is what somebody wrote.
+            // The checksum is right, so a program has written it like this.
             Failure::Malformed(malformed) => SnapshotError::Unsupported {
                 path: self.path.clone(),
                 what: format!("{}, at byte {}", malformed.0, HEAD as u64 + content - left),

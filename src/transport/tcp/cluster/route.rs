@@ -205,7 +205,7 @@ impl Join {
 /// The error of a command of which a part has failed. Its outcome is that of the whole command.
 fn failure(command: &Command, replies: &[Result<Value>]) -> Option<Error> {
     let failed: Vec<&Error> = replies.iter().filter_map(|reply| reply.as_ref().err()).collect();
-    // The part of which the least is known tells most about the whole.
+    // The part with the least certain outcome decides the outcome of the whole.
     let unknown = failed.iter().find(|error| error.outcome() == Outcome::Unknown);
     let error = *unknown.or_else(|| failed.first())?;
     let has_same_outcome = failed.iter().all(|other| other.outcome() == error.outcome());

@@ -128,7 +128,7 @@ impl Driver {
     fn read(&mut self) -> Result<()> {
         let due = self.due;
         while let Some(reply) = self.link.received().map_err(unreadable)? {
-            // Nobody asked for pushes, so nobody reads them.
+            // No caller asked for pushes, so they are dropped.
             if !reply.is_push() {
                 self.answer(reply)?;
             }

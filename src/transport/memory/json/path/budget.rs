@@ -26,7 +26,7 @@ impl Budget {
     }
 
     /// # Errors
-    /// If not so much is left.
+    /// If less than that is left.
     pub(in crate::transport::memory) fn spend(&self, work: usize) -> Result<()> {
         steps::count(work);
         match self.left.get().checked_sub(work) {

@@ -100,7 +100,7 @@ impl Expected {
         if position == self.position { self.parts.len() } else { 0 }
     }
 
-    /// Takes note that a part is not at a position.
+    /// Records that a part is not at a position.
     pub(super) fn missing(&mut self, part: Part, position: usize, before: Before) {
         if self.attempts_at(position).saturating_sub(before.attempts) == 1 {
             return;

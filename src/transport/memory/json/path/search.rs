@@ -82,7 +82,7 @@ pub(super) struct Search<'d, 'b> {
 }
 
 impl<'d, 'b> Search<'d, 'b> {
-    /// At most so many values that steps find from a value on.
+    /// At most this many of the values that steps find from a value on.
     pub(super) fn run(
         steps: &[Step],
         root: &'d Json,
