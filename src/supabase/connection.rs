@@ -1,4 +1,4 @@
-//! What the requests of one client share, and how each of them is sent.
+//! The state that the requests of one client share, and the sending of each.
 
 use std::fmt;
 use std::sync::Arc;
