@@ -18,7 +18,7 @@ pub(super) struct SingleFlight {
     hit_for_miss: Mutex<HashMap<String, u64>>,
     /// How many calls have ended.
     ended: AtomicU64,
-    /// Until when the cache is assumed to refuse stores, in Unix milliseconds.
+    /// The time until which the cache is assumed to refuse stores, in Unix milliseconds.
     refuses_until: AtomicU64,
 }
 
