@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 
 use super::fingerprint::Fingerprints;
 
-/// What has no room.
+/// Something that has no room.
 #[derive(Debug, Clone, Copy, Hash)]
 pub(super) enum Blocked<'a> {
     /// A policy, by its place in the limiter, for the calls that it counts together.

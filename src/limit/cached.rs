@@ -20,7 +20,7 @@ pub(super) struct CachedCounts {
     fingerprints: Fingerprints,
 }
 
-/// What is known of one window.
+/// The counts of one window.
 #[derive(Debug, Default)]
 struct Count {
     /// The number of the window.
@@ -144,7 +144,7 @@ impl Unsent {
         }
     }
 
-    /// What to send next, and for which window; `None` if nothing is left.
+    /// The addition to send next, and its window; `None` if nothing is left.
     fn next(&mut self) -> Option<(u64, u64)> {
         let mut known = lock(&self.count);
         let unsent = std::mem::take(&mut known.unsent);

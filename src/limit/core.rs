@@ -1,4 +1,4 @@
-//! What all clones of a limiter share.
+//! The state that all clones of a limiter share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) struct Core {
     pub(super) prefixes: Vec<String>,
     /// Subjects that no identifier may have, for each policy.
     pub(super) reserved: Vec<Vec<String>>,
-    /// What decides in place of each policy, if [`OnFailure::Local`] is chosen.
+    /// The limiters that replace the policies, if [`OnFailure::Local`] is chosen.
     pub(super) stand_ins: Vec<Option<StandIn>>,
     pub(super) tagged: bool,
     pub(super) exactly_once: bool,
@@ -260,7 +260,7 @@ impl Core {
     }
 }
 
-/// The subjects that identifiers of a policy may not have, so that nobody reaches a count of all callers.
+/// The subjects that identifiers of a policy may not have, so that no identifier reaches a count of all callers.
 pub(super) fn reserved_for(policy: &Policy, prefix: &str, all: &[(&Policy, &str)]) -> Vec<String> {
     let shared = all.iter().filter(|(_, other)| *other == prefix);
     let names = shared.filter_map(|(policy, _)| match &policy.subject {

@@ -1,4 +1,4 @@
-//! What a limit says: its algorithm, its numbers, and whose calls it counts.
+//! The policies of a limiter: an algorithm, its numbers, and the calls that it counts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) enum Algorithm {
         interval: u64,
         refill: u64,
     },
-    /// Without a burst of its own, that is the limit.
+    /// The default burst is the limit.
     Gcra {
         period: u64,
         burst: Option<u64>,
@@ -67,14 +67,14 @@ impl Algorithm {
     }
 }
 
-/// Whose calls a policy counts together.
+/// The calls that a policy counts together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// Those of a request's identifier.
+    /// The calls of a request's identifier.
     Identifier,
-    /// All.
+    /// All calls.
     Shared(String),
-    /// Those of a part of the request.
+    /// The calls with the same part of the request.
     Part(String),
 }
 

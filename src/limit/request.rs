@@ -1,4 +1,4 @@
-//! What a caller asks for.
+//! The request of a caller.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ impl<'a> Request<'a> {
         Self { identifier, cost: 1, id: None, parts, values }
     }
 
-    /// What it costs, at most a billion. Concurrency has no cost.
+    /// The cost of the call, at most a billion. Concurrency has no cost.
     #[must_use]
     pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;

@@ -25,7 +25,7 @@ impl<F: Fn(&Parts) -> Option<String> + MaybeSend + MaybeSync> Identify for F {}
 trait CostOf: Fn(&Parts) -> u64 + MaybeSend + MaybeSync {}
 impl<F: Fn(&Parts) -> u64 + MaybeSend + MaybeSync> CostOf for F {}
 
-/// Whose requests are counted, and what they cost.
+/// How requests are identified, and their costs.
 #[derive(Clone)]
 pub struct LimitOptions {
     identify: Local<Arc<dyn Identify>>,
@@ -45,7 +45,7 @@ impl LimitOptions {
         Self { identify: Local::new(Arc::new(identify)), cost: None, draft: Draft::default() }
     }
 
-    /// What a request costs. Default: 1.
+    /// The cost of a request. Default: 1.
     #[must_use]
     pub fn cost(mut self, cost: impl Fn(&Parts) -> u64 + MaybeSend + MaybeSync + 'static) -> Self {
         self.cost = Some(Local::new(Arc::new(cost)));
