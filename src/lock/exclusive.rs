@@ -45,7 +45,7 @@ impl Lock {
         Self { resource: self.resource.with_options(|options| options.ttl(ttl)) }
     }
 
-    /// Takes the lock if it is free and nobody waits for it. One command; one more if its answer is lost.
+    /// Takes the lock if it is free and no caller waits for it. One command; one more if its answer is lost.
     ///
     /// # Errors
     /// [`LockError::Held`], [`LockError::Redis`]. After an error the lock counts as not held; if the server took it
@@ -76,7 +76,7 @@ impl Lock {
         self.resource.acquire_within(longest).await
     }
 
-    /// Whether anybody holds the lock at this moment. One command.
+    /// Whether the lock is held at this moment. One command.
     ///
     /// # Errors
     /// [`LockError::Redis`].

@@ -28,7 +28,7 @@ struct Seen {
     floor: u64,
 }
 
-/// What this process knows of a lock's tokens.
+/// The tokens of a lock that this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
     /// The highest one of this lock; 0 if none is remembered.

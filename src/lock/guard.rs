@@ -17,7 +17,7 @@ use crate::platform::{self, Instant};
 /// A lock, a permit, or one side of a read-write lock that is held.
 ///
 /// It is renewed in the background until it is released or dropped. Dropping it releases it in the background; if that fails,
-/// it expires. Prefer [`release`](Self::release), which tells whether the lock was held until then.
+/// it expires. Prefer [`release`](Self::release), which returns whether the lock was held until then.
 ///
 /// A holder can lose its lock: Redis was away for longer than the time to live, the process stood still, the key was evicted.
 /// [`lost`](Self::lost) reports it, [`while_held`](Self::while_held) stops work then. Only the check of the
@@ -50,7 +50,7 @@ struct HeldLock {
     counter: Counter,
     /// When it ends even if it is renewed: the limit of `max_hold`.
     limit: Option<Instant>,
-    /// Until when it is surely held, by this process's own clock: from before the last request that succeeded.
+    /// The time until which it is surely held, by this process's own clock: counted from before the last request that succeeded.
     until: Mutex<Instant>,
     lost: OnceCell<Loss>,
     /// Whether the task that renews it runs.

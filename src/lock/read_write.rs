@@ -79,7 +79,7 @@ impl ReadWriteLock {
         self.writer.acquire_within(longest).await
     }
 
-    /// Takes the lock alone if nobody has it or waits for it.
+    /// Takes the lock alone if it is free and no caller waits for it.
     ///
     /// # Errors
     /// As for [`Lock::try_acquire`](super::Lock::try_acquire).

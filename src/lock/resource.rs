@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result};
 /// How long the end of an acquisition is remembered, so that a command that arrives late takes no lock.
 pub(super) const MEMORY: Duration = Duration::from_secs(60);
 
-/// What the locks of one [`Locks`](super::Locks) share.
+/// The state that the locks of one [`Locks`](super::Locks) share.
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) background: Background,
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     pub(super) fences: Arc<Fences>,
 }
 
-/// Who may hold a lock at the same time.
+/// The number of holders that a lock may have at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holders {
     One,

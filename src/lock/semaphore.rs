@@ -35,7 +35,7 @@ impl Semaphore {
         Self { resource }
     }
 
-    /// Takes a permit if one is free and nobody waits for it.
+    /// Takes a permit if one is free and no caller waits for it.
     ///
     /// # Errors
     /// As for [`Lock::try_acquire`](super::Lock::try_acquire).

@@ -35,8 +35,8 @@ script! {
         native: acquire::run,
     };
 
-    /// Ends an acquisition, whether it holds the lock, waits for it, or has not arrived yet, and wakes the waiters that may go on. The same call
-    /// may be sent any number of times, and always gives the answer of the first one.
+    /// Ends an acquisition, whether it holds the lock, waits for it, or has not arrived yet, and wakes the waiters that may go on.
+    /// The same call may be sent any number of times, and always gives the answer of the first one.
     ///
     /// KEYS: the lock, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
     /// ARGV: the token; the most holders of a shared lock, 0 for any number, or `x`; for how many milliseconds the end is
