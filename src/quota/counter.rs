@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Key, Outcome, Result};
 /// # runtime.block_on(async {
 /// let key = Key::verbatim("resource:usage:llm_tokens")?;
 /// let tokens = Quota::new(Client::memory(), key, 10_000)?.period(Duration::from_secs(3600));
-/// // An answer of the model takes 4000 tokens at most. Nobody knows yet how many it takes.
+/// // An answer of the model takes 4000 tokens at most. How many it takes is known only later.
 /// let reservation = tokens.reserve(4000).await?;
 /// assert_eq!(tokens.usage().await?.available(), 6000);
 /// reservation.commit(450).await?;
@@ -152,7 +152,7 @@ impl Quota {
         reserved.map(|_| reservation)
     }
 
-    /// What is used and reserved. One command.
+    /// The used and the reserved amount. One command.
     ///
     /// # Errors
     /// [`QuotaError::Redis`].

@@ -17,7 +17,7 @@ pub enum QuotaError {
         key: Key,
         /// The amount that was asked for.
         amount: u64,
-        /// What is used and reserved.
+        /// The used and the reserved amount.
         usage: Usage,
     },
     /// The quota has as many reservations as it may have: 1000. Nothing was reserved.

@@ -139,8 +139,8 @@ impl State {
     }
 }
 
-/// So many calls came in between that the server does not know any more whether the first request was carried out.
+/// Too many calls came in between, so that the server no longer knows whether the first request was carried out.
 fn forgotten() -> Error {
-    let why = "the answer was lost, and the server does not know any more whether the call counted";
+    let why = "the answer was lost, and the server no longer knows whether the call was counted";
     Error::new(ErrorKind::Disconnected, why).with_outcome(Outcome::Unknown)
 }

@@ -117,7 +117,7 @@ impl<'a> Server<'a> {
         Ok(())
     }
 
-    /// Whether the end of a call that was first asked so long ago may have been pushed out by others.
+    /// Whether the end of a call that was first sent `ago` milliseconds ago may have been pushed out by others.
     pub(super) fn may_have_forgotten(&mut self, ago: i64, memory: Memory) -> Result<bool> {
         if ago == 0 || self.ends()? < memory.most {
             return Ok(false);
@@ -129,7 +129,7 @@ impl<'a> Server<'a> {
         Ok(-score - memory.millis >= self.now - ago)
     }
 
-    /// Lets the reservations live for so many milliseconds at least.
+    /// Lets the reservations live for this many milliseconds at least.
     pub(super) fn live_for(&mut self, millis: i64) -> Result<()> {
         if self.left(self.reservations)? < millis {
             self.expire(self.reservations, millis)?;
