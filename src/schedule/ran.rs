@@ -13,7 +13,7 @@ pub struct Ran {
     pub schedule: Arc<str>,
     /// The time that the slot was for.
     pub planned: SystemTime,
-    /// What the handler returned.
+    /// The result of the handler.
     pub result: Result<(), BoxError>,
 }
 
