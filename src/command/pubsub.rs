@@ -24,8 +24,8 @@ pub trait PubSubCommands: Execute {
         self.execute(Command::new("PUBLISH").arg(channel).arg(message))
     }
 
-    /// Publishes a message to a shard channel, and returns the number of subscribers that received it. In a cluster it goes to the owner of the
-    /// channel's slot, and [`Client::ssubscribe`](crate::Client::ssubscribe) listens there.
+    /// Publishes a message to a shard channel, and returns the number of subscribers that received it. In a cluster it goes to the
+    /// owner of the channel's slot, and [`Client::ssubscribe`](crate::Client::ssubscribe) listens there.
     /// [Redis SPUBLISH](https://redis.io/docs/latest/commands/spublish/).
     #[doc(alias = "SPUBLISH")]
     fn spublish(&self, channel: impl ToArg, message: impl ToArg) -> Self::Reply<u64> {
