@@ -68,7 +68,7 @@ impl Blocked {
         self.by_key.get(key).map(|line| line.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// The command of a caller, if somebody still waits for its reply.
+    /// The command of a caller, if the caller still waits for its reply.
     pub(super) fn command(&self, number: u64) -> Option<&Command> {
         let waiting = self.waiting.get(&number)?;
         (!waiting.reply.is_canceled()).then_some(&waiting.command)

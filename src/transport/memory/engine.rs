@@ -55,7 +55,7 @@ impl Handler {
         Self { name, arity, run }
     }
 
-    /// Whether the command can have so many arguments.
+    /// Whether the command can have this many arguments.
     pub(super) fn takes(&self, arguments: usize) -> bool {
         let count = arguments as isize + 1;
         count == self.arity || (self.arity < 0 && count >= -self.arity)

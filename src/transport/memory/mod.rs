@@ -171,7 +171,7 @@ impl MemoryTransport {
         commands::names()
     }
 
-    /// Refuses a script that cannot run here: without Lua one without a native implementation, of its own or
+    /// Refuses a script that cannot run here: without Lua, a script that has no native implementation, neither of its own nor
     /// [registered](Self::register). Every call does this for all of its commands before it runs the first.
     ///
     /// # Errors

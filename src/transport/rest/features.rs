@@ -60,7 +60,7 @@ impl Feature {
         }
     }
 
-    /// Why a call that needs it fails.
+    /// The error text of a call that needs it.
     pub(super) fn missing(self) -> &'static str {
         match self {
             Self::PathCommands => {

@@ -80,9 +80,9 @@ struct Shared {
 
 /// The headers for each way to write replies.
 struct Headers {
-    /// Of requests whose body is JSON.
+    /// Those of requests whose body is JSON.
     json: ByFormat,
-    /// Of commands in the path, whose body is an argument.
+    /// Those of commands in the path, whose body is an argument.
     bytes: ByFormat,
     events: HeaderList,
 }

@@ -15,8 +15,8 @@ use crate::platform;
 use crate::transport::{Message, Messages, Subscription};
 use crate::{Error, ErrorKind, Result};
 
-/// What stays as it is in the name of a channel: what RFC 3986 allows in a segment and no server reads in another way. A server
-/// that does not decode the path listens to the right channel then.
+/// The characters that are not encoded in the name of a channel: RFC 3986 allows them in a segment, and no server
+/// reads them in another way. A server that does not decode the path listens to the right channel then.
 const NAME: &AsciiSet =
     &SEGMENT.remove(b':').remove(b'*').remove(b',').remove(b'@').remove(b'!').remove(b'$');
 

@@ -47,7 +47,7 @@ pub struct TcpOptions {
     client_certificate: Option<(Vec<u8>, SecretString)>,
 }
 
-/// What the URLs are the addresses of.
+/// The servers that the URLs name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Topology {
     Server,

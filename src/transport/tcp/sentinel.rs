@@ -27,7 +27,7 @@ pub(super) struct Sentinels {
     known: Mutex<Known>,
 }
 
-/// What was learned of the primary.
+/// The state of the primary, as far as it is known.
 #[derive(Default)]
 struct Known {
     /// The address of the server that was reached last.
@@ -36,7 +36,7 @@ struct Known {
     epoch: u64,
 }
 
-/// The channels of a sentinel that tell of a new primary. The first one tells when a failover has ended. The sentinel that
+/// The channels of a sentinel that announce a new primary. The first one announces the end of a failover. The sentinel that
 /// leads the failover sends the second one as soon as the new primary accepts writes.
 pub(super) const CHANNELS: [&str; 2] = ["+switch-master", "+promoted-slave"];
 

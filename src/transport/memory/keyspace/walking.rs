@@ -16,7 +16,7 @@ impl Keyspace {
         self.walk = None;
     }
 
-    /// Writes records of the next keys: of about so many, and no more when so many bytes were written.
+    /// Writes records of about this many keys, and stops when this many bytes were written.
     pub(in crate::transport::memory) fn step(
         &mut self,
         out: &mut Vec<u8>,

@@ -69,7 +69,7 @@ pub(super) fn table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
     };
     table.raw_set("setresp", lua.create_function(setresp)?)?;
     table.raw_set("set_repl", lua.create_function(set_repl)?)?;
-    // What only a debugger or replication would notice.
+    // Functions whose effect only a debugger or replication would notice.
     table.raw_set("replicate_commands", lua.create_function(|_, ()| Ok(true))?)?;
     table.raw_set("breakpoint", lua.create_function(|_, ()| Ok(false))?)?;
     table.raw_set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)?;

@@ -177,7 +177,7 @@ impl Machine {
         drop(seen);
         let (Name::Script(name) | Name::Function(name)) = name;
         if why_over.is_some() {
-            // Until now perhaps after each instruction.
+            // Until now the clock may have been checked after each instruction.
             self.watchdog.watch(&self.sandbox.lua).map_err(|error| broken(&error))?;
         }
         drop(lent);

@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
     }
 
     fn compressed(&mut self) -> Result<Bytes, Failure> {
-        /// Three bytes stand for no more than so many.
+        /// The most bytes that three compressed bytes stand for.
         const MOST: u64 = 264;
         let (length, whole) = (self.length()?, self.length()?);
         let packed = self.raw(length)?;

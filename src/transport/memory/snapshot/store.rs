@@ -75,7 +75,7 @@ impl Store {
         })
     }
 
-    /// Checks the head of a file of so many bytes, and its checksum.
+    /// Checks the head and the checksum of a file with this length.
     fn check(&self, file: &mut impl Read, length: u64) -> Result<(), SnapshotError> {
         let failed = |error| SnapshotError::io(&self.path, "read", error);
         let damaged =

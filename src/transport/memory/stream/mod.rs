@@ -35,13 +35,13 @@ pub(super) struct Stream {
 /// Which entries a trim deletes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Threshold {
-    /// The oldest ones, until so many are left.
+    /// The oldest ones, until this many are left.
     MaxLength(usize),
     /// Those before this id.
     MinId(StreamId),
 }
 
-/// A node of Redis's radix tree holds so many entries. A trim that need not be exact deletes whole nodes.
+/// The number of entries in a node of Redis's radix tree. A trim that need not be exact deletes whole nodes.
 const NODE: usize = 100;
 
 impl Stream {

@@ -170,7 +170,7 @@ impl<'a> Decoder<'a> {
                 let code = error.code().map(ToOwned::to_owned);
                 error.into_kind(ErrorKind::Unauthorized).with_code(code.as_deref())
             }
-            // Some servers give every error of a command this status. Its code tells that it is one.
+            // Some servers give every error of a command this status. Its code shows that it is one.
             500 if error.code().is_some() => error,
             500 => match inner_code(error.message()).map(ToOwned::to_owned) {
                 Some(code) => error.with_code(Some(&code)),

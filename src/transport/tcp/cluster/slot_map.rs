@@ -31,7 +31,7 @@ impl PartialEq for Member {
     }
 }
 
-/// What a server is in the cluster.
+/// The role of a server in the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Primary,

@@ -231,7 +231,7 @@ impl Topology {
     }
 }
 
-/// What a server tells of the cluster.
+/// The answer of a server about the cluster.
 struct Answer {
     /// Whether the server is connected with the others, and how many changes of the cluster it knows.
     newness: (bool, u64),

@@ -9,7 +9,7 @@ const ELEMENT: u64 = 64;
 const DEEPEST: usize = 100;
 /// The longest line of a number or a length.
 const LONGEST_NUMBER: usize = 32;
-/// What is reserved at most for a string or an array of which only the length has come.
+/// The most memory that is reserved for a string or an array of which only the length has come.
 const RESERVED_BYTES: usize = 64 << 10;
 const RESERVED_ITEMS: u64 = 1024;
 
@@ -36,7 +36,7 @@ pub(in crate::transport::tcp) struct Decoder {
     /// The aggregates that are not complete, the innermost last.
     open: Vec<Aggregate>,
     state: State,
-    /// What has come of the current line or string.
+    /// The part of the current line or string that has come.
     part: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! What the reader of paths expected at the place where it could not go on, for the error.
+//! The parts that the parser of paths expected where it could not go on, for the error.
 
 /// A part of a path, in the order in which errors list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,7 @@ pub(super) struct Expected {
     parts: Vec<Part>,
 }
 
-/// What was expected before a part was tried.
+/// The expected parts before a part was tried.
 #[derive(Clone, Copy)]
 pub(super) struct Before {
     kept: usize,

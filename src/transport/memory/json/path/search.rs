@@ -187,7 +187,7 @@ impl<'d, 'b> Search<'d, 'b> {
     }
 
     fn push(&mut self, value: &'d Json) -> Result<()> {
-        // What is found takes memory here and in the reply.
+        // Found values take memory here and in the reply.
         self.budget.spend(4)?;
         let place = match &self.trail {
             None => Place::new(),
