@@ -72,7 +72,7 @@ mod guide {}
 #[derive(Clone)]
 pub struct FieldCache(Arc<Shared>);
 
-/// What all requests of a schema share.
+/// The state that all requests of a schema share.
 struct Shared {
     cache: Cache,
     keyspace: Keyspace,
@@ -182,7 +182,7 @@ impl Builder {
 }
 
 impl Shared {
-    /// Whether the schema has every type, field and argument that the rules name. Without a rule that was meant to be private, nothing is safe.
+    /// keep a field private, so then nothing is cached.
     fn fits(&self, registry: &Registry) -> bool {
         *self.fits.get_or_init(|| {
             let unknown = self.rules.unknown(registry);

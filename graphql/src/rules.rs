@@ -32,7 +32,7 @@ pub(crate) struct Rules {
     mutations: HashMap<String, Vec<Template>>,
 }
 
-/// What the rules and the schema say of a field.
+/// The settings of a field by the rules and the schema.
 #[derive(Debug, Default)]
 pub(crate) struct Hints<'a> {
     /// From the rule or annotation of the field, or else of its type. `None`: the field inherits it.
@@ -147,7 +147,7 @@ impl Rules {
         unknown
     }
 
-    /// What rules and annotations say of a field. `None` if the schema does not have it.
+    /// The settings of a field by rules and annotations. `None` if the schema does not have the field.
     pub(crate) fn hints<'a>(
         &'a self,
         registry: &'a Registry,

@@ -29,7 +29,7 @@ impl Running {
         let mut lines = BufReader::new(output).lines().map_while(Result::ok);
         let address = lines
             .find_map(|line| Some(line.strip_prefix("UPSTASH_REDIS_REST_URL=http://")?.to_owned()));
-        // Nobody reads on, but its pipe must not break.
+        // No test needs the rest of the output, but the pipe must not break.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address: address.expect("it prints its URL") }
     }

@@ -185,7 +185,7 @@ fn start(mut command: Command, mark: &str) -> Result<(Child, String)> {
     let output = process.stdout.take().context("its output is piped")?;
     let mut lines = BufReader::new(output).lines().map_while(std::result::Result::ok);
     let found = lines.find_map(|line| Some(line.split_once(mark)?.1.to_owned()));
-    // Nobody reads on, but its pipe must not fill up or break.
+    // No code needs the rest of the output, but the pipe must not fill up or break.
     std::thread::spawn(move || lines.for_each(drop));
     Ok((process, found.with_context(|| format!("{name:?} did not start"))?))
 }
