@@ -20,13 +20,13 @@ struct User {
 
 #[ComplexObject]
 impl User {
-    /// Takes long, so that it is cached by itself, for each object.
+    /// It is slow, so it is cached for each object separately.
     async fn posts(&self) -> Vec<String> {
         println!("  resolver: the posts of {}", self.id);
         vec![format!("a post of {}", self.name)]
     }
 
-    /// Depends on who asks.
+    /// Its value depends on the user.
     async fn note(&self, ctx: &Context<'_>) -> String {
         let viewer = ctx.data_opt::<Viewer>().cloned().unwrap_or_default();
         format!("{viewer:?} about {}", self.id)

@@ -1,4 +1,4 @@
-//! A request's document: its variables resolved, its fragments found, its fields written in one form.
+//! A request's document: resolves its variables, finds its fragments, and writes its fields in a canonical form.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -10,13 +10,13 @@ use async_graphql::parser::types::{
 use async_graphql::{InputType, Name, Positioned, Value, Variables};
 use async_graphql_value::Value as InputValue;
 
-/// How many selections are looked at for one field: fragments that name each other can mean millions.
+/// The most selections that are visited for one field: fragments that name each other can expand to millions.
 const MAX_SELECTIONS: usize = 10_000;
 
-/// How many levels of selections are looked at.
+/// The most levels of selections that are visited.
 const MAX_DEPTH: usize = 100;
 
-/// What may still be looked at.
+/// How many selections and levels may still be visited.
 pub(crate) struct Budget {
     selections: usize,
     depth: usize,
@@ -27,7 +27,7 @@ impl Budget {
         Self { selections: MAX_SELECTIONS, depth: MAX_DEPTH }
     }
 
-    /// Looks at one more selection.
+    /// Counts one more selection. `None` if there are too many.
     pub(crate) fn spend(&mut self) -> Option<()> {
         self.selections = self.selections.checked_sub(1)?;
         Some(())
@@ -42,7 +42,7 @@ impl Budget {
     }
 }
 
-/// The operation that a request asks for.
+/// The operation that a request executes.
 pub(crate) struct Document {
     fragments: HashMap<Name, Positioned<FragmentDefinition>>,
     operation: OperationDefinition,
@@ -50,7 +50,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// `None` if the document does not say which of its operations is meant.
+    /// `None` if the request does not select one of the document's operations.
     pub(crate) fn new(
         document: &ExecutableDocument,
         variables: &Variables,
@@ -153,7 +153,7 @@ impl Document {
         })
     }
 
-    /// A field in the one form that all ways to write it have in common, its alias aside. `None` if it has no such form.
+    /// The canonical form of a field, without its alias: equal fields have equal text. `None` if it has none.
     pub(crate) fn canonical(&self, field: &Field) -> Option<String> {
         let mut out = String::new();
         self.write_field(field, false, &mut out, &mut Budget::new())?;
@@ -196,7 +196,7 @@ impl Document {
         Some(())
     }
 
-    /// Directives of the schema: they may change what a field gives.
+    /// Directives of the schema are part of the form, because they may change a field's value.
     fn write_directives(
         &self,
         directives: &[Positioned<Directive>],
@@ -298,7 +298,7 @@ fn write_value(value: &Value, out: &mut String) -> Option<()> {
             fields.sort_by_key(|(name, _)| *name);
             out.push('{');
             for (name, value) in fields {
-                // A variable's names are any text.
+                // The names in a variable's object may be any text.
                 out.push_str(&serde_json::to_string(name.as_str()).ok()?);
                 out.push(':');
                 write_value(value, out)?;

@@ -1,4 +1,4 @@
-//! What async-graphql asks at each step of a request.
+//! The extension of async-graphql, which is called at each step of a request.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -25,7 +25,7 @@ use crate::rules::{Hints, Walk};
 use crate::template::Facts;
 use crate::viewer::Viewer;
 
-/// For how long the tags of a value are remembered after it.
+/// How much longer than a value its tags are remembered.
 const TAGS_STAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The extension of one request.
@@ -37,7 +37,7 @@ pub(crate) struct FieldExtension {
     request: OnceLock<Request>,
 }
 
-/// What stands in the cache.
+/// The entry in the cache.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     value: Value,
@@ -45,12 +45,12 @@ struct Stored {
     tags: BTreeSet<String>,
 }
 
-/// A field was resolved, and what it gave is not to be stored.
+/// A field was resolved, and its value must not be stored.
 #[derive(Debug, thiserror::Error)]
 #[error("what the field gave is not to be stored")]
 struct NotStored;
 
-/// What a field gave, and its tags, if all of them are known.
+/// The result of a field, and its tags, if all of them are known.
 type Given = (ServerResult<Value>, Option<BTreeSet<String>>);
 
 /// A field that is cached by itself.
@@ -125,7 +125,7 @@ impl FieldExtension {
         result
     }
 
-    /// How a field is cached by itself. `None` if it is not.
+    /// How a field is cached as an entry of its own. `None` if it is not.
     fn plan(
         &self,
         ctx: &ExtensionContext<'_>,
@@ -186,7 +186,7 @@ impl FieldExtension {
         let position = info.field.name.pos;
         let failed = |error: edgecask::Error| ServerError::new(error.to_string(), Some(position));
         let mine = Mutex::new(Some((info, next)));
-        // What the field gave, if it is not to be stored.
+        // The result of the field, if it must not be stored.
         let given = Mutex::new(None);
         let mut loaded = self.load(ctx, request, path, &plan, hints, &facts, &mine, &given).await;
         // Another request resolved the field, and learned its tags: now it can be stored.
@@ -212,7 +212,7 @@ impl FieldExtension {
             }
             (None, Err(error)) => {
                 request.loads.report(path, None);
-                // What another request was given is not to be stored: this one resolves the field too.
+                // The result of the other request must not be stored, nor shared: this request resolves the field too.
                 match take(&mine).filter(|_| error.kind() == ErrorKind::Store) {
                     Some((info, next)) => next.run(ctx, info).await,
                     None => Err(failed(error)),
@@ -221,7 +221,7 @@ impl FieldExtension {
         }
     }
 
-    /// The field's value from the cache, or of its resolver; what is not to be stored is put aside.
+    /// The field's value from the cache or from its resolver. A result that must not be stored is kept for this request.
     #[allow(clippy::too_many_arguments, reason = "all of them are one field")]
     async fn load<'i, 'n>(
         &self,
@@ -263,7 +263,7 @@ impl FieldExtension {
                     Ok(Stored { value, tags })
                 }
                 tags => {
-                    // Before others hear of it, so that the next load can store.
+                    // Before waiting requests are told, so that the next load can store the value.
                     if let (Some(key), Some(tags)) = (&plan.tags_key, &tags)
                         && let Err(error) =
                             cache.set(key, tags, plan.ttl.saturating_add(TAGS_STAY)).await
@@ -298,16 +298,16 @@ impl FieldExtension {
             viewer: ctx.data_opt::<Viewer>().and_then(Viewer::id),
             result: None,
         };
-        // Before anything is changed: what cannot be invalidated must not change.
+        // The tags are written first: data that cannot be invalidated must not change.
         let tags: Option<Vec<_>> =
             templates.iter().map(|template| template.render(&facts)).collect();
         let Some(tags) = tags else {
             let message =
-                "an argument is missing that says what to invalidate: nothing was changed";
+                "an argument that a tag to invalidate needs is missing: nothing was changed";
             return Err(ServerError::new(message, Some(position)));
         };
         let result = next.run(ctx, info).await;
-        // An error does not say that nothing was changed.
+        // A resolver that fails may have changed something.
         let invalidated = self.shared.cache.invalidate_tags(tags.into_iter().flatten()).await;
         let invalidated =
             invalidated.map_err(|error| ServerError::new(error.to_string(), Some(position)));
@@ -364,7 +364,7 @@ impl Extension for FieldExtension {
         if let Some((operation, has_files)) = self.prepared.get()
             && let Some(known) = Document::new(&document, variables, operation.as_deref())
         {
-            // A variable says of a file that is sent only its number.
+            // The variable of an uploaded file contains only its number.
             let may_cache = !has_files && self.shared.fits(&ctx.schema_env.registry);
             let _ = self.request.set(Request::new(known, self.parents.clone(), may_cache));
         }
@@ -404,7 +404,7 @@ impl Extension for FieldExtension {
         let mut response = next.run(ctx, operation).await;
         if let Some(request) = self.request.get().filter(|_| !response.errors.is_empty()) {
             response.cache_control.max_age = -1;
-            // Errors that no hook has seen, such as those that a resolver adds to the context.
+            // Errors that were not passed to a hook, such as those that a resolver adds to the context.
             for key in request.stored_with(&response.errors) {
                 if let Err(error) = self.shared.cache.delete(&key).await {
                     tracing::warn!(%error, "a field with an error in it cannot be deleted from the cache");

@@ -1,4 +1,4 @@
-//! Objects that say which one of their type they are.
+//! Objects with a key that identifies them within their type.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 
-/// An object with its key, so that its own fields can be cached: what a resolver returns in the place of the object. The
+/// An object with its key, so that its fields can be cached separately. A resolver returns it instead of the object. The
 /// schema stays the same.
 ///
 /// ```
@@ -35,7 +35,7 @@ pub struct Keyed<T> {
 }
 
 impl<T> Keyed<T> {
-    /// An object, and what tells it from all others of its type.
+    /// An object, and the key that distinguishes it from all others of its type.
     pub fn new(key: impl Display, object: T) -> Self {
         Self { key: key.to_string(), object }
     }

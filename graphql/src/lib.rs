@@ -4,7 +4,7 @@
 //! | to | take |
 //! |---|---|
 //! | say what is cached | [`FieldCache::builder`], [`Rule`]; async-graphql's own `cache_control(…)` counts too |
-//! | say who asks | [`Viewer`], as data of the request |
+//! | name the user of a request | [`Viewer`], as data of the request |
 //! | cache fields of objects | [`Keyed`] |
 //! | invalidate | [`Cache::invalidate_tags`] of [`FieldCache::cache`], [`Builder::invalidate`] |
 
@@ -72,17 +72,17 @@ mod guide {}
 #[derive(Clone)]
 pub struct FieldCache(Arc<Shared>);
 
-/// What all requests of a schema share.
+/// The state that all requests of a schema share.
 struct Shared {
     cache: Cache,
     keyspace: Keyspace,
     rules: Rules,
-    /// Whether the schema has all that the rules name.
+    /// Whether the schema has every type, field and argument that the rules name.
     fits: OnceLock<bool>,
     schema: OnceLock<[u8; 32]>,
 }
 
-/// Where a [`FieldCache`] is put together.
+/// The builder of a [`FieldCache`].
 #[derive(Debug)]
 #[must_use]
 pub struct Builder {
@@ -92,7 +92,7 @@ pub struct Builder {
     mutations: Vec<(String, Vec<String>)>,
 }
 
-/// A rule that says nothing that can be done.
+/// A malformed rule, or a second one for the same name.
 #[derive(Debug, thiserror::Error)]
 #[error("the rule of '{name}' is wrong: {reason}")]
 pub struct InvalidRule {
@@ -114,7 +114,7 @@ impl FieldCache {
 }
 
 impl Builder {
-    /// What is said of a field (`"User.posts"`), or of all fields that give a type (`"User"`). A rule of an interface holds
+    /// Adds a rule for a field (`"User.posts"`), or for all fields that give a type (`"User"`). A rule of an interface holds
     /// for the types that implement it.
     ///
     /// ```
@@ -134,8 +134,8 @@ impl Builder {
         self
     }
 
-    /// The tags that a field of the mutation invalidates after it was resolved, whatever came of it; they hold arguments and
-    /// the user, as [`Rule::tags`] do. Where they cannot be written, the field fails and changes nothing. It costs one script
+    /// The tags that a field of the mutation invalidates after it was resolved, also if it failed. They may contain arguments and
+    /// the user, as [`Rule::tags`] do. If they cannot be written, the field fails and changes nothing. It costs one script
     /// for each tag, in one round trip.
     ///
     /// ```
@@ -162,7 +162,7 @@ impl Builder {
         self
     }
 
-    /// The extension. Whether the schema has what the rules name is seen at the first request: if it has not, an error is
+    /// Builds the extension. The rules are compared with the schema at the first request: if the schema lacks a name, an error is
     /// logged and nothing is cached.
     ///
     /// # Errors
@@ -182,7 +182,7 @@ impl Builder {
 }
 
 impl Shared {
-    /// Whether the schema has all that the rules name. Without a rule that was meant to be private, nothing is safe.
+    /// keep a field private, so then nothing is cached.
     fn fits(&self, registry: &Registry) -> bool {
         *self.fits.get_or_init(|| {
             let unknown = self.rules.unknown(registry);
@@ -196,7 +196,7 @@ impl Shared {
         })
     }
 
-    /// What tells the schema from its other versions.
+    /// A hash that distinguishes this version of the schema from others.
     fn schema_hash(&self, ctx: &ExtensionContext<'_>) -> &[u8; 32] {
         self.schema.get_or_init(|| *blake3::hash(ctx.sdl().as_bytes()).as_bytes())
     }

@@ -1,4 +1,4 @@
-//! What one request has under way.
+//! The state of one request: the fields that are being loaded.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use crate::keyed::Parents;
 pub(crate) struct Request {
     pub(crate) document: Document,
     pub(crate) parents: Parents,
-    /// Whether anything of it may be cached.
+    /// Whether any of its fields may be cached.
     pub(crate) may_cache: bool,
     pub(crate) loads: Loads,
-    /// What was stored, by the path of the field.
+    /// The keys of the entries that it stored, by the path of the field.
     stored: Mutex<Vec<(String, Key)>>,
 }
 
@@ -30,7 +30,7 @@ struct Load {
     seen: Seen,
 }
 
-/// What was seen below a field while it was loaded.
+/// What the load of a field has learned from the fields below it.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// The tags of fields below it; `None` if it must not be stored.
@@ -52,7 +52,7 @@ impl Request {
         lock(&self.stored).push((path.to_owned(), key.clone()));
     }
 
-    /// The keys of what was stored, in which these errors are.
+    /// The keys of the stored entries that contain a field with one of these errors.
     pub(crate) fn stored_with(&self, errors: &[ServerError]) -> Vec<Key> {
         let paths: Vec<_> = errors.iter().map(path_of).collect();
         let stored = std::mem::take(&mut *lock(&self.stored));
@@ -76,7 +76,7 @@ impl Loads {
         lock(&self.0).is_empty()
     }
 
-    /// Tells all that hold a field of its tags; of `None`, that they must not be stored.
+    /// Adds a field's tags to all loads that contain it. `None`: they must not be stored.
     pub(crate) fn report(&self, path: &str, tags: Option<&BTreeSet<String>>) {
         for load in lock(&self.0).iter_mut().filter(|load| is_below(path, &load.path)) {
             match tags {

@@ -1,14 +1,14 @@
-//! What is said of a field or a type.
+//! How a field, or a type, is cached.
 
 use std::time::Duration;
 
 use edgecask::cache::{EntryOptions, LoadOptions};
 
-/// How a field is cached, or all fields that return a type: the words are those of Apollo's `@cacheControl`.
+/// How a field is cached, or all fields that return a type. The terms are those of Apollo's `@cacheControl`.
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`max_age`](Self::max_age) | none: a field of the root, or one that returns objects, is not cached, and nothing that holds it is |
+/// | [`max_age`](Self::max_age) | none: a field of the root, or one that returns objects, is not cached, and no value that contains it is |
 /// | [`inherit_max_age`](Self::inherit_max_age) | only for fields that return scalars and enums |
 /// | [`private`](Self::private) | public |
 /// | [`tags`](Self::tags) | none |
@@ -34,38 +34,38 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule that says nothing yet.
+    /// A rule without settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long a value may be served. What holds the field is cached no longer. Zero: not at all.
+    /// How long a value may be served. A value that contains the field is cached no longer. Zero: not at all.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
-    /// The field does not shorten how long what holds it is cached.
+    /// The field does not limit how long a value that contains it is cached.
     #[must_use]
     pub fn inherit_max_age(mut self) -> Self {
         self.inherit = true;
         self
     }
 
-    /// The value is of one user, and so is what holds it: never shared, and not cached where the request has no
-    /// [`Viewer`](crate::Viewer) with a user. Nothing makes it public again.
+    /// The value belongs to one user, and so does every value that contains it: it is never shared, and not cached if the request
+    /// has no [`Viewer`](crate::Viewer) with a user. No other rule makes it public again.
     #[must_use]
     pub fn private(mut self) -> Self {
         self.private = true;
         self
     }
 
-    /// Tags by which the value is invalidated, and all that holds it. `{args.id}` is an argument, also of an input object
-    /// (`{args.input.id}`); `{result.id}` what the field gave, in a list of each item; `{parent}` the key of a
-    /// [`Keyed`](crate::Keyed) object; `{viewer}` the user.
+    /// Tags that invalidate the value and every value that contains it. `{args.id}` is an argument, also of an input object
+    /// (`{args.input.id}`); `{result.id}` is a field of the result, in a list of each item; `{parent}` is the key of a
+    /// [`Keyed`](crate::Keyed) object; `{viewer}` is the user.
     ///
-    /// A value of which a tag cannot be written is not cached: an argument or a field is not in the query, or null.
+    /// If a tag cannot be written, the value is not cached: an argument or a field is null, or not in the query.
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tags.extend(tags.into_iter().map(Into::into));
@@ -79,8 +79,8 @@ impl Rule {
         self
     }
 
-    /// As [`EntryOptions::stale_if_error`]: a field that fails is answered with its last value. That is so too if a guard
-    /// is what fails.
+    /// As [`EntryOptions::stale_if_error`]: if the field fails, its last value is served. This is so even if a guard
+    /// refuses it.
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.stale_if_error = window;

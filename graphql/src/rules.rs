@@ -1,4 +1,4 @@
-//! The table of rules, and what it says of a selection.
+//! The table of rules, and the policy that follows from it for a selection.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::document::{Budget, Document};
 use crate::rule::Rule;
 use crate::template::{Facts, Template};
 
-/// A rule with its tags read.
+/// A rule with its tags parsed.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) rule: Rule,
@@ -28,14 +28,14 @@ struct OfType {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
     types: HashMap<String, OfType>,
-    /// What a field of the mutation invalidates.
+    /// The tags that each field of the mutation invalidates.
     mutations: HashMap<String, Vec<Template>>,
 }
 
-/// What is known of a field.
+/// The settings of a field by the rules and the schema.
 #[derive(Debug, Default)]
 pub(crate) struct Hints<'a> {
-    /// Of the field's rule or annotation, else of its type's. `None`: it is that of what holds the field.
+    /// From the rule or annotation of the field, or else of its type. `None`: the field inherits it.
     max_age: Option<Duration>,
     private: bool,
     pub(crate) tags: Vec<&'a Template>,
@@ -46,15 +46,15 @@ pub(crate) struct Hints<'a> {
     returned: &'a str,
 }
 
-/// What may be done with a selection as a whole.
+/// How a whole selection may be cached.
 #[derive(Debug, Default)]
 pub(crate) struct Policy {
-    /// `None`: nothing limits it.
+    /// `None`: no rule limits it.
     pub(crate) max_age: Option<Duration>,
     pub(crate) private: bool,
-    /// Tags that are known before anything is resolved.
+    /// Tags that are known before a field is resolved.
     pub(crate) tags: BTreeSet<String>,
-    /// There are tags that are known only after that.
+    /// Whether there are tags that are known only after that.
     pub(crate) has_later_tags: bool,
 }
 
@@ -64,7 +64,7 @@ impl Policy {
     }
 }
 
-/// Where a walk through a selection stands.
+/// The context of a walk through a selection.
 pub(crate) struct Walk<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) registry: &'a Registry,
@@ -94,7 +94,7 @@ impl Rules {
         if is_new { Ok(()) } else { Err("there are two rules for it".to_owned()) }
     }
 
-    /// Adds what a field of the mutation invalidates.
+    /// Adds the tags that a field of the mutation invalidates.
     pub(crate) fn add_mutation(&mut self, field: &str, tags: &[String]) -> Result<(), String> {
         for tag in tags {
             let template = Template::parse(tag)?;
@@ -147,7 +147,7 @@ impl Rules {
         unknown
     }
 
-    /// What rules and annotations say of a field. `None` if the schema does not have it.
+    /// The settings of a field by rules and annotations. `None` if the schema does not have the field.
     pub(crate) fn hints<'a>(
         &'a self,
         registry: &'a Registry,
@@ -158,7 +158,7 @@ impl Rules {
         let returned = MetaTypeName::concrete_typename(&parent_type.field_by_name(name)?.ty);
         let returned_type = registry.types.get(returned)?;
         let mut hints = Hints { returned, ..Hints::default() };
-        // What is said of an interface counts for each type behind it, and the other way round: an object may be any of them.
+        // A rule of an interface counts for each type that implements it, and the other way round: an object may be any of them.
         let (mut of_field, mut inherits) = (None, false);
         for of in relatives(registry, parent_type) {
             let annotated = registry.types.get(of).and_then(|of| of.field_by_name(name));
@@ -227,14 +227,14 @@ impl<'a> Hints<'a> {
 }
 
 impl Walk<'_> {
-    /// What may be done with a field and all that it selects. `None` if that cannot be told.
+    /// The policy of a field and all that it selects. `None` if it cannot be determined.
     pub(crate) fn field(&self, parent: &str, field: &Field, budget: &mut Budget) -> Option<Policy> {
         let mut policy = Policy::default();
         self.add_field(parent, field, &mut policy, budget)?;
         Some(policy)
     }
 
-    /// What may be done with a whole operation.
+    /// The policy of a whole operation.
     pub(crate) fn operation(&self) -> Option<Policy> {
         let mut policy = Policy::default();
         let root = self.document.root();
@@ -318,7 +318,7 @@ fn annotation(of: &MetaType) -> Option<&CacheControl> {
     }
 }
 
-/// A type, the types that may be behind it, and the interfaces of them all.
+/// A type, the types that implement it or are its members, and the interfaces of them all.
 fn relatives<'a>(registry: &'a Registry, of: &'a MetaType) -> Vec<&'a str> {
     let possible = of.possible_types().filter(|_| of.is_abstract()).into_iter().flatten();
     let mut all: Vec<&str> =

@@ -1,14 +1,14 @@
-//! Tags whose text holds values of a field: `user:{args.id}`.
+//! Templates of tags with values of a field: `user:{args.id}`.
 
 use async_graphql::parser::types::Field;
 use async_graphql::{Name, Value};
 
 use crate::document::{Budget, Document};
 
-/// No more tags come of one template.
+/// The most tags that one template may give.
 const MAX_TAGS: usize = 1000;
 
-/// The text of a tag, with the places of values.
+/// The text of a tag, with placeholders for values.
 #[derive(Debug, Clone)]
 pub(crate) struct Template(Vec<Piece>);
 
@@ -17,7 +17,7 @@ enum Piece {
     Text(String),
     /// A value below the field's arguments.
     Args(Vec<String>),
-    /// A value below what the field gave.
+    /// A value below the field's result.
     Result(Vec<String>),
     /// The key of the object that the field belongs to.
     Parent,
@@ -25,7 +25,7 @@ enum Piece {
     Viewer,
 }
 
-/// What is known of a field.
+/// The values that templates take.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub(crate) document: &'a Document,
@@ -64,7 +64,7 @@ impl Template {
         !self.0.iter().any(|piece| matches!(piece, Piece::Result(_) | Piece::Parent))
     }
 
-    /// Whether it takes values of what the field gave.
+    /// Whether it takes values of the field's result.
     pub(crate) fn is_of_result(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Result(_)))
     }
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_template_is_refused() {
+    fn a_malformed_template_is_refused() {
         for wrong in
             ["", "a{", "a{}", "a{id}", "{args}", "{args.}", "{args..a}", "{result}", "{parent.id}"]
         {

@@ -1,8 +1,8 @@
-//! Who asks.
+//! The user of a request.
 
-/// Who sends a request: `request.data(Viewer::user("42"))`.
+/// The user who sends a request: `request.data(Viewer::user("42"))`.
 ///
-/// A field that is [private](crate::Rule::private) is cached for each user of their own, and not at all without one.
+/// A field that is [private](crate::Rule::private) is cached for each user separately, and not at all without a user.
 ///
 /// ```
 /// use edgecask_graphql::Viewer;
@@ -18,12 +18,13 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// A user, by what identifies them for ever: not a name that somebody else may get later. An empty identifier is nobody.
+    /// A user, by an identifier that never changes its owner: not a name that another person may get later. An empty identifier
+    /// is no user.
     pub fn user(id: impl Into<String>) -> Self {
         Self { user: Some(id.into()).filter(|id| !id.is_empty()), partition: None }
     }
 
-    /// Nobody who is known.
+    /// A request without a known user.
     pub fn anonymous() -> Self {
         Self::default()
     }
@@ -40,7 +41,7 @@ impl Viewer {
         self.user.as_deref()
     }
 
-    /// The parts of a key that keep one viewer's values from another. `None` for a private value of nobody.
+    /// The parts of a key that keep viewers' values apart. `None` for a private value without a user.
     pub(crate) fn scope(&self, is_private: bool) -> Option<Vec<String>> {
         let partition = self.partition.as_ref().map(|partition| format!("within={partition}"));
         let scope = match is_private {

@@ -269,7 +269,7 @@ async fn a_private_value_is_of_one_user() {
     }
     // For each user, one load learns the tags of its result, and one stores.
     assert_eq!((test.db.calls("me"), test.db.calls("user")), (4, 2));
-    // Nobody is no user.
+    // A request without a viewer has no user.
     for user in ["", ""] {
         assert!(test.data("{ user(id: 3) { id email } }", user).await.contains("for \""));
     }

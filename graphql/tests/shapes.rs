@@ -160,7 +160,7 @@ async fn an_interface_is_cached_by_what_is_selected_of_its_types() {
     assert_eq!(test.calls.get(), 4, "the other one is there still");
 }
 
-/// Whoever selects by the type would see what the rule of the interface keeps for one user.
+/// Otherwise a selection by the type would show values that the rule of the interface keeps for one user.
 #[tokio::test]
 async fn a_rule_of_an_interface_holds_for_the_types_behind_it() {
     let age = || Rule::new().max_age(Duration::from_secs(60));
@@ -260,7 +260,7 @@ impl tracing::Subscriber for Warnings {
 async fn without_redis_resolvers_answer_and_one_warning_is_logged() {
     let warnings = Arc::new(AtomicU64::new(0));
     let _logged = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
-    // Nobody listens on this port any more.
+    // No server listens on this port any more.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let url = format!("redis://{}", port.expect("a port is free"));
     let test = Test::over(Client::tcp(&url).expect("a good URL"));

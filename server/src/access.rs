@@ -29,7 +29,7 @@ struct Users {
 /// The number of tokens is limited, because each keeps a connection to Redis.
 const MAX_USERS: usize = 1000;
 
-/// What a token allows.
+/// The permissions of a token.
 #[derive(Debug, Clone)]
 pub(crate) enum Permission {
     Everything,

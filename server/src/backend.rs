@@ -21,7 +21,7 @@ pub(crate) struct Backend {
     engine: Option<MemoryTransport>,
     redis: Option<Redis>,
     scripts: Scripts,
-    /// Redis's answers become those of Upstash.
+    /// Whether Redis's answers are turned into those of Upstash.
     answers_as_upstash: bool,
     replica: Option<Replica>,
     /// How many requests that may write the primary has carried out.
@@ -167,7 +167,7 @@ impl Backend {
     /// The client that serves a request, and the data for the sync token of its answer.
     fn route(&self, permission: &Permission, commands: &[Command], want: Freshness) -> Route<'_> {
         let access = |kind| move |command: &Command| command.info().access == kind;
-        // What a read of the primary shows may be newer than every copy, so it counts as a write there.
+        // A read of the primary may show newer data than every copy, so it counts as a write there.
         let writes = self.replica.is_some() || commands.iter().any(access(Access::Write));
         let primary = |client: &Client| Route {
             client: client.clone(),

@@ -6,7 +6,7 @@ use edgecask::{Command, Error, Value};
 
 use crate::scripts::{Answer, Translated};
 
-/// XREADGROUP with NOACK, after which the groups have no consumer that they did not have before. Its keys are those of the
+/// XREADGROUP with NOACK by consumers that do not exist yet, and that do not exist after it either. Its keys are those of the
 /// streams; its arguments are the group, the consumer, and the words of the command.
 const BY_STRANGERS: &str = "\
 local group, consumer, unknown = ARGV[1], ARGV[2], {}
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_changed() {
+    fn only_commands_that_differ_are_changed() {
         for (line, expected) in [
             ("COPY a a", Some("EXISTS a")),
             ("COPY a a REPLACE", Some("EXISTS a")),

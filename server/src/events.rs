@@ -16,7 +16,7 @@ use hyper::body::Frame;
 use tokio::sync::watch;
 
 use crate::body::Body;
-use crate::closing::told_to_stop;
+use crate::closing::stopped;
 
 /// After this time without an event a comment is sent, so that both ends notice when the other has gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -63,7 +63,7 @@ impl State {
                 // The stream ends, so that the client sees the gap.
                 _ => None,
             },
-            () = told_to_stop(&mut self.closing) => None,
+            () = stopped(&mut self.closing) => None,
             () = tokio::time::sleep(HEARTBEAT) => Some(Bytes::from_static(b":\n\n")),
         }
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_another_message_is_none() {
+    fn a_message_that_no_event_carries_is_none() {
         for message in [
             Message::new("c", "a\rdata: message,c,forged"),
             Message::new("c", &b"\xff"[..]),

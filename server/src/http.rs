@@ -315,7 +315,7 @@ impl Call<'_> {
         let (Some(user), Some(password), None) = (text(1), text(2), text(3)) else {
             return Err(Error::server("ERR wrong number of arguments for 'acl|resttoken' command"));
         };
-        // A token without the permission to list users may not test their passwords either.
+        // A token that may not list users may not test their passwords either.
         let administers = Command::new("ACL").arg("USERS");
         if self.service.backend.allows(&self.permission, &administers).await.is_err() {
             return Err(Error::server(&no_permission("acl|resttoken")));

@@ -152,7 +152,7 @@ impl ServerOptions {
         self
     }
 
-    /// Whose answers to give where Upstash and Redis differ. Default: [`Dialect::Upstash`]. Over a real Redis, FCALL_RO is
+    /// The server to answer like where Upstash and Redis differ. Default: [`Dialect::Upstash`]. Over a real Redis, FCALL_RO is
     /// Redis's own in both, and a `SCAN … WITHTYPE` in a transaction is an error.
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {

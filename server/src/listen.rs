@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 
 use crate::body::Body;
-use crate::closing::told_to_stop;
+use crate::closing::stopped;
 use crate::http::{self, Service};
 
 /// How long requests under way may take after the server was stopped.
@@ -43,7 +43,7 @@ pub(crate) async fn serve(
                     continue;
                 }
             },
-            () = told_to_stop(&mut closing) => break,
+            () = stopped(&mut closing) => break,
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             turn_away(socket);

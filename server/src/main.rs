@@ -152,7 +152,7 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What asks the server to stop: Ctrl-C and SIGTERM, from when this is made on.
+/// The signals that stop the server: Ctrl-C and SIGTERM. They are caught from the creation of this value on.
 #[cfg(unix)]
 struct StopSignal {
     interrupt: Signal,

@@ -72,7 +72,7 @@ pub(crate) fn error_envelope(text: &str, out: &mut Vec<u8>) {
 fn write(value: &Value, format: Format, out: &mut Vec<u8>) {
     match value {
         Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        // The status OK is the one string that is never encoded; a stored "OK" is.
+        // The status OK is never encoded in base64; a stored string "OK" is.
         Value::Simple(status) if &status[..] == b"OK" => out.extend_from_slice(b"\"OK\""),
         // JSON has no errors inside of arrays.
         Value::Simple(bytes) | Value::Bulk(bytes) | Value::Error(bytes) => match format {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_replaced_in_plain_json() {
+    fn bytes_that_are_not_utf8_are_replaced_in_plain_json() {
         assert_eq!(shown(Value::bulk(&b"a\xff\""[..]), Format::Json), "\"a\u{fffd}\\\"\"");
     }
 }

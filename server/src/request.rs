@@ -19,7 +19,7 @@ pub(crate) fn from_json(body: &[u8]) -> Result<Command, Malformed> {
     command(&args)
 }
 
-/// `[["SET","k",1],["GET","k"]]`, at most so many.
+/// `[["SET","k",1],["GET","k"]]`, at most `most` commands.
 pub(crate) fn batch_from_json(body: &[u8], most: usize) -> Result<Vec<Command>, Malformed> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = json.deserialize_seq(Batch { most }).and_then(|batch| json.end().map(|()| batch));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_refused() {
+    fn a_malformed_command_is_refused() {
         for body in ["", "{}", "[]", "[[1]]", r#"["get",null]"#, r#"["get",{}]"#, r#"["get""#] {
             assert!(from_json(body.as_bytes()).is_err(), "{body}");
         }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_url_parser_would_rewrite_is_refused() {
+    fn a_path_that_url_parsers_rewrite_is_refused() {
         for path in ["/set/../a/b", "/set/k/.", "/%2e%2E/k", "/set/.%2e/k", "/set\\k", "/.", "/.."]
         {
             let refusal = from_path(path, "", b"").err().unwrap_or_default();
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_an_end() {
+    fn a_batch_that_is_too_long_is_refused() {
         let batch = |count| format!("[{}]", vec![r#"["PING"]"#; count].join(","));
         assert_eq!(batch_from_json(batch(3).as_bytes(), 3).map(|batch| batch.len()), Ok(3));
         let refusal = batch_from_json(batch(4).as_bytes(), 3).err();

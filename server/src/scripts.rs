@@ -23,12 +23,12 @@ pub(crate) struct Translated {
     pub(crate) answer: Answer,
 }
 
-/// What becomes of Redis's reply.
+/// How Redis's reply is answered.
 pub(crate) enum Answer {
     Same,
-    /// This stands in for it.
+    /// By this reply instead.
     Fixed(Value),
-    /// A part of its items.
+    /// By a part of its items.
     Page {
         skip: usize,
         most: usize,

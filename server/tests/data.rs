@@ -1,4 +1,4 @@
-//! `edgecask-server --data FILE`, as a process of its own: stopped, killed, started twice, and given files that are none of its.
+//! `edgecask-server --data FILE`, as a process of its own: stopped, killed, started twice, and given files that are not snapshots.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -29,7 +29,7 @@ impl Running {
         let mut lines = BufReader::new(output).lines().map_while(Result::ok);
         let address = lines
             .find_map(|line| Some(line.strip_prefix("UPSTASH_REDIS_REST_URL=http://")?.to_owned()));
-        // Nobody reads on, but its pipe must not break.
+        // No test needs the rest of the output, but the pipe must not break.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address: address.expect("it prints its URL") }
     }
@@ -101,7 +101,7 @@ fn a_file_that_is_no_snapshot_is_not_touched() {
     assert_eq!(content, "Dear reader, this is a letter.");
 }
 
-/// What a round has written when its server was killed.
+/// What a round had written when its server was killed.
 struct Written {
     /// The last number in a file, as a reply has said.
     saved: u64,

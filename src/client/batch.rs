@@ -177,7 +177,7 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// The reply of the command of this slot.
+    /// The reply to the command of this slot.
     ///
     /// # Errors
     /// The command's own error, [`ErrorKind::Type`] if the reply is of another type, or [`ErrorKind::InvalidInput`] if

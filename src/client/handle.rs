@@ -111,8 +111,8 @@ impl Client {
     }
 
     /// The transport inside of its layers. A call to it skips what the client does: the check of
-    /// [`Capabilities::check`], and the removal of arguments from the texts of errors. It is for proxies, which hand the
-    /// server's own words to the one who sent the arguments.
+    /// [`Capabilities::check`], and the removal of arguments from the texts of errors. It is for proxies, which pass the
+    /// server's own text on to the client that sent the arguments.
     ///
     /// ```
     /// use edgecask::{Client, Command};

@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result};
 /// to any depth.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not stand for the replies of a pipeline",
-    note = "give back what the commands returned: a slot, a tuple of up to twelve, or a `Vec` of slots"
+    note = "return what the commands returned: a slot, a tuple of up to twelve, or a `Vec` of slots"
 )]
 pub trait Slots {
     /// The replies, in the same shape.

@@ -15,7 +15,7 @@ where
     }
 }
 
-/// The error of a request that was sent once before: whatever kept this one from the server, the first one may have been
+/// The error of a request that was sent once before: even if this one did not reach the server, the first one may have been
 /// carried out.
 pub(crate) fn still_unknown(error: Error) -> Error {
     error.with_outcome(Outcome::Unknown)

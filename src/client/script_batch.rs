@@ -116,7 +116,7 @@ impl How {
 }
 
 impl Step {
-    /// Tells an embedded engine of the script's native implementation.
+    /// Registers the script's native implementation with an embedded engine.
     fn register_at(&self, client: &Client, how: How) {
         if let Self::Script(script, _) = self {
             client.0.transport.register(how.form_of(script));

@@ -5,7 +5,7 @@ use crate::command::{Command, Script};
 use crate::transport::Transport;
 use crate::{Error, Result, Value};
 
-/// What a client sends commands with: the transport, and the features that the server was found to lack.
+/// Sends a client's commands. It holds the transport, and the features that the server was found to lack.
 #[derive(Debug, Clone)]
 pub(super) struct Sender {
     pub(super) transport: Arc<dyn Transport>,
@@ -33,8 +33,8 @@ impl Sender {
         self.run(script, evalsha).await
     }
 
-    /// Whether a flagged script failed with this error because of its flag. If the words do not tell, a script that does
-    /// nothing is sent with the flag, once: to run the failed one again could do things twice.
+    /// Whether a flagged script failed with this error because of its flag. If the text of the error does not say so, a script that
+    /// does nothing is sent with the flag, once: to run the failed one again could do things twice.
     pub(super) async fn refuses_key_locking(&self, error: &Error) -> bool {
         if self.support.lacks_key_locking(error) {
             return true;

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, ErrorKind};
 
-/// Features that the server was found to lack. Each is found out once.
+/// Features that the server was found to lack. Each is discovered once.
 #[derive(Debug, Default)]
 pub(super) struct Support {
     no_comparing: AtomicBool,
@@ -49,7 +49,7 @@ impl Support {
     }
 }
 
-/// Whether this error says that the server does not know a script by its sha. Some servers put words before those of Redis.
+/// Whether this error says that the server does not know a script by its sha. Some servers put text before that of Redis.
 pub(super) fn is_unknown_script(error: &Error) -> bool {
     error.code() == Some("NOSCRIPT")
         || matches!(error.kind(), ErrorKind::Server | ErrorKind::Http)

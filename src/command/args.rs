@@ -126,7 +126,7 @@ impl fmt::Debug for Arguments {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an argument of a command",
-    note = "an `Option` goes to `Command::args_from`, a `u8` is widened by `u16::from`, and of a `Duration`, give \
+    note = "an `Option` goes to `Command::args_from`, a `u8` is widened by `u16::from`, and for a `Duration`, pass \
             `as_secs()` or `as_millis()`, as the command asks"
 )]
 pub trait ToArg {

@@ -1,4 +1,4 @@
-//! A command: a name, arguments, and statements of its caller.
+//! A command: a name, arguments, and what its caller states about it.
 
 use std::borrow::Cow;
 use std::fmt;

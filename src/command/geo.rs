@@ -255,7 +255,7 @@ pub trait GeoCommands: Execute {
         self.execute(radius_command("GEORADIUS", key, center, radius, unit))
     }
 
-    /// The same for replicas and read-only tokens. [Redis GEORADIUS_RO](https://redis.io/docs/latest/commands/georadius_ro/).
+    /// As [`GeoCommands::georadius`], for replicas and read-only tokens. [Redis GEORADIUS_RO](https://redis.io/docs/latest/commands/georadius_ro/).
     #[doc(alias = "GEORADIUS_RO")]
     fn georadius_ro<M: FromValue>(
         &self,
@@ -267,7 +267,7 @@ pub trait GeoCommands: Execute {
         self.execute(radius_command("GEORADIUS_RO", key, center, radius, unit))
     }
 
-    /// The members within a distance of another. [Redis GEORADIUSBYMEMBER](https://redis.io/docs/latest/commands/georadiusbymember/), which [`GeoCommands::geosearch`] has replaced.
+    /// The members within a distance of another member. [Redis GEORADIUSBYMEMBER](https://redis.io/docs/latest/commands/georadiusbymember/), which [`GeoCommands::geosearch`] has replaced.
     #[doc(alias = "GEORADIUSBYMEMBER")]
     fn georadiusbymember<M: FromValue>(
         &self,
@@ -279,7 +279,7 @@ pub trait GeoCommands: Execute {
         self.execute(Command::new("GEORADIUSBYMEMBER").arg(key).arg(member).arg(radius).arg(unit))
     }
 
-    /// The same for replicas and read-only tokens. [Redis GEORADIUSBYMEMBER_RO](https://redis.io/docs/latest/commands/georadiusbymember_ro/).
+    /// As [`GeoCommands::georadiusbymember`], for replicas and read-only tokens. [Redis GEORADIUSBYMEMBER_RO](https://redis.io/docs/latest/commands/georadiusbymember_ro/).
     #[doc(alias = "GEORADIUSBYMEMBER_RO")]
     fn georadiusbymember_ro<M: FromValue>(
         &self,

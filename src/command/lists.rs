@@ -151,7 +151,7 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("LPUSH").arg(key).args_from(elements))
     }
 
-    /// The same if the list is there; returns 0 if not. [Redis LPUSHX](https://redis.io/docs/latest/commands/lpushx/).
+    /// As [`ListCommands::lpush`], but only if the list exists; returns 0 if it does not. [Redis LPUSHX](https://redis.io/docs/latest/commands/lpushx/).
     #[doc(alias = "LPUSHX")]
     fn lpushx(
         &self,
@@ -216,7 +216,7 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("RPUSH").arg(key).args_from(elements))
     }
 
-    /// The same if the list is there; returns 0 if not. [Redis RPUSHX](https://redis.io/docs/latest/commands/rpushx/).
+    /// As [`ListCommands::rpush`], but only if the list exists; returns 0 if it does not. [Redis RPUSHX](https://redis.io/docs/latest/commands/rpushx/).
     #[doc(alias = "RPUSHX")]
     fn rpushx(
         &self,
@@ -227,7 +227,7 @@ pub trait ListCommands: Execute {
     }
 
     /// As [`ListCommands::lmove`], but waits for an element until the timeout is over. `None` waits for ever; a shorter time
-    /// than 1 ms, and zero, counts as 1 ms. Over TCP only.
+    /// than 1 ms, and zero, counts as 1 ms. Not over REST.
     /// [Redis BLMOVE](https://redis.io/docs/latest/commands/blmove/).
     #[doc(alias = "BLMOVE")]
     fn blmove<R: FromValue>(
@@ -244,7 +244,7 @@ pub trait ListCommands: Execute {
 
     /// Removes and returns the first element of the first list that is not empty, with the key of that list. It waits for
     /// an element until the timeout is over. `None` waits for ever; a shorter time than 1 ms, and zero, counts as 1 ms.
-    /// Over TCP only. [Redis BLPOP](https://redis.io/docs/latest/commands/blpop/).
+    /// Not over REST. [Redis BLPOP](https://redis.io/docs/latest/commands/blpop/).
     ///
     /// ```no_run
     /// use edgecask::prelude::*;
@@ -268,7 +268,7 @@ pub trait ListCommands: Execute {
         self.execute(Command::new("BLPOP").args_from(keys).arg(TimeoutSeconds(timeout.into())))
     }
 
-    /// As [`ListCommands::blpop`], with the last element. Over TCP only. [Redis
+    /// As [`ListCommands::blpop`], with the last element. Not over REST. [Redis
     /// BRPOP](https://redis.io/docs/latest/commands/brpop/).
     #[doc(alias = "BRPOP")]
     fn brpop<R: FromValue>(

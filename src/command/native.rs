@@ -1,9 +1,9 @@
-//! What native implementations of scripts share.
+//! Helpers for native implementations of scripts.
 
 use super::cmd::{Command, ScriptContext};
 use crate::{Error, FromValue, Result};
 
-/// Runs a command, whose reply becomes a Rust type.
+/// Runs a command, and converts its reply to a Rust type.
 pub(crate) fn run<R: FromValue>(redis: &mut dyn ScriptContext, command: Command) -> Result<R> {
     R::from_value(redis.call(command)?)
 }

@@ -24,8 +24,8 @@ pub trait PubSubCommands: Execute {
         self.execute(Command::new("PUBLISH").arg(channel).arg(message))
     }
 
-    /// Publishes a message to a shard channel, and tells how many subscribers got it. In a cluster it goes to the owner of the
-    /// channel's slot, and [`Client::ssubscribe`](crate::Client::ssubscribe) listens there.
+    /// Publishes a message to a shard channel, and returns the number of subscribers that received it. In a cluster it goes to the
+    /// owner of the channel's slot, and [`Client::ssubscribe`](crate::Client::ssubscribe) listens there.
     /// [Redis SPUBLISH](https://redis.io/docs/latest/commands/spublish/).
     #[doc(alias = "SPUBLISH")]
     fn spublish(&self, channel: impl ToArg, message: impl ToArg) -> Self::Reply<u64> {
@@ -56,13 +56,13 @@ pub trait PubSubCommands: Execute {
         self.execute_with(Command::new("PUBSUB").arg("NUMSUB").args_from(channels), pairs)
     }
 
-    /// The shard channels that match a glob and that somebody listens to. [Redis PUBSUB SHARDCHANNELS](https://redis.io/docs/latest/commands/pubsub-shardchannels/).
+    /// The shard channels with subscribers that match a glob. [Redis PUBSUB SHARDCHANNELS](https://redis.io/docs/latest/commands/pubsub-shardchannels/).
     #[doc(alias = "PUBSUB SHARDCHANNELS")]
     fn pubsub_shardchannels<R: FromValue>(&self, pattern: impl ToArg) -> Self::Reply<Vec<R>> {
         self.execute(Command::new("PUBSUB").arg("SHARDCHANNELS").arg(pattern))
     }
 
-    /// How many listen to each of these shard channels. [Redis PUBSUB SHARDNUMSUB](https://redis.io/docs/latest/commands/pubsub-shardnumsub/).
+    /// The number of subscribers of each of these shard channels. [Redis PUBSUB SHARDNUMSUB](https://redis.io/docs/latest/commands/pubsub-shardnumsub/).
     #[doc(alias = "PUBSUB SHARDNUMSUB")]
     fn pubsub_shardnumsub<R: FromValue>(
         &self,

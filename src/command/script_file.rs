@@ -1,4 +1,4 @@
-//! The macro that makes a [`Script`] of a Lua file.
+//! The macro that makes a [`Script`] from Lua files.
 
 use std::time::Duration;
 

@@ -48,7 +48,7 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SDIFF").args_from(keys))
     }
 
-    /// Stores the same under `to`, and returns its size. [Redis SDIFFSTORE](https://redis.io/docs/latest/commands/sdiffstore/).
+    /// Stores the members of the first set that are in none of the others under `to`, and returns their number. [Redis SDIFFSTORE](https://redis.io/docs/latest/commands/sdiffstore/).
     #[doc(alias = "SDIFFSTORE")]
     fn sdiffstore(
         &self,
@@ -173,7 +173,7 @@ pub trait SetCommands: Execute {
         self.execute(Command::new("SUNION").args_from(keys))
     }
 
-    /// Stores the same under `to`, and returns its size. [Redis SUNIONSTORE](https://redis.io/docs/latest/commands/sunionstore/).
+    /// Stores the members that are in any of the sets under `to`, and returns their number. [Redis SUNIONSTORE](https://redis.io/docs/latest/commands/sunionstore/).
     #[doc(alias = "SUNIONSTORE")]
     fn sunionstore(
         &self,

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_what_the_deadline_reads() {
+    fn the_deadline_reads_the_timeouts_that_are_written() {
         for timeout in [None, Some(Duration::ZERO), Some(PART), Some(SECOND), Some(Duration::MAX)] {
             let command = Command::new("BLPOP").arg("k").arg(TimeoutSeconds(timeout));
             let expected = match timeout {

@@ -97,7 +97,7 @@ impl BodyBuffer {
     }
 }
 
-/// What is known of a body without waiting for it.
+/// The state of a body, as far as it is known without waiting.
 pub(super) enum Probe<B: Body> {
     /// The whole body is available.
     Complete(Bytes),
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_a_body_is_held_once() {
+    fn the_copy_of_a_body_is_held_once() {
         const LENGTH: usize = 1 << 20;
         for (expected, frame) in [(None, 1000), (Some(LENGTH), 1000), (None, 65_536)] {
             let mut buffer = BodyBuffer::new(2 * LENGTH, expected);

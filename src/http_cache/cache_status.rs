@@ -1,4 +1,4 @@
-//! What the cache did with a request: the field `Cache-Status` (RFC 9211).
+//! The field `Cache-Status` (RFC 9211): how the cache handled a request.
 
 use std::fmt;
 use std::io::Write;

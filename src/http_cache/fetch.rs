@@ -1,4 +1,4 @@
-//! Sends the request to the service, and makes the client's response of the service's.
+//! Sends the request to the service, and turns the service's response into the client's.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::store::PendingStore;
 use crate::platform::MaybeSend;
 
 impl Core {
-    /// Sends the request to the service, and makes the client's response of the service's.
+    /// Sends the request to the service, and turns the service's response into the client's.
     pub(super) async fn fetch<S, ReqBody, ResBody>(
         self,
         mut service: S,
@@ -114,7 +114,7 @@ impl Core {
         }
     }
 
-    /// Stores the service's response, if it may be stored, and makes the client's response of it.
+    /// Stores the service's response, if it may be stored, and turns it into the client's.
     async fn receive<ResBody>(
         &self,
         response: Response<ResBody>,
@@ -170,7 +170,7 @@ impl Core {
             || freshness.allows_stale_if_error(&RequestDirectives::default(), times.response)
         {
             true => self.single_flight.clear_hit_for_miss(&origin.call_key),
-            // The stored response answers nobody without validation, so waiting for it is of no use.
+            // The stored response answers no request without validation, so it is useless to wait for it.
             false => self.set_hit_for_miss(&origin, times.response, false),
         }
         let stored_status = status.stored(origin.guard.is_some());
@@ -208,7 +208,7 @@ impl Core {
         }
     }
 
-    /// Lets no other request wait for this response for a while (hit-for-miss): for a second at most if the service failed.
+    /// Keeps other requests from waiting for this response for a while (hit-for-miss): for a second at most if the service failed.
     pub(super) fn set_hit_for_miss(&self, origin: &OriginRequest, now: u64, failed: bool) {
         const SHORT: Duration = Duration::from_secs(1);
         let time = self.options.hit_for_miss;

@@ -1,4 +1,4 @@
-//! What is stored for a URL: an index of the responses that differ by `Vary`. Their bodies are stored beside it.
+//! The index that is stored for a URL: the responses that differ by `Vary`. Their bodies are stored beside it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -109,7 +109,7 @@ impl StoredResponse {
         })
     }
 
-    /// Adds what is not stored: the length, and the entity tag of a response that has none.
+    /// Adds the headers that are not stored: the length, and the entity tag of a response that has none.
     pub(super) fn complete(&self, headers: &mut HeaderMap) {
         if !headers.contains_key(header::ETAG)
             && let Some(tag) = self.generated_etag()

@@ -98,7 +98,7 @@ where
     }
 }
 
-/// What becomes of a request, as far as it is known without waiting.
+/// How a request is answered, as far as that is known without waiting.
 enum Beginning<B: Body> {
     /// A stored response answers, and this process holds all of it.
     Serve(Response<HttpCacheBody<B>>),

@@ -137,8 +137,8 @@ pub(super) fn head_of(status: StatusCode, headers: HeaderMap) -> response::Parts
     head
 }
 
-/// Makes the head of a stored response that of the client's. False: the client's has no body, as it is a 304, or the request
-/// a HEAD.
+/// Turns the head of a stored response into that of the client's response. False: the client's response has no body, because it
+/// is a 304 or the request is a HEAD.
 fn has_body(head: &mut response::Parts, stored: &StoredResponse, request: &Parts) -> bool {
     if head.status == StatusCode::OK
         && is_not_modified(&request.headers, &head.headers, stored.freshness.response_time)
@@ -149,7 +149,7 @@ fn has_body(head: &mut response::Parts, stored: &StoredResponse, request: &Parts
     head.status != StatusCode::NO_CONTENT && request.method != Method::HEAD
 }
 
-/// The part of a body that the request asks for, whose head becomes that of the part.
+/// The part of a body that the request asks for. The head becomes that of the part.
 fn requested_part(head: &mut response::Parts, body: Bytes, request: &Parts) -> Bytes {
     if head.status != StatusCode::OK || !request.headers.contains_key(header::RANGE) {
         return body;

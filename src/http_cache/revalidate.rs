@@ -53,7 +53,7 @@ impl Core {
         let guard = self.begin_store(&cache_key, &lookup, &request.headers, IfHeld::Leave).await;
         let Some(guard) = guard else { return };
         if guard.is_late() {
-            // Another process has stored a response since the lookup: the next stale one begins anew.
+            // Another process has stored a response since the lookup. The next stale response is revalidated again.
             return guard.release().await;
         }
         // The request is for the complete response, without the range and the conditions of the client.

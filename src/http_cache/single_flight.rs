@@ -18,7 +18,7 @@ pub(super) struct SingleFlight {
     hit_for_miss: Mutex<HashMap<String, u64>>,
     /// How many calls have ended.
     ended: AtomicU64,
-    /// Until when the cache is assumed to refuse stores, in Unix milliseconds.
+    /// The time until which the cache is assumed to refuse stores, in Unix milliseconds.
     refuses_until: AtomicU64,
 }
 
@@ -92,7 +92,7 @@ impl SingleFlight {
         Joined::Leader(CallGuard { waiter, lock: Some(lock) })
     }
 
-    /// Lets no request wait for this call for a while.
+    /// Keeps requests from waiting for this call for a while.
     pub(super) fn set_hit_for_miss(&self, key: &str, now: u64, time: Duration) {
         const MANY: usize = 8192;
         let mut hit_for_miss = locked(&self.hit_for_miss);
@@ -113,7 +113,7 @@ impl SingleFlight {
         locked(&self.hit_for_miss).remove(key);
     }
 
-    /// Whether the cache refuses stores: a wait for what another process stores is of no use then.
+    /// Whether the cache refuses stores: then it is useless to wait for another process to store a response.
     pub(super) fn refuses_stores(&self, now: u64) -> bool {
         self.refuses_until.load(Ordering::SeqCst) > now
     }

@@ -123,7 +123,7 @@ pub(super) struct PendingStore {
 }
 
 impl PendingStore {
-    /// What a body calls when it is complete.
+    /// The function that a body calls when it is complete.
     pub(super) fn on_complete(self) -> StoreBody {
         Box::new(move |body| {
             platform::send(|| async move {

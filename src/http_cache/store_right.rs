@@ -20,12 +20,12 @@ pub(super) struct StoreRight {
     guard: StoreGuard,
     /// For a lease of one variant: the versions of the tags when it was taken.
     variant: Option<Versions>,
-    /// Whether another index was stored, between the lookup and the time when the right was taken, than the lookup found.
+    /// Whether the index changed between the lookup and the moment when the right was taken.
     is_late: bool,
 }
 
 impl StoreRight {
-    /// What `work` gives, while the right is held.
+    /// Runs `work`, and holds the right meanwhile.
     pub(super) async fn while_held<T>(&self, work: impl Future<Output = T>) -> T {
         self.guard.while_held(work).await
     }
@@ -79,9 +79,9 @@ impl Core {
         Some(StoreRight { guard, variant: lease.map(|_| versions.clone()), is_late })
     }
 
-    /// Changes the index of a URL, and gives the right up. `change` gives false if nothing is to be stored. Gives whether the
-    /// index was stored: one script and a check of its tags, and a lease, a lookup and a release more if the right is that of
-    /// a variant.
+    /// Changes the index of a URL, and gives the right up. `change` returns false if nothing is to be stored. Returns whether the
+    /// index was stored. It costs one script and a check of the index's tags; and a lease, a lookup and a release more if the right
+    /// is that of a variant.
     pub(super) async fn commit(
         &self,
         cache_key: &CacheKey,
@@ -102,7 +102,7 @@ impl Core {
         stored
     }
 
-    /// Changes the index as it is now, under its own lease. Another request that does the same is waited for.
+    /// Changes the current index, under its own lease. It waits for another request that does the same.
     async fn commit_variant(
         &self,
         cache_key: &CacheKey,
@@ -112,7 +112,7 @@ impl Core {
     ) -> bool {
         const TRIES: u32 = 8;
         for turn in 1..=TRIES {
-            // The lease is held for longer by a request that knows of no `Vary`. The current one outweighs it.
+            // A request that does not know of `Vary` yet holds the lease for longer. At the last try, this one takes it over.
             let if_held = if turn == TRIES { IfHeld::TakeOver } else { IfHeld::Leave };
             let entry = cache_key.entry.clone();
             let guard = self.cache.store_guard(&cache_key.index, entry, versions, if_held).await;
@@ -136,7 +136,7 @@ impl Core {
         false
     }
 
-    /// Stores an index. Gives whether it was stored.
+    /// Stores an index. Returns whether it was stored.
     async fn store_index(&self, index: &Index, guard: StoreGuard) -> bool {
         let retention = Duration::from_millis(index.retention(self.options.now()));
         guard.store_for(index, retention.into()).await.unwrap_or_else(|error| {

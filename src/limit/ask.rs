@@ -16,17 +16,17 @@ use crate::command::Arguments;
 use crate::platform::{self, Instant};
 use crate::{Client, Error, ErrorKind, Result};
 
-/// How often a script is sent whose windows have moved, before this process's guess of the server's clock decides.
+/// How often the script is sent while its windows have moved. After that, this process's estimate of the server's clock decides.
 const ATTEMPTS: u32 = 4;
 
-/// What is done with the policies.
+/// The operation on the policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Op {
     /// Counts a call in all of them, if all have room.
     Take,
     /// Adds to all of them, whether they have room or not.
     Add,
-    /// Gives back.
+    /// Gives back what a call cost.
     Refund,
     /// Counts nothing.
     Peek,
@@ -35,7 +35,7 @@ pub(super) enum Op {
 /// The policies that concern a request.
 pub(super) type Plan<'a> = SmallVec<[(&'a Policy, &'a str, Keys); 2]>;
 
-/// How a request is asked for.
+/// The operation of one round trip.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asking<'a, 'r> {
     pub(super) op: Op,
@@ -97,19 +97,20 @@ impl Remote {
             let answer = Answer::parse(&reply, plan.len()).ok_or_else(|| {
                 Error::new(ErrorKind::Protocol, "the script of a rate limit sent an unknown reply")
             })?;
-            // A reply that was remembered is as old as the first request, and one may tell the time that it was told.
-            let is_old = !by_server || asking.id.is_some() && !matches!(answer.said, Said::Moved);
+            // A remembered reply has the time of the first request. If the script was given the time, the reply repeats that.
+            let is_old =
+                !by_server || asking.id.is_some() && !matches!(answer.verdict, Verdict::Moved);
             if self.time.is_server() && !is_old {
                 self.time.learn(answer.now, sent);
             }
-            match answer.said {
-                Said::Moved => attempt += 1,
-                Said::Listed(place) => {
+            match answer.verdict {
+                Verdict::Moved => attempt += 1,
+                Verdict::Listed(place) => {
                     let mut decision = Decision::new(false, Reason::DenyList, answer.now);
                     decision.denied = asking.request.denied_by().nth(place - 1).map(str::to_owned);
                     return Ok(decision);
                 }
-                Said::Admitted(admitted, repeated) => {
+                Verdict::Admitted(admitted, repeated) => {
                     let reason = if admitted { Reason::Allowed } else { Reason::Exceeded };
                     let mut decision = Decision::new(admitted, reason, answer.now);
                     decision.repeated = repeated;
@@ -226,12 +227,12 @@ impl Policy {
 
 struct Answer {
     now: u64,
-    said: Said,
+    verdict: Verdict,
     states: SmallVec<[[i64; 5]; 2]>,
 }
 
-enum Said {
-    /// Whether it was, and whether that is the answer to an earlier request.
+enum Verdict {
+    /// Whether the call was admitted, and whether that is the answer to an earlier request.
     Admitted(bool, bool),
     /// Windows have ended on the way.
     Moved,
@@ -245,21 +246,21 @@ impl Answer {
         let mut numbers = std::str::from_utf8(reply).ok()?.split(' ').map(str::parse::<i64>);
         let mut next = || numbers.next()?.ok();
         let now = u64::try_from(next()?).ok()?;
-        let said = match next()? {
-            0 => Said::Admitted(false, false),
-            1 => Said::Admitted(true, false),
-            2 => Said::Admitted(true, true),
-            -1 => Said::Moved,
-            -2 => Said::Listed(usize::try_from(next()?).ok().filter(|&place| place > 0)?),
+        let verdict = match next()? {
+            0 => Verdict::Admitted(false, false),
+            1 => Verdict::Admitted(true, false),
+            2 => Verdict::Admitted(true, true),
+            -1 => Verdict::Moved,
+            -2 => Verdict::Listed(usize::try_from(next()?).ok().filter(|&place| place > 0)?),
             _ => return None,
         };
         let mut states = SmallVec::new();
-        if let Said::Admitted(..) = said {
+        if let Verdict::Admitted(..) = verdict {
             for _ in 0..policies {
                 states.push([next()?, next()?, next()?, next()?, next()?]);
             }
         }
-        Some(Self { now, said, states })
+        Some(Self { now, verdict, states })
     }
 }
 
@@ -268,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_reply_is_refused() {
+    fn a_malformed_reply_is_refused() {
         for wrong in
             ["", "1", "x 1", "-1 1", "1 2", "1 3", "1 -2", "1 -2 0", "1 1 1 2 3 4", "1 1 a b c d e"]
         {

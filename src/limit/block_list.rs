@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 
 use super::fingerprint::Fingerprints;
 
-/// What has no room.
+/// Something that has no room.
 #[derive(Debug, Clone, Copy, Hash)]
 pub(super) enum Blocked<'a> {
     /// A policy, by its place in the limiter, for the calls that it counts together.
@@ -16,7 +16,7 @@ pub(super) enum Blocked<'a> {
     Denied(&'a str),
 }
 
-/// Refusals that need no round trip. It holds a fixed number of keys; those that are asked for least are forgotten first,
+/// Refusals that need no round trip. It holds a fixed number of keys; those that are used least are forgotten first,
 /// which costs a round trip and nothing else.
 pub(super) struct BlockList {
     /// The microsecond, by the clock that counts, from which on there may be room; and the limit that has been reached.

@@ -17,7 +17,7 @@ use crate::{Client, Error, ErrorKind, Result};
 /// The prefix of `@upstash/ratelimit`.
 const PREFIX: &str = "@upstash/ratelimit";
 
-/// The prefixes of policies that `@upstash/ratelimit` does not have. A key of one algorithm is none of another.
+/// The prefixes of policies that `@upstash/ratelimit` does not have. Algorithms do not share keys.
 const GCRA_PREFIX: &str = "edgecask:gcra";
 const CONCURRENCY_PREFIX: &str = "edgecask:concurrency";
 
@@ -94,7 +94,7 @@ impl RateLimiterBuilder {
     }
 
     /// The prefix of keys of policies without a [prefix of their own](Policy::prefix), of the deny list and of the dynamic limit.
-    /// Give each limiter and each algorithm a prefix of its own: two that share one meet at the same keys, and a key of one
+    /// Give each limiter and each algorithm a prefix of its own: two that share one use the same keys, and a key of one
     /// is an error for the other.
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.prefix = Some(prefix.to_owned());
@@ -107,7 +107,7 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// What becomes of a call when the server gives no decision.
+    /// How a call is decided when the server gives no decision.
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = on_failure;
         self
@@ -169,8 +169,8 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Where work in the background goes: additions of a cached fixed window, and leases of permits that are dropped. In a
-    /// Worker, hand it to the request's `wait_until`, because it ends with the request otherwise.
+    /// Runs work in the background by this function: additions of a cached fixed window, and releases of dropped permits. In a
+    /// Worker, hand the work to the request's `wait_until`, because it ends with the request otherwise.
     pub fn wait_until(
         mut self,
         hook: impl Fn(BoxFuture<'static, ()>) + MaybeSend + MaybeSync + 'static,
@@ -182,8 +182,8 @@ impl RateLimiterBuilder {
     /// The limiter. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if there is no policy, a policy's numbers or names are wrong, or settings do not go together. The
-    /// message says what.
+    /// [`ErrorKind::Config`] if there is no policy, a policy's numbers or names are wrong, or settings exclude each other. The
+    /// message says which.
     pub fn build(self) -> Result<RateLimiter> {
         let wrong = |text: String| Err(Error::new(ErrorKind::Config, text));
         if self.policies.is_empty() || self.policies.len() > MOST_POLICIES {

@@ -1,4 +1,4 @@
-//! Counts in memory of a cached fixed window.
+//! The counts of a cached fixed window, in memory.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,23 +14,23 @@ use super::policy::Policy;
 use super::request::Request;
 use super::stats::Counters;
 
-/// What this process knows of the windows of a cached fixed window: as many as fit.
+/// The windows of a cached fixed window that this process knows, in bounded number.
 pub(super) struct CachedCounts {
     counts: Cache<u128, Arc<Mutex<Count>>>,
     fingerprints: Fingerprints,
 }
 
-/// What is known of one window.
+/// The counts of one window.
 #[derive(Debug, Default)]
 struct Count {
     /// The number of the window.
     window: u64,
-    /// What the server counted, and what was admitted here since.
+    /// The server's count, and the cost of the calls that were admitted here since.
     used: u64,
     limit: u64,
-    /// What was admitted here and not sent yet.
+    /// The cost of the calls that were admitted here and not sent yet.
     unsent: u64,
-    /// Whether somebody sends.
+    /// Whether a task is sending them.
     sending: bool,
 }
 
@@ -39,7 +39,7 @@ impl CachedCounts {
         Self { counts: Cache::new(keys), fingerprints: Fingerprints::default() }
     }
 
-    /// The decision, if this window is known, and what is then to be sent in the background.
+    /// The decision, if this window is known, and the addition to send in the background, if there is one.
     pub(super) fn decide(
         &self,
         time: &Time,
@@ -71,7 +71,7 @@ impl CachedCounts {
         Some((decision, unsent))
     }
 
-    /// Keeps what the server said of a window. Returns what was not sent for the one before.
+    /// Stores the server's count of a window. Returns the part of the window before it that was never sent.
     pub(super) fn learn(&self, plan: &Plan<'_>, decision: &Decision) -> u64 {
         let ([(policy, _, keys)], [state]) = (&plan[..], &decision.states[..]) else { return 0 };
         let window = decision.now / 1000 / policy.algorithm.window();
@@ -101,14 +101,14 @@ impl CachedCounts {
     }
 }
 
-/// The right to send what was admitted in a window: one command at a time. It ends when the work ends or is dropped, as a
+/// The right to send the additions of a window, one command at a time. It ends when the work ends or is dropped, as a
 /// Worker drops it at the end of a request.
 pub(super) struct Unsent {
     count: Arc<Mutex<Count>>,
     policy: Policy,
     prefix: String,
     keys: Keys,
-    /// Whether nothing was left, and so somebody else may have this right already.
+    /// Whether nothing was left, so that another task may have this right already.
     ended: bool,
 }
 
@@ -118,7 +118,7 @@ impl Unsent {
         let length = self.policy.algorithm.window();
         while let Some((window, unsent)) = self.next() {
             if remote.time.now() / 1000 / length != window {
-                // Nobody asks for that window any more.
+                // No call uses that window any more.
                 counters.lost(unsent);
                 break;
             }
@@ -144,12 +144,12 @@ impl Unsent {
         }
     }
 
-    /// What to send next, and for which window; `None` if nothing is left.
+    /// The addition to send next, and its window; `None` if nothing is left.
     fn next(&mut self) -> Option<(u64, u64)> {
         let mut known = lock(&self.count);
         let unsent = std::mem::take(&mut known.unsent);
         if unsent == 0 {
-            // Under the same lock, so that the next addition is sent by another.
+            // Under the same lock, so that another task sends the next addition.
             known.sending = false;
             self.ended = true;
         }

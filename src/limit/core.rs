@@ -1,4 +1,4 @@
-//! What all clones of a limiter share.
+//! The state that all clones of a limiter share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 /// How long a value of the deny list is remembered in memory, as in `@upstash/ratelimit`.
 const DENIED_FOR: Duration = Duration::from_secs(60);
 
-/// How soon a refused call may come again when the server gave no decision.
+/// How soon a refused call may be tried again when the server gave no decision.
 const AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Core {
     pub(super) prefixes: Vec<String>,
     /// Subjects that no identifier may have, for each policy.
     pub(super) reserved: Vec<Vec<String>>,
-    /// What decides in place of each policy, if [`OnFailure::Local`] is chosen.
+    /// The limiters that replace the policies, if [`OnFailure::Local`] is chosen.
     pub(super) stand_ins: Vec<Option<StandIn>>,
     pub(super) tagged: bool,
     pub(super) exactly_once: bool,
@@ -155,7 +155,7 @@ impl Core {
         Ok(decision)
     }
 
-    /// Remembers who has no room, and what the server counted.
+    /// Remembers which keys have no room, and the server's counts.
     fn remember(&self, request: &Request<'_>, plan: &Plan<'_>, decision: &Decision) {
         if let Some(cached) = &self.cached {
             let lost = cached.learn(plan, decision);
@@ -167,7 +167,7 @@ impl Core {
         if let Some(value) = &decision.denied {
             blocks.block(Blocked::Denied(value), decision.now, DENIED_FOR, 0);
         }
-        // What has no room for a costly call may have room for another.
+        // A key that has no room for a costly call may have room for another.
         if request.cost != 1 {
             return;
         }
@@ -235,7 +235,7 @@ impl Core {
             _ if lease => wait.clamp(Duration::from_millis(1), LEASE),
             _ => wait.max(Duration::from_millis(1)),
         };
-        // Those who wait for the same window do not all come at its first moment.
+        // Callers that wait for the same window must not all ask at its first moment.
         let jitter = wait.mul_f64(0.1).min(Duration::from_millis(50));
         Some(wait + jitter.mul_f64(platform::random_fraction()))
     }
@@ -260,7 +260,7 @@ impl Core {
     }
 }
 
-/// The subjects that identifiers of a policy may not have, so that nobody reaches a count of all callers.
+/// The subjects that identifiers of a policy may not have, so that no identifier reaches a count of all callers.
 pub(super) fn reserved_for(policy: &Policy, prefix: &str, all: &[(&Policy, &str)]) -> Vec<String> {
     let shared = all.iter().filter(|(_, other)| *other == prefix);
     let names = shared.filter_map(|(policy, _)| match &policy.subject {

@@ -47,7 +47,7 @@ pub enum Failure {
     Error(ErrorKind),
 }
 
-/// What a policy says of a call.
+/// The state of a policy after a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyState {
@@ -96,7 +96,7 @@ impl Decision {
         self.allowed
     }
 
-    /// Why.
+    /// Why the call was allowed or refused.
     pub fn reason(&self) -> Reason {
         self.reason
     }
@@ -124,7 +124,7 @@ impl Decision {
         self.policy().map_or(0, |policy| policy.limit)
     }
 
-    /// What is left after this call; 0 if no policy decided.
+    /// The calls or tokens that are left after this call; 0 if no policy decided.
     pub fn remaining(&self) -> u64 {
         self.policy().map_or(0, |policy| policy.remaining)
     }

@@ -13,21 +13,21 @@ use crate::{Error, ErrorKind, Result};
 /// The shortest time between two lines of the log.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What becomes of a call when the server does not answer in time, or answers that it cannot work now. An error that does not
-/// pass by itself, such as that of a key of another type, is returned to the caller, whatever is chosen here.
+/// How a call is decided when the server does not answer in time, or answers that it cannot work now. A permanent error, such as
+/// that of a key of another type, is returned to the caller, whatever is chosen here.
 ///
 /// | | for |
 /// |---|---|
-/// | [`Allow`](Self::Allow) | limits that protect comfort, such as those of telemetry; the default |
+/// | [`Allow`](Self::Allow) | limits of fair use, such as those of telemetry; the default |
 /// | [`Deny`](Self::Deny) | limits that protect money or accounts, such as those of logins |
-/// | [`Local`](Self::Local) | everything between |
+/// | [`Local`](Self::Local) | everything in between |
 ///
 /// The decision says so ([`Reason::Degraded`](super::Reason::Degraded)), [`LimitStats`](super::LimitStats) counts it, and a
 /// warning is logged at most every 10 seconds, with the number of those that were not logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// The call goes on.
+    /// The call is admitted.
     #[default]
     Allow,
     /// The call is refused.
@@ -41,7 +41,7 @@ pub enum OnFailure {
     },
 }
 
-/// Whether a failure of this kind is one of the server's or of the way to it. Others are the caller's: wrong arguments, an
+/// Whether an error is a failure of the server or of the network. Others are faults of the caller: wrong arguments, an
 /// engine that cannot run the script, keys of another type or in several slots of a cluster.
 pub(super) fn is_outage(error: &Error) -> bool {
     match error.kind() {
@@ -62,7 +62,7 @@ pub(super) fn failure_of(error: &Error) -> Failure {
     }
 }
 
-/// What stands in for a policy.
+/// The limiter in memory that replaces a policy while the server is away.
 #[derive(Debug)]
 pub(super) enum StandIn {
     /// The limit is 0.
@@ -100,7 +100,7 @@ impl StandIn {
     }
 }
 
-/// What stands in for a policy; `None` for one of concurrency.
+/// The limiter that replaces a policy; `None` for one of concurrency.
 pub(super) fn stand_in(
     policy: &Policy,
     instances: NonZeroU32,

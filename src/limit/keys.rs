@@ -15,7 +15,7 @@ const ONCE: &str = ":once";
 pub(super) struct Keys {
     /// All before the number of a window.
     base: String,
-    /// What calls are counted together, as it stands in the key.
+    /// The part of the key that names the calls which are counted together.
     subject: String,
 }
 
@@ -93,7 +93,8 @@ impl Keys {
     }
 }
 
-/// Whether a subject, or what it is an escape of, would be the key of another thing. So no subject meets the escape of another.
+/// Whether a subject would be the key of something else. The escaped forms of such subjects count too, so that no subject equals
+/// the escaped form of another.
 fn is_taken(subject: &str) -> bool {
     let mut plain = subject.to_owned();
     while plain.contains("%25") {

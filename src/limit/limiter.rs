@@ -67,7 +67,7 @@ impl RateLimiter {
     }
 
     /// Waits until a call has room, at most `longest`, and counts it. It asks again when the decision says that there will be
-    /// room, and a little later by chance, so that those who wait do not all come at once. If that would be too late, the
+    /// room, after a short random time, so that waiting callers do not all ask at once. If that would be too late, the
     /// refusal is returned at once.
     ///
     /// ```
@@ -167,7 +167,7 @@ impl RateLimiter {
         }
     }
 
-    /// What a call of this request would be told. It counts nothing, and does not look at the deny list. One EVALSHA.
+    /// The decision that a call of this request would get. It counts nothing, and does not read the deny list. One EVALSHA.
     ///
     /// # Errors
     /// As for [`limit`](Self::limit), and those of the client.
@@ -175,8 +175,8 @@ impl RateLimiter {
         self.change(Op::Peek, &request.into()).await
     }
 
-    /// Gives back what a call cost, for example because it failed, or as a reward. Nobody gets more than a whole quota by it.
-    /// Leases are not concerned. Returns the state after it. One EVALSHA. If the answer is lost, it may have been given back.
+    /// Gives back what a call cost, for example because it failed, or as a reward. No caller gets more than the whole limit by it.
+    /// Leases do not change. Returns the state after it. One EVALSHA. If the answer is lost, it may have been given back.
     ///
     /// # Errors
     /// As for [`limit`](Self::limit), and those of the client.
@@ -188,8 +188,8 @@ impl RateLimiter {
         Ok(decision)
     }
 
-    /// Counts a request's cost whether there is room or not, as a penalty. A token bucket and a GCRA then owe it. Leases are not
-    /// concerned. Returns the state after it. One EVALSHA. If the answer is lost, it may have been counted.
+    /// Counts a request's cost whether there is room or not, as a penalty. A token bucket and a GCRA may go into debt by it. Leases do
+    /// not change. Returns the state after it. One EVALSHA. If the answer is lost, it may have been counted.
     ///
     /// # Errors
     /// As for [`limit`](Self::limit), and those of the client.
@@ -295,7 +295,7 @@ impl RateLimiter {
         list.ok_or_else(|| Error::new(ErrorKind::Config, "this rate limiter has no deny list"))
     }
 
-    /// How often it decided how, since it was built.
+    /// The counts of its decisions since it was built.
     pub fn stats(&self) -> LimitStats {
         self.0.counters.snapshot()
     }
@@ -305,7 +305,7 @@ impl RateLimiter {
         &self.0.policies
     }
 
-    /// Whether it limits concurrency, and so is asked with [`acquire`](Self::acquire).
+    /// Whether it limits concurrency, so that it needs [`acquire`](Self::acquire) and not [`limit`](Self::limit).
     pub fn has_permits(&self) -> bool {
         self.0.policies.iter().any(|policy| matches!(policy.algorithm, Algorithm::Lease { .. }))
     }

@@ -18,9 +18,9 @@ const SAMPLE: usize = 16;
 /// The generic cell rate algorithm in the memory of this process, for a bounded number of keys. It is exact to the
 /// nanosecond, needs no Redis, and never waits.
 ///
-/// A key takes at most 75 bytes. A key whose burst is whole again is no different from one that was never seen, and is
-/// forgotten when the map is full. If there is no such key, one that is close to it is forgotten, out of a few that are
-/// looked at.
+/// A key takes at most 75 bytes. A key whose burst is whole again is the same as a key that was never seen, and is
+/// forgotten when the map is full. If there is no such key, a few keys are sampled, and the one that is closest to this state is
+/// forgotten.
 ///
 /// ```
 /// use edgecask::limit::LocalLimiter;
@@ -46,8 +46,8 @@ pub struct LocalLimiter {
     shards: [Mutex<Shard>; SHARDS],
 }
 
-/// The theoretical arrival time of each key, in nanoseconds since the start times the limit. So a call is worth as much as
-/// the period has nanoseconds, and all numbers are whole.
+/// The theoretical arrival time of each key: nanoseconds since the start, multiplied by the limit. In this unit a call adds as
+/// much as the period has nanoseconds, and all numbers are whole.
 #[derive(Debug, Default)]
 struct Shard {
     arrivals: HashMap<u128, u128, BuildHasherDefault<Hashed>>,
@@ -55,7 +55,7 @@ struct Shard {
     added: usize,
 }
 
-/// The hasher of what is a keyed hash already.
+/// A hasher for keys that are keyed hashes already.
 #[derive(Debug, Default, Clone, Copy)]
 struct Hashed(u64);
 

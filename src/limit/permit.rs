@@ -1,4 +1,4 @@
-//! Leases of those who may work at the same time.
+//! Permits: leases of callers that may work at the same time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::platform;
 use crate::{Client, Error, ErrorKind, Result};
 
 /// The right to work while others may not: a lease of each concurrency policy. Dropping it returns the leases in the
-/// background; [`release`](Self::release) returns them and says how that went. A permit whose process dies, or which is not
-/// [renewed](Self::renew) in time, returns by itself.
+/// background; [`release`](Self::release) returns them and says whether they were still held. If its process dies, or it is not
+/// [renewed](Self::renew) in time, its leases expire.
 ///
-/// If the request for a lease was sent twice, and the second one arrives after the release, its lease is nobody's until it
-/// ends by itself: there is room for one call less, never for one more.
+/// If the request for a lease was sent twice, and the second one arrives after the release, its lease belongs to nobody until it
+/// expires: there is room for one call less, never for one more.
 #[must_use = "the lease returns when the permit is dropped"]
 pub struct Permit {
     leases: Leases,
@@ -93,7 +93,7 @@ impl Drop for Leases {
 async fn release(client: &Client, keys: &[String], id: &str) -> Result<bool> {
     let mut held = Ok(!keys.is_empty());
     for key in keys {
-        // One that fails does not keep the others.
+        // A failure must not keep the other leases from being released.
         match (client.zrem(key, [id]).await, &mut held) {
             (Ok(removed), Ok(held)) => *held &= removed > 0,
             (Err(error), Ok(_)) => held = Err(error),

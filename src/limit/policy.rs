@@ -1,4 +1,4 @@
-//! What a limit says: its algorithm, its numbers, and whose calls it counts.
+//! The policies of a limiter: an algorithm, its numbers, and the calls that it counts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) enum Algorithm {
         interval: u64,
         refill: u64,
     },
-    /// Without a burst of its own, that is the limit.
+    /// The default burst is the limit.
     Gcra {
         period: u64,
         burst: Option<u64>,
@@ -67,14 +67,14 @@ impl Algorithm {
     }
 }
 
-/// Whose calls a policy counts together.
+/// The calls that a policy counts together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// Those of a request's identifier.
+    /// The calls of a request's identifier.
     Identifier,
-    /// All.
+    /// All calls.
     Shared(String),
-    /// Those of a part of the request.
+    /// The calls with the same part of the request.
     Part(String),
 }
 
@@ -163,7 +163,7 @@ impl Policy {
     pub fn burst(mut self, burst: u64) -> Self {
         match &mut self.algorithm {
             Algorithm::Gcra { burst: calls, .. } => *calls = Some(burst),
-            // Found by `check`.
+            // `check` reports it.
             _ => self.limits.get_or_insert_default().burst = "burst".to_owned(),
         }
         self
@@ -252,7 +252,7 @@ impl Policy {
         &self.name
     }
 
-    /// The time in which its whole quota comes back, which is the window of a header: that of a token bucket is the time
+    /// The time in which its whole limit becomes available again, which is the window in headers. For a token bucket, the time
     /// from empty to full.
     pub fn window(&self) -> Duration {
         let window = self.algorithm.window();

@@ -29,7 +29,7 @@ pub enum Agreement {
 /// [`Agreement`] says; otherwise it is given back where it was counted, in the background. While all regions answer, all have
 /// the same counts, and decide alike up to calls that are under way. A region that does not answer in time decides by its
 /// limiter's [`OnFailure`](super::OnFailure): with [`OnFailure::Deny`](super::OnFailure::Deny) only regions that answer admit.
-/// What it missed is not told to it later.
+/// The calls that it missed are not sent to it later.
 ///
 /// A call costs one EVALSHA in each region, and takes as long as the slowest one, at most the limiters' time limit.
 ///
@@ -102,14 +102,14 @@ impl RegionalLimiter {
         let allowed = agree >= needed;
         if !allowed {
             for (region, decision) in self.regions.iter().zip(&decisions) {
-                // What a request with this identity counted before is not this call's to give back.
+                // An earlier request with this identity counted it, so this call must not give it back.
                 let counted = !(decision.repeated && request.id.is_some());
                 if decision.reason() == Reason::Allowed && counted {
                     give_back(region, &request, decision.now);
                 }
             }
         }
-        // The nearest region that decided so.
+        // The nearest region with this decision.
         let told = decisions.iter().position(|decision| decision.is_allowed() == allowed);
         Ok(decisions.swap_remove(told.unwrap_or_default()))
     }

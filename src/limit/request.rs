@@ -1,4 +1,4 @@
-//! What a caller asks for.
+//! The request of a caller.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ impl<'a> Request<'a> {
         Self { identifier, cost: 1, id: None, parts, values }
     }
 
-    /// What it costs, at most a billion. Concurrency has no cost.
+    /// The cost of the call, at most a billion. Concurrency has no cost.
     #[must_use]
     pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;
@@ -44,8 +44,8 @@ impl<'a> Request<'a> {
     }
 
     /// The identity of this call. Once it is admitted, further requests with it are answered as it was and count nothing, for as
-    /// long as [`remember_for`](super::RateLimiterBuilder::remember_for) says. A refusal is not remembered: the call may come
-    /// again. The server is always asked.
+    /// long as [`remember_for`](super::RateLimiterBuilder::remember_for) says. A refusal is not remembered: the call may be
+    /// tried again. The server is always asked.
     #[must_use]
     pub fn id(mut self, id: &'a str) -> Self {
         self.id = Some(id);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::decision::{Decision, Reason};
 
-/// How often a limiter decided how. They are counts only, and name no identifier.
+/// The counts of a limiter's decisions. They name no identifier.
 ///
 /// With the feature `metrics`, they also go to the `metrics` crate as they happen, as `edgecask_limit_{name}_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

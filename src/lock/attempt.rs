@@ -1,6 +1,6 @@
 use super::resource::Resource;
 
-/// An acquisition or its end that is under way. If it is dropped before the answer is known, the acquisition is ended in the
+/// An acquisition, or the end of one, that is under way. If it is dropped before the answer is known, the acquisition is ended in the
 /// background: its request may have been carried out.
 pub(super) struct Attempt<'a> {
     resource: &'a Resource,
@@ -16,8 +16,8 @@ impl<'a> Attempt<'a> {
         self.token.as_deref().unwrap_or_default()
     }
 
-    /// The server has nothing of it.
-    pub(super) fn is_over(&mut self) {
+    /// Marks the attempt as over: the server holds nothing for it.
+    pub(super) fn finish(&mut self) {
         self.token = None;
     }
 }

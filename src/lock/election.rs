@@ -58,7 +58,7 @@ impl Election {
         self.campaign_within(self.resource.options.wait).await
     }
 
-    /// As [`Election::campaign`], and waits for so long.
+    /// As [`Election::campaign`], but waits at most `longest`.
     ///
     /// # Errors
     /// As for [`Lock::acquire`](super::Lock::acquire).
@@ -76,10 +76,10 @@ impl Election {
         Ok(Some(Leader { name, term }))
     }
 
-    /// Waits until the leader is another than `seen`, and returns the new one. It looks once a second.
+    /// Waits until the leader differs from `seen`, and returns the new one, or `None` if there is none. One command a second.
     ///
     /// # Errors
-    /// [`LockError::Redis`] if Redis refuses the command. It waits on while Redis is away.
+    /// [`LockError::Redis`] if Redis refuses the command. While Redis is away, it goes on waiting.
     pub async fn changed(&self, seen: Option<&Leader>) -> Result<Option<Leader>, LockError> {
         loop {
             match self.leader().await {
@@ -109,7 +109,7 @@ impl Election {
     /// ```
     ///
     /// # Errors
-    /// [`LockError::Redis`] if Redis refuses the commands: for what may pass, it campaigns again after a second.
+    /// [`LockError::Redis`] if Redis refuses the commands. After a transient error, it campaigns again after a second.
     pub async fn lead<T, F>(&self, mut work: impl FnMut(u64) -> F) -> Result<T, LockError>
     where
         F: Future<Output = T>,

@@ -1,4 +1,4 @@
-//! What can keep a caller from a lock, and how a held one ends.
+//! The errors of locks, and the reasons why a lock is lost.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub enum LockError {
     Lost {
         /// The key of the lock.
         key: Key,
-        /// What ended it.
+        /// The reason.
         why: Loss,
     },
     /// A later holder has written already; see [`FencedStore`](super::FencedStore).
@@ -60,7 +60,7 @@ pub enum LockError {
     Redis(#[from] Error),
 }
 
-/// What ended the hold of a lock.
+/// Why a lock is not held any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Loss {

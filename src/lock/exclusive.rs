@@ -45,7 +45,7 @@ impl Lock {
         Self { resource: self.resource.with_options(|options| options.ttl(ttl)) }
     }
 
-    /// Takes the lock if it is free and nobody waits for it. One command; one more if its answer is lost.
+    /// Takes the lock if it is free and no caller waits for it. One command; one more if its answer is lost.
     ///
     /// # Errors
     /// [`LockError::Held`], [`LockError::Redis`]. After an error the lock counts as not held; if the server took it
@@ -54,12 +54,12 @@ impl Lock {
         self.resource.try_acquire().await
     }
 
-    /// Takes the lock as soon as it is free and all who waited before have had it, within
+    /// Takes the lock as soon as it is free and all earlier waiters have had it, within
     /// [`LockOptions::wait`](super::LockOptions::wait).
     ///
-    /// One command if it is free. A waiter looks about four times in
-    /// [`LockOptions::waiter_ttl`](super::LockOptions::waiter_ttl), at most once a second where it is not woken, and when it is
-    /// woken. A dropped call leaves the queue in the background.
+    /// One command if it is free. A waiter asks about four times in
+    /// [`LockOptions::waiter_ttl`](super::LockOptions::waiter_ttl), at most once a second where it is not woken, and whenever it is
+    /// woken. If the call is dropped, it leaves the queue in the background.
     ///
     /// # Errors
     /// [`LockError::TimedOut`], [`LockError::TooManyWaiters`], and [`LockError::Redis`] if Redis is away at the first request, or
@@ -68,7 +68,7 @@ impl Lock {
         self.resource.acquire_within(self.resource.options.wait).await
     }
 
-    /// As [`Lock::acquire`], and waits for so long.
+    /// As [`Lock::acquire`], but waits at most `longest`.
     ///
     /// # Errors
     /// As for [`Lock::acquire`].
@@ -76,7 +76,7 @@ impl Lock {
         self.resource.acquire_within(longest).await
     }
 
-    /// Whether anybody holds the lock at this moment. One command.
+    /// Whether the lock is held at this moment. One command.
     ///
     /// # Errors
     /// [`LockError::Redis`].

@@ -11,7 +11,7 @@ use super::scripts::FENCED_WRITE;
 /// [fencing token](super::LockGuard::fence), and one with a smaller token than an earlier write is refused.
 ///
 /// The key is a hash with the fields `fence` and `value`. The two are written together, so no eviction parts them. If the whole
-/// key is lost, the first write that comes is taken, whoever it is from: keep what must not be lost where nothing is evicted.
+/// key is lost, the next write is taken whatever its token is: keep such values in a Redis that evicts nothing.
 ///
 /// It orders holders, not the writes of one holder. After an error whose outcome is unknown, the request may still arrive, and
 /// undo what the same holder writes next. A holder that writes more than once takes the lock anew after such an error: the new
@@ -70,8 +70,8 @@ impl FencedStore {
         self.leave(key, fence, "remove").await
     }
 
-    /// Shuts earlier holders out from now on, and leaves the value alone. A holder that reads a value, and writes what it makes
-    /// of it, claims it before it reads: else an earlier holder may write in between. One script.
+    /// Refuses earlier holders from now on, and does not change the value. A holder that reads a value and writes a new one from it
+    /// claims the key before it reads: otherwise an earlier holder may write in between. One script.
     ///
     /// # Errors
     /// As for [`FencedStore::set`].
@@ -94,7 +94,7 @@ impl FencedStore {
         }
     }
 
-    /// The value, whoever wrote it. One HGET.
+    /// The value, whichever holder wrote it. One HGET.
     ///
     /// # Errors
     /// [`LockError::Redis`].

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::Key;
 
-/// Of how many locks the highest token is remembered, in 16 bytes each.
+/// The most locks whose highest tokens are remembered, in 16 bytes each.
 const MOST: usize = 4096;
 
 /// Tokens from here on, the microseconds of the year 2112, were not made from a clock. They do not become the floor: one lock
@@ -28,7 +28,7 @@ struct Seen {
     floor: u64,
 }
 
-/// What this process knows of a lock's tokens.
+/// The tokens of a lock that this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
     /// The highest one of this lock; 0 if none is remembered.

@@ -17,10 +17,10 @@ use crate::platform::{self, Instant};
 /// A lock, a permit, or one side of a read-write lock that is held.
 ///
 /// It is renewed in the background until it is released or dropped. Dropping it releases it in the background; if that fails,
-/// it expires. Prefer [`release`](Self::release), which tells whether the lock was held until then.
+/// it expires. Prefer [`release`](Self::release), which returns whether the lock was held until then.
 ///
 /// A holder can lose its lock: Redis was away for longer than the time to live, the process stood still, the key was evicted.
-/// [`lost`](Self::lost) tells it, [`while_held`](Self::while_held) stops work then. Only the check of the
+/// [`lost`](Self::lost) reports it, [`while_held`](Self::while_held) stops work then. Only the check of the
 /// [fencing token](Self::fence) where the work has its effect keeps a former holder from doing harm.
 ///
 /// ```
@@ -40,17 +40,17 @@ use crate::platform::{self, Instant};
 /// ```
 #[must_use = "dropping it releases the lock"]
 pub struct LockGuard {
-    held: Arc<Held>,
+    held: Arc<HeldLock>,
 }
 
-struct Held {
+struct HeldLock {
     resource: Resource,
     token: String,
     fence: u64,
     counter: Counter,
-    /// When it ends whatever happens.
+    /// When it ends even if it is renewed: the limit of `max_hold`.
     limit: Option<Instant>,
-    /// Until when it is surely held, by this process's own clock: from before the last request that succeeded.
+    /// The time until which it is surely held, by this process's own clock: counted from before the last request that succeeded.
     until: Mutex<Instant>,
     lost: OnceCell<Loss>,
     /// Whether the task that renews it runs.
@@ -65,7 +65,7 @@ impl LockGuard {
         counter: Counter,
         sent: Instant,
     ) -> Self {
-        let held = Arc::new(Held {
+        let held = Arc::new(HeldLock {
             resource: resource.clone(),
             token,
             fence,
@@ -76,7 +76,7 @@ impl LockGuard {
             is_kept: AtomicBool::new(false),
         });
         let kept = Arc::downgrade(&held);
-        platform::spawn(platform::send(|| keep(kept)));
+        platform::spawn(platform::send(|| renew_until_lost(kept)));
         Self { held }
     }
 
@@ -135,12 +135,12 @@ impl LockGuard {
     /// # Errors
     /// [`LockError::Lost`], and [`LockError::Redis`] if Redis did not answer: then the lock stays for its old time to live.
     pub async fn renew(&self) -> Result<(), LockError> {
-        self.held.still()?;
+        self.held.check_not_lost()?;
         if !self.held.renew().await? {
             self.held.lose(Loss::Gone);
         }
         // It may have been lost while Redis answered.
-        self.held.still()
+        self.held.check_not_lost()
     }
 
     /// Releases the lock, and returns whether it was held until now: `false` means that another may have had it in the meantime.
@@ -155,7 +155,7 @@ impl LockGuard {
         }
         let mut attempt = Attempt::of(&held.resource, held.token.clone());
         let was_held = held.resource.end_surely(attempt.token()).await?;
-        attempt.is_over();
+        attempt.finish();
         Ok(was_held)
     }
 
@@ -181,7 +181,7 @@ impl fmt::Debug for LockGuard {
     }
 }
 
-impl Held {
+impl HeldLock {
     fn until(&self) -> Instant {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,8 +190,8 @@ impl Held {
         LockError::Lost { key: self.resource.key.clone(), why }
     }
 
-    /// The error of a lock that was lost.
-    fn still(&self) -> Result<(), LockError> {
+    /// Fails if the lock was lost.
+    fn check_not_lost(&self) -> Result<(), LockError> {
         self.lost.get().map_or(Ok(()), |why| Err(self.error(*why)))
     }
 
@@ -293,9 +293,9 @@ impl Held {
 }
 
 /// The task that renews a lock. It may be dropped before its end, with its runtime.
-struct Keeper(Weak<Held>);
+struct RenewalTask(Weak<HeldLock>);
 
-impl Drop for Keeper {
+impl Drop for RenewalTask {
     fn drop(&mut self) {
         if let Some(held) = self.0.upgrade() {
             held.is_kept.store(false, Ordering::Relaxed);
@@ -304,9 +304,9 @@ impl Drop for Keeper {
 }
 
 /// Renews a lock until it is lost or its guard is gone.
-async fn keep(held: Weak<Held>) {
-    let keeper = Keeper(held);
-    let mut pause = match keeper.0.upgrade() {
+async fn renew_until_lost(held: Weak<HeldLock>) {
+    let task = RenewalTask(held);
+    let mut pause = match task.0.upgrade() {
         Some(held) => {
             held.is_kept.store(true, Ordering::Relaxed);
             held.first_pause()
@@ -315,7 +315,7 @@ async fn keep(held: Weak<Held>) {
     };
     loop {
         platform::sleep_idly(pause).await;
-        let held = keeper.0.upgrade().filter(|held| !held.lost.is_initialized());
+        let held = task.0.upgrade().filter(|held| !held.lost.is_initialized());
         let Some(held) = held else { return };
         pause = held.step().await;
     }

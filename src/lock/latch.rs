@@ -50,7 +50,7 @@ impl Latch {
         Self { shared, key }
     }
 
-    /// Sets the latch for so many count-downs, if it is not set; returns whether it was not. It expires after `ttl`, open or not.
+    /// Sets the latch for `count` count-downs, if it is not set yet; returns whether this call set it. It expires after `ttl`, open or not.
     /// One script.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Latch {
             match self.is_open().await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                // It may be back in time.
+                // Redis may be back in time.
                 Err(LockError::Redis(error)) if error.is_transient() => {}
                 Err(error) => return Err(error),
             }

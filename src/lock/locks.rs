@@ -9,8 +9,8 @@ use crate::layer::WithoutFallback;
 use crate::platform::{self, Background, BoxFuture, MaybeSend, MaybeSync};
 use crate::{Key, Result};
 
-/// Where locks are made: a client, options, the subscription by which the waiters of this process are woken, and the highest
-/// fencing tokens that it has seen. Clones share them. An application has one of it.
+/// Makes locks. It holds a client, options, the subscription by which the waiters of this process are woken, and the highest
+/// fencing tokens that it has seen. Clones share them. An application needs one.
 ///
 /// A [`Fallback`](crate::layer::Fallback) of the client is never used: two servers would give the same lock to two holders.
 ///
@@ -46,7 +46,7 @@ impl Locks {
     /// Locks with these options.
     pub fn with_options(client: Client, options: LockOptions) -> Self {
         let client = client.layer(WithoutFallback);
-        // Without randomness no token can be made, and every acquisition says so.
+        // Without randomness no token can be made, and every acquisition fails with that error.
         let random = u64::from_le_bytes(platform::random().unwrap_or_default());
         let instance = format!("{random:016x}");
         let wake = Wake::new(client.clone(), &instance);
@@ -100,19 +100,19 @@ impl Locks {
         Self { shared, options: Arc::clone(&self.options) }
     }
 
-    /// A lock that one holder at a time has. The key is a string with the holder's token, as `SET key token NX PX` stores it, so
-    /// programs in other languages that do so are kept out, and keep this one out.
+    /// A lock that one holder at a time has. The key is a string with the holder's token, as `SET key token NX PX` stores it. Programs
+    /// in other languages that store their locks in this way exclude this one, and are excluded by it.
     pub fn lock(&self, key: Key) -> Lock {
         Lock::new(self.resource(key, Holders::One))
     }
 
-    /// A lock that one writer or any number of readers have. Beside a writer it is as [`Locks::lock`]; while readers have it, the
-    /// key is a sorted set, which keeps `SET … NX` of other programs out too.
+    /// A lock that one writer or any number of readers have. While a writer has it, the key is that of [`Locks::lock`]; while readers
+    /// have it, the key is a sorted set, which excludes `SET … NX` of other programs too.
     pub fn read_write(&self, key: Key) -> ReadWriteLock {
         ReadWriteLock::new(&self.resource(key, Holders::One))
     }
 
-    /// A semaphore with so many permits, at least one. All who use the key must name the same number. The key is a sorted set
+    /// A semaphore with this number of permits, at least one. All users of the key must give the same number. The key is a sorted set
     /// of tokens by the millisecond at which each permit expires.
     pub fn semaphore(&self, key: Key, permits: u32) -> Semaphore {
         Semaphore::new(self.resource(key, Holders::AtMost(permits)))

@@ -4,14 +4,14 @@
 //! |---|---|
 //! | let one caller at a time do something | [`Locks::lock`] |
 //! | let many read or one write | [`Locks::read_write`] |
-//! | let at most so many do something | [`Locks::semaphore`] |
+//! | let a limited number of callers do something | [`Locks::semaphore`] |
 //! | wait for all parts of some work | [`Locks::latch`] |
 //! | have one leader among processes | [`Locks::election`] |
 //! | refuse the writes of a former holder | [`LockGuard::fence`], [`FencedStore`] |
 //!
-//! A lock in Redis is a lease: it ends by itself if its holder dies, and so it can also end while its holder lives, because the
-//! holder stood still or Redis was away. Whoever must not write after that needs the fencing token, checked by the store that
-//! is written to. The guide's page on locks says what holds in which failure.
+//! A lock in Redis is a lease: it expires if its holder dies, and so it can also expire while its holder lives, because the
+//! holder stood still or Redis was away. To keep a former holder from writing after that, the store that is written to checks
+//! the fencing token. The guide's page on locks says what holds in which failure.
 //!
 //! The server's clock alone counts. A process measures durations only, so its own clock may be wrong.
 //!
@@ -30,7 +30,7 @@
 //! | the same, if the answer is lost | 2 |
 //! | hold a lock | 1 for each third of its time to live |
 //! | wait for a lock | 1 at once, 1 when it is woken, and 1 for each quarter of [`LockOptions::waiter_ttl`], at most 1 a second where waiters are not woken |
-//! | have a [`Locks`] and hold nothing | 0 |
+//! | a [`Locks`] that holds nothing | 0 |
 
 mod attempt;
 mod election;

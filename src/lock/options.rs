@@ -58,7 +58,7 @@ impl LockOptions {
         }
     }
 
-    /// How long a lock stays without a renewal: so long others wait if its holder dies. From 10 ms to ten years, in whole
+    /// How long a lock stays without a renewal. If its holder dies, others wait for that long. From 10 ms to ten years, in whole
     /// milliseconds.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -95,7 +95,7 @@ impl LockOptions {
         self
     }
 
-    /// How long a waiter keeps its place in the queue if nothing is heard of it. A live waiter tells that it is there four times
+    /// How long a waiter keeps its place in the queue without a request. A waiter renews its place four times
     /// in this time, at most once a second. From 2 s to a minute.
     #[must_use]
     pub fn waiter_ttl(mut self, ttl: Duration) -> Self {

@@ -47,7 +47,7 @@ impl ReadWriteLock {
         self.read_within(self.readers.options.wait).await
     }
 
-    /// As [`ReadWriteLock::read`], and waits for so long.
+    /// As [`ReadWriteLock::read`], but waits at most `longest`.
     ///
     /// # Errors
     /// As for [`Lock::acquire`](super::Lock::acquire).
@@ -71,7 +71,7 @@ impl ReadWriteLock {
         self.write_within(self.writer.options.wait).await
     }
 
-    /// As [`ReadWriteLock::write`], and waits for so long.
+    /// As [`ReadWriteLock::write`], but waits at most `longest`.
     ///
     /// # Errors
     /// As for [`Lock::acquire`](super::Lock::acquire).
@@ -79,7 +79,7 @@ impl ReadWriteLock {
         self.writer.acquire_within(longest).await
     }
 
-    /// Takes the lock alone if nobody has it or waits for it.
+    /// Takes the lock alone if it is free and no caller waits for it.
     ///
     /// # Errors
     /// As for [`Lock::try_acquire`](super::Lock::try_acquire).

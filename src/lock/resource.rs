@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, FromValue, Key, Outcome, Result};
 /// How long the end of an acquisition is remembered, so that a command that arrives late takes no lock.
 pub(super) const MEMORY: Duration = Duration::from_secs(60);
 
-/// What the locks of one [`Locks`](super::Locks) share.
+/// The state that the locks of one [`Locks`](super::Locks) share.
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) background: Background,
@@ -25,11 +25,11 @@ pub(super) struct Shared {
     pub(super) fences: Arc<Fences>,
 }
 
-/// Who may hold a lock at the same time.
+/// The number of holders that a lock may have at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holders {
     One,
-    /// At most so many.
+    /// At most this number.
     AtMost(u32),
     /// Any number.
     Any,
@@ -62,7 +62,7 @@ struct Companions {
     ended: String,
 }
 
-/// What a request for a lock gave.
+/// The answer to a request for a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
     Taken { fence: u64, counter: Counter },
@@ -71,7 +71,7 @@ pub(super) enum Reply {
     Ended,
 }
 
-/// What became of the counter of fencing tokens.
+/// The state of the counter of fencing tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counter {
     WentOn,
@@ -154,8 +154,8 @@ impl Resource {
         })
     }
 
-    /// As [`Resource::ask`]. If the answer is lost, the same token asks once more, which resolves it. Returns besides whether
-    /// the first request may still arrive.
+    /// As [`Resource::ask`]. If the answer is lost, the request is sent once more with the same token, which resolves it. Also returns
+    /// whether the first request may still arrive.
     pub(super) async fn ask_surely(&self, token: &str, waits: bool) -> (Result<Reply>, bool) {
         match self.ask(token, waits).await {
             Err(error) if error.outcome() == Outcome::Unknown => {
@@ -178,7 +178,7 @@ impl Resource {
         repeat_if_lost(|| self.end(token)).await
     }
 
-    /// Ends an acquisition of which nobody needs to hear.
+    /// Ends an acquisition in the background. An error is only logged.
     pub(super) fn end_in_background(&self, token: String) {
         let resource = self.clone();
         self.shared.background.spawn(platform::send(|| async move {

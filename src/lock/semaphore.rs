@@ -35,7 +35,7 @@ impl Semaphore {
         Self { resource }
     }
 
-    /// Takes a permit if one is free and nobody waits for it.
+    /// Takes a permit if one is free and no caller waits for it.
     ///
     /// # Errors
     /// As for [`Lock::try_acquire`](super::Lock::try_acquire).
@@ -43,7 +43,7 @@ impl Semaphore {
         self.resource.try_acquire().await
     }
 
-    /// Takes a permit as soon as one is free and all who waited before have had one.
+    /// Takes a permit as soon as one is free and all earlier waiters have had one.
     ///
     /// # Errors
     /// As for [`Lock::acquire`](super::Lock::acquire).
@@ -51,7 +51,7 @@ impl Semaphore {
         self.resource.acquire_within(self.resource.options.wait).await
     }
 
-    /// As [`Semaphore::acquire`], and waits for so long.
+    /// As [`Semaphore::acquire`], but waits at most `longest`.
     ///
     /// # Errors
     /// As for [`Lock::acquire`](super::Lock::acquire).

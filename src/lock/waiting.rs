@@ -35,7 +35,7 @@ impl Resource {
             reply => {
                 // A request that arrives after this answer must take no lock.
                 if !may_arrive && is_sure(&reply) {
-                    attempt.is_over();
+                    attempt.finish();
                 }
                 Err(match reply {
                     Ok(Reply::NotFree { left }) => LockError::Held { key: self.key.clone(), left },
@@ -47,7 +47,7 @@ impl Resource {
         }
     }
 
-    /// Takes the lock as soon as it is free and all who waited before have had it.
+    /// Takes the lock as soon as it is free and all earlier waiters have had it.
     pub(super) async fn acquire_within(&self, longest: Duration) -> Result<LockGuard, LockError> {
         if longest.is_zero() {
             return self.try_acquire().await;
@@ -89,7 +89,7 @@ impl Resource {
                 Err(error) if waits && error.is_transient() => note(Some(error)),
                 reply => {
                     if !may_wait {
-                        attempt.is_over();
+                        attempt.finish();
                     }
                     return Err(match reply {
                         Ok(Reply::TooManyWaiters) => self.too_many_waiters(),
@@ -102,13 +102,13 @@ impl Resource {
         }
     }
 
-    /// How long to wait for the next look.
+    /// How long to wait before the next request.
     fn pause(&self, waiter: &Waiter, left: Option<Duration>) -> Duration {
         let (shortest, woken) = match self.options.wake_up && waiter.is_woken() {
             true => (SHORTEST, true),
             false => (POLL, false),
         };
-        // A waiter that is heard of four times in its time to live keeps its place if one command is lost.
+        // A waiter that sends four requests in its time to live keeps its place if one of them is lost.
         let regular = self.options.waiter_ttl.mul_f64(0.22 + 0.06 * platform::random_fraction());
         let free = left.map(|left| left + SPREAD.mul_f64(platform::random_fraction()));
         let jitter =
@@ -121,7 +121,7 @@ impl Resource {
     }
 }
 
-/// Whether this answer tells that the server has nothing of the acquisition, if no other request for it is under way.
+/// Whether this answer shows that the server holds nothing for the acquisition, if no other request for it is under way.
 fn is_sure(reply: &Result<Reply>) -> bool {
     reply.as_ref().map_or_else(|error| error.outcome() != Outcome::Unknown, |_| true)
 }

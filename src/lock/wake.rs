@@ -16,7 +16,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How long to poll before the next attempt, after a subscription was refused.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// The bells of this process, and the subscription that rings them.
+/// The waiters of this process, each with a bell, and the subscription that rings the bells.
 pub(super) struct Wake {
     client: Client,
     channel: String,
@@ -88,13 +88,13 @@ impl Drop for Listening {
             state.listening = false;
             state.refused_at = self.is_refused.then(Instant::now);
             drop(state);
-            // Nobody wakes them any more: each looks again, and listens or polls.
+            // They are not woken any more: each asks again, and then listens or polls.
             wake.ring_all();
         }
     }
 }
 
-/// Rings the bells until nobody has waited for a while.
+/// Wakes the waiters until there has been none for a while.
 async fn listen(mut listening: Listening, client: Client, channel: String) {
     let mut events = match client.subscribe([channel]).await {
         Ok(events) => events,
@@ -105,7 +105,7 @@ async fn listen(mut listening: Listening, client: Client, channel: String) {
     };
     listening.is_refused = false;
     let wake = Weak::clone(&listening.wake);
-    // Whoever began to wait before has missed what was published until now.
+    // Waiters that began earlier have missed the messages that were published until now.
     if let Some(wake) = wake.upgrade() {
         wake.ring_all();
     }

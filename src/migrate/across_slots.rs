@@ -10,21 +10,21 @@ use crate::client::Client;
 use crate::command::keys::KeyCommands;
 use crate::command::{Command, Execute, Script};
 
-/// Puts a copy where nothing is, or an earlier copy. 1: it is there, 0: something else is.
+/// stored, and 0 if not.
 static PLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/place.lua")));
 
-/// Deletes a key if it is still what was copied.
+/// Deletes a key if its value is still the one that was copied. Gives 0 if the value has changed.
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/take.lua")));
 
 /// How often a key that keeps changing is copied again.
 const ATTEMPTS: usize = 16;
 
-/// What became of a key.
+/// The result of moving a key.
 pub(super) enum Placed {
     Moved,
     /// The new name is taken.
     Conflict,
-    /// The new name was taken, and what had it is gone.
+    /// The new name was taken, and its value was replaced.
     Replaced,
     Gone,
 }

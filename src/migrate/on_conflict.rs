@@ -1,14 +1,14 @@
-/// What becomes of a key whose new name is taken. Redis does not tell which of the two was written later.
+/// What to do with a key whose new name is taken. Redis does not tell which of the two values is newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnConflict {
-    /// Both stay, and are counted. Nothing is lost.
+    /// Keeps both keys, and counts a conflict. Nothing is lost.
     #[default]
     Leave,
-    /// The new name's value stays, and the old key is deleted. Right where every program writes the new names already: what
-    /// stands there is the later.
+    /// Keeps the value under the new name, and deletes the old key. For when every program already writes the new names, so that
+    /// the value there is the newer one.
     KeepTarget,
-    /// The old key takes the place of what has its new name. Right while programs still write the old names: what stands
-    /// there is the later.
+    /// Replaces the value under the new name by that of the old key. For when programs still write the old names, so that the
+    /// value there is the newer one.
     KeepSource,
 }

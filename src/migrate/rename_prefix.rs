@@ -24,10 +24,10 @@ impl<F: Fn(&Renamed) + MaybeSend + MaybeSync> OnProgress for F {}
 ///   each [`batch`](Self::batch) of keys in the database.
 /// - A renamed key keeps its type, its value and the time that it has left.
 /// - A name that is taken is not overwritten, unless [`on_conflict`](Self::on_conflict) says so.
-/// - It can be interrupted at any point, and run again: each key is under its old name or its new one. A run after the last
-///   one moves nothing.
-/// - Programs may write meanwhile. What they write under the old prefix behind the scan is found by the next run, so run it
-///   again when no program writes the old prefix any more.
+/// - It can be interrupted at any point, and run again: each key is under its old name or its new one. Another run moves only
+///   what is left.
+/// - Programs may write meanwhile. A key that they write under the old prefix behind the scan is found by the next run, so run
+///   it again when no program writes the old prefix any more.
 ///
 /// On a cluster the two names are mostly in different slots, where Redis renames nothing. There the key is copied by DUMP
 /// and RESTORE with its time to live, and the old one is deleted by a script only if it is still what was copied: a write
@@ -76,7 +76,7 @@ pub struct RenamePrefix {
     progress: Option<Local<Arc<dyn OnProgress>>>,
 }
 
-/// What a run has come to.
+/// The counts of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -94,7 +94,7 @@ pub struct Renamed {
 }
 
 impl RenamePrefix {
-    /// Keys that begin with `from` will begin with `to`, and go on as before. Both are text as it stands, not patterns.
+    /// Replaces the prefix `from` by `to`; the rest of each key stays. Both are literal text, not patterns.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if one of them is empty, or begins with the other: then a renamed key would be found
@@ -110,7 +110,7 @@ impl RenamePrefix {
         Ok(Self::of(from.into(), to.into()))
     }
 
-    /// For prefixes that are known to be good.
+    /// For prefixes that are known to be valid.
     #[cfg(feature = "copilot")]
     pub(crate) fn literal(from: &'static str, to: &'static str) -> Self {
         Self::of(from.into(), to.into())
@@ -134,7 +134,7 @@ impl RenamePrefix {
         self
     }
 
-    /// What becomes of a key whose new name is taken.
+    /// What to do with a key whose new name is taken.
     #[must_use]
     pub fn on_conflict(mut self, what: OnConflict) -> Self {
         self.on_conflict = what;
@@ -148,17 +148,17 @@ impl RenamePrefix {
         self
     }
 
-    /// Tells this function after each step how far it has come.
+    /// Calls this function after each step with the counts so far.
     #[must_use]
     pub fn progress(mut self, on: impl Fn(&Renamed) + MaybeSend + MaybeSync + 'static) -> Self {
         self.progress = Some(Local::new(Arc::new(on)));
         self
     }
 
-    /// Renames.
+    /// Renames the keys in the client's database.
     ///
     /// # Errors
-    /// The client's. What was renamed before stays so: run it again.
+    /// Those of the client. Keys that were renamed before the error keep their new names: run it again.
     pub async fn run(&self, client: &Client) -> Result<Renamed> {
         let pattern = format!("{}*", escape_glob(&self.from));
         let options = ScanOptions::new().pattern(pattern).count(self.batch);
@@ -227,7 +227,7 @@ impl RenamePrefix {
                         Placed::Gone => so_far.gone += 1,
                     }
                 }
-                // The others of the batch are counted as they are.
+                // The other keys of the batch are counted all the same.
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }

@@ -1,4 +1,4 @@
-//! A quota: what may be used, and what is.
+//! A quota: a counter with a limit.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Key, Outcome, Result};
 /// # runtime.block_on(async {
 /// let key = Key::verbatim("resource:usage:llm_tokens")?;
 /// let tokens = Quota::new(Client::memory(), key, 10_000)?.period(Duration::from_secs(3600));
-/// // An answer of the model takes 4000 tokens at most. Nobody knows yet how many it takes.
+/// // An answer of the model takes 4000 tokens at most. How many it takes is known only later.
 /// let reservation = tokens.reserve(4000).await?;
 /// assert_eq!(tokens.usage().await?.available(), 6000);
 /// reservation.commit(450).await?;
@@ -39,7 +39,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// A quota of so much, under this key. Without a [period](Self::period), its counter never begins again.
+    /// A quota with this limit, under this key. Without a [period](Self::period), its counter is never reset.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the limit is above 2⁵³ − 1.
@@ -60,26 +60,26 @@ impl Quota {
         Ok(Self { state })
     }
 
-    /// The counter begins again so long after its first count.
+    /// Resets the counter when this time has passed since its first count.
     #[must_use]
     pub fn period(self, period: Duration) -> Self {
         Self { state: State { period: Some(period), from: From::First, ..self.state } }
     }
 
-    /// The counter begins again when nothing has been counted for so long.
+    /// Resets the counter when nothing has been counted for this time.
     #[must_use]
     pub fn idle_period(self, period: Duration) -> Self {
         Self { state: State { period: Some(period), from: From::Last, ..self.state } }
     }
 
-    /// A reservation returns by itself after so long, unless it is [renewed](Reservation::renew). 60 seconds by default.
+    /// How long a reservation holds its amount unless it is [renewed](Reservation::renew). 60 seconds by default.
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
         Self { state: State { lease, ..self.state } }
     }
 
-    /// Reservations that are dropped are released by this hook: in a Worker, the request's `wait_until`. Without it, such a
-    /// release ends with the request, and the reservation returns by itself.
+    /// Runs the releases of dropped reservations by this hook: in a Worker, the request's `wait_until`. Without it, such a
+    /// release ends with the request, and the reservation expires.
     ///
     /// ```
     /// use edgecask::quota::Quota;
@@ -120,8 +120,8 @@ impl Quota {
         self.state.ask("add", signed(amount)?, &platform::random_id()?).await
     }
 
-    /// Takes back an amount that was counted. The counter does not go below zero. If the counter has begun again since, the amount is
-    /// taken from the new count. One command.
+    /// Subtracts an amount that was counted. The counter does not go below zero. If the counter was reset in the meantime, the amount
+    /// is subtracted from the new count. One command.
     ///
     /// # Errors
     /// [`QuotaError::Redis`].
@@ -136,7 +136,7 @@ impl Quota {
     /// which the amount is released in the background if it may be held.
     pub async fn reserve(&self, amount: u64) -> Result<Reservation, QuotaError> {
         let (asked, id) = (signed(amount)?, platform::random_id()?);
-        // Whoever drops this future does not hold the amount.
+        // If this future is dropped, the amount must not stay reserved.
         let mut reservation = Reservation::new(self.state.clone(), id, amount);
         let reserved = self.state.ask("reserve", asked, reservation.id()).await;
         let may_be_held = match &reserved {
@@ -152,7 +152,7 @@ impl Quota {
         reserved.map(|_| reservation)
     }
 
-    /// What is used and reserved. One command.
+    /// The used and the reserved amount. One command.
     ///
     /// # Errors
     /// [`QuotaError::Redis`].

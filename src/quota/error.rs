@@ -1,11 +1,11 @@
-//! What can keep a caller from an amount.
+//! The errors of quotas.
 
 use super::Usage;
 use crate::{Error, ErrorKind, Key, Outcome};
 
 /// Why an amount was not counted or reserved.
 ///
-/// An application that returns [`edgecask::Result`](crate::Result) passes it on by `?`: what Redis decided becomes
+/// An application that returns [`edgecask::Result`](crate::Result) passes it on by `?`: a refusal becomes
 /// [`ErrorKind::Conflict`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -17,7 +17,7 @@ pub enum QuotaError {
         key: Key,
         /// The amount that was asked for.
         amount: u64,
-        /// What is used and reserved.
+        /// The used and the reserved amount.
         usage: Usage,
     },
     /// The quota has as many reservations as it may have: 1000. Nothing was reserved.

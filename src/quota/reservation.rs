@@ -5,18 +5,18 @@ use std::fmt;
 use super::QuotaError;
 use super::state::State;
 
-/// An amount of a [`Quota`](super::Quota) that nobody else can take. Dropping it releases the amount in the background. If its process dies, or
-/// it is not [renewed](Self::renew) in time, the amount returns by itself when the lease ends.
+/// An amount of a [`Quota`](super::Quota) that no other caller can take. Dropping it releases the amount in the background. If its
+/// process dies, or it is not [renewed](Self::renew) in time, the amount is free again when the lease ends.
 ///
-/// Background work needs a Tokio runtime on native targets, and [`Quota::wait_until`](super::Quota::wait_until) in a Worker. Without it, an amount that is
-/// dropped returns when the lease ends.
+/// Background work needs a Tokio runtime on native targets, and [`Quota::wait_until`](super::Quota::wait_until) in a Worker.
+/// Without it, a dropped amount is free again when the lease ends.
 #[must_use = "the amount returns when the reservation is dropped"]
 pub struct Reservation {
     quota: State,
     /// Empty once it is settled.
     id: String,
     amount: u64,
-    /// What was used of it, as far as is known.
+    /// The part that was used, as far as it is known.
     used: u64,
 }
 
@@ -29,7 +29,7 @@ impl Reservation {
         &self.id
     }
 
-    /// Nothing is held.
+    /// Marks the reservation as settled: it holds nothing.
     pub(super) fn forget(&mut self) {
         self.id.clear();
     }
@@ -48,8 +48,8 @@ impl Reservation {
         Ok(self.quota.renew(&self.id, self.amount).await?)
     }
 
-    /// Ends the reservation and counts what was used, in one step. Returns whether it was held until then. What was used is counted
-    /// in any case, also if it is more than the amount or the lease had ended, because it is used. One command.
+    /// Ends the reservation and counts what was used, in one step. Returns whether it was held until then. The used amount is counted
+    /// in any case, even if it is more than the reserved amount or the lease had ended. One command.
     ///
     /// # Errors
     /// [`QuotaError::Redis`]. The commit is then tried once more in the background, and a warning is logged if that fails.

@@ -21,7 +21,7 @@ const MOST_RESERVATIONS: u64 = 1000;
 /// How many ends are remembered at most.
 const MOST_ENDS: u64 = 10_000;
 
-/// The keys of a quota, and what its scripts are told.
+/// The keys of a quota, and the settings that its scripts get.
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) client: Client,
@@ -34,7 +34,7 @@ pub(super) struct State {
     pub(super) from: From,
 }
 
-/// From when the period of a counter runs.
+/// The count from which the period of a counter runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum From {
     First,
@@ -104,7 +104,7 @@ impl State {
                     tracing::warn!(key = %quota.key, %error, used, "what was used of a reservation may not be counted");
                 }
                 Err(error) => {
-                    tracing::debug!(key = %quota.key, %error, "a reservation was not released, it returns by itself");
+                    tracing::debug!(key = %quota.key, %error, "a reservation was not released, it expires");
                 }
                 Ok(_) => {}
             }
@@ -120,7 +120,7 @@ impl State {
         };
         match run("0").await {
             Err(error) if error.outcome() == Outcome::Unknown => {
-                // The clocks of both sides may differ in how they round.
+                // The clocks of the two sides may round differently.
                 let ago = millis_arg(start.elapsed() + Duration::from_millis(10));
                 run(&ago).await.map_err(still_unknown)
             }
@@ -139,8 +139,8 @@ impl State {
     }
 }
 
-/// So many calls came in between that the server does not know any more whether the first request was carried out.
+/// Too many calls came in between, so that the server no longer knows whether the first request was carried out.
 fn forgotten() -> Error {
-    let why = "the answer was lost, and the server does not know any more whether the call counted";
+    let why = "the answer was lost, and the server no longer knows whether the call was counted";
     Error::new(ErrorKind::Disconnected, why).with_outcome(Outcome::Unknown)
 }

@@ -1,23 +1,23 @@
-//! What a quota says of itself.
+//! The state of a quota.
 
 use std::time::Duration;
 
-/// What is used of a quota, and what is reserved.
+/// The used and the reserved amount of a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// What was counted.
+    /// The amount that was counted.
     pub used: u64,
-    /// What reservations hold.
+    /// The amount that reservations hold.
     pub reserved: u64,
-    /// What fits in all.
+    /// The limit.
     pub limit: u64,
-    /// In what time the counter begins again; `None` if it does not.
+    /// How long until the counter is reset; `None` if it is not.
     pub resets_in: Option<Duration>,
 }
 
 impl Usage {
-    /// What can be taken or reserved now.
+    /// The amount that can be taken or reserved now.
     pub fn available(&self) -> u64 {
         self.limit.saturating_sub(self.used).saturating_sub(self.reserved)
     }

@@ -17,7 +17,7 @@ pub(super) struct CronTimes {
 }
 
 impl CronTimes {
-    /// Reads an expression of five fields, or of six with seconds in front. The time zone is UTC.
+    /// Reads an expression of five fields, six with seconds in front, or seven with a year at the end. The time zone is UTC.
     pub(super) fn parse(expression: &str) -> Result<Self> {
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Optional);
         let cron = parser.build().parse(expression).map_err(|error| {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_go_by_the_hands_of_the_clock() {
+    fn lists_follow_the_local_clock() {
         assert_eq!(
             slots("30 2,10 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", 2),
             ["2026-03-29T08:30:00Z", "2026-03-30T00:30:00Z"]
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_why() {
+    fn a_malformed_expression_says_why() {
         for bad in ["", "* * *", "61 * * * *", "0 0 30 2 *", "a b c d e", "* * * * * * * *"] {
             let error = CronTimes::parse(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");

@@ -13,7 +13,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// How many runs of a schedule that overlap may be under way.
 pub(super) const RUNS: u32 = 100;
 
-/// What is to be done when, and by one process alone. Every process of a fleet declares the same schedules.
+/// A job with planned times, each of which one process starts. Every process of a fleet declares the same schedules.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,14 +49,13 @@ impl Schedule {
         Self::new(name.into(), Timing::Every(millis(interval)))
     }
 
-    /// A slot at each time of a cron expression of five fields, six with seconds in front, or seven with a
-    /// year behind. `@daily` and its like, `L`, `W` and
-    /// `#` are understood; see the crate [croner](https://docs.rs/croner). The time zone is UTC unless
+    /// A slot at each time of a cron expression of five fields, six with seconds in front, or seven with a year at the end. `@daily`
+    /// and its like, `L`, `W` and `#` are understood; see the crate [croner](https://docs.rs/croner). The time zone is UTC unless
     /// [`time_zone`](Self::time_zone) says otherwise.
     ///
     /// An expression with one hour and one minute has a slot on each of its days, also where a change of the clock leaves the time
-    /// out (then at the first moment after the change) or repeats it (then at the first of the two). Lists, ranges and steps go by
-    /// the hands of the clock: a time that is left out has no slot, and one that is repeated has two.
+    /// out (then at the first moment after the change) or repeats it (then at the first of the two). Lists, ranges and steps follow
+    /// the local clock: a time that is left out has no slot, and one that is repeated has two.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the name is empty, the expression cannot be read, or no time fits it.
@@ -65,7 +64,7 @@ impl Schedule {
         Self::new(name.into(), Timing::Cron(super::cron::CronTimes::parse(expression)?))
     }
 
-    /// One slot. If it is over when the schedule is first seen, nothing happens.
+    /// One slot. If its time has passed when Redis first sees the schedule, nothing happens.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the name is empty, or the time is before 1970.
@@ -73,7 +72,7 @@ impl Schedule {
         Self::new(name.into(), Timing::Once(to_millis(at)?))
     }
 
-    /// No slots of its own. [`Scheduler::trigger`](super::Scheduler::trigger) names each, as the cron trigger of a Worker does.
+    /// A schedule without planned times: [`Scheduler::trigger`](super::Scheduler::trigger) names each slot, as in a Worker's cron trigger.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the name is empty.
@@ -107,7 +106,7 @@ impl Schedule {
         Ok(self)
     }
 
-    /// What becomes of slots that no process started in time. Default: [`Missed::RunOnce`].
+    /// What to do with slots that no process started in time. Default: [`Missed::RunOnce`].
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Self {
         self.missed = missed;
@@ -123,7 +122,7 @@ impl Schedule {
         self
     }
 
-    /// How long a run counts as under way after its process was last heard of. A run is renewed after each third of it. Default:
+    /// How long a run counts as under way after the last renewal by its process. It is renewed after each third of this time. Default:
     /// 30 seconds; at least 100 milliseconds, and it should be ten times as long as a round trip to Redis.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
@@ -131,10 +130,10 @@ impl Schedule {
         self
     }
 
-    /// Since when slots count if Redis knows nothing of the schedule. Default: since it is first seen, so that nothing is started
-    /// twice even if Redis loses its data. With a time in the past, slots since then count as missed in that case, and may be
-    /// started a second time: choose it where a slot that is started twice is better than none, as for a Worker that is first
-    /// called when its slot is due.
+    /// The time from which slots count if Redis knows nothing of the schedule. Default: the moment when Redis first sees it, so that
+    /// nothing is started twice even if Redis loses its data. With a time in the past, slots since then count as missed in that case,
+    /// and may be started a second time: choose it where a slot that is started twice is better than none, as for a Worker that is
+    /// first called when its slot is due.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the time is before 1970.

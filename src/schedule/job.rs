@@ -33,7 +33,7 @@ pub(super) struct Job {
     known: Mutex<Option<Known>>,
     /// The slot of a claim whose answer did not come.
     unanswered: Mutex<Option<u64>>,
-    /// The latest slot that was handed out for a run. Two callers in this process have the same token.
+    /// The latest slot that was given out for a run: two callers in this process have the same token, and one may run it.
     handed: Mutex<u64>,
 }
 
@@ -56,7 +56,7 @@ impl Known {
 /// What to do next with a job.
 pub(super) enum Step {
     Start(Started),
-    /// Nothing is due before so long.
+    /// Nothing is due before this time has passed.
     Wait(Duration),
     /// An earlier slot's run is waited for.
     Busy,
@@ -64,7 +64,7 @@ pub(super) enum Step {
     Over,
 }
 
-/// What a claim gave.
+/// The result of a claim.
 enum Claim {
     Started(Started),
     Busy,
@@ -74,7 +74,7 @@ enum Claim {
 /// How often a process looks whether an earlier slot's run has ended elsewhere.
 pub(super) const BUSY: Duration = Duration::from_secs(1);
 
-/// How long an answer of the server tells its clock. This process's own clock may run at another rate, or stand still.
+/// How long the server's clock is derived from one answer. This process's own clock may run at another rate, or stand still.
 const TRUSTED: Duration = Duration::from_secs(3600);
 
 /// How early a trigger may be, in milliseconds.
@@ -107,7 +107,7 @@ impl Job {
         })
     }
 
-    /// Whether a slot has not been handed out yet.
+    /// Gives a slot out for a run. False if it was given out already.
     fn hand_out(&self, slot: u64) -> bool {
         let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = slot > *handed;
@@ -132,7 +132,7 @@ impl Job {
         Ok(self.look().await?.now)
     }
 
-    /// Forgets what the server said.
+    /// Forgets the server's last answer.
     pub(super) fn forget_known(&self) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -146,7 +146,7 @@ impl Job {
         known
     }
 
-    /// Decides on what is due. One command for each slot that is due, and one at first.
+    /// Decides on the slots that are due. One command for each of them, and one at first.
     pub(super) async fn step(&self) -> Result<Step> {
         self.step_until(u64::MAX).await
     }

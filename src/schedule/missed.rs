@@ -1,24 +1,24 @@
-//! What becomes of slots that nobody started in time.
+//! What to do with slots that no process started in time.
 
 use std::time::Duration;
 
 use super::timing::{Due, LISTED, Timing};
 
-/// What becomes of slots that no process started in time, because none ran or Redis was away. Each slot that is not started
+/// What to do with slots that no process started in time, because none ran or Redis was away. Each slot that is not started
 /// is recorded with its reason; see [`Scheduler::records`](super::Scheduler::records).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Missed {
-    /// The latest one is started, however late; the earlier ones are recorded. The default.
+    /// Starts the latest one, however late it is, and records the earlier ones. The default.
     #[default]
     RunOnce,
-    /// The latest one is started if it is not later than this; all others are recorded.
+    /// Starts the latest one if it is not later than `grace`, and records all others.
     Skip {
         /// How late a slot may be started, by the server's clock when a process claims it.
         grace: Duration,
     },
-    /// The latest ones are started one after the other, the oldest first, each when the one before has ended unless
-    /// they may [overlap](super::Schedule::overlap); the earlier ones are recorded.
+    /// Starts the latest `most` ones one after the other, the oldest first, each when the one before has ended unless
+    /// they may [overlap](super::Schedule::overlap). Records the earlier ones.
     CatchUp {
         /// How many are started at most, up to 1000.
         most: usize,

@@ -1,6 +1,6 @@
-//! Schedules: what is to be done when, by one process of many.
+//! Schedules: jobs at planned times, each started by one process of many.
 //!
-//! Each slot, a schedule and a planned time, is started by one process at most, and once. By the server's clock; the clocks of
+//! A slot is one planned time of a schedule. It is started by one process at most, and once, by the server's clock: the clocks of
 //! the processes do not matter. A slot that no process started, or whose run did not end, has a [record](Record) with the
 //! reason. The guide's page on schedules says what holds in which failure.
 //!
@@ -14,7 +14,7 @@
 //! let scheduler = Scheduler::builder(Client::memory())
 //!     .schedule(Schedule::every("cleanup", Duration::from_secs(300))?, |_| async { Ok(()) })
 //!     .build()?;
-//! // scheduler.run().await on a long-running host, scheduler.run_due().await where something else calls from time to time.
+//! // scheduler.run().await on a long-running host, scheduler.run_due().await in a cron trigger.
 //! # Ok(())
 //! # }
 //! ```

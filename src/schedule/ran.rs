@@ -1,4 +1,4 @@
-//! What one call has run.
+//! The slots that one call has run.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,11 +13,11 @@ pub struct Ran {
     pub schedule: Arc<str>,
     /// The time that the slot was for.
     pub planned: SystemTime,
-    /// What the handler returned.
+    /// The result of the handler.
     pub result: Result<(), BoxError>,
 }
 
-/// Some schedules could not be asked for, or not until nothing was due. `?` makes its first error an [`Error`] of the crate.
+/// Redis failed for some schedules, before or after some of their slots were run. `?` turns its first error into an [`Error`] of the crate.
 ///
 /// ```
 /// use edgecask::Client;
@@ -46,7 +46,7 @@ pub struct Ran {
 #[error("schedules that could not be asked for: {}", failed.len())]
 #[non_exhaustive]
 pub struct DueError {
-    /// What has run nevertheless, of these schedules and of others.
+    /// The slots that were run nevertheless, of these schedules and of others.
     pub ran: Vec<Ran>,
     /// The schedules, at least one, and the error of Redis that each met.
     pub failed: Vec<(Arc<str>, Error)>,

@@ -45,7 +45,7 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// Why.
+    /// Why the slots were not started, or how the run ended.
     pub reason: Reason,
     /// The first slot.
     pub from: SystemTime,

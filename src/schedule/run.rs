@@ -57,7 +57,7 @@ impl Run {
         self.late
     }
 
-    /// Whether this process knows that it lost touch for longer than the lease. The slot is recorded as
+    /// Whether this process knows that it could not renew the lease in time. The slot is recorded as
     /// [`Reason::Abandoned`](super::Reason::Abandoned) then, and a later slot may be under way elsewhere.
     pub fn is_lost(&self) -> bool {
         self.lost.is_initialized()

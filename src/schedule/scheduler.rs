@@ -115,20 +115,20 @@ impl Scheduler {
         self.run_until(std::future::pending()).await;
     }
 
-    /// As [`run`](Self::run), until `stop` is ready. Then no slot is started any more, and the runs that are under way are waited
-    /// for.
+    /// As [`run`](Self::run), until `stop` is ready. Then no further slot is started, and it waits for the runs that are under
+    /// way.
     pub async fn run_until(&self, stop: impl Future<Output = ()> + MaybeSend) {
         let stop = platform::send(|| stop).shared();
         join_all(self.jobs.iter().map(|job| keep(job, stop.clone()))).await;
     }
 
-    /// Runs every slot that is due now and that no other process has started, and returns when all have ended. It is for a
-    /// process that is called from outside from time to time: a Worker's cron trigger, a serverless function.
+    /// Runs every slot that is due now and that no other process has started, and returns when all have ended. It is for
+    /// programs that something else calls from time to time: a Worker's cron trigger, a serverless function.
     ///
     /// **Cost.** One command for each schedule. For each slot that is due one more, and one for the end of its run.
     ///
     /// # Errors
-    /// [`DueError`] if a schedule met an error of Redis. It holds what has run of this and of other schedules.
+    /// [`DueError`] if Redis failed for a schedule. It has the slots of this and of other schedules that were run.
     pub async fn run_due(&self) -> Result<Vec<Ran>, DueError> {
         let all = join_all(self.jobs.iter().map(|job| async move {
             let mut ran = Vec::new();
@@ -145,7 +145,7 @@ impl Scheduler {
 
     /// Runs the slot of a trigger from outside, unless it was started before: `None` if this slot or a later one was. The
     /// trigger's own time identifies the slot, such as `scheduledTime` of a Worker's cron event; a trigger that fires twice runs
-    /// once. A slot that the server's clock holds for early, within a minute, is waited for.
+    /// once. If the slot is up to a minute early by the server's clock, the call waits for it.
     ///
     /// The first trigger that a Redis sees is not run, but [begins](super::Reason::Begun) the schedule, unless
     /// [`Schedule::since`] says otherwise.
@@ -209,7 +209,7 @@ impl fmt::Debug for SchedulerBuilder {
 
 /// Runs what is due of one schedule.
 async fn run_due(job: &Job, ran: &mut Vec<Ran>) -> Result<()> {
-    // What becomes due while runs go on is for the next call.
+    // Slots that become due while runs go on are left to the next call.
     let now = job.refresh().await?;
     while let Step::Start(started) = job.step_until(now).await? {
         ran.push(finished(job, started).await);

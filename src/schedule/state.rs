@@ -29,7 +29,7 @@ pub(super) struct State {
     key: Key,
     records: Key,
     lease: Duration,
-    /// What becomes of a slot while as many runs as are allowed are under way.
+    /// What happens to a slot while as many runs as are allowed are under way.
     busy: &'static str,
     most_runs: u32,
     /// How many milliseconds late a slot may be started.
@@ -37,7 +37,7 @@ pub(super) struct State {
     since: Option<u64>,
 }
 
-/// What became of a claim.
+/// What happened to a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     /// There was no state.
@@ -48,7 +48,7 @@ pub(super) enum Answer {
     Early,
     /// An earlier slot's run is waited for.
     Busy,
-    /// The slot was passed over, because it is too late or too many runs are under way.
+    /// The slot was skipped, because it is too late or too many runs are under way.
     Skipped,
     /// The slot is the caller's.
     Started,

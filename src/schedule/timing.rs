@@ -1,4 +1,4 @@
-//! When the slots of a schedule are. All times are milliseconds since the Unix epoch.
+//! The planned times of a schedule, in milliseconds since the Unix epoch.
 
 use std::collections::VecDeque;
 
@@ -12,15 +12,15 @@ pub(super) const LISTED: usize = 1000;
 #[cfg(feature = "cron")]
 const COUNTED: u64 = 5000;
 
-/// When the slots of a schedule are.
+/// How the planned times of a schedule are determined.
 #[derive(Debug, Clone)]
 pub(super) enum Timing {
-    /// At each multiple of so many milliseconds since the epoch.
+    /// At each multiple of this number of milliseconds since the epoch.
     Every(u64),
     Once(u64),
     #[cfg(feature = "cron")]
     Cron(CronTimes),
-    /// When a trigger from outside says so.
+    /// By triggers from outside.
     Triggered,
 }
 
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slot_is_due_once() {
+    fn a_single_slot_is_due_once() {
         let once = Timing::Once(5);
         assert_eq!((once.next_after(4), once.next_after(5)), (Some(5), None));
         assert_eq!(once.due(0, 4), None);

@@ -1,4 +1,4 @@
-//! What the requests of one client share, and how each of them is sent.
+//! The state that the requests of one client share, and the sending of each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct Connection {
     http: Arc<dyn HttpClient>,
 }
 
-/// A connection, with whose requests go over it and to which schema.
+/// A connection, with the user and the schema of the requests that go over it.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) connection: Connection,
@@ -80,7 +80,10 @@ impl Connection {
         })?;
         let is_header = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if !is_header(&options.client_info) {
-            return Err(Error::new(ErrorKind::Config, "client_info is no value of a header"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "client_info cannot be the value of a header",
+            ));
         }
         let http = layered_http_client(options.http, &options.http_layers, &endpoint)?;
         Ok(Self {
@@ -90,7 +93,7 @@ impl Connection {
                 key: key.to_owned().into(),
                 client_info: options.client_info,
                 timeout: options.timeout,
-                // Only what is safe is sent again; there is no table to say more.
+                // There is no table of requests as there is of commands: only those that are marked as safe are repeated.
                 retries: Retries::new(options.retry.resend(Resend::Safe)),
                 max_response_bytes: options.max_response_bytes,
                 max_url_bytes: options.max_url_bytes,
@@ -106,7 +109,7 @@ impl Connection {
             percent_encoding::NON_ALPHANUMERIC,
         );
         let url = self.shared.endpoint.join(&format!("/websocket?apikey={key}&vsn={version}"));
-        // Of `http` comes `ws`, of `https` `wss`.
+        // `http` becomes `ws`, and `https` becomes `wss`.
         url.replacen("http", "ws", 1)
     }
 
@@ -114,10 +117,10 @@ impl Connection {
         Self { http: layer.wrap(Arc::clone(&self.http)), ..self.clone() }
     }
 
-    /// The headers that tell who asks. A user's token takes the place of the key, never the other way round.
+    /// The headers that identify the caller. A user's token replaces the key as the bearer token, never the other way round.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if there is a token, and it cannot be one.
+    /// [`ErrorKind::InvalidInput`] if there is a token, and it is empty or cannot be the value of a header.
     pub(super) fn identity(
         &self,
         token: Option<&SecretString>,
@@ -137,14 +140,14 @@ impl Connection {
         Ok(headers)
     }
 
-    /// Takes the key and a user's token out of an error.
+    /// Removes the key and a user's token from an error.
     pub(super) fn without_secrets(&self, error: Error, token: Option<&SecretString>) -> Error {
         let key = self.shared.key.expose_secret().as_bytes();
         let token = token.map(|token| token.expose_secret().trim().as_bytes());
         error.redacted(std::iter::once(key).chain(token))
     }
 
-    /// Sends a request, and again while that is safe and useful. `read` makes an error of an answer without success.
+    /// Sends a request, and repeats it while that is safe and may help. `read` turns an unsuccessful answer into an error.
     pub(super) async fn send<T: Send>(
         &self,
         request: Prepared,
@@ -202,7 +205,7 @@ impl Connection {
     }
 }
 
-/// A key or a token as it can be in a header.
+/// A key or a token, if it can be the value of a header.
 fn checked(token: &str) -> Option<&str> {
     let token = token.trim();
     (!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())).then_some(token)

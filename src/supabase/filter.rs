@@ -1,4 +1,4 @@
-//! Which rows: conditions on columns, alone and in groups.
+//! Conditions on rows: on single columns, and groups of conditions.
 
 use std::fmt::{self, Display};
 use std::ops::Not;
@@ -6,11 +6,11 @@ use std::ops::Not;
 use super::names::{column, invalid, no_nul, quoted};
 use crate::Result;
 
-/// A condition on rows. The methods of [`Query`](super::Query) make most of them; inside [`Query::or`](super::Query::or),
-/// and for conditions that are made in one place and used in another, they are made here.
+/// A condition on rows. The methods of [`Query`](super::Query) add most of them. Make a filter here for
+/// [`Query::or`](super::Query::or), or where a condition is built apart from its query.
 ///
 /// A column is a name, `relation.name` for a column of an embedded relation, or a path into JSON such as `data->>city`.
-/// Whatever a name or a value holds, it stays that: nothing in it becomes another condition. `Debug` shows no values.
+/// Names and values are escaped: nothing in them becomes another condition. `Debug` shows no values.
 ///
 /// ```
 /// use edgecask::supabase::Filter;
@@ -231,7 +231,7 @@ impl Filter {
         Self::text(column, "like", pattern)
     }
 
-    /// As [`Filter::like`], whatever the case of letters.
+    /// As [`Filter::like`], without regard to case.
     pub fn ilike(column: impl Into<String>, pattern: impl Display) -> Self {
         Self::text(column, "ilike", pattern)
     }
@@ -252,7 +252,7 @@ impl Filter {
         Self::patterns(column, "like(any)", patterns)
     }
 
-    /// As [`Filter::like_all_of`], whatever the case of letters.
+    /// As [`Filter::like_all_of`], without regard to case.
     pub fn ilike_all_of(
         column: impl Into<String>,
         patterns: impl IntoIterator<Item = impl Display>,
@@ -260,7 +260,7 @@ impl Filter {
         Self::patterns(column, "ilike(all)", patterns)
     }
 
-    /// As [`Filter::like_any_of`], whatever the case of letters.
+    /// As [`Filter::like_any_of`], without regard to case.
     pub fn ilike_any_of(
         column: impl Into<String>,
         patterns: impl IntoIterator<Item = impl Display>,
@@ -281,7 +281,7 @@ impl Filter {
         Self::text(column, "match", pattern)
     }
 
-    /// As [`Filter::regex_match`], whatever the case of letters (`~*`).
+    /// As [`Filter::regex_match`], without regard to case (`~*`).
     pub fn regex_imatch(column: impl Into<String>, pattern: impl Display) -> Self {
         Self::text(column, "imatch", pattern)
     }
@@ -302,7 +302,7 @@ impl Filter {
         Self::column(column, "is", Operand::Word(word))
     }
 
-    /// The column equals one of these values (`IN`). Without values, no row matches. Of equal values, one is sent.
+    /// The column equals one of these values (`IN`). Without values, no row matches. A repeated value is sent once.
     pub fn within(
         column: impl Into<String>,
         values: impl IntoIterator<Item = impl Display>,
@@ -313,42 +313,42 @@ impl Filter {
         Self::column(column, "in", Operand::List(values))
     }
 
-    /// The column contains every element of the other (`@>`).
+    /// The column contains every element of this collection (`@>`).
     pub fn contains(column: impl Into<String>, what: impl Into<Collection>) -> Self {
         Self::column(column, "cs", Operand::Collection(what.into()))
     }
 
-    /// The other contains every element of the column (`<@`).
+    /// This collection contains every element of the column (`<@`).
     pub fn contained_by(column: impl Into<String>, what: impl Into<Collection>) -> Self {
         Self::column(column, "cd", Operand::Collection(what.into()))
     }
 
-    /// The column and the other have an element in common (`&&`).
+    /// The column and this collection have an element in common (`&&`).
     pub fn overlaps(column: impl Into<String>, what: impl Into<Collection>) -> Self {
         Self::column(column, "ov", Operand::Collection(what.into()))
     }
 
-    /// The column, a range, begins and ends after the other (`>>`). A range is written as in [`Collection::range`].
+    /// The column, a range, begins after the end of this one (`>>`). A range is written as in [`Collection::range`].
     pub fn range_gt(column: impl Into<String>, range: impl Into<String>) -> Self {
         Self::range(column, "sr", range)
     }
 
-    /// The column, a range, does not begin before the other (`&>`).
+    /// The column, a range, does not begin before this one (`&>`).
     pub fn range_gte(column: impl Into<String>, range: impl Into<String>) -> Self {
         Self::range(column, "nxl", range)
     }
 
-    /// The column, a range, begins and ends before the other (`<<`).
+    /// The column, a range, ends before the beginning of this one (`<<`).
     pub fn range_lt(column: impl Into<String>, range: impl Into<String>) -> Self {
         Self::range(column, "sl", range)
     }
 
-    /// The column, a range, does not end after the other (`&<`).
+    /// The column, a range, does not end after this one (`&<`).
     pub fn range_lte(column: impl Into<String>, range: impl Into<String>) -> Self {
         Self::range(column, "nxr", range)
     }
 
-    /// The column and the other are ranges with nothing between them and nothing in common (`-|-`).
+    /// The column and this range are adjacent: nothing is between them, and they have nothing in common (`-|-`).
     pub fn range_adjacent(column: impl Into<String>, range: impl Into<String>) -> Self {
         Self::range(column, "adj", range)
     }
@@ -500,7 +500,7 @@ impl Operator {
 }
 
 impl Operand {
-    /// As the whole value of a parameter, where only lists and arrays need quotes.
+    /// The operand as the whole value of a parameter, where only lists and arrays need quotes.
     fn alone(&self) -> Result<String> {
         match self {
             Self::Text(text) => {
@@ -513,7 +513,7 @@ impl Operand {
         }
     }
 
-    /// As a part of a group, in which commas and parentheses stand between conditions.
+    /// The operand as a part of a group, in which commas and parentheses separate conditions.
     fn in_group(&self) -> Result<String> {
         match self {
             Self::Word(word) => Ok((*word).to_owned()),
@@ -562,7 +562,7 @@ fn list(values: &[String]) -> Result<String> {
 pub(super) fn array<'a>(values: impl Iterator<Item = &'a str>) -> String {
     let is_reserved = |c: char| matches!(c, ',' | '{' | '}' | '"' | '\\');
     let value = |value: &str| {
-        // Without quotes, this word is the NULL.
+        // Without quotes, this word means NULL.
         let is_null = value.eq_ignore_ascii_case("null");
         if is_null || needs_quotes(value, is_reserved) { quoted(value) } else { value.to_owned() }
     };

@@ -17,7 +17,7 @@
 //!
 //! # async fn run() -> edgecask::Result<()> {
 //! let supabase = Supabase::new("https://example.supabase.co", "publishable-key")?;
-//! // What a user may see and write is what the database's policies let the user.
+//! // The database's policies decide what the user may read and write.
 //! let mine = supabase.with_access_token("the user's JWT");
 //!
 //! let cities: Vec<City> = mine
@@ -38,14 +38,14 @@
 //! ```
 //!
 //! # Escaping
-//! A value is a value, whatever it holds: in lists, arrays and groups it is quoted, with `"` and `\` escaped. So is a column's
+//! Values are escaped: in lists, arrays and groups they are quoted, with `"` and `\` escaped. So is a column's
 //! name that PostgREST would not read as one name, or would take for a parameter of its own. The name of a table or a
 //! function is one segment of the URL's path. `@supabase/postgrest-js` leaves most of that to its caller.
 //!
 //! # Errors
 //! | kind | when |
 //! |---|---|
-//! | [`InvalidInput`](crate::ErrorKind::InvalidInput) | a name, a value or a token that cannot be sent; nothing was |
+//! | [`InvalidInput`](crate::ErrorKind::InvalidInput) | a name, a value or a token that cannot be sent; no request was |
 //! | [`Unauthorized`](crate::ErrorKind::Unauthorized) | the key or the token was refused, or a policy refuses the write (`42501`) |
 //! | [`Throttled`](crate::ErrorKind::Throttled) | HTTP status 429 |
 //! | [`NotFound`](crate::ErrorKind::NotFound), [`Type`](crate::ErrorKind::Type) | one row was asked for, and there is none, or there are several; the answer is of another type |
@@ -95,7 +95,7 @@ pub struct Supabase(Session);
 
 impl Supabase {
     /// A client of the project with this URL. The key goes with every request, as `apikey` and as the bearer token. With a
-    /// publishable (anon) key the database's policies decide; a secret (service role) key passes them by. Nothing is sent yet.
+    /// publishable (anon) key the database's policies decide; a secret (service role) key bypasses them. Nothing is sent yet.
     ///
     /// ```
     /// let supabase = edgecask::supabase::Supabase::new("https://example.supabase.co", "key")?;
@@ -119,9 +119,9 @@ impl Supabase {
         Ok(Self(Session { connection: Connection::new(options)?, token: None, schema }))
     }
 
-    /// The same client in the name of a user: the bearer token is the user's JWT. A token that is empty, or cannot be one,
-    /// makes every request fail with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput); none goes out with the
-    /// key's rights instead.
+    /// The same client in the name of a user: the bearer token is the user's JWT. If the token is empty or cannot be the value of
+    /// a header, every request fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput), and none is sent with the
+    /// rights of the key.
     #[must_use]
     pub fn with_access_token(&self, token: impl Into<String>) -> Self {
         Self(self.0.with_access_token(token.into()))

@@ -1,8 +1,8 @@
-//! Names of tables, functions and columns as PostgREST reads them: whatever a name holds, it stays one name.
+//! Names of tables, functions and columns, escaped so that PostgREST reads each as one name.
 
 use crate::{Error, ErrorKind, Result};
 
-/// What PostgREST takes for a parameter of its own where the last part of a key is this word.
+/// Words that PostgREST takes for a parameter of its own if they are the last part of a key.
 const RESERVED: [&str; 9] =
     ["and", "columns", "limit", "not", "offset", "on_conflict", "or", "order", "select"];
 

@@ -67,7 +67,7 @@ impl SupabaseOptions {
         }
     }
 
-    /// Where PostgREST is below the URL. Default: `/rest/v1`. It is empty for a PostgREST that stands alone.
+    /// The path of PostgREST below the URL. Default: `/rest/v1`. It is empty for a PostgREST without a gateway before it.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
@@ -88,8 +88,8 @@ impl SupabaseOptions {
         self
     }
 
-    /// How often a request is sent. What may be sent again after a lost answer is said at
-    /// [`Query::idempotent`](super::Query::idempotent); whatever [`Retry::resend`] says, nothing else is.
+    /// How often a request is sent. [`Query::idempotent`](super::Query::idempotent) says which requests may be sent again after a
+    /// lost answer; [`Retry::resend`] does not change that.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -103,7 +103,7 @@ impl SupabaseOptions {
         self
     }
 
-    /// The most bytes that a URL may have, in which all filters stand. Default: 16 KiB, which is about what servers and proxies
+    /// The most bytes of a URL, which contains all filters. Default: 16 KiB, which is about what servers and proxies
     /// accept.
     #[must_use]
     pub fn max_url_bytes(mut self, bytes: usize) -> Self {
@@ -111,7 +111,7 @@ impl SupabaseOptions {
         self
     }
 
-    /// The header `X-Client-Info`, by which Supabase's logs tell clients apart. Without a text, it is not sent.
+    /// The header `X-Client-Info`, by which Supabase's logs distinguish clients. If the text is empty, it is not sent.
     #[must_use]
     pub fn client_info(mut self, info: impl Into<String>) -> Self {
         self.client_info = info.into();

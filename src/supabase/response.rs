@@ -44,12 +44,12 @@ fn refused(response: &HttpResponse) -> Error {
             if let Some(hint) = hint.filter(|hint| !hint.is_empty()) {
                 said = format!("{said} (hint: {})", without_values(&code, &hint));
             }
-            let (kind, outcome) = judged(&code, response);
+            let (kind, outcome) = kind_and_outcome(&code, response);
             let own = if code.is_empty() { String::new() } else { format!("{code}: ") };
             let error = Error::quoting(kind, own, &said).with_outcome(outcome);
             error.with_code((!code.is_empty()).then_some(&*code))
         }
-        // A page of a proxy says nothing that is worth its risk.
+        // The body may be a proxy's page, which may contain secrets, so it is not quoted.
         _ => match status {
             401 => Error::new(ErrorKind::Unauthorized, "the key or the access token was refused"),
             429 => Error::new(ErrorKind::Throttled, "the server asked for fewer requests"),
@@ -62,8 +62,8 @@ fn refused(response: &HttpResponse) -> Error {
     error.with_status(status).with_retry_after(retry_after(response))
 }
 
-/// What an error is by its code: one of PostgREST, or the SQLSTATE of PostgreSQL.
-fn judged(code: &str, response: &HttpResponse) -> (ErrorKind, Outcome) {
+/// The kind and the outcome of an error by its code: one of PostgREST, or the SQLSTATE of PostgreSQL.
+fn kind_and_outcome(code: &str, response: &HttpResponse) -> (ErrorKind, Outcome) {
     use Outcome::{NotSent, Refused, Unknown};
     match (code, response.status) {
         (NOT_ONE_ROW, _) => (not_one_row(response), Refused),
@@ -100,13 +100,13 @@ fn not_one_row(response: &HttpResponse) -> ErrorKind {
     if is_none { ErrorKind::NotFound } else { ErrorKind::Type }
 }
 
-/// What a message says without the values that PostgreSQL quotes in the errors of data (class 22), whoever's they are. In other
+/// A message without the values that PostgreSQL quotes in errors of data (class 22), those of other rows included. In other
 /// classes it quotes names.
 fn without_values(code: &str, message: &str) -> String {
     if !code.starts_with("22") {
         return message.to_owned();
     }
-    // A value may hold quotes itself, so all from the first to the last of them goes.
+    // A value may contain quotes itself, so everything from the first to the last quote is removed.
     match (message.find('"'), message.rfind('"')) {
         (Some(first), Some(last)) if last > first => {
             [&message[..first], "\"…\"", &message[last + 1..]].concat()
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn none_and_several_are_told_apart() {
+    fn no_row_and_several_rows_are_distinguished() {
         for (details, kind) in [
             ("The result contains 0 rows", ErrorKind::NotFound),
             (
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_what_stands_behind_the_slash() {
+    fn the_count_follows_the_slash() {
         let with = |range: &str| {
             let header = |name| (name == "content-range").then(|| range.to_owned());
             count(&HttpResponse::new(206, header, "[]"))
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_shape_is_told_without_its_values() {
+    fn an_error_of_decoding_has_no_values() {
         let shown = |body: &'static str| {
             let error = decoded::<Vec<u32>>(&HttpResponse::new(200, |_| None, body)).err();
             error.map(|error| (error.kind(), error.to_string().contains("secret")))

@@ -24,7 +24,7 @@ use crate::{BoxError, Error, ErrorKind, Outcome, Result};
 /// | [`ConversationConfig`](crate::store::ConversationConfig) | `conversation_configs` | `tenant_id`, `user_id` |
 ///
 /// Each call is one request. Writes are not sent again after a lost answer, since a late one could undo a newer one. A
-/// row whose record has another id than its columns say is an error, and never an answer.
+/// row whose record has another id than its columns is an error.
 ///
 /// ```no_run
 /// use edgecask::Client;
@@ -34,7 +34,7 @@ use crate::{BoxError, Error, ErrorKind, Outcome, Result};
 /// # fn run() -> edgecask::Result<()> {
 /// let supabase = Supabase::new("https://example.supabase.co", "secret-key")?;
 /// let backing = SupabaseStore::new(&supabase, "tenant_llm_policies", ["tenant_id"]);
-/// let client = Client::open("https://example.upstash.io")?;
+/// let client = Client::rest("https://example.upstash.io", "token")?;
 /// let policies = create_llm_policy_store(StoreConfig::new().backing(backing).client(client))?;
 /// # Ok(())
 /// # }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::connection::Session;
 use super::query::{Query, Upsert};
 
-/// A table or a view, before it is said what to do with it.
+/// A table or a view. Its methods begin a request.
 #[derive(Clone)]
 pub struct Table {
     session: Session,
@@ -43,12 +43,12 @@ impl Table {
         self.insert(rows).upsert(upsert)
     }
 
-    /// Changes columns of the rows that meet the conditions which follow. Without any, that is every row.
+    /// Changes columns of the rows that meet the conditions of the query. Without conditions, it changes every row.
     pub fn update(&self, columns: &(impl Serialize + ?Sized)) -> Query {
         self.query(Method::PATCH).body(columns)
     }
 
-    /// Deletes the rows that meet the conditions which follow. Without any, that is every row.
+    /// Deletes the rows that meet the conditions of the query. Without conditions, it deletes every row.
     pub fn delete(&self) -> Query {
         self.query(Method::DELETE)
     }

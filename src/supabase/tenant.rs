@@ -1,12 +1,12 @@
 use crate::store::{Record, RecordId, Store};
 use crate::{BoxError, Error, ErrorKind, Outcome, Result};
 
-/// What one tenant reaches of a store: the records whose id begins with the tenant.
+/// A store that only one tenant's records can be reached by: those whose id begins with the tenant.
 ///
-/// Row-level security guards the database, not a cache in front of it: a record that one tenant loaded, or that a service key
-/// did, is in the cache for whoever asks for its key. This store stands in front of the cache. A record of another
+/// Row-level security guards the database, not a cache in front of it: a record that one tenant or a service key loaded is in
+/// the cache for every caller that asks for its key. This store stands in front of the cache. A record of another
 /// tenant is `None`, as it is behind a policy, and to write one is an error of kind [`ErrorKind::Unauthorized`]; neither
-/// the cache nor the database is asked. So nor can a tenant leave in the cache that another's record does not exist.
+/// the cache nor the database is asked. So a tenant cannot make the cache remember that another tenant's record is absent.
 ///
 /// The tenant has to come from a token whose signature the application has checked, and not from the request.
 ///

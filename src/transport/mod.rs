@@ -402,8 +402,8 @@ pub(crate) fn not_utf8(command: &Command) -> Error {
     .with_command(|| command.label())
 }
 
-/// The results of a batch, with no argument of its commands in any error. Every transport calls it on what its server
-/// answered; see [`Error::redacted`].
+/// The results of a batch, with no argument of its commands in any error. Every transport calls it on the results of its
+/// server; see [`Error::redacted`].
 pub(crate) fn redacted(commands: &[Command], results: Result<Results>) -> Result<Results> {
     let results =
         results.map_err(|error| error.redacted(commands.iter().flat_map(Command::args)))?;

@@ -65,7 +65,7 @@ mod reports {
 
     use crate::Result;
 
-    /// What was reported to one limit.
+    /// The reports to one limit.
     #[derive(Debug, Default)]
     pub(super) struct Reports {
         sent: bool,

@@ -1,4 +1,4 @@
-//! Holds the public API to the table of foreign types in ARCHITECTURE.md: rustdoc tells which types of other crates the API
+//! Checks the public API by the table of foreign types in ARCHITECTURE.md: rustdoc tells which types of other crates the API
 //! names.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub(crate) fn check(shell: &Shell, tools: &Tools) -> Result<()> {
 /// The types of other crates that the library's public API names.
 fn api(shell: &Shell, folder: &str, arguments: &[&str]) -> Result<Types> {
     let rustdoc = shell.current_dir().join("xtask/rustdoc.sh");
-    // Links to what is not built for this target are judged by the documentation's own build.
+    // The build of the documentation checks links; here, links to items of other targets would be broken.
     let json = ["-Z", "unstable-options", "--output-format", "json", "--cap-lints", "allow"];
     cmd!(shell, "cargo rustdoc --package edgecask --lib {arguments...} -- {json...}")
         .env("RUSTDOC", rustdoc)
@@ -53,7 +53,7 @@ fn types(docs: &Value) -> Result<Types> {
     let mut types = Types::new();
     for item in items.values().filter(|item| item["crate_id"] == 0) {
         let implementation = &item["inner"]["impl"];
-        // What other crates implement for every type is not said by this one.
+        // Implementations by other crates for every type are not part of this API.
         if implementation["is_synthetic"] != true && implementation["blanket_impl"].is_null() {
             collect(docs, &item["inner"], &mut types);
         }
@@ -69,7 +69,7 @@ fn types(docs: &Value) -> Result<Types> {
 fn collect(docs: &Value, part: &Value, types: &mut Types) {
     match part {
         Value::Object(fields) => {
-            // A type in a signature has a path, one that is handed on by `use` a source.
+            // A type in a signature has a path, one that is re-exported by `use` has a source.
             if (fields.contains_key("path") || fields.contains_key("source"))
                 && let Some(id) = fields.get("id")
                 && let Some((krate, name)) = foreign(docs, id)
@@ -92,7 +92,7 @@ fn foreign(docs: &Value, id: &Value) -> Option<(String, String)> {
     Some((name.to_owned(), path.join("::")))
 }
 
-/// The crates that the page's table names. Behind `through` is who hands them on.
+/// The crates that the page's table names. The crate after `through` re-exports them.
 fn listed(page: &str) -> Result<BTreeSet<String>> {
     let table = page.lines().skip_while(|line| !line.starts_with("| crate |")).skip(2);
     let rows = table.take_while(|line| line.starts_with('|'));

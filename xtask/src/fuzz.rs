@@ -1,5 +1,5 @@
 //! Fuzzing by cargo-fuzz. It runs on the stable toolchain, because it needs no sanitizer: there is no unsafe code here, so
-//! what is looked for are panics, hangs and memory without bound.
+//! it looks for panics, hangs and unbounded memory.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};
@@ -34,7 +34,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools, seconds: u32) -> Result<(
     let _folder = shell.push_dir("fuzz");
     for Target { name, longest, megabytes } in TARGETS {
         println!("fuzzing {name} for {seconds} s");
-        // What is found goes to the first folder of inputs.
+        // New inputs are stored in the first folder.
         shell.create_dir(format!("corpus/{name}"))?;
         cmd!(
             shell,

@@ -19,7 +19,7 @@ const NATIVE: [&str; 6] = [
     "--all-targets",
 ];
 
-/// On wasm32: each feature that has code of its own there, and what a Worker is built with.
+/// On wasm32: each feature that has code of its own there, and the features that a Worker is built with.
 const WASM_SETS: [&str; 10] = [
     "",
     "rest",
@@ -33,7 +33,7 @@ const WASM_SETS: [&str; 10] = [
     "encryption,gzip,http-cache,limit-http,memory,worker",
 ];
 
-/// On WASI: the client over an HTTP client of the application's, and what else has no JavaScript.
+/// On WASI: the client over the application's own HTTP client, and the other features that need no JavaScript.
 const WASI_SETS: [&str; 3] =
     ["", "rest", "encryption,gzip,http-cache,lz4,memory,msgpack,rest,supabase,uuid"];
 
@@ -136,11 +136,11 @@ fn features(shell: &Shell) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Sets of features that find what every pair of them would find: none, each feature alone, and few sets in which each two
-/// features stand together, either without the other, and neither of them.
+/// Sets of features that find every fault of a pair: the empty set, each feature alone, and few sets such that, for any two
+/// features, one set has both, one has only the first, one only the second, and one neither.
 fn sets(features: &[String]) -> BTreeSet<String> {
-    // Two different words with four of eight bits differ in either direction. With the first bit in common, they have it
-    // together, and there is a bit that neither has.
+    // Two different words with four of eight bits differ in either direction. The first bit is common to all, so one set has
+    // both features, and there is a bit that neither has.
     const WORDS: u32 = 8;
     let words = (0..1_u32 << WORDS).filter(|word| word & 1 == 1 && word.count_ones() == 4);
     let named: Vec<_> = features.iter().zip(words).collect();

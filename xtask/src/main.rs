@@ -40,7 +40,7 @@ enum Task {
     Deny,
     /// Measure, and write benches/README.md
     Bench,
-    /// Feed every fuzz target with random input, for so many seconds each
+    /// Feed every fuzz target with random input, for this many seconds each
     Fuzz {
         #[arg(default_value_t = 60)]
         seconds: u32,

@@ -5,9 +5,9 @@ use xshell::{Shell, cmd};
 
 use crate::tools::{CargoTool, Tools};
 
-/// That of JavaScript hosts.
+/// The target of JavaScript hosts.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
-/// That of hosts of components.
+/// The target of hosts of WebAssembly components.
 pub(crate) const WASI_TARGET: &str = "wasm32-wasip2";
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
@@ -34,7 +34,7 @@ fn redis8(shell: &Shell) {
     }
 }
 
-/// What checks rules of Prometheus, where Debian's packages can be had; elsewhere its test is left out.
+/// promtool, which checks rules of Prometheus, where Debian's packages can be had; elsewhere its test is left out.
 fn promtool(shell: &Shell) {
     if is_there(shell, "promtool") {
         return;
@@ -59,7 +59,7 @@ fn postgrest(shell: &Shell, tools: &Tools) {
     }
 }
 
-/// What the measurements are made beside and with.
+/// The programs that the measurements need.
 pub(crate) fn for_bench(shell: &Shell) -> Result<()> {
     system_package(shell, "nginx", "nginx-light", &["nginx"])?;
     system_package(shell, "wrk", "wrk", &["wrk"])

@@ -131,7 +131,7 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
         "http_cache",
     ]
     .map(|name| format!("{name}.test.mjs"));
-    // A test that hangs fails, and what it waits for does not keep the others from being reported.
+    // A test that hangs fails, and open handles do not keep the results of the others from being reported.
     cmd!(shell, "node --test --test-timeout=300000 --test-force-exit {tests...}").run()?;
     let tsc = tools.node_bin("tsc");
     cmd!(shell, "{tsc} --noEmit").run()?;
@@ -185,7 +185,7 @@ fn start(mut command: Command, mark: &str) -> Result<(Child, String)> {
     let output = process.stdout.take().context("its output is piped")?;
     let mut lines = BufReader::new(output).lines().map_while(std::result::Result::ok);
     let found = lines.find_map(|line| Some(line.split_once(mark)?.1.to_owned()));
-    // Nobody reads on, but its pipe must not fill up or break.
+    // No code needs the rest of the output, but the pipe must not fill up or break.
     std::thread::spawn(move || lines.for_each(drop));
     Ok((process, found.with_context(|| format!("{name:?} did not start"))?))
 }

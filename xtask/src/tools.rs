@@ -1,4 +1,4 @@
-//! Where the tools are that cargo does not bring: built once into a cache outside the checkout, a folder a version.
+//! The tools that do not come with cargo. They are built once into a cache outside the checkout, a folder for each version.
 
 use std::path::PathBuf;
 
@@ -77,7 +77,7 @@ impl Tools {
         })
     }
 
-    /// Those that wasm needs.
+    /// The tools that building for wasm needs.
     pub(crate) fn cargo_tools(&self) -> [&CargoTool; 3] {
         [&self.wasm_bindgen, &self.worker_build, &self.wasm_pack]
     }

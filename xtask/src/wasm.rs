@@ -7,8 +7,8 @@ use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
 
-/// What rustc uses by default, and the exceptions with which worker-build's glue catches what JavaScript throws. wasm-opt
-/// must not use more, or engines refuse the module.
+/// The features that rustc uses by default, and exceptions, by which worker-build's glue catches what JavaScript throws.
+/// wasm-opt must not use more, or engines refuse the module.
 const WASM_FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-exception-handling",
@@ -19,8 +19,8 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-sign-ext",
 ];
 
-/// The npm package: one wasm for Node, one for browsers, Workers and bundlers, behind one name; and a small one for them
-/// with the client alone. Each has the face of `js/face/` before it, which checks what comes in.
+/// The npm package: one wasm for Node, one for browsers, Workers and bundlers, under one name; and a small one for the latter
+/// with the client alone. Each has the face of `js/face/` before it, which checks all input.
 pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
     let wasm = tools.wasm_shell(shell)?;
     let pack = tools.wasm_pack.path();
@@ -35,7 +35,7 @@ pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
         optimize(&wasm, &out.join("edgecask_bg.wasm"))?;
     }
     face(shell, tools)?;
-    // A text and not a value: the first condition of its exports that fits counts, so their order matters.
+    // Text and not a JSON value, because the order matters: the first condition of the exports that fits counts.
     let manifest = shell.read_file("js/package.json")?;
     let version = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
     let manifest = manifest.replace("\"version\": \"0.0.0\"", version);

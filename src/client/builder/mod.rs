@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_opened_says_what_to_do() {
+    fn an_error_of_building_says_what_to_do() {
         let url = |url: &str| Client::builder().url(url);
         let cases = [
             (Client::builder(), "call url(…), or transport(…)"),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_opened_shows_no_secret() {
+    fn a_builder_and_its_client_show_no_secret() {
         let url = |url: &str| Client::builder().url(url);
         let builders = [
             url("memory:"),
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deadline_is_for_what_is_remote_and_can_be_removed() -> Result<()> {
+    fn a_remote_client_has_a_deadline_that_can_be_removed() -> Result<()> {
         let shown = |builder: ClientBuilder| Ok::<_, Error>(format!("{:?}", builder.build()?));
         let remote = || Client::builder().url("https://:t@h");
         assert!(shown(remote())?.contains("limit: 5s"));

@@ -83,13 +83,13 @@ pub trait SortedSetCommands: Execute {
         self.execute(sources.append(Command::new("ZDIFF")))
     }
 
-    /// The same with their scores. [Redis ZDIFF](https://redis.io/docs/latest/commands/zdiff/).
+    /// As [`SortedSetCommands::zdiff`], with the scores. [Redis ZDIFF](https://redis.io/docs/latest/commands/zdiff/).
     #[doc(alias = "ZDIFF")]
     fn zdiff_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(sources.append(Command::new("ZDIFF")).arg("WITHSCORES"), scored)
     }
 
-    /// Stores the same under `to`, and returns its size. [Redis ZDIFFSTORE](https://redis.io/docs/latest/commands/zdiffstore/).
+    /// Stores the members of the first set that are in none of the others under `to`, and returns their number. [Redis ZDIFFSTORE](https://redis.io/docs/latest/commands/zdiffstore/).
     #[doc(alias = "ZDIFFSTORE")]
     fn zdiffstore(&self, to: impl ToArg, sources: &ZSources) -> Self::Reply<u64> {
         self.execute(sources.append(Command::new("ZDIFFSTORE").arg(to)))
@@ -107,7 +107,7 @@ pub trait SortedSetCommands: Execute {
         self.execute(sources.append(Command::new("ZINTER")))
     }
 
-    /// The same with their scores. [Redis ZINTER](https://redis.io/docs/latest/commands/zinter/).
+    /// As [`SortedSetCommands::zinter`], with the scores. [Redis ZINTER](https://redis.io/docs/latest/commands/zinter/).
     #[doc(alias = "ZINTER")]
     fn zinter_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(sources.append(Command::new("ZINTER")).arg("WITHSCORES"), scored)
@@ -296,7 +296,7 @@ pub trait SortedSetCommands: Execute {
         self.execute(sources.append(Command::new("ZUNION")))
     }
 
-    /// The same with their scores. [Redis ZUNION](https://redis.io/docs/latest/commands/zunion/).
+    /// As [`SortedSetCommands::zunion`], with the scores. [Redis ZUNION](https://redis.io/docs/latest/commands/zunion/).
     #[doc(alias = "ZUNION")]
     fn zunion_withscores<M: FromValue>(&self, sources: &ZSources) -> Self::Reply<Vec<Scored<M>>> {
         self.execute_with(sources.append(Command::new("ZUNION")).arg("WITHSCORES"), scored)
@@ -369,7 +369,7 @@ pub trait SortedSetCommands: Execute {
     }
 
     /// As [`SortedSetCommands::zpopmin`], but waits for a member until the timeout is over. `None` waits for ever; a shorter
-    /// time than 1 ms, and zero, counts as 1 ms. Over TCP only.
+    /// time than 1 ms, and zero, counts as 1 ms. Not over REST.
     /// [Redis BZPOPMIN](https://redis.io/docs/latest/commands/bzpopmin/).
     #[doc(alias = "BZPOPMIN")]
     fn bzpopmin<M: FromValue>(
@@ -381,7 +381,7 @@ pub trait SortedSetCommands: Execute {
     }
 
     /// As [`SortedSetCommands::zpopmax`], but waits for a member until the timeout is over. `None` waits for ever; a shorter
-    /// time than 1 ms, and zero, counts as 1 ms. Over TCP only.
+    /// time than 1 ms, and zero, counts as 1 ms. Not over REST.
     /// [Redis BZPOPMAX](https://redis.io/docs/latest/commands/bzpopmax/).
     #[doc(alias = "BZPOPMAX")]
     fn bzpopmax<M: FromValue>(

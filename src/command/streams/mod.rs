@@ -98,7 +98,7 @@ pub trait StreamCommands: Execute {
         self.execute_with(command, |value| auto_claimed(value, present))
     }
 
-    /// The same, giving ids only, and without counting a delivery. [Redis XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/) with `JUSTID`.
+    /// As [`StreamCommands::xautoclaim`], but returns only ids, and does not count a delivery. [Redis XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/) with `JUSTID`.
     #[doc(alias = "XAUTOCLAIM")]
     fn xautoclaim_justid(
         &self,
@@ -132,7 +132,7 @@ pub trait StreamCommands: Execute {
         self.execute_with(options.append(command.args_from(ids)), present)
     }
 
-    /// The same, giving ids only, and without counting a delivery. [Redis XCLAIM](https://redis.io/docs/latest/commands/xclaim/) with `JUSTID`.
+    /// As [`StreamCommands::xclaim`], but returns only ids, and does not count a delivery. [Redis XCLAIM](https://redis.io/docs/latest/commands/xclaim/) with `JUSTID`.
     #[doc(alias = "XCLAIM")]
     fn xclaim_justid(
         &self,

@@ -1,5 +1,5 @@
-//! What a row of the table says of a command: whether it reads or writes, where its keys stand, whether it may be sent
-//! again, how it waits, who may send it.
+//! The fields of a row of the table: whether the command reads or writes, where its keys stand, whether it may be sent
+//! again, how it waits, which tokens may send it.
 
 use std::fmt;
 

@@ -43,10 +43,10 @@ pub struct Guard {
     draft: Draft,
 }
 
-/// What a [`Guard`] says of a request.
+/// The result of [`Guard::check`].
 #[derive(Debug)]
 pub enum Guarded {
-    /// It may go on. Its response gets the headers.
+    /// The request may go on. Set the headers in its response.
     Admitted(Admitted),
     /// Send this response instead.
     Refused(Response<Bytes>),

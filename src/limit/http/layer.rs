@@ -25,7 +25,7 @@ impl<F: Fn(&Parts) -> Option<String> + MaybeSend + MaybeSync> Identify for F {}
 trait CostOf: Fn(&Parts) -> u64 + MaybeSend + MaybeSync {}
 impl<F: Fn(&Parts) -> u64 + MaybeSend + MaybeSync> CostOf for F {}
 
-/// Whose requests are counted, and what they cost.
+/// How requests are identified, and their costs.
 #[derive(Clone)]
 pub struct LimitOptions {
     identify: Local<Arc<dyn Identify>>,
@@ -34,8 +34,8 @@ pub struct LimitOptions {
 }
 
 impl LimitOptions {
-    /// Requests are counted by what this function makes of their head: a user, an address. A request of `None` is not
-    /// limited. It becomes a part of keys, so let a secret such as an API key stand for its user, or hash it.
+    /// Requests are counted by the identifier that this function takes from their head: a user, an address. A request without one
+    /// (`None`) is not limited. The identifier becomes a part of keys, so hash a secret such as an API key, or use its user instead.
     ///
     /// A header that a client may set as it likes, such as `X-Forwarded-For` without a trusted proxy, is no identity: each
     /// value of it has a limit of its own.
@@ -45,7 +45,7 @@ impl LimitOptions {
         Self { identify: Local::new(Arc::new(identify)), cost: None, draft: Draft::default() }
     }
 
-    /// What a request costs. Default: 1.
+    /// The cost of a request. Default: 1.
     #[must_use]
     pub fn cost(mut self, cost: impl Fn(&Parts) -> u64 + MaybeSend + MaybeSync + 'static) -> Self {
         self.cost = Some(Local::new(Arc::new(cost)));
@@ -69,8 +69,8 @@ impl fmt::Debug for LimitOptions {
 /// Limits the requests of a service: a [`tower_layer::Layer`]. The service sees only requests that have room; all responses have
 /// the headers of their decision. One EVALSHA a request.
 ///
-/// A request that cannot be asked about, because its identifier has more than 1024 bytes, is answered with 400. Other errors of the limiter that
-/// are not failures of the server are answered with 500: they are its configuration's.
+/// A request whose identifier does not have 1 to 1024 bytes is answered with 400. Other errors of the limiter that
+/// are not failures of the server are answered with 500: its configuration is wrong.
 #[derive(Debug, Clone)]
 pub struct HttpLimit {
     limiter: RateLimiter,

@@ -86,7 +86,7 @@ impl Redis<'_> {
     }
 }
 
-/// What an addition to a count comes to: a refund does not go below 0.
+/// The change of a count by an addition: a refund does not go below 0.
 fn addition(cost: f64, used: f64) -> f64 {
     if cost < 0.0 { -(-cost).min(used.max(0.0)) } else { cost }
 }
@@ -114,7 +114,7 @@ struct Policy<'a> {
     /// Microseconds.
     reset: f64,
     retry: f64,
-    /// What is used: a count, a debt.
+    /// The used amount: a count, a debt.
     used: f64,
     /// The weight of the window before, or the tokens of a bucket.
     other: f64,
@@ -154,7 +154,7 @@ impl Policy<'_> {
                 self.used = redis.count(self.key(0)?)?;
                 let previous = redis.count(self.key(1)?)?;
                 let passed = now_ms % self.window;
-                // What `of` calls of the window before weigh so many milliseconds after it.
+                // The weight of `of` calls of the window before, `after` milliseconds after its end.
                 let weight = |of: f64, passed: f64| ((1.0 - passed / self.window) * of).floor();
                 self.other = weight(previous, passed);
                 self.reset = (self.bucket + 1.0) * self.window * 1000.0 - now;
@@ -199,7 +199,7 @@ impl Policy<'_> {
                 }
             }
             Kind::Gcra => {
-                // Without a burst of its own, that is the limit. A limit of 0 admits none.
+                // Without a burst of its own, the limit is the burst. A limit of 0 admits none.
                 let burst = setting(&self.burst, number(self.extra).unwrap_or(self.limit));
                 let burst = match self.limit > 0.0 {
                     true => burst.min((LARGEST / self.unit()).floor()),

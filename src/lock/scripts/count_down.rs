@@ -21,7 +21,7 @@ pub(super) fn run(
     server.run::<Value>(Command::new("HSET").arg(latch).arg(&part).arg("1"))?;
     let left: i64 = server.run(Command::new("HINCRBY").arg(latch).arg("left").arg(-1))?;
     if left == 0 {
-        // Those who wait look again by themselves.
+        // Waiters ask again by themselves.
         let _ = server.0.call(Command::new("PUBLISH").arg(channel).arg("open"));
     }
     Ok(Value::Integer(left))

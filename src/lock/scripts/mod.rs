@@ -35,8 +35,8 @@ script! {
         native: acquire::run,
     };
 
-    /// Ends an acquisition, whether it holds the lock, waits for it, or has not arrived yet, and wakes who may go on. The same call
-    /// may be sent any number of times, and always gives the answer of the first one.
+    /// Ends an acquisition, whether it holds the lock, waits for it, or has not arrived yet, and wakes the waiters that may go on.
+    /// The same call may be sent any number of times, and always gives the answer of the first one.
     ///
     /// KEYS: the lock, the queue of waiters, until when each waiter counts as alive, ended acquisitions.
     /// ARGV: the token; the most holders of a shared lock, 0 for any number, or `x`; for how many milliseconds the end is
@@ -73,9 +73,9 @@ script! {
         native: set_latch::run,
     };
 
-    /// Counts a latch down, once for each token.
+    /// Counts a latch down, once for each part of the work.
     ///
-    /// KEYS: the latch. ARGV: a token, the channel of those who wait. Returns how many are left, or -1 if there is no such latch.
+    /// KEYS: the latch. ARGV: the part, the channel of the waiters. Returns how many are left, or -1 if there is no such latch.
     pub(crate) static COUNT_DOWN: Script = {
         file: "count_down.lua",
         keys: 1,

@@ -46,7 +46,7 @@ pub(super) fn run(
         server.run::<Value>(Command::new("ZREMRANGEBYRANK").arg(ended).arg(0).arg(-1001))?;
     }
     server.expire(ended, memory)?;
-    // An exclusive caller does not know how many may share the lock. Who is woken in vain looks once.
+    // An exclusive caller does not know how many may share the lock. A waiter that is woken in vain asks once.
     let places = match (state, &most[..]) {
         (Kind::Exclusive, _) => 0,
         (_, b"x" | b"0") => i64::MAX,

@@ -1,4 +1,4 @@
-//! What native implementations ask the engine for.
+//! The engine's commands, as the native implementations call them.
 
 use bytes::Bytes;
 
@@ -69,7 +69,7 @@ impl Server<'_> {
     }
 }
 
-/// What kind of holders a lock has now.
+/// The kind of holders that a lock has now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Free,
@@ -109,7 +109,7 @@ impl Waiters<'_> {
         Ok(if (1..=LONGEST_ALIVE).contains(&left) { left } else { 0 })
     }
 
-    /// Tells the waiters who may go on, if so many more can share the lock.
+    /// Wakes the waiters that may go on, if `places` more holders can share the lock.
     pub(super) fn wake(&self, server: &mut Server, kind: Kind, mut places: i64) -> Result<()> {
         let mut free = kind == Kind::Free;
         for waiter in self.first(server)? {

@@ -1,11 +1,11 @@
-//! What the native implementations ask the engine for.
+//! The engine's commands, as the native implementations call them.
 
 use bytes::Bytes;
 
 use crate::command::{Command, ScriptContext, ToArg, native};
 use crate::{Error, FromValue, Result, Value};
 
-/// Above this, a number of Lua has no neighbours.
+/// The largest integer up to which the numbers of Lua are exact.
 pub(super) const LARGEST: i64 = (1 << 53) - 1;
 
 /// A quota's reservations, and the commands of a script.
@@ -38,7 +38,7 @@ impl<'a> Server<'a> {
         Command::new(name).arg(self.reservations)
     }
 
-    /// What the counter has.
+    /// The value of the counter.
     pub(super) fn used(&mut self, counter: &Bytes) -> Result<i64> {
         let text: Option<Bytes> = self.run(Command::new("GET").arg(counter))?;
         let text = text.unwrap_or_else(|| Bytes::from_static(b"0"));
@@ -79,7 +79,7 @@ impl<'a> Server<'a> {
         self.run(self.command("ZREM").arg(member))
     }
 
-    /// Adds a reservation or an end, and removes what is over and the oldest of too many ends.
+    /// Adds a reservation or an end. Removes expired ones, and the oldest of too many ends.
     pub(super) fn keep(&mut self, score: i64, member: &[u8], memory: Memory) -> Result<()> {
         self.add(score, member)?;
         self.purge()?;
@@ -93,7 +93,7 @@ impl<'a> Server<'a> {
         self.keep(score, &[how.as_bytes(), id].concat(), memory)
     }
 
-    /// Removes what is over: a reservation has its expiry as score, the end of a call has it below zero.
+    /// Removes expired members: a reservation has its expiry as score, the end of a call has it below zero.
     pub(super) fn purge(&mut self) -> Result<()> {
         let command = self.command("ZREMRANGEBYSCORE").arg(-self.now).arg(self.now);
         self.run::<Value>(command).map(drop)
@@ -117,7 +117,7 @@ impl<'a> Server<'a> {
         Ok(())
     }
 
-    /// Whether the end of a call that was first asked so long ago may have been pushed out by others.
+    /// Whether the end of a call that was first sent `ago` milliseconds ago may have been pushed out by others.
     pub(super) fn may_have_forgotten(&mut self, ago: i64, memory: Memory) -> Result<bool> {
         if ago == 0 || self.ends()? < memory.most {
             return Ok(false);
@@ -129,7 +129,7 @@ impl<'a> Server<'a> {
         Ok(-score - memory.millis >= self.now - ago)
     }
 
-    /// Lets the reservations live for so many milliseconds at least.
+    /// Lets the reservations live for this many milliseconds at least.
     pub(super) fn live_for(&mut self, millis: i64) -> Result<()> {
         if self.left(self.reservations)? < millis {
             self.expire(self.reservations, millis)?;

@@ -72,7 +72,7 @@ pub(super) fn run(
     Ok(Value::Array([Value::bulk(what)].into_iter().chain(numbers).collect()))
 }
 
-/// What was asked before may arrive late, when there is room.
+/// The first request of a call that was sent twice may arrive late, when there is room: it must be refused too.
 fn refuse<'a>(
     server: &mut Server,
     why: &'a str,

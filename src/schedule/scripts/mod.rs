@@ -11,15 +11,15 @@ pub(crate) fn all() -> [&'static Script; 3] {
 }
 
 script! {
-    /// Claims a slot for one process, or passes over it. The same call may be sent any number of times.
+    /// Claims a slot for one process, or skips it. The same call may be sent any number of times.
     ///
     /// `KEYS`: the state of the schedule, its records. `ARGV`: a token; the last slot that the caller knows; the slot; what
-    /// becomes of it while as many runs as are allowed are under way: `pass` it is passed over, `wait` it is not decided; how many
+    /// happens to it while as many runs as are allowed are under way: `pass` it is skipped, `wait` it is not decided; how many
     /// runs are allowed; the lease of the run in milliseconds; the last slot that the caller has ever known, or 0; `now`, or the
     /// time at which a new state begins; how many records are kept; how many milliseconds late the slot may be started, or an
     /// empty text; then, if slots before it were missed, the first and the last of them, and how many they are.
     ///
-    /// Returns what became of it, the last slot that is decided, and the server's clock: `begun` if there was no state, `moved`
+    /// Returns what happened, the last slot that is decided, and the server's clock: `begun` if there was no state, `moved`
     /// if the last slot is another one, `early` if the slot is not due yet, `busy`, `skipped` or `started`.
     pub(crate) static CLAIM: Script = {
         file: "claim.lua",

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The names of all columns in an array of rows, in the order in which they come first.
+/// The names of all columns in an array of rows, in the order of their first appearance.
 pub(super) struct Columns(pub(super) Vec<String>);
 
 impl<'de> serde::Deserialize<'de> for Columns {

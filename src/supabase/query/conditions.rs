@@ -12,17 +12,17 @@ impl Query {
         self
     }
 
-    /// Adds that a condition does not hold.
+    /// Adds the negation of a condition.
     pub fn not(self, filter: Filter) -> Self {
         self.filter(!filter)
     }
 
-    /// Adds that at least one of these conditions holds.
+    /// Adds the condition that at least one of these holds.
     pub fn or(self, filters: impl IntoIterator<Item = Filter>) -> Self {
         self.filter(Filter::any(filters))
     }
 
-    /// Adds that each of these columns equals its value.
+    /// Adds the condition that each of these columns equals its value.
     pub fn matching(
         self,
         columns: impl IntoIterator<Item = (impl Into<String>, impl Display)>,

@@ -1,4 +1,4 @@
-//! A request while it is put together.
+//! The builder of a request.
 
 mod arguments;
 mod columns;
@@ -31,13 +31,13 @@ pub use self::count::Count;
 pub use self::order::Order;
 pub use self::upsert::Upsert;
 
-/// A request to a table or a function. Nothing is sent before one of its last methods is awaited, each of which is one
-/// request: [`rows`](Self::rows), [`page`](Self::page), [`single`](Self::single), [`maybe_single`](Self::maybe_single),
-/// [`json`](Self::json), [`csv`](Self::csv), [`geojson`](Self::geojson), [`execute`](Self::execute), [`head`](Self::head). Each condition adds to those before: a row has to
-/// meet them all.
+/// A request to a table or a function. Nothing is sent before one of its final methods is awaited: [`rows`](Self::rows),
+/// [`page`](Self::page), [`single`](Self::single), [`maybe_single`](Self::maybe_single), [`json`](Self::json),
+/// [`csv`](Self::csv), [`geojson`](Self::geojson), [`execute`](Self::execute) or [`head`](Self::head). Each sends one request.
+/// A row has to meet all conditions.
 ///
-/// What PostgREST would read as its own syntax is escaped in values and names. Errors name the method and the table, and
-/// no value, key or token. `Debug` shows neither.
+/// What PostgREST would read as its own syntax is escaped in values and names. Errors name the method and the table, but
+/// no value, key or token. `Debug` shows none of these either.
 #[must_use = "nothing is sent before one of its last methods is awaited"]
 pub struct Query {
     session: Session,
@@ -69,18 +69,18 @@ enum Target {
 /// An argument of a function that stands in the URL.
 type Argument = serde_json::Value;
 
-/// What a request wants back.
+/// The form of the answer that a request asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     Rows,
     OneRow,
     Csv,
     GeoJson,
-    /// Whatever there is by itself.
+    /// The server's default.
     Answer,
 }
 
-/// What stands in a URL as it is; reqwest and `fetch` leave it so.
+/// Characters that need no escaping in a URL; reqwest and `fetch` do not change them.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -125,7 +125,7 @@ impl Query {
     pub(super) fn body(mut self, body: &(impl Serialize + ?Sized)) -> Self {
         self.body = serde_json::to_vec(body).map(Bytes::from).map_err(|_| {
             // The error's own text may quote a value.
-            let error = Error::new(ErrorKind::Codec, "what is to be written cannot be JSON");
+            let error = Error::new(ErrorKind::Codec, "the body cannot be encoded as JSON");
             error.with_outcome(Outcome::NotSent)
         });
         self
@@ -167,7 +167,7 @@ impl Query {
     }
 
     /// Which columns to return, in PostgREST's syntax: `"id, name, author(name)"`. White space outside of double quotes is
-    /// left out. A write returns nothing without it. It is text of the program's, not of its users: it may name any
+    /// removed. A write returns nothing without it. Write it in the program, do not take it from users: it may name any
     /// column and relation, but cannot become another parameter.
     pub fn select(mut self, columns: &str) -> Self {
         let mut is_quoted = false;
@@ -198,7 +198,7 @@ impl Query {
         self
     }
 
-    /// Undoes an update or a delete that would touch more rows than these, and fails with
+    /// Undoes an update or a delete that would change more than this number of rows, and fails with
     /// [`ErrorKind::Server`] and the code `PGRST124`. It needs PostgREST 13.
     pub fn max_affected(mut self, rows: u64) -> Self {
         self.max_affected = Some(rows);
@@ -247,7 +247,7 @@ impl Query {
         .await
     }
 
-    /// The one row that there is. A write that would write another number of rows is undone.
+    /// The only row. A write that would not change exactly one row is undone.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is none, [`ErrorKind::Type`] if there are several, and those of
@@ -256,7 +256,7 @@ impl Query {
         self.send(Wanted::OneRow, |response| decoded(&response)).await
     }
 
-    /// The one row that there is, or `None`. All rows that match are sent, so it wants a condition that few meet.
+    /// The only row, or `None`. The server sends all rows that match, so use a condition that few rows meet.
     ///
     /// # Errors
     /// [`ErrorKind::Type`] if there are several, and those of [the module](super#errors).
@@ -273,7 +273,7 @@ impl Query {
         .await
     }
 
-    /// What a function returns, whatever its shape.
+    /// The result of a function, of any shape.
     ///
     /// # Errors
     /// Those of [the module](super#errors).
@@ -310,7 +310,7 @@ impl Query {
         self.send(Wanted::GeoJson, |response| decoded(&response)).await
     }
 
-    /// Carries the request out. It gives the number of rows, if [`Query::count`] asks for it.
+    /// Carries the request out; returns the number of rows, if [`Query::count`] asks for it.
     ///
     /// # Errors
     /// Those of [the module](super#errors).
@@ -386,7 +386,7 @@ impl Query {
         if let Some(schema) = &self.session.schema {
             let is_header = schema.bytes().all(|byte| (b' '..=b'~').contains(&byte));
             if schema.trim().is_empty() || !is_header {
-                return Err(invalid("the schema is empty, or is no value of a header"));
+                return Err(invalid("the schema is empty, or cannot be the value of a header"));
             }
             let name = if reads { "accept-profile" } else { "content-profile" };
             headers.push((name, schema.to_string()));
@@ -415,7 +415,7 @@ impl Query {
         let count = self.count.map(|count| format!("count={}", count.as_str()));
         let missing = self.missing_default.then(|| "missing=default".to_owned());
         let rows = returns_rows.then(|| "return=representation".to_owned());
-        // Without the first, a server that does not know the second passes it over.
+        // Without `handling=strict`, a server that does not know `max-affected` ignores it.
         let most = self.max_affected.map(|most| format!("handling=strict, max-affected={most}"));
         let all = [resolution, count, missing, rows, most];
         all.into_iter().flatten().collect::<Vec<_>>().join(", ")

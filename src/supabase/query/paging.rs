@@ -1,4 +1,4 @@
-//! The order of rows, and which part of them is wanted: of the table, and of each table that is embedded in it.
+//! The order and the range of rows, of the table and of each table that is embedded in it.
 
 use std::ops::RangeInclusive;
 
@@ -17,26 +17,26 @@ impl Query {
         &mut self.parts[at]
     }
 
-    /// Sorts by a column; after an earlier `order`, where that finds no difference.
+    /// Sorts by a column. A second `order` sorts the rows that are equal by the first.
     pub fn order(mut self, column: impl Into<String>, order: Order) -> Self {
         self.part(None).order.push((column.into(), order));
         self
     }
 
-    /// At most so many rows.
+    /// Returns at most this many rows.
     pub fn limit(mut self, rows: u64) -> Self {
         self.part(None).limit = Some(rows);
         self
     }
 
-    /// The rows from one to another, both included. The first is 0.
+    /// Returns the rows at these positions, both ends included. The first row is 0.
     pub fn range(mut self, rows: RangeInclusive<u64>) -> Self {
         self.part(None).set_range(&rows);
         self
     }
 
-    /// As [`order`](Self::order), for the rows of a table that [`select`](Self::select) embeds: each row of the outer table
-    /// has its own of them. The table is named as in `select`, by its alias if it has one, and `outer.inner` if it is
+    /// As [`order`](Self::order), for the rows of a table that [`select`](Self::select) embeds: they are sorted within each row of
+    /// the outer table. The table is named as in `select`, by its alias if it has one, and `outer.inner` if it is
     /// embedded in an embedded one. `@supabase/postgrest-js` calls it `referencedTable`.
     ///
     /// ```no_run

@@ -1,4 +1,4 @@
-//! The order of one table's rows, and which part of them is wanted.
+//! The order and the range of one table's rows.
 
 use std::ops::RangeInclusive;
 
@@ -6,10 +6,10 @@ use super::order::Order;
 use crate::Result;
 use crate::supabase::names::{column, relation};
 
-/// What is wanted of one table's rows.
+/// The order and the range of one table's rows, and the groups of conditions on them.
 #[derive(Default)]
 pub(super) struct Part {
-    /// The embedded table; `None` is the one that is asked for.
+    /// The embedded table; `None` is the table of the request.
     pub(super) relation: Option<String>,
     pub(super) order: Vec<(String, Order)>,
     pub(super) limit: Option<u64>,

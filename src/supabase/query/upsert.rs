@@ -1,4 +1,4 @@
-/// What an [upsert](crate::supabase::Table::upsert) does with a row that is there already.
+/// How an [upsert](crate::supabase::Table::upsert) treats a row that exists already.
 ///
 /// ```
 /// use edgecask::supabase::Upsert;
@@ -24,7 +24,7 @@ impl Upsert {
         self
     }
 
-    /// Leaves a row that is there as it is.
+    /// Leaves an existing row unchanged.
     #[must_use]
     pub fn ignore_duplicates(mut self) -> Self {
         self.ignore_duplicates = true;

@@ -1,4 +1,4 @@
-//! What the platform's services and browsers hear of live: a user's channels, the inbox, announcements.
+//! Live events for the platform's services and browsers: a user's channels, inboxes, announcements.
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde::de::DeserializeOwned;
@@ -14,7 +14,7 @@ const EVENTS: Keyspace = Keyspace::literal("events");
 /// The most channels that a user can follow at once.
 const MAX_CHANNELS: usize = 100;
 
-/// The topic of a channel, such as `workflow:w-1`, as `user:subscriptions:{userId}` names it: `events:workflow:w-1`.
+/// The topic of a channel that `user:subscriptions:{userId}` names: `events:workflow:w-1` for `workflow:w-1`.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if a part of the channel is empty.
@@ -39,8 +39,8 @@ pub fn announcements_topic(events: &Events) -> Result<Topic<Announcement>> {
     Ok(events.topic(EVENTS.key(("system", "announcements"))?))
 }
 
-/// Adds a notification to a user's inbox, as [`notify`] does, and tells those who listen to it; returns the number of unread ones. A
-/// transaction, and one command. If the second fails, the inbox has the notification all the same.
+/// Adds a notification to a user's inbox, as [`notify`] does, and publishes it to the subscribers of the inbox; returns the number
+/// of unread notifications. One transaction and one command. If publishing fails, the inbox has the notification all the same.
 ///
 /// ```
 /// use edgecask::Client;
@@ -80,7 +80,7 @@ pub async fn deliver(
     Ok(unread)
 }
 
-/// Adds an announcement to all users, and tells those who listen. A transaction, and one command.
+/// Adds an announcement to all users, and publishes it to subscribers. One transaction and one command.
 ///
 /// # Errors
 /// Those of the client.
@@ -90,11 +90,11 @@ pub async fn announce(client: &Client, events: &Events, announcement: &Announcem
     Ok(())
 }
 
-/// What happens on a user's channels from now on, with the name of the channel. One SMEMBERS, and a subscription for each channel; a
-/// channel that the user subscribes to later is not among them.
+/// The events on a user's channels from now on, each with the name of its channel. One SMEMBERS, and a subscription for each channel;
+/// a channel that the user subscribes to later is not among them.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if the user has more than 100 channels, or one that is no name; those of the client.
+/// [`ErrorKind::InvalidInput`] if the user has more than 100 channels, or one whose name is not valid; those of the client.
 pub async fn follow<T: DeserializeOwned + 'static>(
     client: &Client,
     events: &Events,

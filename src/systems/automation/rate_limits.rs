@@ -4,10 +4,10 @@ use super::records::RateLimits;
 use crate::limit::{Calendar, Policy, RateLimiter, RateLimiterBuilder};
 use crate::{Client, Result};
 
-/// A limiter of requests by user or API key, on the platform's keys: their minute, hour and day, with the limits of the hash
-/// `rate_limits:{user}`, or `defaults` where it has none; `all` requests in a minute together; and `of_provider` requests in a
-/// minute to the [part](crate::limit::Request::part) `provider`. One EVALSHA a request. It counts a request in all of them or in
-/// none, so do not call [`count_request`] besides.
+/// A limiter of requests by user or API key, on the platform's keys. It limits the requests of each subject in a minute, an hour and
+/// a day, by the hash `rate_limits:{user}`, or by `defaults` where the hash has no limit; all requests together to `all` in a
+/// minute; and requests to the [part](crate::limit::Request::part) `provider` to `of_provider` in a minute. One EVALSHA a request.
+/// A request counts in all of these or in none, so do not call [`count_request`] besides.
 ///
 /// ```
 /// use edgecask::Client;
@@ -25,7 +25,7 @@ use crate::{Client, Result};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The burst is left to a [`Policy::gcra`] with a prefix of its own, because the platform has no key for it.
+/// `burst_limit` is not used, because the platform has no key for it. Add a [`Policy::gcra`] with a prefix of its own.
 pub fn rate_limiter(
     client: Client,
     defaults: &RateLimits,

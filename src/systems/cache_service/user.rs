@@ -74,8 +74,8 @@ impl<U> UserCache<U> {
 }
 
 impl<U: Cached> UserCache<U> {
-    /// A cached profile; `None` also for what is no such profile. One round trip: a GET, and an MGET of the versions of its
-    /// tags.
+    /// A cached profile; `None` if there is none, or if the entry does not decode as one. One round trip: a GET, and an MGET of the
+    /// versions of its tags.
     ///
     /// # Errors
     /// Those of the client in the tier [`Tier::Critical`](crate::cache::Tier::Critical).

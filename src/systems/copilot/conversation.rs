@@ -309,9 +309,9 @@ pub fn create_conversation_store(
 
 /// Conversations and their messages in this process's memory. For tests and development. Clones share them.
 #[derive(Clone, Default)]
-pub struct MemoryConversations(Arc<Mutex<HashMap<String, Talk>>>);
+pub struct MemoryConversations(Arc<Mutex<HashMap<String, StoredConversation>>>);
 
-struct Talk {
+struct StoredConversation {
     conversation: Conversation,
     messages: Vec<Message>,
 }
@@ -329,12 +329,12 @@ impl MemoryConversations {
         talk.map(|talk| talk.messages.clone()).unwrap_or_default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Talk>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, StoredConversation>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Talk {
+impl StoredConversation {
     fn is_of(&self, tenant_id: &str) -> bool {
         self.conversation.tenant_id == tenant_id
     }
@@ -360,7 +360,8 @@ impl Store<Conversation> for MemoryConversations {
             }
             Some(talk) => talk.conversation = conversation.clone(),
             None => {
-                let talk = Talk { conversation: conversation.clone(), messages: Vec::new() };
+                let talk =
+                    StoredConversation { conversation: conversation.clone(), messages: Vec::new() };
                 talks.insert(conversation.id.clone(), talk);
             }
         }

@@ -168,9 +168,9 @@ pub async fn announce_policy(client: &Client, channel: &str, tenant_id: &str) ->
     client.publish(channel, message).await
 }
 
-/// A limiter of reports of telemetry by the client's address: at most `limit` in each `window`, a sliding one. Its keys are
-/// `copilot:ratelimit:telemetry:{clientIp}:{window}`, which `@upstash/ratelimit` shares. When Redis is away, a client is let
-/// through, and a warning is logged. One EVALSHA a report.
+/// Limits reports of telemetry by the client's address: to `limit` in each sliding `window`. Its keys are
+/// `copilot:ratelimit:telemetry:{clientIp}:{window}`, which `@upstash/ratelimit` shares. When Redis is away, reports are
+/// admitted, and a warning is logged. One EVALSHA a report.
 ///
 /// ```
 /// use edgecask::Client;
@@ -179,7 +179,7 @@ pub async fn announce_policy(client: &Client, channel: &str, tenant_id: &str) ->
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
-/// // Where it lives: `Config::for_component("RATE_LIMIT", …)`.
+/// // In production, the client of `Config::for_component("RATE_LIMIT", …)`.
 /// let limiter = telemetry_limiter(Client::memory(), 100, Duration::from_secs(60)).build()?;
 /// assert!(limiter.limit("203.0.113.7").await?.is_allowed());
 /// # Ok::<(), edgecask::Error>(())

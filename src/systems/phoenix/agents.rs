@@ -25,7 +25,7 @@ pub struct AgentHealth {
     /// When it last succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<String>,
-    /// Until when its circuit is open.
+    /// The time until which its circuit is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit_open_until: Option<String>,
     /// When the record was written.

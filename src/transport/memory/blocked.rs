@@ -24,7 +24,7 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
-    /// Puts a caller at the end of the lines of its keys. Its number, and where its reply comes.
+    /// Adds a caller to the end of the queues of its keys. Returns its number, and the receiver of its reply.
     pub(super) fn add(
         &mut self,
         command: Command,
@@ -42,7 +42,7 @@ impl Blocked {
         (number, receiver)
     }
 
-    /// Takes a caller out of its lines.
+    /// Removes a caller from its queues.
     pub(super) fn remove(&mut self, number: u64, watched: &mut HashSet<Bytes>) {
         self.take(number, watched);
     }
@@ -68,7 +68,7 @@ impl Blocked {
         self.by_key.get(key).map(|line| line.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// The command of a caller, if somebody still waits for its reply.
+    /// The command of a caller, if the caller still waits for its reply.
     pub(super) fn command(&self, number: u64) -> Option<&Command> {
         let waiting = self.waiting.get(&number)?;
         (!waiting.reply.is_canceled()).then_some(&waiting.command)

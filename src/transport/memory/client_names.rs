@@ -1,4 +1,4 @@
-//! How the engine's one client is called.
+//! The names of the engine's only client.
 
 /// What CLIENT SETNAME and CLIENT SETINFO have set.
 #[derive(Clone, Default)]

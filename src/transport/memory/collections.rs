@@ -31,7 +31,7 @@ impl List {
         self.elements.get(at)
     }
 
-    /// Replaces an element. Whether there is one at the position.
+    /// Replaces an element. Returns whether there is one at the position.
     pub(super) fn set(&mut self, at: usize, element: Bytes) -> bool {
         steps::count(1);
         let Some(place) = self.elements.get_mut(at) else { return false };
@@ -216,7 +216,7 @@ impl Hash {
         self.lifetimes.as_ref()?.order.first().map(|(at, _)| *at)
     }
 
-    /// Removes fields whose time has come, at most so many, and tells how many.
+    /// Removes fields whose time has come, at most this many, and returns how many.
     pub(super) fn remove_expired(&mut self, now: u64, most: usize) -> usize {
         let mut removed = 0;
         while removed < most

@@ -1,6 +1,6 @@
-//! Whose answers an engine gives.
+//! The server that an engine answers like.
 
-/// Whose answers to give where Upstash and Redis differ.
+/// The server to answer like where Upstash and Redis differ.
 ///
 /// | command | Upstash | Redis |
 /// |---|---|---|

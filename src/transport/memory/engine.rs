@@ -55,7 +55,7 @@ impl Handler {
         Self { name, arity, run }
     }
 
-    /// Whether the command can have so many arguments.
+    /// Whether the command can have this many arguments.
     pub(super) fn takes(&self, arguments: usize) -> bool {
         let count = arguments as isize + 1;
         count == self.arity || (self.arity < 0 && count >= -self.arity)
@@ -94,10 +94,10 @@ pub(super) struct Engine {
     pub(super) snapshots: Option<Snapshots>,
 }
 
-/// What became of a command that may wait.
+/// The result of a command that may wait.
 pub(super) enum Ran {
     Done(Result<Value>),
-    /// It found nothing. The number of the caller among those that wait, and where the reply comes.
+    /// It found nothing: the number of the caller among those that wait, and the receiver of its reply.
     Waits(u64, oneshot::Receiver<Result<Value>>),
 }
 
@@ -193,7 +193,7 @@ impl Engine {
         self.limits = limits;
     }
 
-    /// The script that runs now, for those who do not have the engine.
+    /// The running script, for callers that do not hold the engine.
     pub(super) fn running(&self) -> &Arc<RunningScript> {
         &self.running
     }
@@ -245,7 +245,7 @@ impl Engine {
         self.keyspace.advance_to(now);
     }
 
-    /// Looks at the clock, and evicts what is too much.
+    /// Sets the time, and evicts keys if there is too much.
     fn begin(&mut self, now: u64) {
         self.keyspace.advance_to(now);
         let (has_room, evicted) =
@@ -298,7 +298,7 @@ impl Engine {
         Command::new("XREAD").args_from(args)
     }
 
-    /// What runs a command of this name.
+    /// The handler of a command.
     pub(super) fn handler(&self, name: &str) -> Option<&'static Handler> {
         (self.find)(name)
     }
@@ -308,7 +308,7 @@ impl Engine {
         self.blocked.len()
     }
 
-    /// Takes a caller out of the lines of those that wait.
+    /// Removes a caller from the queues of those that wait.
     pub(super) fn stop_waiting(&mut self, number: u64) {
         self.blocked.remove(number, &mut self.keyspace.watched);
     }
@@ -385,8 +385,8 @@ impl Engine {
         native(&mut NativeContext::new(&mut call), keys, args)
     }
 
-    /// Begins a script or a function. One that says what it does (`declares_writes`: that it may write) does not run at all if
-    /// the engine is full, unless it says that it may. Of another one, commands that need memory are refused until it has
+    /// Begins a script or a function. If it declares whether it writes, and may write (`declares_writes`), it does not run at all
+    /// while the engine is full, unless `allow_oom`. If it declares nothing, its commands that need memory are refused until it has
     /// written something, as in Redis.
     pub(super) fn begin_script(&mut self, declares_writes: bool, allow_oom: bool) -> Result<()> {
         if self.is_full && declares_writes && !allow_oom {

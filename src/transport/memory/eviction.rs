@@ -1,4 +1,4 @@
-//! How much an engine may hold, and which keys it gives up to hold more. Compared with Redis 8.
+//! How much an engine may hold, and which keys it evicts when it is full. Compared with Redis 8.
 
 use super::keyspace::Keyspace;
 use crate::Error;
@@ -79,7 +79,7 @@ impl Limits {
     /// An instance of a Worker has 128 MB for everything.
     const DEFAULT_MAX_BYTES: usize = if cfg!(target_arch = "wasm32") { 64 << 20 } else { 1 << 30 };
 
-    /// What a script or a transaction may reach, which is looked at as a whole when it begins.
+    /// The most bytes that a script or a transaction may reach: the usual limit is checked when it begins.
     pub(super) fn overrun(self) -> Option<usize> {
         const LEAST: usize = 8 << 20;
         self.max_bytes.map(|max| max.saturating_add((max / 2).max(LEAST)))
@@ -180,9 +180,9 @@ const SAMPLES: usize = 10;
 /// How many keys a command evicts before it leaves the rest to the next ones.
 const STEP: u64 = 64;
 
-/// Evicts keys until no more is held than may be, or for now enough of them: at least as much as was written since
-/// `used_before`, the bytes that were in use after the last time. Whether that succeeded, and how many keys it took. What has
-/// expired goes first, and does not count.
+/// Evicts keys until the limit is kept, or a part of them: at least as many bytes as were written since `used_before`, the bytes
+/// that were in use after the last call. Returns whether that succeeded, and the number of evicted keys. Expired keys are
+/// removed first, and do not count.
 pub(super) fn make_room(
     keyspace: &mut Keyspace,
     limits: Limits,

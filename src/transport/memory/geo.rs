@@ -159,7 +159,7 @@ fn every_second_bit(bits: u64) -> u32 {
     (0..32).fold(0, |number, at| number | ((bits >> (2 * at) & 1) as u32) << at)
 }
 
-/// What a search covers, in meters.
+/// The shape that a search covers, in meters.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     Circle { radius: f64 },

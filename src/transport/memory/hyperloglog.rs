@@ -26,7 +26,7 @@ impl Default for Registers {
 }
 
 impl Registers {
-    /// Whether a string says that it holds some.
+    /// Whether a string has the header of a HyperLogLog.
     pub(super) fn is_one(value: &[u8]) -> bool {
         value.len() >= HEADER
             && value.starts_with(MAGIC)
@@ -78,7 +78,7 @@ impl Registers {
         value.into()
     }
 
-    /// Adds an element. Whether a register has changed.
+    /// Adds an element. Returns whether a register has changed.
     pub(super) fn add(&mut self, element: &[u8]) -> bool {
         steps::count(1);
         let hash = murmur64a(element);

@@ -171,7 +171,7 @@ impl MemoryTransport {
         commands::names()
     }
 
-    /// Refuses a script that cannot run here: without Lua one without a native implementation, of its own or
+    /// Refuses a script that cannot run here: without Lua, a script that has no native implementation, neither of its own nor
     /// [registered](Self::register). Every call does this for all of its commands before it runs the first.
     ///
     /// # Errors
@@ -207,7 +207,7 @@ impl MemoryTransport {
         }
     }
 
-    /// Waits while a script runs that takes long, without a thread: so that SCRIPT KILL finds one that is free.
+    /// Waits while a long script runs, without blocking a thread, so that a thread is free for SCRIPT KILL.
     async fn long_script(&self) {
         const STEP: Duration = Duration::from_millis(1);
         while self.running.is_long() {

@@ -41,7 +41,7 @@ impl MemoryOptions {
         self
     }
 
-    /// Whose answers it gives where Upstash and Redis differ. Default: [`Dialect::Redis`].
+    /// The server that it answers like where Upstash and Redis differ. Default: [`Dialect::Redis`].
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
@@ -83,7 +83,7 @@ impl SnapshotOptions {
     const INTERVAL: Duration = Duration::from_secs(60);
 
     /// How long after a save the next one begins, if something has changed. `None`: the engine is saved when its last handle is
-    /// dropped and when it is asked to, and not in between. Default: 60 seconds. So much is lost if the process is killed.
+    /// process is killed.
     #[must_use]
     pub fn every(mut self, interval: Option<Duration>) -> Self {
         self.every = interval;

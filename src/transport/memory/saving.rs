@@ -1,4 +1,4 @@
-//! An engine that is kept in a file: how it is opened, and what a snapshot of it is made of.
+//! An engine that is kept in a file: how it is opened, and how it is written to a snapshot.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ impl MemoryTransport {
     /// of its keys are in database 0 and none is of a module. It holds all keys with their lifetimes and those of fields, groups
     /// of consumers with what they have not acknowledged, and libraries of functions, but no scripts, as in Redis.
     ///
-    /// - **Complete.** A file holds the content of one moment: no command, transaction or script is in it by half. It is written
+    /// - **Complete.** A file holds the content of one moment: no command, transaction or script is in it in part. It is written
     ///   beside the old one, brought to the disk and renamed, so that a crash leaves the old or the new one. What was written
     ///   since the last save is lost in a crash.
     /// - **Checked.** A file that is damaged or none of this format is an error, and stays as it is.
@@ -28,8 +28,8 @@ impl MemoryTransport {
     /// - **Short pauses.** A save takes the engine for about a tenth of a millisecond at a time, or for as long as the largest
     ///   value takes to be written. SAVE takes it until the end, as in Redis.
     ///
-    /// The time is proportional to the size of the file. The drop of the last handle waits for the last save. That cannot tell
-    /// what went wrong but by the log, so call [`save`](Self::save) before.
+    /// The time is proportional to the size of the file. Dropping the last handle waits for the last save. An error of that save is
+    /// only logged, so call [`save`](Self::save) before.
     ///
     /// # Errors
     /// [`SnapshotError`] tells what is wrong with the file, and what to do.
@@ -92,7 +92,7 @@ impl MemoryTransport {
 const KEYS: usize = 128;
 const BYTES: usize = 64 << 10;
 
-/// The engine while nobody else has it, as for SAVE.
+/// The engine, while one caller holds it, as for SAVE.
 impl Source for Engine {
     fn changes(&mut self) -> u64 {
         self.keyspace.changes().wrapping_add(self.libraries.changes())

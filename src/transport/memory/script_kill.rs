@@ -1,4 +1,4 @@
-//! The script that runs now, as those see it who want to end it: they do not have the engine, because the script has it.
+//! The running script, as callers see it that want to end it: they do not hold the engine, because the script does.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -27,7 +27,7 @@ impl RunningScript {
         Seen(self)
     }
 
-    /// Takes note that it is about to write. Not if it was killed.
+    /// Records that it is about to write. Not if it was killed.
     pub(super) fn may_write(&self) -> bool {
         let state = self.0.load(Ordering::SeqCst);
         match state & RUNS == 0 || state & HAS_WRITTEN != 0 {
@@ -36,7 +36,7 @@ impl RunningScript {
         }
     }
 
-    /// Takes note that it runs for longer than others should block their threads for it.
+    /// Records that it runs for longer than others should block their threads for it.
     #[cfg_attr(not(all(feature = "lua", not(target_arch = "wasm32"))), expect(dead_code))]
     pub(super) fn note_long(&self) {
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |state| {
@@ -90,7 +90,7 @@ impl RunningScript {
     }
 }
 
-/// That a script runs and others see it.
+/// A running script that others see, until this is dropped.
 pub(super) struct Seen<'a>(&'a RunningScript);
 
 impl Drop for Seen<'_> {

@@ -1,4 +1,4 @@
-//! What the engine needs of a language for scripts. The engine itself knows no Lua.
+//! The trait by which the engine uses a language for scripts. The engine itself knows no Lua.
 
 use bytes::Bytes;
 

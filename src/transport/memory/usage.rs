@@ -21,7 +21,7 @@ impl Usage {
         Self { used_at: Cell::new((now / 1000) as u32), frequency: Cell::new(Self::NEW) }
     }
 
-    /// Takes note of a use. With `noise`, which is random, uses are counted.
+    /// Records a use. With `noise`, which is random, uses are counted.
     pub(super) fn note(&self, now: u64, noise: Option<u64>) {
         if let Some(noise) = noise {
             let frequency = self.frequency(now);

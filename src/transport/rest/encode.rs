@@ -73,8 +73,8 @@ fn binary(command: &Command) -> Result<(String, Bytes)> {
     let escaped: Vec<usize> = args.iter().map(|arg| escaped_len(arg) + 1).collect();
     let whole = command.name().len() + 1 + escaped.iter().sum::<usize>();
     let last = args.len().saturating_sub(1);
-    // The body is at the latest the first argument that is not safe in the path, and at the earliest an argument that only
-    // pairs that are safe in the query follow.
+    // The body must not stand behind the first argument that is unsafe in the path, and only pairs that are safe in the query
+    // may follow it.
     let latest = args.iter().position(|arg| !fits_path(arg)).unwrap_or(last);
     let pairs = args.rchunks_exact(2).take_while(|pair| fits_query(pair)).count();
     let fits = |at: &usize| !args[*at].is_empty() && (last - at) / 2 <= pairs;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_the_body() {
+    fn a_long_argument_is_the_body() {
         let long = "x".repeat(100_000);
         let command = Command::new("HSET").arg("h").arg("f").arg(long.as_str()).arg("g");
         let (path, body) = encoded(command.arg(vec![0xff]));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_url_parser_would_change_is_not_in_the_path() {
+    fn arguments_that_url_parsers_change_are_not_in_the_path() {
         let dots = Command::new("HSET").arg("..").arg("EVAL").arg("x").arg("0").arg(vec![0xff]);
         assert_eq!(encoded(dots), ("/HSET?EVAL=x&0=%FF".to_owned(), b"..".to_vec()));
         let token = Command::new("HSET").arg("h").arg("f").arg(vec![0xff]).arg("_token").arg("v");

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused_without_repeating_it() {
+    fn a_malformed_base_url_is_refused_without_repeating_it() {
         for url in [
             "",
             "example",

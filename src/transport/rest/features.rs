@@ -2,12 +2,12 @@ use std::fmt;
 
 use crate::command::Command;
 
-/// What some REST servers can do beyond commands and pipelines in JSON. Upstash can do all of it.
+/// A feature that a REST server may have beyond commands and pipelines in JSON. Upstash has all of them.
 ///
-/// A client finds out what a server lacks when it first uses it, once: the call fails with
+/// A client finds out that a server lacks a feature when it first uses the feature, once: the call fails with
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), and later ones fail without a request.
 /// [`RestOptions::feature`](super::RestOptions::feature) declares it instead, and
-/// [`RestTransport::find_features`](super::RestTransport::find_features) asks for all of it.
+/// [`RestTransport::find_features`](super::RestTransport::find_features) asks for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Feature {
@@ -19,7 +19,7 @@ pub enum Feature {
     PathCommands,
     /// `/multi-exec`.
     Transactions,
-    /// EVAL and its kin.
+    /// EVAL, EVALSHA and similar commands.
     Scripts,
     /// The script flag `allow-key-locking`.
     KeyLocking,
@@ -60,7 +60,7 @@ impl Feature {
         }
     }
 
-    /// Why a call that needs it fails.
+    /// The error text of a call that needs it.
     pub(super) fn missing(self) -> &'static str {
         match self {
             Self::PathCommands => {

@@ -17,7 +17,7 @@ impl RestTransport {
     }
 
     /// Finds out which features the server has, so that [`RestTransport::has`] and
-    /// [`Transport::capabilities`] tell. It sends up to 9 requests: commands that change nothing, a script, and a subscription
+    /// [`Transport::capabilities`] know them. It sends up to 9 requests: commands that change nothing, a script, and a subscription
     /// to a channel with a random name. A feature about which an answer says nothing stays open.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl RestTransport {
         if let Ok(Some(speaks)) = limited(async { Ok(self.echoes_base64().await) }).await {
             known.record(Feature::Base64, speaks);
         }
-        // These are learnt from, whatever the answer is.
+        // The client learns from any answer to these, also from an error.
         let name = platform::random().map(u128::from_le_bytes).unwrap_or_default();
         let name = format!("edgecask:features:{name:032x}");
         let eval = |source: &'static str| Command::new("EVAL").arg(source).arg(0);

@@ -206,7 +206,7 @@ pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
 
     /// Sends a request with the method that it names, and reads the answer as [`HttpClient::post`] does. No request to a
     /// Redis needs it, those to a database of Supabase do. By default a POST goes to [`HttpClient::post`], and any other
-    /// method is refused, so that a layer without this method is not passed by.
+    /// method is refused, so that a layer without this method is not bypassed.
     ///
     /// # Errors
     /// As for [`HttpClient::post`]; by default [`ErrorKind::Unsupported`] for other methods than POST.

@@ -80,9 +80,9 @@ struct Shared {
 
 /// The headers for each way to write replies.
 struct Headers {
-    /// Of requests whose body is JSON.
+    /// Those of requests whose body is JSON.
     json: ByFormat,
-    /// Of commands in the path, whose body is an argument.
+    /// Those of commands in the path, whose body is an argument.
     bytes: ByFormat,
     events: HeaderList,
 }
@@ -322,7 +322,7 @@ impl RestTransport {
         }
     }
 
-    /// Asks for a known text in base64, and tells whether it came so. `None` if there is no answer that tells.
+    /// Asks for a known text in base64, and returns whether it was encoded. `None` if no answer shows it.
     async fn echoes_base64(&self) -> Option<bool> {
         const TEXT: &str = "in base64?";
         let (path, body) = encode::single(&Command::new("ECHO").arg(TEXT)).ok()?;

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::features::Feature;
 use crate::{Error, ErrorKind, Result};
 
-/// What the server is declared or was found to know. Each is found out once.
+/// The features that the server is declared or was found to have. Each is discovered once.
 #[derive(Debug, Default)]
 pub(super) struct Negotiation {
     /// Whether single commands are answered in RESP2.

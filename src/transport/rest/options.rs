@@ -81,7 +81,7 @@ impl RestOptions {
     }
 
     /// Declares that the server has a feature or lacks it, so that the client need not find out. What the server lacks fails
-    /// before anything is sent, and [`Client::capabilities`](crate::Client::capabilities) tells it. Default: nothing is
+    /// before anything is sent, and [`Client::capabilities`](crate::Client::capabilities) shows it. Default: nothing is
     /// declared.
     ///
     /// ```

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_told_apart() {
+    fn malformed_bodies_have_different_errors() {
         for body in ["+OK", "$5\r\nab", "*2\r\n:1\r\n", "$2\r\nab"] {
             assert_eq!(read(body).err(), Some(Malformed::Incomplete), "{body:?}");
         }

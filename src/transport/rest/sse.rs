@@ -15,8 +15,8 @@ use crate::platform;
 use crate::transport::{Message, Messages, Subscription};
 use crate::{Error, ErrorKind, Result};
 
-/// What stays as it is in the name of a channel: what RFC 3986 allows in a segment and no server reads in another way. A server
-/// that does not decode the path listens to the right channel then.
+/// The characters that are not encoded in the name of a channel: RFC 3986 allows them in a segment, and no server
+/// reads them in another way. A server that does not decode the path listens to the right channel then.
 const NAME: &AsciiSet =
     &SEGMENT.remove(b':').remove(b'*').remove(b',').remove(b'@').remove(b'!').remove(b'$');
 
@@ -197,7 +197,7 @@ struct Reader {
 /// How events end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
-    /// It shows after the first event.
+    /// Not known before the first event.
     Unknown,
     /// With an empty line, as the standard says.
     AtEmptyLine,
@@ -259,7 +259,7 @@ impl Reader {
             && self.data.as_ref().is_some_and(|data| self.topic.message(data).is_some())
     }
 
-    /// Takes it that events end with their line, and gives the event that did.
+    /// Assumes that events end with their line, and returns the event that did.
     fn end_event_at_line(&mut self) -> Option<Vec<u8>> {
         self.ends = Ends::AtLine;
         self.event = 0;

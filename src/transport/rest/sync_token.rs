@@ -91,7 +91,7 @@ impl SyncTokens {
         }
     }
 
-    /// The token to hand on.
+    /// The token to pass to another client.
     pub(super) fn export(&self) -> Option<String> {
         self.lock().newest.last().map(|token| token.text.clone())
     }

@@ -17,7 +17,7 @@ pub(super) struct Link {
     socket: Box<dyn Socket>,
     decoder: Decoder,
     buffer: Box<[u8]>,
-    /// What was received and not read yet.
+    /// The bytes that were received and not read yet.
     unread: Range<usize>,
 }
 

@@ -47,7 +47,7 @@ pub struct TcpOptions {
     client_certificate: Option<(Vec<u8>, SecretString)>,
 }
 
-/// What the URLs are the addresses of.
+/// The servers that the URLs name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Topology {
     Server,
@@ -71,8 +71,8 @@ impl TcpOptions {
     }
 
     /// The primary that some sentinels, given by their URLs, know by this name. User name, password and database are
-    /// those of the first URL, for the primary; the sentinels are asked without, or as
-    /// [`sentinel_password`](Self::sentinel_password) says. With `rediss://` the primary speaks TLS as the sentinels do.
+    /// those of the first URL, for the primary; the sentinels are asked without a password, unless
+    /// [`sentinel_password`](Self::sentinel_password) sets one. With `rediss://` the primary speaks TLS as the sentinels do.
     ///
     /// ```
     /// use edgecask::transport::tcp::TcpOptions;
@@ -253,7 +253,7 @@ impl TcpOptions {
     }
 }
 
-/// What is made of the settings.
+/// Builds the parts of the transport from the settings.
 impl TcpOptions {
     pub(super) fn dialer(&self) -> Result<Dialer> {
         let tls = self.endpoints()?.iter().any(|endpoint| endpoint.address.is_tls());

@@ -30,7 +30,7 @@ struct Inner {
     /// One permit for each connection that is in use or being made.
     room: Arc<Semaphore>,
     idle: Mutex<Idle>,
-    /// Wakes the keeper, because a connection may be missing. Where none is kept ready, nobody listens.
+    /// Wakes the task that keeps connections ready, because one may be missing. Without such connections, nothing listens.
     changed: Arc<Notify>,
 }
 
@@ -136,7 +136,7 @@ impl Inner {
         }
     }
 
-    /// Lets a task look after the idle connections from now on.
+    /// Starts the task that maintains the idle connections.
     fn keep<C>(self: &Arc<Self>, connect: impl Fn() -> C + Send + 'static)
     where
         C: Future<Output = Result<Connection>> + Send + 'static,
@@ -201,7 +201,7 @@ where
     loop {
         let Some(inner) = pool.upgrade() else { return };
         let min_idle = inner.size.min_idle;
-        // So many and no more at a time: a server may close each one at once.
+        // Only this many at a time: a server may close each of them at once.
         if left > 0
             && let Some((permit, generation)) = inner.missing()
         {

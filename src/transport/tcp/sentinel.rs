@@ -27,7 +27,7 @@ pub(super) struct Sentinels {
     known: Mutex<Known>,
 }
 
-/// What was learned of the primary.
+/// The state of the primary, as far as it is known.
 #[derive(Default)]
 struct Known {
     /// The address of the server that was reached last.
@@ -36,7 +36,7 @@ struct Known {
     epoch: u64,
 }
 
-/// The channels of a sentinel that tell of a new primary. The first one tells when a failover has ended. The sentinel that
+/// The channels of a sentinel that announce a new primary. The first one announces the end of a failover. The sentinel that
 /// leads the failover sends the second one as soon as the new primary accepts writes.
 pub(super) const CHANNELS: [&str; 2] = ["+switch-master", "+promoted-slave"];
 
@@ -151,7 +151,7 @@ impl Sentinels {
         true
     }
 
-    /// Takes note of what a sentinel says. Whether it names another primary, by a newer configuration.
+    /// Records the answer of a sentinel. Returns whether it names another primary, by a newer configuration.
     fn note(&self, (address, epoch): Named) -> bool {
         let mut known = self.known();
         if epoch <= known.epoch {
@@ -172,7 +172,7 @@ impl Sentinels {
         }
     }
 
-    /// Asks one sentinel again. Whether it names another primary.
+    /// Asks one sentinel again. Returns whether it names another primary.
     pub(super) async fn ask_one(&self, dialer: &Dialer, sentinel: &Endpoint) -> Result<bool> {
         Ok(self.note(self.ask(dialer, sentinel).await?))
     }
@@ -218,7 +218,7 @@ impl Sentinels {
         let Some((host, port)) = Option::<(String, u16)>::from_value(address)? else {
             return Err(Error::new(ErrorKind::Config, "a sentinel knows no primary of this name"));
         };
-        // Not all that speak for sentinels know this command, and not all users may send it.
+        // Not every server that acts as a sentinel knows this command, and not every user may send it.
         let state = state.and_then(BTreeMap::<String, Value>::from_value);
         let epoch = state.ok().and_then(|mut state| state.remove("config-epoch"));
         let epoch = epoch.and_then(|epoch| u64::from_value(epoch).ok()).unwrap_or(0);

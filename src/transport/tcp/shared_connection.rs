@@ -27,7 +27,7 @@ struct State {
 /// How much later than its limit an attempt may end.
 const SLACK: Duration = Duration::from_secs(2);
 
-/// It runs as a task, so that it outlives the call that started it. Its output is `None` if its runtime shuts down first.
+/// An attempt runs as a task, so that it outlives the call that started it. Its output is `None` if its runtime shuts down first.
 type Attempt = Shared<BoxFuture<'static, Option<Result<Arc<Connection>>>>>;
 
 impl State {

@@ -95,7 +95,7 @@ async fn confirmed(
     Ok(early)
 }
 
-/// What comes on the connection of a subscription.
+/// Something received on the connection of a subscription.
 enum Received {
     Message(Result<Message>),
     Confirmation,

@@ -1,6 +1,6 @@
 //! The modules of a crate, what each defines, and which file a path leads to.
 //!
-//! It reads source text: what only a macro's output names is not seen, nor are method calls.
+//! It reads source text: it does not see names that only the output of a macro contains, nor method calls.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::Imports;
 
 type Segments = Vec<String>;
 
-/// The names that are being looked up, and the modules where: one that comes again leads back by re-exports, and to nothing.
+/// The lookups under way: a module and a name. A lookup that comes again is a circle of re-exports, and finds nothing.
 type Open = Vec<(usize, String)>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +36,10 @@ struct Module {
     parent: usize,
     /// Relative to the crate's folder, with `/`.
     file: String,
-    /// More than one of a name where `cfg` chooses.
+    /// A name has more than one child where `cfg` selects one of them.
     names: BTreeMap<String, Vec<Name>>,
     globs: Vec<Segments>,
-    /// Paths that the code names, and those of `use`; with whether they only hand a name on.
+    /// Paths that the code names, and those of `use`; with whether they only re-export a name.
     paths: Vec<(Segments, bool)>,
 }
 
@@ -124,7 +124,7 @@ impl CrateMap {
         self.modules[module].names.entry(name).or_default().push(is);
     }
 
-    /// Which files each file takes names from. A `pub use` of what the module's own children define hands on, and takes
+    /// Which files each file takes names from. A `pub use` of what the module's own children define is a re-export, and imports
     /// nothing.
     pub(super) fn imports(&self) -> Imports {
         let mut imports = Imports::new();
@@ -154,7 +154,7 @@ impl CrateMap {
         true
     }
 
-    /// What a path names, as seen from a module; nothing if that is outside of the crate.
+    /// What a path names, as seen from a module; nothing if it leads out of the crate.
     fn resolve(&self, from: usize, path: &[String], open: &mut Open) -> Vec<Target> {
         let Some((first, mut rest)) = path.split_first() else { return Vec::new() };
         let mut found = match first.as_str() {
@@ -166,7 +166,7 @@ impl CrateMap {
         while let Some((next, after)) = rest.split_first() {
             rest = after;
             let step = |target| match target {
-                // What follows an item is its own: a variant, a method.
+                // Names after an item belong to it: a variant, a method.
                 Target::Item(_) => vec![target],
                 Target::Module(module) if next == "super" => {
                     vec![Target::Module(self.modules[module].parent)]

@@ -1,4 +1,4 @@
-//! Holds the imports of `src/` to the floors of ARCHITECTURE.md: no file imports upward, and no files import each other
+//! Checks the imports of `src/` by the floors of ARCHITECTURE.md: no file imports upward, and no files import each other
 //! in a circle.
 
 mod crate_map;
@@ -111,7 +111,7 @@ fn circles(imports: &Imports) -> Vec<String> {
     faults
 }
 
-/// The largest groups of files in which each reaches each, without those of one file. Sorted.
+/// file. Sorted.
 fn circles_of(imports: &Imports) -> BTreeSet<Vec<&str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> = imports
         .keys()
@@ -225,7 +225,7 @@ mod tests {
     fn circles_are_exact() -> Result<()> {
         let imports = imports(&[
             ("lib.rs", "mod a;"),
-            // A folder's face may hand on what its files define.
+            // The `mod.rs` of a folder may re-export what its files define.
             ("a/mod.rs", "mod b; mod c; mod d; pub use b::B;"),
             ("a/b.rs", "use super::c::C; pub struct B; impl B { fn f(_: C) {} }"),
             ("a/c.rs", "pub struct C; pub fn back(_: super::B) {}"),
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn globs_in_a_circle_lead_to_what_they_name() -> Result<()> {
-        // Each of them hands on all that the others define.
+        // Each of them re-exports everything that the others define.
         let names = ["a", "b", "c", "d"];
         let globs = |own: &str| {
             let others = names.iter().filter(|name| **name != own);

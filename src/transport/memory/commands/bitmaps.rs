@@ -23,7 +23,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
     "SETBIT" 4 setbit,
 ];
 
-/// A string has at most so many bytes, so that no offset lies behind them.
+/// The most bytes of a string. No offset may lie behind them.
 const MOST_BYTES: u64 = 512 << 20;
 
 /// The offset of a bit. In a field, `#` before it stands for a multiple of the width.
@@ -116,7 +116,7 @@ fn bitpos(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let in_bits = unit(args, 4)?;
     let stop = if args.len() > 3 { Some(args.int(3)?) } else { None };
     let Some(value) = db.read::<Bytes>(args.at(0)?)? else {
-        // It is taken for an endless row of zeros.
+        // An absent string counts as an endless row of zeros.
         return Ok(Value::Integer(-bit));
     };
     let Some((first, last)) = range(value.len(), start, stop.unwrap_or(-1), in_bits) else {
@@ -164,7 +164,7 @@ fn bitop(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     Ok(length(size))
 }
 
-/// What becomes of a number that its field cannot hold.
+/// How to store a number that its field cannot hold.
 #[derive(Clone, Copy)]
 enum Overflow {
     Wrap,
@@ -220,7 +220,7 @@ impl Field {
         }
     }
 
-    /// What is stored for a number; `None` if it does not fit and that is to fail.
+    /// The value that is stored for a number; `None` if the number does not fit and overflows are failures.
     fn fit(self, number: i128, overflow: Overflow) -> Option<i64> {
         let (least, greatest) = match self.signed {
             true => (-(1_i128 << (self.width - 1)), (1_i128 << (self.width - 1)) - 1),

@@ -1,4 +1,4 @@
-//! COMMAND: what the table of commands says of those that the engine runs.
+//! COMMAND: the rows of the table of commands, for the commands that the engine runs.
 
 use super::replies::{length, unknown_subcommand};
 use crate::command::{Access, Command, CommandInfo, KeyPositions};

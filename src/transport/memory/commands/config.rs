@@ -37,7 +37,7 @@ fn bytes(text: &[u8]) -> Option<usize> {
     text[..digits].parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// Changes one setting. The error is what Redis says of a value that it does not take.
+/// Changes one setting. The error is Redis's text for a value that it refuses.
 fn set(limits: &mut Limits, name: &str, value: &[u8]) -> std::result::Result<(), String> {
     match name {
         "maxmemory" => {

@@ -114,7 +114,7 @@ fn load(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
     Ok(Value::bulk(name))
 }
 
-/// Runs the code of a library, and keeps what it registers. The name of the library.
+/// Runs the code of a library, and keeps what it registers. Returns the name of the library.
 fn add(engine: &mut Engine, source: Bytes, replaces: bool) -> Result<String> {
     let (name, _) = library_name(&source)?;
     if !replaces && engine.libraries.get(&name).is_some() {
@@ -130,7 +130,7 @@ fn add(engine: &mut Engine, source: Bytes, replaces: bool) -> Result<String> {
     Ok(name)
 }
 
-/// Runs the code of a library. Its name, and what it registers.
+/// Runs the code of a library. Returns its name, and what it registers.
 fn loaded(engine: &mut Engine, source: Bytes) -> Result<(String, Library)> {
     let (name, code_at) = library_name(&source)?;
     let mut library = Library { source, code_at, functions: Vec::new() };

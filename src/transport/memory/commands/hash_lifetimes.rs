@@ -26,7 +26,7 @@ pub(super) const HANDLERS: &[Handler] = on_keys![
 /// The latest time at which a field may expire, in milliseconds.
 const LATEST: u64 = (1 << 46) - 1;
 
-/// `FIELDS count field …` at a position, with so many arguments for each field.
+/// `FIELDS count field …` at a position, with `width` arguments for each field.
 fn fields<'a>(args: Args<'a>, at: usize, width: usize) -> Result<Vec<&'a [u8]>> {
     if !args.is(at, "FIELDS") {
         return Err(Error::server(

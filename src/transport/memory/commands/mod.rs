@@ -83,7 +83,7 @@ pub(super) fn find(name: &str) -> Option<&'static Handler> {
         .copied()
 }
 
-/// Finds what runs a command in an engine that answers as Upstash does.
+/// The handler of a command in an engine that answers as Upstash does.
 pub(super) fn find_as_upstash(name: &str) -> Option<&'static Handler> {
     let own = upstash::HANDLERS.into_iter().flatten().find(|handler| handler.name == name);
     own.or_else(|| find(name))

@@ -224,7 +224,7 @@ fn srandmember(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     Ok(Value::Array(members.map(|member| Value::Bulk(member.clone())).collect()))
 }
 
-/// Indexes of random items: up to `count` different ones, or with a negative count exactly so many, perhaps repeated.
+/// Indexes of random items: up to `count` different ones, or with a negative count exactly that many, perhaps repeated.
 pub(super) fn random_picks(
     random: &mut fastrand::Rng,
     size: usize,

@@ -116,7 +116,7 @@ impl<'a> Pattern<'a> {
     }
 }
 
-/// The elements of what is sorted, in the order of a list or a sorted set, and whether this is a set, which has none.
+/// The elements to sort, in the order of a list or a sorted set; and whether the key is a set, which has no order.
 fn elements(db: &Keyspace, key: &[u8]) -> Result<(Vec<Bytes>, bool)> {
     let Some(entry) = db.entry(key) else { return Ok((Vec::new(), false)) };
     db.note_use(entry);

@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 127;
 /// The most bytes that one command may add to a document at all its places together.
 const MAX_ADDED: usize = if cfg!(target_arch = "wasm32") { 64 << 20 } else { 512 << 20 };
 
-/// What `serde_json` says of a text that has too many containers in each other.
+/// The message of `serde_json` for a text that nests too many containers.
 const TOO_DEEP: &str = "recursion limit exceeded";
 
 /// A document. It counts its bytes as it changes, so that a small change of a large document takes little time.
@@ -63,7 +63,7 @@ impl Document {
         Some(result)
     }
 
-    /// Sets the value at a place. Whether the place is still there.
+    /// Sets the value at a place. Returns whether the place is still there.
     pub(in crate::transport::memory) fn set(&mut self, place: &[Key], new: Json) -> bool {
         let set = |value: &mut Json, bytes: &mut usize| {
             *bytes = (*bytes + new.bytes()).saturating_sub(value.bytes());
@@ -72,7 +72,7 @@ impl Document {
         self.change(place, set).is_some()
     }
 
-    /// Adds a member to the object at a place. Whether there is such an object and the member is a new one.
+    /// Adds a member to the object at a place. Returns whether there is such an object and the member is a new one.
     pub(in crate::transport::memory) fn add(
         &mut self,
         place: &[Key],
@@ -109,7 +109,7 @@ impl Document {
         removed
     }
 
-    /// Merges a value into the one at a place (RFC 7396). Whether the place is still there.
+    /// Merges a value into the one at a place (RFC 7396). Returns whether the place is still there.
     pub(in crate::transport::memory) fn merge(&mut self, place: &[Key], patch: &Json) -> bool {
         let merge_here = |value: &mut Json, bytes: &mut usize| merge(value, patch, bytes);
         self.change(place, merge_here).is_some()

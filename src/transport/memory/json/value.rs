@@ -19,9 +19,9 @@ pub(in crate::transport::memory) enum Json {
     Object(Box<Members>),
 }
 
-/// What an object takes beside its members: two tables and a hasher.
+/// The bytes of an object beside its members: two tables and a hasher.
 const OBJECT: usize = size_of::<Members>() + 32;
-/// What a member takes beside its name's bytes and its value: the name's pointer, a hash and two positions.
+/// The bytes of a member beside its name's bytes and its value: the name's pointer, a hash and two positions.
 const MEMBER: usize = size_of::<Box<str>>() + 24;
 
 impl Json {

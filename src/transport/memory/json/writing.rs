@@ -3,7 +3,7 @@
 use super::value::Json;
 use crate::{Error, Result};
 
-/// What stands between the parts of a text. Without any, the text is compact.
+/// The white space between the parts of a text. Without any, the text is compact.
 #[derive(Clone, Copy, Default)]
 pub(in crate::transport::memory) struct Layout<'a> {
     /// Before each element or member, once for each container around it.

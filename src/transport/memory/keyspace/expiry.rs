@@ -82,7 +82,7 @@ impl Keyspace {
         }
     }
 
-    /// Removes some fields of a hash that have expired, and tells how many.
+    /// Removes some fields of a hash that have expired, and returns how many.
     fn remove_fields(&mut self, key: &[u8], most: usize) -> usize {
         let now = self.now;
         let removed = self.change::<Hash, _>(key, |hash| Ok(hash.remove_expired(now, most)));

@@ -99,12 +99,12 @@ impl Keyspace {
         self.used_bytes
     }
 
-    /// Begins or ends to count how often values are used.
+    /// Turns the counting of uses on or off.
     pub(in crate::transport::memory) fn count_uses(&mut self, counts: bool) {
         self.noise = counts.then(|| Noise::new(self.random.u64(1..)));
     }
 
-    /// Takes note that a command uses a value.
+    /// Records that a command uses a value.
     pub(in crate::transport::memory) fn note_use(&self, entry: &Entry) {
         entry.usage.note(self.now, self.noise.as_ref().map(Noise::next));
     }
@@ -219,7 +219,7 @@ impl Keyspace {
         self.note_field_expiry(&key);
     }
 
-    /// Takes note that a key is about to change.
+    /// Records that a key is about to change.
     fn before_change(&mut self, key: &[u8]) {
         self.changes += 1;
         #[cfg(not(target_arch = "wasm32"))]
@@ -228,14 +228,14 @@ impl Keyspace {
         let _ = key;
     }
 
-    /// Takes note that a key has changed, if callers wait for it.
+    /// Records that a key has changed, if callers wait for it.
     fn touch(&mut self, key: &[u8]) {
         if self.watched.contains(key) {
             self.touched.insert(Bytes::copy_from_slice(key));
         }
     }
 
-    /// Takes note of when the next field of a hash expires.
+    /// Records when the next field of a hash expires.
     fn note_field_expiry(&mut self, key: &[u8]) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         let next = entry.next_field_expiry();

@@ -16,7 +16,7 @@ impl Keyspace {
         self.walk = None;
     }
 
-    /// Writes records of the next keys: of about so many, and no more when so many bytes were written.
+    /// Writes records of about this many keys, and stops when this many bytes were written.
     pub(in crate::transport::memory) fn step(
         &mut self,
         out: &mut Vec<u8>,
@@ -48,7 +48,7 @@ impl Keyspace {
         Step::Done
     }
 
-    /// Takes note that a key is about to change.
+    /// Records that a key is about to change.
     pub(super) fn keep(&mut self, key: &[u8]) {
         if let Some(walk) = &mut self.walk {
             let now = self.now;
@@ -58,7 +58,7 @@ impl Keyspace {
         }
     }
 
-    /// Takes note that all keys are about to be deleted.
+    /// Records that all keys are about to be deleted.
     pub(super) fn cut_walk(&mut self) {
         if let Some(walk) = &mut self.walk {
             walk.is_cut = true;

@@ -5,14 +5,14 @@ use mlua::Lua;
 use super::raised::Raised;
 use super::watchdog::Watchdog;
 
-/// Bytes that are left for one text, reply or command. Without an end, a table that holds itself twice would be one of any length.
+/// Bytes that are left for one text, reply or command. Without a bound, a table that contains itself twice would have a text of any length.
 pub(super) struct Budget {
     left: usize,
     taken: u32,
     watchdog: Option<Watchdog>,
 }
 
-/// What one of them may take.
+/// The most bytes of one of them.
 const BYTES: usize = 128 << 20;
 
 /// How many times something is taken between two looks at the clock.

@@ -1,6 +1,6 @@
 //! The settings of `cjson`.
 
-/// What scripts can set. It stays for later scripts, as in Redis.
+/// The settings that scripts can change. They stay for later scripts, as in Redis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     /// Whether an array with too many gaps becomes an object, instead of being an error.
@@ -17,7 +17,7 @@ pub(super) struct Settings {
     pub(super) keep_buffer: bool,
 }
 
-/// What becomes of a number that JSON does not have.
+/// How to write a number that JSON does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invalid {
     Refused,

@@ -9,7 +9,7 @@ use crate::{Error, Result, Value};
 
 /// How deep tables may be nested in a reply. Redis allows some thousands, and clients fewer.
 const DEEPEST: usize = 200;
-/// What an item of a reply takes beyond its bytes.
+/// The memory of an item of a reply beyond its bytes.
 const ITEM: usize = 64;
 
 /// A command's reply as the script sees it, in the protocol that it has chosen by `redis.setresp`.

@@ -7,7 +7,7 @@ use mlua::{Lua, Value};
 /// The name of the prelude's chunk.
 pub(super) const PRELUDE: &str = "=prelude";
 
-/// What a function of the host throws.
+/// An error that a function of the host throws.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Raised {
     /// A string, as Lua's own functions throw it.
@@ -54,7 +54,7 @@ impl Raised {
         Self::text(lua, &format!("bad argument #{at} to '{function}' ({text})"))
     }
 
-    /// What an error of `mlua` was when it was thrown.
+    /// The original of an error of `mlua`.
     pub(super) fn of(error: &mlua::Error) -> Self {
         match error {
             mlua::Error::CallbackError { cause, .. } => Self::of(cause),

@@ -16,7 +16,7 @@ use crate::transport::memory::resp3;
 /// The version of Redis with which the sandbox was compared.
 const VERSION: (&str, u32) = ("8.0.2", 0x0008_0002);
 
-/// What libraries see while they are loaded.
+/// The table `redis` that libraries see while they are loaded.
 pub(super) fn loading_table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
     let table = constants(lua)?;
     table.raw_set("log", lua.create_function(log)?)?;
@@ -44,7 +44,7 @@ fn constants(lua: &Lua) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// What scripts and functions see.
+/// The table `redis` that scripts and functions see.
 pub(super) fn table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
     let table = constants(lua)?;
     let of_call = Arc::clone(shared);
@@ -69,7 +69,7 @@ pub(super) fn table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
     };
     table.raw_set("setresp", lua.create_function(setresp)?)?;
     table.raw_set("set_repl", lua.create_function(set_repl)?)?;
-    // What only a debugger or replication would notice.
+    // Functions whose effect only a debugger or replication would notice.
     table.raw_set("replicate_commands", lua.create_function(|_, ()| Ok(true))?)?;
     table.raw_set("breakpoint", lua.create_function(|_, ()| Ok(false))?)?;
     table.raw_set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)?;

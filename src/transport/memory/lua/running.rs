@@ -1,4 +1,4 @@
-//! What the running script acts on.
+//! The state that the running script acts on.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use mlua::Function;
 use crate::transport::memory::engine::Engine;
 use crate::transport::memory::script_runtime::Registered;
 
-/// What the running script acts on.
+/// The state that the running script acts on.
 pub(super) struct Running {
     /// The engine, while a script runs; an empty one otherwise.
     pub(super) engine: Engine,

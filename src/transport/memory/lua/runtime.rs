@@ -38,8 +38,8 @@ struct Machine {
 }
 
 impl LuaRuntime {
-    /// `empty` makes an engine that takes the place of the real one while a script has that. `running` is how others see the
-    /// script.
+    /// `empty` makes an engine that replaces the real one while a script holds it. `running` shows the script to other
+    /// callers.
     pub(in crate::transport::memory) fn new(
         options: ScriptOptions,
         running: Arc<RunningScript>,
@@ -177,7 +177,7 @@ impl Machine {
         drop(seen);
         let (Name::Script(name) | Name::Function(name)) = name;
         if why_over.is_some() {
-            // Until now perhaps after each instruction.
+            // Until now the clock may have been checked after each instruction.
             self.watchdog.watch(&self.sandbox.lua).map_err(|error| broken(&error))?;
         }
         drop(lent);

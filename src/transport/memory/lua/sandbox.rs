@@ -50,7 +50,7 @@ impl Sandbox {
     }
 }
 
-/// What the prelude needs of the host.
+/// The functions of the host that the prelude needs.
 fn host(lua: &Lua, shared: &Shared, random: &Random) -> mlua::Result<Table> {
     let host = lua.create_table()?;
     host.raw_set("thrown", lua.create_function(thrown)?)?;

@@ -20,12 +20,12 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// `running` is how others see the script, and may kill it.
+    /// `running` shows the script to other callers, which may kill it.
     pub(super) fn new(limit: Duration, running: &Arc<RunningScript>) -> Self {
         Self { limit, until: Arc::default(), running: Arc::clone(running) }
     }
 
-    /// How others see the script that runs.
+    /// The running script, as other callers see it.
     pub(super) fn running(&self) -> &RunningScript {
         &self.running
     }

@@ -7,7 +7,7 @@ use crate::transport::memory::json::{Document, Json, Writer};
 /// The name `ReJSON-RL` in 54 bits, and version 3 of the module's format.
 const MODULE: u64 = 0x45e2_5238_df91_2c03;
 
-/// What the parts of a module's value begin with: a string, and the end.
+/// The first bytes of the parts of a module's value: a string, and the end.
 const STRING: u64 = 5;
 const END: u64 = 0;
 

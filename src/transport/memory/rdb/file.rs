@@ -26,7 +26,7 @@ const FREQUENCY: u8 = 0xf9;
 const IDLE: u8 = 0xf8;
 const SLOT: u8 = 0xf4;
 
-/// What the first bytes tell of a file.
+/// The kind of file that the first bytes show.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::transport::memory) enum Head {
     Ours,
@@ -96,12 +96,12 @@ pub(in crate::transport::memory) fn put_record(
     put_value(out, data);
 }
 
-/// Ends what comes before the checksum.
+/// Ends the part before the checksum.
 pub(in crate::transport::memory) fn put_end(out: &mut Vec<u8>) {
     out.push(END);
 }
 
-/// Reads what is between the head and the checksum, so many bytes. Keys are handed over one by one; the sources of libraries are
+/// Reads the bytes between the head and the checksum. Keys are handed over one by one; the sources of libraries are
 /// returned. A failure comes with how many bytes were left.
 pub(in crate::transport::memory) fn load(
     from: &mut dyn Read,

@@ -9,7 +9,7 @@ use crate::transport::memory::number;
 const HEAD: usize = 6;
 const END: u8 = 0xff;
 
-/// What an element is.
+/// An element: a text or a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Element {
     Integer(i64),

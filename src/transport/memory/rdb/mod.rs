@@ -50,7 +50,7 @@ mod kind {
     pub(super) const HASH_LISTPACK_LIFETIMES: u8 = 25;
 }
 
-/// What stands in place of a type.
+/// The bytes that stand in place of a type.
 mod opcode {
     pub(super) const FUNCTION: u8 = 0xf5;
     pub(super) const FUNCTION_BEFORE_7: u8 = 0xf6;

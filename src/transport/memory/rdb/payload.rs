@@ -39,7 +39,7 @@ fn close(mut out: Vec<u8>, version: u16) -> Vec<u8> {
     out
 }
 
-/// What a payload holds, if its version is known and its checksum is right.
+/// The content of a payload, if its version is known and its checksum is right.
 fn open(payload: &[u8]) -> Result<&[u8]> {
     let checked = payload.split_last_chunk::<8>().and_then(|(signed, checksum)| {
         let (content, version) = signed.split_last_chunk::<2>()?;

@@ -43,7 +43,7 @@ enum Length {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads so many bytes of this.
+    /// Reads `left` bytes from this.
     pub(super) fn new(from: &'a mut dyn Read, left: u64) -> Self {
         Self { from, left }
     }
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// As many bytes.
+    /// Reads this many bytes.
     fn raw(&mut self, length: u64) -> Result<Vec<u8>, Failure> {
         if length > self.left || length > MAX_STRING {
             return malformed("a string is longer than it can be");
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
     }
 
     fn compressed(&mut self) -> Result<Bytes, Failure> {
-        /// Three bytes stand for no more than so many.
+        /// The most bytes that three compressed bytes stand for.
         const MOST: u64 = 264;
         let (length, whole) = (self.length()?, self.length()?);
         let packed = self.raw(length)?;

@@ -13,11 +13,11 @@ const DELETED: i64 = 1;
 /// An entry has the fields of the first one of its node.
 const SAME_FIELDS: i64 = 2;
 
-/// A node holds so many entries, and ends with the one that reaches so many bytes, as Redis's by default.
+/// A node ends with this many entries, or with the entry that reaches this many bytes, as in Redis by default.
 const NODE_ENTRIES: usize = 100;
 const NODE_BYTES: usize = 4096;
 
-/// That the number of entries that a group has read is not known.
+/// Means that the number of entries that a group has read is not known.
 const UNKNOWN: u64 = u64::MAX;
 
 /// Whether a consumer was active at another time than it was seen, which the older encoding does not tell.

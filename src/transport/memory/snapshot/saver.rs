@@ -14,7 +14,7 @@ use crate::platform::unix_millis;
 type Asker = oneshot::Sender<Result<(), SnapshotError>>;
 
 enum Order {
-    /// Save now, and tell this one.
+    /// Save now, and report the result to this asker.
     Save(Option<Asker>),
     /// Save what has changed, and end.
     Stop,
@@ -98,7 +98,7 @@ impl Snapshots {
         let _ = self.orders.send(Order::Save(None));
     }
 
-    /// Asks for a save that begins after now, and where to hear of its end.
+    /// Asks for a save that begins after this call. Returns the receiver of its result.
     pub(in crate::transport::memory) fn ask(&self) -> oneshot::Receiver<Result<(), SnapshotError>> {
         let (asker, answer) = oneshot::channel();
         let _ = self.orders.send(Order::Save(Some(asker)));
@@ -203,7 +203,7 @@ fn run(
             }
             Err(RecvTimeoutError::Timeout) => {
                 if has_changed(source) {
-                    // What went wrong is logged, and INFO tells it. The next time may be better.
+                    // What went wrong is logged, and INFO shows it. The next time may be better.
                     let _ = save(source);
                 }
                 next = every.and_then(|every| Instant::now().checked_add(every));

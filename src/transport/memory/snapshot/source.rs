@@ -1,8 +1,8 @@
-//! What a snapshot is made of.
+//! The source of a snapshot.
 
 use crate::transport::memory::keyspace::Step;
 
-/// What is saved, in steps that each take a short time.
+/// The content to save, in steps that each take a short time.
 pub(in crate::transport::memory) trait Source {
     /// How many changes there were.
     fn changes(&mut self) -> u64;
@@ -13,6 +13,6 @@ pub(in crate::transport::memory) trait Source {
     /// Writes more of it.
     fn step(&mut self, out: &mut Vec<u8>) -> Step;
 
-    /// Gives it up.
+    /// Ends the writing, complete or not.
     fn end(&mut self);
 }

@@ -67,7 +67,7 @@ impl Store {
         let content = length - (HEAD + FOOT) as u64;
         load(&mut file, content, add).map_err(|(failure, left)| match failure {
             Failure::Io(error) => failed(error),
-            // Its checksum is right, so this is what somebody wrote.
+            // The checksum is right, so a program has written it like this.
             Failure::Malformed(malformed) => SnapshotError::Unsupported {
                 path: self.path.clone(),
                 what: format!("{}, at byte {}", malformed.0, HEAD as u64 + content - left),
@@ -75,7 +75,7 @@ impl Store {
         })
     }
 
-    /// Checks the head of a file of so many bytes, and its checksum.
+    /// Checks the head and the checksum of a file with this length.
     fn check(&self, file: &mut impl Read, length: u64) -> Result<(), SnapshotError> {
         let failed = |error| SnapshotError::io(&self.path, "read", error);
         let damaged =

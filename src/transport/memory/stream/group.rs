@@ -1,4 +1,4 @@
-//! A group of consumers: what was given to whom, and is not acknowledged yet.
+//! A group of consumers: the entries that each was given and has not acknowledged yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +48,7 @@ impl Group {
         consumer
     }
 
-    /// Gives an entry to a consumer, whoever had it before.
+    /// Gives an entry to a consumer, and takes it from the one that had it.
     pub(in crate::transport::memory) fn give(&mut self, id: StreamId, pending: Pending) {
         steps::count(1);
         let name = pending.consumer.clone();
@@ -60,7 +60,7 @@ impl Group {
         self.consumers.entry(name).or_default().pending.insert(id);
     }
 
-    /// Takes an entry from whoever has it. Whether somebody had it.
+    /// Takes an entry from its consumer. Returns whether there was one.
     pub(in crate::transport::memory) fn release(&mut self, id: StreamId) -> bool {
         steps::count(1);
         let Some(pending) = self.pending.remove(&id) else { return false };

@@ -35,13 +35,13 @@ pub(super) struct Stream {
 /// Which entries a trim deletes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Threshold {
-    /// The oldest ones, until so many are left.
+    /// The oldest ones, until this many are left.
     MaxLength(usize),
     /// Those before this id.
     MinId(StreamId),
 }
 
-/// A node of Redis's radix tree holds so many entries. A trim that need not be exact deletes whole nodes.
+/// The number of entries in a node of Redis's radix tree. A trim that need not be exact deletes whole nodes.
 const NODE: usize = 100;
 
 impl Stream {
@@ -90,7 +90,7 @@ impl Stream {
         self.entries_added += 1;
     }
 
-    /// Deletes an entry as XDEL does. Whether it was there.
+    /// Deletes an entry as XDEL does. Returns whether it was there.
     pub(super) fn delete(&mut self, id: StreamId) -> bool {
         steps::count(1);
         let deleted = self.forget(id);
@@ -100,14 +100,14 @@ impl Stream {
         deleted
     }
 
-    /// Removes an entry, of which no trace stays. Whether it was there.
+    /// Removes an entry, of which no trace stays. Returns whether it was there.
     fn forget(&mut self, id: StreamId) -> bool {
         let Some(fields) = self.entries.remove(&id) else { return false };
         self.bytes -= fields_bytes(&fields);
         true
     }
 
-    /// Deletes old entries, at most so many, and tells how many it were. One that is not exact may leave some, as in Redis.
+    /// Deletes old entries, at most this many, and returns how many. One that is not exact may leave some, as in Redis.
     pub(super) fn trim(&mut self, threshold: Threshold, exact: bool, most: usize) -> usize {
         let before = match threshold {
             Threshold::MaxLength(length) => self.len().saturating_sub(length),
@@ -176,7 +176,7 @@ impl Stream {
         read.map(|read| self.entries_added as i64 - read as i64)
     }
 
-    /// Takes note that a group was given the entry of this id, if it is a new one for the group.
+    /// Records that a group was given the entry of this id, if it is a new one for the group.
     pub(super) fn note_read(&self, group: &mut Group, id: StreamId) {
         if id <= group.last_id {
             return;

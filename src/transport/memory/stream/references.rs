@@ -1,4 +1,4 @@
-//! What becomes of the references that groups have to an entry which is deleted (Redis 8.2).
+//! What happens to the references that groups have to an entry which is deleted (Redis 8.2).
 
 use std::ops::Bound;
 
@@ -30,7 +30,7 @@ impl References {
 }
 
 impl Stream {
-    /// Removes the references to an entry as asked. Whether the entry may go.
+    /// Removes the references to an entry as asked. Returns whether the entry may go.
     pub(in crate::transport::memory) fn release(
         &mut self,
         id: StreamId,
@@ -51,7 +51,7 @@ impl Stream {
         }
     }
 
-    /// Deletes the oldest entries that may go, until the threshold is reached, and tells how many it were.
+    /// Deletes the oldest entries that may go, until the threshold is reached, and returns how many.
     pub(in crate::transport::memory) fn trim_released(
         &mut self,
         threshold: Threshold,

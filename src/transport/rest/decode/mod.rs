@@ -170,7 +170,7 @@ impl<'a> Decoder<'a> {
                 let code = error.code().map(ToOwned::to_owned);
                 error.into_kind(ErrorKind::Unauthorized).with_code(code.as_deref())
             }
-            // Some servers give every error of a command this status. Its code tells that it is one.
+            // Some servers give every error of a command this status. Its code shows that it is one.
             500 if error.code().is_some() => error,
             500 => match inner_code(error.message()).map(ToOwned::to_owned) {
                 Some(code) => error.with_code(Some(&code)),
@@ -318,13 +318,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base64_names_the_cure() {
+    fn an_error_of_base64_says_what_to_do() {
         let error = error(200, r#"{"result":"not base64!"}"#);
         assert!(error.message().contains("Encoding::Auto"), "{error}");
     }
 
     #[test]
-    fn text_is_what_reads_differently_in_base64() {
+    fn only_text_reads_differently_in_base64() {
         for (body, expected) in [
             (r#"{"result":"OK"}"#, false),
             (r#"{"result":""}"#, false),
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_gives_its_status_and_beginning() {
+    fn an_answer_that_is_not_json_gives_its_status_and_beginning() {
         let page = "<html>\n  <title>502 Bad\0 Gateway</title> s3cret-token </html>";
         let error = error(502, page);
         assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(502)));
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_answers_are_told_apart() {
+    fn broken_answers_have_different_kinds() {
         assert_eq!(error(200, r#"{"result":"YWJ"#).kind(), ErrorKind::Disconnected);
         assert_eq!(error(200, "").kind(), ErrorKind::Protocol);
         assert_eq!(error(200, "{}").kind(), ErrorKind::Protocol);

@@ -30,7 +30,7 @@ const OLD: Duration = Duration::from_millis(500);
 pub(super) struct Call<'a> {
     command: &'a Command,
     destination: Destination,
-    /// What the last server said. It may be a redirection that is still to be followed.
+    /// The reply of the last server. It may be a redirection that is still to be followed.
     result: Option<Result<Value>>,
 }
 

@@ -1,4 +1,4 @@
-//! The way to a server of the cluster, which may lose its slots to another while it is connected to.
+//! Connects to a server of the cluster. Another server may take over its slots in the meantime.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -15,7 +15,7 @@ const MOST_DETOURS: u32 = 8;
 /// How long to wait while a slot is on its way, and before more than one detour.
 pub(super) const SLOT_IS_MOVING: Duration = Duration::from_millis(20);
 
-/// Who has to run a command.
+/// The server that has to run a command.
 #[derive(Clone)]
 pub(super) enum Target {
     /// The owner of this slot.
@@ -35,7 +35,7 @@ pub(super) enum Next {
     Wait,
 }
 
-/// The way of a command through the cluster.
+/// Where a command goes, and where it was sent on to.
 pub(super) struct Destination {
     target: Target,
     /// Where the last server has sent it.

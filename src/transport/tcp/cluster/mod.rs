@@ -1,6 +1,6 @@
 //! A cluster: a router that sends each command to the server of its slot.
 //!
-//! `route.rs` says which servers run a command, `batch.rs` sends commands to them, `topology.rs` finds out who they are, and
+//! `route.rs` says which servers run a command, `batch.rs` sends commands to them, `topology.rs` finds the servers, and
 //! `scan.rs` visits all of them. The connections are those of a single server.
 
 mod batch;
@@ -38,7 +38,7 @@ pub(super) struct Cluster {
     topology: Arc<Topology>,
 }
 
-/// How the reply of a command comes from those of its calls.
+/// How the reply of a command is made from those of its calls.
 enum Reply {
     /// The call at this position has it.
     Of(usize),

@@ -112,7 +112,7 @@ fn split(command: &Command, step: usize, last: usize, join: impl FnOnce(&[Part])
     let first = command.get(0).filter(|_| keyed > 0).map(slot_of);
     let Some(first) = first else { return Route::AnyPrimary };
     let mut slots = (0..keyed).step_by(step).filter_map(|at| command.get(at)).map(slot_of);
-    // The server tells what is wrong with an incomplete command.
+    // The server's error says what is wrong with an incomplete command.
     if !keyed.is_multiple_of(step) || slots.all(|slot| slot == first) {
         return Route::Slot(first);
     }
@@ -146,7 +146,7 @@ fn positions(parts: &[Part]) -> Vec<Vec<usize>> {
 }
 
 impl Join {
-    /// One reply of all. If a server has failed, the error tells whether others have run their parts.
+    /// Joins all replies into one. If a server has failed, the error says whether others have run their parts.
     pub(super) fn join(&self, command: &Command, replies: Vec<Result<Value>>) -> Result<Value> {
         if *self == Self::AnySuccess {
             let mut failed = None;
@@ -205,7 +205,7 @@ impl Join {
 /// The error of a command of which a part has failed. Its outcome is that of the whole command.
 fn failure(command: &Command, replies: &[Result<Value>]) -> Option<Error> {
     let failed: Vec<&Error> = replies.iter().filter_map(|reply| reply.as_ref().err()).collect();
-    // The part of which the least is known tells most about the whole.
+    // The part with the least certain outcome decides the outcome of the whole.
     let unknown = failed.iter().find(|error| error.outcome() == Outcome::Unknown);
     let error = *unknown.or_else(|| failed.first())?;
     let has_same_outcome = failed.iter().all(|other| other.outcome() == error.outcome());

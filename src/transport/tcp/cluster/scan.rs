@@ -111,7 +111,7 @@ struct OwnSlots {
     count: usize,
 }
 
-/// The slots that a primary tells of itself in its reply to CLUSTER NODES. It is an error if one of them is on its way.
+/// The slots that a primary reports for itself in its reply to CLUSTER NODES. It is an error if one of them is on its way.
 fn own_slots(nodes: &str) -> Result<OwnSlots> {
     let own = nodes
         .lines()

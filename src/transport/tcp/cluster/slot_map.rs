@@ -31,7 +31,7 @@ impl PartialEq for Member {
     }
 }
 
-/// What a server is in the cluster.
+/// The role of a server in the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Primary,
@@ -158,7 +158,7 @@ impl Server {
         let id = Option::<String>::from_value(items.next().unwrap_or_default())?;
         let host = match host.as_deref() {
             None | Some("") => asked.to_owned(),
-            // The server does not know the name of this one.
+            // The server that was asked does not know the host of this one.
             Some("?") => return Err(unreadable()),
             Some(host) => host.to_owned(),
         };
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_range_of_slots_is_refused() {
+    fn a_malformed_range_of_slots_is_refused() {
         let one = || vec![server("h", 1, "a")];
         for reply in [
             range(5, 4, one()),

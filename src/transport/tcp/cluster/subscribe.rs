@@ -1,4 +1,4 @@
-//! Subscriptions in a cluster: every server hands on what is published to a channel at any of them. Messages of a shard channel
+//! Subscriptions in a cluster: every server gets the messages that are published to a channel at any of them. Messages of a shard channel
 //! stay with the servers of its slot.
 
 use std::sync::Arc;

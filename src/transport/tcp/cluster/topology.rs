@@ -1,4 +1,4 @@
-//! What is known of the cluster, and how it is found out again.
+//! The known map of the cluster, and how it is refreshed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,9 +26,9 @@ const ASKED: usize = 5;
 const KNOWN_SERVERS: Duration = Duration::from_secs(1);
 /// How long other answers are waited for after the first one. The newest of them is taken.
 const OTHER_ANSWERS: Duration = Duration::from_millis(100);
-/// How long what the servers have told is taken for new.
+/// How long the answer of the servers counts as new.
 const NEW: Duration = Duration::from_millis(100);
-/// How many servers are remembered that redirections name and the map does not.
+/// The most servers that are remembered because redirections have named them, and the map has not.
 const MOST_STRANGERS: usize = 256;
 
 /// The slots and their servers. They are asked for again when a server redirects a command, is not reached or does not answer.
@@ -50,7 +50,7 @@ struct Refresh {
     ended: Option<Instant>,
 }
 
-/// It runs as a task, so that it outlives the call that started it. Its output is `None` if its runtime shuts down first.
+/// A question runs as a task, so that it outlives the call that started it. Its output is `None` if its runtime shuts down first.
 type Question = Shared<BoxFuture<'static, Option<Result<()>>>>;
 
 impl Topology {
@@ -218,7 +218,7 @@ impl Topology {
         self.dialing(node)()
     }
 
-    /// What makes connections to a server.
+    /// A function that connects to a server.
     pub(super) fn dialing(
         &self,
         node: &Node,
@@ -231,7 +231,7 @@ impl Topology {
     }
 }
 
-/// What a server tells of the cluster.
+/// The answer of a server about the cluster.
 struct Answer {
     /// Whether the server is connected with the others, and how many changes of the cluster it knows.
     newness: (bool, u64),

@@ -128,7 +128,7 @@ impl Driver {
     fn read(&mut self) -> Result<()> {
         let due = self.due;
         while let Some(reply) = self.link.received().map_err(unreadable)? {
-            // Nobody asked for pushes, so nobody reads them.
+            // No caller asked for pushes, so they are dropped.
             if !reply.is_push() {
                 self.answer(reply)?;
             }
@@ -157,7 +157,7 @@ impl Driver {
             match nonce.as_deref().filter(|_| *left == 0) {
                 Some(nonce) if !verifies(&reply, nonce) => return surplus(),
                 Some(_) => {}
-                // Nobody reads the replies of a call that was given up.
+                // The replies of a call that was given up are dropped.
                 None if sender.is_closed() => *replies = Vec::new(),
                 None => replies.push(reply),
             }

@@ -20,7 +20,7 @@ pub(in crate::transport::tcp) struct Health {
     due: AtomicU64,
     /// When the last reply came, in microseconds since the connection was made.
     last_reply: AtomicU64,
-    /// Since when no reply has come while a caller gave up; [`ANSWERED`] if no caller gave up since the last reply.
+    /// The time since which no reply has come while a caller gave up; [`ANSWERED`] if no caller gave up since the last reply.
     silent_since: AtomicU64,
     waiting: AtomicUsize,
 }
@@ -91,7 +91,7 @@ impl Health {
     }
 
     /// Whether no reply has come for so long that the connection is to be replaced. It may be cut without notice, or the
-    /// server may be busy with a command that nobody waits for any more.
+    /// server may be busy with a command whose caller has given up.
     pub(in crate::transport::tcp) fn is_hung(&self) -> bool {
         let since = self.silent_since.load(Relaxed);
         since != ANSWERED

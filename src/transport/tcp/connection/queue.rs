@@ -33,7 +33,7 @@ struct Waiting {
     is_closed: bool,
 }
 
-/// Who waits for the replies to the commands of a call.
+/// The caller that waits for the replies to the commands of a call.
 pub(super) struct Call {
     /// Where the commands begin in the bytes.
     pub(super) at: usize,
@@ -45,7 +45,7 @@ pub(super) enum Caller {
     Many {
         left: usize,
         replies: Vec<Reply>,
-        /// What the last reply has to be, which is not for the caller.
+        /// The expected last reply, which is not for the caller.
         nonce: Option<String>,
         sender: oneshot::Sender<Result<Vec<Reply>>>,
     },

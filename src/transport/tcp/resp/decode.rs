@@ -9,7 +9,7 @@ const ELEMENT: u64 = 64;
 const DEEPEST: usize = 100;
 /// The longest line of a number or a length.
 const LONGEST_NUMBER: usize = 32;
-/// What is reserved at most for a string or an array of which only the length has come.
+/// The most memory that is reserved for a string or an array of which only the length has come.
 const RESERVED_BYTES: usize = 64 << 10;
 const RESERVED_ITEMS: u64 = 1024;
 
@@ -23,7 +23,7 @@ pub(in crate::transport::tcp) enum Unreadable {
     TooDeep,
     #[error("what was received is not RESP")]
     Malformed,
-    /// A reply that no command asked for. From then on nobody can tell whose the next ones are.
+    /// A reply that no command asked for. From then on, replies cannot be matched with commands.
     #[error("more replies came than commands were sent")]
     TooMany,
 }
@@ -36,7 +36,7 @@ pub(in crate::transport::tcp) struct Decoder {
     /// The aggregates that are not complete, the innermost last.
     open: Vec<Aggregate>,
     state: State,
-    /// What has come of the current line or string.
+    /// The part of the current line or string that has come.
     part: Vec<u8>,
 }
 
@@ -152,7 +152,7 @@ impl Decoder {
         self.read(kind, &line[1..line.len() - 2])
     }
 
-    /// What a line of this type says.
+    /// Reads a line of this type.
     fn read(&mut self, kind: u8, text: &[u8]) -> Result<Step, Unreadable> {
         Ok(Step::Item(match kind {
             b'+' if text == b"OK" => Value::OK,
@@ -251,7 +251,7 @@ impl Decoder {
     }
 }
 
-/// What a line was.
+/// The result of reading a line.
 enum Step {
     /// It is not complete.
     More,
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_beyond_the_limit_is_refused() {
+    fn a_reply_beyond_the_limit_is_refused() {
         let next = |decoder: &mut Decoder, mut bytes: &[u8]| decoder.next(&mut bytes).map(|_| ());
         let fresh = || Decoder::new(1000);
         assert_eq!(next(&mut fresh(), b"$1000\r\n"), Err(Unreadable::TooLarge), "before it comes");
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_resp_is_refused() {
+    fn bytes_that_are_not_resp_are_refused() {
         let lines: [&[u8]; 9] = [
             b"HTTP/1.1 400 Bad Request\r\n",
             b"H",

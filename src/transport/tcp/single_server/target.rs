@@ -1,4 +1,4 @@
-//! Which server it is, and how it is reached.
+//! The server that commands go to, and how it is reached.
 
 use crate::Result;
 use crate::transport::tcp::connection::Connection;
@@ -6,7 +6,7 @@ use crate::transport::tcp::dial::Dialer;
 use crate::transport::tcp::endpoint::Endpoint;
 use crate::transport::tcp::sentinel::Sentinels;
 
-/// A server, or those that name it.
+/// A server, or the sentinels that name it.
 pub(in crate::transport::tcp) enum Target {
     Server(Endpoint),
     Sentinels(Sentinels),

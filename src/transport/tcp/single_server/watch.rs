@@ -58,7 +58,7 @@ async fn listen(target: Arc<Target>, dialer: Arc<Dialer>, connections: Weak<Conn
     for sentinel in sentinels.sentinels.iter().cycle() {
         if let Ok(mut messages) = sentinels.messages(&dialer, sentinel).await {
             pause = SHORTEST_PAUSE;
-            // Nobody told what happened before.
+            // Changes before the subscription were not reported.
             sentinels.ask_again(&dialer, leave).await;
             match connections.upgrade() {
                 Some(connections) => connections.check_role(&dialer).await,

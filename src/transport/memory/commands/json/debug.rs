@@ -24,7 +24,7 @@ pub(super) fn debug(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
                 document,
                 &path,
                 |value| {
-                    // Values in each other are measured again and again.
+                    // Nested values are measured once for each value around them.
                     budget.spend(value.length().unwrap_or(0))?;
                     Ok(length(value.bytes()))
                 },

@@ -13,12 +13,12 @@ pub(super) fn no_key() -> Error {
     Error::server("ERR could not perform this operation on a key that doesn't exist")
 }
 
-/// What is not at a path.
+/// The error of a path that finds nothing.
 pub(super) fn absent(path: &str, or: &str) -> Error {
     Error::server(&format!("ERR Path '{path}' does not exist{or}"))
 }
 
-/// What a value is not.
+/// The error of a value of another type.
 pub(super) fn expected(kind: &str, found: &str) -> Error {
     Error::server(&format!(
         "WRONGTYPE wrong type of path value - expected {kind} but found {found}"

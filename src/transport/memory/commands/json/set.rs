@@ -56,7 +56,7 @@ impl Targets {
         }
     }
 
-    /// Sets the value at all of them. Whether that changed anything.
+    /// Sets the value at all of them. Returns whether that changed anything.
     fn set(self, document: &mut Document, value: &Json) -> bool {
         match self {
             Self::Values(places) => at_all(&places, |place| document.set(place, value.clone())),
@@ -67,7 +67,7 @@ impl Targets {
     }
 }
 
-/// Changes each place. Whether any of them changed.
+/// Changes each place. Returns whether any of them changed.
 fn at_all(places: &[Place], mut change: impl FnMut(&Place) -> bool) -> bool {
     places.iter().filter(|place| change(place)).count() > 0
 }

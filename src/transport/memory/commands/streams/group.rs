@@ -167,7 +167,7 @@ pub(super) fn xpending(db: &mut Keyspace, args: Args<'_>) -> Result<Value> {
     let count = count_at(args, at + 2)?;
     let start = StreamId::parse_start(args.at(at)?)?;
     let end = StreamId::parse_end(args.at(at + 1)?)?;
-    // Redis takes no notice of what stands behind the name.
+    // Redis ignores what follows the name.
     let consumer = args.get(at + 3);
     let group = group_of(db, key, name)?;
     if start > end {

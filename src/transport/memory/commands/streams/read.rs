@@ -149,7 +149,7 @@ pub(in crate::transport::memory::commands) fn xreadgroup_by_strangers(
     read_group(db, args, false)
 }
 
-/// Whoever reads becomes a consumer of the group; with NOACK, perhaps not.
+/// The reader becomes a consumer of the group; with NOACK only if `no_ack_makes_consumer`.
 fn read_group(db: &mut Keyspace, args: Args<'_>, no_ack_makes_consumer: bool) -> Result<Value> {
     let asked = Asked::parse(args, true)?;
     let (group, consumer) = asked.group.clone().ok_or_else(syntax)?;

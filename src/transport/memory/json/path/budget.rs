@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// over it many times does not.
 const MAX_WORK: usize = if cfg!(target_arch = "wasm32") { 4 << 20 } else { 16 << 20 };
 
-/// What is left of the work that a command may do.
+/// The work that a command may still do.
 pub(in crate::transport::memory) struct Budget {
     left: Cell<usize>,
 }
@@ -26,7 +26,7 @@ impl Budget {
     }
 
     /// # Errors
-    /// If not so much is left.
+    /// If less than that is left.
     pub(in crate::transport::memory) fn spend(&self, work: usize) -> Result<()> {
         steps::count(work);
         match self.left.get().checked_sub(work) {

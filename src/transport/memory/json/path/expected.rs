@@ -1,4 +1,4 @@
-//! What the reader of paths expected at the place where it could not go on, for the error.
+//! The parts that the parser of paths expected where it could not go on, for the error.
 
 /// A part of a path, in the order in which errors list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,7 @@ pub(super) struct Expected {
     parts: Vec<Part>,
 }
 
-/// What was expected before a part was tried.
+/// The expected parts before a part was tried.
 #[derive(Clone, Copy)]
 pub(super) struct Before {
     kept: usize,
@@ -100,7 +100,7 @@ impl Expected {
         if position == self.position { self.parts.len() } else { 0 }
     }
 
-    /// Takes note that a part is not at a position.
+    /// Records that a part is not at a position.
     pub(super) fn missing(&mut self, part: Part, position: usize, before: Before) {
         if self.attempts_at(position).saturating_sub(before.attempts) == 1 {
             return;

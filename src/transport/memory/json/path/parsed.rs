@@ -18,7 +18,7 @@ impl<'a> Path<'a> {
     const MAX_BYTES: usize = 32 << 10;
 
     /// # Errors
-    /// What RedisJSON says of a path that cannot be read.
+    /// RedisJSON's error for a path that cannot be read.
     pub(in crate::transport::memory) fn parse(given: &'a str) -> Result<Self> {
         let is_legacy = Self::is_legacy_text(given);
         let full = match given {

@@ -60,7 +60,7 @@ impl<'a> Parser<'a> {
         is_there
     }
 
-    /// Reads characters as long as they are such ones.
+    /// Reads characters as long as they are wanted.
     pub(super) fn eat_while(&mut self, is_wanted: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let length = rest.find(|letter| !is_wanted(letter)).unwrap_or(rest.len());

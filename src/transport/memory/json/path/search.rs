@@ -82,7 +82,7 @@ pub(super) struct Search<'d, 'b> {
 }
 
 impl<'d, 'b> Search<'d, 'b> {
-    /// At most so many values that steps find from a value on.
+    /// At most this many of the values that steps find from a value on.
     pub(super) fn run(
         steps: &[Step],
         root: &'d Json,
@@ -187,7 +187,7 @@ impl<'d, 'b> Search<'d, 'b> {
     }
 
     fn push(&mut self, value: &'d Json) -> Result<()> {
-        // What is found takes memory here and in the reply.
+        // Found values take memory here and in the reply.
         self.budget.spend(4)?;
         let place = match &self.trail {
             None => Place::new(),

@@ -16,7 +16,7 @@ pub(super) enum Step {
     Filter(Filter),
 }
 
-/// It holds if one of its lists of conditions holds, and a list if all of it does.
+/// A filter holds if one of its lists of conditions holds. A list holds if all of its conditions do.
 pub(super) struct Filter {
     pub(super) any: Vec<Vec<Condition>>,
 }

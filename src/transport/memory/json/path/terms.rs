@@ -8,7 +8,7 @@ use super::budget::Budget;
 use crate::Result;
 use crate::transport::memory::json::Json;
 
-/// What a term stands for.
+/// The value of a term.
 #[derive(Clone, Copy)]
 pub(super) enum Meaning<'a> {
     Null,
