@@ -43,9 +43,11 @@ redis.call('PEXPIRE', ended, memory)
 local places = 0
 if kind ~= 'string' then places = most == 0 and math.huge or most - holders end
 local free = kind == 'none'
+-- No waiter counts as alive for longer. If one seems to, the clock was set back.
+local longest = 60000
 for _, waiter in ipairs(redis.call('ZRANGE', queue, 0, 63)) do
-  local till = redis.call('ZSCORE', alive, waiter)
-  if not till or tonumber(till) <= now then
+  local left = (tonumber(redis.call('ZSCORE', alive, waiter) or '0') or 0) - now
+  if left <= 0 or left > longest then
     forget(waiter)
   else
     local alone = string.sub(waiter, 1, 1) == 'x'

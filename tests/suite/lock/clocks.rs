@@ -38,6 +38,11 @@ async fn a_dead_waiter_of_before_the_step_stands_in_nobodys_way() {
         .await;
         guard.release().await.unwrap();
         assert!(waits.await.unwrap().unwrap(), "{}", place.name);
+        // A release does not wake it in place of a live one.
+        let guard = locks.lock(key("k")).try_acquire().await.unwrap();
+        die_waiting(&direct, 3_600_000).await;
+        guard.release().await.unwrap();
+        assert_eq!(waiters(&direct, "k").await, 0, "{}", place.name);
     }
 }
 
