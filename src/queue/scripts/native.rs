@@ -268,6 +268,8 @@ impl<'a> Server<'a> {
         }
         self.set_field(b"#tasks", 0)?;
         self.set_field(b"#seq", self.now)?;
+        // Deduplication keys of another epoch are those of tasks that are gone.
+        self.set_field(b"#epoch", self.micros)?;
         let mut command = Command::new("UNLINK").arg(self.payloads);
         for index in [self.ready, self.delayed, self.active, self.dead, self.grouped] {
             command = command.arg(index);

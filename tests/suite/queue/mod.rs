@@ -6,6 +6,7 @@ mod evictions;
 mod histories;
 mod late;
 mod processes;
+mod repeats;
 mod scripts;
 mod sources;
 mod workers;
