@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::handle::Queue;
 use super::keys::{ACTIVE, DEAD, DELAYED, DONE, GROUPED, READY};
 use super::scripts::{Record, State};
-use super::task::checked;
+use super::task::{checked, checked_unique};
 use crate::command::hashes::HashCommands;
 use crate::command::keys::KeyCommands;
 use crate::command::server::ServerCommands;
@@ -303,9 +303,10 @@ impl<T> Queue<T> {
     /// [removed](Self::remove); returns whether there was one. One command.
     ///
     /// # Errors
-    /// Those of Redis.
+    /// [`ErrorKind::InvalidInput`] if no task can have this key, and those of Redis.
     pub async fn forget_unique(&self, key: &str) -> Result<bool> {
-        Ok(self.state.client.del([self.state.keys.of("once", key)]).await? == 1)
+        let key = self.state.keys.of("once", checked_unique(key)?);
+        Ok(self.state.client.del([key]).await? == 1)
     }
 
     /// No worker gets a task until [`resume`](Self::resume). Those that are active may end, and tasks may be added. One command.

@@ -117,7 +117,9 @@ impl State {
                 Err(QueueError::Full { queue: self.keys.name.clone(), tasks })
             }
             [what, id] if what == "taken" => {
-                let why = format!("the task {id} is the child of another task, or of itself");
+                let why = format!(
+                    "the task {id} cannot be a child: it is that of another task, or waits for its own children"
+                );
                 let error = Error::new(ErrorKind::Conflict, why).with_outcome(Outcome::Refused);
                 Err(error.into())
             }

@@ -38,7 +38,7 @@ for at = 7, #ARGV, 10 do
   if kinds[id] or record or is_remembered(id) then
     plan.kind = 'known'
     if is_child and parents[id] and parents[id] ~= parent then
-      if parents[id] ~= '-' or is_above(id, parent) then
+      if parents[id] ~= '-' or record and record[CHILDREN] ~= '0' or is_above(id, parent) then
         return {'taken', id}
       end
       -- A task that the queue has already becomes a child.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::native::{ARGS, Ended, KEYS, Server, bulk};
+use super::moves::Ended;
+use super::native::{ARGS, KEYS, Server, bulk};
 use super::record::{Record, State, number};
 use crate::command::{ScriptContext, script_file::wrong_count};
 use crate::{Result, Value};
@@ -61,8 +62,7 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
         };
         let of_parent = parent.map(|parent| first.get(parent));
         let new_parent = parent.filter(|_| matches!(of_parent, Some(Some((Kind::New, _)))));
-        let is_known =
-            first.contains_key(&**id) || record.is_some() || server.is_remembered(id)?;
+        let is_known = first.contains_key(&**id) || record.is_some() || server.is_remembered(id)?;
         if let (Some(record), Some(_)) = (&record, new_parent) {
             parents.insert(id, record.parent.clone());
         }
@@ -70,7 +70,8 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
         if let (true, Some(parent), Some(before)) = (is_known, new_parent, parents.get(&**id))
             && before != &task[8]
         {
-            if before != "-" || is_above(id, parent, &parents) {
+            let waits = record.as_ref().is_some_and(|record| record.children > 0);
+            if before != "-" || waits || is_above(id, parent, &parents) {
                 return Ok(Value::Array(vec![Value::bulk("taken"), bulk(id)]));
             }
             // A task that the queue has already becomes a child.

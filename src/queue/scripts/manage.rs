@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::native::{ARGS, Ended, Server};
+use super::moves::Ended;
+use super::native::{ARGS, Server};
 use super::pull::words;
 use super::record::{State, number};
 use crate::command::{Command, ScriptContext, script_file::wrong_count};

@@ -6,6 +6,7 @@
 
 mod enqueue;
 mod manage;
+mod moves;
 mod native;
 mod pull;
 mod record;

@@ -14,8 +14,20 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
         [pull, source] => (pull, Some(source)),
         _ => return Err(wrong_count()),
     };
-    let [token, most, lease, again, interval, period, most_bytes, kind, attempts, poison, ttl, longest] =
-        &args[ARGS..]
+    let [
+        token,
+        most,
+        lease,
+        again,
+        interval,
+        period,
+        most_bytes,
+        kind,
+        attempts,
+        poison,
+        ttl,
+        longest,
+    ] = &args[ARGS..]
     else {
         return Err(wrong_count());
     };
@@ -213,7 +225,9 @@ impl Lent<'_> {
             let Some(payload) = payload else { break };
             let is_too_large = payload.len() > longest;
             if !is_too_large
-                && !self.given.is_empty() && self.bytes + payload.len() > self.most_bytes {
+                && !self.given.is_empty()
+                && self.bytes + payload.len() > self.most_bytes
+            {
                 break;
             }
             match is_list {

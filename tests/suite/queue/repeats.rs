@@ -158,6 +158,8 @@ async fn a_child_has_one_parent() {
             assert!(queue.enqueue(&circle).await.is_err(), "{}", place.name);
         }
         assert_eq!(queue.status("t5").await.unwrap(), TaskStatus::Unknown, "{}", place.name);
+        // A task that waits for children itself is no child, so flows that grow do not become deep.
+        assert!(queue.enqueue(&task(9).child(task(1))).await.is_err(), "{}", place.name);
         // The same child twice is one.
         queue.enqueue(&task(5).child(task(6)).child(task(6))).await.unwrap();
         for expected in [2, 1, 6, 5] {
