@@ -99,6 +99,22 @@ async fn a_lost_answer_does_not_change_how_many_were_requeued() {
     }
 }
 
+#[tokio::test]
+async fn the_limit_of_a_group_may_stop_it_and_may_end() {
+    for place in Place::all().await {
+        let queue = queue(place.client());
+        queue.limit_group("g", 0).await.unwrap();
+        let tasks = [1, 2, 3].map(|number| task(number).group("g"));
+        queue.enqueue_all(&tasks).await.unwrap();
+        assert!(queue.pull(9).await.unwrap().is_empty(), "{}", place.name);
+        queue.limit_group("g", None).await.unwrap();
+        assert_eq!(payloads(&queue.pull(9).await.unwrap()), [1], "{}", place.name);
+        let fields: Vec<String> =
+            place.client().hkeys(index("").trim_end_matches(':')).await.unwrap();
+        assert!(!fields.iter().any(|field| field.starts_with("#limit")), "{}", place.name);
+    }
+}
+
 /// The key of a task that nobody has any more keeps no other task out.
 #[tokio::test]
 async fn a_deduplication_key_does_not_outlive_the_queue() {
