@@ -48,11 +48,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         payload: serde_json::json!({ "action": "plan" }),
     };
     phoenix::enqueue_task(&client, &task).await?;
-    phoenix::take_task(&client, "worker-1").await?;
-    // The worker stops before it is done: another one gets the task.
-    println!("{} task came back", phoenix::return_tasks(&client, "worker-1").await?);
-    let taken = phoenix::take_task(&client, "worker-2").await?.ok_or("a task waits")?;
-    println!("{} is done: {}", taken.task.task_id, taken.finish(&client).await?);
+    let queue = phoenix::task_queue(&client)?;
+    for delivery in queue.pull(1).await? {
+        // The worker stops before it is done: another one gets the task.
+        delivery.release().await?;
+    }
+    for delivery in queue.pull(1).await? {
+        println!("{} works, delivery {}", delivery.payload().agent, delivery.number());
+        delivery.ack().await?;
+    }
     session.update(&client, |session| session.state = SessionState::Completed).await?;
 
     let breaker = Breaker { failures: 3, open_for: Duration::from_secs(30) };

@@ -46,6 +46,8 @@ impl Backoff {
         let doublings = if self.doubles { failures.saturating_sub(1) } else { 0 };
         let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
         let pause = self.first.checked_mul(factor).unwrap_or(self.most).min(self.most);
+        // So long that a product of it is no error.
+        let pause = pause.min(Duration::from_millis(1 << 50));
         match self.jitter > 0.0 {
             true => pause.mul_f64(1.0 - self.jitter * platform::random_fraction()),
             false => pause,
@@ -71,9 +73,9 @@ mod tests {
             let pause = backoff.after(failures);
             assert!((Duration::from_millis(800)..=Duration::from_secs(300)).contains(&pause));
         }
-        let fixed = Backoff::fixed(Duration::MAX).jitter(7.0);
-        assert!(fixed.after(9) <= Duration::MAX);
-        let whole = Backoff::fixed(Duration::MAX);
-        assert_eq!(whole.after(9), Duration::MAX);
+        for jitter in [7.0, 1e-300, 0.0, -1.0, f64::NAN] {
+            let fixed = Backoff::fixed(Duration::MAX).jitter(jitter);
+            assert!(fixed.after(9) <= Duration::from_millis(1 << 50), "{jitter}");
+        }
     }
 }

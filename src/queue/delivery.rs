@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use serde::Serialize;
 
 use super::QueueError;
+use super::options::millis;
 use super::state::{Held, How, Leased, Now, Settled, State, unexpected};
 use crate::platform::Instant;
 use crate::{Error, ErrorKind, Outcome, Result};
@@ -269,6 +270,7 @@ impl Holding {
 
     /// The lease lasts so long, from a moment before it was asked for.
     pub(super) fn leased(&self, sent: Instant, lease: Duration) {
+        let lease = lease.min(Duration::from_millis(millis(lease)));
         let mut until = self.0.leased_until.lock().unwrap_or_else(PoisonError::into_inner);
         *until = sent.checked_add(lease).max(*until);
     }

@@ -1,5 +1,6 @@
 //! What waits in a queue, what became of a task, and what an operator changes.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -8,8 +9,9 @@ use serde::de::DeserializeOwned;
 use super::handle::Queue;
 use super::keys::{ACTIVE, DEAD, DELAYED, DONE, GROUPED, READY};
 use super::scripts::{Record, State};
-use super::task::checked;
+use super::task::{checked, checked_unique};
 use crate::command::hashes::HashCommands;
+use crate::command::keys::KeyCommands;
 use crate::command::server::ServerCommands;
 use crate::command::sorted_sets::SortedSetCommands;
 use crate::command::strings::StringCommands;
@@ -69,6 +71,8 @@ pub enum DeadReason {
     Child,
     /// Redis has lost its payload.
     PayloadLost,
+    /// What another program has added is longer than [`QueueOptions::max_payload_bytes`](super::QueueOptions::max_payload_bytes).
+    TooLarge,
     /// A reason of a newer version.
     Other,
 }
@@ -91,7 +95,7 @@ pub struct DeadLetter {
     pub deliveries: u64,
     /// Since when it is a dead letter, by the server's clock.
     pub since: SystemTime,
-    /// The payload as JSON, unless Redis has lost it.
+    /// The payload as JSON, unless Redis has lost it, or it is [too large](DeadReason::TooLarge).
     pub payload: Option<Bytes>,
 }
 
@@ -167,7 +171,7 @@ impl<T> Queue<T> {
         })
     }
 
-    /// The newest dead letters, the newest first, at most 100. Two round trips.
+    /// The newest dead letters, the newest first, at most 100. Three round trips.
     ///
     /// # Errors
     /// Those of Redis.
@@ -179,13 +183,27 @@ impl<T> Queue<T> {
         let ids = || dead.iter().map(|(id, _)| id);
         let pipeline = self.state.client.pipeline();
         let records = pipeline.hmget::<Bytes>(self.state.keys.tasks(), ids());
-        let payloads = pipeline.hmget::<Bytes>(self.state.keys.payloads(), ids());
+        let lengths: Vec<_> =
+            ids().map(|id| pipeline.hstrlen(self.state.keys.payloads(), id)).collect();
         let mut replies = pipeline.exec().await?;
-        let (records, payloads) = (replies.take(records)?, replies.take(payloads)?);
-        let letters =
-            dead.iter().zip(records).zip(payloads).filter_map(|((dead, record), payload)| {
-                letter(dead, &Record::parse(&record?)?, payload)
-            });
+        let records = replies.take(records)?;
+        // What other programs have added is of any size.
+        let longest = self.state.options.max_payload_bytes as u64;
+        let mut short = Vec::new();
+        for ((id, _), length) in dead.iter().zip(lengths) {
+            if replies.take(length)? <= longest {
+                short.push(id.as_str());
+            }
+        }
+        let payloads = match short.is_empty() {
+            true => Vec::new(),
+            false => self.state.client.hmget(self.state.keys.payloads(), &short).await?,
+        };
+        let mut payloads: HashMap<&str, Option<Bytes>> = short.into_iter().zip(payloads).collect();
+        let letters = dead.iter().zip(records).filter_map(|(dead, record)| {
+            let payload = payloads.remove(dead.0.as_str()).flatten();
+            letter(dead, &Record::parse(&record?)?, payload)
+        });
         Ok(letters.collect())
     }
 
@@ -269,15 +287,26 @@ impl<T> Queue<T> {
     }
 
     /// From now on, so many tasks of this group may be ready or active at the same time, whatever
-    /// [`QueueOptions::group_concurrency`](super::QueueOptions::group_concurrency) says. Those that are over the limit are finished. One
-    /// command.
+    /// [`QueueOptions::group_concurrency`](super::QueueOptions::group_concurrency) says. With 0, the group waits. `None` ends the limit.
+    /// Tasks that are over the limit are finished. One command.
     ///
     /// # Errors
     /// Those of Redis.
-    pub async fn limit_group(&self, group: &str, tasks: u32) -> Result<()> {
+    pub async fn limit_group(&self, group: &str, tasks: impl Into<Option<u32>>) -> Result<()> {
         let group = checked("the name of a group", group)?.to_owned();
-        let args = vec![Bytes::from(group), Bytes::from(tasks.to_string())];
+        let limit = tasks.into().map_or_else(String::new, |tasks| tasks.to_string());
+        let args = vec![Bytes::from(group), Bytes::from(limit)];
         self.state.manage("limit", args).await.map(drop)
+    }
+
+    /// Lets another task with this [deduplication key](super::Task::unique) in before its time is over, such as after the one that had it was
+    /// [removed](Self::remove); returns whether there was one. One command.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if no task can have this key, and those of Redis.
+    pub async fn forget_unique(&self, key: &str) -> Result<bool> {
+        let key = self.state.keys.of("once", checked_unique(key)?);
+        Ok(self.state.client.del([key]).await? == 1)
     }
 
     /// No worker gets a task until [`resume`](Self::resume). Those that are active may end, and tasks may be added. One command.
@@ -309,6 +338,7 @@ fn letter(
         b"expired" => DeadReason::Expired,
         b"child" => DeadReason::Child,
         b"payload-lost" => DeadReason::PayloadLost,
+        b"too-large" => DeadReason::TooLarge,
         _ => DeadReason::Other,
     };
     Some(DeadLetter {

@@ -14,7 +14,7 @@
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `edgecask:tasks:{name}` | hash | for each task a line: `state number failures abandoned attempts poison-cap ttl expires priority sequence due children token group parent reason error`; beside them `#tasks`, `#seq`, `#paused`, `#rate`, `#used:…` and `#limit:…` of groups |
+//! | `edgecask:tasks:{name}` | hash | for each task a line: `state number failures abandoned attempts poison-cap ttl expires priority sequence due children token group parent reason error`; beside them `#tasks`, `#seq`, `#epoch`, `#paused`, `#rate`, `#recent` (calls of operators), `#used:…` and `#limit:…` of groups |
 //! | `…:payloads` | hash | for each task its payload as JSON |
 //! | `…:ready` | sorted set | tasks that a pull gives, by priority and sequence |
 //! | `…:delayed` | sorted set | tasks by the millisecond at which they are due; those that wait for children at 2⁵³ − 1 |
@@ -29,6 +29,7 @@
 
 mod backoff;
 mod delivery;
+mod enqueueing;
 mod error;
 mod handle;
 mod inspect;
@@ -45,8 +46,9 @@ mod worker;
 
 pub use backoff::Backoff;
 pub use delivery::{Delivery, Fate, Holding};
+pub use enqueueing::{Addition, Enqueued};
 pub use error::{Fatal, QueueError};
-pub use handle::{Addition, Enqueued, Queue};
+pub use handle::Queue;
 pub use inspect::{DeadLetter, DeadReason, QueueStats, TaskStatus};
 pub use options::QueueOptions;
 pub(crate) use scripts::all as scripts;

@@ -87,7 +87,8 @@ impl QueueOptions {
         Self { max_tasks: tasks.min(1 << 40), ..self }
     }
 
-    /// The longest payload, as JSON. Default 256 KiB.
+    /// The longest payload, as JSON. Default 256 KiB. What other programs have added to a [`Source`](super::Source) and is longer is a
+    /// dead letter, with its payload.
     #[must_use]
     pub fn max_payload_bytes(self, bytes: usize) -> Self {
         Self { max_payload_bytes: bytes, ..self }

@@ -14,8 +14,7 @@ pub(super) struct Pull<'a> {
 
 impl<'a> Pull<'a> {
     pub(super) fn new(state: &'a Arc<State>) -> Result<Self> {
-        let token = format!("{:032x}", u128::from_le_bytes(platform::random()?));
-        Ok(Self { state, token: Some(token) })
+        Ok(Self { state, token: Some(platform::random_id()?) })
     }
 
     /// Leases up to so many tasks; returns them with the token of their deliveries. A lost answer is asked for again.

@@ -116,6 +116,13 @@ impl State {
                 let tasks = tasks.parse().unwrap_or(0);
                 Err(QueueError::Full { queue: self.keys.name.clone(), tasks })
             }
+            [what, id] if what == "taken" => {
+                let why = format!(
+                    "the task {id} cannot be a child: it is that of another task, or waits for its own children"
+                );
+                let error = Error::new(ErrorKind::Conflict, why).with_outcome(Outcome::Refused);
+                Err(error.into())
+            }
             [what, _, answers @ ..] if what == "ok" => {
                 let answer =
                     |[kind, id]: &[String; 2]| Answer { kind: kind.clone(), id: id.clone() };
@@ -147,6 +154,7 @@ impl State {
             number(self.options.attempts.into()),
             number(self.options.poison_cap.into()),
             number(self.options.ttl.map_or(0, millis)),
+            number(self.options.max_payload_bytes as u64),
         ]);
         let mut keys = vec![self.keys.of("pull", token)];
         keys.extend(self.source.as_ref().map(|source| source.key().as_str().to_owned()));
@@ -245,6 +253,7 @@ impl State {
     /// Changes what waits, and returns how many changed.
     pub(super) async fn manage(&self, how: &'static str, what: Vec<Bytes>) -> Result<u64> {
         let mut args = self.args();
+        args.push(Bytes::from(platform::random_id()?));
         args.push(Bytes::from_static(how.as_bytes()));
         args.extend(what);
         self.ask(&MANAGE, Vec::new(), &args).await

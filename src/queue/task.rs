@@ -118,8 +118,8 @@ impl<T> Task<T> {
     }
 
     /// A task that must be done before this one is ready. If the child becomes a dead letter, this one does, too. The delay of a task
-    /// with children is not used. Children may have children, up to 16 levels. A child has an id that the queue does not know yet, and
-    /// no [deduplication key](Self::unique): for a task that is there already, the parent does not wait.
+    /// with children is not used. Children may have children, up to 16 levels. A child may be a task that the queue has already, unless it
+    /// is the child of another task, or waits for children itself. It has no [deduplication key](Self::unique).
     #[must_use]
     pub fn child(mut self, child: Task<T>) -> Self {
         self.children.push(child);
@@ -136,6 +136,14 @@ impl When {
                 format!("@{}", millis(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
             }
         }
+    }
+}
+
+/// Checks a deduplication key, which is a part of a key.
+pub(super) fn checked_unique(key: &str) -> Result<&str> {
+    match key.len() {
+        1..=LONGEST => Ok(key),
+        _ => Err(Error::new(ErrorKind::InvalidInput, "a deduplication key has 1 to 200 bytes")),
     }
 }
 

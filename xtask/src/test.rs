@@ -35,6 +35,7 @@ fn examples(shell: &Shell) -> Result<()> {
         "batch_load",
         "cache_service",
         "compare_and_set",
+        "coordination",
         "copilot",
         "council",
         "events",

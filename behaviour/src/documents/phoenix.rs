@@ -92,9 +92,9 @@ pub(super) async fn run(client: &Client) {
     document!(read, client);
     // The tasks that LPUSH has queued are taken in their order, and one that the API has queued by RPOP.
     for expected in queued() {
-        let taken = take_task(client, "worker-1").await.unwrap().unwrap();
-        assert_eq!(taken.task, expected);
-        assert!(taken.finish(client).await.unwrap());
+        let taken = task_queue(client).unwrap().pull(1).await.unwrap().remove(0);
+        assert_eq!(taken.payload(), &expected);
+        taken.ack().await.unwrap();
     }
     enqueue_task(client, &queued()[0]).await.unwrap();
     let popped: Vec<u8> = client.rpop("phoenix:tasks:queue").await.unwrap().unwrap();

@@ -5,11 +5,19 @@ use serde::de::DeserializeOwned;
 use super::declared_key::Prepare;
 use crate::client::{Slot, Transaction};
 use crate::command::lists::ListCommands;
+use crate::queue::Source;
 use crate::{Client, Result};
 
 key_type! {
     /// A list of items. The front is Redis's head, the left end.
     List is List of Text by items
+}
+
+/// The list as the source of a queue.
+impl<T> From<&List<T>> for Source {
+    fn from(list: &List<T>) -> Self {
+        Self::List(list.key().clone())
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> List<T> {

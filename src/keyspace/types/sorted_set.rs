@@ -7,11 +7,19 @@ use serde::de::DeserializeOwned;
 use super::declared_key::Prepare;
 use crate::client::{Slot, Transaction};
 use crate::command::sorted_sets::{SortedSetCommands, ZRange};
+use crate::queue::Source;
 use crate::{Client, Result};
 
 key_type! {
     /// A set of members in the order of their scores.
     SortedSet is SortedSet of Text by items
+}
+
+/// The sorted set as the source of a queue.
+impl<T> From<&SortedSet<T>> for Source {
+    fn from(set: &SortedSet<T>) -> Self {
+        Self::SortedSet(set.key().clone())
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> SortedSet<T> {

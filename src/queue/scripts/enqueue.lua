@@ -1,8 +1,27 @@
 -- ARGV: the most tasks, then for each task: id, payload, '+' and its delay or '@' and its time, priority, attempts, poison cap, time to
 -- live, group, parent, time to live of its deduplication key. KEYS: the deduplication keys.
 begin()
-local plans, kinds, others, taken, children = {}, {}, {}, {}, {}
+local epoch = (call('HGET', TASKS, '#epoch') or '') .. ' '
+local plans, kinds, others, taken, children, parents = {}, {}, {}, {}, {}, {}
+
+-- The task that a deduplication key was given to.
+local function holder_of(key)
+  local value = taken[key] or call('GET', key) or ''
+  return string.sub(value, 1, #epoch) == epoch and string.sub(value, #epoch + 1)
+end
+
 local new, next_key = 0, 9
+-- Whether a task is this parent, or waits for it.
+local function is_above(id, parent)
+  while parent and parent ~= '-' do
+    if parent == '=' .. id then
+      return true
+    end
+    parent = parents[string.sub(parent, 2)]
+  end
+  return false
+end
+
 for at = 7, #ARGV, 10 do
   local id, parent = ARGV[at], ARGV[at + 8]
   local plan = {at = at, id = id, kind = 'new', other = id}
@@ -10,9 +29,23 @@ for at = 7, #ARGV, 10 do
     plan.key = KEYS[next_key]
     next_key = next_key + 1
   end
-  local holder = plan.key and (taken[plan.key] or call('GET', plan.key))
-  if kinds[id] or call('HEXISTS', TASKS, id) == 1 or is_remembered(id) then
+  local holder = plan.key and holder_of(plan.key)
+  local record = not kinds[id] and read(id)
+  local is_child = parent ~= '-' and kinds[string.sub(parent, 2)] == 'new'
+  if record and is_child then
+    parents[id] = record[PARENT]
+  end
+  if kinds[id] or record or is_remembered(id) then
     plan.kind = 'known'
+    if is_child and parents[id] and parents[id] ~= parent then
+      if parents[id] ~= '-' or record and record[CHILDREN] ~= '0' or is_above(id, parent) then
+        return {'taken', id}
+      end
+      -- A task that the queue has already becomes a child.
+      plan.parent = parent
+      parents[id] = parent
+      children[parent] = (children[parent] or 0) + 1
+    end
   elseif parent ~= '-' and kinds[string.sub(parent, 2)] ~= 'new' then
     plan.kind = 'duplicate'
     plan.other = others[string.sub(parent, 2)] or id
@@ -22,8 +55,9 @@ for at = 7, #ARGV, 10 do
   else
     new = new + 1
     if plan.key then
-      taken[plan.key] = id
+      taken[plan.key] = epoch .. id
     end
+    parents[id] = parent
     if parent ~= '-' then
       children[parent] = (children[parent] or 0) + 1
     end
@@ -45,7 +79,7 @@ for _, plan in ipairs(plans) do
       id, ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 3], ARGV[at + 7], ARGV[at + 8], pending
     )
     if plan.key then
-      call('SET', plan.key, id, 'PX', ARGV[at + 9])
+      call('SET', plan.key, epoch .. id, 'PX', ARGV[at + 9])
     end
     local due = tonumber(string.sub(ARGV[at + 2], 2))
     if string.sub(ARGV[at + 2], 1, 1) == '+' then
@@ -60,5 +94,15 @@ for _, plan in ipairs(plans) do
   end
   reply[#reply + 1] = plan.kind
   reply[#reply + 1] = plan.other
+end
+for _, plan in ipairs(plans) do
+  if plan.parent then
+    local record = read(plan.id)
+    record[PARENT] = plan.parent
+    write(plan.id, record)
+    if record[STATE] == 'dead' then
+      child_ended(string.sub(plan.parent, 2), 'dead')
+    end
+  end
 end
 return finish(reply)

@@ -1,5 +1,13 @@
--- ARGV: 'requeue' or 'remove' and ids; 'limit', a group and its concurrency; 'pause'; 'resume'.
-local how, changed = ARGV[6], 0
+-- ARGV: a name of the call; 'requeue' or 'remove' and ids; 'limit', a group and its concurrency or ''; 'pause'; 'resume'.
+local name, how, changed = ARGV[6], ARGV[7], 0
+-- The last calls and their answers, so that a request which arrives again has no effect.
+local recent = {}
+for of, answer in string.gmatch(call('HGET', TASKS, '#recent') or '', '(%S+)=(%d+)') do
+  if of == name then
+    return tonumber(answer)
+  end
+  recent[#recent + 1] = of .. '=' .. answer
+end
 if how == 'pause' then
   -- A command that a full Redis accepts goes first.
   call('HDEL', TASKS, '#paused')
@@ -8,11 +16,15 @@ elseif how == 'resume' then
   changed = call('HDEL', TASKS, '#paused')
   wakes = true
 elseif how == 'limit' then
-  call('HSET', TASKS, '#limit:' .. ARGV[7], ARGV[8])
-  fill(ARGV[7], 256)
+  if ARGV[9] == '' then
+    call('HDEL', TASKS, '#limit:' .. ARGV[8])
+  else
+    call('HSET', TASKS, '#limit:' .. ARGV[8], ARGV[9])
+  end
+  fill(ARGV[8], 256)
   changed = 1
 else
-  for at = 7, #ARGV do
+  for at = 8, #ARGV do
     local id = ARGV[at]
     local record = read(id)
     if record and how == 'remove' and record[STATE] ~= 'active' then
@@ -38,5 +50,10 @@ else
       changed = changed + 1
     end
   end
+end
+if call('EXISTS', TASKS) == 1 then
+  call('HDEL', TASKS, '#recent')
+  table.insert(recent, 1, name .. '=' .. changed)
+  call('HSET', TASKS, '#recent', table.concat(recent, ' ', 1, math.min(#recent, 16)))
 end
 return finish(changed)

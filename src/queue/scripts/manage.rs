@@ -2,14 +2,24 @@
 
 use bytes::Bytes;
 
-use super::native::{ARGS, Ended, Server};
-use super::record::State;
-use crate::command::{ScriptContext, script_file::wrong_count};
+use super::moves::Ended;
+use super::native::{ARGS, Server};
+use super::pull::words;
+use super::record::{State, number};
+use crate::command::{Command, ScriptContext, script_file::wrong_count};
 use crate::{Result, Value};
 
 pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes]) -> Result<Value> {
     let mut server = Server::new(redis, keys, args)?;
-    let (how, args) = args[ARGS..].split_first().ok_or_else(wrong_count)?;
+    let Some(([name, how], args)) = args[ARGS..].split_first_chunk() else {
+        return Err(wrong_count());
+    };
+    // The last calls and their answers, so that a request which arrives again has no effect.
+    let recent = server.field(b"#recent")?.unwrap_or_default();
+    let is_same = |call: &&[u8]| call.strip_prefix(&**name).is_some_and(|at| at.starts_with(b"="));
+    if let Some(call) = words(&recent).find(is_same) {
+        return Ok(Value::Integer(number(&call[name.len() + 1..])? as i64));
+    }
     let mut changed = 0;
     match (&**how, args) {
         (b"pause", _) => {
@@ -21,7 +31,11 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
             server.wakes = true;
         }
         (b"limit", [group, limit]) => {
-            server.set_field(&[b"#limit:", &**group].concat(), limit)?;
+            let field = [b"#limit:", &**group].concat();
+            match limit.is_empty() {
+                true => server.remove_field(&field)?,
+                false => server.set_field(&field, limit)?,
+            };
             server.fill(group, 256)?;
             changed = 1;
         }
@@ -39,6 +53,12 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
                 }
             }
         }
+    }
+    if server.run::<i64>(Command::new("EXISTS").arg(server.tasks))? == 1 {
+        server.remove_field(b"#recent")?;
+        let this = [&**name, b"=", changed.to_string().as_bytes()].concat();
+        let calls: Vec<&[u8]> = std::iter::once(&*this).chain(words(&recent)).take(16).collect();
+        server.set_field(b"#recent", calls.join(&b' '))?;
     }
     server.finish(Value::Integer(changed))
 }

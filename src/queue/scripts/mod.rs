@@ -6,6 +6,7 @@
 
 mod enqueue;
 mod manage;
+mod moves;
 mod native;
 mod pull;
 mod record;
@@ -27,7 +28,7 @@ script! {
     /// `+` and its delay or `@` and its time in milliseconds, priority, attempts, poison cap, time to live, group and parent (`-`, or `=`
     /// and the name), and the time to live of its deduplication key or 0.
     ///
-    /// Returns `full` and how many tasks there are; or `ok`, the clock, and for each task `new`, `known` or `duplicate` and the id of the
+    /// Returns `full` and how many tasks there are; `taken` and the id of a child that another task has; or `ok`, the clock, and for each task `new`, `known` or `duplicate` and the id of the
     /// task that there is.
     pub(crate) static ENQUEUE: Script = {
         file: "queue.lua" "enqueue.lua",
@@ -41,7 +42,7 @@ script! {
     ///
     /// `KEYS`: the tasks of this pull. `ARGV`: its token, the most tasks, the lease in milliseconds, `first` or `again`, the microseconds
     /// between two tasks and those of the period of the rate limit or 0, the most bytes; `list`, `set` or `none`, and the attempts, the
-    /// poison cap and the time to live of what other programs have added there. `KEYS` has this list or sorted set, too.
+    /// poison cap, the time to live and the most bytes of what other programs have added there. `KEYS` has this list or sorted set, too.
     ///
     /// Returns the clock, in how many milliseconds more may be there or -1, 1 if the list is empty, and for each task its id, number of the delivery, failures,
     /// abandoned deliveries, attempts, poison cap, group and payload.
@@ -87,8 +88,8 @@ script! {
         native: settle::end_pull,
     };
 
-    /// Changes what waits. `ARGV`: `requeue` or `remove` and ids; `limit`, a group and its concurrency; `pause`; `resume`. Returns how many
-    /// changed.
+    /// Changes what waits. The same call may be sent any number of times, and is known by its name for the next fifteen calls. `ARGV`: the
+    /// name; `requeue` or `remove` and ids; `limit`, a group and its concurrency or nothing; `pause`; `resume`. Returns how many changed.
     pub(crate) static MANAGE: Script = {
         file: "queue.lua" "manage.lua",
         keys: ..,

@@ -1,6 +1,6 @@
 -- ARGV: the token of the pull, the most tasks, the lease, 'again' if the pull was asked for before, the microseconds between two tasks and
--- those of the period of the rate limit, the most bytes; 'list', 'set' or 'none', and the attempts, the poison cap and the time to live of
--- what comes from there. KEYS: the pull, and the list or sorted set.
+-- those of the period of the rate limit, the most bytes; 'list', 'set' or 'none', and the attempts, the poison cap, the time to live
+-- and the most bytes of what comes from there. KEYS: the pull, and the list or sorted set.
 local token, most, lease = ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local source = KEYS[10]
 local reply = {text(now), '-1', '0'}
@@ -150,14 +150,16 @@ while #given < most and bytes < most_bytes and looked < most + 256 do
 end
 -- What other programs have added.
 local seconds = string.format('%.3f', now / 1000)
-while source and #given < most and bytes < most_bytes do
+local too_large = 0
+while source and #given < most and bytes < most_bytes and too_large < 16 do
   local payload
   if ARGV[13] == 'list' then
     payload = call('LINDEX', source, -1)
   else
     payload = call('ZRANGEBYSCORE', source, '-inf', seconds, 'LIMIT', 0, 1)[1]
   end
-  if not payload or #given > 0 and bytes + #payload > most_bytes then
+  local is_too_large = payload and #payload > tonumber(ARGV[17])
+  if not payload or not is_too_large and #given > 0 and bytes + #payload > most_bytes then
     break
   end
   if ARGV[13] == 'list' then
@@ -171,7 +173,12 @@ while source and #given < most and bytes < most_bytes do
   if record[TTL] ~= '0' then
     record[EXPIRES] = text(now + record[TTL])
   end
-  lease_out(id, record, payload)
+  if is_too_large then
+    bury(id, record, 'too-large')
+    too_large = too_large + 1
+  else
+    lease_out(id, record, payload)
+  end
 end
 if #given > 0 then
   call('SET', KEYS[9], table.concat(given, ' '), 'PX', math.max(tonumber(lease), 60000))

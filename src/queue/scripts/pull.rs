@@ -14,8 +14,20 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
         [pull, source] => (pull, Some(source)),
         _ => return Err(wrong_count()),
     };
-    let [token, most, lease, again, interval, period, most_bytes, kind, attempts, poison, ttl] =
-        &args[ARGS..]
+    let [
+        token,
+        most,
+        lease,
+        again,
+        interval,
+        period,
+        most_bytes,
+        kind,
+        attempts,
+        poison,
+        ttl,
+        longest,
+    ] = &args[ARGS..]
     else {
         return Err(wrong_count());
     };
@@ -72,7 +84,7 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
     lent.ready(&mut server)?;
     if let Some(source) = source {
         let new = Record::new(number(attempts)?, number(poison)?, number(ttl)?);
-        lent.foreign(&mut server, source, is_list, &new)?;
+        lent.foreign(&mut server, source, is_list, &new, number(longest)? as usize)?;
     }
     let count = lent.given.len() as i64;
     if count > 0 {
@@ -198,9 +210,11 @@ impl Lent<'_> {
         source: &Bytes,
         is_list: bool,
         new: &Record,
+        longest: usize,
     ) -> Result<()> {
+        let mut too_large = 0;
         let seconds = format!("{}.{:03}", server.now / 1000, server.now % 1000);
-        while self.has_room() {
+        while self.has_room() && too_large < 16 {
             let payload: Option<Bytes> = if is_list {
                 server.run(Command::new("LINDEX").arg(source).arg(-1))?
             } else {
@@ -209,7 +223,11 @@ impl Lent<'_> {
                 due.into_iter().next()
             };
             let Some(payload) = payload else { break };
-            if !self.given.is_empty() && self.bytes + payload.len() > self.most_bytes {
+            let is_too_large = payload.len() > longest;
+            if !is_too_large
+                && !self.given.is_empty()
+                && self.bytes + payload.len() > self.most_bytes
+            {
                 break;
             }
             match is_list {
@@ -221,7 +239,12 @@ impl Lent<'_> {
             let expires = if new.ttl == 0 { 0 } else { server.now.saturating_add(new.ttl) };
             let mut record = Record { due: server.now, expires, ..new.clone() };
             server.insert(&id, &payload, &mut record)?;
-            self.lease_out(server, id, record, payload)?;
+            if is_too_large {
+                server.bury(&id, &mut record, "too-large")?;
+                too_large += 1;
+            } else {
+                self.lease_out(server, id, record, payload)?;
+            }
         }
         Ok(())
     }

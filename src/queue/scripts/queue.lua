@@ -147,7 +147,8 @@ end
 -- Begins a queue that is new, or whose tasks were evicted: then the other keys speak of tasks that are gone.
 local function begin()
   if not call('HGET', TASKS, '#tasks') then
-    call('HSET', TASKS, '#tasks', 0, '#seq', text(now))
+    -- Deduplication keys of another epoch are those of tasks that are gone.
+    call('HSET', TASKS, '#tasks', 0, '#seq', text(now), '#epoch', text(time[1] * 1000000 + time[2]))
     call('UNLINK', PAYLOADS, READY, DELAYED, ACTIVE, DEAD, GROUPED)
     was_empty = true
   end

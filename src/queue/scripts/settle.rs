@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::native::{ARGS, Ended, KEYS, Server, mark};
+use super::moves::{Ended, mark};
+use super::native::{ARGS, KEYS, Server};
 use super::pull::words;
 use super::record::{Record, State, number};
 use crate::command::{Command, ScriptContext, script_file::wrong_count};

@@ -5,9 +5,8 @@
 //! The service writes the state of a session by HSET on that string, which Redis refuses. Use
 //! [`Json::update`](crate::keyspace::types::Json::update).
 //!
-//! The service takes a task by RPOP, so the task is lost if the worker stops. Here [`take_task`] keeps the task in a second
-//! list until it is finished, and [`return_tasks`] returns the tasks of a worker that has stopped. Both lists must be on
-//! one server: a cluster refuses LMOVE between slots.
+//! The service takes a task by RPOP, so the task is lost if the worker stops. [`task_queue`] leases tasks of the same list, and delivers
+//! them again until they are acknowledged. Both may be used at the same time.
 //!
 //! [`lock`](fn@lock) makes a lock of its key by [`Text::lock`](crate::keyspace::types::Text::lock).
 //!
@@ -148,7 +147,7 @@ pub enum SessionState {
 pub use agents::{AgentHealth, Breaker, record_failure, record_success};
 pub use error::CacheError;
 pub use keys::*;
-pub use tasks::{TakenTask, Task, enqueue_task, return_tasks, take_task};
+pub use tasks::{Task, enqueue_task, task_queue};
 
 crate::keyspaces! {
     /// The keyspaces of Phoenix.
@@ -161,8 +160,6 @@ crate::keyspaces! {
         agent_health(agent_id: &str) => Json<AgentHealth>, "phoenix:health:{agent_id}", forever;
         /// Waiting tasks, newest first.
         tasks() => List<Task>, "phoenix:tasks:queue", ttl: 24 hours;
-        /// Tasks that a worker has taken and not finished.
-        taken_tasks(worker: &str) => List<Task>, "phoenix:tasks:taken:{worker}", ttl: 24 hours;
         /// The holder of a lock.
         lock(name: &str) => Text<String>, "phoenix:locks:{name}", ttl: 30 seconds;
     }

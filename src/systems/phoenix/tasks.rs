@@ -1,11 +1,9 @@
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::keys::{taken_tasks, tasks};
-use crate::command::keys::KeyCommands;
-use crate::command::lists::{End, ListCommands};
-use crate::{Client, Error, ErrorKind, Key, Result};
+use super::keys::tasks;
+use crate::queue::{Queue, QueueOptions};
+use crate::{Client, Result};
 
 /// A task for an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,27 +23,7 @@ pub struct Task {
     pub payload: Value,
 }
 
-/// A task that a worker has taken.
-#[derive(Debug, Clone)]
-pub struct TakenTask {
-    /// The task.
-    pub task: Task,
-    /// The item in Redis.
-    text: Bytes,
-    taken: Key,
-}
-
-impl TakenTask {
-    /// Marks the task as finished; returns whether the worker still had it. One LREM.
-    ///
-    /// # Errors
-    /// Those of the client.
-    pub async fn finish(&self, client: &Client) -> Result<bool> {
-        Ok(client.lrem(&self.taken, 1, &self.text).await? == 1)
-    }
-}
-
-/// Adds a task at the end of the queue; returns the queue's length. LPUSH and EXPIRE as one transaction.
+/// Adds a task at the end of the list; returns how many tasks wait there. LPUSH and EXPIRE as one transaction.
 ///
 /// # Errors
 /// Those of the client.
@@ -53,55 +31,38 @@ pub async fn enqueue_task(client: &Client, task: &Task) -> Result<u64> {
     tasks()?.push_front(client, [task]).await
 }
 
-/// Takes the next task, or returns `None` if none waits. The worker has it until it is finished. LMOVE and EXPIRE in one
-/// round trip. If the answer is lost, the worker has the task nevertheless: [`return_tasks`] returns it to the queue.
+/// The queue over the list of tasks: what a pull takes from there is leased, and comes back if the worker dies. See
+/// [`Queue::over`]. No command is sent.
+///
+/// ```
+/// use edgecask::Client;
+/// use edgecask::queue::Worker;
+/// use edgecask::systems::phoenix::{self, Task};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let client = Client::memory();
+/// let task = Task {
+///     task_id: "t-1".to_owned(),
+///     correlation_id: "c-1".to_owned(),
+///     agent: "planner".to_owned(),
+///     priority: 5,
+///     created_at: "2026-11-28T10:00:00Z".to_owned(),
+///     payload: serde_json::json!({ "action": "plan" }),
+/// };
+/// phoenix::enqueue_task(&client, &task).await?;
+/// let worker = Worker::new(phoenix::task_queue(&client)?, |task: Task, _| async move {
+///     println!("{} works on {}", task.agent, task.payload["action"]);
+///     Ok(())
+/// });
+/// assert_eq!(worker.run_due(10).await?.done, 1);
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if the worker's name is empty; [`ErrorKind::Codec`] if the item is not a task; the worker
-/// then has it; those of the client.
-pub async fn take_task(client: &Client, worker: &str) -> Result<Option<TakenTask>> {
-    let (queue, taken) = (tasks()?, taken_tasks(worker)?);
-    let pipeline = client.pipeline();
-    let text = pipeline.lmove::<Bytes>(queue.key(), taken.key(), End::Right, End::Left);
-    if let Some(ttl) = taken.declaration().ttl.after_write() {
-        let _ = pipeline.expire(taken.key(), ttl);
-    }
-    let Some(text) = pipeline.exec().await?.take(text)? else { return Ok(None) };
-    let task = serde_json::from_slice(&text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let text = format!(
-            "the item taken from '{}' is not a task (line {line}, column {column})",
-            queue.key()
-        );
-        Error::new(ErrorKind::Codec, text)
-    })?;
-    Ok(Some(TakenTask { task, text, taken: taken.key().clone() }))
-}
-
-/// Returns the tasks that a worker has taken and not finished to the front of the queue, unchanged; returns how many. It is
-/// for a worker that has stopped. One LLEN, then an LMOVE for each in one round trip, 100 at a time.
-///
-/// # Errors
-/// [`ErrorKind::InvalidInput`] if the worker's name is empty; those of the client.
-pub async fn return_tasks(client: &Client, worker: &str) -> Result<u64> {
-    const MOST: u64 = 100;
-    let (queue, taken) = (tasks()?, taken_tasks(worker)?);
-    let (mut left, mut returned): (u64, u64) = (client.llen(taken.key()).await?, 0);
-    while left > 0 {
-        let pipeline = client.pipeline();
-        let (head, tail) = (End::Left, End::Right);
-        let moves: Vec<_> = (0..left.min(MOST))
-            .map(|_| pipeline.lmove::<Bytes>(taken.key(), queue.key(), head, tail))
-            .collect();
-        let mut replies = pipeline.exec().await?;
-        for one in moves {
-            // Another process may have returned it.
-            if replies.take(one)?.is_none() {
-                return Ok(returned);
-            }
-            returned += 1;
-            left -= 1;
-        }
-    }
-    Ok(returned)
+/// None: the key is valid.
+pub fn task_queue(client: &Client) -> Result<Queue<Task>> {
+    Queue::over(client.clone(), (&tasks()?).into(), QueueOptions::new())
 }

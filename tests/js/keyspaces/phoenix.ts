@@ -86,7 +86,6 @@ export type Records = {
   session: Session;
   agentHealth: AgentHealth;
   tasks: Task;
-  takenTasks: Task;
   lock: string;
 };
 
@@ -100,8 +99,6 @@ export const keyspaces = {
   agentHealth: { pattern: "phoenix:health:{agent_id}", type: "string", encoding: "json", ttlSeconds: null, renewedBy: null, keep: null, owner: "phoenix" },
   /** Waiting tasks, newest first. */
   tasks: { pattern: "phoenix:tasks:queue", type: "list", encoding: "text", ttlSeconds: 86400, renewedBy: "write", keep: null, owner: "phoenix" },
-  /** Tasks that a worker has taken and not finished. */
-  takenTasks: { pattern: "phoenix:tasks:taken:{worker}", type: "list", encoding: "text", ttlSeconds: 86400, renewedBy: "write", keep: null, owner: "phoenix" },
   /** The holder of a lock. */
   lock: { pattern: "phoenix:locks:{name}", type: "string", encoding: "text", ttlSeconds: 30, renewedBy: "write", keep: null, owner: "phoenix" },
 } as const;
@@ -136,14 +133,6 @@ export function agentHealthKey(agentId: string): string {
  */
 export function tasksKey(): string {
   return `phoenix:tasks:queue`;
-}
-
-/**
- * Tasks that a worker has taken and not finished.
- * The key `phoenix:tasks:taken:{worker}`: a list, 1 day.
- */
-export function takenTasksKey(worker: string): string {
-  return `phoenix:tasks:taken:${part(worker)}`;
 }
 
 /**

@@ -193,7 +193,7 @@ async fn run_due_goes_on_until_an_evicted_index_is_complete() {
 #[tokio::test]
 async fn a_handler_may_settle_its_task_and_go_on() {
     for place in Place::all().await {
-        let options = options().lease(Duration::from_millis(100));
+        let options = options().lease(Duration::from_millis(1500));
         let queue: Queue<u32> = Queue::with_options(place.client(), "q", options).unwrap();
         queue.enqueue_all(&[task(1), task(2)]).await.unwrap();
         let ended = Arc::new(Mutex::new(0));
@@ -205,8 +205,8 @@ async fn a_handler_may_settle_its_task_and_go_on() {
                     1 => task.ack().await?,
                     _ => drop(task.nack_after(LONG, "later").await?),
                 }
-                // Longer than the lease.
-                tokio::time::sleep(Duration::from_millis(250)).await;
+                // Longer than the worker waits before it renews the lease.
+                tokio::time::sleep(Duration::from_millis(600)).await;
                 *ends.lock().unwrap() += 1;
                 Ok(())
             }

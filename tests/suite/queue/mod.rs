@@ -2,12 +2,16 @@
 
 mod core;
 mod costs;
+mod cuts;
 mod evictions;
 mod histories;
+mod hostile;
 mod late;
 mod processes;
+mod repeats;
 mod scripts;
 mod sources;
+mod stops;
 mod workers;
 
 use std::time::Duration;

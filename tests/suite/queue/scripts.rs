@@ -97,7 +97,13 @@ fn step(dice: &Dice) -> Step {
             if kind != "none" {
                 keys.push(format!("{{s}}:of-others:{kind}"));
             }
-            args.extend([kind, pick(&["1", "3"]), pick(&["1", "2"]), pick(&["0", LONG])]);
+            args.extend([
+                kind,
+                pick(&["1", "3"]),
+                pick(&["1", "2"]),
+                pick(&["0", LONG]),
+                pick(&["0", "99"]),
+            ]);
             Step::Call(1, keys, args)
         }
         7..11 => {
@@ -145,9 +151,12 @@ fn step(dice: &Dice) -> Step {
             Step::Call(4, keys, args)
         }
         13 => {
+            args.push(pick(&["call1", "call2", "call3"]) + &dice.roll(20).to_string());
             match dice.roll(4) {
                 0 => args.push(pick(&["pause", "resume", "resume"])),
-                1 => args.extend(["limit".to_owned(), pick(&["g", "h"]), pick(&["0", "1", "3"])]),
+                1 => {
+                    args.extend(["limit".to_owned(), pick(&["g", "h"]), pick(&["0", "1", "3", ""])])
+                }
                 _ => args.extend([pick(&["requeue", "remove"]), id(), id()]),
             }
             Step::Call(5, keys, args)

@@ -62,6 +62,47 @@ async fn a_sorted_set_gives_what_is_due() {
     }
 }
 
+/// The plain lists and sorted sets of the systems, as their other programs write and read them.
+#[tokio::test]
+async fn each_list_and_sorted_set_of_the_systems_is_a_source() {
+    use edgecask::systems::{automation, phoenix};
+    for place in Place::all().await {
+        let client = place.client();
+        let lists: [(Source, &str); 6] = [
+            ((&phoenix::tasks().unwrap()).into(), "phoenix:tasks:queue"),
+            ((&automation::publish_queue("facebook").unwrap()).into(), "publish:facebook"),
+            ((&automation::publish_queue("instagram").unwrap()).into(), "publish:instagram"),
+            ((&automation::approval_queue().unwrap()).into(), "approval:queue"),
+            ((&automation::workflow_steps("w1").unwrap()).into(), "workflow:steps:w1"),
+            ((&automation::client_requests("c1").unwrap()).into(), "client:requests:c1"),
+        ];
+        for (list, key) in lists {
+            let queue = over(client.clone(), list);
+            client.lpush(key, [1, 2, 3]).await.unwrap();
+            let held = queue.pull(1).await.unwrap();
+            assert_eq!(client.rpop::<u32>(key).await.unwrap(), Some(2), "{}: {key}", place.name);
+            held[0].nack("no").await.unwrap();
+            let again = queue.pull(9).await.unwrap();
+            assert_eq!(payloads(&again), [1, 3], "{}: {key}", place.name);
+            queue.ack_all(again.iter().map(|held| &**held)).await.unwrap();
+            assert_eq!(client.exists([key]).await.unwrap(), 0, "{}: {key}", place.name);
+        }
+        let sets: [(Source, &str); 2] = [
+            ((&automation::scheduled_posts().unwrap()).into(), "scheduled:posts"),
+            ((&automation::publish_retries().unwrap()).into(), "publish:retry"),
+        ];
+        for (set, key) in sets {
+            let queue = over(client.clone(), set);
+            for (score, member) in [("-inf", "1"), ("1705329900", "2"), ("inf", "3")] {
+                let add = cmd("ZADD").arg(key).arg(score).arg(member);
+                client.execute::<i64>(add).await.unwrap();
+            }
+            assert_eq!(payloads(&queue.pull(9).await.unwrap()), [1, 2], "{}: {key}", place.name);
+            assert_eq!(client.zcard(key).await.unwrap(), 1, "{}: {key}", place.name);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_worker_is_woken_by_what_another_program_pushes() {
     let place = Place::redis("Redis", RedisServer::start());

@@ -309,7 +309,8 @@ async fn of_phoenix(counter: &mut Counter) {
     };
     let breaker = Breaker { failures: 2, open_for: Duration::from_secs(30) };
     enqueue_task(client, &task).await.unwrap();
-    let taken = take_task(client, "w0").await.unwrap().unwrap();
+    let queue = task_queue(client).unwrap();
+    let taken = queue.pull(1).await.unwrap().remove(0);
     let (one, stored) = (session("c1").unwrap(), Session::new("c1", "2026-01-15T10:00:00Z"));
     one.set(client, &stored).await.unwrap();
     costs! {
@@ -323,11 +324,9 @@ async fn of_phoenix(counter: &mut Counter) {
         "record_success": record_success(client, "planner"),
             because "the record is changed in this process";
         "enqueue_task": enqueue_task(client, &task);
-        "take_task": take_task(client, "w1");
-        "take_task, none waits": take_task(client, "w2");
-        "TakenTask::finish": taken.finish(client);
-        "return_tasks": return_tasks(client, "w1"),
-            because "the first answer says how many";
+        "task_queue(…).pull": queue.pull(1);
+        "task_queue(…).pull, none waits": queue.pull(1);
+        "Delivery::ack": taken.ack();
     }
 }
 

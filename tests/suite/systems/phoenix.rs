@@ -3,7 +3,7 @@ use std::time::Duration;
 use edgecask::prelude::*;
 use edgecask::systems::phoenix::{
     self, AgentHealth, Breaker, CacheError, InputHash, Response, ResponseMetadata, Session,
-    SessionState, Task, enqueue_task, record_failure, record_success, return_tasks, take_task,
+    SessionState, Task, enqueue_task, record_failure, record_success,
 };
 use edgecask::{ErrorKind, KeyPart};
 use futures_util::future::try_join_all;
@@ -144,7 +144,7 @@ async fn instances_share_the_circuit_of_an_agent() {
 }
 
 #[tokio::test]
-async fn a_task_is_kept_until_it_is_finished() {
+async fn a_task_is_kept_until_it_is_acknowledged() {
     everywhere(async |client| {
         let task = |id: &str| Task {
             task_id: id.to_owned(),
@@ -154,37 +154,35 @@ async fn a_task_is_kept_until_it_is_finished() {
             created_at: NOW.to_owned(),
             payload: serde_json::json!({"b": 1, "a": [2]}),
         };
-        assert!(take_task(&client, "w1").await.unwrap().is_none());
+        let queue = phoenix::task_queue(&client).unwrap();
+        assert!(queue.pull(9).await.unwrap().is_empty());
         // As the service writes it, in another order and with spaces.
         let first = r#"{ "payload": {"b":1,"a":[2]}, "task_id":"t1","correlation_id":"c1","agent":"planner","priority":5,"created_at":"2026-11-28T10:00:00Z"}"#;
         client.lpush("phoenix:tasks:queue", [first]).await.unwrap();
         assert_eq!(enqueue_task(&client, &task("t2")).await.unwrap(), 2);
-        let queue = phoenix::tasks().unwrap();
-        assert!((86_390..=86_400).contains(&seconds_left(&client, queue.key()).await));
+        let list = phoenix::tasks().unwrap();
+        assert!((86_390..=86_400).contains(&seconds_left(&client, list.key()).await));
 
-        let taken = take_task(&client, "w1").await.unwrap().unwrap();
-        assert_eq!(taken.task, task("t1"));
-        let second = take_task(&client, "w1").await.unwrap().unwrap();
-        assert_eq!(second.task.task_id, "t2");
-        assert!(second.finish(&client).await.unwrap());
-        assert!(!second.finish(&client).await.unwrap());
+        let taken = queue.pull(1).await.unwrap().remove(0);
+        assert_eq!(taken.payload(), &task("t1"));
+        // The service takes the next one.
+        let popped: String = client.rpop(list.key()).await.unwrap().unwrap();
+        assert_eq!(serde_json::from_str::<Task>(&popped).unwrap(), task("t2"));
 
-        // The worker stops; its task is the next one again, as it was.
+        // The worker stops; its task is the next one again.
         enqueue_task(&client, &task("t3")).await.unwrap();
-        assert_eq!(return_tasks(&client, "w1").await.unwrap(), 1);
-        assert_eq!(return_tasks(&client, "w1").await.unwrap(), 0);
-        let next: Vec<String> = client.lrange(queue.key(), -1, -1).await.unwrap();
-        assert_eq!(next, [first]);
-        assert!(!taken.finish(&client).await.unwrap());
-        let taken = take_task(&client, "w2").await.unwrap().unwrap();
-        assert!(taken.finish(&client).await.unwrap());
+        taken.release().await.unwrap();
+        let again = queue.pull(1).await.unwrap().remove(0);
+        assert_eq!(again.payload().task_id, "t1");
+        again.ack().await.unwrap();
+        assert!(taken.ack().await.is_err());
 
-        client.rpush(queue.key(), ["no secret task"]).await.unwrap();
-        let error = take_task(&client, "w2").await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Codec);
-        assert!(!error.to_string().contains("secret"), "{error}");
-        // It does not stop the queue.
-        assert_eq!(take_task(&client, "w2").await.unwrap().unwrap().task.task_id, "t3");
+        // What is no task does not stop the queue.
+        client.rpush(list.key(), ["no secret task"]).await.unwrap();
+        assert!(queue.pull(1).await.unwrap().is_empty());
+        let letter = queue.dead_letters(1).await.unwrap().remove(0);
+        assert!(!letter.error.contains("secret"), "{}", letter.error);
+        assert_eq!(queue.pull(1).await.unwrap()[0].payload().task_id, "t3");
     })
     .await;
 }
