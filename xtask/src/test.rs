@@ -128,7 +128,9 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
         "upstash",
         "worker",
         "browser",
+        "events",
         "http_cache",
+        "realtime",
     ]
     .map(|name| format!("{name}.test.mjs"));
     // A test that hangs fails, and what it waits for does not keep the others from being reported.
