@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use futures_util::stream::StreamExt;
 
 use super::broadcast::Broadcast;
-use super::feed::{Check, Feed, Inbox};
+use super::feed::{Check, Feed};
+use super::inbox::Inbox;
 use super::options::EventsOptions;
 use super::source::{Poll, Shared, Source};
 use crate::client::Client;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::stream::StreamExt;
 
-use super::feed::{Feed, Inbox, Live, Signal, ended, signal};
+use super::feed::{Feed, Live};
+use super::inbox::{Inbox, Signal, ended, signal};
 use crate::platform;
 
 pub(super) enum Source {

@@ -19,7 +19,7 @@
 //! topic.publish(&17).name("created").await?;
 //! let event = body.next().await.expect("it goes on")?;
 //! assert!(event.ends_with(b"event: created\ndata: 17\n\n"));
-//! // In a Worker: `Response::from_stream(body)`. With axum, and the feature `events-http`: `body.into_response()`.
+//! // With axum, and the feature `events-http`: `body.into_response()`. In a Worker `Response::from_stream`; see docs/events.md.
 //! # Ok::<(), edgecask::Error>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::cursor::Page;
 use super::frame::Frame;
 use super::hub::Hub;
+use super::pages::Ask;
 use super::position::Position;
 use super::scripts::{PUBLISH, READ};
 use crate::command::streams::Entry;
@@ -92,13 +93,18 @@ impl Store {
         Ok(position_of(&read.1).map(|(position, _)| position))
     }
 
+    /// The name of the channel, and the position of the last event; begins a history if there is none. One script.
+    pub(super) async fn begin(&self, hub: &Hub) -> Result<Looked> {
+        self.look(hub, None, "", Ask::Nothing).await
+    }
+
     /// Looks at the history after a position, whose event has this id, and begins a history if there is none. One script.
     pub(super) async fn look(
         &self,
         hub: &Hub,
         after: Option<Position>,
         id: &str,
-        most: usize,
+        ask: Ask,
     ) -> Result<Looked> {
         let options = &hub.options;
         // Without a history only the name of the channel is asked for.
@@ -106,8 +112,16 @@ impl Store {
             true => millis(options.kept_for.max(UNUSED_KEPT_FOR)),
             false => "0".to_owned(),
         };
-        let (channel, head, entries) = self.read(hub, after, id, most, &ttl).await?;
-        let is_full = most > 0 && entries.len() >= most;
+        // A single event is the next one, not the one at the position.
+        let (after, id) = match ask {
+            Ask::Events(2..) | Ask::Nothing => (after, id),
+            Ask::Events(_) | Ask::Position => {
+                let next = |at: Position| Position { offset: at.offset.saturating_add(1), ..at };
+                (after.map(next), "")
+            }
+        };
+        let (channel, head, entries) = self.read(hub, after, id, ask.most(), &ttl).await?;
+        let is_full = ask.most() != 0 && entries.len() as u64 >= ask.most().unsigned_abs();
         let frame = |entry: Entry<Bytes>| {
             let event = entry.get("event").cloned().unwrap_or_default();
             let after = entry.get("after").and_then(|id| String::from_utf8(id.to_vec()).ok());
@@ -126,7 +140,7 @@ impl Store {
         hub: &Hub,
         after: Option<Position>,
         id: &str,
-        most: usize,
+        most: i64,
         ttl: &str,
     ) -> Result<(String, String, Vec<Entry<Bytes>>)> {
         let epoch = after.map(|after| after.epoch.to_string()).unwrap_or_default();

@@ -11,9 +11,11 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use serde::de::DeserializeOwned;
 
 use super::cursor::{Cursor, Next, Verdict};
-use super::feed::{Check, Inbox, Signal};
+use super::feed::Check;
 use super::frame::Frame;
+use super::inbox::{Inbox, Signal};
 use super::item::{Gap, GapReason, Item, Start};
+use super::pages::Pages;
 use super::position::Position;
 use super::shared::Shared;
 use super::source::Source;
@@ -61,7 +63,7 @@ impl<T: DeserializeOwned + 'static> Subscription<T> {
         let has_history = topic.hub.options.has_history();
         let looked = match topic.hub.broadcast() {
             Some(_) => Looked { channel: topic.store.key.to_string(), page: None },
-            None => topic.store.look(&topic.hub, None, "", 0).await?,
+            None => topic.store.begin(&topic.hub).await?,
         };
         let cursor = Cursor::new(start, looked.page.map(|page| page.head));
         let mut source = topic.hub.source(&looked.channel, check(&topic)).await?;
@@ -79,11 +81,13 @@ impl<T: DeserializeOwned + 'static> Subscription<T> {
         }
         let (lag, sent) = (AtomicU64::new(0), AtomicU64::new(1));
         let progress = Arc::new(Progress { lag, sent, inbox: Mutex::new(source.inbox()) });
+        let pages = Pages::new(topic.hub.options.page());
         let mut reader = Reader {
             topic,
             channel: looked.channel,
             source,
             cursor,
+            pages,
             next,
             look: has_history && !first,
             has_history,
@@ -159,7 +163,7 @@ fn check(topic: &Arc<Shared>) -> Option<Check> {
         head: Box::new(move || {
             let topic = Arc::clone(&topic);
             boxed(|| async move {
-                let looked = topic.store.look(&topic.hub, None, "", 0).await;
+                let looked = topic.store.begin(&topic.hub).await;
                 looked.ok()?.page.map(|page| page.head)
             })
         }),
@@ -194,6 +198,7 @@ struct Reader {
     channel: String,
     source: Source,
     cursor: Cursor,
+    pages: Pages,
     next: VecDeque<Next>,
     /// Whether to look at the history before anything else.
     look: bool,
@@ -286,18 +291,22 @@ impl Reader {
         }
     }
 
-    /// Reads a page of the history. An error that may pass is waited for.
+    /// Reads a page of the history. An error that may pass is waited for, and an answer that is too long is asked for in parts.
     async fn look(&mut self) -> Result<()> {
         self.slow |= self.source.drop_kept();
         self.progress.sent.fetch_add(1, Ordering::Relaxed);
         let (hub, cursor) = (&self.topic.hub, &self.cursor);
-        let most = hub.options.page();
-        let look = self.topic.store.look(hub, cursor.position(), cursor.last_id(), most);
+        let ask = self.pages.next();
+        let look = self.topic.store.look(hub, cursor.position(), cursor.last_id(), ask);
         let page = match look.await {
             Ok(Looked { page: Some(page), .. }) => page,
             Ok(_) => {
                 let why = "the server told no position of a history";
                 return Err(Error::new(ErrorKind::Protocol, why));
+            }
+            Err(error) if self.pages.shrink(&error) => {
+                tracing::debug!(%error, "fewer events are asked for");
+                return Ok(());
             }
             Err(error) if may_pass(&error) => {
                 tracing::debug!(%error, "events cannot be read yet");
@@ -308,6 +317,7 @@ impl Reader {
             Err(error) => return Err(error),
         };
         self.failures = 0;
+        self.pages.grow();
         self.head = Some(page.head.0);
         self.look = self.cursor.take(page, self.slow, &mut self.next);
         self.slow &= self.look;

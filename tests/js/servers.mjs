@@ -15,6 +15,8 @@ import { chromium } from "playwright-core";
 const SERVER = new URL("../../target/debug/edgecask-server", import.meta.url).pathname;
 const FILES = new URL("../../target/debug/http-cache-files", import.meta.url).pathname;
 
+const EVENTS = new URL("../../target/debug/events-peer", import.meta.url).pathname;
+
 /** The processes that run, and how the rest is ended. */
 const processes = new Set();
 const open = new Set();
@@ -126,6 +128,23 @@ export async function startFiles(folder) {
   const { publicKey } = new X509Certificate(Buffer.from(match[3], "base64"));
   const key = createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64");
   return { url: match[1], control: match[2], key, stop: () => stop(process) };
+}
+
+/** A page of events on an embedded engine: `/events`, and `/publish/{number}` and `/trim/{kept}` by POST. */
+export async function startEventPage() {
+  const { process, match } = await start(EVENTS, ["page"], /^(\S+:\d+)$/);
+  return { url: `http://${match[1]}`, stop: () => stop(process) };
+}
+
+/** A client of Supabase Realtime at this URL, of this version of the protocol: the lines that it prints, and what publishes. */
+export async function startRealtimeClient(url, version) {
+  const child = spawn(EVENTS, ["realtime", url, version], { stdio: ["pipe", "pipe", "inherit"] });
+  processes.add(child);
+  child.once("exit", () => processes.delete(child));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const line = async () => (await lines.next()).value;
+  const publish = (data) => child.stdin.write(`${JSON.stringify(data)}\n`);
+  return { line, publish, stop: () => stop(child) };
 }
 
 /** The system's Chromium, with these further arguments. */

@@ -7,6 +7,8 @@
 //! | `DELETE /policies/{tenant}` | deletes one, then invalidates |
 //! | `GET /reports/{name}` | makes a report, or answers from the HTTP cache |
 //! | `POST /reports/{name}` | says that it has changed, which invalidates it |
+//! | `GET /events/{tenant}` | what is told of a tenant, as server-sent events |
+//! | `POST /events/{tenant}` | tells the JSON of its body |
 //! | `GET /health` | whether the cache answers |
 //! | `GET /stats` | what the cache has done in this isolate |
 //!
@@ -15,6 +17,7 @@
 
 #[cfg(feature = "behaviour")]
 mod behaviour;
+mod events;
 mod policies;
 mod reports;
 
@@ -35,6 +38,14 @@ fn start() {
 async fn fetch(mut request: Request, env: Env, context: Context) -> worker::Result<Response> {
     if request.path().starts_with("/reports/") {
         match reports::answer(&request, &env, context).await {
+            Ok(response) => return Ok(response),
+            Err(error) => return Answer::error(&error).into_response(),
+        }
+    }
+    if let (Method::Get, Some(tenant)) = (request.method(), request.path().strip_prefix("/events/"))
+    {
+        let answer = async { events::stream(&request, &env, &policies::tenant_id(tenant)?).await };
+        match answer.await {
             Ok(response) => return Ok(response),
             Err(error) => return Answer::error(&error).into_response(),
         }
@@ -96,6 +107,13 @@ async fn route(request: &mut Request, env: &Env) -> Result<Answer> {
         (method, ["policies", tenant]) => {
             let tenant = policies::tenant_id(tenant)?;
             policy(method, request, policies::store(env)?, tenant).await
+        }
+        (Method::Post, ["events", tenant]) => {
+            let body = request.bytes().await.map_err(|_| {
+                Error::new(ErrorKind::InvalidInput, "the request has no readable body")
+            })?;
+            events::tell(env, &policies::tenant_id(tenant)?, &body).await?;
+            Ok(Answer::empty(204))
         }
         (Method::Get, ["health"]) => {
             let health = policies::store(env)?.health().await;

@@ -129,7 +129,9 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
         "upstash",
         "worker",
         "browser",
+        "events",
         "http_cache",
+        "realtime",
     ]
     .map(|name| format!("{name}.test.mjs"));
     // A test that hangs fails, and open handles do not keep the results of the others from being reported.

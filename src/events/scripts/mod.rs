@@ -34,8 +34,8 @@ script! {
     /// the primary: a replica that lags would show a history that ends before the caller's position.
     ///
     /// KEYS: the history, the position of the last event. ARGV: the epoch and the offset of the last event that the caller has,
-    /// or nothing and 0; the id of that event; the most events, 0 for none; the time to live in milliseconds of the position of
-    /// a history without events, 0 if none is to begin; three random digits.
+    /// or nothing and 0; the id of that event; the most events, 0 for none, below 0 for so many without their contents; the time to
+    /// live in milliseconds of the position of a history without events, 0 if none is to begin; three random digits.
     ///
     /// Returns the name of the channel, the position of the last event with its id, or nothing, and events: from the caller's
     /// position on, with the event there; all of the epoch if the caller's position is of another one.
@@ -47,18 +47,19 @@ script! {
         native: read::run,
     };
 
-    /// Changes or lists who is present, by the server's clock. Whoever did not beat in time has left: up to 64 of them are removed
-    /// with each call. Each change is published, `joined` or `left`, a space and the member.
+    /// Changes or lists who is present, by the server's clock. A member is present for as long as one of its guards holds. Whoever did
+    /// not beat in time has left: up to 64 of them are removed with each call. Each change is published, `joined` or `left`, a space
+    /// and the member.
     ///
-    /// KEYS: the members by the millisecond until which they are present, which is the channel too. ARGV: `beat`, `leave` or
-    /// `list`; the member; for how many milliseconds it is present; the most members; for `leave`, the millisecond
-    /// until which the caller knows the member to be present, or nothing: if it is present for longer, it stays.
+    /// KEYS: the members by the millisecond until which they are present, which is the channel too; a hash with the guards of each
+    /// member, a token and a millisecond each; what remembers that this guard has left. ARGV: `beat`, `leave` or `list`; the member;
+    /// for how many milliseconds it is present; the most members; the token of the guard, or `-` for a caller without one.
     ///
     /// Returns the name of the channel; 1 if the member has joined or left by this, 0 if not, -1 if there are too many; and the
-    /// members for `list`, for `beat` the millisecond until which the member is present.
+    /// members for `list`.
     pub(crate) static PRESENCE: Script = {
         file: "presence.lua",
-        keys: 1,
+        keys: 3,
         args: 5,
         flags: [key_locking],
         native: presence::run,

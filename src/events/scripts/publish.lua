@@ -13,6 +13,12 @@ if ARGV[2] ~= '0' then
     local its_epoch, its_offset = string.match(newest[1][1], '^(%d+)%-(%d+)$')
     if not epoch or (its_epoch == epoch and tonumber(its_offset) > tonumber(offset)) then
       epoch, offset, before = its_epoch, its_offset, ''
+      local at, event = newest[1][2][1], newest[1][2][2]
+      local is_json, content = pcall(cjson.decode, '{' .. tostring(event))
+      local id = at == 'event' and is_json and content.id
+      if type(id) == 'string' and not string.find(id, '%c') then
+        before = id
+      end
     end
   end
   local known_epoch, known_offset = string.match(ARGV[6], '^(%d+)%-(%d+)$')

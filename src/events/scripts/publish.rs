@@ -20,12 +20,15 @@ pub(super) fn run(
         let newest = newest(redis, history)?;
         let stored = stored(redis, head)?.unwrap_or_default();
         let mut last = position_of(&stored);
-        let mut before = stored.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
-        if let Some(newest) = newest.as_deref().and_then(position_of) {
+        let before = stored.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
+        let mut before = before.to_vec();
+        if let Some(entry) = newest
+            && let Some(newest) = position_of(&entry.position)
+        {
             let is_later =
                 |last: Position| newest.epoch == last.epoch && newest.offset > last.offset;
             if last.is_none_or(is_later) {
-                (last, before) = (Some(newest), b"");
+                (last, before) = (Some(newest), entry.id);
             }
         }
         let known = position_of(known);
@@ -36,20 +39,20 @@ pub(super) fn run(
             Some(last) if !is_old(last) => last,
             _ => {
                 redis.call(Command::new("DEL").arg(history))?;
-                before = b"";
+                before.clear();
                 Position { epoch: new_epoch(redis, digits)?, offset: 0 }
             }
         };
         let next = Position { offset: last.offset.saturating_add(1), ..last };
         let text = next.to_string();
         let add = Command::new("XADD").arg(history).arg("MAXLEN").arg(kept).arg(&text);
-        redis.call(add.arg("event").arg(event).arg("after").arg(before))?;
+        redis.call(add.arg("event").arg(event).arg("after").arg(&before))?;
         redis.call(Command::new("PEXPIRE").arg(history).arg(history_ttl))?;
         let stored = [text.as_bytes(), b" ", id].concat();
         redis.call(Command::new("SET").arg(head).arg(stored).arg("PX").arg(head_ttl))?;
         let Position { epoch, offset } = next;
         let begin = format!("{{\"edgecask\":1,\"epoch\":\"{epoch}\",\"offset\":{offset},");
-        frame = [begin.as_bytes(), &after(before), event].concat();
+        frame = [begin.as_bytes(), &after(&before), event].concat();
         position = text.into();
     }
     redis.call(Command::new("SET").arg(seen).arg(&position).arg("PX").arg(id_ttl))?;

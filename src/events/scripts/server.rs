@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::super::position::Position;
 use crate::command::{Command, ScriptContext};
-use crate::{Error, FromValue, Result, Value};
+use crate::{Error, FromValue, Result};
 
 /// The clock in microseconds, and digits that make it another epoch if the clock has gone back.
 pub(super) fn new_epoch(redis: &mut dyn ScriptContext, digits: &[u8]) -> Result<u64> {
@@ -12,11 +12,33 @@ pub(super) fn new_epoch(redis: &mut dyn ScriptContext, digits: &[u8]) -> Result<
     epoch.parse().map_err(|_| not_a_number())
 }
 
-/// The id of the last entry of a stream.
-pub(super) fn newest(redis: &mut dyn ScriptContext, history: &Bytes) -> Result<Option<Bytes>> {
+/// The last entry of a stream.
+pub(super) struct Newest {
+    /// The id of the entry.
+    pub(super) position: Bytes,
+    /// The id of its event; empty if it tells none.
+    pub(super) id: Vec<u8>,
+}
+
+pub(super) fn newest(redis: &mut dyn ScriptContext, history: &Bytes) -> Result<Option<Newest>> {
+    #[derive(serde::Deserialize)]
+    struct Content {
+        id: String,
+    }
+
     let range = Command::new("XREVRANGE").arg(history).arg("+").arg("-").arg("COUNT").arg(1);
-    let entries = <Vec<(Bytes, Value)>>::from_value(redis.call(range)?)?;
-    Ok(entries.into_iter().next().map(|(id, _)| id))
+    let entries = <Vec<(Bytes, Vec<Bytes>)>>::from_value(redis.call(range)?)?;
+    Ok(entries.into_iter().next().map(|(position, fields)| {
+        let id = match &fields[..] {
+            [name, event, ..] if name == "event" => {
+                serde_json::from_slice::<Content>(&[b"{", &event[..]].concat()).ok()
+            }
+            _ => None,
+        };
+        let id =
+            id.map(|content| content.id).filter(|id| !id.bytes().any(|b| b.is_ascii_control()));
+        Newest { position, id: id.unwrap_or_default().into() }
+    }))
 }
 
 pub(super) fn stored(redis: &mut dyn ScriptContext, key: &Bytes) -> Result<Option<Bytes>> {

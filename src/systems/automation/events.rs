@@ -3,9 +3,9 @@
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde::de::DeserializeOwned;
 
-use super::keys::{announcements, subscriptions};
+use super::keys::{announcements, subscriptions, workflow_notifications};
 use super::notifications::notify;
-use super::records::{Announcement, Notification};
+use super::records::{Announcement, Notification, WorkflowNotification};
 use crate::events::{Events, Item, Start, Topic};
 use crate::{Client, Error, ErrorKind, Keyspace, Result};
 
@@ -80,13 +80,35 @@ pub async fn deliver(
     Ok(unread)
 }
 
-/// Adds an announcement to all users, and publishes it to subscribers. One transaction and one command.
+/// Adds an event to a workflow's notifications, and publishes it on the channel `workflow:{workflowId}`. One transaction and one
+/// command.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if the workflow is empty; those of the client.
+pub async fn tell_workflow(
+    client: &Client,
+    events: &Events,
+    workflow_id: &str,
+    notification: &WorkflowNotification,
+) -> Result<()> {
+    let topic = events.topic(EVENTS.key(("workflow", workflow_id))?);
+    workflow_notifications(workflow_id)?.push_front(client, [notification]).await?;
+    topic.publish(notification).name("notification").await?;
+    Ok(())
+}
+
+/// Adds an announcement to all users, and publishes it to the subscribers of all announcements and to those of the channel
+/// `system:{type}`, such as `system:maintenance`. One transaction and two commands.
 ///
 /// # Errors
 /// Those of the client.
 pub async fn announce(client: &Client, events: &Events, announcement: &Announcement) -> Result<()> {
     announcements()?.push_front(client, [announcement]).await?;
     announcements_topic(events)?.publish(announcement).name("announcement").await?;
+    if !matches!(&*announcement.kind, "" | "announcements") {
+        let of_kind = events.topic(EVENTS.key(("system", &*announcement.kind))?);
+        of_kind.publish(announcement).name("announcement").await?;
+    }
     Ok(())
 }
 

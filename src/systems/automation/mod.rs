@@ -61,7 +61,9 @@ mod sessions;
 mod workflows;
 
 pub use calendar::{Day, Hour, Minute};
-pub use events::{announce, announcements_topic, channel_topic, deliver, follow, inbox_topic};
+pub use events::{
+    announce, announcements_topic, channel_topic, deliver, follow, inbox_topic, tell_workflow,
+};
 pub use keys::*;
 pub use notifications::{mark_read, notify};
 pub use percentiles::percentiles;

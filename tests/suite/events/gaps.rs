@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use edgecask::Client;
 use edgecask::events::sse::SseStream;
-use edgecask::events::{EventsOptions, GapReason, Item, Position, Start, Topic};
+use edgecask::events::{Events, EventsOptions, GapReason, Item, Position, Start, Topic};
 use edgecask::prelude::*;
+use edgecask::transport::rest::RestOptions;
+use edgecask::transport::tcp::TcpOptions;
 use edgecask_tests::{Place, RedisServer, until};
 use futures_util::StreamExt;
 
@@ -253,5 +255,78 @@ async fn the_position_of_a_topic_without_events_is_kept_for_a_day() {
         drop(heard);
         topic.publish(&1).await.unwrap();
         assert_eq!(left().await, 30 * 24, "{}", place.name);
+    }
+}
+
+/// Both keys come back as they were after one of three events; two others take the places of those that were lost, and the position is
+/// lost too. What tells of it is the entry before the one that is left.
+#[tokio::test]
+async fn older_data_without_a_position_and_then_a_trim_are_a_gap() {
+    for place in Place::all().await {
+        for (how, client) in both(&|| place.client()) {
+            let context = format!("{} {how}", place.name);
+            let direct = place.client();
+            direct.flushall().await.unwrap();
+            let topic = || topic(client.clone(), quick());
+            let lost = topic();
+            let mut heard = topic().subscribe(Start::Now).await.unwrap();
+            lost.publish(&1).await.unwrap();
+            let saved = direct.send(&cmd("DUMP").arg("t")).await.unwrap();
+            for number in 2..=3 {
+                lost.publish(&number).await.unwrap();
+            }
+            for number in 1..=3 {
+                assert_eq!(event(&mut heard).await.data, number, "{context}");
+            }
+            direct.flushall().await.unwrap();
+            let saved = saved.as_bytes().unwrap();
+            direct.send(&cmd("RESTORE").arg("t").arg(9_000_000).arg(saved)).await.unwrap();
+            // Publishers that know of nothing.
+            for number in 12..=13 {
+                topic().publish(&number).await.unwrap();
+            }
+            run(&direct, "DEL edgecask:events:{t}").await;
+            topic().publish(&14).await.unwrap();
+            run(&direct, "XTRIM t MAXLEN 1").await;
+            match item(&mut heard).await {
+                Item::Gap(gap) => assert_eq!(gap.reason, GapReason::HistoryLost, "{context}"),
+                other => panic!("{context}: {other:?}"),
+            }
+            assert_eq!(event(&mut heard).await.data, 14, "{context}");
+        }
+    }
+}
+
+/// A page of the history that is longer than an answer may be comes in parts. A single event that is too long is told of, and
+/// stands in nobody's way.
+#[tokio::test]
+async fn a_page_that_is_too_long_is_asked_for_in_halves() {
+    let redis = RedisServer::start();
+    let server = edgecask_server::Server::start(edgecask_server::ServerOptions::redis(redis.url()));
+    let server = server.await.unwrap();
+    let rest = RestOptions::new(server.url(), server.token()).max_response_bytes(8192);
+    let tcp = TcpOptions::new(redis.url()).max_reply_bytes(8192);
+    let narrow = [Client::rest_with(rest).unwrap(), Client::tcp_with(tcp).unwrap()];
+    for (number, client) in narrow.into_iter().enumerate() {
+        let key = super::key(&format!("t{number}"));
+        let wide = Events::new(redis.client()).topic::<String>(key.clone());
+        for number in 0..40 {
+            wide.publish(&"x".repeat(2000)).id(number.to_string()).await.unwrap();
+        }
+        wide.publish(&"x".repeat(20_000)).await.unwrap();
+        wide.publish(&"x".repeat(2000)).id("last").await.unwrap();
+        let topic = Events::with_options(client, quick().live(false)).topic::<String>(key);
+        let mut heard = topic.subscribe(Start::Oldest).await.unwrap();
+        for number in 0..40 {
+            let event = heard.next().await.unwrap().unwrap().event().unwrap();
+            assert_eq!((event.id, event.data.len()), (number.to_string(), 2000));
+        }
+        match heard.next().await.unwrap().unwrap() {
+            Item::Unreadable(unreadable) => assert_eq!(unreadable.position.unwrap().offset, 41),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(heard.next().await.unwrap().unwrap().event().unwrap().id, "last");
+        // A page of two has one new event, and each size that is tried in vain costs a command.
+        assert!(heard.commands() < 120, "{}", heard.commands());
     }
 }

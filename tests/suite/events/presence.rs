@@ -114,27 +114,79 @@ async fn members_are_bounded_and_each_step_is_one_command() {
     until(async || !here.list().await.unwrap().contains(&"lost".to_owned())).await;
 }
 
-/// The millisecond that a heartbeat returns.
+/// The milliseconds of a member's guards are made equal.
 fn timeless(value: Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.into_iter().map(timeless).collect()),
-        Value::Bulk(bytes) if bytes.len() == 13 && bytes.iter().all(u8::is_ascii_digit) => {
-            Value::bulk("time")
+        Value::Bulk(bytes) => {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let is_time = |word: &str| word.len() == 13 && word.bytes().all(|b| b.is_ascii_digit());
+            let words = text.split(' ').map(|word| if is_time(word) { "time" } else { word });
+            Value::bulk(words.collect::<Vec<_>>().join(" "))
         }
         other => other,
     }
 }
 
+/// A page that is loaded again, a task that starts again, two tabs: each has a guard of one name.
 #[tokio::test]
-async fn a_guard_that_leaves_late_does_not_take_the_next_one_along() {
+async fn a_member_is_present_until_its_last_guard_has_left() {
     for place in Place::all().await {
         let here = presence(place.client(), quick());
-        let (first, second) = (here.join("ada").await.unwrap(), here.join("ada").await.unwrap());
+        let mut watch = here.watch().await.unwrap();
+        let first = here.join("ada").await.unwrap();
+        assert_eq!(change(&mut watch).await, joined("ada"), "{}", place.name);
+        let (second, third) = (here.join("ada").await.unwrap(), here.join("ada").await.unwrap());
+        assert!(here.beat("ada").await.is_ok_and(|joined| !joined));
+        // In any order, and by what was never there.
+        assert!(!second.leave().await.unwrap(), "{}", place.name);
         assert!(!first.leave().await.unwrap(), "{}", place.name);
+        assert!(!here.leave("ada").await.unwrap(), "{}", place.name);
+        assert!(!here.leave("ada").await.unwrap(), "{}", place.name);
         assert_eq!(here.list().await.unwrap(), ["ada"], "{}", place.name);
-        assert!(second.is_present());
-        assert!(second.leave().await.unwrap(), "{}", place.name);
+        assert!(third.is_present());
+        assert!(third.leave().await.unwrap(), "{}", place.name);
         assert!(here.list().await.unwrap().is_empty(), "{}", place.name);
+        assert_eq!(change(&mut watch).await, left("ada"), "{}", place.name);
+        let kept = place.client().exists(["edgecask:present:{t}", "edgecask:guards:{t}"]).await;
+        assert_eq!(kept.unwrap(), 0, "{}", place.name);
+    }
+}
+
+/// Heartbeats and joins that arrive after their guard has left, as a request does that the client gave up.
+#[tokio::test]
+async fn what_arrives_late_of_a_guard_brings_nobody_back() {
+    let script = edgecask::scripts().find(|script| script.source().contains("'joined'")).unwrap();
+    for place in Place::all().await {
+        let (client, here) = (place.client(), presence(place.client(), quick()));
+        let call = async |what: &str, token: &str| {
+            let keys =
+                ["edgecask:present:{t}", "edgecask:guards:{t}", &format!("left:{token}:{{t}}")];
+            let args = [what, "ada", "60000", "10", token];
+            let reply: (String, i64, Vec<String>) =
+                client.run_script(script, keys, args).await.unwrap();
+            reply.1
+        };
+        // It left before it has joined.
+        assert_eq!(call("leave", "a").await, 0);
+        assert_eq!(call("beat", "a").await, 0, "{}", place.name);
+        assert!(here.list().await.unwrap().is_empty(), "{}", place.name);
+        assert_eq!(call("beat", "b").await, 1, "{}", place.name);
+        // Late, beside one that lives.
+        assert_eq!(call("beat", "a").await, 0, "{}", place.name);
+        assert_eq!(call("leave", "b").await, 1, "{}", place.name);
+        assert_eq!(call("beat", "b").await, 0, "{}", place.name);
+        assert!(here.list().await.unwrap().is_empty(), "{}", place.name);
+        // More guards than are told apart: those that beat last count.
+        for number in 0..70 {
+            call("beat", &format!("g{number}")).await;
+        }
+        for number in 6..69 {
+            assert_eq!(call("leave", &format!("g{number}")).await, 0);
+        }
+        assert_eq!(call("leave", "g69").await, 1, "{}", place.name);
+        let ttl: i64 = client.execute(cmd("PTTL").arg("left:g69:{t}")).await.unwrap();
+        assert!((1..=60_000).contains(&ttl), "{}: {ttl}", place.name);
     }
 }
 
@@ -196,16 +248,31 @@ async fn the_script_of_presence_does_the_same_in_three_ways() {
             let what = pick(&["beat", "beat", "leave", "list"]);
             // Members of one millisecond have no order that all servers share.
             let most = if what == "list" { "9".to_owned() } else { pick(&["2", "9"]) };
-            let until = pick(&["", "5", "9000000000000000"]);
-            let args = [what, pick(&["a", "b c", "d"]), "900000".to_owned(), most, until];
+            let token = pick(&["-", "g1", "g2", "g3"]);
+            let left = format!("left:{token}");
+            let args = [what, pick(&["a", "b c", "d"]), "900000".to_owned(), most, token];
+            // What another program, or a clock that was set back, has left there.
+            let strange = pick(&["g1 5 g2", "g2 8000000000000000 g1 5", "  ", ""]);
+            if dice.roll(8) == 0 {
+                for client in &clients {
+                    client.hset("guards", [("a", &strange)]).await.unwrap();
+                }
+            }
             let mut seen = Vec::new();
             for client in &clients {
-                let reply: Value = client.run_script(script, ["p"], &args).await.unwrap();
+                let reply: Value =
+                    client.run_script(script, ["p", "guards", &left], &args).await.unwrap();
                 let reply = timeless(reply);
                 let members: Vec<String> =
                     client.execute(cmd("ZRANGE").args_from(["p", "0", "-1"])).await.unwrap();
-                let left: i64 = client.execute(cmd("TTL").arg("p")).await.unwrap();
-                seen.push((reply, members, (left + 5) / 10));
+                let guards = cmd("HMGET").args_from(["guards", "a", "b c", "d"]);
+                let guards = timeless(client.send(&guards).await.unwrap());
+                let mut ttls = Vec::new();
+                for key in ["p", "guards", &left] {
+                    let ttl: i64 = client.execute(cmd("TTL").arg(key)).await.unwrap();
+                    ttls.push((ttl + 5) / 10);
+                }
+                seen.push((reply, members, (guards, ttls)));
             }
             let sorted = seen.into_iter().map(|(reply, mut members, left)| {
                 members.sort();

@@ -19,7 +19,7 @@ fn call(dice: &Dice) -> (&'static str, Vec<String>, Vec<String>) {
             epoch,
             offset,
             id,
-            pick(&["0", "2", "9"]),
+            pick(&["0", "2", "9", "-1"]),
             pick(&["0", "9000000"]),
             "042".to_owned(),
         ];

@@ -1,6 +1,6 @@
 use edgecask::Client;
 use edgecask::events::{Events, Start};
-use edgecask::systems::automation::{self, Announcement, Notification};
+use edgecask::systems::automation::{self, Announcement, Notification, WorkflowNotification};
 use edgecask::systems::copilot::conversation_topic;
 use futures_util::StreamExt;
 
@@ -37,6 +37,9 @@ async fn a_user_hears_the_channels_the_inbox_and_announcements() {
     let kept = automation::notifications("ada").unwrap().range(&client, 0, -1).await.unwrap();
     assert_eq!(kept, [notification]);
 
+    channels.add(&client, ["system:maintenance"]).await.unwrap();
+    let mut followed =
+        automation::follow::<serde_json::Value>(&client, &events, "ada").await.unwrap();
     let all = automation::announcements_topic(&events).unwrap();
     let mut all = all.subscribe(Start::Now).await.unwrap();
     let tonight = Announcement { kind: "maintenance".to_owned(), ..Default::default() };
@@ -44,6 +47,17 @@ async fn a_user_hears_the_channels_the_inbox_and_announcements() {
     assert_eq!(all.next().await.unwrap().unwrap().event().unwrap().data, tonight);
     let kept = automation::announcements().unwrap().range(&client, 0, -1).await.unwrap();
     assert_eq!(kept, [tonight]);
+    let (channel, item) = followed.next().await.unwrap();
+    assert_eq!(channel, "system:maintenance");
+    assert_eq!(item.unwrap().event().unwrap().data["type"], "maintenance");
+
+    let done = WorkflowNotification { kind: "step_completed".to_owned(), ..Default::default() };
+    automation::tell_workflow(&client, &events, "w-1", &done).await.unwrap();
+    let (channel, item) = followed.next().await.unwrap();
+    assert_eq!(channel, "workflow:w-1");
+    assert_eq!(item.unwrap().event().unwrap().data["type"], "step_completed");
+    let kept = automation::workflow_notifications("w-1").unwrap().range(&client, 0, -1).await;
+    assert_eq!(kept.unwrap(), [done]);
 }
 
 #[tokio::test]

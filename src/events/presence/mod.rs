@@ -1,0 +1,148 @@
+//! Who is present at a topic.
+
+mod guard;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::guard::Present;
+pub use self::watch::{PresenceChange, PresenceWatch};
+use super::hub::Hub;
+use super::publish::checked;
+use super::scripts::PRESENCE;
+use crate::{Error, ErrorKind, Key, Result};
+
+/// The token of a caller that beats by itself.
+const NO_GUARD: &str = "-";
+
+/// Who is present at a topic, from [`Topic::presence`](super::Topic::presence). A member is present until it leaves, or for
+/// [`present_for`](super::EventsOptions::present_for) after its last heartbeat, by the server's clock.
+///
+/// Members are texts of up to 128 bytes without control characters. Connections of one name are one member, which is present until
+/// the last of them has left.
+///
+/// The key `edgecask:present:{key}` is a sorted set of the members by the millisecond until which they are present, and
+/// `edgecask:guards:{key}` a hash: for each member the token and the millisecond of each of its guards. `edgecask:left:{token}:{key}`
+/// remembers for [`present_for`](super::EventsOptions::present_for) that a guard has left.
+///
+/// ```
+/// use edgecask::events::{Events, PresenceChange};
+/// use edgecask::{Client, Keyspace};
+/// use futures_util::StreamExt;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let presence = Events::new(Client::memory())
+///     .topic::<String>(Keyspace::literal("chat").key("c1")?)
+///     .presence();
+/// let ada = presence.join("ada").await?;
+/// assert_eq!(presence.list().await?, ["ada"]);
+/// let mut changes = presence.watch().await?;
+/// assert_eq!(changes.next().await.expect("it goes on")?, PresenceChange::Joined("ada".to_owned()));
+/// ada.leave().await?;
+/// assert_eq!(changes.next().await.expect("it goes on")?, PresenceChange::Left("ada".to_owned()));
+/// # Ok::<(), edgecask::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Presence {
+    hub: Arc<Hub>,
+    topic: Key,
+}
+
+impl Presence {
+    pub(super) fn new(hub: Arc<Hub>, topic: &Key) -> Self {
+        Self { hub, topic: topic.clone() }
+    }
+
+    /// Joins, and sends heartbeats until the guard is dropped: three commands in each
+    /// [`present_for`](super::EventsOptions::present_for), three a minute by default. In a Worker they end with the request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a name that no member may have; [`ErrorKind::Conflict`] if there are too many members; those
+    /// of the client.
+    pub async fn join(&self, member: impl Into<String>) -> Result<Present> {
+        Present::join(self.clone(), member.into()).await
+    }
+
+    /// Joins or stays, without a guard: for a caller that beats by itself. Returns whether the member was not present before. One
+    /// command.
+    ///
+    /// # Errors
+    /// As for [`Presence::join`].
+    pub async fn beat(&self, member: &str) -> Result<bool> {
+        self.beat_as(member, NO_GUARD).await
+    }
+
+    async fn beat_as(&self, member: &str, token: &str) -> Result<bool> {
+        checked("name of a member", member)?;
+        match self.run("beat", member, token).await? {
+            (_, -1, _) => {
+                let why = format!("there are {} members already", self.hub.options.max_present);
+                Err(Error::new(ErrorKind::Conflict, why))
+            }
+            (_, changed, _) => Ok(changed == 1),
+        }
+    }
+
+    /// Ends what [`Presence::beat`] said, and returns whether the member has left by this: `false` if it was not present, or if a
+    /// guard of its name is there. One command.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn leave(&self, member: &str) -> Result<bool> {
+        self.leave_as(member, NO_GUARD).await
+    }
+
+    async fn leave_as(&self, member: &str, token: &str) -> Result<bool> {
+        Ok(self.run("leave", member, token).await?.1 == 1)
+    }
+
+    /// The members, those that joined first before the others, as far as they beat alike. One command.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn list(&self) -> Result<Vec<String>> {
+        Ok(self.run("list", "", NO_GUARD).await?.2)
+    }
+
+    /// The members that are present now, and then those who join and leave. Two commands, and one in each
+    /// [`present_for`](super::EventsOptions::present_for), so that members are missed who die when nobody else is there.
+    /// Without Pub/Sub it polls.
+    ///
+    /// After a lost connection the changes in between are told, but not those that were undone in between.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub async fn watch(&self) -> Result<PresenceWatch> {
+        let (channel, ..) = self.run("list", "", NO_GUARD).await?;
+        let source = self.hub.presence_source(&channel).await?;
+        Ok(PresenceWatch::new(self.clone(), channel, source))
+    }
+
+    /// The name of the channel, what has changed, the members.
+    async fn run(
+        &self,
+        what: &str,
+        member: &str,
+        token: &str,
+    ) -> Result<(String, i64, Vec<String>)> {
+        let options = &self.hub.options;
+        let keys = [
+            self.topic.companion("edgecask:present"),
+            self.topic.companion("edgecask:guards"),
+            self.topic.companion(&format!("edgecask:left:{token}")),
+        ];
+        let time = options.present_for.as_millis().to_string();
+        let args = [what, member, &time, &options.max_present.to_string(), token];
+        self.hub.client()?.run_script(&PRESENCE, keys, args).await
+    }
+}
+
+impl fmt::Debug for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Presence").field(&self.topic.as_str()).finish()
+    }
+}
