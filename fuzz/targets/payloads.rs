@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use edgecask::prelude::*;
 use edgecask::transport::memory::{MemoryOptions, MemoryTransport, SnapshotError};
 use edgecask::{Client, Command};
 use edgecask_fuzz::block_on;

@@ -9,7 +9,7 @@ use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::transport::{Results, Transport};
 use edgecask::{Client, Command, Error, ErrorKind, Value};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::access::{Permission, no_permission};
 use crate::dialect;
@@ -29,6 +29,7 @@ pub(crate) struct Backend {
 }
 
 /// The address and limits of a real Redis.
+#[cfg_attr(not(feature = "redis"), allow(dead_code))]
 struct Redis {
     url: SecretString,
     /// The most bytes that are received of one reply.
@@ -294,6 +295,7 @@ impl Redis {
     fn connect(&self, user: Option<(&str, &str)>) -> Result<Client, Error> {
         use edgecask::layer::Deadline;
         use edgecask::transport::tcp::{TcpOptions, TcpTransport};
+        use secrecy::ExposeSecret;
         let mut options =
             TcpOptions::new(self.url.expose_secret()).max_reply_bytes(self.reply_bytes);
         if let Some((name, password)) = user {

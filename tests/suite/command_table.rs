@@ -202,3 +202,50 @@ async fn a_shared_connection_refuses_what_would_disturb_others() {
         client.execute::<Value>(words(&line)).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn the_engine_describes_its_commands_as_redis_8_does() {
+    let Some(redis) = RedisServer::redis8() else { return };
+    let (engine, redis) = (Client::memory(), redis.client());
+    let all = async |client| {
+        let all = described(client).await.into_iter();
+        all.map(|docs| (docs.name.clone(), docs)).collect::<BTreeMap<_, _>>()
+    };
+    let (ours, theirs) = (all(&engine).await, all(&redis).await);
+    assert!(ours.len() > 300, "only {}", ours.len());
+    for (name, docs) in &ours {
+        let Some(expected) = theirs.get(name) else { continue };
+        assert_eq!(docs.group, expected.group, "{name}");
+        assert!(docs.since == expected.since || docs.group == "module", "{name}");
+    }
+    for name in theirs.keys() {
+        let container = name.split(' ').next().unwrap();
+        let there = ours.contains_key(container);
+        assert_eq!(there, ours.contains_key(name), "{name}");
+    }
+    let names = async |client: &Client, asked: &[&str]| {
+        let reply: Vec<Value> =
+            client.execute(cmd("COMMAND").arg("DOCS").args_from(asked)).await.unwrap();
+        let names = reply.into_iter().step_by(2).map(|name| String::from_value(name).unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    };
+    for asked in [
+        &["GET", "nosuch", "mset"][..],
+        &["Config|GET", "config|nosuch", "config", "get|x", "|", "a|b|c"],
+        &["config get", "", "nosuch"],
+    ] {
+        assert_eq!(names(&engine, asked).await, names(&redis, asked).await, "{asked:?}");
+    }
+    assert_eq!(names(&engine, &["get", "GET", "get"]).await, ["get"], "a reply has a bound");
+    let without_flags = async |client: &Client| {
+        let help: Vec<String> = client.execute(cmd("COMMAND").arg("HELP")).await.unwrap();
+        let lines = help.into_iter().filter(|line| !line.contains("flags"));
+        lines.filter(|line| !line.starts_with("GETKEYSAND")).collect::<Vec<_>>()
+    };
+    assert_eq!(without_flags(&engine).await, without_flags(&redis).await);
+    let ask = cmd("COMMAND").arg("HELP").arg("x");
+    let error = async |client: &Client| client.execute::<Value>(ask.clone()).await.unwrap_err();
+    assert_eq!(error(&engine).await.message(), error(&redis).await.message());
+}

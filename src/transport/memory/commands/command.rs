@@ -1,6 +1,8 @@
 //! COMMAND: the rows of the table of commands, for the commands that the engine runs.
 
-use super::replies::{length, unknown_subcommand};
+#[cfg(not(target_arch = "wasm32"))]
+use super::command_docs::{describe_all, docs};
+use super::replies::{help, length, unknown_subcommand};
 use crate::command::{Access, Command, CommandInfo, KeyPositions};
 use crate::transport::memory::args::{Args, syntax, wrong_arity};
 use crate::transport::memory::engine::{Engine, Handler};
@@ -8,6 +10,26 @@ use crate::transport::memory::glob;
 use crate::{Error, Result, Value};
 
 pub(super) const HANDLERS: &[Handler] = &[Handler::new("COMMAND", -1, command)];
+
+const HELP: &str = "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
+(no subcommand)
+    Return details about all Redis commands.
+COUNT
+    Return the total number of commands in this Redis server.
+LIST
+    Return a list of all commands in this Redis server.
+INFO [<command-name> ...]
+    Return details about multiple Redis commands.
+    If no command names are given, documentation details for all
+    commands are returned.
+DOCS [<command-name> ...]
+    Return documentation details about multiple Redis commands.
+    If no command names are given, documentation details for all
+    commands are returned.
+GETKEYS <full-command>
+    Return the keys from a full Redis command.
+HELP
+    Print this help.";
 
 fn command(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
     let word = args.word(0);
@@ -19,6 +41,12 @@ fn command(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
             let names = args.from(1).map(|name| String::from_utf8_lossy(name).to_ascii_uppercase());
             Ok(Value::Array(names.map(|name| describe(engine, &name)).collect()))
         }
+        // The texts would add to every wasm build.
+        #[cfg(not(target_arch = "wasm32"))]
+        ("DOCS", 1) => Ok(describe_all(names(engine))),
+        #[cfg(not(target_arch = "wasm32"))]
+        ("DOCS", _) => Ok(docs(engine, args)),
+        ("HELP", 1) => Ok(help(HELP)),
         ("COUNT", 1) => Ok(length(names(engine).count())),
         ("LIST", 1) => Ok(list(names(engine))),
         ("LIST", 4) if args.is(1, "FILTERBY") && args.is(2, "PATTERN") => {
@@ -29,7 +57,7 @@ fn command(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
         }
         ("LIST", _) => Err(syntax()),
         ("GETKEYS", 2..) => keys(engine, args),
-        ("COUNT" | "GETKEYS", _) => Err(wrong_arity(&format!("command|{word}"))),
+        ("COUNT" | "GETKEYS" | "HELP", _) => Err(wrong_arity(&format!("command|{word}"))),
         _ => Err(unknown_subcommand("COMMAND", args)),
     }
 }

@@ -4,6 +4,8 @@ mod bitmaps;
 mod blocking;
 mod client;
 mod command;
+#[cfg(not(target_arch = "wasm32"))]
+mod command_docs;
 mod config;
 mod diagnostics;
 mod dump;

@@ -68,13 +68,13 @@ impl Trim {
 
     /// Checks that the options go together.
     pub(super) fn check(&self) -> Result<()> {
-        let limit = self.limit.filter(|limit| *limit > 0);
-        if limit.is_some() && self.threshold.is_none() {
+        if self.limit.is_some_and(|limit| limit > 0) && self.threshold.is_none() {
             return Err(Error::server(
                 "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
             ));
         }
-        if limit.is_some() && !self.approximate {
+        // A limit of 0 too, in contrast to the check before.
+        if self.limit.is_some() && !self.approximate {
             return Err(Error::server(
                 "ERR syntax error, LIMIT cannot be used without the special ~ option",
             ));

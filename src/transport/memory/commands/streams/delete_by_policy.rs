@@ -162,6 +162,8 @@ mod tests {
 
     #[test]
     fn bad_options_change_nothing() {
+        const LIMIT_WITHOUT_TILDE: &str =
+            "ERR syntax error, LIMIT cannot be used without the special ~ option";
         let engine = &mut engine();
         for (line, error) in [
             ("XDELEX k IDS 0 1-0", "ERR Number of IDs must be a positive integer"),
@@ -170,6 +172,8 @@ mod tests {
             ("XDELEX k FOO IDS 1 1-0", "ERR syntax error"),
             ("XDELEX k IDS 2 1-0 x", "ERR Invalid stream ID specified as stream command argument"),
             ("XACKDEL k g IDS 1 1-0 FOO", "ERR syntax error"),
+            ("XTRIM k MAXLEN 2 LIMIT 0", LIMIT_WITHOUT_TILDE),
+            ("XADD k LIMIT 0 9-0 f v", LIMIT_WITHOUT_TILDE),
         ] {
             let message = reply(engine, line).err().map(|error| error.message().to_owned());
             assert_eq!(message.as_deref(), Some(error), "{line}");
