@@ -8,6 +8,7 @@ mod cache;
 mod callgrind;
 mod client;
 mod cluster;
+mod coordination;
 mod decode;
 mod engine;
 mod http_cache;
@@ -51,6 +52,10 @@ enum Part {
     HttpCache,
     /// Keyspaces and stores alone, printed
     Systems,
+    /// One peer at a task of coordination; started by the harness
+    CoordinationPeer(coordination::peer::Peer),
+    /// Rate limits, locks, queues and events alone, or one of them, printed
+    Coordination(coordination::Options),
     /// A cluster under load and under failure, beside the redis crate and fred, printed
     Cluster(cluster::Options),
 }
@@ -83,6 +88,11 @@ fn main() -> Result<()> {
             println!("{}", report::of_systems(&systems::measure()?));
             return Ok(());
         }
+        Some(Part::CoordinationPeer(peer)) => return coordination::peer::run(&peer),
+        Some(Part::Coordination(options)) => {
+            println!("{}", coordination::write(&coordination::measure(root()?, &options)?));
+            return Ok(());
+        }
         Some(Part::Cluster(options)) => {
             println!("{}", cluster::measure(&options)?);
             return Ok(());
@@ -97,6 +107,7 @@ fn main() -> Result<()> {
     let systems = systems::measure()?;
     let engine = engine::measure()?;
     let http_cache = http_cache::measure()?;
+    let coordination = coordination::measure(root, &coordination::Options::default())?;
     let sizes = size::measure(root)?;
     let text = report::write(&report::Parts {
         throughput,
@@ -106,6 +117,7 @@ fn main() -> Result<()> {
         http_cache,
         systems,
         engine,
+        coordination,
         sizes,
     });
     println!("{text}");

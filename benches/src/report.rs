@@ -4,7 +4,7 @@ use crate::cache::{self, hit::Hit};
 use crate::decode::Decoded;
 use crate::size::Size;
 use crate::throughput::{Duel, Measured, Rate};
-use crate::{engine, http_cache, systems};
+use crate::{coordination, engine, http_cache, systems};
 
 /// Everything that is measured.
 pub(crate) struct Parts {
@@ -15,12 +15,23 @@ pub(crate) struct Parts {
     pub(crate) http_cache: http_cache::Measured,
     pub(crate) systems: systems::Measured,
     pub(crate) engine: engine::Measured,
+    pub(crate) coordination: coordination::Measured,
     pub(crate) sizes: Vec<Size>,
 }
 
 /// The text of benches/README.md.
 pub(crate) fn write(parts: &Parts) -> String {
-    let Parts { throughput, duels, decoded, cache, http_cache, systems, engine, sizes } = parts;
+    let Parts {
+        throughput,
+        duels,
+        decoded,
+        cache,
+        http_cache,
+        systems,
+        engine,
+        coordination,
+        sizes,
+    } = parts;
     let mut text = String::from(
         "# Measurements\n\n\
          Written by `cargo xtask bench`. Ratios are medians of rounds in which all clients took turns; absolute figures \
@@ -66,6 +77,7 @@ pub(crate) fn write(parts: &Parts) -> String {
     text.push_str(&http_cache::report(http_cache));
     text.push_str(&of_systems(systems));
     text.push_str(&engine::write(engine));
+    text.push_str(&coordination::write(coordination));
     text.push_str("\n## Sizes\n\n| what | bytes | gzip |\n|---|---:|---:|\n");
     for size in sizes {
         let _ = writeln!(text, "| {} | {} | {} |", size.name, size.bytes, size.gzip);

@@ -99,12 +99,23 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    const TOKEN: &str = "token-of-the-bench";
+    pub(crate) const TOKEN: &str = "token-of-the-bench";
 
     fn rest(root: &Path) -> Result<Self> {
+        Self::start(Self::rest_program(root), "UPSTASH_REDIS_REST_URL=")
+    }
+
+    /// The REST API before this Redis.
+    pub(crate) fn rest_over(root: &Path, redis: &Self) -> Result<Self> {
+        let mut command = Self::rest_program(root);
+        command.args(["--redis", redis.url()]);
+        Self::start(command, "UPSTASH_REDIS_REST_URL=")
+    }
+
+    fn rest_program(root: &Path) -> Command {
         let mut command = on_core(1, &root.join("target/release/edgecask-server"));
         command.args(["--port", "0", "--token", Self::TOKEN]);
-        Self::start(command, "UPSTASH_REDIS_REST_URL=")
+        command
     }
 
     pub(crate) fn redis() -> Result<Self> {

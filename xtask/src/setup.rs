@@ -1,5 +1,7 @@
 //! Installs what is missing, and says what to do where it cannot.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
@@ -62,7 +64,8 @@ fn postgrest(shell: &Shell, tools: &Tools) {
 /// The programs that the measurements need.
 pub(crate) fn for_bench(shell: &Shell) -> Result<()> {
     system_package(shell, "nginx", "nginx-light", &["nginx"])?;
-    system_package(shell, "wrk", "wrk", &["wrk"])
+    system_package(shell, "wrk", "wrk", &["wrk"])?;
+    npm_packages(shell, Path::new("benches/js"))
 }
 
 /// What building for wasm32 needs.
@@ -123,14 +126,17 @@ fn node_packages(shell: &Shell, tools: &Tools) -> Result<()> {
             "Node 20 or later is needed for the JavaScript tests; `node --version` says '{version}'"
         );
     }
-    // npm leaves a copy of the lock file where it has installed.
-    let lock = shell.read_file(tools.js.join("package-lock.json"))?;
-    let stamp = tools.js.join("node_modules/.edgecask-lock");
+    npm_packages(shell, &tools.js)
+}
+
+/// Installs what the lock file of a folder names, unless it is there.
+fn npm_packages(shell: &Shell, folder: &Path) -> Result<()> {
+    let lock = shell.read_file(folder.join("package-lock.json"))?;
+    let stamp = folder.join("node_modules/.edgecask-lock");
     if shell.read_file(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    let js = &tools.js;
-    cmd!(shell, "npm ci --prefix {js} --no-audit --no-fund").run()?;
+    cmd!(shell, "npm ci --prefix {folder} --no-audit --no-fund").run()?;
     shell.write_file(stamp, lock)?;
     Ok(())
 }

@@ -25,7 +25,8 @@ pub(crate) fn measure() -> Result<Measured> {
 fn memory() -> Result<String> {
     let redis = Server::redis()?;
     let program = std::env::current_exe()?.with_file_name("edgecask-bench-memory");
-    let output = Command::new(program).arg(redis.url()).output().context("it is built")?;
+    let output =
+        Command::new(program).args(["http-cache", redis.url()]).output().context("it is built")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }

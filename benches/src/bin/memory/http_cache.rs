@@ -1,8 +1,5 @@
-//! Counts what 100 concurrent responses of 1 MiB take of memory while the HTTP cache stores them in a Redis: the peak of what
-//! is allocated, as a part of the bodies.
-//!
-//! `edgecask-bench-memory REDIS-URL` prints it as rows of a table.
-#![allow(clippy::print_stdout)]
+//! What 100 concurrent responses of 1 MiB take of memory while the HTTP cache stores them in a Redis: the peak of what is
+//! allocated, as a part of the bodies.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,22 +14,19 @@ use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::Frame;
 use hyper::{Request, Response};
-use peak_alloc::PeakAlloc;
 use tokio::sync::Barrier;
 use tower::{Layer, ServiceExt, service_fn};
 
-#[global_allocator]
-static ALLOCATED: PeakAlloc = PeakAlloc;
+use crate::ALLOCATED;
 
 const BODIES: usize = 100;
 const BODY: usize = 1 << 20;
 const FRAME: usize = 16 << 10;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    let redis = std::env::args().nth(1).context("the URL of a Redis")?;
+/// Prints it as rows of a table.
+pub(crate) async fn run(redis: &str) -> Result<()> {
     for stated in [true, false] {
-        let (read, stored) = peak(&redis, stated).await?;
+        let (read, stored) = peak(redis, stated).await?;
         let told = if stated { "stated" } else { "not stated" };
         println!("| {told} | {read:.2} | {stored:.2} |");
     }
