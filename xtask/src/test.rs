@@ -120,12 +120,15 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
     let _dir = shell.push_dir(&tools.js);
     let tests = [
         "arguments",
+        "bundlers",
+        "commands",
         "package",
         "postgrest",
         "readme",
         "sdk",
         "servers",
         "upstash",
+        "upstash_sdk",
         "worker",
         "browser",
         "http_cache",
