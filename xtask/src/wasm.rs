@@ -19,6 +19,9 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-sign-ext",
 ];
 
+/// The wasm of the package, which has a budget.
+pub(crate) const MADE: [&str; 2] = ["pkg/web/edgecask_bg.wasm", "pkg/client/edgecask_bg.wasm"];
+
 /// A part of the npm package that has a wasm of its own, which stands in the folder `wasm`.
 struct Module {
     /// Where its wasm and its forms for browsers, bundlers and Workers are.
