@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::super::subscription::may_pass;
-use super::Presence;
+use super::members::Members;
 use crate::platform;
 use crate::{ErrorKind, Outcome, Result};
 
-/// A member that is present, from [`Presence::join`]. Dropping it leaves in the background; if that fails, or the process dies, the
+/// A member that is present, from [`Presence::join`](super::Presence::join). Dropping it leaves in the background; if that fails, or the process dies, the
 /// member is gone when its time is over.
 ///
 /// Each guard has a token of its own. A member with several guards, such as a page that was loaded again before the old one had
@@ -17,7 +17,7 @@ use crate::{ErrorKind, Outcome, Result};
 /// [`present_for`](crate::events::EventsOptions::present_for). Of one member, 64 guards are told apart.
 #[must_use = "dropping it leaves"]
 pub struct Present {
-    presence: Presence,
+    members: Members,
     /// `None` after it has left.
     member: Option<Arc<str>>,
     token: Arc<str>,
@@ -27,10 +27,10 @@ pub struct Present {
 
 impl Present {
     /// Joins. A future that is dropped leaves.
-    pub(super) async fn join(presence: Presence, member: String) -> Result<Self> {
+    pub(super) async fn join(members: Members, member: String) -> Result<Self> {
         let token = format!("{:016x}", u64::from_le_bytes(platform::random()?));
         let present = Self {
-            presence,
+            members,
             member: Some(member.into()),
             token: token.into(),
             is_present: Arc::new(AtomicBool::new(true)),
@@ -64,7 +64,7 @@ impl Present {
     /// Those of the client.
     pub async fn leave(mut self) -> Result<bool> {
         let Some(member) = self.member.clone() else { return Ok(false) };
-        let left = self.presence.leave_as(&member, &self.token).await;
+        let left = self.members.leave(&member, &self.token).await;
         if left.is_ok() {
             self.member = None;
         }
@@ -77,21 +77,21 @@ impl Present {
 
     async fn beat(&self) -> Result<()> {
         let member = self.member.as_deref().unwrap_or_default();
-        self.presence.beat_as(member, &self.token).await.map(|_| ())
+        self.members.beat(member, &self.token).await.map(|_| ())
     }
 
     fn beat_on(&self) {
         let Some(member) = self.member.clone() else { return };
-        let (presence, token) = (self.presence.clone(), Arc::clone(&self.token));
+        let (members, token) = (self.members.clone(), Arc::clone(&self.token));
         let alive: Weak<AtomicBool> = Arc::downgrade(&self.is_present);
-        let pause = presence.hub.options.present_for / 3;
+        let pause = members.present_for() / 3;
         platform::spawn(platform::send(|| async move {
             loop {
                 platform::sleep_idly(pause).await;
                 if alive.strong_count() == 0 {
                     return;
                 }
-                let beat = presence.beat_as(&member, &token).await;
+                let beat = members.beat(&member, &token).await;
                 let Some(is_present) = alive.upgrade() else { return };
                 let is_refused =
                     |error: &crate::Error| !may_pass(error) || error.kind() == ErrorKind::Conflict;
@@ -112,9 +112,9 @@ impl Present {
 impl Drop for Present {
     fn drop(&mut self) {
         let Some(member) = self.member.take() else { return };
-        let (presence, token) = (self.presence.clone(), Arc::clone(&self.token));
+        let (members, token) = (self.members.clone(), Arc::clone(&self.token));
         platform::spawn(platform::send(|| async move {
-            if let Err(error) = presence.leave_as(&member, &token).await {
+            if let Err(error) = members.leave(&member, &token).await {
                 tracing::debug!(%error, "a member did not leave, its time runs out");
             }
         }));

@@ -1,20 +1,17 @@
 //! Who is present at a topic.
 
 mod guard;
+mod members;
 mod watch;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use self::guard::Present;
+use self::members::{Members, NO_GUARD};
 pub use self::watch::{PresenceChange, PresenceWatch};
 use super::hub::Hub;
-use super::publish::checked;
-use super::scripts::PRESENCE;
-use crate::{Error, ErrorKind, Key, Result};
-
-/// The token of a caller that beats by itself.
-const NO_GUARD: &str = "-";
+use crate::{Key, Result};
 
 /// Who is present at a topic, from [`Topic::presence`](super::Topic::presence). A member is present until it leaves, or for
 /// [`present_for`](super::EventsOptions::present_for) after its last heartbeat, by the server's clock.
@@ -47,14 +44,11 @@ const NO_GUARD: &str = "-";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Presence {
-    hub: Arc<Hub>,
-    topic: Key,
-}
+pub struct Presence(Members);
 
 impl Presence {
     pub(super) fn new(hub: Arc<Hub>, topic: &Key) -> Self {
-        Self { hub, topic: topic.clone() }
+        Self(Members::new(hub, topic))
     }
 
     /// Joins, and sends heartbeats until the guard is dropped: three commands in each
@@ -64,7 +58,7 @@ impl Presence {
     /// [`ErrorKind::InvalidInput`] for a name that no member may have; [`ErrorKind::Conflict`] if there are too many members; those
     /// of the client.
     pub async fn join(&self, member: impl Into<String>) -> Result<Present> {
-        Present::join(self.clone(), member.into()).await
+        Present::join(self.0.clone(), member.into()).await
     }
 
     /// Joins or stays, without a guard: for a caller that beats by itself. Returns whether the member was not present before. One
@@ -73,18 +67,7 @@ impl Presence {
     /// # Errors
     /// As for [`Presence::join`].
     pub async fn beat(&self, member: &str) -> Result<bool> {
-        self.beat_as(member, NO_GUARD).await
-    }
-
-    async fn beat_as(&self, member: &str, token: &str) -> Result<bool> {
-        checked("name of a member", member)?;
-        match self.run("beat", member, token).await? {
-            (_, -1, _) => {
-                let why = format!("there are {} members already", self.hub.options.max_present);
-                Err(Error::new(ErrorKind::Conflict, why))
-            }
-            (_, changed, _) => Ok(changed == 1),
-        }
+        self.0.beat(member, NO_GUARD).await
     }
 
     /// Ends what [`Presence::beat`] said, and returns whether the member has left by this: `false` if it was not present, or if a
@@ -93,11 +76,7 @@ impl Presence {
     /// # Errors
     /// Those of the client.
     pub async fn leave(&self, member: &str) -> Result<bool> {
-        self.leave_as(member, NO_GUARD).await
-    }
-
-    async fn leave_as(&self, member: &str, token: &str) -> Result<bool> {
-        Ok(self.run("leave", member, token).await?.1 == 1)
+        self.0.leave(member, NO_GUARD).await
     }
 
     /// The members, those that joined first before the others, as far as they beat alike. One command.
@@ -105,7 +84,7 @@ impl Presence {
     /// # Errors
     /// Those of the client.
     pub async fn list(&self) -> Result<Vec<String>> {
-        Ok(self.run("list", "", NO_GUARD).await?.2)
+        self.0.list().await
     }
 
     /// The members that are present now, and then those who join and leave. Two commands, and one in each
@@ -117,32 +96,14 @@ impl Presence {
     /// # Errors
     /// Those of the client.
     pub async fn watch(&self) -> Result<PresenceWatch> {
-        let (channel, ..) = self.run("list", "", NO_GUARD).await?;
-        let source = self.hub.presence_source(&channel).await?;
-        Ok(PresenceWatch::new(self.clone(), channel, source))
-    }
-
-    /// The name of the channel, what has changed, the members.
-    async fn run(
-        &self,
-        what: &str,
-        member: &str,
-        token: &str,
-    ) -> Result<(String, i64, Vec<String>)> {
-        let options = &self.hub.options;
-        let keys = [
-            self.topic.companion("edgecask:present"),
-            self.topic.companion("edgecask:guards"),
-            self.topic.companion(&format!("edgecask:left:{token}")),
-        ];
-        let time = options.present_for.as_millis().to_string();
-        let args = [what, member, &time, &options.max_present.to_string(), token];
-        self.hub.client()?.run_script(&PRESENCE, keys, args).await
+        let channel = self.0.channel().await?;
+        let source = self.0.source(&channel).await?;
+        Ok(PresenceWatch::new(self.0.clone(), channel, source))
     }
 }
 
 impl fmt::Debug for Presence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Presence").field(&self.topic.as_str()).finish()
+        f.debug_tuple("Presence").field(&self.0.topic().as_str()).finish()
     }
 }

@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use super::super::inbox::Signal;
 use super::super::source::Source;
 use super::super::subscription::{may_pass, wait};
-use super::Presence;
+use super::members::Members;
 use crate::platform;
 use crate::{Error, Result};
 
@@ -25,15 +25,15 @@ pub enum PresenceChange {
     Left(String),
 }
 
-/// The changes of a [`Presence`], from [`Presence::watch`], as a stream. Each member joins and leaves in turn.
+/// The changes of a [`Presence`](super::Presence), from [`Presence::watch`](super::Presence::watch), as a stream. Each member joins and leaves in turn.
 #[must_use = "dropping it unsubscribes"]
 pub struct PresenceWatch(BoxStream<'static, Result<PresenceChange>>);
 
 impl PresenceWatch {
     /// Watches by this source, which tells of messages on the channel.
-    pub(super) fn new(presence: Presence, channel: String, source: Source) -> Self {
+    pub(super) fn new(members: Members, channel: String, source: Source) -> Self {
         let watcher = Watcher {
-            presence,
+            members,
             channel,
             source,
             known: BTreeSet::new(),
@@ -61,7 +61,7 @@ impl fmt::Debug for PresenceWatch {
 }
 
 struct Watcher {
-    presence: Presence,
+    members: Members,
     channel: String,
     source: Source,
     known: BTreeSet<String>,
@@ -81,7 +81,7 @@ impl Watcher {
             if self.over {
                 return None;
             }
-            let asked = platform::sleep_idly(self.presence.hub.options.present_for);
+            let asked = platform::sleep_idly(self.members.present_for());
             let signal = match select(std::pin::pin!(self.source.next()), asked).await {
                 Either::Left((signal, _)) => signal,
                 Either::Right(_) => Signal::Connected,
@@ -114,7 +114,7 @@ impl Watcher {
         }
         wait(self.ended).await;
         self.ended = self.ended.saturating_add(1);
-        match self.presence.hub.presence_source(&self.channel).await {
+        match self.members.source(&self.channel).await {
             Ok(source) => self.source = source,
             // The old source is over, and says so again.
             Err(error) if may_pass(&error) => {}
@@ -143,7 +143,7 @@ impl Watcher {
     /// Asks who is present, and tells what differs.
     async fn compare(&mut self) -> Result<()> {
         let now: BTreeSet<String> = loop {
-            match self.presence.list().await {
+            match self.members.list().await {
                 Ok(members) => break members.into_iter().collect(),
                 Err(error) if may_pass(&error) => {
                     wait(self.failures).await;
