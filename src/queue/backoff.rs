@@ -49,7 +49,8 @@ impl Backoff {
         // So long that a product of it is no error.
         let pause = pause.min(Duration::from_millis(1 << 50));
         match self.jitter > 0.0 {
-            true => pause.mul_f64(1.0 - self.jitter * platform::random_fraction()),
+            // The product of floats is rounded, and may be longer.
+            true => pause.mul_f64(1.0 - self.jitter * platform::random_fraction()).min(pause),
             false => pause,
         }
     }
