@@ -9,7 +9,7 @@ export type HashFields<T> = {
 export type AgentHealth = {
   /** The agent. */
   agent_id: string;
-  /** Until when its circuit is open. */
+  /** The time until which its circuit is open. */
   circuit_open_until?: string | null;
   /** The number of failures since its last success. */
   consecutive_failures?: number;
