@@ -10,8 +10,6 @@ mod client;
 mod convert;
 pub mod errors;
 #[cfg(feature = "cache")]
-mod function;
-#[cfg(feature = "cache")]
 mod json;
 #[cfg(feature = "cache")]
 mod keyspace;

@@ -1,5 +1,4 @@
-//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `deny`, `bench`, `fuzz`, `pkg`, `worker`,
-//! `sizes`.
+//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `deny`, `bench`, `fuzz`, `pkg`, `worker`.
 #![allow(clippy::print_stdout)]
 
 mod architecture;
@@ -7,7 +6,6 @@ mod foreign_types;
 mod fuzz;
 mod lint;
 mod setup;
-mod sizes;
 mod test;
 mod tools;
 mod wasm;
@@ -51,8 +49,6 @@ enum Task {
     Pkg,
     /// Build the Worker into worker-example/build/
     Worker,
-    /// Write the sizes of what is built into js/sizes.json, the budget that `test` checks
-    Sizes,
 }
 
 fn main() -> ExitCode {
@@ -102,6 +98,5 @@ fn run(task: Task) -> Result<()> {
             setup::for_wasm(&shell, &tools)?;
             wasm::worker(&shell, &tools, &[])
         }
-        Task::Sizes => sizes::write(&shell),
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
-use crate::{setup, sizes, wasm};
+use crate::{setup, wasm};
 
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     setup::everything(shell, tools)?;
@@ -19,7 +19,6 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     quickstart(shell)?;
     under_node(shell, tools)?;
     wasm::package(shell, tools)?;
-    sizes::check(shell, &wasm::MADE)?;
     wasm::worker(shell, tools, &["behaviour"])?;
     javascript(shell, tools)
 }
@@ -122,15 +121,12 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
     let _dir = shell.push_dir(&tools.js);
     let tests = [
         "arguments",
-        "bundlers",
-        "commands",
         "package",
         "postgrest",
         "readme",
         "sdk",
         "servers",
         "upstash",
-        "upstash_sdk",
         "worker",
         "browser",
         "events",
