@@ -124,11 +124,30 @@ struct Lossy {
     /// The next one never comes, and the caller waits for it.
     hangs: Arc<AtomicBool>,
     passed: Arc<AtomicUsize>,
+    /// The round trips that have not ended.
+    open: Arc<AtomicUsize>,
+}
+
+impl Lossy {
+    fn is_idle(&self) -> bool {
+        self.open.load(Ordering::SeqCst) == 0
+    }
+}
+
+struct Ended<'a>(&'a AtomicUsize);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Tap for Lossy {
     fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        let ended = Ended(&self.open);
         Box::pin(async move {
+            let _ended = ended;
             let result = trip.go().await?;
             self.passed.fetch_add(1, Ordering::SeqCst);
             if self.hangs.swap(false, Ordering::SeqCst) {
@@ -156,7 +175,8 @@ async fn a_lock_whose_answers_are_all_lost_is_released() {
                 false => lock.try_acquire().await.unwrap_err(),
             };
             assert_eq!(Error::from(error).outcome(), Outcome::Unknown, "{}", place.name);
-            until(async || direct.exists(["k"]).await.unwrap() == 0).await;
+            // The answer to the release has come too, and is none of those that are lost next.
+            until(async || direct.exists(["k"]).await.unwrap() == 0 && lossy.is_idle()).await;
         }
         // So is one whose release is not answered: it was done.
         let guard = lock.acquire().await.unwrap();

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -24,6 +25,10 @@ pub(in crate::transport::memory) struct Store {
     _lock: File,
 }
 
+/// How often a lock that another process has is asked for again.
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
 impl Store {
     /// Takes the file for this engine, whether it exists or not.
     pub(in crate::transport::memory) fn lock(path: &Path) -> Result<Self, SnapshotError> {
@@ -37,10 +42,18 @@ impl Store {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let lock = private(&mut options).open(lock).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SnapshotError::InUse { path }),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        // A program that this process is starting has the locks of closed files too, for a moment: until its own code runs.
+        let mut attempts = 0;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if attempts < LOCK_ATTEMPTS => {
+                    attempts += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => return Err(SnapshotError::InUse { path }),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
         Ok(Self { next: beside(&path, ".tmp"), path, _lock: lock })
     }
