@@ -1,10 +1,33 @@
 //! A way to a server that is cut at one byte.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
+use edgecask::Client;
+use edgecask_server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::RedisServer;
+
+/// Where a connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The next request does not arrive.
+    Request,
+    /// The next answer ends after so many bytes.
+    Answer(usize),
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request => f.write_str("before the request"),
+            Self::Answer(bytes) => write!(f, "after {bytes} bytes"),
+        }
+    }
+}
 
 /// A proxy in front of a server on this host, which closes a connection at the byte that a test names. It carries what it is
 /// not told to cut.
@@ -31,7 +54,7 @@ impl Cutter {
     ///
     /// # Panics
     /// If no port is free.
-    pub async fn to(port: u16) -> Self {
+    async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let own = listener.local_addr().expect("it is bound").port();
         let plan = Arc::new(Plan { answer: AtomicI64::new(-1), ..Plan::default() });
@@ -52,19 +75,51 @@ impl Cutter {
         Self { port: own, plan, task }
     }
 
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// In front of a Redis, with a client over TCP that goes through it.
+    ///
+    /// # Panics
+    /// If no port is free.
+    pub async fn over_tcp(redis: &RedisServer) -> (Self, Client) {
+        let cutter = Self::to(redis.port()).await;
+        let client = Client::tcp(&format!("redis://127.0.0.1:{}", cutter.port));
+        (cutter, client.expect("the URL is one"))
     }
 
-    /// Cuts the connection of the next request before it arrives.
-    pub fn cut_request(&self) {
-        self.plan.request.store(true, Ordering::SeqCst);
+    /// In front of a local REST server, with a client that goes through it.
+    ///
+    /// # Panics
+    /// If no port is free.
+    pub async fn over_rest(server: &Server) -> (Self, Client) {
+        let url = server.url();
+        let port = url.rsplit(':').next().and_then(|port| port.trim_end_matches('/').parse().ok());
+        let cutter = Self::to(port.expect("the URL has a port")).await;
+        let client = Client::rest(&format!("http://127.0.0.1:{}", cutter.port), server.token());
+        (cutter, client.expect("the URL is one"))
     }
 
-    /// Cuts the connection of the next answer after so many bytes of it.
-    pub fn cut_answer(&self, after: usize) {
-        self.plan.answer.store(i64::try_from(after).unwrap_or(i64::MAX), Ordering::SeqCst);
+    /// Cuts the next request or answer.
+    pub fn cut(&self, cut: Cut) {
+        match cut {
+            Cut::Request => self.plan.request.store(true, Ordering::SeqCst),
+            Cut::Answer(after) => {
+                let after = i64::try_from(after).unwrap_or(i64::MAX);
+                self.plan.answer.store(after, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Runs a test with each cut: before a request, and after each `stride`th byte of its answer, to the end of the answer. The test
+    /// makes the [cut](Self::cut), and returns whether [there was one](Self::calm).
+    ///
+    /// # Panics
+    /// If a request is not cut, or an answer has three bytes at most. The message names `what`.
+    pub async fn everywhere(&self, what: &str, stride: usize, test: impl AsyncFn(Cut) -> bool) {
+        assert!(test(Cut::Request).await, "{what}: before the request");
+        let mut bytes = 0;
+        while test(Cut::Answer(bytes)).await {
+            bytes += stride;
+        }
+        assert!(bytes > 3, "{what}: an answer is longer than {bytes} bytes");
     }
 
     /// Cuts nothing any more, and tells whether something was cut since the last call of this.

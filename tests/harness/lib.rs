@@ -24,12 +24,12 @@ use edgecask::transport::tcp::{TcpOptions, TcpTransport};
 
 pub use self::clock::MovedClock;
 pub use self::cluster::{ClusterNode, NODE_TIMEOUT, PRIMARIES, ReplicatedCluster, SLOTS};
-pub use self::cutter::Cutter;
+pub use self::cutter::{Cut, Cutter};
 pub use self::deviant::{Deviant, Deviation};
 pub use self::dice::{Dice, cases, number, runner, seed, seeds};
 pub use self::places::{Count, Lossy, Place};
 pub use self::postgrest::Postgrest;
-pub use self::tap::{By, Tap, Tapped, Trip};
+pub use self::tap::{By, Deaf, Sent, Tap, Tapped, Trip};
 
 /// A real `redis-server` without persistence on a free port of this host.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::slice;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use edgecask::layer::Layer;
 use edgecask::platform::BoxFuture;
@@ -120,5 +120,43 @@ impl<T: Tap> Transport for Tapping<T> {
 
     fn register(&self, script: &Script) {
         self.inner.register(script);
+    }
+}
+
+/// A transport without subscriptions.
+#[derive(Debug, Clone, Copy)]
+pub struct Deaf;
+
+impl Tap for Deaf {
+    fn capabilities(&self, inner: Capabilities) -> Capabilities {
+        inner.subscriptions(false)
+    }
+
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        Box::pin(trip.go())
+    }
+}
+
+/// Keeps what was sent. Its clones keep it together.
+#[derive(Debug, Clone, Default)]
+pub struct Sent(Arc<Mutex<Vec<Command>>>);
+
+impl Sent {
+    /// The command that was sent last. It is not kept any more.
+    pub fn pop(&self) -> Option<Command> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Forgets what was sent.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Tap for Sent {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.extend(trip.commands.iter().cloned());
+        Box::pin(trip.go())
     }
 }

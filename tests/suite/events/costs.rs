@@ -5,11 +5,11 @@ use std::time::Duration;
 use edgecask::Client;
 use edgecask::events::sse::SseStream;
 use edgecask::events::{EventsOptions, Start};
-use edgecask_tests::{Count, Place, Tapped};
+use edgecask_tests::{Count, Deaf, Place, Tapped};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
-use super::{Deaf, event, quick, topic};
+use super::{event, quick, topic};
 
 #[tokio::test]
 async fn an_event_costs_one_command_to_publish_and_none_to_receive() {

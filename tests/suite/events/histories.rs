@@ -12,13 +12,13 @@ use edgecask::Client;
 use edgecask::command::streams::Entry;
 use edgecask::events::{Events, EventsOptions, Item, Start, Subscription, Topic};
 use edgecask::prelude::*;
-use edgecask_tests::{Dice, Lossy, Place, Tapped, cases, runner, seed};
+use edgecask_tests::{Deaf, Dice, Lossy, Place, Tapped, cases, runner, seed};
 use futures_util::StreamExt;
 use futures_util::future::{poll_immediate, select};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::{Deaf, key};
+use super::key;
 
 /// How many events the history keeps.
 const KEPT: u64 = 8;

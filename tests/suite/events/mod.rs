@@ -14,10 +14,8 @@ mod topics;
 use std::time::Duration;
 
 use edgecask::events::{Event, Events, EventsOptions, Item, Subscription, Topic};
-use edgecask::platform::BoxFuture;
-use edgecask::transport::{Capabilities, Results};
-use edgecask::{Client, Key, Result};
-use edgecask_tests::{Tap, Tapped, Trip};
+use edgecask::{Client, Key};
+use edgecask_tests::{Deaf, Tapped};
 use futures_util::StreamExt;
 
 pub(super) fn key(name: &str) -> Key {
@@ -44,20 +42,6 @@ pub(super) async fn event(subscription: &mut Subscription<u64>) -> Event<u64> {
     match item(subscription).await {
         Item::Event(event) => event,
         other => panic!("no event: {other:?}"),
-    }
-}
-
-/// A transport without subscriptions.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deaf;
-
-impl Tap for Deaf {
-    fn capabilities(&self, inner: Capabilities) -> Capabilities {
-        inner.subscriptions(false)
-    }
-
-    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(trip.go())
     }
 }
 

@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use edgecask::events::{Events, EventsOptions, Presence, PresenceChange, PresenceWatch};
 use edgecask::prelude::*;
-use edgecask::transport::memory::ScriptOptions;
 use edgecask::{Client, ErrorKind, Value};
 use edgecask_tests::{Count, Dice, Place, RedisServer, seeds, until};
 use futures_util::StreamExt;
@@ -225,10 +224,8 @@ async fn who_is_present_stays_so_on_a_full_redis() {
 #[tokio::test]
 async fn the_script_of_presence_does_the_same_in_three_ways() {
     let script = edgecask::scripts().find(|script| script.source().contains("'joined'")).unwrap();
-    let redis = Place::redis("Redis", RedisServer::start());
-    let lua = Place::engine("Lua", ScriptOptions::new().prefer_native(false));
-    let native = Place::engine("native", ScriptOptions::new().run_lua(false));
-    let clients = [redis.client(), lua.client(), native.client()];
+    let places = Place::three_ways();
+    let clients = places.each_ref().map(Place::client);
     for seed in seeds(40) {
         let dice = Dice::new(seed);
         let pick = |texts: &[&str]| texts[dice.roll(texts.len() as u64) as usize].to_owned();

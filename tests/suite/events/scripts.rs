@@ -1,9 +1,8 @@
 //! The scripts of events give the same on a real Redis, by Lua in the engine, and natively.
 
 use edgecask::prelude::*;
-use edgecask::transport::memory::ScriptOptions;
 use edgecask::{Client, Script, Value};
-use edgecask_tests::{Dice, Place, RedisServer, seeds};
+use edgecask_tests::{Dice, Place, seeds};
 
 const HISTORY: &str = "{t}";
 const HEAD: &str = "{t}head";
@@ -92,10 +91,8 @@ async fn scripts_of_events_do_the_same_in_three_ways() {
         edgecask::scripts().find(|script| script.source().contains(word)).unwrap()
     };
     let (publish, read) = (script("'event', ARGV[1]"), script("18446744073709551615"));
-    let redis = Place::redis("Redis", RedisServer::start());
-    let lua = Place::engine("Lua", ScriptOptions::new().prefer_native(false));
-    let native = Place::engine("native", ScriptOptions::new().run_lua(false));
-    let clients = [redis.client(), lua.client(), native.client()];
+    let places = Place::three_ways();
+    let clients = places.each_ref().map(Place::client);
     for seed in seeds(80) {
         let dice = Dice::new(seed);
         for client in &clients {

@@ -5,11 +5,11 @@ use edgecask::layer::{Fallback, KeyPrefix};
 use edgecask::prelude::*;
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::{Client, ErrorKind};
-use edgecask_tests::{Count, Dice, Lossy, Place, Tapped, until};
+use edgecask_tests::{Count, Deaf, Dice, Lossy, Place, Tapped, until};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Deaf, both, event, key, quick, topic};
+use super::{both, event, key, quick, topic};
 
 #[tokio::test]
 async fn events_come_in_order_with_their_names_and_a_subscription_goes_on_after_a_position() {

@@ -10,7 +10,7 @@ use edgecask::layer::Retry;
 use edgecask::limit::{OnFailure, Policy, RateLimiter};
 use edgecask::prelude::*;
 use edgecask_server::{Server, ServerOptions};
-use edgecask_tests::{Cutter, RedisServer, number, until};
+use edgecask_tests::{Cut, Cutter, RedisServer, number, until};
 
 use super::{Hands, MINUTE, plain};
 
@@ -35,31 +35,14 @@ struct Ways<'a> {
 }
 
 impl Ways<'_> {
-    /// Runs a test with a cut before the request, and at each `stride`th byte of the answer. It gets a name for each cut, and
-    /// tells whether there was one.
-    async fn everywhere(&self, stride: usize, test: impl AsyncFn(&str) -> bool) {
-        // A connection that was cut before is replaced.
-        self.cut.ping().await.unwrap();
-        self.cutter.cut_request();
-        assert!(test("before the request").await);
-        let mut bytes = 0;
-        loop {
+    /// Runs a test with each cut, on a connection that is whole when it begins.
+    async fn everywhere(&self, what: &str, stride: usize, test: impl AsyncFn(Cut) -> bool) {
+        let test = async |cut| {
+            // A connection that was cut before is replaced.
             self.cut.ping().await.unwrap();
-            self.cutter.cut_answer(bytes);
-            if !test(&format!("after {bytes} bytes")).await {
-                break;
-            }
-            bytes += stride;
-        }
-        assert!(bytes > 3, "an answer is longer than {bytes} bytes");
-    }
-
-    /// Makes the cut of this name.
-    fn cut_at(&self, cut: &str) {
-        match cut.strip_prefix("after ").and_then(|rest| rest.split(' ').next()) {
-            Some(bytes) => self.cutter.cut_answer(bytes.parse().unwrap()),
-            None => self.cutter.cut_request(),
-        }
+            test(cut).await
+        };
+        self.cutter.everywhere(what, stride, test).await;
     }
 
     /// A call with an identity is sent again, and counts once.
@@ -72,14 +55,15 @@ impl Ways<'_> {
             .exactly_once(true)
             .build();
         let limiter = limiter.unwrap();
-        self.everywhere(stride, async |cut| {
-            let what = format!("{name}, {cut}");
-            let first = limiter.limit(cut).await.unwrap();
+        self.everywhere(name, stride, async |cut| {
+            let (what, id) = (format!("{name}, {cut}"), &*cut.to_string());
+            self.cutter.cut(cut);
+            let first = limiter.limit(id).await.unwrap();
             let was_cut = self.cutter.calm();
             assert!(first.is_allowed() && first.failure().is_none(), "{what}: {first:?}");
             assert_eq!(first.remaining(), LIMIT - 1, "{what}: it counts once");
-            assert!(limiter.limit(cut).await.unwrap().is_allowed(), "{what}");
-            assert!(!limiter.limit(cut).await.unwrap().is_allowed(), "{what}");
+            assert!(limiter.limit(id).await.unwrap().is_allowed(), "{what}");
+            assert!(!limiter.limit(id).await.unwrap().is_allowed(), "{what}");
             was_cut
         })
         .await;
@@ -95,18 +79,19 @@ impl Ways<'_> {
             limiter.on_failure(OnFailure::Deny).build().unwrap()
         };
         let (limiter, sure): (RateLimiter, RateLimiter) = (limiter(self.cut), limiter(self.direct));
-        self.everywhere(stride, async |cut| {
-            let what = format!("{name}, {cut}");
-            let first = limiter.limit(cut).await.unwrap();
+        self.everywhere(name, stride, async |cut| {
+            let (what, id) = (format!("{name}, {cut}"), &*cut.to_string());
+            self.cutter.cut(cut);
+            let first = limiter.limit(id).await.unwrap();
             let was_cut = self.cutter.calm();
             assert_eq!(first.failure().is_some(), was_cut, "{what}: {first:?}");
             assert_eq!(first.is_allowed(), !was_cut, "{what}: {first:?}");
-            let counted = LIMIT - sure.remaining(cut).await.unwrap().remaining();
+            let counted = LIMIT - sure.remaining(id).await.unwrap().remaining();
             // Redis did what was asked, unless the request did not arrive.
-            assert_eq!(counted, u64::from(cut != "before the request"), "{what}");
+            assert_eq!(counted, u64::from(cut != Cut::Request), "{what}");
             let mut admitted = u64::from(first.is_allowed());
             for _ in 0..=LIMIT {
-                admitted += u64::from(sure.limit(cut).await.unwrap().is_allowed());
+                admitted += u64::from(sure.limit(id).await.unwrap().is_allowed());
             }
             let lost = if was_cut { counted } else { 0 };
             assert_eq!(admitted + lost, LIMIT, "{what}");
@@ -125,19 +110,20 @@ impl Ways<'_> {
         let all_free = async |id: &str| {
             until(async || sure.remaining(id).await.unwrap().remaining() == LIMIT).await
         };
-        self.everywhere(stride, async |cut| {
-            let permit = limiter.acquire(cut).await.unwrap();
+        self.everywhere("acquire", stride, async |cut| {
+            let id = &*cut.to_string();
+            self.cutter.cut(cut);
+            let permit = limiter.acquire(id).await.unwrap();
             let was_cut = self.cutter.calm();
             assert_eq!(permit.is_err(), was_cut, "acquire, {cut}: {permit:?}");
             drop(permit);
-            all_free(cut).await;
+            all_free(id).await;
             was_cut
         })
         .await;
-        self.everywhere(stride, async |cut| {
-            self.cutter.calm();
+        self.everywhere("renew", stride, async |cut| {
             let permit = limiter.acquire("renewed").await.unwrap().unwrap();
-            self.cut_at(cut);
+            self.cutter.cut(cut);
             let renewed = permit.renew().await;
             let was_cut = self.cutter.calm();
             assert_eq!(renewed.is_err(), was_cut, "renew, {cut}: {renewed:?}");
@@ -146,10 +132,9 @@ impl Ways<'_> {
             was_cut
         })
         .await;
-        self.everywhere(1, async |cut| {
-            self.cutter.calm();
+        self.everywhere("release", 1, async |cut| {
             let permit = limiter.acquire("released").await.unwrap().unwrap();
-            self.cut_at(cut);
+            self.cutter.cut(cut);
             let released = permit.release().await;
             let was_cut = self.cutter.calm();
             assert_eq!(released.is_err(), was_cut, "release, {cut}: {released:?}");
@@ -163,8 +148,7 @@ impl Ways<'_> {
 #[tokio::test]
 async fn a_cut_at_each_byte_admits_none_too_many_over_tcp() {
     let redis = RedisServer::start();
-    let cutter = Cutter::to(redis.port()).await;
-    let client = Client::tcp(&format!("redis://127.0.0.1:{}", cutter.port())).unwrap();
+    let (cutter, client) = Cutter::over_tcp(&redis).await;
     let ways = Ways { cut: &client, direct: &redis.client(), cutter: &cutter };
     // Redis knows the script from here on.
     let _ = plain(ways.direct, Policy::gcra(1, MINUTE)).build().unwrap().limit("warm").await;
@@ -179,10 +163,7 @@ async fn a_cut_at_each_byte_admits_none_too_many_over_tcp() {
 async fn a_cut_at_each_byte_admits_none_too_many_over_rest() {
     let redis = RedisServer::start();
     let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
-    let port = server.url().rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap();
-    let cutter = Cutter::to(port).await;
-    let url = format!("http://127.0.0.1:{}", cutter.port());
-    let client = Client::rest(&url, server.token()).unwrap();
+    let (cutter, client) = Cutter::over_rest(&server).await;
     let ways = Ways { cut: &client, direct: &redis.client(), cutter: &cutter };
     let _ = plain(ways.direct, Policy::gcra(1, MINUTE)).build().unwrap().limit("warm").await;
     let stride = if number("EDGECASK_TEST_CASES").is_some() { 1 } else { 31 };

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use edgecask::lock::{LockOptions, Locks};
 use edgecask::prelude::*;
-use edgecask_tests::{Count, Place, Tapped, until};
+use edgecask_tests::{Count, Deaf, Place, Tapped, until};
 
-use super::waiting::Deaf;
 use super::{HOUR, at_once, key, lasting, warm_up};
 
 #[tokio::test]

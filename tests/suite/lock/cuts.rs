@@ -80,24 +80,15 @@ async fn cut_at(
 /// Cuts after each `stride`th byte.
 async fn cut_everywhere(client: &Client, direct: &Client, cutter: &Cutter, stride: usize) {
     for step in STEPS {
-        let request = || cutter.cut_request();
-        assert!(
-            cut_at(client, direct, cutter, step, request).await,
-            "{step:?}: before the request"
-        );
-        let mut bytes = 0;
-        while cut_at(client, direct, cutter, step, || cutter.cut_answer(bytes)).await {
-            bytes += stride;
-        }
-        assert!(bytes > 3, "{step:?}: an answer is longer than {bytes} bytes");
+        let test = async |at| cut_at(client, direct, cutter, step, || cutter.cut(at)).await;
+        cutter.everywhere(&format!("{step:?}"), stride, test).await;
     }
 }
 
 #[tokio::test]
 async fn a_cut_at_each_byte_of_an_answer_is_resolved_over_tcp() {
     let redis = RedisServer::start();
-    let cutter = Cutter::to(redis.port()).await;
-    let client = Client::tcp(&format!("redis://127.0.0.1:{}", cutter.port())).unwrap();
+    let (cutter, client) = Cutter::over_tcp(&redis).await;
     warm_up(&redis.client()).await;
     cut_everywhere(&client, &redis.client(), &cutter, 1).await;
 }
@@ -106,11 +97,8 @@ async fn a_cut_at_each_byte_of_an_answer_is_resolved_over_tcp() {
 async fn a_cut_at_each_byte_of_an_answer_is_resolved_over_rest() {
     let redis = RedisServer::start();
     let server = Server::start(ServerOptions::redis(redis.url())).await.unwrap();
-    let port = server.url().rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap();
-    let cutter = Cutter::to(port).await;
+    let (cutter, client) = Cutter::over_rest(&server).await;
     warm_up(&Client::rest(&server.url(), server.token()).unwrap()).await;
-    let url = format!("http://127.0.0.1:{}", cutter.port());
-    let client = Client::rest(&url, server.token()).unwrap();
     let stride = if number("EDGECASK_TEST_CASES").is_some() { 1 } else { 17 };
     cut_everywhere(&client, &redis.client(), &cutter, stride).await;
     server.stop().await;

@@ -5,14 +5,10 @@
 //! A few histories run on each transport by default; `EDGECASK_TEST_CASES=1000` runs so many, `EDGECASK_TEST_SEED=7` those of
 //! that seed.
 
-use std::sync::{Arc, Mutex};
-
 use edgecask::lock::{FencedStore, Lock, LockError, LockGuard, Loss, ReadWriteLock, Semaphore};
-use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::transport::Results;
 use edgecask::{Client, Command, Result};
-use edgecask_tests::{Place, Tap, Tapped, Trip, cases, runner, seed, until};
+use edgecask_tests::{Place, Sent, Tapped, cases, runner, seed, until};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -72,17 +68,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Theirs),
         1 => Just(Step::TheirsGone),
     ]
-}
-
-/// Keeps the requests that took a lock.
-#[derive(Debug, Clone, Default)]
-struct Sent(Arc<Mutex<Vec<Command>>>);
-
-impl Tap for Sent {
-    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
-        self.0.lock().unwrap().extend(trip.commands.iter().cloned());
-        Box::pin(trip.go())
-    }
 }
 
 enum AnyLock {
@@ -181,7 +166,7 @@ async fn run(place: &Place, kind: Kind, steps: &[Step]) -> Result<(), String> {
                 if process.guard.is_some() {
                     continue;
                 }
-                process.sent.0.lock().unwrap().clear();
+                process.sent.clear();
                 let (result, may) =
                     (process.lock.try_acquire(writes).await, model.may_take(kind, alone));
                 match result {
@@ -191,7 +176,7 @@ async fn run(place: &Place, kind: Kind, steps: &[Step]) -> Result<(), String> {
                         }
                         model.highest = guard.fence();
                         model.holders.push((at, alone));
-                        let command = process.sent.0.lock().unwrap().pop().unwrap();
+                        let command = process.sent.pop().unwrap();
                         let token = guard.token().to_owned();
                         taken.push(Taken { command, process: at, token, alone });
                         process.guard = Some((guard, alone));

@@ -9,10 +9,9 @@ use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
 use edgecask::{Client, Error, ErrorKind, Event, Outcome, Subscriber};
-use edgecask_tests::{Place, RedisServer, Tap, Tapped, Trip, until};
+use edgecask_tests::{Deaf, Place, RedisServer, Tap, Tapped, Trip, until};
 use futures_util::StreamExt;
 
-use super::waiting::Deaf;
 use super::{HOUR, at_once, key, lasting};
 
 #[tokio::test]

@@ -3,30 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use edgecask::Client;
 use edgecask::layer::KeyPrefix;
 use edgecask::lock::{LockError, LockOptions, Locks};
-use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::transport::Capabilities;
-use edgecask::transport::Results;
-use edgecask::{Client, Result};
-use edgecask_tests::{Count, Place, Tap, Tapped, Trip, until};
+use edgecask_tests::{Count, Deaf, Place, Tapped, until};
 
 use super::{HOUR, at_once, key, lasting};
-
-/// A transport without subscriptions.
-#[derive(Debug)]
-pub(super) struct Deaf;
-
-impl Tap for Deaf {
-    fn capabilities(&self, inner: Capabilities) -> Capabilities {
-        inner.subscriptions(false)
-    }
-
-    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
-        Box::pin(trip.go())
-    }
-}
 
 pub(super) async fn waiters(client: &Client, lock: &str) -> u64 {
     client.zcard(format!("edgecask:queue:{{{lock}}}")).await.unwrap()

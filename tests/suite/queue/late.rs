@@ -3,25 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::queue::{Addition, Queue, QueueError, Source, TaskStatus, Worker};
-use edgecask::transport::Results;
 use edgecask::{Client, ErrorKind, Key, Result};
-use edgecask_tests::{Place, Tap, Tapped, Trip, until};
+use edgecask_tests::{Place, Sent, Tapped, until};
 
 use super::{LONG, end_leases, index, options, payloads, queue, task};
-
-/// Keeps what was sent.
-#[derive(Debug, Clone, Default)]
-struct Sent(Arc<Mutex<Vec<Command>>>);
-
-impl Tap for Sent {
-    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
-        self.0.lock().unwrap().extend(trip.commands.iter().cloned());
-        Box::pin(trip.go())
-    }
-}
 
 fn is_lost(result: Result<(), QueueError>) -> bool {
     matches!(result, Err(QueueError::Lost { .. }))
@@ -44,7 +31,7 @@ async fn a_late_pull_takes_another_task_of_a_list_under_another_id() {
         assert!(direct.pull(1).await.unwrap().is_empty());
         client.lpush("q", [1, 2]).await.unwrap();
         let one: Vec<edgecask::queue::Delivery<u32>> = queue.pull(1).await.unwrap();
-        let pull = sent.0.lock().unwrap().pop().unwrap();
+        let pull = sent.pop().unwrap();
         let markers: Vec<String> = client.keys(format!("{}*", index("pull:"))).await.unwrap();
         assert_eq!(client.del(markers).await.unwrap(), 1);
         client.send(&pull).await.unwrap();

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use edgecask::prelude::*;
-use edgecask::transport::memory::ScriptOptions;
 use edgecask::{Client, Script, Value};
-use edgecask_tests::{Dice, Place, RedisServer, seeds};
+use edgecask_tests::{Dice, Place, seeds};
 
 const KEYS: [&str; 8] = [
     "{s}",
@@ -307,10 +306,8 @@ async fn scripts_of_queues_do_the_same_in_three_ways() {
     let scripts: Vec<&Script> =
         edgecask::scripts().filter(|script| script.source().contains("'#tasks'")).collect();
     assert_eq!(scripts.len(), 6);
-    let redis = Place::redis("Redis", RedisServer::start());
-    let lua = Place::engine("Lua", ScriptOptions::new().prefer_native(false));
-    let native = Place::engine("native", ScriptOptions::new().run_lua(false));
-    let clients = [redis.client(), lua.client(), native.client()];
+    let places = Place::three_ways();
+    let clients = places.each_ref().map(Place::client);
     for seed in seeds(40) {
         let dice = Dice::new(seed);
         for client in &clients {
