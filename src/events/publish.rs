@@ -73,7 +73,7 @@ impl Publish {
         let Self { topic, name, id, transient, data } = self;
         let id = match id {
             Some(id) => id,
-            None => format!("{:032x}", u128::from_le_bytes(platform::random()?)),
+            None => platform::random_id()?,
         };
         checked("name of an event", &name)?;
         checked("id of an event", &id)?;

@@ -187,6 +187,28 @@ pub(super) async fn wait(failures: u32) {
     platform::sleep(longest.mul_f64(platform::random_fraction())).await;
 }
 
+/// Opens a new source in place of one that ended with this error, which has happened so often since the last message.
+pub(super) async fn begin_anew(
+    source: &mut Source,
+    ended: &mut u32,
+    error: Error,
+    open: impl Future<Output = Result<Source>>,
+) -> Result<()> {
+    if !may_pass(&error) {
+        return Err(error);
+    }
+    tracing::debug!(%error, "a subscription begins anew");
+    wait(*ended).await;
+    *ended = ended.saturating_add(1);
+    match open.await {
+        Ok(new) => *source = new,
+        // The old source is over, and says so again.
+        Err(error) if may_pass(&error) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
 impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").field("position", &self.position).finish_non_exhaustive()
@@ -257,18 +279,8 @@ impl Reader {
     /// Takes a new source after one that ended, for instance with the runtime of another subscriber. Its connection is the
     /// reason to look.
     async fn begin_anew(&mut self, error: Error) -> Result<()> {
-        if !may_pass(&error) {
-            return Err(error);
-        }
-        tracing::debug!(%error, "a subscription begins anew");
-        wait(self.ended).await;
-        self.ended = self.ended.saturating_add(1);
-        match self.topic.hub.source(&self.channel, check(&self.topic)).await {
-            Ok(source) => self.source = source,
-            // The old source is over, and says so again.
-            Err(error) if may_pass(&error) => {}
-            Err(error) => return Err(error),
-        }
+        let open = self.topic.hub.source(&self.channel, check(&self.topic));
+        begin_anew(&mut self.source, &mut self.ended, error, open).await?;
         self.progress.listen(self.source.inbox());
         Ok(())
     }

@@ -19,6 +19,7 @@
 
 mod background;
 mod bell;
+mod beside;
 mod clock;
 #[cfg(feature = "gzip")]
 mod gzip;
@@ -43,6 +44,7 @@ pub use web_time::Instant;
 
 pub(crate) use self::background::Background;
 pub(crate) use self::bell::Bell;
+pub(crate) use self::beside::beside;
 pub(crate) use self::clock::Expiry;
 #[cfg(feature = "gzip")]
 pub use self::gzip::{gunzip, gzip};

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -95,10 +94,13 @@ impl Running {
         tasks.values().filter(|task| task.outcome().is_none()).cloned().collect()
     }
 
+    fn take_all(&self) -> Vec<Holding> {
+        locked(&self.tasks).drain().map(|(_, task)| task).collect()
+    }
+
     /// Gives back the tasks that are left.
     pub(super) async fn give_back(&self) {
-        let left: Vec<Holding> = locked(&self.tasks).drain().map(|(_, task)| task).collect();
-        self.release(left).await;
+        self.release(self.take_all()).await;
     }
 
     /// Gives back tasks of which no handler knows.
@@ -117,7 +119,7 @@ async fn release(state: &State, tasks: Vec<Holding>) {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let left: Vec<Holding> = locked(&self.tasks).drain().map(|(_, task)| task).collect();
+        let left = self.take_all();
         if !left.is_empty() {
             let state = Arc::clone(&self.state);
             let background = state.background.clone();
@@ -195,19 +197,6 @@ async fn settle(task: &Holding, outcome: &Result<(), BoxError>) -> Result<End, Q
         Err(error) if error.is::<Fatal>() => task.reject(error).await.map(|()| End::Dead),
         Err(error) => task.nack(error).await.map(fate),
     }
-}
-
-/// A future's output, while jobs go on beside it.
-pub(super) async fn beside<T, J: Future>(
-    future: impl Future<Output = T>,
-    jobs: &mut FuturesUnordered<J>,
-) -> T {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| {
-        while let Poll::Ready(Some(_)) = jobs.poll_next_unpin(context) {}
-        future.as_mut().poll(context)
-    })
-    .await
 }
 
 /// Returns when a job has ended.

@@ -9,7 +9,7 @@ use super::keys::Keys;
 use super::options::{QueueOptions, millis};
 use super::scripts::{END_PULL, ENQUEUE, EXTEND, MANAGE, PULL, SETTLE};
 use super::source::Source;
-use crate::client::{Client, ScriptBatch};
+use crate::client::{Client, ScriptBatch, repeat_if_lost, still_unknown};
 use crate::command::Script;
 use crate::platform::{self, Background};
 use crate::{Error, ErrorKind, FromValue, Outcome, Result, Value};
@@ -110,7 +110,7 @@ impl State {
             args.extend(task.args);
             once.extend(task.once);
         }
-        let reply: Vec<String> = self.ask(&ENQUEUE, once, &args).await?;
+        let reply: Vec<String> = self.ask(&ENQUEUE, &once, &args).await?;
         match reply.as_slice() {
             [what, tasks] if what == "full" => {
                 let tasks = tasks.parse().unwrap_or(0);
@@ -159,7 +159,7 @@ impl State {
         let mut keys = vec![self.keys.of("pull", token)];
         keys.extend(self.source.as_ref().map(|source| source.key().as_str().to_owned()));
         // One request: whoever asks again says so.
-        let reply: Vec<Value> = self.run(&PULL, keys, &args).await?;
+        let reply: Vec<Value> = self.run(&PULL, &keys, &args).await?;
         let mut reply = reply.into_iter();
         let (Some(_), Some(next), Some(is_empty)) = (reply.next(), reply.next(), reply.next())
         else {
@@ -175,7 +175,7 @@ impl State {
     pub(super) async fn end_pull(&self, token: &str) -> Result<u64> {
         let mut args = self.args();
         args.push(Bytes::from(token.to_owned()));
-        self.ask(&END_PULL, vec![self.keys.of("pull", token)], &args).await
+        self.ask(&END_PULL, &[self.keys.of("pull", token)], &args).await
     }
 
     /// Settles deliveries.
@@ -205,14 +205,12 @@ impl State {
             }
             self.value_args(settled.result, &mut args);
         }
-        let (answers, repeated): (Vec<String>, bool) =
-            match self.run(&SETTLE, keys.clone(), &args).await {
-                Err(error) if error.outcome() == Outcome::Unknown => {
-                    let again = self.run(&SETTLE, keys, &args).await;
-                    (again.map_err(|error: Error| error.with_outcome(Outcome::Unknown))?, true)
-                }
-                answers => (answers?, false),
-            };
+        let (answers, repeated): (Vec<String>, bool) = match self.run(&SETTLE, &keys, &args).await {
+            Err(error) if error.outcome() == Outcome::Unknown => {
+                (self.run(&SETTLE, &keys, &args).await.map_err(still_unknown)?, true)
+            }
+            answers => (answers?, false),
+        };
         let now = |answer: String| match answer.as_str() {
             "done" => Now::Done,
             // The first request may have been carried out, and the task delivered again since.
@@ -247,7 +245,7 @@ impl State {
             }
             self.value_args(held.progress, &mut args);
         }
-        self.ask(&EXTEND, keys, &args).await
+        self.ask(&EXTEND, &keys, &args).await
     }
 
     /// Changes what waits, and returns how many changed.
@@ -256,7 +254,7 @@ impl State {
         args.push(Bytes::from(platform::random_id()?));
         args.push(Bytes::from_static(how.as_bytes()));
         args.extend(what);
-        self.ask(&MANAGE, Vec::new(), &args).await
+        self.ask(&MANAGE, &[], &args).await
     }
 
     /// The time to live of a result or progress, and itself.
@@ -283,27 +281,19 @@ impl State {
     async fn ask<R: FromValue>(
         &self,
         script: &Script,
-        keys: Vec<String>,
+        keys: &[String],
         args: &[Bytes],
     ) -> Result<R> {
-        match self.run(script, keys.clone(), args).await {
-            Err(error) if error.outcome() == Outcome::Unknown => {
-                // Whatever keeps the second request away, the first one may have been carried out.
-                self.run(script, keys, args)
-                    .await
-                    .map_err(|error| error.with_outcome(Outcome::Unknown))
-            }
-            answer => answer,
-        }
+        repeat_if_lost(|| self.run(script, keys, args)).await
     }
 
     async fn run<R: FromValue>(
         &self,
         script: &Script,
-        keys: Vec<String>,
+        keys: &[String],
         args: &[Bytes],
     ) -> Result<R> {
-        let keys = self.keys.fixed.iter().chain(&keys);
+        let keys = self.keys.fixed.iter().chain(keys);
         let mut batch = ScriptBatch::new(&self.client);
         let place = batch.script(script, keys, args);
         // A box, so that what awaits it has a short type.

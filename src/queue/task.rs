@@ -45,7 +45,7 @@ pub(super) enum When {
 impl<T> Task<T> {
     /// A task that is due at once, with a new id.
     pub fn new(payload: T) -> Self {
-        let id = platform::random().ok().map(|id| format!("{:032x}", u128::from_le_bytes(id)));
+        let id = platform::random_id().ok();
         Self {
             payload,
             id,

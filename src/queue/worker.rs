@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
 
 use super::handle::{Deliveries, MOST_PULLED, Queue};
-use super::running::{Running, beside, ended};
+use super::running::{Running, ended};
 use super::wake::Ears;
 use super::{Delivery, Holding};
 use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync};
@@ -155,7 +155,7 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
             if free > 0 && more {
                 let sent = Instant::now();
                 let (pulled, stops) = {
-                    let pull = pin!(beside(self.queue.pull_with_hints(free), &mut jobs));
+                    let pull = pin!(platform::beside(self.queue.pull_with_hints(free), &mut jobs));
                     match select(stopped.as_mut(), pull).await {
                         // The pull may have leased tasks.
                         Either::Left((_, pull)) => {

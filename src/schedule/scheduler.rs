@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
@@ -232,7 +231,7 @@ async fn keep(job: &Job, stop: impl Future<Output = ()> + Clone) {
             break;
         }
         let (step, stops) = {
-            let step = pin!(beside(job.step(), &mut runs));
+            let step = pin!(platform::beside(job.step(), &mut runs));
             match select(stopped.as_mut(), step).await {
                 // A claim may be under way: its slot would be lost.
                 Either::Left((_, step)) => (step.await, true),
@@ -278,23 +277,10 @@ async fn keep(job: &Job, stop: impl Future<Output = ()> + Clone) {
                 wait
             }
         };
-        let sleep = pin!(beside(platform::sleep(wait), &mut runs));
+        let sleep = pin!(platform::beside(platform::sleep(wait), &mut runs));
         if let Either::Left(_) = select(stopped.as_mut(), sleep).await {
             break;
         }
     }
     while runs.next().await.is_some() {}
-}
-
-/// A future's output, while runs go on beside it.
-async fn beside<T, R: Future>(
-    future: impl Future<Output = T>,
-    runs: &mut FuturesUnordered<R>,
-) -> T {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| {
-        while let Poll::Ready(Some(_)) = runs.poll_next_unpin(context) {}
-        future.as_mut().poll(context)
-    })
-    .await
 }

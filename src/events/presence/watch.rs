@@ -10,7 +10,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::super::inbox::Signal;
 use super::super::source::Source;
-use super::super::subscription::{may_pass, wait};
+use super::super::subscription::{begin_anew, may_pass, wait};
 use super::members::Members;
 use crate::platform;
 use crate::{Error, Result};
@@ -109,18 +109,8 @@ impl Watcher {
 
     /// Takes a new source after one that ended, for instance with the runtime of another watcher.
     async fn begin_anew(&mut self, error: Error) -> Result<()> {
-        if !may_pass(&error) {
-            return Err(error);
-        }
-        wait(self.ended).await;
-        self.ended = self.ended.saturating_add(1);
-        match self.members.source(&self.channel).await {
-            Ok(source) => self.source = source,
-            // The old source is over, and says so again.
-            Err(error) if may_pass(&error) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
+        let open = self.members.source(&self.channel);
+        begin_anew(&mut self.source, &mut self.ended, error, open).await
     }
 
     fn hear(&mut self, message: &[u8]) {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::super::position::Position;
-use crate::command::{Command, ScriptContext};
-use crate::{Error, FromValue, Result};
+use crate::command::{Command, ScriptContext, native};
+use crate::{Error, Result};
 
 /// The clock in microseconds, and digits that make it another epoch if the clock has gone back.
 pub(super) fn new_epoch(redis: &mut dyn ScriptContext, digits: &[u8]) -> Result<u64> {
@@ -27,7 +27,7 @@ pub(super) fn newest(redis: &mut dyn ScriptContext, history: &Bytes) -> Result<O
     }
 
     let range = Command::new("XREVRANGE").arg(history).arg("+").arg("-").arg("COUNT").arg(1);
-    let entries = <Vec<(Bytes, Vec<Bytes>)>>::from_value(redis.call(range)?)?;
+    let entries: Vec<(Bytes, Vec<Bytes>)> = native::run(redis, range)?;
     Ok(entries.into_iter().next().map(|(position, fields)| {
         let id = match &fields[..] {
             [name, event, ..] if name == "event" => {
@@ -42,7 +42,7 @@ pub(super) fn newest(redis: &mut dyn ScriptContext, history: &Bytes) -> Result<O
 }
 
 pub(super) fn stored(redis: &mut dyn ScriptContext, key: &Bytes) -> Result<Option<Bytes>> {
-    Option::from_value(redis.call(Command::new("GET").arg(key))?)
+    native::run(redis, Command::new("GET").arg(key))
 }
 
 /// The position at the beginning of a text.
@@ -52,10 +52,7 @@ pub(super) fn position_of(text: &[u8]) -> Option<Position> {
 }
 
 pub(super) fn micros(redis: &mut dyn ScriptContext) -> Result<u64> {
-    match <Vec<u64>>::from_value(redis.call(Command::new("TIME"))?)?[..] {
-        [seconds, micros] => Ok(seconds.saturating_mul(1_000_000).saturating_add(micros)),
-        _ => Err(Error::server("ERR TIME did not return two numbers")),
-    }
+    native::clock(redis).map(i64::unsigned_abs)
 }
 
 pub(super) fn not_a_number() -> Error {

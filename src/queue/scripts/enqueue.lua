@@ -10,7 +10,7 @@ local function holder_of(key)
   return string.sub(value, 1, #epoch) == epoch and string.sub(value, #epoch + 1)
 end
 
-local new, next_key = 0, 9
+local new = 0
 -- Whether a task is this parent, or waits for it.
 local function is_above(id, parent)
   while parent and parent ~= '-' do
@@ -24,11 +24,7 @@ end
 
 for at = 7, #ARGV, 10 do
   local id, parent = ARGV[at], ARGV[at + 8]
-  local plan = {at = at, id = id, kind = 'new', other = id}
-  if ARGV[at + 9] ~= '0' then
-    plan.key = KEYS[next_key]
-    next_key = next_key + 1
-  end
+  local plan = {at = at, id = id, kind = 'new', other = id, key = key_of(ARGV[at + 9])}
   local holder = plan.key and holder_of(plan.key)
   local record = not kinds[id] and read(id)
   local is_child = parent ~= '-' and kinds[string.sub(parent, 2)] == 'new'

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::moves::Ended;
-use super::native::{ARGS, KEYS, Server, bulk};
+use super::native::{ARGS, KEYS, Server, bulk, key_of};
 use super::record::{Record, State, number};
 use crate::command::{ScriptContext, script_file::wrong_count};
 use crate::{Result, Value};
@@ -45,10 +45,7 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
     for task in tasks {
         let [id, _, _, _, _, _, _, _, parent, once] = task;
         let parent = parent.strip_prefix(b"=");
-        let key = match once == "0" {
-            true => None,
-            false => Some(once_keys.next().ok_or_else(wrong_count)?),
-        };
+        let key = key_of(once, &mut once_keys)?;
         let holder = match key {
             Some(key) => match taken.get(key) {
                 Some(holder) => Some((*holder).clone()),

@@ -1,12 +1,8 @@
 -- ARGV: the lease, 'exactly' or 'at least', then for each delivery: id, number, token, time to live of its progress, progress. KEYS: the keys of the progress.
-local reply, next_key = {}, 9
+local reply = {}
 for at = 8, #ARGV, 5 do
   local id = ARGV[at]
-  local key
-  if ARGV[at + 3] ~= '0' then
-    key = KEYS[next_key]
-    next_key = next_key + 1
-  end
+  local key = key_of(ARGV[at + 3])
   local record = read(id)
   if record and record[STATE] == 'active' and record[TOKEN] == ARGV[at + 2] and record[NUMBER] == ARGV[at + 1] then
     local ends = now + ARGV[6]

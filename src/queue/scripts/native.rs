@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::record::{Record, number};
-use crate::command::{Command, ScriptContext, ToArg, script_file::wrong_count};
-use crate::{Error, FromValue, Result, Value};
+use crate::command::{Command, ScriptContext, ToArg, native, script_file::wrong_count};
+use crate::{FromValue, Result, Value};
 
 /// The keys that every script has.
 pub(super) const KEYS: usize = 8;
@@ -47,10 +47,7 @@ impl<'a> Server<'a> {
         let [concurrency, dead_letters, channel, remembered_for, remembered, ..] = args else {
             return Err(wrong_count());
         };
-        let clock = <Vec<u64>>::from_value(redis.call(Command::new("TIME"))?)?;
-        let [seconds, micros] = clock[..] else {
-            return Err(Error::server("ERR TIME did not return two numbers"));
-        };
+        let micros = native::clock(redis)?.unsigned_abs();
         let mut server = Self {
             redis,
             tasks,
@@ -66,8 +63,8 @@ impl<'a> Server<'a> {
             channel,
             remembered_for: number(remembered_for)?,
             remembered: number(remembered)?,
-            now: seconds.saturating_mul(1000).saturating_add(micros / 1000),
-            micros: seconds.saturating_mul(1_000_000).saturating_add(micros),
+            now: micros / 1000,
+            micros,
             was_empty: false,
             wakes: false,
         };
@@ -76,7 +73,7 @@ impl<'a> Server<'a> {
     }
 
     pub(super) fn run<R: FromValue>(&mut self, command: Command) -> Result<R> {
-        R::from_value(self.redis.call(command)?)
+        native::run(self.redis, command)
     }
 
     pub(super) fn field(&mut self, field: &[u8]) -> Result<Option<Bytes>> {
@@ -171,4 +168,15 @@ impl<'a> Server<'a> {
 /// A string of a reply.
 pub(super) fn bulk(bytes: &Bytes) -> Value {
     Value::Bulk(bytes.clone())
+}
+
+/// The key of a result, a progress or a deduplication key. One without a time to live has none.
+pub(super) fn key_of<'a>(
+    ttl: &Bytes,
+    keys: &mut impl Iterator<Item = &'a Bytes>,
+) -> Result<Option<&'a Bytes>> {
+    match ttl == "0" {
+        true => Ok(None),
+        false => keys.next().ok_or_else(wrong_count).map(Some),
+    }
 }

@@ -13,6 +13,15 @@ local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local was_empty = call('ZCARD', READY) == 0
 local wakes = false
+local next_key = 9
+
+-- The key of a result, a progress or a deduplication key. One without a time to live has none.
+local function key_of(ttl)
+  if ttl ~= '0' then
+    next_key = next_key + 1
+    return KEYS[next_key - 1]
+  end
+end
 
 local function text(number)
   return string.format('%.0f', number)

@@ -94,39 +94,23 @@ impl Record {
 
     /// `None` for a text that no script has written.
     pub(in crate::queue) fn parse(text: &Bytes) -> Option<Self> {
-        let mut words = text.splitn(17, |byte| *byte == b' ');
-        let mut word = || words.next().map(|word| text.slice_ref(word));
-        let state = State::parse(&word()?)?;
-        let mut numbers = [0; 11];
-        for number in &mut numbers {
-            *number = std::str::from_utf8(&word()?).ok()?.parse().ok()?;
-        }
-        let [
-            number,
-            failures,
-            abandoned,
-            attempts,
-            poison,
-            ttl,
-            expires,
-            priority,
-            seq,
-            due,
-            children,
-        ] = numbers;
+        let mut words = text.splitn(17, |byte| *byte == b' ').map(|word| text.slice_ref(word));
+        let mut word = || words.next();
+        let integer = |word: Option<Bytes>| number(&word?).ok();
+        // In the order in which they are written.
         Some(Self {
-            state,
-            number,
-            failures,
-            abandoned,
-            attempts,
-            poison,
-            ttl,
-            expires,
-            priority,
-            seq,
-            due,
-            children,
+            state: State::parse(&word()?)?,
+            number: integer(word())?,
+            failures: integer(word())?,
+            abandoned: integer(word())?,
+            attempts: integer(word())?,
+            poison: integer(word())?,
+            ttl: integer(word())?,
+            expires: integer(word())?,
+            priority: integer(word())?,
+            seq: integer(word())?,
+            due: integer(word())?,
+            children: integer(word())?,
             token: word()?,
             group: word()?,
             parent: word()?,

@@ -1,13 +1,9 @@
 -- ARGV: for each delivery: 'ack', 'nack', 'reject' or 'release', id, number, token, delay, error, time to live of its result, result.
 -- KEYS: the keys of the results.
-local reply, next_key = {}, 9
+local reply = {}
 for at = 6, #ARGV, 8 do
   local how, id, number, token = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local result
-  if ARGV[at + 6] ~= '0' then
-    result = KEYS[next_key]
-    next_key = next_key + 1
-  end
+  local result = key_of(ARGV[at + 6])
   local record = read(id)
   local mine = record and record[TOKEN] == token and record[NUMBER] == number
   local done = not record and call('ZSCORE', DONE, id)

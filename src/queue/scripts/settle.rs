@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::moves::{Ended, mark};
-use super::native::{ARGS, KEYS, Server};
+use super::native::{ARGS, KEYS, Server, key_of};
 use super::pull::words;
 use super::record::{Record, State, number};
 use crate::command::{Command, ScriptContext, script_file::wrong_count};
@@ -19,10 +19,7 @@ pub(super) fn settle(
     let mut results = keys[KEYS..].iter();
     let mut reply = Vec::with_capacity(deliveries.len());
     for [how, id, delivery, token, delay, error, ttl, result] in deliveries {
-        let key = match ttl == "0" {
-            true => None,
-            false => Some(results.next().ok_or_else(wrong_count)?),
-        };
+        let key = key_of(ttl, &mut results)?;
         let (delivery, delay) = (number(delivery)?, number(delay)?);
         let Some(mut record) = server.read(id)? else {
             let done = server.score(server.done, id)?;
@@ -88,10 +85,7 @@ pub(super) fn extend(
     let mut progress_keys = keys[KEYS..].iter();
     let mut reply = Vec::with_capacity(deliveries.len());
     for [id, delivery, token, ttl, progress] in deliveries {
-        let key = match ttl == "0" {
-            true => None,
-            false => Some(progress_keys.next().ok_or_else(wrong_count)?),
-        };
+        let key = key_of(ttl, &mut progress_keys)?;
         let delivery = number(delivery)?;
         let is_held = server.read(id)?.is_some_and(|record| {
             record.state == State::Active && record.token == token && record.number == delivery
