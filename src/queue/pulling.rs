@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::state::{Pulled, State};
+use crate::client::still_unknown;
 use crate::platform;
-use crate::{Error, Outcome, Result};
+use crate::{Outcome, Result};
 
 /// A pull that is under way. If it is dropped before its answer is known, it is ended in the background: its tasks are leased, maybe.
 pub(super) struct Pull<'a> {
@@ -50,9 +51,4 @@ impl Drop for Pull<'_> {
             }
         }));
     }
-}
-
-/// Whatever kept the second request from the server, the first one may have been carried out.
-fn still_unknown(error: Error) -> Error {
-    error.with_outcome(Outcome::Unknown)
 }

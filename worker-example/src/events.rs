@@ -1,4 +1,4 @@
-//! What is told of a tenant, as server-sent events. An `EventSource` resumes by itself.
+//! The events of a tenant, as server-sent events. An `EventSource` resumes by itself.
 
 use edgecask::config::Config;
 use edgecask::events::sse::SseStream;
@@ -10,8 +10,8 @@ use worker::{Env, Request, Response};
 
 /// The topic of a tenant. Each request has its own: a Worker must not wait for what another request receives.
 fn topic(env: &Env, tenant: &str) -> Result<Topic<Value>> {
-    const TOLD: Keyspace = Keyspace::literal("example:told");
-    Ok(Events::new(Config::from_worker(env)?.client()?).topic(TOLD.key(tenant)?))
+    const EVENTS: Keyspace = Keyspace::literal("example:told");
+    Ok(Events::new(Config::from_worker(env)?.client()?).topic(EVENTS.key(tenant)?))
 }
 
 /// The stream of a request. A real Worker first checks whether its caller may read of this tenant.
@@ -30,8 +30,8 @@ pub(crate) async fn stream(request: &Request, env: &Env, tenant: &str) -> Result
     Ok(response)
 }
 
-/// Tells all who listen.
-pub(crate) async fn tell(env: &Env, tenant: &str, body: &[u8]) -> Result<()> {
+/// Publishes an event to all streams of the tenant.
+pub(crate) async fn publish(env: &Env, tenant: &str, body: &[u8]) -> Result<()> {
     let data = serde_json::from_slice(body)
         .map_err(|_| Error::new(ErrorKind::InvalidInput, "the body is no JSON"))?;
     topic(env, tenant)?.publish(&data).await?;

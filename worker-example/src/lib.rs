@@ -7,8 +7,8 @@
 //! | `DELETE /policies/{tenant}` | deletes one, then invalidates |
 //! | `GET /reports/{name}` | makes a report, or answers from the HTTP cache |
 //! | `POST /reports/{name}` | says that it has changed, which invalidates it |
-//! | `GET /events/{tenant}` | what is told of a tenant, as server-sent events |
-//! | `POST /events/{tenant}` | tells the JSON of its body |
+//! | `GET /events/{tenant}` | the events of a tenant, as server-sent events |
+//! | `POST /events/{tenant}` | publishes the JSON of its body as an event |
 //! | `GET /health` | whether the cache answers |
 //! | `GET /stats` | what the cache has done in this isolate |
 //!
@@ -112,7 +112,7 @@ async fn route(request: &mut Request, env: &Env) -> Result<Answer> {
             let body = request.bytes().await.map_err(|_| {
                 Error::new(ErrorKind::InvalidInput, "the request has no readable body")
             })?;
-            events::tell(env, &policies::tenant_id(tenant)?, &body).await?;
+            events::publish(env, &policies::tenant_id(tenant)?, &body).await?;
             Ok(Answer::empty(204))
         }
         (Method::Get, ["health"]) => {

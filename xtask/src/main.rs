@@ -33,7 +33,11 @@ enum Task {
     /// Run every test: native, wasm32 under Node, workerd, Chromium, JavaScript
     Test,
     /// Check formatting, clippy and rustdoc, native and wasm32
-    Lint,
+    Lint {
+        /// Check each feature alone instead, by clippy
+        #[arg(long)]
+        each_feature: bool,
+    },
     /// Check the types of other crates in the public API by ARCHITECTURE.md; a part of `lint`
     ForeignTypes,
     /// Check licences, bans and sources of all dependencies by deny.toml
@@ -69,7 +73,8 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Setup => setup::everything(&shell, &tools),
         Task::Test => test::everything(&shell, &tools),
-        Task::Lint => lint::everything(&shell, &tools),
+        Task::Lint { each_feature: false } => lint::everything(&shell, &tools),
+        Task::Lint { each_feature: true } => lint::each_feature(&shell, &tools),
         Task::ForeignTypes => foreign_types::check(&shell, &tools),
         Task::Deny => {
             setup::cargo_tool(&shell, &tools.cargo_deny)?;

@@ -10,10 +10,19 @@ use xshell::{Shell, cmd};
 use crate::tools::Tools;
 use crate::{setup, wasm};
 
+/// Crates that have no native test. The benches would build all their peers.
+const WITHOUT_TESTS: [&str; 6] = [
+    "--exclude",
+    "edgecask-bench",
+    "--exclude",
+    "edgecask-js",
+    "--exclude",
+    "edgecask-worker-example",
+];
+
 pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     setup::everything(shell, tools)?;
-    cmd!(shell, "cargo test --workspace --exclude edgecask-js --exclude edgecask-worker-example")
-        .run()?;
+    cmd!(shell, "cargo test --workspace {WITHOUT_TESTS...}").run()?;
     cmd!(shell, "cargo build --package edgecask-server").run()?;
     examples(shell)?;
     quickstart(shell)?;

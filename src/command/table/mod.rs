@@ -76,7 +76,8 @@ impl CommandInfo {
         TABLE.binary_search_by(|row| row.name.cmp(self.name)).ok().map(|at| &DOCS[at])
     }
 
-    fn find(name: &str) -> Option<&'static Self> {
+    /// The row of this name, in upper case.
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
         find(hash_all(HASH_START, name.as_bytes()), |row| row == name)
     }
 }

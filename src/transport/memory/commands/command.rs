@@ -1,7 +1,7 @@
 //! COMMAND: the rows of the table of commands, for the commands that the engine runs.
 
 #[cfg(not(target_arch = "wasm32"))]
-use super::command_docs::{describe_all, docs};
+use super::command_docs::{described, docs};
 use super::replies::{help, length, unknown_subcommand};
 use crate::command::{Access, Command, CommandInfo, KeyPositions};
 use crate::transport::memory::args::{Args, syntax, wrong_arity};
@@ -43,7 +43,7 @@ fn command(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
         }
         // The texts would add to every wasm build.
         #[cfg(not(target_arch = "wasm32"))]
-        ("DOCS", 1) => Ok(describe_all(names(engine))),
+        ("DOCS", 1) => Ok(described(rows(engine))),
         #[cfg(not(target_arch = "wasm32"))]
         ("DOCS", _) => Ok(docs(engine, args)),
         ("HELP", 1) => Ok(help(HELP)),
@@ -62,12 +62,14 @@ fn command(engine: &mut Engine, args: Args<'_>) -> Result<Value> {
     }
 }
 
-/// The names that the engine runs, without subcommands.
+/// The commands that the engine runs, without subcommands.
+fn rows(engine: &Engine) -> impl Iterator<Item = &'static CommandInfo> {
+    let runs = |row: &&CommandInfo| !row.name.contains(' ') && engine.handler(row.name).is_some();
+    CommandInfo::all().iter().filter(runs)
+}
+
 fn names(engine: &Engine) -> impl Iterator<Item = &'static str> {
-    CommandInfo::all()
-        .iter()
-        .map(|row| row.name)
-        .filter(|name| !name.contains(' ') && engine.handler(name).is_some())
+    rows(engine).map(|row| row.name)
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> Value {

@@ -15,23 +15,13 @@ pub(super) fn docs(engine: &Engine, args: Args<'_>) -> Value {
     let rows = args.from(1).filter_map(|name| {
         let name = String::from_utf8_lossy(name).to_ascii_uppercase();
         let container = name.split('|').next().unwrap_or_default();
-        engine.handler(container).and_then(|_| find(&name.replacen('|', " ", 1)))
+        engine.handler(container).and_then(|_| CommandInfo::find(&name.replacen('|', " ", 1)))
     });
     described(rows.filter(|row| seen.insert(row.name)))
 }
 
 /// What is known of all commands of these names.
-pub(super) fn describe_all(names: impl Iterator<Item = &'static str>) -> Value {
-    described(names.filter_map(find))
-}
-
-fn find(name: &str) -> Option<&'static CommandInfo> {
-    let rows = CommandInfo::all();
-    rows.binary_search_by(|row| row.name.cmp(name)).ok().map(|at| &rows[at])
-}
-
-/// Names, each with its fields after it.
-fn described(rows: impl Iterator<Item = &'static CommandInfo>) -> Value {
+pub(super) fn described(rows: impl Iterator<Item = &'static CommandInfo>) -> Value {
     let pairs = rows.flat_map(|row| {
         let name = row.name.to_ascii_lowercase().replace(' ', "|");
         [Value::bulk(name), fields(row)]
