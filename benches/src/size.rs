@@ -21,9 +21,9 @@ pub(crate) fn measure(root: &Path) -> Result<Vec<Size>> {
     };
     Ok(vec![
         file("the npm package's wasm, all of it", "pkg/web/edgecask_bg.wasm")?,
-        file("its JavaScript", "pkg/web/edgecask.js")?,
+        file("its JavaScript", "pkg/web/workerd.js")?,
         file("its small module, the REST client alone", "pkg/client/edgecask_bg.wasm")?,
-        file("its JavaScript", "pkg/client/edgecask.js")?,
+        file("its JavaScript", "pkg/client/workerd.js")?,
         file("the example Worker's wasm", "worker-example/build/index_bg.wasm")?,
         file("its JavaScript", "worker-example/build/index.js")?,
         size("a Worker's bundle of @upstash/redis/cloudflare, minified", &upstash(root)?)?,

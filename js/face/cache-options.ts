@@ -86,6 +86,10 @@ export interface EntryOptions {
   staleIfErrorSeconds?: number;
   /** Takes the background work of this call: a function, or the context of a Worker's request. */
   waitUntil?: WaitUntil;
+  /** Gives the call up. The promise is rejected with the signal's reason. What others wait for goes on. */
+  signal?: AbortSignal;
+  /** How long this call may take as a whole. Default: no limit but those of its parts. */
+  timeoutMs?: number;
 }
 
 export interface LoadOptions extends EntryOptions {
@@ -198,6 +202,8 @@ const ENTRY = {
   staleWhileRevalidateSeconds: seconds,
   staleIfErrorSeconds: seconds,
   waitUntil,
+  signal,
+  timeoutMs: millis,
 };
 const LOAD = {
   ...ENTRY,

@@ -1,11 +1,12 @@
 import * as wasm from "edgecask-wasm";
-import { bare, checked, count, entries, func, json, listed, name, text, texts, waitUntil } from "./check.js";
+import { bare, checked, count, entries, func, isPlain, json, listed, name, text, texts, waitUntil } from "./check.js";
 import {
   CACHE, FOLLOW, entry, load, warm, type CacheOptions, type CacheStats, type EntryOptions, type Health, type Invalidated, type KeyDistribution,
   type LoadOptions, type ServerStats, type WaitUntil, type WarmOptions, type Warmed, type Written,
 } from "./cache-options.js";
-import { client, type Client } from "./client.js";
-import { Handle, called, given as givenTo, hold, known, made } from "./handle.js";
+import { CALL, type CallOptions, type Client } from "./client.js";
+import { over, source, type Commands } from "./commands.js";
+import { Handle, called, disposable, hold, isFreed, known, made } from "./handle.js";
 
 /** What a loader gives, as JSON text. What it throws comes through as it is. */
 function loading(where: string, load: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<string> {
@@ -21,10 +22,13 @@ function loading(where: string, load: (...args: unknown[]) => unknown): (...args
  */
 export class Cache extends Handle {
   /** A cache over this client. */
-  constructor(of: Client, options: CacheOptions = {}) {
+  constructor(of: Client, options?: CacheOptions);
+  /** A cache over a client of another package, by its functions. */
+  constructor(of: Commands, options?: CacheOptions);
+  constructor(of: Client | Commands, options: CacheOptions = {}) {
     super();
-    const given = checked("new Cache", arguments, { client, options: CACHE });
-    hold(this, new wasm.Cache(givenTo(given.client, "client"), given.options));
+    const given = checked("new Cache", arguments, { client: source, options: CACHE });
+    hold(this, over(given.client, "client", (client) => new wasm.Cache(client, given.options)));
   }
 
   /**
@@ -36,17 +40,22 @@ export class Cache extends Handle {
     return made(Cache, known<wasm.Cache>(this, "Cache").waitUntil(given.hook));
   }
 
-  /** The value of a key, or `undefined` if it is not cached. A cached `null` is `null`. */
-  async get(key: string): Promise<any> {
-    const given = checked("cache.get", arguments, { key: name });
-    return parse(await called<wasm.Cache>(this, "Cache").get(given.key));
+  /**
+   * The value of a key, or `undefined` if it is not cached. A cached `null` is `null`. The type argument says what the value is,
+   * which nothing checks.
+   */
+  async get<T = any>(key: string, options?: CallOptions): Promise<T | undefined> {
+    const given = checked("cache.get", arguments, { key: name, options: CALL });
+    return parse(await called<wasm.Cache>(this, "Cache").get(given.key, given.options));
   }
 
-  /** The values of keys in their order, in one round trip. */
-  async getMany(keys: string | string[], ...more: string[]): Promise<any[]> {
-    const given = listed("cache.getMany", arguments, "keys", name, 0);
+  /** The values of keys in their order, in one round trip. Options come after a list of keys. */
+  async getMany<T = any>(keys: string[], options: CallOptions): Promise<(T | undefined)[]>;
+  async getMany<T = any>(keys: string | string[], ...more: string[]): Promise<(T | undefined)[]>;
+  async getMany<T = any>(keys: string | string[], ...more: unknown[]): Promise<(T | undefined)[]> {
+    const [given, limits] = withLimits("cache.getMany", arguments, "keys");
     if (given.length === 0) return [];
-    return ((await called<wasm.Cache>(this, "Cache").getMany(given)) as (string | undefined)[]).map(parse);
+    return ((await called<wasm.Cache>(this, "Cache").getMany(given, limits)) as (string | undefined)[]).map(parse);
   }
 
   /**
@@ -69,8 +78,8 @@ export class Cache extends Handle {
    * The value of a key; if it is not cached, what `load` gives, which is stored. `options` is its time to live in seconds,
    * or more than that. What `load` throws comes through as it is.
    */
-  async getOrLoad(key: string, options: number | "forever" | LoadOptions, load: () => unknown): Promise<any>;
-  async getOrLoad(key: string, how: number | "forever" | LoadOptions, from: () => unknown): Promise<any> {
+  async getOrLoad<T = any>(key: string, options: number | "forever" | LoadOptions, load: () => T | Promise<T>): Promise<T>;
+  async getOrLoad(key: string, how: number | "forever" | LoadOptions, from: () => unknown): Promise<unknown> {
     const given = checked("cache.getOrLoad", arguments, { key: name, options: load, load: func });
     const loader = () => loading("cache.getOrLoad", given.load)();
     return parse(await withPlace(this, given.options, (cache) => cache.getOrLoad(given.key, given.options, loader)));
@@ -81,7 +90,9 @@ export class Cache extends Handle {
    * `load` is given the keys that are missing, and gives an object whose keys they are. A key that it leaves out is
    * `undefined` in the result, and nothing is stored for it. What `load` throws comes through as it is.
    */
-  async getOrLoadMany(keys: string[], options: number | "forever" | LoadOptions, load: (missing: string[]) => unknown): Promise<any[]>;
+  async getOrLoadMany<T = any>(
+    keys: string[], options: number | "forever" | LoadOptions, load: (missing: string[]) => Record<string, T> | Promise<Record<string, T>>,
+  ): Promise<(T | undefined)[]>;
   async getOrLoadMany(keys: string[], how: number | "forever" | LoadOptions, from: (missing: string[]) => unknown): Promise<any[]> {
     const given = checked("cache.getOrLoadMany", arguments, { keys: texts(0, name), options: load, load: func });
     if (given.keys.length === 0) return [];
@@ -91,31 +102,39 @@ export class Cache extends Handle {
     return ((await found) as (string | undefined)[]).map(parse);
   }
 
-  /** Deletes entries; tells how many were there. */
-  async delete(keys: string | string[], ...more: string[]): Promise<Invalidated> {
-    const given = listed("cache.delete", arguments, "keys", name, 0);
-    return given.length === 0 ? { count: 0, owed: false } : deleted(await called<wasm.Cache>(this, "Cache").delete(given));
+  /** Deletes entries; tells how many were there. Options come after a list of keys. */
+  async delete(keys: string[], options: CallOptions): Promise<Invalidated>;
+  async delete(keys: string | string[], ...more: string[]): Promise<Invalidated>;
+  async delete(keys: string | string[], ...more: unknown[]): Promise<Invalidated> {
+    const [given, limits] = withLimits("cache.delete", arguments, "keys");
+    if (given.length === 0) return { count: 0, owed: false };
+    return deleted(await called<wasm.Cache>(this, "Cache").delete(given, limits));
   }
 
-  /** Invalidates every entry that has one of these tags, whatever their number: one command a tag. */
-  async invalidateTags(tags: string | string[], ...more: string[]): Promise<Written> {
-    const given = listed("cache.invalidateTags", arguments, "tags", name, 0);
-    return { owed: given.length > 0 && (await called<wasm.Cache>(this, "Cache").invalidateTags(given)) };
+  /**
+   * Invalidates every entry that has one of these tags, whatever their number: one command a tag. Options come after a list of
+   * tags.
+   */
+  async invalidateTags(tags: string[], options: CallOptions): Promise<Written>;
+  async invalidateTags(tags: string | string[], ...more: string[]): Promise<Written>;
+  async invalidateTags(tags: string | string[], ...more: unknown[]): Promise<Written> {
+    const [given, limits] = withLimits("cache.invalidateTags", arguments, "tags");
+    return { owed: given.length > 0 && (await called<wasm.Cache>(this, "Cache").invalidateTags(given, limits)) };
   }
 
   /**
    * Deletes every entry whose key matches a glob, such as `user:1:*`; tells how many there were. It walks through all keys
    * of the database.
    */
-  async deleteMatching(pattern: string): Promise<Invalidated> {
-    const given = checked("cache.deleteMatching", arguments, { pattern: name });
-    return deleted(await called<wasm.Cache>(this, "Cache").deleteMatching(given.pattern));
+  async deleteMatching(pattern: string, options?: CallOptions): Promise<Invalidated> {
+    const given = checked("cache.deleteMatching", arguments, { pattern: name, options: CALL });
+    return deleted(await called<wasm.Cache>(this, "Cache").deleteMatching(given.pattern, given.options));
   }
 
   /** Invalidates everything: by the option `generation`, one command, or by the option `keyspace`. */
-  async clear(): Promise<Written> {
-    checked("cache.clear", arguments, {});
-    return { owed: await called<wasm.Cache>(this, "Cache").clear() };
+  async clear(options?: CallOptions): Promise<Written> {
+    const given = checked("cache.clear", arguments, { options: CALL });
+    return { owed: await called<wasm.Cache>(this, "Cache").clear(given.options) };
   }
 
   /**
@@ -131,9 +150,9 @@ export class Cache extends Handle {
    * is owed. Without it, it is tried in the background, at least every 10 seconds, and with every call: it is for the end of a
    * process, which that does not keep alive, and of a Worker's request.
    */
-  async catchUp(): Promise<boolean> {
-    checked("cache.catchUp", arguments, {});
-    return called<wasm.Cache>(this, "Cache").catchUp();
+  async catchUp(options?: CallOptions): Promise<boolean> {
+    const given = checked("cache.catchUp", arguments, { options: CALL });
+    return called<wasm.Cache>(this, "Cache").catchUp(given.options);
   }
 
   /**
@@ -200,6 +219,22 @@ export class Cache extends Handle {
   }
 }
 
+/** One list of keys or tags that may also be given one by one; after a list, the limits of the call. */
+function withLimits(where: string, given: ArrayLike<unknown>, what: string): [string[], CallOptions | undefined] {
+  if (given.length !== 2 || !isOptions(given[1])) return [listed(where, given, what, name, 0), undefined];
+  const clean = checked(where, given, { [what]: texts(0, name), options: CALL });
+  return [clean[what] as string[], clean.options as CallOptions];
+}
+
+function isOptions(value: unknown): boolean {
+  try {
+    return isPlain(value);
+  } catch {
+    // Whatever it is, it is refused where it is read.
+    return false;
+  }
+}
+
 /** Calls a cache, with the place for background work that these options name. */
 function withPlace<T>(of: Cache, options: { waitUntil?: (work: Promise<unknown>) => unknown }, call: (cache: wasm.Cache) => T): T {
   const cache = called<wasm.Cache>(of, "Cache");
@@ -215,6 +250,16 @@ function withPlace<T>(of: Cache, options: { waitUntil?: (work: Promise<unknown>)
 function deleted([count, owed]: [number, boolean]): Invalidated {
   return { count, owed };
 }
+
+// What Redis is still to be told, it is told before the memory is given back.
+disposable(Cache, "asyncDispose", async function () {
+  if (isFreed(this)) return;
+  try {
+    await this.catchUp();
+  } finally {
+    this.free();
+  }
+});
 
 function parse(text: string | undefined): any {
   return text === undefined ? undefined : JSON.parse(text);

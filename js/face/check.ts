@@ -138,7 +138,7 @@ export const ttl: Check<number | "forever"> = (value, name) => {
 };
 
 /** Gives "Uint8Array", "Float64Array", …; `undefined` for what is no view of numbers. */
-const kindOfView = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
+export const kindOfView = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
 
 export const bytes: Check<Uint8Array> = (value, name) => {
   // One of another realm is one, and a proxy of one is none: wasm could not read it.
@@ -255,7 +255,7 @@ export const otherwise = <T>(check: Check<T>, value: T): Check<T> => (given, nam
   given === undefined || given === null ? value : check(given, name);
 
 /** Whether it is an object of no class. That of another realm has another `Object.prototype`. */
-function isPlain(value: unknown): value is Record<string, unknown> {
+export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

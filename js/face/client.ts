@@ -42,6 +42,9 @@ export interface ClientOptions extends LogOptions {
   idleTimeoutMs?: number;
 }
 
+/** The replies of a list of commands; instead of each, the error of its command. */
+export type Results<T extends readonly unknown[]> = { -readonly [At in keyof T]: T[At] | EdgecaskError };
+
 export interface CallOptions {
   /** Gives the call up, and aborts its request. The promise is rejected with the signal's reason. */
   signal?: AbortSignal;
@@ -49,7 +52,7 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
-export interface SetOptions {
+export interface SetOptions extends CallOptions {
   /** Expires in so many seconds. One of ex, px, exat, pxat and keepTtl. */
   ex?: number;
   /** Expires in so many milliseconds. */
@@ -85,9 +88,12 @@ const clientOptions: typeof CLIENT = (value, name) => {
   return CLIENT(value, name);
 };
 const LOGGING = logged({});
-const CALL = options({ signal, timeoutMs: millis });
+/** @internal */
+export const CALL = options({ signal, timeoutMs: millis });
 const SET = exclusive(
-  options({ ex: positive, px: positive, exat: positive, pxat: positive, keepTtl: flag, nx: flag, xx: flag, get: flag }),
+  options({
+    ex: positive, px: positive, exat: positive, pxat: positive, keepTtl: flag, nx: flag, xx: flag, get: flag, signal, timeoutMs: millis,
+  }),
   ["ex", "px", "exat", "pxat", "keepTtl"],
   ["nx", "xx"],
 );
@@ -140,26 +146,32 @@ export class Client extends Handle {
     throw invalid("env", "Client.fromEnv: env cannot be read", unreadable[0]);
   }
 
-  /** Sends any command: `client.command(["SET", "key", "value", "EX", 60])`. */
-  async command(args: Argument[], options?: CallOptions): Promise<Reply> {
+  /**
+   * Sends any command: `client.command(["SET", "key", "value", "EX", 60])`. The type argument says what its reply is, which
+   * nothing checks: `client.command<number>(["INCR", "n"])`.
+   */
+  async command<T = Reply>(args: readonly Argument[], options?: CallOptions): Promise<T> {
     const given = checked("client.command", arguments, { args: command, options: CALL });
     return called<wasm.Client>(this, "Client").command(given.args, given.options);
   }
 
-  /** Sends commands in order in one round trip. A command's error stands in its place, and does not stop the others. */
-  async pipeline(commands: Argument[][], options?: CallOptions): Promise<(Reply | EdgecaskError)[]> {
+  /**
+   * Sends commands in order in one round trip. A command's error stands in its place, and does not stop the others. The type
+   * argument says what the replies are: `client.pipeline<[number, string]>([["INCR", "n"], ["GET", "k"]])`.
+   */
+  async pipeline<T extends readonly unknown[] = Reply[]>(commands: readonly (readonly Argument[])[], options?: CallOptions): Promise<Results<T>> {
     const given = checked("client.pipeline", arguments, { commands: list(command), options: CALL });
     return called<wasm.Client>(this, "Client").batch(given.commands, false, given.options);
   }
 
   /** Runs commands as a unit (MULTI/EXEC) in one round trip. */
-  async transaction(commands: Argument[][], options?: CallOptions): Promise<(Reply | EdgecaskError)[]> {
+  async transaction<T extends readonly unknown[] = Reply[]>(commands: readonly (readonly Argument[])[], options?: CallOptions): Promise<Results<T>> {
     const given = checked("client.transaction", arguments, { commands: list(command), options: CALL });
     return called<wasm.Client>(this, "Client").batch(given.commands, true, given.options);
   }
 
   /** Runs a Lua script by its sha (EVALSHA), and sends its source where the server does not know it yet. */
-  async eval(source: string, keys: string | string[] = [], args: Argument[] = [], options?: CallOptions): Promise<Reply> {
+  async eval<T = Reply>(source: string, keys: string | string[] = [], args: Argument[] = [], options?: CallOptions): Promise<T> {
     const given = checked("client.eval", arguments, {
       source: name,
       keys: otherwise(texts(), []),
@@ -170,15 +182,15 @@ export class Client extends Handle {
   }
 
   /** The text of a key, or `null` if it is absent. Nothing is parsed. */
-  async get(key: string): Promise<string | null> {
-    const given = checked("client.get", arguments, { key: text });
-    return asText(await send(this, "GET", given.key));
+  async get(key: string, options?: CallOptions): Promise<string | null> {
+    const given = checked("client.get", arguments, { key: text, options: CALL });
+    return asText(await send(this, given.options, "GET", given.key));
   }
 
   /** The bytes of a key, or `null` if it is absent. */
-  async getBytes(key: string): Promise<Uint8Array | null> {
-    const given = checked("client.getBytes", arguments, { key: text });
-    const reply = await send(this, "GET", given.key);
+  async getBytes(key: string, options?: CallOptions): Promise<Uint8Array | null> {
+    const given = checked("client.getBytes", arguments, { key: text, options: CALL });
+    const reply = await send(this, given.options, "GET", given.key);
     return typeof reply === "string" ? new TextEncoder().encode(reply) : (reply as Uint8Array | null);
   }
 
@@ -200,14 +212,14 @@ export class Client extends Handle {
       if (time !== undefined) words.push(option.toUpperCase(), String(time));
     }
     for (const option of ["keepTtl", "nx", "xx", "get"] as const) if (how[option]) words.push(option.toUpperCase());
-    const reply = await send(this, ...words);
+    const reply = await send(this, how, ...words);
     return how.get ? asText(reply) : reply === "OK";
   }
 
   /** Deletes keys, given as a list or one by one; tells how many were there. */
   async del(keys: string | string[], ...more: string[]): Promise<number> {
     const given = listed("client.del", arguments, "keys", text, 0);
-    return given.length === 0 ? 0 : Number(await send(this, "DEL", ...given));
+    return given.length === 0 ? 0 : Number(await send(this, undefined, "DEL", ...given));
   }
 
   /** The messages of some channels, from now on. */
@@ -241,17 +253,17 @@ export class Client extends Handle {
   }
 
   /** Resolves if the server answers. */
-  async ping(): Promise<void> {
-    checked("client.ping", arguments, {});
-    await send(this, "PING");
+  async ping(options?: CallOptions): Promise<void> {
+    const given = checked("client.ping", arguments, { options: CALL });
+    await send(this, given.options, "PING");
   }
 }
 
 /** The check of a client that is handed in. @internal */
 export const client: Check<Client> = handle(Client, "Client");
 
-function send(client: Client, ...words: (string | Uint8Array)[]): Promise<Reply> {
-  return called<wasm.Client>(client, "Client").command(words, undefined);
+function send(client: Client, limits: CallOptions | undefined, ...words: (string | Uint8Array)[]): Promise<Reply> {
+  return called<wasm.Client>(client, "Client").command(words, limits);
 }
 
 function asText(reply: Reply): string | null {

@@ -7,7 +7,9 @@ type Wasm = { free(): void };
 /** `null`: it was freed. */
 const held = new WeakMap<object, Wasm | null>();
 
-/** What holds memory of wasm. */
+/**
+ * What holds memory of wasm. `using` and `await using` free it; a cache tells Redis before what is owed.
+ */
 export class Handle {
   /** Gives its memory back now, and not when it is collected. Calls that are under way go on. */
   free(): void {
@@ -18,14 +20,31 @@ export class Handle {
   }
 }
 
-// Lets `using` free it, where the language has that.
-const dispose = (Symbol as { dispose?: symbol }).dispose;
-if (dispose) {
-  const value = function (this: Handle) {
-    this.free();
-  };
-  Object.defineProperty(Handle.prototype, dispose, { value, configurable: true, writable: true });
+/** Lets `using` and `await using` end it, where the language has them. @internal */
+export function disposable<H extends Handle>(of: { prototype: H }, how: "dispose" | "asyncDispose", value: (this: H) => unknown): void {
+  const symbol = (Symbol as { dispose?: symbol; asyncDispose?: symbol })[how];
+  if (symbol) Object.defineProperty(of.prototype, symbol, { value, configurable: true, writable: true });
 }
+
+declare global {
+  // As TypeScript's own library says it, for programs that are compiled without that part.
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+    readonly asyncDispose: unique symbol;
+  }
+}
+
+export interface Handle {
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+disposable(Handle, "dispose", function () {
+  this.free();
+});
+disposable(Handle, "asyncDispose", async function () {
+  this.free();
+});
 
 /** Lets an object stand for what wasm has made. @internal */
 export function hold(handle: object, wasm: Wasm): void {

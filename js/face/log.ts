@@ -92,7 +92,16 @@ export function isStarted(): boolean {
   return started;
 }
 
-/** Refuses what needs the module before it is loaded. @internal */
+let notStarted: unknown;
+
+/** The module could not be started when it was imported, for this reason. @internal */
+export function mustWait(reason: unknown): void {
+  notStarted = reason;
+}
+
+/** Refuses what needs the module before it is started. @internal */
 export function mustBeStarted(): void {
-  if (!started) throw failure("Config", "bad configuration: the wasm is not loaded yet: await init() first");
+  if (started) return;
+  const message = "bad configuration: this host did not compile the wasm when it was imported: await init() first";
+  throw failure("Config", message, { cause: notStarted });
 }

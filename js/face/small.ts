@@ -1,6 +1,6 @@
 // The module with the client of the REST API alone.
-export { initialize as default, initSync } from "./init.js";
-export { Client, type Argument, type CallOptions, type ClientOptions, type Reply, type SetOptions } from "./client.js";
+export { init as default, init, initSync } from "./init.js";
+export { Client, type Argument, type CallOptions, type ClientOptions, type Reply, type Results, type SetOptions } from "./client.js";
 export { Subscriber, type SubscriberEvent } from "./subscriber.js";
 export { setLogger, setWorker, type LogLevel, type LogOptions, type LogRecord } from "./log.js";
 export { EdgecaskError, type ErrorDetails, type ErrorKind, type Outcome } from "./errors.js";

@@ -1,8 +1,9 @@
 import * as wasm from "edgecask-wasm";
 import { type Check, bare, checked, json, name, seconds, wrong } from "./check.js";
 import { tier, type CacheStats, type Health } from "./cache-options.js";
-import { client, type Client } from "./client.js";
-import { Handle, called, given as givenTo, hold, known } from "./handle.js";
+import { type Client } from "./client.js";
+import { over, source, type Commands } from "./commands.js";
+import { Handle, called, disposable, hold, isFreed, known } from "./handle.js";
 import { type LogOptions, logged } from "./log.js";
 
 /** What a tenant's requests to language models may do. Other fields are kept. */
@@ -66,10 +67,13 @@ const STORE = logged({ backing, ttlSeconds: seconds, tier });
 /** The store of LLM policies: read through the cache, written to the backing store first. */
 export class LlmPolicyStore extends Handle {
   /** A store cached by this client. */
-  constructor(of: Client, options: StoreOptions<string, LlmPolicy> = {}) {
+  constructor(of: Client, options?: StoreOptions<string, LlmPolicy>);
+  /** A store cached by a client of another package, by its functions. */
+  constructor(of: Commands, options?: StoreOptions<string, LlmPolicy>);
+  constructor(of: Client | Commands, options: StoreOptions<string, LlmPolicy> = {}) {
     super();
-    const given = checked("new LlmPolicyStore", arguments, { client, options: STORE });
-    hold(this, new wasm.LlmPolicyStore(givenTo(given.client, "client"), given.options));
+    const given = checked("new LlmPolicyStore", arguments, { client: source, options: STORE });
+    hold(this, over(given.client, "client", (client) => new wasm.LlmPolicyStore(client, given.options)));
   }
 
   /** The policy of a tenant, or `null` if there is none. */
@@ -115,3 +119,13 @@ export class LlmPolicyStore extends Handle {
     return JSON.parse(known<wasm.LlmPolicyStore>(this, "LlmPolicyStore").stats());
   }
 }
+
+// What Redis is still to be told, it is told before the memory is given back.
+disposable(LlmPolicyStore, "asyncDispose", async function () {
+  if (isFreed(this)) return;
+  try {
+    await this.catchUp();
+  } finally {
+    this.free();
+  }
+});

@@ -1,6 +1,7 @@
 import * as wasm from "edgecask-wasm";
 import { checked, count, name, whole } from "./check.js";
-import { client, type Client } from "./client.js";
+import { type Client } from "./client.js";
+import { over, source, type Commands } from "./commands.js";
 import { Handle, called, given as givenTo, hold } from "./handle.js";
 import { keyspace, type Keyspace } from "./keyspace.js";
 
@@ -9,10 +10,14 @@ const most = whole(0, 0xffff_ffff);
 /** Which identifiers were used last, and most often: what warming starts with. */
 export class Usage extends Handle {
   /** The usage of identifiers in this keyspace; no more than `most` are kept. */
-  constructor(of: Client, keys: Keyspace, most: number) {
+  constructor(of: Client, keys: Keyspace, most: number);
+  /** The same by a client of another package, by its functions. */
+  constructor(of: Commands, keys: Keyspace, most: number);
+  constructor(of: Client | Commands, keys: Keyspace, most: number) {
     super();
-    const given = checked("new Usage", arguments, { client, keyspace, most: count });
-    hold(this, new wasm.Usage(givenTo(given.client, "client"), givenTo(given.keyspace, "keyspace"), given.most));
+    const given = checked("new Usage", arguments, { client: source, keyspace, most: count });
+    const make = (client: wasm.Client) => new wasm.Usage(client, givenTo(given.keyspace, "keyspace"), given.most);
+    hold(this, over(given.client, "client", make));
   }
 
   /** Notes that an identifier was used. */

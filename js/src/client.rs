@@ -37,6 +37,13 @@ impl JsClient {
         Self { client: Client::memory(), log: log::of_options(options) }
     }
 
+    /// A client over a function that sends commands by a client of the caller's own.
+    #[cfg(feature = "cache")]
+    pub fn over(options: &JsValue) -> Result<JsClient, JsValue> {
+        let client = super::function::client(options).map_err(convert::error)?;
+        Ok(Self { client, log: log::of_options(options) })
+    }
+
     /// A client as variables say, each looked up by this function.
     #[wasm_bindgen(js_name = fromEnv)]
     pub fn from_env(lookup: &Function, options: &JsValue) -> Result<JsClient, JsValue> {

@@ -51,11 +51,44 @@ fn cause(source: &(dyn std::error::Error + 'static)) -> JsValue {
     if let Some(thrown) = super::json::as_thrown(source) {
         return thrown;
     }
+    #[cfg(feature = "cache")]
+    if let Some(foreign) = source.downcast_ref::<Foreign>() {
+        return (*foreign.0).clone();
+    }
     match source.downcast_ref::<Error>() {
         Some(error) => edgecask_error(error),
         None => js_sys::Error::new(&source.to_string()).into(),
     }
 }
+
+/// What the caller's own Redis client threw: the `cause` of our error. Its text may hold a value, and no text of ours
+/// repeats it.
+#[cfg(feature = "cache")]
+pub(super) struct Foreign(edgecask::platform::Local<JsValue>);
+
+#[cfg(feature = "cache")]
+impl Foreign {
+    pub(super) fn new(thrown: JsValue) -> Self {
+        Self(edgecask::platform::Local::new(thrown))
+    }
+}
+
+#[cfg(feature = "cache")]
+impl std::fmt::Display for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an error of the client that the function calls")
+    }
+}
+
+#[cfg(feature = "cache")]
+impl std::fmt::Debug for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Foreign({self})")
+    }
+}
+
+#[cfg(feature = "cache")]
+impl std::error::Error for Foreign {}
 
 fn outcome(outcome: Outcome) -> &'static str {
     match outcome {

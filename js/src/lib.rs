@@ -10,6 +10,8 @@ mod client;
 mod convert;
 pub mod errors;
 #[cfg(feature = "cache")]
+mod function;
+#[cfg(feature = "cache")]
 mod json;
 #[cfg(feature = "cache")]
 mod keyspace;

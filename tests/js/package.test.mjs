@@ -197,7 +197,7 @@ describe("errors", () => {
   it("have the names that the README and the types list", async () => {
     const text = (name) => readFile(new URL(name, import.meta.url), "utf8");
     const readme = [...(await text("../../pkg/README.md")).matchAll(/^\| `(\w+)` \| [^|]+ \| `\w+` \|$/gm)].map(([, kind]) => kind);
-    const [, union] = /type ErrorKind = ([^;]+);/.exec(await text("../../pkg/node/types/errors.d.ts"));
+    const [, union] = /type ErrorKind = ([^;]+);/.exec(await text("../../pkg/types/errors.d.ts"));
     const types = [...union.matchAll(/"(\w+)"/g)].map(([, kind]) => kind);
     const rust = [...(await text("../../src/error/kind.rs")).matchAll(/Self::\w+ => "([A-Z]\w+)",/g)].map(([, kind]) => kind);
     assert.ok(rust.length > 15);
@@ -308,6 +308,7 @@ it("has a small module with the client alone", async () => {
   const small = await import("../../pkg/client/edgecask.js");
   const wasm = (folder) => readFile(new URL(`../../pkg/${folder}/edgecask_bg.wasm`, import.meta.url));
   await small.default({ module_or_path: await wasm("client") });
+  small.initSync(await wasm("client"));
   assert.deepEqual([small.Cache, small.LlmPolicyStore], [undefined, undefined]);
   assert.throws(() => small.Client.memory(), { kind: "Unsupported", message: /without the embedded engine/ });
   assert.ok((await wasm("client")).length < (await wasm("web")).length / 2);
@@ -338,7 +339,7 @@ it("is whole when it is packed and installed", async () => {
       const policies = new LlmPolicyStore(Client.memory());
       await policies.set({ tenantId: "acme" });
       console.log((await policies.get("acme")).tenantId, import.meta.resolve("edgecask/edgecask.wasm").endsWith(".wasm"));
-      for (const name of ["client", "client.wasm"]) await access(new URL(import.meta.resolve("edgecask/" + name)));
+      for (const name of ["client", "client.wasm", "upstash"]) await access(new URL(import.meta.resolve("edgecask/" + name)));
     `;
     const output = execFileSync("node", ["--input-type=module", "-e", script], { cwd: folder, encoding: "utf8" });
     assert.equal(output.trim(), "acme true");

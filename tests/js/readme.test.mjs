@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { startMiniflare, startServer } from "./servers.mjs";
+import { startMiniflare, startRedis, startServer } from "./servers.mjs";
 
 const pkg = new URL("../../pkg/", import.meta.url).pathname;
 const readme = await readFile(new URL("../../js/README.md", import.meta.url), "utf8");
@@ -20,16 +20,21 @@ const GIVEN = `
 `;
 
 describe("the README", () => {
-  let server, folder;
+  let server, redis, folder;
   before(async () => {
-    server = await startServer();
+    redis = await startRedis();
+    server = await startServer(redis.url);
     folder = await mkdtemp(join(tmpdir(), "edgecask-readme-"));
-    await mkdir(join(folder, "node_modules"));
-    await symlink(pkg, join(folder, "node_modules/edgecask"));
+    await mkdir(join(folder, "node_modules/@upstash"), { recursive: true });
+    await cp(pkg, join(folder, "node_modules/edgecask"), { recursive: true });
+    for (const name of ["@upstash/redis", "ioredis"]) {
+      await symlink(new URL(`node_modules/${name}`, import.meta.url).pathname, join(folder, "node_modules", name));
+    }
     await writeFile(join(folder, "given.mjs"), GIVEN);
   });
   after(async () => {
     await server.stop();
+    await redis.stop();
     await rm(folder, { recursive: true });
   });
 
@@ -38,15 +43,14 @@ describe("the README", () => {
   for (const [at, code] of snippets.entries()) {
     const inWorker = code.includes("export default");
     it(`is right in its snippet ${at + 1}`, async () => {
-      const env = { UPSTASH_REDIS_REST_URL: server.url, UPSTASH_REDIS_REST_TOKEN: server.token };
+      const env = { UPSTASH_REDIS_REST_URL: server.url, UPSTASH_REDIS_REST_TOKEN: server.token, REDIS_PORT: String(redis.port) };
       if (inWorker) {
-        const names = { '"edgecask"': '"./edgecask.js"', '"edgecask/edgecask.wasm"': '"./edgecask_bg.wasm"' };
-        const contents = code.replace(/"edgecask(\/edgecask\.wasm)?"/g, (name) => names[name]);
+        const contents = code.replace('"edgecask"', '"./edgecask.js"');
         const file = (name) => readFile(`${pkg}web/${name}`);
         const worker = startMiniflare({
           modules: [
             { type: "ESModule", path: "index.js", contents },
-            { type: "ESModule", path: "edgecask.js", contents: await file("edgecask.js") },
+            { type: "ESModule", path: "edgecask.js", contents: await file("workerd.js") },
             { type: "CompiledWasm", path: "edgecask_bg.wasm", contents: await file("edgecask_bg.wasm") },
           ],
           compatibilityDate: "2026-04-01",

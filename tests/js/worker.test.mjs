@@ -119,7 +119,7 @@ describe("the npm package in a Worker", () => {
     return startMiniflare({
       modules: [
         { type: "ESModule", path: "index.js", contents: IMPORTS + script },
-        { type: "ESModule", path: "edgecask.js", contents: await file("edgecask.js") },
+        { type: "ESModule", path: "edgecask.js", contents: await file("workerd.js") },
         { type: "CompiledWasm", path: "edgecask_bg.wasm", contents: await file("edgecask_bg.wasm") },
       ],
       compatibilityDate: "2026-04-01",

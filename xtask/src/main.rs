@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `deny`, `bench`, `fuzz`, `pkg`, `worker`.
+//! The project's own commands: `cargo xtask setup`, `test`, `lint`, `deny`, `bench`, `fuzz`, `pkg`, `worker`,
+//! `sizes`.
 #![allow(clippy::print_stdout)]
 
 mod architecture;
@@ -6,6 +7,7 @@ mod foreign_types;
 mod fuzz;
 mod lint;
 mod setup;
+mod sizes;
 mod test;
 mod tools;
 mod wasm;
@@ -53,6 +55,8 @@ enum Task {
     Pkg,
     /// Build the Worker into worker-example/build/
     Worker,
+    /// Write the sizes of what is built into js/sizes.json, the budget that `test` checks
+    Sizes,
 }
 
 fn main() -> ExitCode {
@@ -103,5 +107,6 @@ fn run(task: Task) -> Result<()> {
             setup::for_wasm(&shell, &tools)?;
             wasm::worker(&shell, &tools, &[])
         }
+        Task::Sizes => sizes::write(&shell),
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
-use crate::{setup, wasm};
+use crate::{setup, sizes, wasm};
 
 /// Crates that have no native test. The benches would build all their peers.
 const WITHOUT_TESTS: [&str; 6] = [
@@ -28,6 +28,7 @@ pub(crate) fn everything(shell: &Shell, tools: &Tools) -> Result<()> {
     quickstart(shell)?;
     under_node(shell, tools)?;
     wasm::package(shell, tools)?;
+    sizes::check(shell, &wasm::MADE)?;
     wasm::worker(shell, tools, &["behaviour"])?;
     javascript(shell, tools)
 }
@@ -130,12 +131,15 @@ fn javascript(shell: &Shell, tools: &Tools) -> Result<()> {
     let _dir = shell.push_dir(&tools.js);
     let tests = [
         "arguments",
+        "bundlers",
+        "commands",
         "package",
         "postgrest",
         "readme",
         "sdk",
         "servers",
         "upstash",
+        "upstash_sdk",
         "worker",
         "browser",
         "events",

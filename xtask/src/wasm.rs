@@ -19,65 +19,125 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-sign-ext",
 ];
 
-/// The npm package: one wasm for Node, one for browsers, Workers and bundlers, under one name; and a small one for the latter
-/// with the client alone. Each has the face of `js/face/` before it, which checks all input.
+/// The wasm of the package, which has a budget.
+pub(crate) const MADE: [&str; 2] = ["pkg/web/edgecask_bg.wasm", "pkg/client/edgecask_bg.wasm"];
+
+/// A part of the npm package that has a wasm of its own, which stands in the folder `wasm`.
+struct Module {
+    /// Where its wasm and its forms for browsers, bundlers and Workers are.
+    folder: &'static str,
+    /// Where its form for Node is.
+    node: &'static str,
+    /// Its face, in `js/face/`.
+    entry: &'static str,
+    features: &'static str,
+}
+
+const ESM: &[&str] = &["--format=esm"];
+/// With a list of the exports, by which Node lets modules import them by name.
+const CJS: &[&str] =
+    &["--format=cjs", "--platform=node", "--log-override:empty-import-meta=silent"];
+
+/// All of it, and the client of the REST API alone.
+const MODULES: [Module; 2] = [
+    Module { folder: "web", node: "node", entry: "whole", features: "cache" },
+    Module { folder: "client", node: "client", entry: "small", features: "" },
+];
+
+/// The npm package. Each of its modules has one wasm behind the face of `js/face/`, which checks what comes in, in three forms:
+/// the ES module and the CommonJS module hold the wasm in themselves, so that every bundler takes them as they are; that of
+/// Workers imports it, because a Worker may not compile it.
 pub(crate) fn package(shell: &Shell, tools: &Tools) -> Result<()> {
     let wasm = tools.wasm_shell(shell)?;
     let pack = tools.wasm_pack.path();
     let root = shell.current_dir();
-    for (target, folder, features) in
-        [("nodejs", "node", "cache"), ("web", "web", "cache"), ("web", "client", "")]
-    {
+    for Module { folder, features, .. } in MODULES {
         let out = root.join("target/npm").join(folder);
-        cmd!(wasm, "{pack} build js --profile wasm --no-opt --no-pack --target {target} --out-dir {out} --out-name edgecask")
+        cmd!(wasm, "{pack} build js --profile wasm --no-opt --no-pack --target web --out-dir {out} --out-name edgecask")
             .args(["--features", features])
             .run()?;
         optimize(&wasm, &out.join("edgecask_bg.wasm"))?;
     }
-    face(shell, tools)?;
-    // Text and not a JSON value, because the order matters: the first condition of the exports that fits counts.
+    face(shell, tools)
+}
+
+/// The face over each module, the types, and what else the package holds.
+fn face(shell: &Shell, tools: &Tools) -> Result<()> {
+    let root = shell.current_dir();
+    let (source, pkg) = (root.join("js/face"), root.join("pkg"));
+    let tsc = tools.node_bin("tsc");
+    shell.remove_path(root.join("target/npm/types"))?;
+    cmd!(shell, "{tsc} --project {source}").run()?;
+    shell.remove_path(&pkg)?;
+    types(shell, &root.join("target/npm/types"), &pkg)?;
+    for Module { folder, node, entry, .. } in MODULES {
+        let (made, out) = (root.join("target/npm").join(folder), pkg.join(folder));
+        let wasm = made.join("edgecask_bg.wasm");
+        shell.create_dir(&out)?;
+        shell.copy_file(&wasm, out.join("edgecask_bg.wasm"))?;
+        shell.copy_file(source.join("wasm-file.d.ts"), out.join("edgecask_bg.wasm.d.ts"))?;
+        let inline = format!("--alias:edgecask-module={}", wasm.display());
+        let beside = "--alias:edgecask-module=./edgecask_bg.wasm";
+        let glue = format!("--alias:edgecask-wasm={}", made.join("edgecask.js").display());
+        let face = source.join(entry).with_extension("ts");
+        for (file, form, module) in [
+            (out.join("edgecask.js"), ESM, &*inline),
+            (out.join("workerd.js"), ESM, beside),
+            (pkg.join(node).join("edgecask.cjs"), CJS, &*inline),
+        ] {
+            bundle(shell, tools, &face, &file, &[form, &[module, &glue]].concat())?;
+        }
+        // One module for both of Node's forms, so that both have the same classes and one memory.
+        let both = "export * from \"./edgecask.cjs\";\nexport { init as default } from \"./edgecask.cjs\";\n";
+        shell.write_file(pkg.join(node).join("node.js"), both)?;
+    }
+    for (file, form) in [("upstash.js", ESM), ("upstash.cjs", CJS)] {
+        let out = pkg.join("upstash").join(file);
+        bundle(shell, tools, &source.join("upstash.ts"), &out, form)?;
+    }
+    // A text and not a value: the first condition of its exports that fits counts, so their order matters.
     let manifest = shell.read_file("js/package.json")?;
     let version = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
     let manifest = manifest.replace("\"version\": \"0.0.0\"", version);
-    shell.write_file(root.join("pkg/package.json"), manifest)?;
-    shell.copy_file(root.join("js/README.md"), root.join("pkg/README.md"))?;
+    shell.write_file(pkg.join("package.json"), manifest)?;
+    shell.copy_file("js/README.md", pkg.join("README.md"))?;
+    for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        shell.copy_file(license, pkg.join(license))?;
+    }
     Ok(())
 }
 
-/// The face, of which each folder of the package gets one file beside its wasm, and the types.
-fn face(shell: &Shell, tools: &Tools) -> Result<()> {
-    let root = shell.current_dir();
-    let (tsc, esbuild) = (tools.node_bin("tsc"), tools.node_bin("esbuild"));
-    let face = root.join("js/face");
-    cmd!(shell, "{tsc} --project {face}").run()?;
-    for (folder, entry, file, form) in [
-        ("node", "node", "edgecask.cjs", &["--format=cjs", "--platform=node"][..]),
-        ("web", "web", "edgecask.js", &["--format=esm"]),
-        ("client", "small", "edgecask.js", &["--format=esm"]),
-    ] {
-        let (made, out) = (root.join("target/npm").join(folder), root.join("pkg").join(folder));
-        shell.remove_path(&out)?;
-        shell.create_dir(&out)?;
-        let alias = format!("--alias:edgecask-wasm={}", made.join("edgecask.js").display());
-        let outfile = format!("--outfile={}", out.join(file).display());
-        let source = face.join(entry).with_extension("ts");
-        cmd!(shell, "{esbuild} {source} --bundle --keep-names --target=es2022 --log-level=warning {form...} {alias} {outfile}")
-            .run()?;
-        shell.copy_file(made.join("edgecask_bg.wasm"), out.join("edgecask_bg.wasm"))?;
+fn bundle(shell: &Shell, tools: &Tools, entry: &Path, out: &Path, how: &[&str]) -> Result<()> {
+    let esbuild = tools.node_bin("esbuild");
+    let out = format!("--outfile={}", out.display());
+    let (ours, beside, peer) = (
+        "--external:edgecask/client",
+        "--external:./edgecask_bg.wasm",
+        "--external:@upstash/redis",
+    );
+    // A module holds its wasm in base64, which every host decodes.
+    let form = [
+        "--bundle",
+        "--keep-names",
+        "--target=es2022",
+        "--loader:.wasm=binary",
+        ours,
+        beside,
+        peer,
+    ];
+    cmd!(shell, "{esbuild} {entry} {form...} --log-level=warning {how...} {out}").run()?;
+    Ok(())
+}
 
-        let types = shell.create_dir(out.join("types"))?;
-        for from in shell.read_dir(root.join("target/npm/types"))? {
+/// The types, for modules of both kinds: TypeScript tells by the folder's `package.json` which one a file is.
+fn types(shell: &Shell, made: &Path, pkg: &Path) -> Result<()> {
+    for (folder, kind) in [("types", "module"), ("types-cjs", "commonjs")] {
+        let types = shell.create_dir(pkg.join(folder))?;
+        for from in shell.read_dir(made)? {
             shell.copy_file(from, &types)?;
         }
-        let mut declarations = format!("export * from \"./types/{entry}.js\";\n");
-        if folder == "node" {
-            // Node's form is CommonJS, in a package of modules.
-            shell.write_file(types.join("package.json"), "{ \"type\": \"commonjs\" }\n")?;
-            shell.write_file(out.join("edgecask.d.cts"), declarations)?;
-        } else {
-            declarations += &format!("export {{ default }} from \"./types/{entry}.js\";\n");
-            shell.write_file(out.join("edgecask.d.ts"), declarations)?;
-        }
+        let manifest = format!("{{ \"type\": \"{kind}\" }}\n");
+        shell.write_file(types.join("package.json"), manifest)?;
     }
     Ok(())
 }

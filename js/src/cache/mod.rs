@@ -18,6 +18,7 @@ use super::call::{self, promise};
 use super::client::JsClient;
 use super::{convert, json, log};
 use edgecask::cache::{Cache, Invalidated, ServerStats};
+use edgecask::platform;
 use edgecask::{BoxError, Key, Pattern, Result};
 
 /// A cache of JSON values.
@@ -58,8 +59,8 @@ impl JsCache {
     }
 
     /// The value of a key, or `undefined` if it is not cached.
-    pub fn get(&self, key: String) -> Promise {
-        self.call(async move |cache: Cache| {
+    pub fn get(&self, key: String, limits: JsValue) -> Promise {
+        self.call(limits, async move |cache: Cache| {
             let found = cache.get::<Json>(&Key::verbatim(key)?).await?;
             Ok(found.map_or(JsValue::UNDEFINED, |value| given(&value)))
         })
@@ -67,8 +68,8 @@ impl JsCache {
 
     /// The values of keys in their order, in one round trip.
     #[wasm_bindgen(js_name = getMany)]
-    pub fn get_many(&self, keys: Vec<String>) -> Promise {
-        self.call(async move |cache: Cache| {
+    pub fn get_many(&self, keys: Vec<String>, limits: JsValue) -> Promise {
+        self.call(limits, async move |cache: Cache| {
             let found = cache.get_many::<Json>(&verbatim(keys)?).await?;
             let found = found
                 .into_iter()
@@ -80,7 +81,7 @@ impl JsCache {
     /// Stores values under keys, in two round trips; tells whether that is owed.
     #[wasm_bindgen(js_name = setMany)]
     pub fn set_many(&self, keys: Vec<String>, values: Vec<String>, options: JsValue) -> Promise {
-        self.call(async move |cache: Cache| {
+        self.call(options.clone(), async move |cache: Cache| {
             let values = values.into_iter().map(value).collect::<Result<Vec<Json>>>()?;
             let (keys, options) = (verbatim(keys)?, entry_options(&options));
             let stored = cache.set_many(keys.iter().zip(&values), options).await?;
@@ -91,7 +92,7 @@ impl JsCache {
     /// The value of a key; if it is not cached, what `load` gives, which is stored.
     #[wasm_bindgen(js_name = getOrLoad)]
     pub fn get_or_load(&self, key: String, options: JsValue, load: Function) -> Promise {
-        self.call(async move |cache: Cache| {
+        self.call(options.clone(), async move |cache: Cache| {
             let (key, options) = (Key::verbatim(key)?, load_options(&options));
             let load = || async move { loaded(&load, JsValue::UNDEFINED).await };
             let found = cache.get_or_revalidate::<Json, _, _>(&key, options, load).await?;
@@ -103,7 +104,7 @@ impl JsCache {
     /// `load` is given the missing keys, and gives a list of keys and a list of their values.
     #[wasm_bindgen(js_name = getOrLoadMany)]
     pub fn get_or_load_many(&self, keys: Vec<String>, options: JsValue, load: Function) -> Promise {
-        self.call(async move |cache: Cache| {
+        self.call(options.clone(), async move |cache: Cache| {
             let (keys, options) = (verbatim(keys)?, load_options(&options));
             let load = |missing: Vec<Key>| loaded_many(&load, missing);
             let found = cache.get_or_load_many::<Json, _, _, _>(&keys, options, load).await?;
@@ -115,27 +116,31 @@ impl JsCache {
     }
 
     /// Deletes entries; tells how many were there, and whether that is owed.
-    pub fn delete(&self, keys: Vec<String>) -> Promise {
-        self.call(async move |cache: Cache| Ok(deleted(cache.delete_many(&verbatim(keys)?).await?)))
+    pub fn delete(&self, keys: Vec<String>, limits: JsValue) -> Promise {
+        self.call(limits, async move |cache: Cache| {
+            Ok(deleted(cache.delete_many(&verbatim(keys)?).await?))
+        })
     }
 
     /// Invalidates every entry that has one of these tags; tells whether that is owed.
     #[wasm_bindgen(js_name = invalidateTags)]
-    pub fn invalidate_tags(&self, tags: Vec<String>) -> Promise {
-        self.call(async move |cache: Cache| Ok(cache.invalidate_tags(tags).await?.is_owed()))
+    pub fn invalidate_tags(&self, tags: Vec<String>, limits: JsValue) -> Promise {
+        self.call(limits, async move |cache: Cache| {
+            Ok(cache.invalidate_tags(tags).await?.is_owed())
+        })
     }
 
     /// Deletes every entry whose key matches a glob; tells how many there were, and whether that is owed.
     #[wasm_bindgen(js_name = deleteMatching)]
-    pub fn delete_matching(&self, pattern: String) -> Promise {
-        self.call(async move |cache: Cache| {
+    pub fn delete_matching(&self, pattern: String, limits: JsValue) -> Promise {
+        self.call(limits, async move |cache: Cache| {
             Ok(deleted(cache.delete_matching(&Pattern::verbatim(pattern)?).await?))
         })
     }
 
     /// Invalidates everything; tells whether that is owed.
-    pub fn clear(&self) -> Promise {
-        self.call(async move |cache: Cache| Ok(cache.clear().await?.is_owed()))
+    pub fn clear(&self, limits: JsValue) -> Promise {
+        self.call(limits, async move |cache: Cache| Ok(cache.clear().await?.is_owed()))
     }
 
     /// How many invalidations are owed to Redis.
@@ -145,8 +150,8 @@ impl JsCache {
 
     /// Carries out what is owed; tells whether nothing is left.
     #[wasm_bindgen(js_name = catchUp)]
-    pub fn catch_up(&self) -> Promise {
-        self.call(async move |cache: Cache| Ok(cache.catch_up().await))
+    pub fn catch_up(&self, limits: JsValue) -> Promise {
+        self.call(limits, async move |cache: Cache| Ok(cache.catch_up().await))
     }
 
     /// Follows what other processes invalidate, until the signal aborts.
@@ -206,13 +211,14 @@ impl JsCache {
         log::or_module(self.log.as_ref())
     }
 
-    fn call<T, F>(&self, work: impl FnOnce(Cache) -> F + 'static) -> Promise
+    /// A call within the limits `signal` and `timeoutMs` of these options.
+    fn call<T, F>(&self, limits: JsValue, work: impl FnOnce(Cache) -> F + 'static) -> Promise
     where
         T: Into<JsValue>,
         F: Future<Output = Result<T>> + 'static,
     {
         let work = work(self.cache.clone());
-        promise(self.log(), async move { work.await.map_err(convert::error) })
+        promise(self.log(), async move { call::limited(&limits, platform::send(|| work)).await })
     }
 }
 

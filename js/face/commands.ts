@@ -1,0 +1,208 @@
+// A cache over the Redis client that a program has: its functions in, clean replies and classified errors out. What leaves
+// this file for wasm neither throws nor rejects.
+import * as wasm from "edgecask-wasm";
+import { type Check, bare, func, kindOfView, millis, options, wrong } from "./check.js";
+import { client, type Client } from "./client.js";
+import { given as givenTo } from "./handle.js";
+import { mustBeStarted } from "./log.js";
+import { said } from "./said.js";
+
+/** A command: its name and its arguments. */
+export type CommandArguments = [name: string, ...args: string[]];
+
+/**
+ * What a client may answer: what Redis says, in the types of its protocols 2 and 3. Bytes count as what they are in UTF-8. An
+ * Error in a list is that command's error.
+ */
+export type CommandReply =
+  | null | undefined | string | number | bigint | boolean | Uint8Array | Error | readonly CommandReply[] | ReadonlyMap<CommandReply, CommandReply>
+  | ReadonlySet<CommandReply> | { readonly [field: string]: CommandReply };
+
+/**
+ * How commands are sent by a Redis client that the program has already. Replies must be as Redis gives them: a client that
+ * reads JSON in them (the option `automaticDeserialization` of `@upstash/redis`) is to be told not to.
+ */
+export interface Commands {
+  /**
+   * Sends one command and gives its reply; for ioredis `(args) => redis.call(...args)`, for node-redis
+   * `(args) => redis.sendCommand(args)`, for `@upstash/redis` `(args) => redis.exec(args)`.
+   */
+  command: (args: CommandArguments) => unknown;
+  /**
+   * Sends commands in order in one round trip, and gives a list of their replies. Default: `command` for each, without waiting
+   * in between, which a client that pipelines by itself sends together.
+   */
+  pipeline?: (commands: CommandArguments[]) => unknown;
+  /** Runs commands as a unit (MULTI/EXEC), and gives a list of their replies. The cache and the stores need none. */
+  transaction?: (commands: CommandArguments[]) => unknown;
+  /** How long a call may take. Default: 5000. */
+  timeoutMs?: number;
+}
+
+type Word = string | Uint8Array;
+type Send = (args: unknown) => unknown;
+/** What wasm reads. */
+type Clean = null | string | number | bigint | Uint8Array | Clean[] | Fault;
+type Fault = { kind: string; message?: string; notSent?: boolean; thrown?: unknown };
+
+const COMMANDS = options({ command: func, pipeline: func, transaction: func, timeoutMs: millis }, "command");
+
+/** What a cache or a store stands on. @internal */
+export type Source = { client: Client } | { commands: (lists: Word[][], unit: boolean) => Promise<Clean>; timeoutMs?: number };
+
+/** The check of a client of ours, or of the functions of another one. @internal */
+export const source: Check<Source> = (value, name) => {
+  const isFunctions = typeof value === "object" && value !== null && Object.hasOwn(value, "command");
+  if (!isFunctions) {
+    if (typeof value === "object" && value !== null) return { client: client(value, name) };
+    throw wrong(name, "a Client, or an object with the function 'command'", value);
+  }
+  const given = COMMANDS(value, name);
+  return bare({ commands: sending(given.command!, given.pipeline, given.transaction), timeoutMs: given.timeoutMs });
+};
+
+/** Makes something over a client of wasm, which is given back if it was made for this. @internal */
+export function over<T>(source: Source, name: string, make: (client: wasm.Client) => T): T {
+  if ("client" in source) return make(givenTo(source.client, name));
+  mustBeStarted();
+  const made = wasm.Client.over(source);
+  try {
+    return make(made);
+  } finally {
+    made.free();
+  }
+}
+
+function sending(command: Send, pipeline?: Send, transaction?: Send): (lists: Word[][], unit: boolean) => Promise<Clean> {
+  return async (lists, unit) => {
+    try {
+      if (lists.some((words) => words.some((word) => typeof word !== "string"))) {
+        return { kind: "Unsupported", message: "bytes that are not UTF-8 do not go through a client's function", notSent: true };
+      }
+      if (unit && !transaction) {
+        return { kind: "Unsupported", message: "this needs the function 'transaction'", notSent: true };
+      }
+      const together = unit ? transaction : lists.length > 1 ? pipeline : undefined;
+      if (together) return each(await together(lists), lists);
+      // All are handed over before the first is waited for.
+      const replies = await Promise.allSettled(lists.map(async (words) => command(words)));
+      return replies.map((reply, at) => (reply.status === "fulfilled" ? clean(reply.value, lists[at]) : fault(reply.reason)));
+    } catch (error) {
+      return fault(error);
+    }
+  };
+}
+
+/** The replies of a list of commands. */
+function each(replies: unknown, lists: Word[][]): Clean {
+  if (!Array.isArray(replies)) return odd("the client's function gave no list of replies");
+  if (replies.length !== lists.length) return odd("the client's function gave another number of replies than there are commands");
+  return lists.map((words, at) => clean(replies[at], words));
+}
+
+function odd(message: string): Fault {
+  return { kind: "Protocol", message };
+}
+
+/** How deep replies may be nested: what Redis nests is far from it. */
+const DEEPEST = 32;
+/** How many items a reply may have, and how long its texts may be together. */
+const MOST_ITEMS = 1_000_000;
+const MOST_TEXT = 512 * 1024 * 1024;
+
+class Odd extends Error {}
+
+/** A copy of a reply without getters, proxies and what no reply is. */
+function clean(reply: unknown, command: Word[]): Clean {
+  let [items, text] = [0, 0];
+  const copy = (value: unknown, depth: number): Clean => {
+    if (depth > DEEPEST || ++items > MOST_ITEMS || text > MOST_TEXT) throw new Odd("the reply is too large");
+    switch (typeof value) {
+      case "undefined":
+        return null;
+      case "string":
+        text += value.length;
+        return value;
+      case "number":
+        // As text is what JavaScript calls a number and Redis no integer.
+        return Number.isSafeInteger(value) ? value : String(value);
+      case "bigint":
+        return value === BigInt.asIntN(64, value) ? value : String(value);
+      case "boolean":
+        return value ? 1 : 0;
+      case "object":
+        return value === null ? null : inside(value, depth + 1);
+      default:
+        throw new Odd(`the reply is of type ${typeof value}`);
+    }
+  };
+  const list = (values: Iterable<unknown>, depth: number): Clean[] => {
+    const copied: Clean[] = [];
+    for (const value of values) copied.push(copy(value, depth));
+    return copied;
+  };
+  const inside = (value: object, depth: number): Clean => {
+    if (kindOfView.call(value) === "Uint8Array") {
+      const bytes = new Uint8Array(value as Uint8Array);
+      text += bytes.length;
+      return bytes;
+    }
+    if (Array.isArray(value) || value instanceof Set) return list(value, depth);
+    if (value instanceof Map) return list([...value].flat(1), depth);
+    if (isError(value)) return fault(value);
+    // A client that gives the fields of a hash as an object does so by the command's name.
+    if (command[0] === "HGETALL" || command[0] === "CONFIG") return list(Object.entries(value).flat(1), depth);
+    throw new Odd("the reply is an object: is the client told not to read JSON in replies (automaticDeserialization: false)?");
+  };
+  try {
+    return copy(reply, 0);
+  } catch (error) {
+    return error instanceof Odd ? odd(error.message) : { ...odd("the reply cannot be read"), thrown: error };
+  }
+}
+
+function isError(value: object): boolean {
+  return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
+}
+
+const REFUSED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+/** How the errors are named that hold what Redis has said. */
+const REPLIES = new Set(["ReplyError", "ErrorReply", "SimpleError", "BlobError", "UpstashError"]);
+/** How node-redis names those of a command that it did not send. */
+const UNSENT = new Set(["ClientOfflineError", "ClientClosedError"]);
+/** Ours, which another module of this package may have made. */
+const OURS = new Set(["Connect", "Timeout", "Unauthorized", "Throttled", "Disconnected"]);
+
+/** What went wrong in a client, by its errors' names, codes and texts. */
+function fault(thrown: unknown): Fault {
+  const [name, message] = [word(thrown, "name"), word(thrown, "message")];
+  const code = word(thrown, "code") || word(field(thrown, "cause"), "code");
+  if (name === "EdgecaskError") {
+    const kind = word(thrown, "kind");
+    const notSent = word(thrown, "outcome") === "NotSent";
+    if (kind === "Server" || kind === "Discarded") return { kind: "Server", message: said(message), thrown };
+    return { kind: OURS.has(kind) ? kind : "Disconnected", notSent, thrown };
+  }
+  if (REFUSED.has(code)) return { kind: "Connect", thrown };
+  if (UNSENT.has(name)) return { kind: "Connect", notSent: true, thrown };
+  if (code === "ETIMEDOUT" || /Timeout|Abort/.test(name) || /^(Command|Connection|Socket)? ?timed out|timeout$/i.test(message)) {
+    return { kind: "Timeout", thrown };
+  }
+  if (REPLIES.has(name) || /^[A-Z][A-Z0-9_]+ /.test(message)) {
+    return { kind: "Server", message: message.replace(/^Command \d+ \[ \S+ \] failed: /, ""), thrown };
+  }
+  return { kind: "Disconnected", thrown };
+}
+
+function field(of: unknown, name: string): unknown {
+  try {
+    return (of as Record<string, unknown> | null | undefined)?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
+function word(of: unknown, name: string): string {
+  const value = field(of, name);
+  return typeof value === "string" ? value : "";
+}
