@@ -53,7 +53,7 @@ impl Events {
         Self(Arc::new(Hub::new(client, options)))
     }
 
-    /// A hub over a broadcast service other than Redis, such as Supabase Realtime. There is no history, no positions and no presence. A lost
+    /// A hub over a broadcast service other than Redis, such as Supabase Realtime. It has no history, no positions and no presence. A lost
     /// connection is a gap. A subscription drops a repeated id if it is among the last 512 ids.
     pub fn over(broadcast: impl Broadcast, options: EventsOptions) -> Self {
         Self(Arc::new(Hub::over(Arc::new(broadcast), options)))
