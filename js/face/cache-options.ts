@@ -1,10 +1,10 @@
-// What the methods of a cache take and give, and the checks of what they take.
+// The types of a cache's arguments and results, and the checks of its arguments.
 import {
   type Check, bare, bytes, count, flag, func, list, millis, name, number, oneOf, options, positive, seconds, signal, texts, ttl, waitUntil, whole, wrong,
 } from "./check.js";
 import { type LogOptions, logged } from "./log.js";
 
-/** Takes work that goes on after the answer: a function, or what has a method `waitUntil`, as the context of a Worker. */
+/** Accepts work that continues after the response: a function, or an object with a method `waitUntil`, such as the context of a Worker. */
 export type WaitUntil = ((work: Promise<unknown>) => unknown) | { waitUntil(work: Promise<unknown>): unknown };
 
 export interface Health {
@@ -14,69 +14,69 @@ export interface Health {
   error?: string;
 }
 
-/** What a change of the cache came to. */
+/** The result of a change of the cache. */
 export interface Written {
   /**
-   * `true` if Redis was away, so that it still holds what was there before, and other processes may be served it. This cache
-   * serves none of it. It goes on trying to tell Redis: in the background, with every later call, and by `catchUp()`.
-   * `cache.owed` says how much is left. In the tier "critical" the call is rejected instead.
+   * `true` if Redis was unreachable. It still holds the old entries, and other processes may serve them; this cache does not. The
+   * cache sends the change later: in the background, with every later call, and by `catchUp()`. `cache.owed` is the number of
+   * such changes. In the tier "critical" the call is rejected instead.
    */
   owed: boolean;
 }
 
-/** What deleting came to. */
+/** The result of a deletion. */
 export interface Invalidated extends Written {
-  /** How many entries were there; 0 while it is owed. */
+  /** The number of deleted entries; 0 while the deletion is owed. */
   count: number;
 }
 
 export interface CacheOptions extends LogOptions {
-  /** What happens when Redis is away. Default: "important", nothing fails for it. */
+  /** The behavior while Redis is unreachable. Default: "important", no call fails because of it. */
   tier?: "critical" | "important" | "best-effort";
-  /** Stores values as plain JSON always: no packing, no tags, nothing stale. Default: false. */
+  /** Always stores values as plain JSON: no compression, no tags, no stale values. Default: false. */
   plain?: boolean;
-  /** Whether large values are packed by gzip. Default: true. */
+  /** Whether large values are compressed by gzip. Default: true. */
   compress?: boolean;
-  /** From how many bytes on they are. Default: 1024. */
+  /** The length in bytes from which values are compressed. Default: 1024. */
   compressionThreshold?: number;
   /**
-   * Seals values by XChaCha20-Poly1305, and reads none that is not sealed. The first key seals; the others open what was
-   * sealed with them. Each is 32 bytes. Default: not sealed.
+   * Encrypts values by XChaCha20-Poly1305, and refuses to read unencrypted ones. The first key encrypts; all keys decrypt. Each is 32
+   * bytes. Default: no encryption.
    */
   sealingKeys?: { id: string; key: Uint8Array }[];
   /** A first tier in this process's memory. Default: none. */
   l1?: { /** Default: 5000. */ ttlMs?: number; /** Default: 16777216. */ bytes?: number };
   /**
-   * In a Worker, a tier in the data center's own cache (`caches.default`) before Redis. What has no tags may be stale for
-   * ttlSeconds; what has costs one command. Each call counts as a subrequest. Default: none.
+   * In a Worker, a tier in the data center's own cache (`caches.default`) before Redis. An entry without tags may be stale for
+   * ttlSeconds; an entry with tags costs one command. Each call counts as a subrequest. Default: none.
    */
   edge?: { /** At least 2: for less, this tier is left out, with a warning. Default: 5. */ ttlSeconds?: number };
   /**
-   * Lets callers who miss the same key wait for one load. In a Worker, where a request must not wait for another's, it counts
-   * within a request: for what `cache.waitUntil()` gives. Default: true.
+   * Lets concurrent misses of the same key share one load. In a Worker, where a request must not wait for another's work, only the
+   * calls of one request share loads: those of the cache that `cache.waitUntil()` returns. Default: true.
    */
   coalesce?: boolean;
   /**
-   * How long others wait for a process that died while it loaded. A load that takes longer than half of it tells that it goes
-   * on, by one script for each half. Default: 10000.
+   * How long other processes wait for a process that died during a load. A longer load renews its lease by one script in each half
+   * of this time. Default: 10000.
    */
   leaseMs?: number;
   /**
-   * How long a miss waits for the value that another process is loading, before it loads on its own; 0: not at all. Default: as
-   * long as that process holds its lease, at the most for `hardTimeoutMs`.
+   * How long a miss waits for the load of another process, before it loads the value itself; 0: not at all. Default: until the end
+   * of that process's lease, at most `hardTimeoutMs`.
    */
   leaseWaitMs?: number;
-  /** The channel that tells the first tiers of other processes what to forget; they call followInvalidations(). Default: none. */
+  /** The channel that sends invalidations to the first tiers of other processes, which call followInvalidations(). Default: none. */
   bus?: string;
-  /** A tag that every entry carries, so that clear() is one command. */
+  /** A tag of all entries, so that clear() is one command. */
   generation?: string;
-  /** The parts that all keys begin with, for clear() without a generation. */
+  /** The first parts of all keys, for clear() without a generation. */
   keyspace?: string | string[];
 }
 
 export interface EntryOptions {
   ttlSeconds: number | "forever";
-  /** The part of the time to live, 0 to 1, of which a random share is taken off. Default: 0. */
+  /** The part of the time to live, 0 to 1, by which it is shortened at most, at random. Default: 0. */
   jitter?: number;
   /** Default: none. */
   tags?: string | string[];
@@ -84,39 +84,39 @@ export interface EntryOptions {
   staleWhileRevalidateSeconds?: number;
   /** For how long after its time to live the value is served if loading it fails. Default: not. */
   staleIfErrorSeconds?: number;
-  /** Takes the background work of this call: a function, or the context of a Worker's request. */
+  /** Accepts the background work of this call: a function, or the context of a Worker's request. */
   waitUntil?: WaitUntil;
-  /** Gives the call up. The promise is rejected with the signal's reason. What others wait for goes on. */
+  /** Cancels the call. The promise is rejected with the signal's reason. A load that other calls wait for continues. */
   signal?: AbortSignal;
-  /** How long this call may take as a whole. Default: no limit but those of its parts. */
+  /** The timeout of the whole call. Default: none beyond the timeouts of its parts. */
   timeoutMs?: number;
 }
 
 export interface LoadOptions extends EntryOptions {
-  /** How long a `null` is cached; 0: not at all. Default: as other values. */
+  /** The time to live of a `null`; 0: it is not cached. Default: that of other values. */
   negativeTtlSeconds?: number;
-  /** After how long a stale value is served, while the load goes on. Default: only when the load has ended. */
+  /** The time after which a stale value is served while the load continues. Default: only when the load has ended. */
   softTimeoutMs?: number;
-  /** After how long a load is given up. Default: 30000. */
+  /** The timeout of a load. Default: 30000. */
   hardTimeoutMs?: number;
-  /** Loads a value now and then before it expires (XFetch); 1 as a rule. Default: not. */
+  /** Reloads a value at random before it expires (XFetch); 1 is usual, more is earlier. Default: not. */
   earlyRefresh?: number;
-  /** "refresh" loads and stores; "bypass" only loads. Default: a load only of what is not cached. */
+  /** "refresh" always loads and stores; "bypass" loads without the cache. Default: a load only on a miss. */
   mode?: "refresh" | "bypass";
 }
 
 export interface WarmOptions extends LoadOptions {
-  /** How many loads may be under way at a time. Default: 4. */
+  /** The most concurrent loads. Default: 4. */
   concurrency?: number;
-  /** How many loads may begin in a second. Default: no limit. */
+  /** The most loads that start in a second. Default: no limit. */
   perSecond?: number;
-  /** After how many failures in a row the rest is left. Default: 10. */
+  /** The number of successive failures that ends the warming. Default: 10. */
   giveUpAfter?: number;
-  /** Is told after each key how far it has come. */
+  /** Called after each key with the progress. */
   onProgress?: (warmed: Warmed) => void;
 }
 
-/** What warming has come to. */
+/** The progress or the result of warming. */
 export interface Warmed {
   done: number;
   succeeded: number;
@@ -125,10 +125,10 @@ export interface Warmed {
   givenUp: boolean;
 }
 
-/** How many keys of a sample are in which namespace. */
+/** The number of keys of a sample in each namespace. */
 export interface KeyDistribution {
   sampled: number;
-  /** Whether those were all keys of the database. */
+  /** Whether the sample was the whole database. */
   complete: boolean;
   namespaces: Record<string, number>;
 }
@@ -142,7 +142,7 @@ export interface ServerStats {
   evictedKeys: number | null;
 }
 
-/** How long something took. */
+/** The number of operations, and the sum of their durations in microseconds. */
 export interface Histogram {
   count: number;
   sumMicros: number;
@@ -151,7 +151,7 @@ export interface Histogram {
 export interface CacheStats {
   hits: number;
   l1Hits: number;
-  /** Those that the data center's cache answered. */
+  /** Hits of the data center's cache. */
   edgeHits: number;
   misses: number;
   /** Stale values served. */
@@ -227,7 +227,7 @@ export const load = orTtl(options(LOAD, "ttlSeconds"));
 /** @internal */
 export const warm = orTtl(options(WARM, "ttlSeconds"));
 
-/** The time to live alone may stand for all the options. */
+/** Accepts a time to live in place of the options. */
 function orTtl<T extends { ttlSeconds?: number | "forever" }>(check: Check<T>): Check<T> {
   return (value, name) => {
     const alone = typeof value === "number" || typeof value === "string";

@@ -8,7 +8,7 @@ import { CALL, type CallOptions, type Client } from "./client.js";
 import { over, source, type Commands } from "./commands.js";
 import { Handle, called, disposable, hold, isFreed, known, made } from "./handle.js";
 
-/** What a loader gives, as JSON text. What it throws comes through as it is. */
+/** The result of a loader as JSON text. Its exceptions are passed through. */
 function loading(where: string, load: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<string> {
   return async (...args) => {
     const value = await load(...args);
@@ -17,13 +17,13 @@ function loading(where: string, load: (...args: unknown[]) => unknown): (...args
 }
 
 /**
- * A cache of JSON values: loaded when they are missing, by one caller at a time; stored packed, tagged, or to be served
+ * A cache of JSON values. A missing value is loaded by one caller at a time. Values may be compressed, tagged, and served
  * stale. Keys and tags are given as a list or one by one.
  */
 export class Cache extends Handle {
   /** A cache over this client. */
   constructor(of: Client, options?: CacheOptions);
-  /** A cache over a client of another package, by its functions. */
+  /** A cache over functions that call the client of another package. */
   constructor(of: Commands, options?: CacheOptions);
   constructor(of: Client | Commands, options: CacheOptions = {}) {
     super();
@@ -32,7 +32,7 @@ export class Cache extends Handle {
   }
 
   /**
-   * The same cache, whose background work is handed to this function or context. In a Worker, for each request:
+   * The same cache, which passes its background work to this function or context. In a Worker, call it for each request:
    * `cache.waitUntil(context)`.
    */
   waitUntil(hook: WaitUntil): Cache {
@@ -41,8 +41,8 @@ export class Cache extends Handle {
   }
 
   /**
-   * The value of a key, or `undefined` if it is not cached. A cached `null` is `null`. The type argument says what the value is,
-   * which nothing checks.
+   * The value of a key, or `undefined` if it is not cached. A cached `null` is `null`. The type argument is the type of the value;
+   * it is not checked.
    */
   async get<T = any>(key: string, options?: CallOptions): Promise<T | undefined> {
     const given = checked("cache.get", arguments, { key: name, options: CALL });
@@ -59,8 +59,8 @@ export class Cache extends Handle {
   }
 
   /**
-   * Stores a value. `options` is its time to live in seconds, or more than that. Where that is `owed`, the value is not
-   * stored, and what was there before will be deleted.
+   * Stores a value. `options` is its time to live in seconds, or an object with options. If the result is `owed`, the value is not
+   * stored, and the old entry will be deleted.
    */
   async set(key: string, value: unknown, options: number | "forever" | EntryOptions): Promise<Written> {
     const given = checked("cache.set", arguments, { key: name, value: json, options: entry });
@@ -75,8 +75,8 @@ export class Cache extends Handle {
   }
 
   /**
-   * The value of a key; if it is not cached, what `load` gives, which is stored. `options` is its time to live in seconds,
-   * or more than that. What `load` throws comes through as it is.
+   * The value of a key. If it is not cached, `load` is called and its result is stored. `options` is its time to live in seconds,
+   * or an object with options. The promise is rejected with exceptions of `load` as they are.
    */
   async getOrLoad<T = any>(key: string, options: number | "forever" | LoadOptions, load: () => T | Promise<T>): Promise<T>;
   async getOrLoad(key: string, how: number | "forever" | LoadOptions, from: () => unknown): Promise<unknown> {
@@ -86,9 +86,9 @@ export class Cache extends Handle {
   }
 
   /**
-   * The values of keys in their order; those that are not cached are what one call of `load` gives for them, and are stored.
-   * `load` is given the keys that are missing, and gives an object whose keys they are. A key that it leaves out is
-   * `undefined` in the result, and nothing is stored for it. What `load` throws comes through as it is.
+   * The values of keys in their order. One call of `load` loads all values that are not cached, and they are stored. `load` gets the
+   * missing keys, and returns an object from key to value. A key that it leaves out is `undefined` in the result, and nothing is
+   * stored for it. The promise is rejected with exceptions of `load` as they are.
    */
   async getOrLoadMany<T = any>(
     keys: string[], options: number | "forever" | LoadOptions, load: (missing: string[]) => Record<string, T> | Promise<Record<string, T>>,
@@ -102,7 +102,7 @@ export class Cache extends Handle {
     return ((await found) as (string | undefined)[]).map(parse);
   }
 
-  /** Deletes entries; tells how many were there. Options come after a list of keys. */
+  /** Deletes entries, and returns how many existed. Options come after a list of keys. */
   async delete(keys: string[], options: CallOptions): Promise<Invalidated>;
   async delete(keys: string | string[], ...more: string[]): Promise<Invalidated>;
   async delete(keys: string | string[], ...more: unknown[]): Promise<Invalidated> {
@@ -123,32 +123,32 @@ export class Cache extends Handle {
   }
 
   /**
-   * Deletes every entry whose key matches a glob, such as `user:1:*`; tells how many there were. It walks through all keys
-   * of the database.
+   * Deletes every entry whose key matches a glob, such as `user:1:*`, and returns how many existed. It scans all keys of the
+   * database.
    */
   async deleteMatching(pattern: string, options?: CallOptions): Promise<Invalidated> {
     const given = checked("cache.deleteMatching", arguments, { pattern: name, options: CALL });
     return deleted(await called<wasm.Cache>(this, "Cache").deleteMatching(given.pattern, given.options));
   }
 
-  /** Invalidates everything: by the option `generation`, one command, or by the option `keyspace`. */
+  /** Invalidates all entries: by one command with the option `generation`, or by a scan with the option `keyspace`. */
   async clear(options?: CallOptions): Promise<Written> {
     const given = checked("cache.clear", arguments, { options: CALL });
     return { owed: await called<wasm.Cache>(this, "Cache").clear(given.options) };
   }
 
   /**
-   * How many invalidations Redis has missed while it was away and is still to be told: keys, tags, patterns. While it is not
-   * 0, this cache serves nothing that Redis holds, but other processes may.
+   * The number of invalidations (keys, tags, patterns) that were not sent while Redis was unreachable, and are still to be sent. While
+   * it is not 0, this cache serves nothing that Redis holds, but other processes may.
    */
   get owed(): number {
     return known<wasm.Cache>(this, "Cache").owed();
   }
 
   /**
-   * Tells Redis now what is `owed`; resolves to whether nothing is left. One round trip while Redis is away, none if nothing
-   * is owed. Without it, it is tried in the background, at least every 10 seconds, and with every call: it is for the end of a
-   * process, which that does not keep alive, and of a Worker's request.
+   * Sends the invalidations that are `owed` now; resolves to whether none is left. One round trip while Redis is unreachable, none if
+   * nothing is owed. The cache also tries it in the background, at least every 10 seconds, and with every call. Call it at the end
+   * of a process, which the background does not keep alive, and of a Worker's request.
    */
   async catchUp(options?: CallOptions): Promise<boolean> {
     const given = checked("cache.catchUp", arguments, { options: CALL });
@@ -156,8 +156,8 @@ export class Cache extends Handle {
   }
 
   /**
-   * Follows what other processes invalidate, by the option `bus`, and forgets it in the first tier. It goes on until the
-   * signal aborts; rejects with what ends the subscription for good.
+   * Receives the invalidations of other processes by the option `bus`, and applies them to the first tier. It continues until the
+   * signal aborts; it rejects with the error that ends the subscription.
    */
   async followInvalidations(options: { signal?: AbortSignal } = {}): Promise<void> {
     const given = checked("cache.followInvalidations", arguments, { options: FOLLOW });
@@ -165,15 +165,14 @@ export class Cache extends Handle {
   }
 
   /**
-   * How the keys of the database are distributed over namespaces, which are the first `parts` of each key; of `sample`
-   * keys.
+   * The distribution of `sample` keys of the database over namespaces. The namespace of a key is its first `parts` parts.
    */
   async keyDistribution(parts: number, sample: number): Promise<KeyDistribution> {
     const given = checked("cache.keyDistribution", arguments, { parts: count, sample: count });
     return parse(await called<wasm.Cache>(this, "Cache").keyDistribution(given.parts, given.sample));
   }
 
-  /** What the server says of itself (INFO). What it does not say is `null`. */
+  /** Statistics of the server (INFO). A field that it does not report is `null`. */
   async serverStats(): Promise<ServerStats> {
     checked("cache.serverStats", arguments, {});
     return parse(await called<wasm.Cache>(this, "Cache").serverStats());
@@ -186,8 +185,8 @@ export class Cache extends Handle {
   }
 
   /**
-   * Loads what is not cached of these keys, a few at a time. It never rejects because of a load: it reports, and gives up
-   * when too many fail in a row.
+   * Loads those of these keys that are not cached, a few at a time. It never rejects because of a load: it reports failures, and stops
+   * after too many successive ones.
    */
   async warm(
     keys: string | string[],
@@ -200,7 +199,7 @@ export class Cache extends Handle {
     return parse(await withPlace(this, options_, (cache) => cache.warm(given.keys, options_, loading("cache.warm", given.load))));
   }
 
-  /** What the cache has done. */
+  /** The statistics of the cache. */
   stats(): CacheStats {
     checked("cache.stats", arguments, {});
     return parse(known<wasm.Cache>(this, "Cache").stats());
@@ -230,12 +229,12 @@ function isOptions(value: unknown): boolean {
   try {
     return isPlain(value);
   } catch {
-    // Whatever it is, it is refused where it is read.
+    // The check that reads it refuses it.
     return false;
   }
 }
 
-/** Calls a cache, with the place for background work that these options name. */
+/** Calls a cache with the `waitUntil` of these options. */
 function withPlace<T>(of: Cache, options: { waitUntil?: (work: Promise<unknown>) => unknown }, call: (cache: wasm.Cache) => T): T {
   const cache = called<wasm.Cache>(of, "Cache");
   if (!options.waitUntil) return call(cache);
@@ -251,7 +250,7 @@ function deleted([count, owed]: [number, boolean]): Invalidated {
   return { count, owed };
 }
 
-// What Redis is still to be told, it is told before the memory is given back.
+// Owed invalidations are sent before the memory is freed.
 disposable(Cache, "asyncDispose", async function () {
   if (isFreed(this)) return;
   try {

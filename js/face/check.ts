@@ -1,23 +1,23 @@
-// The checks that every argument passes before wasm sees it. Each gives a clean copy: no getter, no proxy and nobody's
-// later change reaches wasm, which a wrong value would trap.
+// The checks of all arguments before they reach wasm. Each check returns a copy, so that no getter, no proxy and no later change of
+// the caller reaches wasm, where a wrong value would trap.
 import { failure, invalid } from "./errors.js";
 
-/** A check of one value: gives it clean, or throws what is wrong with it. */
+/** A check of one value: returns a copy, or throws a `Wrong`. */
 export type Check<T> = (value: unknown, name: string) => T;
 
 export type Checks = Record<string, Check<unknown>>;
 export type Checked<S extends Checks> = { [Name in keyof S]: ReturnType<S[Name]> };
 
-/** How long the strings and bytes of one call may be together. */
+/** The most characters and bytes of one call. */
 const MOST_TEXT = 64 * 1024 * 1024;
-/** How many items a list may have. */
+/** The most items of a list. */
 const MOST_ITEMS = 1_000_000;
 /** A hundred years: more is a mistake. */
 const MOST_SECONDS = 3_155_760_000;
 
 let textLeft = 0;
 
-/** The arguments of a call, by name. More than there are names is refused: what is not looked at must not seem to count. */
+/** The arguments of a call, by name. More arguments than names are refused, so that no argument is ignored silently. */
 export function checked<S extends Checks>(where: string, given: ArrayLike<unknown>, checks: S): Checked<S> {
   const names = Object.keys(checks);
   if (given.length > names.length) {
@@ -41,7 +41,7 @@ export function listed<T>(where: string, given: ArrayLike<unknown>, name: string
   });
 }
 
-/** Runs a check, and gives everything that goes wrong the same form. */
+/** Runs a check, and converts all exceptions to an EdgecaskError. */
 function guarded<T>(where: string, name: string, check: () => T): T {
   try {
     return check();
@@ -51,7 +51,7 @@ function guarded<T>(where: string, name: string, check: () => T): T {
   }
 }
 
-/** What a check found. The call that it belongs to makes an EdgecaskError of it. */
+/** A failed check. `guarded` converts it to an EdgecaskError. */
 export class Wrong extends Error {
   constructor(readonly argument: string, message: string) {
     super(message);
@@ -63,12 +63,12 @@ export function wrong(name: string, expected: string, value: unknown): Wrong {
   return new Wrong(name, `${name} must be ${expected}; it is ${is}`);
 }
 
-/** An object without a prototype: what others have put into `Object.prototype` is none of its properties. */
+/** An object without a prototype, so that it does not inherit properties that other code has added to `Object.prototype`. */
 export function bare<T extends object>(from?: T): T & Record<string, unknown> {
   return Object.assign(Object.create(null), from) as T & Record<string, unknown>;
 }
 
-/** What is shown of a name that a caller has given. */
+/** The beginning of a name from the caller, for a message. */
 function shown(name: string): string {
   return name.length <= 40 ? name : `${name.slice(0, 40)}…`;
 }
@@ -82,7 +82,7 @@ function spend(name: string, length: number): void {
   if (textLeft < 0) throw new Wrong(name, `${name} is too long: a call may hold ${MOST_TEXT} characters and bytes`);
 }
 
-/** A string that is Unicode: half a surrogate pair has no form in UTF-8, and would become another string. */
+/** A string of valid Unicode: half a surrogate pair has no form in UTF-8, and would become another string. */
 export const text: Check<string> = (value, name) => {
   if (typeof value !== "string") throw wrong(name, "a string", value);
   spend(name, value.length);
@@ -90,7 +90,7 @@ export const text: Check<string> = (value, name) => {
   return value;
 };
 
-/** A string with something in it. */
+/** A string that is not empty. */
 export const name: Check<string> = (value, name) => {
   if (value === "") throw new Wrong(name, `${name} must not be empty`);
   return text(value, name);
@@ -137,18 +137,18 @@ export const ttl: Check<number | "forever"> = (value, name) => {
   return seconds(value, name);
 };
 
-/** Gives "Uint8Array", "Float64Array", …; `undefined` for what is no view of numbers. */
+/** Returns "Uint8Array", "Float64Array", …; `undefined` for a value that is not a typed array. */
 export const kindOfView = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
 
 export const bytes: Check<Uint8Array> = (value, name) => {
-  // One of another realm is one, and a proxy of one is none: wasm could not read it.
+  // This accepts an array of another realm, and refuses a proxy, which wasm could not read.
   if (kindOfView.call(value) !== "Uint8Array") throw wrong(name, "a Uint8Array", value);
   const copy = new Uint8Array(value as Uint8Array);
   spend(name, copy.length);
   return copy;
 };
 
-/** An argument of a command, as it is sent. */
+/** An argument of a command, in the form in which it is sent. */
 export const argument: Check<string | Uint8Array> = (value, name) => {
   switch (typeof value) {
     case "string":
@@ -181,7 +181,7 @@ export const texts = (least = 0, item = text): Check<string[]> => (value, name) 
   return list(item, least)(value, name);
 };
 
-/** The name that a command begins with. */
+/** The name of a command. */
 const commandName: Check<string> = (value, where) => {
   if (typeof value !== "string" || value === "") throw new Wrong(where, `${where} must be the command's name, a string`);
   return text(value, where);
@@ -195,7 +195,7 @@ export const func: Check<(...args: unknown[]) => unknown> = (value, name) => {
   return (...args) => Reflect.apply(value, undefined, args);
 };
 
-/** Takes work that goes on: a function, or what has a method `waitUntil`, such as a Worker's context. */
+/** A function that accepts background work, or an object with a method `waitUntil`, such as a Worker's context. */
 export const waitUntil: Check<(work: Promise<unknown>) => unknown> = (value, name) => {
   if (typeof value === "function") return (work) => Reflect.apply(value, undefined, [work]);
   if (typeof value === "object" && value !== null) {
@@ -209,7 +209,7 @@ const isAborted = globalThis.AbortSignal && Object.getOwnPropertyDescriptor(Abor
 
 export const signal: Check<AbortSignal> = (value, name) => {
   try {
-    // Throws for what only looks like one.
+    // The getter throws if the value is not an AbortSignal.
     if (typeof isAborted?.call(value) === "boolean") return value as AbortSignal;
   } catch {
     // Refused below.
@@ -217,7 +217,7 @@ export const signal: Check<AbortSignal> = (value, name) => {
   throw wrong(name, "an AbortSignal", value);
 };
 
-/** A value as JSON text. What JSON.stringify would make something else of without a word is refused. */
+/** A value as JSON text. Values that JSON.stringify changes silently are refused. */
 export const json: Check<string> = (value, name) => {
   let made: string | undefined;
   if (typeof value === "number" && !Number.isFinite(value)) throw new Wrong(name, `${name} is ${value}, which JSON cannot hold`);
@@ -232,36 +232,36 @@ export const json: Check<string> = (value, name) => {
   return made;
 };
 
-/** Whether its content is lost in JSON, unless it says by itself what it is there. */
+/** Whether JSON.stringify loses the content of the value, which has no method `toJSON`. */
 function isLost(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const isOne = ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Map || value instanceof Set;
   return isOne && typeof (value as { toJSON?: unknown }).toJSON !== "function";
 }
 
-/** An object with values as JSON text, as its keys and their values. */
+/** The keys of an object, and its values as JSON text. */
 export const entries: Check<[string[], string[]]> = (value, where) => {
   if (!isPlain(value)) throw wrong(where, "a plain object whose keys are those of the cache", value);
   const keys = Object.keys(value).map((key) => name(key, `${where}[${JSON.stringify(shown(key))}]`));
   return [keys, keys.map((key) => json(value[key], `${where}[${JSON.stringify(shown(key))}]`))];
 };
 
-/** What may be left out. */
+/** A value that may be left out. */
 export const optional = <T>(check: Check<T>): Check<T | undefined> => (value, name) =>
   value === undefined || value === null ? undefined : check(value, name);
 
-/** Something else where nothing is given. */
+/** A default for a value that may be left out. */
 export const otherwise = <T>(check: Check<T>, value: T): Check<T> => (given, name) =>
   given === undefined || given === null ? value : check(given, name);
 
-/** Whether it is an object of no class. That of another realm has another `Object.prototype`. */
+/** Whether the value is a plain object. One of another realm has another `Object.prototype`. */
 export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** An object with options: each has a check here, and no other may be given. Only its own properties are read, once. */
+/** An object with options. Unknown options are refused. Only its own properties are read, each once. */
 export const options = <S extends Checks>(checks: S, ...required: (keyof S & string)[]): Check<Partial<Checked<S>>> => {
   const known = Object.keys(checks);
   return (value, name) => {
@@ -296,11 +296,11 @@ export const exclusive = <T extends object>(check: Check<T>, ...sets: (keyof T &
 
 let insideHandler = false;
 
-/** Refuses calls where a Worker may not do any I/O: they would never settle. */
+/** Refuses calls at the global scope of a Worker, where they would never settle. */
 export function mayCall(): void {
   if (insideHandler) return;
   try {
-    // Every other place lets a timer start.
+    // A timer can be started everywhere but there.
     if (typeof setTimeout === "function") clearTimeout(setTimeout(() => {}, 0));
   } catch {
     throw failure(

@@ -7,67 +7,67 @@ import { Handle, called, handle, hold, known, made } from "./handle.js";
 import { type LogOptions, logged, mustBeStarted } from "./log.js";
 import { Subscriber, subscriberOf } from "./subscriber.js";
 
-/** One argument of a command. Numbers are written in decimal; a Uint8Array goes as its bytes. */
+/** One argument of a command. Numbers are sent as decimal text, and a Uint8Array as its bytes. */
 export type Argument = string | number | bigint | boolean | Uint8Array;
 
 /**
- * A reply: `null` is absent, an integer beyond what a number holds is a bigint, a string that is not UTF-8 is its bytes.
- * Nothing is parsed: what was stored as "null" or "007" comes back as that string.
+ * A reply. An absent value is `null`, an unsafe integer is a bigint, and a string that is not UTF-8 is a Uint8Array. Strings are
+ * not parsed: "null" and "007" stay strings.
  */
 export type Reply = null | number | bigint | string | Uint8Array | Reply[];
 
 export interface ClientOptions extends LogOptions {
   url: string;
   token: string;
-  /** How long a call may take. Default: 5000. */
+  /** The timeout of a call. Default: 5000. */
   timeoutMs?: number;
-  /** Lets the token travel unencrypted to another host. Default: false. */
+  /** Allows an unencrypted `http://` URL of another host. Default: false. */
   allowHttp?: boolean;
   /**
-   * Lets calls of the same moment share a round trip, in order. In a Worker, only for a client that one request made for
-   * itself: a request must not wait for another's. Default: false.
+   * Sends the calls of the same moment in one round trip, in order. In a Worker, use it only for a client of one request: a request
+   * must not wait for another's. Default: false.
    */
   autoPipelining?: boolean;
-  /** How often a call is sent at the most, where sending it again is safe. Default: 1. */
+  /** The most attempts of a call that is safe to repeat. Default: 1. */
   attempts?: number;
-  /** Whether a read sees every write that this client was answered, whichever replica serves it. Default: true. */
+  /** Whether reads see all earlier writes of this client, whichever replica serves them. Default: true. */
   readYourWrites?: boolean;
-  /** What stands before every key, such as "staging:". Default: nothing. */
+  /** The prefix of all keys, such as "staging:". Default: none. */
   keyPrefix?: string;
-  /** How many round trips there may be: a Worker's subrequests. For a client of one request. Default: no limit. */
+  /** The most round trips, which are subrequests in a Worker. For a client of one request. Default: no limit. */
   maxRequests?: number;
   /**
-   * How long the stream of a subscription may be silent, heartbeats aside, before it is opened again. Default: no limit.
+   * The time without a message, heartbeats not included, after which a subscription reconnects. Default: no limit.
    */
   idleTimeoutMs?: number;
 }
 
-/** The replies of a list of commands; instead of each, the error of its command. */
+/** The results of a list of commands: for each command its reply or its error. */
 export type Results<T extends readonly unknown[]> = { -readonly [At in keyof T]: T[At] | EdgecaskError };
 
 export interface CallOptions {
-  /** Gives the call up, and aborts its request. The promise is rejected with the signal's reason. */
+  /** Cancels the call and its request. The promise is rejected with the signal's reason. */
   signal?: AbortSignal;
-  /** How long this call may take, if that is less than the client's own limit. */
+  /** The timeout of this call, if it is shorter than the client's. */
   timeoutMs?: number;
 }
 
 export interface SetOptions extends CallOptions {
-  /** Expires in so many seconds. One of ex, px, exat, pxat and keepTtl. */
+  /** The time to live in seconds. At most one of ex, px, exat, pxat and keepTtl. */
   ex?: number;
-  /** Expires in so many milliseconds. */
+  /** The time to live in milliseconds. */
   px?: number;
-  /** Expires at this Unix time in seconds. */
+  /** The Unix time in seconds at which the key expires. */
   exat?: number;
-  /** Expires at this Unix time in milliseconds. */
+  /** The Unix time in milliseconds at which the key expires. */
   pxat?: number;
-  /** Keeps the time to live that the key has. */
+  /** Keeps the current time to live of the key. */
   keepTtl?: boolean;
-  /** Only if the key is absent. */
+  /** Sets the key only if it is absent. */
   nx?: boolean;
-  /** Only if the key is there. */
+  /** Sets the key only if it exists. */
   xx?: boolean;
-  /** Gives the old value instead of whether it was set. */
+  /** Returns the old value instead of whether the key was set. */
   get?: boolean;
 }
 
@@ -121,9 +121,9 @@ export class Client extends Handle {
   }
 
   /**
-   * A client as these variables say: `REDIS_URL` and `REDIS_PASSWORD`, `UPSTASH_REDIS_REST_URL` and
+   * A client from environment variables: `REDIS_URL` and `REDIS_PASSWORD`, `UPSTASH_REDIS_REST_URL` and
    * `UPSTASH_REDIS_REST_TOKEN`, or `KV_REST_API_URL` and `KV_REST_API_TOKEN`; with none of them, the embedded engine.
-   * Give it `process.env`, or the `env` of a Worker.
+   * Pass `process.env`, or the `env` of a Worker.
    */
   static fromEnv(env: Record<string, unknown>, options: LogOptions = {}): Client {
     const given = checked("Client.fromEnv", arguments, { env: variables, options: LOGGING });
@@ -131,7 +131,7 @@ export class Client extends Handle {
     let unreadable: [unknown] | undefined;
     const lookup = (name: string) => {
       try {
-        // What every object has by its prototype is no variable.
+        // Inherited properties of objects are not variables.
         const isVariable = !Object.hasOwn(Object.prototype, name) || Object.hasOwn(given.env, name);
         const value = isVariable ? given.env[name] : undefined;
         return typeof value === "string" ? value : undefined;
@@ -147,8 +147,8 @@ export class Client extends Handle {
   }
 
   /**
-   * Sends any command: `client.command(["SET", "key", "value", "EX", 60])`. The type argument says what its reply is, which
-   * nothing checks: `client.command<number>(["INCR", "n"])`.
+   * Sends any command: `client.command(["SET", "key", "value", "EX", 60])`. The type argument is the type of the reply; it is not
+   * checked: `client.command<number>(["INCR", "n"])`.
    */
   async command<T = Reply>(args: readonly Argument[], options?: CallOptions): Promise<T> {
     const given = checked("client.command", arguments, { args: command, options: CALL });
@@ -156,21 +156,21 @@ export class Client extends Handle {
   }
 
   /**
-   * Sends commands in order in one round trip. A command's error stands in its place, and does not stop the others. The type
-   * argument says what the replies are: `client.pipeline<[number, string]>([["INCR", "n"], ["GET", "k"]])`.
+   * Sends commands in order in one round trip. The error of a command takes the place of its reply, and does not stop the others. The
+   * type argument is the types of the replies: `client.pipeline<[number, string]>([["INCR", "n"], ["GET", "k"]])`.
    */
   async pipeline<T extends readonly unknown[] = Reply[]>(commands: readonly (readonly Argument[])[], options?: CallOptions): Promise<Results<T>> {
     const given = checked("client.pipeline", arguments, { commands: list(command), options: CALL });
     return called<wasm.Client>(this, "Client").batch(given.commands, false, given.options);
   }
 
-  /** Runs commands as a unit (MULTI/EXEC) in one round trip. */
+  /** Runs commands as a transaction (MULTI/EXEC) in one round trip. */
   async transaction<T extends readonly unknown[] = Reply[]>(commands: readonly (readonly Argument[])[], options?: CallOptions): Promise<Results<T>> {
     const given = checked("client.transaction", arguments, { commands: list(command), options: CALL });
     return called<wasm.Client>(this, "Client").batch(given.commands, true, given.options);
   }
 
-  /** Runs a Lua script by its sha (EVALSHA), and sends its source where the server does not know it yet. */
+  /** Runs a Lua script by its SHA-1 digest (EVALSHA), and sends its source if the server does not know it yet. */
   async eval<T = Reply>(source: string, keys: string | string[] = [], args: Argument[] = [], options?: CallOptions): Promise<T> {
     const given = checked("client.eval", arguments, {
       source: name,
@@ -195,8 +195,8 @@ export class Client extends Handle {
   }
 
   /**
-   * Sets a key; tells whether it did, which the options `nx` and `xx` may prevent. With the option `get`, the old value
-   * instead, or `null`.
+   * Sets a key, and returns whether it was set: the options `nx` and `xx` may prevent it. With the option `get`, returns the old value
+   * or `null` instead.
    */
   async set(key: string, value: Argument, options: SetOptions & { get: true }): Promise<string | null>;
   async set(key: string, value: Argument, options?: SetOptions): Promise<boolean>;
@@ -216,7 +216,7 @@ export class Client extends Handle {
     return how.get ? asText(reply) : reply === "OK";
   }
 
-  /** Deletes keys, given as a list or one by one; tells how many were there. */
+  /** Deletes keys, given as a list or one by one, and returns how many existed. */
   async del(keys: string | string[], ...more: string[]): Promise<number> {
     const given = listed("client.del", arguments, "keys", text, 0);
     return given.length === 0 ? 0 : Number(await send(this, undefined, "DEL", ...given));
@@ -234,19 +234,19 @@ export class Client extends Handle {
     return subscriberOf(await called<wasm.Client>(this, "Client").subscribe(given, true));
   }
 
-  /** Every command that the server carries out from now on, as lines of text. For debugging: it shows values. */
+  /** All commands that the server executes from now on, as lines of text. For debugging: it shows values. */
   async monitor(): Promise<Subscriber> {
     checked("client.monitor", arguments, {});
     return subscriberOf(await called<wasm.Client>(this, "Client").monitor());
   }
 
-  /** The token by which the reads of another client, in another request or service, see what this one wrote. */
+  /** A token for `setSyncToken` of another client, in another request or service: its reads then see the writes of this client. */
   syncToken(): string | null {
     checked("client.syncToken", arguments, {});
     return known<wasm.Client>(this, "Client").syncToken() ?? null;
   }
 
-  /** Lets reads see what another client wrote before it gave this token. */
+  /** Makes reads see the writes of another client before its `syncToken()` returned this token. */
   setSyncToken(token: string): void {
     const given = checked("client.setSyncToken", arguments, { token: text });
     known<wasm.Client>(this, "Client").setSyncToken(given.token);
@@ -259,7 +259,7 @@ export class Client extends Handle {
   }
 }
 
-/** The check of a client that is handed in. @internal */
+/** The check of an argument that is a client. @internal */
 export const client: Check<Client> = handle(Client, "Client");
 
 function send(client: Client, limits: CallOptions | undefined, ...words: (string | Uint8Array)[]): Promise<Reply> {

@@ -1,5 +1,5 @@
-// A cache over the Redis client that a program has: its functions in, clean replies and classified errors out. What leaves
-// this file for wasm neither throws nor rejects.
+// Adapts the Redis client of another package for wasm: copies and checks its replies, and classifies its errors. The function that wasm gets
+// neither throws nor rejects.
 import * as wasm from "edgecask-wasm";
 import { type Check, bare, func, kindOfView, millis, options, wrong } from "./check.js";
 import { client, type Client } from "./client.js";
@@ -11,46 +11,46 @@ import { said } from "./said.js";
 export type CommandArguments = [name: string, ...args: string[]];
 
 /**
- * What a client may answer: what Redis says, in the types of its protocols 2 and 3. Bytes count as what they are in UTF-8. An
- * Error in a list is that command's error.
+ * A reply of a client, in the types of Redis's protocols 2 and 3. Bytes that are valid UTF-8 count as strings. An Error in a list is the
+ * error of that command.
  */
 export type CommandReply =
   | null | undefined | string | number | bigint | boolean | Uint8Array | Error | readonly CommandReply[] | ReadonlyMap<CommandReply, CommandReply>
   | ReadonlySet<CommandReply> | { readonly [field: string]: CommandReply };
 
 /**
- * How commands are sent by a Redis client that the program has already. Replies must be as Redis gives them: a client that
- * reads JSON in them (the option `automaticDeserialization` of `@upstash/redis`) is to be told not to.
+ * Functions that send commands by a Redis client of another package. Replies must be as Redis returns them: turn off the parsing of JSON
+ * in replies (the option `automaticDeserialization` of `@upstash/redis`).
  */
 export interface Commands {
   /**
-   * Sends one command and gives its reply; for ioredis `(args) => redis.call(...args)`, for node-redis
+   * Sends one command and returns its reply; for ioredis `(args) => redis.call(...args)`, for node-redis
    * `(args) => redis.sendCommand(args)`, for `@upstash/redis` `(args) => redis.exec(args)`.
    */
   command: (args: CommandArguments) => unknown;
   /**
-   * Sends commands in order in one round trip, and gives a list of their replies. Default: `command` for each, without waiting
-   * in between, which a client that pipelines by itself sends together.
+   * Sends commands in order in one round trip, and returns a list of their replies. Default: calls `command` for each, without waiting in
+   * between; a client that pipelines by itself sends them together.
    */
   pipeline?: (commands: CommandArguments[]) => unknown;
-  /** Runs commands as a unit (MULTI/EXEC), and gives a list of their replies. The cache and the stores need none. */
+  /** Runs commands as a transaction (MULTI/EXEC), and returns a list of their replies. The cache and the stores do not need it. */
   transaction?: (commands: CommandArguments[]) => unknown;
-  /** How long a call may take. Default: 5000. */
+  /** The timeout of a call. Default: 5000. */
   timeoutMs?: number;
 }
 
 type Word = string | Uint8Array;
 type Send = (args: unknown) => unknown;
-/** What wasm reads. */
+/** A reply in the form that wasm reads. */
 type Clean = null | string | number | bigint | Uint8Array | Clean[] | Fault;
 type Fault = { kind: string; message?: string; notSent?: boolean; thrown?: unknown };
 
 const COMMANDS = options({ command: func, pipeline: func, transaction: func, timeoutMs: millis }, "command");
 
-/** What a cache or a store stands on. @internal */
+/** The client of a cache or a store. @internal */
 export type Source = { client: Client } | { commands: (lists: Word[][], unit: boolean) => Promise<Clean>; timeoutMs?: number };
 
-/** The check of a client of ours, or of the functions of another one. @internal */
+/** The check of an argument that is a `Client` or `Commands`. @internal */
 export const source: Check<Source> = (value, name) => {
   const isFunctions = typeof value === "object" && value !== null && Object.hasOwn(value, "command");
   if (!isFunctions) {
@@ -61,7 +61,7 @@ export const source: Check<Source> = (value, name) => {
   return bare({ commands: sending(given.command!, given.pipeline, given.transaction), timeoutMs: given.timeoutMs });
 };
 
-/** Makes something over a client of wasm, which is given back if it was made for this. @internal */
+/** Calls `make` with the client of wasm. A client that was made for `Commands` is freed afterwards. @internal */
 export function over<T>(source: Source, name: string, make: (client: wasm.Client) => T): T {
   if ("client" in source) return make(givenTo(source.client, name));
   mustBeStarted();
@@ -84,7 +84,7 @@ function sending(command: Send, pipeline?: Send, transaction?: Send): (lists: Wo
       }
       const together = unit ? transaction : lists.length > 1 ? pipeline : undefined;
       if (together) return each(await together(lists), lists);
-      // All are handed over before the first is waited for.
+      // All commands are passed on before the first reply is awaited.
       const replies = await Promise.allSettled(lists.map(async (words) => command(words)));
       return replies.map((reply, at) => (reply.status === "fulfilled" ? clean(reply.value, lists[at]) : fault(reply.reason)));
     } catch (error) {
@@ -104,15 +104,15 @@ function odd(message: string): Fault {
   return { kind: "Protocol", message };
 }
 
-/** How deep replies may be nested: what Redis nests is far from it. */
+/** The deepest nesting of a reply, far beyond that of Redis's replies. */
 const DEEPEST = 32;
-/** How many items a reply may have, and how long its texts may be together. */
+/** The most items of a reply, and the most characters and bytes. */
 const MOST_ITEMS = 1_000_000;
 const MOST_TEXT = 512 * 1024 * 1024;
 
 class Odd extends Error {}
 
-/** A copy of a reply without getters, proxies and what no reply is. */
+/** A copy of a reply, without getters and proxies. Values that are not replies are refused. */
 function clean(reply: unknown, command: Word[]): Clean {
   let [items, text] = [0, 0];
   const copy = (value: unknown, depth: number): Clean => {
@@ -124,7 +124,7 @@ function clean(reply: unknown, command: Word[]): Clean {
         text += value.length;
         return value;
       case "number":
-        // As text is what JavaScript calls a number and Redis no integer.
+        // A number that is not a safe integer is sent as text.
         return Number.isSafeInteger(value) ? value : String(value);
       case "bigint":
         return value === BigInt.asIntN(64, value) ? value : String(value);
@@ -150,7 +150,7 @@ function clean(reply: unknown, command: Word[]): Clean {
     if (Array.isArray(value) || value instanceof Set) return list(value, depth);
     if (value instanceof Map) return list([...value].flat(1), depth);
     if (isError(value)) return fault(value);
-    // A client that gives the fields of a hash as an object does so by the command's name.
+    // Some clients return an object for these commands.
     if (command[0] === "HGETALL" || command[0] === "CONFIG") return list(Object.entries(value).flat(1), depth);
     throw new Odd("the reply is an object: is the client told not to read JSON in replies (automaticDeserialization: false)?");
   };
@@ -166,14 +166,14 @@ function isError(value: object): boolean {
 }
 
 const REFUSED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
-/** How the errors are named that hold what Redis has said. */
+/** The names of errors whose message is the error reply of Redis. */
 const REPLIES = new Set(["ReplyError", "ErrorReply", "SimpleError", "BlobError", "UpstashError"]);
-/** How node-redis names those of a command that it did not send. */
+/** The names that node-redis gives to errors of commands that it did not send. */
 const UNSENT = new Set(["ClientOfflineError", "ClientClosedError"]);
-/** Ours, which another module of this package may have made. */
+/** The kinds of an EdgecaskError, which another module of this package may have made. */
 const OURS = new Set(["Connect", "Timeout", "Unauthorized", "Throttled", "Disconnected"]);
 
-/** What went wrong in a client, by its errors' names, codes and texts. */
+/** Classifies an exception of a client by its name, code and message. */
 function fault(thrown: unknown): Fault {
   const [name, message] = [word(thrown, "name"), word(thrown, "message")];
   const code = word(thrown, "code") || word(field(thrown, "cause"), "code");

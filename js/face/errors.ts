@@ -1,12 +1,12 @@
-/** What kind of thing went wrong. New kinds may come with a minor version. */
+/** The kind of an error. A minor version may add kinds. */
 export type ErrorKind =
   | "Config" | "InvalidInput" | "Unsupported" | "Connect" | "CircuitOpen" | "BudgetSpent" | "Timeout" | "Disconnected" | "Unauthorized" | "Throttled"
   | "Http" | "Protocol" | "Server" | "Discarded" | "Conflict" | "NotFound" | "Type" | "Codec" | "Store";
 
-/** Whether the command may have been carried out. After "NotSent" it may be sent again without further thought. */
+/** Whether the command may have been executed. After "NotSent" it is safe to send it again. */
 export type Outcome = "NotSent" | "Refused" | "Unknown" | "Completed";
 
-/** What an EdgecaskError tells besides its message. */
+/** The properties of an EdgecaskError besides its message. */
 export interface ErrorDetails {
   kind: ErrorKind;
   outcome: Outcome;
@@ -18,26 +18,26 @@ export interface ErrorDetails {
 }
 
 /**
- * What promises of this package are rejected with, and what its constructors throw. No message holds a value or a token.
- * What a loader or a backing store throws comes through as it is.
+ * The error with which promises of this package are rejected and which its constructors throw. No message contains a value or a token.
+ * Exceptions of a loader or a backing store are passed through as they are.
  */
 export class EdgecaskError extends Error {
   declare readonly name: "EdgecaskError";
   declare readonly kind: ErrorKind;
-  /** Whether the command may have been carried out. */
+  /** Whether the command may have been executed. */
   declare readonly outcome: Outcome;
-  /** Of the kind InvalidInput: the argument that is wrong, such as "keys" or "options.ttlSeconds". */
+  /** For the kind InvalidInput: the wrong argument, such as "keys" or "options.ttlSeconds". */
   declare readonly argument?: string;
   /** The first word of a Redis error: "ERR", "WRONGTYPE", … */
   declare readonly code?: string;
   /** The HTTP status. */
   declare readonly status?: number;
-  /** How long the server asked to wait. */
+  /** The time in milliseconds that the server asked to wait. */
   declare readonly retryAfterMs?: number;
-  /** What led to it, if that is known. */
+  /** The cause, if it is known. */
   declare readonly cause?: unknown;
 
-  /** Errors come from this package; another program makes one in its tests. */
+  /** Only for tests of other programs: this package makes its errors itself. */
   constructor(message: string, details: ErrorDetails) {
     const { cause, ...own } = Object.assign(Object.create(null), details) as ErrorDetails;
     super(message, cause === undefined ? undefined : { cause });
@@ -51,7 +51,7 @@ export function failure(kind: ErrorKind, message: string, more: Partial<ErrorDet
   return new EdgecaskError(message, { kind, outcome: "NotSent", ...more });
 }
 
-/** An argument is wrong. What it is instead is told by its type: its value may be a secret. @internal */
+/** The error of a wrong argument. The message has the type of the argument, and not its value, which may be a secret. @internal */
 export function invalid(argument: string, message: string, cause?: unknown): EdgecaskError {
   const more = cause === undefined ? { argument } : { argument, cause };
   return failure("InvalidInput", `invalid input: ${message}`, more);

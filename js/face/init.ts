@@ -2,13 +2,13 @@ import { initSync as instantiate } from "edgecask-wasm";
 import wasm from "edgecask-module";
 import { isStarted, mustWait, start } from "./log.js";
 
-/** The start that is under way. Two would give two memories, and what was made in one is not in the other. */
+/** The start that is under way. A second start would make a second memory, without the objects of the first one. */
 let starting: Promise<void> | undefined;
 
 /**
- * Waits until the package can be used. It can as soon as it is imported, so that this does nothing, and what it is given does
- * not matter; it is for programs written for other packages of wasm. A browser from before 2023 compiles a wasm of this size
- * only in the background: there, `await init()` comes before the first call.
+ * Waits until the package can be used. As a rule it can be used as soon as it is imported; then this does nothing. The argument is
+ * ignored: it exists for programs written for other packages of wasm. A browser from before 2023 compiles a wasm of this size only
+ * asynchronously: there, call `await init()` before the first call.
  */
 export async function init(input?: unknown): Promise<void>;
 export async function init(): Promise<void> {
@@ -17,7 +17,7 @@ export async function init(): Promise<void> {
   await starting;
 }
 
-/** The same at once; throws in a browser that compiles in the background only. */
+/** The synchronous form; throws in a browser that compiles only asynchronously. */
 export function initSync(input?: unknown): void;
 export function initSync(): void {
   if (!isStarted()) begin(compiled());
@@ -29,7 +29,7 @@ function begin(module: WebAssembly.Module): void {
   start();
 }
 
-/** A Worker imports a compiled module; elsewhere the wasm stands in this file as its bytes. */
+/** A Worker imports a compiled module; elsewhere this file contains the bytes of the wasm. */
 function compiled(): WebAssembly.Module {
   return wasm instanceof WebAssembly.Module ? wasm : new WebAssembly.Module(wasm as BufferSource);
 }
@@ -37,7 +37,7 @@ function compiled(): WebAssembly.Module {
 try {
   begin(compiled());
 } catch (error) {
-  // What a page's rules or an old browser's limit forbid is said by the first call, with what to do.
+  // If a page's policy or an old browser's limit forbids it, the first call throws an error with the remedy.
   if (!(error instanceof RangeError || error instanceof WebAssembly.CompileError)) throw error;
   mustWait(error);
 }

@@ -4,8 +4,8 @@ import { Handle, handle, hold, known, made } from "./handle.js";
 import { mustBeStarted } from "./log.js";
 
 /**
- * A prefix that keys are made under, such as `app:user`. Every part is escaped, so that no tenant can name another tenant's
- * key or widen a pattern. Parts are given as a list or one by one.
+ * A prefix of keys, such as `app:user`. All parts are escaped, so that the parts of one tenant can form neither another tenant's key nor a
+ * wider pattern. Parts are given as a list or one by one.
  */
 export class Keyspace extends Handle {
   /** A keyspace of these parts: `new Keyspace(["prod", "acme"])`. */
@@ -35,5 +35,5 @@ export class Keyspace extends Handle {
   }
 }
 
-/** The check of a keyspace that is handed in. @internal */
+/** The check of an argument that is a keyspace. @internal */
 export const keyspace: Check<Keyspace> = handle(Keyspace, "Keyspace");

@@ -4,7 +4,7 @@ import { EdgecaskError, failure, type ErrorDetails } from "./errors.js";
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
 
-/** A line of the log. It holds no value and no token, and of what a loader threw its name and code alone. */
+/** A line of the log. It contains no value and no token, and only the name and the code of an exception of a loader. */
 export interface LogRecord {
   level: LogLevel;
   message: string;
@@ -14,15 +14,15 @@ export interface LogRecord {
 }
 
 export interface LogOptions {
-  /** Is told what goes wrong where no call can tell. Default: that of setLogger(). */
+  /** Called with errors that no call can return, such as those of background work. Default: the logger of setLogger(). */
   logger?: (record: LogRecord) => unknown;
-  /** What that logger is told: this level and what is graver. Only with `logger`. Default: "warn". */
+  /** The least severe level that the logger gets. Only with `logger`. Default: "warn". */
   logLevel?: LogLevel;
 }
 
 const level = oneOf<LogLevel>("error", "warn", "info", "debug");
 
-/** A logger, of which nothing that it throws comes back. @internal */
+/** A logger whose exceptions are caught and written to the console. @internal */
 const guardedLogger = (value: unknown, name: string): ((record: LogRecord) => void) => {
   const log = func(value, name);
   const failed = (error: unknown) => console.error("the logger of edgecask failed:", error);
@@ -55,8 +55,8 @@ let currentLevel: LogLevel = "warn";
 let started = false;
 
 /**
- * Sets where the log goes of clients and caches that have no logger of their own; `null`: nowhere. Without it, warnings
- * and errors go to the console, as objects.
+ * Sets the logger of all clients and caches without their own; `null`: no log. By default, warnings and errors are written to the
+ * console as objects.
  */
 export function setLogger(logger: ((record: LogRecord) => unknown) | null, logLevel: LogLevel = "warn"): void {
   const given = checked("setLogger", arguments, { logger: optional(guardedLogger), logLevel: otherwise(level, "warn") });
@@ -68,9 +68,8 @@ export function setLogger(logger: ((record: LogRecord) => unknown) | null, logLe
 let worker: boolean | undefined;
 
 /**
- * Says whether this program is a Cloudflare Worker, whose requests must not wait for each other's work. It is for programs that
- * are taken for the wrong one, and comes before the first call. Default: whether `navigator.userAgent` is "Cloudflare-Workers",
- * or there is a `WebSocketPair`.
+ * Sets whether this program is a Cloudflare Worker, whose requests must not wait for each other's work. It corrects a wrong detection;
+ * call it before the first call. Default: whether `navigator.userAgent` is "Cloudflare-Workers", or there is a `WebSocketPair`.
  */
 export function setWorker(isWorker: boolean): void {
   const given = checked("setWorker", arguments, { isWorker: flag });
@@ -78,7 +77,7 @@ export function setWorker(isWorker: boolean): void {
   if (started) wasm.setWorker(worker);
 }
 
-/** The module can be used from now on. @internal */
+/** Marks the module as started. @internal */
 export function start(): void {
   if (started) return;
   started = true;
@@ -94,12 +93,12 @@ export function isStarted(): boolean {
 
 let notStarted: unknown;
 
-/** The module could not be started when it was imported, for this reason. @internal */
+/** Stores the reason why the module could not be started on import. @internal */
 export function mustWait(reason: unknown): void {
   notStarted = reason;
 }
 
-/** Refuses what needs the module before it is started. @internal */
+/** Throws if the module is not started. @internal */
 export function mustBeStarted(): void {
   if (started) return;
   const message = "bad configuration: this host did not compile the wasm when it was imported: await init() first";

@@ -1,4 +1,4 @@
-// The wasm: its bytes, or in a Worker the compiled module. The build puts the one or the other here.
+// The wasm: its bytes, or in a Worker the compiled module. The build provides one of the two.
 declare module "edgecask-module" {
   const wasm: Uint8Array | WebAssembly.Module;
   export default wasm;

@@ -1,4 +1,4 @@
-// The module with the client of the REST API alone.
+// The exports of `edgecask/client`: only the client of the REST API.
 export { init as default, init, initSync } from "./init.js";
 export { Client, type Argument, type CallOptions, type ClientOptions, type Reply, type Results, type SetOptions } from "./client.js";
 export { Subscriber, type SubscriberEvent } from "./subscriber.js";

@@ -6,7 +6,7 @@ import { over, source, type Commands } from "./commands.js";
 import { Handle, called, disposable, hold, isFreed, known } from "./handle.js";
 import { type LogOptions, logged } from "./log.js";
 
-/** What a tenant's requests to language models may do. Other fields are kept. */
+/** The policy of a tenant's requests to language models. Other fields are kept. */
 export interface LlmPolicy {
   tenantId: string;
   defaultProvider?: string;
@@ -18,7 +18,7 @@ export interface LlmPolicy {
   [field: string]: unknown;
 }
 
-/** Where records are kept: the source of truth. Its methods are looked up once, when the store is made. */
+/** The source of truth of the records. Its methods are looked up once, when the store is made. */
 export interface BackingStore<Id, Item> {
   get(id: Id): Promise<Item | null | undefined> | Item | null | undefined;
   set(item: Item): Promise<unknown> | unknown;
@@ -26,11 +26,11 @@ export interface BackingStore<Id, Item> {
 }
 
 export interface StoreOptions<Id, Item> extends LogOptions {
-  /** Default: the memory of this process. */
+  /** Where the records are stored. Default: the memory of this process. */
   backing?: BackingStore<Id, Item>;
   /** Default: 300. */
   ttlSeconds?: number;
-  /** What happens when the cache is away. Default: "important", the backing store answers. */
+  /** The behavior while the cache is unreachable. Default: "important", the backing store answers. */
   tier?: "critical" | "important" | "best-effort";
 }
 
@@ -68,7 +68,7 @@ const STORE = logged({ backing, ttlSeconds: seconds, tier });
 export class LlmPolicyStore extends Handle {
   /** A store cached by this client. */
   constructor(of: Client, options?: StoreOptions<string, LlmPolicy>);
-  /** A store cached by a client of another package, by its functions. */
+  /** A store cached by functions that call the client of another package. */
   constructor(of: Commands, options?: StoreOptions<string, LlmPolicy>);
   constructor(of: Client | Commands, options: StoreOptions<string, LlmPolicy> = {}) {
     super();
@@ -83,25 +83,25 @@ export class LlmPolicyStore extends Handle {
     return found === null ? null : JSON.parse(found);
   }
 
-  /** Writes a policy to the backing store, then deletes the cached one; if the cache is away, that is `owed`. */
+  /** Writes a policy to the backing store, then deletes the cached one; if the cache is unreachable, the deletion is `owed`. */
   async set(policy: LlmPolicy): Promise<void>;
   async set(written: LlmPolicy): Promise<void> {
     const given = checked("policies.set", arguments, { policy });
     await called<wasm.LlmPolicyStore>(this, "LlmPolicyStore").set(given.policy);
   }
 
-  /** Deletes a tenant's policy; tells whether there was one. */
+  /** Deletes a tenant's policy, and returns whether there was one. */
   async delete(tenantId: string): Promise<boolean> {
     const given = checked("policies.delete", arguments, { tenantId: name });
     return called<wasm.LlmPolicyStore>(this, "LlmPolicyStore").delete(given.tenantId);
   }
 
-  /** How many invalidations the cache owes to Redis, which was away; see `Cache`. */
+  /** The number of invalidations that are still to be sent to Redis; see `Cache`. */
   get owed(): number {
     return known<wasm.LlmPolicyStore>(this, "LlmPolicyStore").owed();
   }
 
-  /** Tells Redis now what is `owed`; resolves to whether nothing is left. See `Cache`. */
+  /** Sends the invalidations that are `owed` now; resolves to whether none is left. See `Cache`. */
   async catchUp(): Promise<boolean> {
     checked("policies.catchUp", arguments, {});
     return called<wasm.LlmPolicyStore>(this, "LlmPolicyStore").catchUp();
@@ -113,14 +113,14 @@ export class LlmPolicyStore extends Handle {
     return JSON.parse(await called<wasm.LlmPolicyStore>(this, "LlmPolicyStore").health());
   }
 
-  /** What the cache has done. */
+  /** The statistics of the cache. */
   stats(): CacheStats {
     checked("policies.stats", arguments, {});
     return JSON.parse(known<wasm.LlmPolicyStore>(this, "LlmPolicyStore").stats());
   }
 }
 
-// What Redis is still to be told, it is told before the memory is given back.
+// Owed invalidations are sent before the memory is freed.
 disposable(LlmPolicyStore, "asyncDispose", async function () {
   if (isFreed(this)) return;
   try {

@@ -3,7 +3,7 @@ import { checked } from "./check.js";
 import { failure, type EdgecaskError } from "./errors.js";
 import { Handle, isFreed, known, made } from "./handle.js";
 
-/** What a subscriber tells. Between "lost" and "resumed", messages are missed. */
+/** An event of a subscriber. Messages between "lost" and "resumed" are missed. */
 export type SubscriberEvent =
   | { type: "message"; channel: string | Uint8Array; pattern?: string | Uint8Array; payload: string | Uint8Array }
   | { type: "lost"; error: EdgecaskError }
@@ -17,7 +17,7 @@ export class Subscriber extends Handle implements AsyncIterable<SubscriberEvent>
     throw failure("InvalidInput", "invalid input: a Subscriber comes from client.subscribe()");
   }
 
-  /** What comes next; `null` when the subscription was closed. */
+  /** The next event; `null` after the subscription was closed. */
   async next(): Promise<SubscriberEvent | null> {
     checked("subscriber.next", arguments, {});
     return isFreed(this) ? null : known<wasm.Subscriber>(this, "Subscriber").next();
@@ -29,7 +29,7 @@ export class Subscriber extends Handle implements AsyncIterable<SubscriberEvent>
     if (!isFreed(this)) known<wasm.Subscriber>(this, "Subscriber").close();
   }
 
-  /** Closes it, and gives its memory back now. */
+  /** Closes the subscription, and frees its memory now. */
   override free(): void {
     this.close();
     super.free();

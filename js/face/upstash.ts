@@ -1,11 +1,11 @@
-// The official Redis class of @upstash/redis over our transport: with its retries, deadlines, errors and subscriptions.
+// The official Redis class of @upstash/redis over the transport of this package: with its retries, timeouts, errors and subscriptions.
 import { Client, type Argument, type CallOptions, type ClientOptions, type EdgecaskError, type Reply, type SubscriberEvent } from "edgecask/client";
 import { Redis as Official, errors, type Requester, type UpstashRequest, type UpstashResponse } from "@upstash/redis";
 import { said } from "./said.js";
 
 export * from "@upstash/redis";
 
-/** What a requester needs of a client: one of "edgecask" or of "edgecask/client". */
+/** The methods of a client that a requester needs. The clients of "edgecask" and "edgecask/client" have them. */
 export interface RequestClient {
   command(args: readonly Argument[], options?: CallOptions): Promise<Reply>;
   pipeline(commands: readonly (readonly Argument[])[], options?: CallOptions): Promise<(Reply | EdgecaskError)[]>;
@@ -22,16 +22,16 @@ type Subscription = AsyncIterable<SubscriberEvent> & { close(): void };
 export interface RedisConfig extends Omit<ClientOptions, "url" | "token" | "autoPipelining"> {
   url: string | undefined;
   token: string | undefined;
-  /** How often a call is sent again where that is safe. Default: 5 times; `attempts` says the same, counting the first. */
+  /** The most retries of a call that is safe to repeat. Default: 5; the same as `attempts`, which includes the first attempt. */
   retry?: false | { retries?: number; backoff?: (retryCount: number) => number };
-  /** Whether replies are read as JSON. Default: true. */
+  /** Whether replies are parsed as JSON. Default: true. */
   automaticDeserialization?: boolean;
-  /** Whether calls of the same moment share a round trip. Default: true. */
+  /** Whether the calls of the same moment are sent in one round trip. Default: true. */
   enableAutoPipelining?: boolean;
   latencyLogging?: boolean;
-  /** Gives calls up: the promise is rejected with the signal's reason. */
+  /** Cancels calls: the promise is rejected with the signal's reason. */
   signal?: AbortSignal | (() => AbortSignal);
-  /** Taken, and without effect: nothing is told about the program, replies are exact in every case, and fetch chooses. */
+  /** This and the options below are accepted and ignored: there is no telemetry, replies are always exact, and fetch manages connections. */
   enableTelemetry?: boolean;
   responseEncoding?: false | "base64";
   cache?: string;
@@ -39,7 +39,7 @@ export interface RedisConfig extends Omit<ClientOptions, "url" | "token" | "auto
   agent?: unknown;
 }
 
-/** What carries the official class: `new Redis(requester(client))`. */
+/** A transport for the official class: `new Redis(requester(client))`. */
 export function requester(client: RequestClient, signal?: AbortSignal | (() => AbortSignal)): Requester {
   const request = async (asked: UpstashRequest): Promise<UpstashResponse<unknown>> => {
     const [form, ...to] = asked.path ?? [];
@@ -54,7 +54,7 @@ export function requester(client: RequestClient, signal?: AbortSignal | (() => A
       case "multi-exec": {
         const commands = asked.body as Argument[][];
         const sent = form === "pipeline" ? client.pipeline(commands, options) : client.transaction(commands, options);
-        // What the class takes for a response is here a list of them.
+        // For these the class expects a list of responses.
         return (await sent.catch(asOfficial)).map(response) as UpstashResponse<unknown>;
       }
       default: {
@@ -96,8 +96,8 @@ export class Redis extends Official {
   }
 
   /**
-   * By the variables `UPSTASH_REDIS_REST_URL` and `UPSTASH_REDIS_REST_TOKEN`, or `KV_REST_API_URL` and `KV_REST_API_TOKEN`, of
-   * `process.env`, or of the `env` of a Worker that comes first: `Redis.fromEnv(env)`.
+   * A Redis from the variables `UPSTASH_REDIS_REST_URL` and `UPSTASH_REDIS_REST_TOKEN`, or `KV_REST_API_URL` and `KV_REST_API_TOKEN`, of
+   * `process.env`. In a Worker, pass `env` first: `Redis.fromEnv(env)`.
    */
   static override fromEnv(config?: Omit<RedisConfig, "url" | "token">): Redis;
   static override fromEnv(env: Record<string, unknown>, config?: Omit<RedisConfig, "url" | "token">): Redis;
@@ -127,7 +127,7 @@ function clientOptions(config: RedisConfig): ClientOptions {
   return { attempts: retries + 1, ...Object.fromEntries(own) } as unknown as ClientOptions;
 }
 
-/** Calls `onMessage` with what a stream of the REST API says. */
+/** Calls `onMessage` with the lines of a stream of the REST API. */
 async function listen(
   client: RequestClient, form: "subscribe" | "psubscribe" | "monitor", to: string[], { onMessage, signal }: UpstashRequest,
 ): Promise<UpstashResponse<number>> {
@@ -147,7 +147,7 @@ async function listen(
         onMessage?.(kind + words.map(text).join(","));
       }
     } catch {
-      // The subscription has ended for good. The class has no way to hear of it.
+      // The subscription has ended. The class has no way to report it.
     } finally {
       signal?.removeEventListener("abort", close);
     }
@@ -155,12 +155,12 @@ async function listen(
   return { result: 1 };
 }
 
-/** A reply as the REST API gives it: an error by its text. */
+/** A reply in the form of the REST API: an error is its text. */
 function response(reply: Reply | EdgecaskError): UpstashResponse<unknown> {
   return isOurs(reply) ? { error: said(reply.message) } : { result: plain(reply) };
 }
 
-/** Bytes that are no UTF-8 and integers that no number holds come in the form that the official transport gives them. */
+/** Converts bytes that are not UTF-8 and unsafe integers to the form of the official transport. */
 function plain(reply: Reply | EdgecaskError): unknown {
   if (Array.isArray(reply)) return reply.map(plain);
   if (typeof reply === "bigint") return String(reply);
@@ -176,7 +176,7 @@ function isOurs(value: unknown): value is EdgecaskError {
   return value instanceof Error && value.name === "EdgecaskError";
 }
 
-/** An error that Redis answered with is the official `UpstashError`. Others stay what they are. */
+/** Converts an error reply of Redis to the official `UpstashError`. Other errors stay as they are. */
 function asOfficial(error: unknown): never {
   if (!isOurs(error) || !["Server", "Discarded", "Unauthorized"].includes(error.kind)) throw error;
   throw new errors.UpstashError(said(error.message), { cause: error });

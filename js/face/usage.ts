@@ -7,11 +7,11 @@ import { keyspace, type Keyspace } from "./keyspace.js";
 
 const most = whole(0, 0xffff_ffff);
 
-/** Which identifiers were used last, and most often: what warming starts with. */
+/** Records which identifiers were used last and most often, for warming a cache. */
 export class Usage extends Handle {
-  /** The usage of identifiers in this keyspace; no more than `most` are kept. */
+  /** The usage of identifiers in this keyspace; at most `most` are kept. */
   constructor(of: Client, keys: Keyspace, most: number);
-  /** The same by a client of another package, by its functions. */
+  /** The same over functions that call the client of another package. */
   constructor(of: Commands, keys: Keyspace, most: number);
   constructor(of: Client | Commands, keys: Keyspace, most: number) {
     super();
@@ -20,7 +20,7 @@ export class Usage extends Handle {
     hold(this, over(given.client, "client", make));
   }
 
-  /** Notes that an identifier was used. */
+  /** Records a use of an identifier. */
   async record(id: string): Promise<void> {
     const given = checked("usage.record", arguments, { id: name });
     await called<wasm.Usage>(this, "Usage").record(given.id);

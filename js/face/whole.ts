@@ -1,4 +1,4 @@
-// All that the package has.
+// The exports of `edgecask`.
 export { init as default, init, initSync } from "./init.js";
 export { Client, type Argument, type CallOptions, type ClientOptions, type Reply, type Results, type SetOptions } from "./client.js";
 export { Subscriber, type SubscriberEvent } from "./subscriber.js";

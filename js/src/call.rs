@@ -19,7 +19,7 @@ pub(super) fn promise<T: Into<JsValue>>(
     log: Dispatch,
     call: impl Future<Output = Result<T, JsValue>> + 'static,
 ) -> Promise {
-    // In a box, so that the machinery of promises is there once.
+    // In a box, so that the code of promises is compiled once.
     let call: LocalFuture<Result<JsValue, JsValue>> =
         Box::pin(async move { call.await.map(Into::into) });
     future_to_promise(call.with_subscriber(log))
@@ -49,7 +49,7 @@ fn timed_out(limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}"))
 }
 
-/// Something that goes on until its signal aborts, which is no error.
+/// Runs a future until its signal aborts, which is not an error.
 #[cfg(feature = "cache")]
 pub(super) async fn until_aborted(
     options: &JsValue,
@@ -64,12 +64,12 @@ pub(super) async fn until_aborted(
     }
 }
 
-/// The face has seen that it is one. It may be one of another realm, which is no instance of this realm's class.
+/// The face has checked it. It may be a signal of another realm, which is not an instance of this realm's class.
 fn signal_of(options: &JsValue) -> Option<AbortSignal> {
     convert::option(options, "signal").map(JsCast::unchecked_into)
 }
 
-/// What a future gives; `None` if the signal aborts before.
+/// The output of a future; `None` if the signal aborts before.
 async fn unless_aborted<T>(
     signal: &AbortSignal,
     future: impl Future<Output = T>,

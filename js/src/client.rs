@@ -37,14 +37,14 @@ impl JsClient {
         Self { client: Client::memory(), log: log::of_options(options) }
     }
 
-    /// A client over a function that sends commands by a client of the caller's own.
+    /// A client over a function that sends commands by a client of another package.
     #[cfg(feature = "cache")]
     pub fn over(options: &JsValue) -> Result<JsClient, JsValue> {
         let client = super::function::client(options).map_err(convert::error)?;
         Ok(Self { client, log: log::of_options(options) })
     }
 
-    /// A client as variables say, each looked up by this function.
+    /// A client from environment variables, which this function looks up.
     #[wasm_bindgen(js_name = fromEnv)]
     pub fn from_env(lookup: &Function, options: &JsValue) -> Result<JsClient, JsValue> {
         let lookup = |name: &str| lookup.call1(&JsValue::UNDEFINED, &name.into()).ok()?.as_string();
@@ -61,7 +61,7 @@ impl JsClient {
         })
     }
 
-    /// Sends a list of commands in order; as a unit (MULTI/EXEC), or each with its own result.
+    /// Sends a list of commands in order, as a transaction (MULTI/EXEC) or as a pipeline with a result for each.
     pub fn batch(&self, commands: &Array, unit: bool, options: JsValue) -> Promise {
         let (client, commands) = (self.client.clone(), convert::commands(commands));
         promise(self.log(), async move {
@@ -76,7 +76,7 @@ impl JsClient {
         })
     }
 
-    /// Runs a Lua script by its sha (EVALSHA), and sends its source where the server does not know it yet.
+    /// Runs a Lua script by its SHA-1 digest (EVALSHA), and sends its source if the server does not know it yet.
     pub fn eval(
         &self,
         source: String,
@@ -105,7 +105,7 @@ impl JsClient {
         })
     }
 
-    /// Every command that the server carries out from now on, as lines of text.
+    /// All commands that the server executes from now on, as lines of text.
     pub fn monitor(&self) -> Promise {
         let (client, log) = (self.client.clone(), self.log());
         promise(log.clone(), async move {
@@ -113,13 +113,13 @@ impl JsClient {
         })
     }
 
-    /// The token by which the reads of another client see what this one wrote.
+    /// A token with which the reads of another client see the writes of this one.
     #[wasm_bindgen(js_name = syncToken)]
     pub fn sync_token(&self) -> Option<String> {
         self.client.sync_token()
     }
 
-    /// Lets reads see what another client wrote before it gave this token.
+    /// Makes reads see the writes of another client before it returned this token.
     #[wasm_bindgen(js_name = setSyncToken)]
     pub fn set_sync_token(&self, token: &str) {
         self.client.set_sync_token(token);
@@ -131,7 +131,7 @@ impl JsClient {
         log::or_module(self.log.as_ref())
     }
 
-    /// Where lines go of what is made over this client, with these options.
+    /// The logger of a cache or store over this client, with these options.
     #[cfg(feature = "cache")]
     pub(super) fn log_of(&self, options: &JsValue) -> Option<Dispatch> {
         log::of_options(options).or_else(|| self.log.clone())

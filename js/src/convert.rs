@@ -1,5 +1,5 @@
-//! Between JavaScript's values and ours. What comes from the face in `face/` has been checked there: options are plain
-//! objects whose properties have the types that its tables say.
+//! Conversions between JavaScript's values and Rust's. The TypeScript in `face/` has checked the arguments: options are plain
+//! objects whose properties have the types of its tables.
 
 use js_sys::{Array, BigInt, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -66,7 +66,7 @@ pub(super) fn reply(value: Value) -> JsValue {
     }
 }
 
-/// An `EdgecaskError`; or what JavaScript's own code threw, as it was.
+/// An `EdgecaskError`; or the exception of the user's JavaScript code, as it was.
 pub(super) fn error(error: Error) -> JsValue {
     #[cfg(feature = "cache")]
     if let Some(thrown) = super::json::thrown(&error) {

@@ -11,13 +11,13 @@ thread_local! {
     static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
-/// Sets the function that makes an error of its message and its details. The face does so as soon as the module is loaded.
+/// Sets the function that makes an error from a message and details. The face calls it when the module is started.
 #[wasm_bindgen(js_name = setErrors)]
 pub fn set_errors(make: Function) {
     MAKE.set(Some(make));
 }
 
-/// The error as JavaScript sees it.
+/// The error as a JavaScript object.
 pub(super) fn edgecask_error(error: &Error) -> JsValue {
     let details = Object::new();
     let set = |name: &str, value: JsValue| {
@@ -45,7 +45,7 @@ pub(super) fn edgecask_error(error: &Error) -> JsValue {
     made.unwrap_or_else(|| js_sys::Error::new(&message).into())
 }
 
-/// What led to an error: the texts of sources hold no value and no token.
+/// The cause of an error. The texts of sources contain no value and no token.
 fn cause(source: &(dyn std::error::Error + 'static)) -> JsValue {
     #[cfg(feature = "cache")]
     if let Some(thrown) = super::json::as_thrown(source) {
@@ -61,8 +61,8 @@ fn cause(source: &(dyn std::error::Error + 'static)) -> JsValue {
     }
 }
 
-/// What the caller's own Redis client threw: the `cause` of our error. Its text may hold a value, and no text of ours
-/// repeats it.
+/// An exception of the caller's Redis client: the `cause` of an `EdgecaskError`. Its text may contain a value, and no message of this
+/// package repeats it.
 #[cfg(feature = "cache")]
 pub(super) struct Foreign(edgecask::platform::Local<JsValue>);
 

@@ -1,7 +1,7 @@
-//! A transport over a function of the caller's program, which has a Redis client of its own.
+//! A transport over a function of the caller, which calls a Redis client of another package.
 //!
-//! The face wraps that function: what reaches this file neither throws nor rejects, and its replies are clean copies of the
-//! shapes that `value` reads.
+//! The face wraps that function: the wrapper neither throws nor rejects, and its replies are copies in the forms that `value`
+//! reads.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use edgecask::platform::{self, BoxFuture, Local};
 use edgecask::transport::{Backend, Capabilities, Messages, Results, Subscription, Transport};
 use edgecask::{Error, ErrorKind, Outcome, Result, Value};
 
-/// How many commands a batch has at the most, and about how many bytes.
+/// The most commands of a batch, and about the most bytes.
 const BATCH: (usize, usize) = (1000, 1 << 20);
 
 /// A client over the functions of these options.
@@ -34,7 +34,7 @@ pub(super) fn client(options: &JsValue) -> Result<Client> {
 }
 
 struct FunctionTransport {
-    /// Takes a list of commands, and whether they are a unit; gives a promise of a list of replies.
+    /// Takes a list of commands and whether they are a transaction; returns a promise of a list of replies.
     commands: Local<Function>,
 }
 
@@ -116,7 +116,7 @@ impl Transport for FunctionTransport {
     fn register(&self, _: &Script) {}
 }
 
-/// The name and the arguments of a command: strings, and bytes where they are no UTF-8.
+/// The name and the arguments of a command: strings, and bytes where they are not UTF-8.
 fn words(command: &Command) -> Array {
     let name = std::iter::once(JsValue::from(command.name()));
     let args = command.args().map(|arg| match std::str::from_utf8(arg) {
@@ -126,7 +126,7 @@ fn words(command: &Command) -> Array {
     name.chain(args).collect()
 }
 
-/// A reply as the face gives it. Lists are no deeper than the face lets through.
+/// A reply from the face, which limits the depth of lists.
 fn value(reply: &JsValue) -> Result<Value> {
     if reply.is_null() || reply.is_undefined() {
         return Ok(Value::Nil);
@@ -142,7 +142,7 @@ fn value(reply: &JsValue) -> Result<Value> {
     }
     if let Some(items) = reply.dyn_ref::<Array>() {
         let items = items.iter().map(|item| match value(&item) {
-            // The error of one item does not take the others with it.
+            // The error of one item does not affect the others.
             Err(error) if error.kind() == ErrorKind::Server => {
                 Ok(Value::Error(error.message().to_owned().into()))
             }
@@ -161,7 +161,7 @@ fn unexpected(message: &'static str) -> Error {
     Error::new(ErrorKind::Protocol, message)
 }
 
-/// What went wrong in the caller's function, as the face has classified it: `{ kind, message, thrown }`.
+/// An error of the caller's function, as the face has classified it: `{ kind, message, thrown }`.
 fn fault(fault: &JsValue) -> Error {
     let text = |name| convert::text(fault, name).unwrap_or_default();
     let error = match text("kind").as_str() {

@@ -1,4 +1,4 @@
-//! Values as JSON text, which the face makes and reads; and what JavaScript's own code throws.
+//! Values as JSON text, which the face makes and reads; and exceptions of the user's JavaScript code.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use super::convert;
 use edgecask::platform::Local;
 use edgecask::{BoxError, Error, ErrorKind, Result};
 
-/// Something that says of itself what it is, as JSON text.
+/// A value as JSON text.
 pub(super) fn text(value: &impl Serialize) -> Result<String, JsValue> {
     serde_json::to_string(value)
         .map_err(|_| convert::error(Error::new(ErrorKind::Codec, "the value has no form in JSON")))
 }
 
-/// Calls a function of JavaScript's, and waits if it gives a promise.
+/// Calls a JavaScript function, and awaits its result if that is a promise.
 pub(super) async fn call(
     function: &Function,
     this: &JsValue,
@@ -25,28 +25,28 @@ pub(super) async fn call(
 ) -> Result<JsValue, BoxError> {
     let thrown = |value: JsValue| {
         let thrown = Thrown(Local::new(value));
-        // Its text may be shown, other than that of a foreign error.
+        // The text of `Thrown` may be shown, unlike that of other errors.
         BoxError::from(Error::new(ErrorKind::Store, thrown.to_string()).with_source(thrown))
     };
     let given = function.call1(this, argument).map_err(thrown)?;
     JsFuture::from(Promise::resolve(&given)).await.map_err(thrown)
 }
 
-/// What a loader or a backing store threw.
+/// An exception of a loader or a backing store.
 struct Thrown(Local<JsValue>);
 
-/// What JavaScript's own code threw, if that is this error.
+/// The exception of the user's JavaScript code, if it is the source of this error.
 pub(super) fn thrown(error: &Error) -> Option<JsValue> {
     as_thrown(std::error::Error::source(error)?)
 }
 
-/// What JavaScript's own code threw, if that is this source of an error.
+/// The exception of the user's JavaScript code, if this source of an error is one.
 pub(super) fn as_thrown(source: &(dyn std::error::Error + 'static)) -> Option<JsValue> {
     Some((*source.downcast_ref::<Thrown>()?.0).clone())
 }
 
-/// Its name and code alone: this text reaches the log, and a message may hold what is to stay in it, such as the address of
-/// a database with its password.
+/// Only the name and the code: this text reaches the log, and the message may contain a secret, such as the address of a database with
+/// its password.
 impl fmt::Display for Thrown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(name) = self.word("name") else {
@@ -60,7 +60,7 @@ impl fmt::Display for Thrown {
 }
 
 impl Thrown {
-    /// A property that is one word, as names and codes are.
+    /// A property that is one word, such as a name or a code.
     fn word(&self, property: &str) -> Option<String> {
         const LONGEST: usize = 60;
         let word = Reflect::get(&self.0, &property.into()).ok()?.as_string()?;

@@ -3,7 +3,7 @@ use wasm_bindgen::prelude::*;
 use super::convert;
 use edgecask::Keyspace;
 
-/// A prefix that keys are made under.
+/// A prefix of keys.
 #[wasm_bindgen(js_name = Keyspace)]
 #[derive(Debug)]
 pub struct JsKeyspace(pub(super) Keyspace);

@@ -1,5 +1,5 @@
-//! What the npm package is made of in Rust: wasm-bindgen's classes, of which the smaller of its two modules has the client
-//! alone. Users see the TypeScript in `face/`, which checks every argument before it comes here.
+//! The Rust part of the npm package: classes of wasm-bindgen. The smaller of its two modules has only the client. Users call the
+//! TypeScript in `face/`, which checks every argument before it passes it on.
 
 #![cfg(target_arch = "wasm32")]
 

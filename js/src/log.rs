@@ -1,4 +1,4 @@
-//! Where log lines go: to the function of a client or a cache, or else to that of the module.
+//! Loggers: the function of a client or a cache, or otherwise the function of the module.
 
 use std::cell::RefCell;
 
@@ -14,14 +14,14 @@ thread_local! {
     static OF_THE_MODULE: RefCell<Dispatch> = RefCell::new(Dispatch::none());
 }
 
-/// Sets where lines go that no client or cache has a function for; `undefined`: nowhere.
+/// Sets the logger of clients and caches without their own; `undefined`: no log.
 #[wasm_bindgen(js_name = setLogger)]
 pub fn set_logger(logger: Option<Function>, level: &str) {
     let dispatch = logger.map_or_else(Dispatch::none, |logger| dispatch(logger, level));
     OF_THE_MODULE.set(dispatch);
 }
 
-/// Says whether this is a Cloudflare Worker.
+/// Sets whether this is a Cloudflare Worker.
 #[wasm_bindgen(js_name = setWorker)]
 pub fn set_worker(is_worker: bool) {
     platform::set_worker(is_worker);
@@ -34,14 +34,14 @@ pub(super) fn of_options(options: &JsValue) -> Option<Dispatch> {
     Some(dispatch(logger, level.as_deref().unwrap_or_default()))
 }
 
-/// Where the lines of a call go.
+/// The subscriber for the log lines of a call.
 pub(super) fn or_module(log: Option<&Dispatch>) -> Dispatch {
     log.cloned().unwrap_or_else(|| OF_THE_MODULE.with_borrow(Clone::clone))
 }
 
 fn dispatch(logger: Function, level: &str) -> Dispatch {
     log::to_function(level.parse().unwrap_or(Level::WARN), move |line| {
-        // The face sees to what it throws.
+        // The face catches its exceptions.
         let _ = logger.call1(&JsValue::UNDEFINED, line);
     })
 }

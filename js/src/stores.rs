@@ -47,18 +47,18 @@ impl JsLlmPolicyStore {
         })
     }
 
-    /// Deletes a tenant's policy; tells whether there was one.
+    /// Deletes a tenant's policy, and returns whether there was one.
     pub fn delete(&self, tenant_id: String) -> Promise {
         let store = self.store.clone();
         promise(self.log(), async move { store.delete(&tenant_id).await.map_err(convert::error) })
     }
 
-    /// How many invalidations the cache owes to Redis.
+    /// The number of invalidations that are still to be sent to Redis.
     pub fn owed(&self) -> f64 {
         self.store.owed() as f64
     }
 
-    /// Carries out what is owed; tells whether nothing is left.
+    /// Sends the owed invalidations, and returns whether none is left.
     #[wasm_bindgen(js_name = catchUp)]
     pub fn catch_up(&self) -> Promise {
         let store = self.store.clone();
@@ -71,7 +71,7 @@ impl JsLlmPolicyStore {
         promise(self.log(), async move { json::text(&store.health().await) })
     }
 
-    /// What the cache has done.
+    /// The statistics of the cache.
     pub fn stats(&self) -> Result<String, JsValue> {
         json::text(&self.store.stats())
     }
@@ -106,7 +106,7 @@ fn config(client: &JsClient, options: &JsValue) -> StoreConfig<LlmPolicy> {
     config
 }
 
-/// A JavaScript object with `get`, `set` and `delete`, as a store. The face sees to it that records are JSON text.
+/// A JavaScript object with `get`, `set` and `delete`, as a store. The face converts records to JSON text.
 struct JsStore {
     object: JsValue,
 }

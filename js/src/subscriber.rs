@@ -16,7 +16,7 @@ use edgecask::client::{Event, Subscriber};
 #[wasm_bindgen(js_name = Subscriber)]
 #[derive(Debug)]
 pub struct JsSubscriber {
-    /// Gone when the subscription is over.
+    /// `None` after the end of the subscription.
     events: Arc<Mutex<Option<Abortable<Subscriber>>>>,
     abort: AbortHandle,
     log: Dispatch,
@@ -32,7 +32,7 @@ impl JsSubscriber {
 
 #[wasm_bindgen(js_class = Subscriber)]
 impl JsSubscriber {
-    /// What comes next; `null` when the subscription was closed.
+    /// The next event; `null` after the subscription was closed.
     pub fn next(&self) -> Promise {
         let events = Arc::clone(&self.events);
         promise(self.log.clone(), async move {
@@ -55,7 +55,7 @@ impl JsSubscriber {
     /// Unsubscribes. A call of `next` that waits gets `null`.
     pub fn close(&self) {
         self.abort.abort();
-        // If it is held, whoever waits there drops it.
+        // If it is locked, the call of `next` that holds the lock drops it.
         if let Some(mut events) = self.events.try_lock() {
             *events = None;
         }

@@ -1,4 +1,4 @@
-//! How far a subscription has come, and what the next frame or the next look at the history means for it.
+//! The position of a subscription, and the effect of the next frame or the next page of the history on it.
 
 use std::collections::VecDeque;
 
@@ -6,13 +6,13 @@ use super::frame::{Frame, Id};
 use super::item::{Gap, GapReason, Start};
 use super::position::Position;
 
-/// How many of the last events are known by id, so that none is given twice when a history comes back with older data.
+/// The number of recent events whose ids are remembered, so that none is given twice when a history comes back with older data.
 const REMEMBERED: usize = 512;
 
-/// How far a subscription has come. It does no input or output.
+/// The position of a subscription. It does no input or output.
 #[derive(Debug)]
 pub(super) struct Cursor {
-    /// The next event is the one after this. `None` before the first look, and where there is no history.
+    /// The position of the last event. `None` before the first read of the history, and where there is no history.
     position: Option<Position>,
     /// The position is not known yet: the oldest event comes first.
     oldest: bool,
@@ -31,11 +31,11 @@ pub(super) enum Verdict {
     Give,
     /// It was given before.
     Drop,
-    /// Others may come before it: look at the history.
-    Look,
+    /// Other events may come before it: read the history.
+    Read,
 }
 
-/// What a look at the history gave.
+/// A page of the history.
 #[derive(Debug)]
 pub(super) struct Page {
     /// The position of the last event, and its id if that is known.
@@ -45,17 +45,17 @@ pub(super) struct Page {
     pub(super) is_full: bool,
 }
 
-/// What comes next for the subscriber.
+/// The next item for the subscriber.
 #[derive(Debug)]
 pub(super) enum Next {
     Frame(Frame),
     Gap(Gap),
-    /// An event was given before under another position: the subscription is here now.
+    /// An event that was given before has another position: only the subscription's position changes.
     At(Position),
 }
 
 impl Cursor {
-    /// A cursor for this start, if the history stands at `head`.
+    /// A cursor for this start. `head` is the last event of the history.
     pub(super) fn new(start: Start, head: Option<(Position, String)>) -> Self {
         let oldest = start == Start::Oldest;
         let (position, last_id) = match start {
@@ -74,7 +74,7 @@ impl Cursor {
         &self.last_id
     }
 
-    /// What to do with a frame that was published now.
+    /// Decides what to do with a live frame.
     pub(super) fn judge(&mut self, frame: &Frame) -> Verdict {
         let Some(at) = frame.position else {
             return self.give(None, &frame.id);
@@ -82,7 +82,7 @@ impl Cursor {
         let is_next = match self.position {
             _ if self.oldest => false,
             None => false,
-            // The number alone does not tell: the history may have gone back, and have come as far with other events.
+            // The offset alone does not suffice: the history may have gone back, and have reached it again with other events.
             Some(last) => {
                 let follows = |id: &String| self.last_id.is_empty() || *id == self.last_id;
                 last.epoch == at.epoch
@@ -96,7 +96,7 @@ impl Cursor {
         }
         match self.given.contains(&(Some(at), frame.id.hash)) {
             true => Verdict::Drop,
-            false => Verdict::Look,
+            false => Verdict::Read,
         }
     }
 
@@ -105,7 +105,7 @@ impl Cursor {
         self.give(None, &frame.id)
     }
 
-    /// Takes what a look at the history gave, and returns whether to look again at once.
+    /// Takes a page of the history, and returns whether to read the next one at once.
     pub(super) fn take(&mut self, page: Page, slow: bool, next: &mut VecDeque<Next>) -> bool {
         let Page { head: (head, head_id), events, is_full } = page;
         let first = events.first().and_then(|frame| frame.position).unwrap_or(head);
@@ -128,7 +128,7 @@ impl Cursor {
                 return true;
             }
             Some(last) if self.rewound => {
-                // What was dropped before the oldest event is in the same gap.
+                // The same gap covers the events that were dropped before the oldest one.
                 let offset = before_first.offset.max(last.offset);
                 self.lost(Position { offset, ..last }, next);
             }
@@ -159,7 +159,7 @@ impl Cursor {
         is_full
     }
 
-    /// Goes on after this offset of the same epoch; what lies between is missing.
+    /// Moves to this offset of the same epoch; the events in between are missing.
     fn skip_to(&mut self, offset: u64, reason: GapReason, next: &mut VecDeque<Next>) {
         let Some(last) = self.position else { return };
         let missed = offset.saturating_sub(last.offset);
@@ -171,7 +171,7 @@ impl Cursor {
         }
     }
 
-    /// Goes on after another position; what lies between is unknown.
+    /// Moves to another position; the number of events in between is unknown.
     fn lost(&mut self, position: Position, next: &mut VecDeque<Next>) {
         self.rewound = false;
         self.position = Some(position);
@@ -180,7 +180,7 @@ impl Cursor {
         next.push_back(Next::Gap(Gap { reason, missed: None, position }));
     }
 
-    /// Whether the history has another event at our position than the one that was given.
+    /// Whether the event of the history at our position differs from the one that was given.
     fn is_another(&self, last: Position, first: Option<&Frame>) -> bool {
         let Some((frame, at)) = first.and_then(|frame| Some((frame, frame.position?))) else {
             return false;
@@ -188,7 +188,7 @@ impl Cursor {
         let here = if at == last {
             Some(&frame.id.text)
         } else if at.offset.checked_sub(1) == Some(last.offset) {
-            // Ours was trimmed, and the next one tells what it was.
+            // Our event was trimmed; the next one has its id.
             frame.after.as_ref()
         } else {
             None
@@ -196,13 +196,13 @@ impl Cursor {
         here.is_some_and(|id| self.differs(id))
     }
 
-    /// Whether this is the id of another event than the one that was given last. Ids that are not known do not tell.
+    /// Whether this is the id of another event than the last given one. `false` if one of the ids is unknown.
     fn differs(&self, id: &str) -> bool {
         !id.is_empty() && !self.last_id.is_empty() && *id != self.last_id
     }
 
-    /// From where a history that came back with older data is read again: what was given of it is known by its ids. If nothing is
-    /// known to have been given, all of it is new.
+    /// The position after which a history that came back with older data is read again. Its events that were given are recognised by
+    /// their ids. If no event is known to have been given, all of them are new.
     fn before_rewind(&self, last: Position, head: Position) -> Position {
         let of_epoch = |(at, _): &(Option<Position>, u64)| {
             at.filter(|at| at.epoch == last.epoch).map(|at| at.offset)
@@ -211,7 +211,7 @@ impl Cursor {
         Position { offset: first.saturating_sub(1).min(head.offset), ..last }
     }
 
-    /// Notes that an event is given, unless it was given before.
+    /// Records that an event is given, unless it was given before.
     fn give(&mut self, at: Option<Position>, id: &Id) -> Verdict {
         if at.is_some() {
             self.last_id.clone_from(&id.text);
@@ -263,11 +263,11 @@ mod tests {
         let mut cursor = Cursor::new(Start::Now, Some((at(1, 3), "c".to_owned())));
         assert_eq!(cursor.judge(&frame(at(1, 4), "d")), Verdict::Give);
         assert_eq!(cursor.judge(&frame(at(1, 4), "d")), Verdict::Drop);
-        assert_eq!(cursor.judge(&frame(at(1, 6), "f")), Verdict::Look);
-        assert_eq!(cursor.judge(&frame(at(2, 1), "x")), Verdict::Look);
-        assert_eq!(cursor.judge(&frame(at(1, u64::MAX), "x")), Verdict::Look);
-        let look = page(at(1, 6), &[(4, "d"), (5, "e"), (6, "f")], false);
-        assert_eq!(taken(&mut cursor, look), (vec![Some(5), Some(6)], false));
+        assert_eq!(cursor.judge(&frame(at(1, 6), "f")), Verdict::Read);
+        assert_eq!(cursor.judge(&frame(at(2, 1), "x")), Verdict::Read);
+        assert_eq!(cursor.judge(&frame(at(1, u64::MAX), "x")), Verdict::Read);
+        let read = page(at(1, 6), &[(4, "d"), (5, "e"), (6, "f")], false);
+        assert_eq!(taken(&mut cursor, read), (vec![Some(5), Some(6)], false));
     }
 
     #[test]
@@ -317,14 +317,14 @@ mod tests {
             is_full: false,
         };
         // The id comes from the event at the position, or from the head.
-        for look in [page(at(1, 5), &[(5, "a")], false), head(5, "a")] {
+        for read in [page(at(1, 5), &[(5, "a")], false), head(5, "a")] {
             let mut resumed = Cursor::new(Start::After(at(1, 5)), None);
-            assert_eq!(taken(&mut resumed, look), (vec![], false));
+            assert_eq!(taken(&mut resumed, read), (vec![], false));
             assert_eq!(resumed.last_id(), "a");
             // A live frame that follows another event than ours.
             let mut next = frame(at(1, 6), "f");
             next.after = Some("b".to_owned());
-            assert_eq!(resumed.judge(&next), Verdict::Look);
+            assert_eq!(resumed.judge(&next), Verdict::Read);
             // The head tells where the history has expired.
             assert_eq!(taken(&mut resumed, head(5, "b")), (vec![], true));
             assert_eq!(taken(&mut resumed, head(5, "b")), (vec![None], false));

@@ -15,7 +15,7 @@ use crate::client::Event;
 use crate::platform::{self, BoxFuture, boxed};
 use crate::{Error, Result};
 
-/// Messages of a channel, with the losses and returns of the connection.
+/// Messages of a channel, and the losses and resumptions of the connection.
 pub(super) type Live = BoxStream<'static, Result<Event>>;
 
 /// A channel's messages for all subscribers of this process.
@@ -59,7 +59,7 @@ impl Feed {
         self.stop.wake();
     }
 
-    /// Hands the messages out for as long as there are subscribers. They hear of it if this future is dropped or panics.
+    /// Distributes the messages for as long as there are subscribers. If this future is dropped or panics, they get [`Signal::Ended`].
     pub(super) fn run(
         self: Arc<Self>,
         open: impl Future<Output = Result<Live>>,
@@ -78,7 +78,7 @@ impl Feed {
                     Either::Right((error, _)) => Some(error),
                 }
             };
-            end.because(error);
+            end.set_error(error);
         }
     }
 
@@ -92,7 +92,7 @@ impl Feed {
             Err(error) => return error,
         };
         self.connected();
-        // The last event that all have heard of.
+        // The last event that all subscribers know.
         let mut last = None;
         let mut pause = Check::pause(check.as_ref());
         loop {
@@ -105,7 +105,7 @@ impl Feed {
                         && last.as_ref() != Some(&head)
                     {
                         last = Some(head);
-                        self.tell();
+                        self.notify_all();
                     }
                     pause = Check::pause(check.as_ref());
                     continue;
@@ -134,23 +134,23 @@ impl Feed {
 
     fn connected(&self) {
         self.state().connected = true;
-        self.tell();
+        self.notify_all();
     }
 
-    /// Lets all look at the history.
-    fn tell(&self) {
+    /// Makes all subscribers read the history.
+    fn notify_all(&self) {
         self.state().inboxes.iter().for_each(|inbox| inbox.push(Signal::Connected));
     }
 }
 
-/// Tells the subscribers that nothing more will come, also if the task is dropped with its runtime.
+/// Sends [`Signal::Ended`] to the subscribers when it is dropped, also if the task is dropped with its runtime.
 struct End {
     feed: Arc<Feed>,
     error: Option<Error>,
 }
 
 impl End {
-    fn because(&mut self, error: Option<Error>) {
+    fn set_error(&mut self, error: Option<Error>) {
         self.error = error;
     }
 }
@@ -164,10 +164,10 @@ impl Drop for End {
     }
 }
 
-/// How a feed finds out that a message was lost while its connection stayed.
+/// The check that detects messages that were lost while the connection stayed.
 pub(super) struct Check {
     pub(super) every: Duration,
-    /// Asks for the position of the last event and its id. `None` for an error: the next check may have an answer.
+    /// Reads the position and the id of the last event. `None` after an error: the next check tries again.
     pub(super) head: Box<dyn Fn() -> BoxFuture<'static, Option<Head>> + Send + Sync>,
 }
 
@@ -188,11 +188,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_feed_whose_task_is_dropped_says_so() {
+    async fn a_feed_whose_task_is_dropped_ends_its_subscribers() {
         let (feed, inbox) = (Arc::new(Feed::default()), Inbox::new(2));
         assert!(feed.join(&inbox));
         drop(Arc::clone(&feed).run(std::future::pending(), None));
         assert!(matches!(inbox.next().await, Signal::Ended(error) if error.is_transient()));
-        assert!(!feed.join(&inbox), "another subscriber begins anew");
+        assert!(!feed.join(&inbox), "another subscriber needs a new feed");
     }
 }

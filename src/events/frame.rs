@@ -1,4 +1,4 @@
-//! An event as it is published and kept: a JSON object. In the history, it is without its first brace and its position.
+//! The wire format of an event: a JSON object. In the history, its first brace and its position are left out.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,7 +11,7 @@ use super::item::{DEFAULT_NAME, Event, Item, Unreadable};
 use super::position::Position;
 use crate::{Error, ErrorKind, Result};
 
-/// What all of our frames begin with. Anything else is another program's.
+/// The beginning of all frames of this library. Other messages come from other programs.
 const MARK: &[u8] = b"{\"edgecask\":1,";
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ pub(super) fn encode<T: Serialize>(id: &str, name: &str, data: &T, most: usize) 
         let why = format!("the event has {} bytes as JSON, the limit is {most}", text.len());
         return Err(Error::new(ErrorKind::InvalidInput, why));
     }
-    // Between tokens alone: raw JSON of the caller's may have them. Over REST a message is a line.
+    // JSON has line breaks only between tokens, as in raw JSON of the caller. Over REST a message is one line.
     if text.contains(['\n', '\r']) {
         text = text.replace(['\n', '\r'], " ");
     }
@@ -47,12 +47,12 @@ pub(super) fn published(event: &str) -> String {
     [&String::from_utf8_lossy(MARK), event].concat()
 }
 
-/// A frame, and what a subscription has to know of it before it reads the payload.
+/// A frame, with the fields that a subscription needs before it reads the payload.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) position: Option<Position>,
     pub(super) id: Id,
-    /// The id of the event before it, if that is known.
+    /// The id of the event before it, if it is known.
     pub(super) after: Option<String>,
     text: Bytes,
 }
@@ -111,7 +111,7 @@ impl Frame {
         Self { position: Some(position), id, after: None, text }
     }
 
-    /// The message as it came.
+    /// The message as it was received.
     pub(super) fn text(&self) -> &[u8] {
         &self.text
     }
@@ -126,7 +126,7 @@ impl Frame {
         match body {
             Ok(Body { name, data }) => Item::Event(Event { position, id: id.text, name, data }),
             Err(error) => {
-                // Its text may quote the payload.
+                // The text of the error may quote the payload.
                 let why = format!("the event is not of this type: {:?} error", error.classify());
                 let error = Error::new(ErrorKind::Codec, why);
                 Item::Unreadable(Unreadable { position, error })

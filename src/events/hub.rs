@@ -13,71 +13,75 @@ use crate::layer::WithoutFallback;
 use crate::platform::{self, boxed};
 use crate::{Error, ErrorKind, Result};
 
-/// What the topics of a hub share.
+/// The state that the topics of a hub share.
 pub(super) struct Hub {
-    to: To,
+    backend: Backend,
     pub(super) options: EventsOptions,
     feeds: Mutex<HashMap<String, Weak<Feed>>>,
 }
 
-/// Where events go.
-enum To {
+/// The server of the events.
+enum Backend {
     Redis(Client),
     Broadcast(Arc<dyn Broadcast>),
 }
 
 impl Hub {
     pub(super) fn new(client: Client, options: EventsOptions) -> Self {
-        let to = To::Redis(client.layer(WithoutFallback));
-        Self { to, options, feeds: Mutex::default() }
+        let backend = Backend::Redis(client.layer(WithoutFallback));
+        Self { backend, options, feeds: Mutex::default() }
     }
 
     pub(super) fn over(broadcast: Arc<dyn Broadcast>, options: EventsOptions) -> Self {
-        Self { to: To::Broadcast(broadcast), options: options.keep(0), feeds: Mutex::default() }
+        Self {
+            backend: Backend::Broadcast(broadcast),
+            options: options.keep(0),
+            feeds: Mutex::default(),
+        }
     }
 
     /// The client of Redis.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where events do not go to Redis.
+    /// [`ErrorKind::Unsupported`] if the events go over a broadcast.
     pub(super) fn client(&self) -> Result<&Client> {
-        match &self.to {
-            To::Redis(client) => Ok(client),
-            To::Broadcast(_) => Err(Error::new(
+        match &self.backend {
+            Backend::Redis(client) => Ok(client),
+            Backend::Broadcast(_) => Err(Error::new(
                 ErrorKind::Unsupported,
                 "these events go over a broadcast, which has no positions and no presence: use Redis",
             )),
         }
     }
 
-    /// What events go to instead of Redis.
+    /// The broadcast that replaces Redis.
     pub(super) fn broadcast(&self) -> Option<&dyn Broadcast> {
-        match &self.to {
-            To::Redis(_) => None,
-            To::Broadcast(broadcast) => Some(&**broadcast),
+        match &self.backend {
+            Backend::Redis(_) => None,
+            Backend::Broadcast(broadcast) => Some(&**broadcast),
         }
     }
 
-    /// Whether subscribers listen, and do not poll.
+    /// Whether subscribers listen instead of polling.
     pub(super) fn is_live(&self) -> bool {
-        match &self.to {
-            To::Redis(client) => self.options.live && client.capabilities().subscriptions,
-            To::Broadcast(_) => true,
+        match &self.backend {
+            Backend::Redis(client) => self.options.live && client.capabilities().subscriptions,
+            Backend::Broadcast(_) => true,
         }
     }
 
-    /// What tells of new events on a channel.
+    /// The source of signals of a channel.
     pub(super) async fn source(&self, channel: &str, check: Option<Check>) -> Result<Source> {
         if !self.is_live() && !self.options.has_history() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                "this transport has no subscriptions, and these events no history: nothing would arrive",
+                "this transport has no subscriptions, and these events have no history: no event would arrive",
             ));
         }
         self.open(channel, check).await
     }
 
-    /// The same for what can be asked for.
+    /// The same for a presence, which can be polled without a history.
     pub(super) async fn presence_source(&self, channel: &str) -> Result<Source> {
         self.open(channel, None).await
     }
@@ -87,12 +91,12 @@ impl Hub {
             return Ok(Source::Poll(Poll::new(self.options.poll)));
         }
         let name = channel.to_owned();
-        let open = match &self.to {
-            To::Redis(client) => {
+        let open = match &self.backend {
+            Backend::Redis(client) => {
                 let client = client.clone();
                 boxed(|| async move { Ok(client.subscribe([name]).await?.boxed()) })
             }
-            To::Broadcast(broadcast) => {
+            Backend::Broadcast(broadcast) => {
                 let broadcast = Arc::clone(broadcast);
                 boxed(|| async move { broadcast.listen(&name).await })
             }

@@ -1,4 +1,4 @@
-//! Where what a channel tells waits for a subscriber.
+//! The queue of a channel's signals for one subscriber.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,19 +11,19 @@ use super::frame::Frame;
 use crate::client::Event;
 use crate::{Error, ErrorKind, Result};
 
-/// What a subscriber hears of the channel.
+/// A signal of the channel to a subscriber.
 #[derive(Debug)]
 pub(super) enum Signal {
-    /// From now on, what is published is received.
+    /// Events that are published from now on are received.
     Connected,
     Frame(Frame),
     /// Frames were dropped, because the subscriber was too slow.
     Overflow,
-    /// Nothing more will come.
+    /// The source has ended: no more signals follow.
     Ended(Error),
 }
 
-/// Where the signals for one subscriber wait: up to `bound` frames, and up to one other signal before each and at the end.
+/// The signals that wait for one subscriber: up to `bound` frames, and up to one other signal before each and at the end.
 /// Frames beyond the bound are dropped.
 #[derive(Default)]
 pub(super) struct Inbox {
@@ -36,7 +36,7 @@ struct Waiting {
     signals: VecDeque<Signal>,
     frames: usize,
     bound: usize,
-    /// Frames that were dropped and of which the subscriber has not heard.
+    /// Dropped frames that were not reported to the subscriber yet.
     dropped: usize,
 }
 
@@ -56,14 +56,14 @@ impl Inbox {
         match signal {
             Signal::Frame(_) => {
                 if waiting.frames == waiting.bound {
-                    // One signal stands for all that waited.
+                    // One signal replaces all that waited.
                     waiting.signals.clear();
                     waiting.dropped += std::mem::take(&mut waiting.frames);
                     waiting.signals.push_back(Signal::Overflow);
                 }
                 waiting.frames += 1;
             }
-            // What waits there has the same effect.
+            // The signal that waits there has the same effect.
             Signal::Connected
                 if matches!(
                     waiting.signals.back(),
@@ -83,7 +83,7 @@ impl Inbox {
         poll_fn(|context| {
             self.waker.register(context.waker());
             let mut waiting = self.waiting();
-            // It ended for good, and says so as often as it is asked.
+            // The end stays: each call returns it.
             if let Some(Signal::Ended(error)) = waiting.signals.front() {
                 return Poll::Ready(Signal::Ended(error.clone()));
             }
@@ -98,7 +98,7 @@ impl Inbox {
         .await
     }
 
-    /// Drops what a look at the history makes up for. Returns whether frames had been dropped before.
+    /// Drops the signals that a read of the history replaces. Returns whether frames had been dropped before.
     pub(super) fn drop_kept(&self) -> bool {
         let mut waiting = self.waiting();
         let is_kept = |signal: &Signal| match signal {
@@ -112,14 +112,14 @@ impl Inbox {
         std::mem::take(&mut waiting.dropped) > 0
     }
 
-    /// How many frames wait or were dropped.
+    /// The number of frames that wait or were dropped.
     pub(super) fn lag(&self) -> usize {
         let waiting = self.waiting();
         waiting.frames + waiting.dropped
     }
 }
 
-/// What an event of the client's subscriber means.
+/// Converts an event of the client's subscriber.
 pub(super) fn signal(event: Result<Event>) -> Option<Signal> {
     Some(match event {
         Ok(Event::Message(message)) => Signal::Frame(Frame::published(message.payload)),
@@ -166,7 +166,7 @@ mod tests {
                 assert!(inbox.waiting().signals.len() <= 2 * bound + 1);
             }
             assert!(matches!(inbox.next().await, Signal::Overflow));
-            assert!(!inbox.drop_kept(), "the subscriber has heard of it");
+            assert!(!inbox.drop_kept(), "the loss was reported to the subscriber");
             assert!(inbox.waiting().signals.is_empty());
         }
     }

@@ -5,34 +5,34 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event<T> {
-    /// Where it stands in the history. `None` if it is not kept there.
+    /// Its position in the history. `None` if the history does not keep it.
     pub position: Option<Position>,
-    /// The id that its publisher gave it. Empty for what another program has published as plain JSON.
+    /// The id from its publisher. Empty if another program has published it as plain JSON.
     pub id: String,
-    /// What kind of event it is, [`DEFAULT_NAME`] if the publisher did not say.
+    /// The name of the kind of event; [`DEFAULT_NAME`] if the publisher gave none.
     pub name: String,
     /// The payload.
     pub data: T,
 }
 
-/// The name of events that have none, as browsers call them.
+/// The name of events without a name. Browsers use the same default.
 pub const DEFAULT_NAME: &str = "message";
 
-/// What a [`Subscription`](super::Subscription) gives.
+/// An item of a [`Subscription`](super::Subscription).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Item<T> {
-    /// An event. Each that the history keeps comes once, and in the order in which they were published. A transient one may come after
-    /// kept ones that were published later.
+    /// An event. Events that the history keeps come once, and in the order in which they were published. A transient event may come after
+    /// kept events that were published later.
     Event(Event<T>),
     /// Events are missing here.
     Gap(Gap),
-    /// An event that is not of the type of the topic, or is no JSON.
+    /// An event that is not of the type of the topic, is not JSON, or is longer than the client's limit of a reply.
     Unreadable(Unreadable),
 }
 
 impl<T> Item<T> {
-    /// The event, if it is one.
+    /// The event; `None` for other items.
     pub fn event(self) -> Option<Event<T>> {
         match self {
             Self::Event(event) => Some(event),
@@ -45,9 +45,9 @@ impl<T> Item<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// Why.
+    /// The reason.
     pub reason: GapReason,
-    /// How many, if that is known.
+    /// The number of missing events, if it is known.
     pub missed: Option<u64>,
     /// The position after which the subscription goes on. `None` without a history.
     pub position: Option<Position>,
@@ -57,11 +57,11 @@ pub struct Gap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapReason {
-    /// The history has dropped them: by count, by time, or by hand.
+    /// The history has dropped them: by count, by time, or by a command of an operator.
     Trimmed,
-    /// The history is not the one of the subscriber's position: Redis was flushed, has evicted it, or came back with older data.
+    /// The subscriber's position is not in this history: Redis was flushed, has evicted the history, or came back with older data.
     HistoryLost,
-    /// The subscriber was too slow, and there is no history, or it has dropped the events since.
+    /// The subscriber was too slow, and the history has dropped the events since, or there is no history.
     TooSlow,
     /// The connection was lost, or the subscriber came back, and there is no history.
     Disconnected,
@@ -83,9 +83,9 @@ impl GapReason {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unreadable {
-    /// Where it stands in the history.
+    /// Its position in the history.
     pub position: Option<Position>,
-    /// Why it could not be read.
+    /// The error of reading it.
     pub error: Error,
 }
 
@@ -98,13 +98,13 @@ pub enum Start {
     Now,
     /// With the oldest event that the history has. Without a history there is a gap first.
     Oldest,
-    /// After this position, as far as the history has it. What is missing is a gap.
+    /// After this position. Events that the history no longer has are a gap.
     After(Position),
 }
 
 impl Start {
-    /// After the position in a `Last-Event-ID` header, or `otherwise` if there is none. A text that is no position of ours is a
-    /// position that no history knows: there is a gap, and then all that is kept.
+    /// After the position in a `Last-Event-ID` header, or `otherwise` if the header is absent or empty. A text that is not a
+    /// [`Position`] counts as one that no history knows: the subscription starts with a gap, and then gives all events of the history.
     pub fn last_event_id(header: Option<&str>, otherwise: Self) -> Self {
         match header.map(str::trim) {
             None | Some("") => otherwise,

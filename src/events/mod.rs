@@ -1,7 +1,7 @@
-//! Events: published with a history in one atomic call, received once and in order, with a gap where something is missing.
+//! Events: published to a channel and a history in one atomic call, received once and in order, with a gap where events are missing.
 //!
-//! Subscribers listen by Pub/Sub, and read from the history what they missed while they were not connected. Where there is no
-//! Pub/Sub, they poll. The guide's page on events says what is promised and what it costs; [`Events`] has an example.
+//! Subscribers listen by Pub/Sub, and read the events that they missed from the history. Where there is no Pub/Sub, they poll. The
+//! guide's page on events lists the guarantees and the costs; [`Events`] has an example.
 
 mod broadcast;
 mod cursor;

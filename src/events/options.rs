@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-/// The largest number that a script has exactly.
+/// The largest integer that a Lua script represents exactly.
 const MOST: u64 = 1 << 53;
 
-/// How the topics of an [`Events`](super::Events) keep, publish and receive.
+/// The settings of an [`Events`](super::Events), for all of its topics.
 ///
 /// ```
 /// use std::time::Duration;
@@ -11,7 +11,7 @@ const MOST: u64 = 1 << 53;
 /// use edgecask::events::EventsOptions;
 ///
 /// let options = EventsOptions::new().keep(500).keep_for(Duration::from_secs(86_400));
-/// // Only live: who is not connected misses the event, and is told so.
+/// // Only live: a subscriber that was not connected misses the event, and gets a gap.
 /// let live = EventsOptions::new().keep(0);
 /// ```
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct EventsOptions {
 }
 
 impl EventsOptions {
-    /// The defaults, which the methods name.
+    /// The default settings; each method documents its default.
     pub fn new() -> Self {
         Self {
             kept: 1000,
@@ -48,8 +48,8 @@ impl EventsOptions {
         }
     }
 
-    /// How many events the history of a topic keeps, at most 2⁵³. 0: none, so that a subscriber that was not connected has a
-    /// gap. Default: 1000.
+    /// How many events the history of a topic keeps, at most 2⁵³. With 0 there is no history: a subscriber that was not connected gets
+    /// a gap. Default: 1000.
     pub fn keep(mut self, events: u64) -> Self {
         self.kept = events.min(MOST);
         self
@@ -61,16 +61,16 @@ impl EventsOptions {
         self
     }
 
-    /// For how long after its last event a topic remembers how far it has come. Then the next event begins a new epoch, which
-    /// is a gap to subscribers. It is at least as long as the history's time. Default: 30 days.
+    /// For how long after its last event a topic remembers its position. After that the next event begins a new epoch, which is a gap for
+    /// subscribers. It is at least [`keep_for`](Self::keep_for). Default: 30 days.
     pub fn remember_position_for(mut self, time: Duration) -> Self {
         self.position_kept_for = time;
         self
     }
 
-    /// For how long the id of an event is remembered, so that publishing it again has no effect. A
-    /// request that arrives later than this is a second event to whoever subscribed since. At least 10 seconds, because the library
-    /// itself repeats what may not have arrived. Default: 60 seconds. It costs a key for each event of that time.
+    /// For how long the id of an event is remembered, so that publishing it again has no effect. A repeated request that arrives later
+    /// publishes a second event for subscribers that subscribed since. At least 10 seconds, because the library itself repeats requests
+    /// without an answer. Default: 60 seconds. It costs a key for each event of that time.
     pub fn remember_ids_for(mut self, time: Duration) -> Self {
         self.repeats_known_for = time.max(Duration::from_secs(10));
         self
@@ -82,30 +82,30 @@ impl EventsOptions {
         self
     }
 
-    /// How many live events wait in memory for a subscriber that is slow. If there are more, they are dropped, and read from the
-    /// history later. Default: 1024.
+    /// How many live events wait in memory for a slow subscriber. If there are more, they are dropped, and read from the history later.
+    /// Default: 1024.
     pub fn buffer(mut self, events: usize) -> Self {
         self.buffer = events.max(1);
         self
     }
 
-    /// Whether subscribers listen by Pub/Sub where the transport can. If not, they poll. Default: `true`.
+    /// Whether subscribers listen by Pub/Sub where the transport supports it. Otherwise they poll. Default: `true`.
     pub fn live(mut self, live: bool) -> Self {
         self.live = live;
         self
     }
 
-    /// The shortest and the longest pause of a subscriber that polls. After an event it asks again after the shortest one; each
-    /// look without an event doubles it. Up to a fifth is added at random. Default: 1 and 30 seconds.
+    /// The shortest and the longest pause of a subscriber that polls. After an event the pause is the shortest one; each read without an
+    /// event doubles it. Up to a fifth is added at random. Default: 1 and 30 seconds.
     pub fn poll_every(mut self, shortest: Duration, longest: Duration) -> Self {
         let shortest = shortest.max(Duration::from_millis(1));
         self.poll = (shortest, longest.max(shortest));
         self
     }
 
-    /// After so long without an event a topic's Pub/Sub subscription asks for the position of the last event, so that a message that
-    /// was lost while the connection stayed, for instance in a failover, is found after this time. It costs one command for each topic
-    /// and process (in a Worker: for each subscription). At least a millisecond; zero: never. Default: a minute.
+    /// After this time without an event, a topic's Pub/Sub subscription reads the position of the last event. This detects a message that was
+    /// lost while the connection stayed, for instance in a failover. Each check costs one command for each topic and process (in a Worker:
+    /// for each subscription). At least a millisecond; zero: never. Default: a minute.
     pub fn check_every(mut self, time: Duration) -> Self {
         self.check_every = match time.is_zero() {
             true => time,
@@ -114,14 +114,14 @@ impl EventsOptions {
         self
     }
 
-    /// For how long a member of a topic's [`Presence`](super::Presence) counts as present after its last heartbeat. One is sent
-    /// each third of this. From a second to an hour, and the same for all who share a topic. Default: 60 seconds.
+    /// For how long a member of a topic's [`Presence`](super::Presence) counts as present after its last heartbeat. A heartbeat is sent in
+    /// each third of this time. From a second to an hour. All processes that share a topic must use the same value. Default: 60 seconds.
     pub fn present_for(mut self, time: Duration) -> Self {
         self.present_for = time.clamp(Duration::from_secs(1), Duration::from_secs(3600));
         self
     }
 
-    /// The most members of a topic's presence, at most 2⁵³; another one is refused. Default: 1000.
+    /// The most members of a topic's presence, at most 2⁵³. [`Presence::join`](super::Presence::join) refuses another one. Default: 1000.
     pub fn max_present(mut self, members: u64) -> Self {
         self.max_present = members.min(MOST);
         self
@@ -131,7 +131,7 @@ impl EventsOptions {
         self.kept > 0
     }
 
-    /// How many events are read at once: about 4 MiB at most.
+    /// How many events are read at once: at most about 4 MiB of the longest ones.
     pub(super) fn page(&self) -> usize {
         (4 * 1024 * 1024 / self.max_event_bytes).clamp(2, 128)
     }

@@ -1,18 +1,18 @@
-//! How much of a history is asked for at once.
+//! The size of the pages in which a history is read.
 
 use crate::{Error, ErrorKind};
 
-/// What a look at the history asks for.
+/// The part of the history that a request reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum PageRequest {
     Nothing,
-    /// So many events at most, with the one at the subscriber's position if there is more than one.
+    /// At most this number of events, with the one at the subscriber's position if the number is greater than 1.
     Events(usize),
-    /// Only where the next event stands, because it is too large.
+    /// Only the position of the next event, because the event is too large.
     Position,
 }
 
-impl Ask {
+impl PageRequest {
     /// As an argument of the script.
     pub(super) fn most(self) -> i64 {
         match self {
@@ -23,38 +23,40 @@ impl Ask {
     }
 }
 
-/// The size of the pages of a subscription. A page that is larger than an answer may be is asked for again in halves.
+/// The size of the pages of a subscription. If a page exceeds the client's limit of an answer, half of it is requested.
 #[derive(Debug)]
 pub(super) struct Pages {
     largest: usize,
-    next: Ask,
+    next: PageRequest,
 }
 
 impl Pages {
     pub(super) fn new(largest: usize) -> Self {
-        Self { largest, next: Ask::Events(largest) }
+        Self { largest, next: PageRequest::Events(largest) }
     }
 
-    pub(super) fn next(&self) -> Ask {
+    pub(super) fn next(&self) -> PageRequest {
         self.next
     }
 
-    /// A page came.
+    /// Takes a larger page after a success.
     pub(super) fn grow(&mut self) {
         self.next = match self.next {
-            Ask::Events(most) => Ask::Events(most.saturating_mul(2).min(self.largest)),
-            Ask::Nothing | Ask::Position => Ask::Events(1),
+            PageRequest::Events(most) => {
+                PageRequest::Events(most.saturating_mul(2).min(self.largest))
+            }
+            PageRequest::Nothing | PageRequest::Position => PageRequest::Events(1),
         };
     }
 
-    /// Takes a smaller page after this error. `false` if that does not help.
+    /// Takes a smaller page after this error. Returns `false` if that cannot help.
     ///
-    /// An answer that is too long cannot be read. No transport tells more than that.
+    /// An answer that is too long is a protocol error; no transport reports more than that.
     pub(super) fn shrink(&mut self, error: &Error) -> bool {
         let next = match self.next {
-            Ask::Events(..=1) => Ask::Position,
-            Ask::Events(most) => Ask::Events(most / 2),
-            Ask::Nothing | Ask::Position => return false,
+            PageRequest::Events(..=1) => PageRequest::Position,
+            PageRequest::Events(most) => PageRequest::Events(most / 2),
+            PageRequest::Nothing | PageRequest::Position => return false,
         };
         let helps = error.kind() == ErrorKind::Protocol;
         if helps {

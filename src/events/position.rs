@@ -18,9 +18,9 @@ use crate::{Error, ErrorKind};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// Which history. A history that begins anew, because Redis has lost it, has another epoch. Epochs have no order.
+    /// Identifies the history. A history that begins anew because Redis has lost the old one has another epoch. Epochs have no order.
     pub epoch: u64,
-    /// The number of the event in its epoch. The first one has the number 1, and none is left out.
+    /// The number of the event in its epoch. The first event has the number 1, and no number is left out.
     pub offset: u64,
 }
 

@@ -29,14 +29,14 @@ pub struct Publish {
     data: Result<Box<serde_json::value::RawValue>>,
 }
 
-/// What became of an event.
+/// The result of publishing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// Its place in the history; `None` if it is not kept.
+    /// Its position in the history; `None` if the history does not keep it.
     pub position: Option<Position>,
-    /// Whether an event with this id had been published before, so that this call had no effect. `false` if an answer was lost on the
-    /// way: then it is not known whether this call or an earlier one published it.
+    /// Whether an event with this id had been published before, so that this call had no effect. `false` if an answer was lost: in that
+    /// case it is not known whether this call or an earlier one published the event.
     pub repeated: bool,
 }
 
@@ -49,21 +49,23 @@ impl Publish {
         Self { topic, name: DEFAULT_NAME.to_owned(), id: None, transient: false, data }
     }
 
-    /// What kind of event it is: the `event:` of server-sent events. Default: `message`.
+    /// The name of the kind of event: the `event:` of server-sent events. From 1 to 128 bytes without control characters. Default:
+    /// `message`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The id of the event. Publishing the same id again has no effect for as long as it is remembered, and subscribers do not
-    /// get it twice; so an id must not be used for another event. Default: a random one.
+    /// The id of the event, from 1 to 128 bytes without control characters. Publishing the same id again has no effect for as long as it is
+    /// [remembered](super::EventsOptions::remember_ids_for), and subscribers drop repeats; so an id must not be used for another event.
+    /// Default: a random id.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// The history does not keep it. Who is not connected, is too slow, or polls, misses it without a gap: for what is of no
-    /// use later, such as "ada is typing".
+    /// Does not add the event to the history. A subscriber that is not connected, is too slow, or polls misses it without a gap. It is made
+    /// for events that are of no use later, such as "ada is typing".
     pub fn transient(mut self) -> Self {
         self.transient = true;
         self
@@ -93,7 +95,7 @@ impl Publish {
         let (position, repeated) = loop {
             match topic.store.publish(&topic.hub, &outgoing).await {
                 Ok(published) => break published,
-                // Its id makes the event the same one if the first attempt arrived.
+                // If the first attempt arrived, the id makes this one a repeat.
                 Err(error) if error.outcome() == Outcome::Unknown && attempt < ATTEMPTS => {
                     let longest = Duration::from_millis(50) * 2_u32.pow(attempt);
                     platform::sleep(longest.mul_f64(platform::random_fraction())).await;
@@ -106,13 +108,13 @@ impl Publish {
         if let Some(position) = position {
             topic.note(position);
         }
-        // An answer that was lost before was this caller's own.
+        // After a lost answer, the repeat may be of this call's own attempt.
         Ok(Published { position, repeated: repeated && attempt == 1 })
     }
 }
 
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if the text could be taken for something else where it is used.
+/// [`ErrorKind::InvalidInput`] if the text is empty, too long, or has control characters.
 pub(super) fn checked(what: &str, text: &str) -> Result<()> {
     if text.is_empty() || text.len() > MAX_TEXT || text.contains(char::is_control) {
         let why = format!("the {what} has from 1 to {MAX_TEXT} bytes, and no control characters");

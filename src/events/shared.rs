@@ -1,4 +1,4 @@
-//! What the clones of a topic share.
+//! The state that the clones of a topic share.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,11 +7,11 @@ use super::position::Position;
 use super::store::Store;
 use crate::Key;
 
-/// What the clones of a topic share.
+/// The state that the clones of a topic share.
 pub(super) struct Shared {
     pub(super) hub: Arc<Hub>,
     pub(super) store: Store,
-    /// The last position that was published from here.
+    /// The last position that this process has published.
     known: Mutex<Option<Position>>,
 }
 

@@ -1,4 +1,4 @@
-//! What tells a subscription of new events: a feed that the process shares, a subscription of its own, or the clock.
+//! The source of a subscription's signals: a feed that the process shares, a subscription of its own, or a timer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::platform;
 
 pub(super) enum Source {
     Shared(Shared),
-    /// In a Worker, where a request must not wait for what another one receives.
+    /// In a Worker, where a request must not wait for messages that another request receives.
     Own {
         live: Live,
         begun: bool,
-        /// After so long without a message, the history is looked at.
+        /// The time without a message after which the history is read.
         check: Option<Duration>,
     },
     Poll(Poll),
 }
 
-/// A place among the subscribers of a feed.
+/// A subscriber's membership of a feed.
 pub(super) struct Shared {
     pub(super) feed: Arc<Feed>,
     pub(super) inbox: Arc<Inbox>,
@@ -34,7 +34,7 @@ impl Drop for Shared {
     }
 }
 
-/// The pauses between looks.
+/// The pauses between reads of a subscriber that polls.
 pub(super) struct Poll {
     shortest: Duration,
     longest: Duration,
@@ -46,7 +46,7 @@ impl Poll {
         Self { shortest, longest, pause: Duration::ZERO }
     }
 
-    /// The pause before the next look.
+    /// The pause before the next read.
     fn next(&mut self, random: f64) -> Duration {
         let pause = self.pause;
         self.pause = pause.saturating_mul(2).clamp(self.shortest, self.longest);
@@ -82,19 +82,19 @@ impl Source {
         }
     }
 
-    /// A look found events.
+    /// Resets the pause, because a read found events.
     pub(super) fn found(&mut self) {
         if let Self::Poll(poll) = self {
             poll.pause = poll.shortest;
         }
     }
 
-    /// All frames so far will be read from the history. Returns whether frames had been dropped before.
+    /// Drops the frames so far, because they will be read from the history. Returns whether frames had been dropped before.
     pub(super) fn drop_kept(&self) -> bool {
         matches!(self, Self::Shared(shared) if shared.inbox.drop_kept())
     }
 
-    /// Where frames wait for the subscriber.
+    /// The inbox of the subscriber, if it has one.
     pub(super) fn inbox(&self) -> Option<Arc<Inbox>> {
         match self {
             Self::Shared(shared) => Some(Arc::clone(&shared.inbox)),

@@ -12,7 +12,7 @@
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
 //! let topic = Events::new(Client::memory()).topic::<u64>(Keyspace::literal("orders").key("acme")?);
-//! // What the request's header `Last-Event-ID` says.
+//! // From the request's header `Last-Event-ID`.
 //! let start = Start::last_event_id(None, Start::Now);
 //! let mut body = SseStream::new(topic.subscribe(start).await?);
 //! assert!(body.next().await.expect("it begins")?.starts_with(b"retry: 3000\nid: "));
@@ -42,11 +42,11 @@ use super::subscription::Subscription;
 use crate::platform;
 use crate::{Error, ErrorKind, Result};
 
-/// The name of the event that tells of a gap. An event of a topic that has this name comes as `message`, as do `error` and `open`,
-/// by which an `EventSource` tells of its connection.
+/// The name of the event that reports a gap. An event of a topic with this name is sent as `message`. So are events with the names `error`
+/// and `open`, which an `EventSource` uses for its own events.
 pub const GAP_NAME: &str = "gap";
 
-/// How a subscription is sent to a browser.
+/// The settings of an [`SseStream`].
 #[derive(Debug, Clone, Copy)]
 #[must_use]
 pub struct SseOptions {
@@ -55,7 +55,7 @@ pub struct SseOptions {
 }
 
 impl SseOptions {
-    /// The defaults, which the methods name.
+    /// The default settings; each method documents its default.
     pub fn new() -> Self {
         Self { retry: Duration::from_secs(3), keep_alive: Duration::from_secs(15) }
     }
@@ -66,7 +66,7 @@ impl SseOptions {
         self
     }
 
-    /// A comment is sent after so long without an event, so that no proxy takes the connection for dead. It costs no command.
+    /// The time without an event after which a comment is sent, so that proxies do not close the connection. It costs no command.
     /// At least a millisecond. Default: 15 seconds.
     pub fn keep_alive(mut self, every: Duration) -> Self {
         self.keep_alive = every.max(Duration::from_millis(1));
@@ -80,24 +80,24 @@ impl Default for SseOptions {
     }
 }
 
-/// A subscription as the body of a response: a stream of bytes, which ends when the subscription does. The browser then
-/// connects again.
+/// A subscription as the body of a response: a stream of bytes that ends when the subscription ends. After that the browser connects
+/// again. It yields no error.
 #[must_use = "dropping it unsubscribes"]
 pub struct SseStream(BoxStream<'static, Result<Bytes>>);
 
 impl SseStream {
-    /// With the default options.
+    /// A stream with the default options.
     pub fn new<T: Serialize + DeserializeOwned + 'static>(subscription: Subscription<T>) -> Self {
         Self::with_options(subscription, SseOptions::new())
     }
 
-    /// With these options.
+    /// A stream with these options.
     pub fn with_options<T: Serialize + DeserializeOwned + 'static>(
         subscription: Subscription<T>,
         options: SseOptions,
     ) -> Self {
-        // A browser that loses the connection before the first event goes on from here. Without a history it comes back with a
-        // position that is always unknown, and has a gap.
+        // A browser that loses the connection before the first event continues from here. Without a history it comes back with a
+        // position that is always unknown, and gets a gap.
         let unknown = Position { epoch: 0, offset: 0 };
         let position = subscription.position().or((!subscription.has_history).then_some(unknown));
         let begin = begin(options.retry, position);
@@ -115,12 +115,12 @@ impl SseStream {
                     of_item(item)
                 }
                 Some(Some(Err(error))) => {
-                    // The browser is told nothing of it.
+                    // The error is not sent to the browser.
                     tracing::warn!(kind = error.kind().as_str(), "a stream of events ended");
                     return None;
                 }
                 Some(None) => return None,
-                // Events were not given again, but the position has moved.
+                // The position has moved without an item, by events that were given before.
                 None if subscription.has_history && subscription.position() != at => {
                     at = subscription.position();
                     nothing(at)
@@ -149,14 +149,14 @@ impl fmt::Debug for SseStream {
 
 #[cfg(feature = "events-http")]
 impl SseStream {
-    /// A response with this body, `Content-Type: text/event-stream`, and headers that keep caches and proxies from holding it up.
+    /// A response with this body, `Content-Type: text/event-stream`, and headers against caching and buffering by proxies.
     pub fn into_response(self) -> http::Response<Self> {
         use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
         let mut response = http::Response::new(self);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // nginx holds a response back otherwise.
+        // Without it, nginx buffers the response.
         let buffering = HeaderName::from_static("x-accel-buffering");
         headers.insert(buffering, HeaderValue::from_static("no"));
         response
@@ -177,7 +177,7 @@ impl http_body::Body for SseStream {
     }
 }
 
-/// An event of a topic.
+/// The frame of an event of a topic.
 ///
 /// # Errors
 /// [`ErrorKind::Codec`] if the payload cannot be written as JSON.
@@ -188,11 +188,11 @@ pub fn event<T: Serialize>(event: &Event<T>) -> Result<Bytes> {
     Ok(frame(event.position, &safe_name(&event.name), &data))
 }
 
-/// A gap.
+/// The frame of a gap.
 pub fn gap(gap: &Gap) -> Bytes {
     let missed = gap.missed.map_or("null".to_owned(), |missed| missed.to_string());
     let data = format!("{{\"reason\":\"{}\",\"missed\":{missed}}}", gap.reason.as_str());
-    // Without a history there is no position, and the browser goes on with what is live.
+    // Without a history there is no position, and the browser continues with live events.
     frame(gap.position, GAP_NAME, &data)
 }
 
@@ -207,7 +207,7 @@ fn of_item<T: Serialize>(item: Item<T>) -> Bytes {
         Item::Unreadable(unreadable) => unreadable.error,
     };
     tracing::warn!(%error, "an event is not sent to a browser");
-    // The browser does not ask for it again.
+    // The position makes the browser skip it.
     nothing(position)
 }
 
@@ -224,7 +224,7 @@ fn nothing(position: Option<Position>) -> Bytes {
     position.map_or(Bytes::from_static(b":\n\n"), |position| format!("id: {position}\n\n").into())
 }
 
-/// The name as a browser may hear it.
+/// The name without control characters; `message` in place of a reserved name.
 fn safe_name(name: &str) -> String {
     let name: String = name.chars().filter(|character| !character.is_control()).collect();
     match &*name {
@@ -253,7 +253,7 @@ fn frame(id: Option<Position>, name: &str, data: &str) -> Bytes {
         text += name;
         text.push('\n');
     }
-    // A line ends with a carriage return too.
+    // A carriage return ends a line, too.
     for line in data.replace("\r\n", "\n").split(['\n', '\r']) {
         text += "data: ";
         text += line;

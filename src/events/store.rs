@@ -7,15 +7,15 @@ use bytes::Bytes;
 use super::cursor::Page;
 use super::frame::Frame;
 use super::hub::Hub;
-use super::pages::Ask;
+use super::pages::PageRequest;
 use super::position::Position;
 use super::scripts::{PUBLISH, READ};
 use crate::command::streams::Entry;
 use crate::key::escape_part;
 use crate::{Error, ErrorKind, Key, Outcome, Result, platform};
 
-/// How long a topic without events remembers that a subscriber began its history, from the last look. It is short, because
-/// names may come from outside.
+/// How long a topic without events keeps the history that a subscriber began, counted from the last read. It is short, because the
+/// names of topics may come from outside.
 const UNUSED_KEPT_FOR: Duration = Duration::from_secs(86_400);
 
 /// The keys of a topic.
@@ -24,15 +24,15 @@ pub(super) struct Store {
     head: String,
 }
 
-/// The answer to a look at the history.
-pub(super) struct Looked {
+/// The answer to a read of the history.
+pub(super) struct HistoryRead {
     /// The name of the channel: the key as the server has it, with the prefix of a layer.
     pub(super) channel: String,
     /// `None` if there is no history.
     pub(super) page: Option<Page>,
 }
 
-/// What is published.
+/// An event to publish.
 pub(super) struct Outgoing<'a> {
     pub(super) event: &'a str,
     pub(super) id: &'a str,
@@ -69,7 +69,7 @@ impl Store {
         ];
         let keys = [self.key.as_str(), &self.head, &seen];
         let client = hub.client()?;
-        // A box, so that what awaits it has a short type.
+        // A box, so that the type of the awaiting future is short.
         let (position, repeated): (String, i64) =
             platform::send(|| client.run_script(&PUBLISH, keys, args)).await?;
         if repeated == 2 {
@@ -94,28 +94,28 @@ impl Store {
     }
 
     /// The name of the channel, and the position of the last event; begins a history if there is none. One script.
-    pub(super) async fn begin(&self, hub: &Hub) -> Result<Looked> {
-        self.look(hub, None, "", Ask::Nothing).await
+    pub(super) async fn begin(&self, hub: &Hub) -> Result<HistoryRead> {
+        self.read_after(hub, None, "", PageRequest::Nothing).await
     }
 
-    /// Looks at the history after a position, whose event has this id, and begins a history if there is none. One script.
-    pub(super) async fn look(
+    /// Reads the history after a position, whose event has this id, and begins a history if there is none. One script.
+    pub(super) async fn read_after(
         &self,
         hub: &Hub,
         after: Option<Position>,
         id: &str,
-        ask: Ask,
-    ) -> Result<Looked> {
+        ask: PageRequest,
+    ) -> Result<HistoryRead> {
         let options = &hub.options;
-        // Without a history only the name of the channel is asked for.
+        // Without a history, only the name of the channel is of interest.
         let ttl = match options.has_history() {
             true => millis(options.kept_for.max(UNUSED_KEPT_FOR)),
             false => "0".to_owned(),
         };
         // A single event is the next one, not the one at the position.
         let (after, id) = match ask {
-            Ask::Events(2..) | Ask::Nothing => (after, id),
-            Ask::Events(_) | Ask::Position => {
+            PageRequest::Events(2..) | PageRequest::Nothing => (after, id),
+            PageRequest::Events(_) | PageRequest::Position => {
                 let next = |at: Position| Position { offset: at.offset.saturating_add(1), ..at };
                 (after.map(next), "")
             }
@@ -131,7 +131,7 @@ impl Store {
         };
         let events = entries.into_iter().filter_map(frame).collect();
         let page = position_of(&head).map(|head| Page { head, events, is_full });
-        Ok(Looked { channel, page })
+        Ok(HistoryRead { channel, page })
     }
 
     /// The channel, the position of the last event with its id, and events.

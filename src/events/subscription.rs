@@ -19,17 +19,17 @@ use super::pages::Pages;
 use super::position::Position;
 use super::shared::Shared;
 use super::source::Source;
-use super::store::Looked;
+use super::store::HistoryRead;
 use crate::platform::{self, boxed};
 use crate::{Error, ErrorKind, Result};
 
 /// The events of a topic, from [`Topic::subscribe`](super::Topic::subscribe), as a stream of [`Item`]s.
 ///
-/// It reconnects by itself, and reads from the history what it missed in between. What cannot be read any more is a
-/// [`Gap`]. Errors of Redis that may pass are waited for, also that it has no memory left (`OOM`) or cannot write to its disk
+/// It reconnects by itself, and reads the events that it missed from the history. Events that the history no longer has are a
+/// [`Gap`]. After a transient error of Redis it tries again, also if Redis has no memory left (`OOM`) or cannot write to its disk
 /// (`MISCONF`); any other error is the last item.
 ///
-/// Dropping the future of an item loses nothing.
+/// Dropping the future of an item loses no item.
 #[must_use = "dropping it unsubscribes"]
 pub struct Subscription<T> {
     items: BoxStream<'static, Result<Next>>,
@@ -39,11 +39,11 @@ pub struct Subscription<T> {
     of: PhantomData<fn() -> T>,
 }
 
-/// What can be seen of a subscription from outside.
+/// The counters of a subscription, which its handle and its reader share.
 struct Progress {
-    /// How many events that were read or are in the history come after the one that was given last.
+    /// The number of events after the last given one that were read or are in the history.
     lag: AtomicU64,
-    /// Commands.
+    /// The number of commands.
     sent: AtomicU64,
     inbox: Mutex<Option<Arc<Inbox>>>,
 }
@@ -61,12 +61,12 @@ impl Progress {
 impl<T: DeserializeOwned + 'static> Subscription<T> {
     pub(super) async fn start(topic: Arc<Shared>, start: Start) -> Result<Self> {
         let has_history = topic.hub.options.has_history();
-        let looked = match topic.hub.broadcast() {
-            Some(_) => Looked { channel: topic.store.key.to_string(), page: None },
+        let read = match topic.hub.broadcast() {
+            Some(_) => HistoryRead { channel: topic.store.key.to_string(), page: None },
             None => topic.store.begin(&topic.hub).await?,
         };
-        let cursor = Cursor::new(start, looked.page.map(|page| page.head));
-        let mut source = topic.hub.source(&looked.channel, check(&topic)).await?;
+        let cursor = Cursor::new(start, read.page.map(|page| page.head));
+        let mut source = topic.hub.source(&read.channel, check(&topic)).await?;
         let (mut first, mut next) = (true, VecDeque::new());
         if !has_history && start != Start::Now {
             next.push_back(missed(GapReason::Disconnected));
@@ -84,12 +84,12 @@ impl<T: DeserializeOwned + 'static> Subscription<T> {
         let pages = Pages::new(topic.hub.options.page());
         let mut reader = Reader {
             topic,
-            channel: looked.channel,
+            channel: read.channel,
             source,
             cursor,
             pages,
             next,
-            look: has_history && !first,
+            must_read: has_history && !first,
             has_history,
             slow: false,
             failures: 0,
@@ -99,27 +99,27 @@ impl<T: DeserializeOwned + 'static> Subscription<T> {
             progress: Arc::clone(&progress),
         };
         let position = reader.cursor.position();
-        if reader.look {
-            reader.look().await?;
+        if reader.must_read {
+            reader.read_page().await?;
         }
         let items = stream::unfold(reader, Reader::next).boxed();
         Ok(Self { items, progress, position, has_history, of: PhantomData })
     }
 
-    /// The position of the item that was given last, or where the subscription began: from which another one can go on. `None`
-    /// for a topic without a history, and before the first item of [`Start::Oldest`].
+    /// The position of the last item, or of the start. Another subscription can continue there by [`Start::After`]. `None` for a topic
+    /// without a history, and before the first item of [`Start::Oldest`].
     pub fn position(&self) -> Option<Position> {
         self.position
     }
 
-    /// How many events are known to wait for this subscriber. If it grows, the subscriber is too slow.
+    /// The number of events that are known to wait for this subscriber. If it grows, the subscriber is too slow. No command.
     pub fn lag(&self) -> u64 {
         let Progress { lag, .. } = &*self.progress;
         let live = self.progress.inbox().as_ref().map_or(0, |inbox| inbox.lag() as u64);
         lag.load(Ordering::Relaxed).saturating_add(live)
     }
 
-    /// How many commands this subscription has sent since it began.
+    /// The number of commands that this subscription has sent since it began.
     pub fn commands(&self) -> u64 {
         self.progress.sent.load(Ordering::Relaxed)
     }
@@ -154,7 +154,7 @@ impl<T: DeserializeOwned + 'static> Stream for Subscription<T> {
     }
 }
 
-/// How the topic's feed finds messages that were lost while its connection stayed.
+/// The check by which the topic's feed detects messages that were lost while its connection stayed.
 fn check(topic: &Arc<Shared>) -> Option<Check> {
     let options = &topic.hub.options;
     let (every, topic) = (options.check_every, Arc::clone(topic));
@@ -163,8 +163,8 @@ fn check(topic: &Arc<Shared>) -> Option<Check> {
         head: Box::new(move || {
             let topic = Arc::clone(&topic);
             boxed(|| async move {
-                let looked = topic.store.begin(&topic.hub).await;
-                looked.ok()?.page.map(|page| page.head)
+                let read = topic.store.begin(&topic.hub).await;
+                read.ok()?.page.map(|page| page.head)
             })
         }),
     })
@@ -175,12 +175,12 @@ fn missed(reason: GapReason) -> Next {
     Next::Gap(Gap { reason, missed: None, position: None })
 }
 
-/// Whether the same may succeed later: Redis is away, or cannot write at present.
+/// Whether the same request may succeed later: Redis is unreachable, or cannot write at present.
 pub(super) fn may_pass(error: &Error) -> bool {
     error.is_transient() || matches!(error.code(), Some("OOM" | "MISCONF"))
 }
 
-/// Waits before an attempt after so many that failed.
+/// Waits before the next attempt, after this number of failures.
 pub(super) async fn wait(failures: u32) {
     let longest = Duration::from_millis(100) * 2_u32.pow(failures.min(7));
     let longest = longest.min(Duration::from_secs(10));
@@ -188,7 +188,7 @@ pub(super) async fn wait(failures: u32) {
 }
 
 /// Opens a new source in place of one that ended with this error, which has happened so often since the last message.
-pub(super) async fn begin_anew(
+pub(super) async fn renew_source(
     source: &mut Source,
     ended: &mut u32,
     error: Error,
@@ -197,12 +197,12 @@ pub(super) async fn begin_anew(
     if !may_pass(&error) {
         return Err(error);
     }
-    tracing::debug!(%error, "a subscription begins anew");
+    tracing::debug!(%error, "a subscription takes a new source");
     wait(*ended).await;
     *ended = ended.saturating_add(1);
     match open.await {
         Ok(new) => *source = new,
-        // The old source is over, and says so again.
+        // The old source returns its end again, and the next call retries.
         Err(error) if may_pass(&error) => {}
         Err(error) => return Err(error),
     }
@@ -222,14 +222,14 @@ struct Reader {
     cursor: Cursor,
     pages: Pages,
     next: VecDeque<Next>,
-    /// Whether to look at the history before anything else.
-    look: bool,
+    /// Whether to read the history before anything else.
+    must_read: bool,
     has_history: bool,
-    /// Frames were dropped since the last look.
+    /// Frames were dropped since the last read.
     slow: bool,
-    /// Looks that failed, one after the other.
+    /// The number of successive reads that failed.
     failures: u32,
-    /// How often the source has ended since the last frame.
+    /// The number of ends of the source since the last frame.
     ended: u32,
     head: Option<Position>,
     over: bool,
@@ -246,8 +246,8 @@ impl Reader {
             if self.over {
                 return None;
             }
-            if self.look {
-                if let Err(error) = self.look().await {
+            if self.must_read {
+                if let Err(error) = self.read_page().await {
                     self.over = true;
                     return Some((Err(error), self));
                 }
@@ -255,19 +255,19 @@ impl Reader {
             }
             match self.source.next().await {
                 Signal::Connected => {
-                    self.look = self.has_history;
+                    self.must_read = self.has_history;
                     if !self.has_history {
                         self.next.push_back(missed(GapReason::Disconnected));
                     }
                 }
-                Signal::Overflow if self.has_history => (self.slow, self.look) = (true, true),
+                Signal::Overflow if self.has_history => (self.slow, self.must_read) = (true, true),
                 Signal::Overflow => self.next.push_back(missed(GapReason::TooSlow)),
                 Signal::Frame(frame) => {
                     self.ended = 0;
                     self.take(frame);
                 }
                 Signal::Ended(error) => {
-                    if let Err(error) = self.begin_anew(error).await {
+                    if let Err(error) = self.renew_source(error).await {
                         self.over = true;
                         return Some((Err(error), self));
                     }
@@ -276,11 +276,11 @@ impl Reader {
         }
     }
 
-    /// Takes a new source after one that ended, for instance with the runtime of another subscriber. Its connection is the
-    /// reason to look.
-    async fn begin_anew(&mut self, error: Error) -> Result<()> {
+    /// Replaces a source that ended, for instance with the runtime of another subscriber. The history is read when the new source is
+    /// connected.
+    async fn renew_source(&mut self, error: Error) -> Result<()> {
         let open = self.topic.hub.source(&self.channel, check(&self.topic));
-        begin_anew(&mut self.source, &mut self.ended, error, open).await?;
+        renew_source(&mut self.source, &mut self.ended, error, open).await?;
         self.progress.listen(self.source.inbox());
         Ok(())
     }
@@ -299,25 +299,25 @@ impl Reader {
                 let moved = frame.position.filter(|at| self.cursor.position() == Some(*at));
                 self.next.extend(moved.map(Next::At));
             }
-            Verdict::Look => self.look = true,
+            Verdict::Read => self.must_read = true,
         }
     }
 
-    /// Reads a page of the history. An error that may pass is waited for, and an answer that is too long is asked for in parts.
-    async fn look(&mut self) -> Result<()> {
+    /// Reads a page of the history. After a transient error it waits, and after an answer that is too long it takes a smaller page.
+    async fn read_page(&mut self) -> Result<()> {
         self.slow |= self.source.drop_kept();
         self.progress.sent.fetch_add(1, Ordering::Relaxed);
         let (hub, cursor) = (&self.topic.hub, &self.cursor);
         let ask = self.pages.next();
-        let look = self.topic.store.look(hub, cursor.position(), cursor.last_id(), ask);
-        let page = match look.await {
-            Ok(Looked { page: Some(page), .. }) => page,
+        let read = self.topic.store.read_after(hub, cursor.position(), cursor.last_id(), ask);
+        let page = match read.await {
+            Ok(HistoryRead { page: Some(page), .. }) => page,
             Ok(_) => {
-                let why = "the server told no position of a history";
+                let why = "the answer has no position of a history";
                 return Err(Error::new(ErrorKind::Protocol, why));
             }
             Err(error) if self.pages.shrink(&error) => {
-                tracing::debug!(%error, "fewer events are asked for");
+                tracing::debug!(%error, "an answer cannot be read, a smaller page is requested");
                 return Ok(());
             }
             Err(error) if may_pass(&error) => {
@@ -331,8 +331,8 @@ impl Reader {
         self.failures = 0;
         self.pages.grow();
         self.head = Some(page.head.0);
-        self.look = self.cursor.take(page, self.slow, &mut self.next);
-        self.slow &= self.look;
+        self.must_read = self.cursor.take(page, self.slow, &mut self.next);
+        self.slow &= self.must_read;
         if !self.next.is_empty() {
             self.source.found();
         }

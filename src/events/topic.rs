@@ -20,9 +20,9 @@ use crate::{Key, Result};
 /// |---|---|---|
 /// | the topic's | stream | the last events, each with the id of its [`Position`] and a field `event`; and the channel of this name |
 /// | `edgecask:events:{key}` | string | the position of the last event, and its id |
-/// | `edgecask:published:{id}:{key}` | string | that an event with this id was published |
+/// | `edgecask:published:{id}:{key}` | string | the position of the event with this id |
 ///
-/// The braces of the last two are in the names: they keep the keys in one slot of a cluster. All have a time to live; [`EventsOptions`](super::EventsOptions) says which.
+/// The braces of the last two are in the names: they keep the keys in one slot of a cluster. All have a time to live; see [`EventsOptions`](super::EventsOptions).
 pub struct Topic<T> {
     shared: Arc<Shared>,
     of: PhantomData<fn(T) -> T>,
@@ -33,13 +33,12 @@ impl<T> Topic<T> {
         Self { shared: Arc::new(Shared::new(hub, key)), of: PhantomData }
     }
 
-    /// Its key.
+    /// The key of the topic.
     pub fn key(&self) -> &Key {
         &self.shared.store.key
     }
 
-    /// The position of the last event, from which [`Start::After`] goes on. `None` if there was
-    /// none. One command.
+    /// The position of the last event, for [`Start::After`]. `None` if there was none. One command.
     ///
     /// # Errors
     /// Those of the client.
@@ -47,16 +46,16 @@ impl<T> Topic<T> {
         self.shared.store.head(&self.shared.hub).await
     }
 
-    /// Who is here: members that join the topic and leave it. It is apart from the topic's events.
+    /// The presence of the topic: members join it and leave it. It is independent of the topic's events. No command.
     pub fn presence(&self) -> Presence {
         Presence::new(Arc::clone(&self.shared.hub), self.key())
     }
 
-    /// Subscribes. What is published after this returns is received.
+    /// Subscribes. The subscription receives all events that are published after this returns.
     ///
-    /// Two commands, and with Pub/Sub a subscription for each topic and process. A connection that is lost comes back by itself;
-    /// then one command reads what was missed. It writes a key with a time to live of a day, also for a topic without events: check
-    /// first that the caller may read the topic.
+    /// Two commands, and with Pub/Sub a subscription for each topic and process. After a lost connection the subscription reconnects, and
+    /// reads the missed events by one command for each page. It writes a key with a time to live of at least a day, also for a topic without
+    /// events: check first that the caller may read the topic.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if there is neither Pub/Sub nor a history; those of the client.
@@ -69,7 +68,7 @@ impl<T> Topic<T> {
 }
 
 impl<T: Serialize> Topic<T> {
-    /// Publishes an event when it is awaited. One command: all that listen receive it, and the history keeps it, or neither.
+    /// Publishes an event when it is awaited. One command adds it to the history and sends it to all subscribers, or does neither.
     ///
     /// ```
     /// use edgecask::events::Events;
@@ -80,7 +79,7 @@ impl<T: Serialize> Topic<T> {
     /// let orders = Events::new(Client::memory()).topic::<u64>(Keyspace::literal("orders").key("acme")?);
     /// let published = orders.publish(&17).name("created").id("order-17").await?;
     /// assert_eq!(published.position.map(|position| position.offset), Some(1));
-    /// // An answer was lost, and the caller does not know: the id makes it one event.
+    /// // The answer was lost, and the caller publishes again: the same id makes it one event.
     /// assert!(orders.publish(&17).name("created").id("order-17").await?.repeated);
     /// # Ok::<(), edgecask::Error>(())
     /// # })?;

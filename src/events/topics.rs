@@ -8,10 +8,10 @@ use super::topic::Topic;
 use crate::Key;
 use crate::client::Client;
 
-/// The event hub: where topics are made. Clones share it; an application has one of it.
+/// The event hub, which makes topics. Clones share its state; an application needs one hub.
 ///
-/// A [`Fallback`](crate::layer::Fallback) of the client is never used: events that go to two servers reach half of those who
-/// listen. If Redis is away, publishing fails, and subscriptions wait for it.
+/// The hub never uses a [`Fallback`](crate::layer::Fallback) of the client, because subscribers of one server miss the events of the other.
+/// If Redis is unreachable, publishing fails, and subscriptions wait.
 ///
 /// ```
 /// use edgecask::events::{Events, Item, Start};
@@ -53,9 +53,8 @@ impl Events {
         Self(Arc::new(Hub::new(client, options)))
     }
 
-    /// A hub over something other than Redis, such as Supabase Realtime. There is no history: a connection that was lost is a gap,
-    /// an id that is published twice reaches subscribers once as far as they remember it, and there are no positions and no
-    /// presence.
+    /// A hub over a broadcast service other than Redis, such as Supabase Realtime. It has no history, no positions and no presence. A lost
+    /// connection is a gap. A subscription drops a repeated id if it is among the last 512 ids.
     pub fn over(broadcast: impl Broadcast, options: EventsOptions) -> Self {
         Self(Arc::new(Hub::over(Arc::new(broadcast), options)))
     }

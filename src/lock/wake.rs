@@ -9,14 +9,14 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
 use crate::client::{Client, Event};
-use crate::platform::{self, Bell, Instant};
+use crate::platform::{self, Instant, Notify};
 
 /// How long a subscription without waiters is kept.
 const IDLE: Duration = Duration::from_secs(10);
 /// How long to poll before the next attempt, after a subscription was refused.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// The waiters of this process, each with a bell, and the subscription that rings the bells.
+/// The waiters of this process, and the subscription that wakes them.
 pub(super) struct Wake {
     client: Client,
     channel: String,
@@ -25,7 +25,7 @@ pub(super) struct Wake {
 
 #[derive(Default)]
 struct State {
-    bells: HashMap<String, Arc<Bell>>,
+    waiters: HashMap<String, Arc<Notify>>,
     listening: bool,
     refused_at: Option<Instant>,
 }
@@ -39,9 +39,9 @@ impl Wake {
 
     /// A place for the waiter with this token.
     pub(super) fn waiter(self: &Arc<Self>, token: &str) -> Waiter {
-        let bell = Arc::new(Bell::default());
-        self.state().bells.insert(token.to_owned(), Arc::clone(&bell));
-        Waiter { wake: Arc::clone(self), token: token.to_owned(), bell }
+        let notify = Arc::new(Notify::default());
+        self.state().waiters.insert(token.to_owned(), Arc::clone(&notify));
+        Waiter { wake: Arc::clone(self), token: token.to_owned(), notify }
     }
 
     /// Starts the subscription, if there is none and the transport has them. Returns whether waiters are woken.
@@ -69,8 +69,8 @@ impl Wake {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ring_all(&self) {
-        self.state().bells.values().for_each(|bell| bell.ring());
+    fn notify_all(&self) {
+        self.state().waiters.values().for_each(|waiter| waiter.notify());
     }
 }
 
@@ -89,7 +89,7 @@ impl Drop for Listening {
             state.refused_at = self.is_refused.then(Instant::now);
             drop(state);
             // They are not woken any more: each asks again, and then listens or polls.
-            wake.ring_all();
+            wake.notify_all();
         }
     }
 }
@@ -107,14 +107,14 @@ async fn listen(mut listening: Listening, client: Client, channel: String) {
     let wake = Weak::clone(&listening.wake);
     // Waiters that began earlier have missed the messages that were published until now.
     if let Some(wake) = wake.upgrade() {
-        wake.ring_all();
+        wake.notify_all();
     }
     loop {
         let event = match select(events.next(), platform::sleep_idly(IDLE)).await {
             Either::Left((event, _)) => event,
             Either::Right(_) => {
                 let Some(wake) = wake.upgrade() else { return };
-                let is_idle = wake.state().bells.is_empty();
+                let is_idle = wake.state().waiters.is_empty();
                 if is_idle {
                     return;
                 }
@@ -125,11 +125,11 @@ async fn listen(mut listening: Listening, client: Client, channel: String) {
         match event {
             Some(Ok(Event::Message(message))) => {
                 let token = String::from_utf8_lossy(&message.payload);
-                if let Some(bell) = wake.state().bells.get(&*token) {
-                    bell.ring();
+                if let Some(waiter) = wake.state().waiters.get(&*token) {
+                    waiter.notify();
                 }
             }
-            Some(Ok(Event::Resumed)) => wake.ring_all(),
+            Some(Ok(Event::Resumed)) => wake.notify_all(),
             Some(Ok(_)) => {}
             Some(Err(_)) | None => {
                 listening.is_refused = true;
@@ -143,7 +143,7 @@ async fn listen(mut listening: Listening, client: Client, channel: String) {
 pub(super) struct Waiter {
     wake: Arc<Wake>,
     token: String,
-    bell: Arc<Bell>,
+    notify: Arc<Notify>,
 }
 
 impl Waiter {
@@ -154,13 +154,13 @@ impl Waiter {
 
     /// Returns when the waiter is woken, or after this time.
     pub(super) async fn heard_or(&self, pause: Duration) {
-        let (heard, slept) = (std::pin::pin!(self.bell.heard()), platform::sleep(pause));
-        select(heard, slept).await;
+        let (notified, slept) = (std::pin::pin!(self.notify.notified()), platform::sleep(pause));
+        select(notified, slept).await;
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.wake.state().bells.remove(&self.token);
+        self.wake.state().waiters.remove(&self.token);
     }
 }

@@ -18,7 +18,6 @@
 //! the thread in between. [`spawn`] does nothing, and [`shares_futures`] is `false`.
 
 mod background;
-mod bell;
 mod beside;
 mod clock;
 #[cfg(feature = "gzip")]
@@ -29,6 +28,7 @@ mod javascript;
 pub mod log;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+mod notify;
 mod send;
 #[cfg(all(target_arch = "wasm32", not(target_os = "unknown")))]
 mod wasi;
@@ -43,7 +43,6 @@ use std::time::Duration;
 pub use web_time::Instant;
 
 pub(crate) use self::background::Background;
-pub(crate) use self::bell::Bell;
 pub(crate) use self::beside::beside;
 pub(crate) use self::clock::Expiry;
 #[cfg(feature = "gzip")]
@@ -52,6 +51,7 @@ pub use self::gzip::{gunzip, gzip};
 use self::javascript as host;
 #[cfg(not(target_arch = "wasm32"))]
 use self::native as host;
+pub(crate) use self::notify::Notify;
 pub(crate) use self::send::SharedValue;
 pub use self::send::{BoxFuture, Local, MaybeSend, MaybeSync, boxed, send};
 #[cfg(target_arch = "wasm32")]

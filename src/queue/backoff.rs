@@ -35,18 +35,18 @@ impl Backoff {
         Self { first, most, doubles: true, jitter: 0.2 }
     }
 
-    /// Which part of a pause is random, from 0 to 1: with 0.2, a pause of 10 seconds is one of 8 to 10 seconds.
+    /// The random part of a pause, from 0 to 1. With 0.2, a pause of 10 seconds becomes one of 8 to 10 seconds.
     #[must_use]
     pub fn jitter(self, part: f64) -> Self {
         Self { jitter: part.clamp(0.0, 1.0), ..self }
     }
 
-    /// The pause after so many failures.
+    /// The pause after this number of failures, with jitter.
     pub fn after(&self, failures: u32) -> Duration {
         let doublings = if self.doubles { failures.saturating_sub(1) } else { 0 };
         let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
         let pause = self.first.checked_mul(factor).unwrap_or(self.most).min(self.most);
-        // So long that a product of it is no error.
+        // Bounded, so that `mul_f64` does not overflow.
         let pause = pause.min(Duration::from_millis(1 << 50));
         match self.jitter > 0.0 {
             // The product of floats is rounded, and may be longer.
@@ -57,7 +57,7 @@ impl Backoff {
 }
 
 impl Default for Backoff {
-    /// From one second to five minutes.
+    /// [Exponential](Backoff::exponential), from one second to five minutes.
     fn default() -> Self {
         Self::exponential(Duration::from_secs(1), Duration::from_secs(300))
     }

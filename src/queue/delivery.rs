@@ -1,4 +1,4 @@
-//! A task in the hands of a worker.
+//! A delivered task, and its settlement.
 
 use std::fmt;
 use std::ops::Deref;
@@ -19,16 +19,18 @@ use crate::{Error, ErrorKind, Outcome, Result};
 /// The longest text of an error that a task keeps, in bytes.
 const LONGEST_ERROR: usize = 500;
 
-/// A task that was delivered, with its payload. It belongs to its holder until the lease ends, and is delivered again if it is not
-/// settled by then.
+/// A delivered task and its payload. The caller holds the task until the lease ends. If it has not settled the task by then, the task is
+/// delivered again.
 ///
-/// Each method is one command, and a second one if the answer is lost. Dropping a delivery settles nothing.
+/// Each method that settles the task or renews its lease sends one command, and a second one if the answer is lost. The others send none.
+/// Dropping a delivery does not settle the task.
 pub struct Delivery<T> {
     held: Holding,
     payload: T,
 }
 
-/// A delivery without its payload: what the handler of a [`Worker`](super::Worker) may do with it beside its work.
+/// A delivery without its payload, with the methods that settle the task and renew its lease. The handler of a
+/// [`Worker`](super::Worker) gets one.
 #[derive(Clone)]
 pub struct Holding(Arc<Inner>);
 
@@ -37,13 +39,13 @@ struct Inner {
     leased: Leased,
     token: Arc<str>,
     result: Mutex<Option<Bytes>>,
-    /// Until when the lease lasts, as far as this process knows.
+    /// The end of the lease by this process's clock; `None` if it does not know it.
     leased_until: Mutex<Option<Instant>>,
     settled: OnceLock<Now>,
     lost: OnceCell<()>,
 }
 
-/// What became of a task that was not acknowledged.
+/// The state of a task after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fate {
@@ -65,7 +67,7 @@ impl<T> Delivery<T> {
         &self.payload
     }
 
-    /// The payload and the rest apart.
+    /// Splits the delivery into its payload and its [`Holding`].
     pub fn into_parts(self) -> (T, Holding) {
         (self.payload, self.held)
     }
@@ -90,53 +92,55 @@ impl Holding {
         self.0.leased.group.as_deref()
     }
 
-    /// How often the task was delivered, this delivery included. A store that refuses a smaller number for the same task than its last
-    /// one is safe from a former holder. The count begins anew if Redis loses the task, or if a task of the same id is added after its end.
+    /// The number of deliveries of the task, this one included. It serves as a fencing token: a store that refuses a smaller number than
+    /// the last one of the same task is safe from a former holder. The count restarts if Redis loses the task, or if a task with the same
+    /// id is added after its end.
     pub fn number(&self) -> u64 {
         self.0.leased.number
     }
 
-    /// How often the task has failed before.
+    /// The number of earlier failures of the task.
     pub fn failures(&self) -> u32 {
         self.0.leased.failures
     }
 
-    /// How many of its deliveries were abandoned before: their leases ended.
+    /// The number of earlier deliveries that were abandoned: their leases ended before they were settled.
     pub fn abandoned(&self) -> u32 {
         self.0.leased.abandoned
     }
 
-    /// Whether the task is a dead letter if it fails now.
+    /// Whether the task becomes a dead letter if it fails now.
     pub fn is_last_attempt(&self) -> bool {
         self.0.leased.failures + 1 >= self.0.leased.attempts
     }
 
-    /// Whether the task is a dead letter if this delivery is abandoned.
+    /// Whether the task becomes a dead letter if this delivery is abandoned.
     pub fn is_last_delivery(&self) -> bool {
         self.0.leased.abandoned + 1 >= self.0.leased.poison_cap
     }
 
-    /// Sets the result that [`ack`](Self::ack) stores; [`Queue::result`](super::Queue::result) reads it. No command.
+    /// Sets the result that [`ack`](Self::ack) stores and [`Queue::result`](super::Queue::result) reads. No command.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if it has no form in JSON, and [`ErrorKind::InvalidInput`] if it is longer than a payload may be.
+    /// [`ErrorKind::Codec`] if it cannot be encoded as JSON, and [`ErrorKind::InvalidInput`] if it is longer than
+    /// [`QueueOptions::max_payload_bytes`](super::QueueOptions::max_payload_bytes).
     pub fn set_result(&self, result: &impl Serialize) -> Result<()> {
         let result = self.encode("a result", result)?;
         *self.0.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         Ok(())
     }
 
-    /// The task is done: the queue forgets it. The same call may be repeated.
+    /// Acknowledges the task: it is done, and the queue deletes it. The call may be repeated.
     ///
     /// # Errors
-    /// [`QueueError::Lost`] if the caller does not hold the task any more; it is delivered to another, or was settled by another. And
-    /// an error of Redis: then the task is done or will be delivered again.
+    /// [`QueueError::Lost`] if the caller does not hold the task any more, because the task was delivered to another holder or settled by
+    /// one. [`QueueError::Redis`]: the task is done, or will be delivered again.
     pub async fn ack(&self) -> Result<(), QueueError> {
         self.settle(How::Ack, Duration::ZERO, String::new()).await.map(drop)
     }
 
-    /// The task has failed. It is delivered again after the queue's [backoff](super::QueueOptions::backoff), or is a dead letter if it has
-    /// failed too often. The first 500 bytes of the error's text are kept.
+    /// Reports a failure of the task. It is delivered again after the queue's [backoff](super::QueueOptions::backoff), or becomes a dead
+    /// letter after its last attempt. The queue keeps the first 500 bytes of the error's text.
     ///
     /// # Errors
     /// As for [`ack`](Self::ack).
@@ -145,7 +149,7 @@ impl Holding {
         self.nack_after(pause, error).await
     }
 
-    /// As [`nack`](Self::nack), with a pause of the caller's own, such as one that another service has asked for.
+    /// As [`nack`](Self::nack), with this pause, such as the `Retry-After` of another service.
     ///
     /// # Errors
     /// As for [`ack`](Self::ack).
@@ -157,7 +161,7 @@ impl Holding {
         self.settle(How::Nack, pause, cut(error.to_string())).await.map(fate)
     }
 
-    /// The task can never succeed: it is a dead letter at once.
+    /// Makes the task a dead letter at once, because it can never succeed.
     ///
     /// # Errors
     /// As for [`ack`](Self::ack).
@@ -165,7 +169,7 @@ impl Holding {
         self.settle(How::Reject, Duration::ZERO, cut(error.to_string())).await.map(drop)
     }
 
-    /// The task goes back to its place, as if it had not been delivered: neither failed nor abandoned.
+    /// Returns the task to its place in the queue. The delivery counts neither as failed nor as abandoned.
     ///
     /// # Errors
     /// As for [`ack`](Self::ack).
@@ -173,7 +177,8 @@ impl Holding {
         self.settle(How::Release, Duration::ZERO, String::new()).await.map(drop)
     }
 
-    /// A heartbeat: the lease begins anew. A [`Worker`](super::Worker) sends it by itself.
+    /// Sends a heartbeat: the lease of [`QueueOptions::lease`](super::QueueOptions::lease) starts anew. A [`Worker`](super::Worker) renews
+    /// its leases by itself.
     ///
     /// # Errors
     /// As for [`ack`](Self::ack).
@@ -181,7 +186,7 @@ impl Holding {
         self.extend_by(self.0.state.options.lease).await
     }
 
-    /// The lease begins anew, and lasts so long.
+    /// As [`extend`](Self::extend), with this duration.
     ///
     /// # Errors
     /// As for [`ack`](Self::ack).
@@ -189,7 +194,7 @@ impl Holding {
         self.heartbeat(lease, None).await
     }
 
-    /// Stores how far the work is, for [`Queue::progress`](super::Queue::progress), and renews the lease.
+    /// Stores the progress of the work for [`Queue::progress`](super::Queue::progress), and renews the lease.
     ///
     /// # Errors
     /// As for [`ack`](Self::ack) and [`set_result`](Self::set_result).
@@ -198,7 +203,7 @@ impl Holding {
         self.heartbeat(self.0.state.options.lease, Some(progress)).await
     }
 
-    /// Whether this process knows that the task is not its own any more.
+    /// Whether this process knows that it does not hold the task any more. No command.
     pub fn is_lost(&self) -> bool {
         self.0.lost.is_initialized()
     }
@@ -210,16 +215,16 @@ impl Holding {
     }
 
     pub(super) fn set_lost(&self) {
-        // Nobody else initialises it, so it does not wait.
+        // Only this function initialises it, so it does not wait.
         let _ = self.0.lost.set(()).now_or_never();
     }
 
-    /// As an argument of a heartbeat for many.
+    /// The argument of a heartbeat of many deliveries.
     pub(super) fn held(&self) -> Held<'_> {
         Held { id: self.id(), number: self.number(), token: &self.0.token, progress: None }
     }
 
-    /// As an argument of a settlement of many.
+    /// The argument of a settlement of many deliveries.
     pub(super) fn settled(&self, how: How, delay: Duration, error: String) -> Settled<'_> {
         let result = match how {
             How::Ack => self.0.result.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -229,7 +234,7 @@ impl Holding {
         Settled { how, id, number, token, delay, error, result }
     }
 
-    /// What an answer to a settlement means.
+    /// Interprets the answer to a settlement.
     pub(super) fn answered(&self, how: How, now: Now) -> Result<Now, QueueError> {
         match (how, now) {
             (How::Ack, Now::Done)
@@ -254,7 +259,7 @@ impl Holding {
         }
     }
 
-    /// What became of the task, if its holder has settled it.
+    /// The state after the settlement; `None` if the holder has not settled the task.
     pub(super) fn outcome(&self) -> Option<Now> {
         self.0.settled.get().copied()
     }
@@ -263,12 +268,12 @@ impl Holding {
         self.0.state.keys.tasks() == state.keys.tasks()
     }
 
-    /// What tells it from all other deliveries.
+    /// The task's id and the token of the pull: together they identify a delivery.
     pub(super) fn name(&self) -> (String, Arc<str>) {
         (self.id().to_owned(), Arc::clone(&self.0.token))
     }
 
-    /// The lease lasts so long, from a moment before it was asked for.
+    /// Sets the end of the lease, counted from `sent`, a moment before the request.
     pub(super) fn leased(&self, sent: Instant, lease: Duration) {
         let lease = lease.min(Duration::from_millis(millis(lease)));
         let mut until = self.0.leased_until.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! How tasks and their children get into a queue.
+//! Adds tasks and their children to a queue.
 
 use std::collections::HashSet;
 
@@ -17,13 +17,13 @@ const MOST: usize = 1000;
 /// The most levels of children.
 const DEEPEST: usize = 16;
 
-/// What became of a task that was handed in.
+/// The result of an enqueue for one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Enqueued {
-    /// The id of the task that the queue has.
+    /// The id of the task in the queue; for a [duplicate](Addition::Duplicate), that of the other task.
     pub id: String,
-    /// Whether it was added, or there before.
+    /// Whether the task was added.
     pub how: Addition,
 }
 
@@ -33,7 +33,7 @@ pub struct Enqueued {
 pub enum Addition {
     /// It was added.
     New,
-    /// A task of the same id is there, or was done a short time ago: the same enqueue has arrived before.
+    /// The queue has a task with the same id, or remembers its end: the same enqueue has arrived before.
     Known,
     /// Another task with the same [deduplication key](Task::unique) was added before. A child whose parent was not added is not added
     /// either.
@@ -42,7 +42,7 @@ pub enum Addition {
 
 impl<T> Queue<T> {
     /// Adds a task. One command, and a second one if the answer is lost. After an error whose outcome is unknown, the same task may be
-    /// handed in again: it has no second effect while the queue has the task or [remembers](QueueOptions::remember) its end.
+    /// enqueued again: this has no second effect while the queue has the task or [remembers](QueueOptions::remember) its end.
     ///
     /// # Errors
     /// [`QueueError::Full`], [`QueueError::TooLarge`], [`ErrorKind::InvalidInput`] if a name of the task is not valid, and an error of Redis.
@@ -54,7 +54,8 @@ impl<T> Queue<T> {
         Ok(added.into_iter().next().ok_or_else(unexpected)?)
     }
 
-    /// Adds tasks and their children, up to 1000, all or none, in one command. The answers are those of the tasks themselves.
+    /// Adds up to 1000 tasks, their children included, all or none. One command, and a second one if the answer is lost. Returns one result
+    /// for each task of `tasks`, and none for the children.
     ///
     /// # Errors
     /// As for [`enqueue`](Self::enqueue).

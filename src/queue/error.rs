@@ -1,11 +1,11 @@
-//! What can keep a task from a queue, or a holder from its task.
+//! The errors of queues.
 
 use crate::{BoxError, Error, ErrorKind, Outcome};
 
 /// Why a task was not added or settled. No message shows a payload.
 ///
-/// An application that returns [`edgecask::Result`](crate::Result) passes it on by `?`: full and lost become
-/// [`ErrorKind::Conflict`], too large [`ErrorKind::InvalidInput`].
+/// It converts into [`edgecask::Error`](crate::Error) by `?`: [`Full`](Self::Full) and [`Lost`](Self::Lost) become
+/// [`ErrorKind::Conflict`], [`TooLarge`](Self::TooLarge) becomes [`ErrorKind::InvalidInput`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
@@ -22,13 +22,13 @@ pub enum QueueError {
     TooLarge {
         /// The queue.
         queue: String,
-        /// Its length as JSON.
+        /// The length of the payload as JSON.
         bytes: usize,
         /// The limit.
         limit: usize,
     },
-    /// The caller does not hold the task any more: its lease ended, and the task was delivered again, settled by another, or removed; or
-    /// Redis lost it. What the caller said of it has no effect.
+    /// The caller does not hold the task any more: its lease ended, and the task was delivered again, settled by another holder, or removed;
+    /// or Redis lost it. The call had no effect.
     #[error("the task {id} of the queue {queue} is not held any more")]
     Lost {
         /// The queue.
@@ -36,7 +36,7 @@ pub enum QueueError {
         /// The task.
         id: String,
     },
-    /// Redis is away or refused the command, or what was asked for is not valid.
+    /// Redis is unreachable or refused the command, or an argument is not valid.
     #[error(transparent)]
     Redis(#[from] Error),
 }
@@ -54,7 +54,7 @@ pub enum QueueError {
 pub struct Fatal(BoxError);
 
 impl Fatal {
-    /// With this reason.
+    /// A fatal error with this reason.
     pub fn new(reason: impl Into<BoxError>) -> Self {
         Self(reason.into())
     }

@@ -1,4 +1,4 @@
-//! A queue, as its users see it.
+//! The handle of a queue.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,7 +21,7 @@ use crate::{Error, ErrorKind, KeyParts, Result};
 /// The most deliveries of one pull.
 pub(super) const MOST_PULLED: usize = 256;
 
-/// A queue of tasks whose payloads are of type `T`, stored as JSON. Clones share it.
+/// A queue of tasks with payloads of type `T`, stored as JSON. Clones share the state.
 ///
 /// ```
 /// use edgecask::Client;
@@ -44,12 +44,12 @@ pub struct Queue<T> {
     payload: PhantomData<fn(T) -> T>,
 }
 
-/// What a pull gives.
+/// The result of a pull.
 pub(super) struct Deliveries<T> {
     pub(super) deliveries: Vec<Delivery<T>>,
-    /// In what time there may be more.
+    /// The time after which there may be more tasks.
     pub(super) next: Option<Duration>,
-    /// Whether the list that other programs write is empty.
+    /// Whether the [`Source`] is a list and is empty.
     pub(super) is_empty: bool,
 }
 
@@ -81,12 +81,12 @@ impl<T> Queue<T> {
         Ok(Self { state: Arc::new(state), payload: PhantomData })
     }
 
-    /// A queue over a list or sorted set to which other programs add tasks: a pull takes from there what it gives, in the same step in
-    /// which it leases it. From then on the task is one of a queue: it is delivered until it is acknowledged. Others may go on to add and to
-    /// take; what they take is theirs. Nothing changes for what waits there, and the limit of the queue's length does not count it.
+    /// A queue over a list or sorted set to which other programs add tasks. A pull removes tasks from there and leases them in one step.
+    /// From then on such a task belongs to the queue: it is delivered until it is acknowledged. Other programs may still add elements and
+    /// take them. Elements that wait there do not change, and [`QueueOptions::max_tasks`] does not count them.
     ///
-    /// [`enqueue`](Self::enqueue) adds to the queue and not to the list. A task of this process that others may take, too, is added as they
-    /// do: by [`lpush`](crate::command::lists::ListCommands::lpush). No command is sent.
+    /// [`enqueue`](Self::enqueue) adds to the queue and not to the list. To add a task that other programs may take as well, use
+    /// [`lpush`](crate::command::lists::ListCommands::lpush). No command is sent.
     ///
     /// ```
     /// use edgecask::prelude::*;
@@ -123,8 +123,8 @@ impl<T> Queue<T> {
         Ok(Self { state: Arc::new(state), payload: PhantomData })
     }
 
-    /// The same queue, whose work in the background is handed to this hook, such as `wait_until` of a Worker's request: a pull that is
-    /// dropped gives back its tasks.
+    /// The same queue with a hook that runs its background work, such as `wait_until` of a Worker's request. The background work is the
+    /// release of the tasks of dropped pulls.
     #[must_use]
     pub fn wait_until(
         self,
@@ -141,16 +141,16 @@ impl<T> Queue<T> {
         Self { state: Arc::new(state), ..self }
     }
 
-    /// Its name.
+    /// The name of the queue.
     pub fn name(&self) -> &str {
         &self.state.keys.name
     }
 
-    /// Leases up to so many tasks, at most 256, for [`QueueOptions::lease`]. It does not wait: without a task it gives none. Tasks whose
-    /// holders are gone, and those that have become due, are among them.
+    /// Leases up to `most` tasks, at most 256, for [`QueueOptions::lease`]. It does not wait: it returns an empty list if no task is ready.
+    /// Tasks whose leases ended and tasks that have become due count as ready.
     ///
-    /// One command, also if there is no task; a second one if the answer is lost, and one if a payload is not a `T`: such a task is a dead
-    /// letter. If the future is dropped, the tasks go back in the background, or when the lease ends.
+    /// One command, also if there is no task; a second one if the answer is lost. If a payload is not a `T`, one more command makes its task
+    /// a dead letter. If the future is dropped, the tasks are released in the background, or when the lease ends.
     ///
     /// # Errors
     /// Those of Redis.
@@ -195,14 +195,15 @@ impl<T> Queue<T> {
             }
         });
         if let Err(error) = self.state.settle(wrong.collect()).await {
-            // The leases end, and the tasks come again.
+            // The leases end, and the tasks are delivered again.
             tracing::warn!(queue = self.name(), %error, "tasks of another type were not rejected");
         }
         pull.done();
         Ok(Deliveries { deliveries, next: pulled.next, is_empty: pulled.is_empty })
     }
 
-    /// Acknowledges many deliveries, in one command for each 256. The errors are as those of [`Holding::ack`], for each delivery.
+    /// Acknowledges many deliveries. One command for each 256 of them, and a second one if its answer is lost. Returns one result for each
+    /// delivery, with the errors of [`Holding::ack`].
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if one is of another queue, and those of Redis.

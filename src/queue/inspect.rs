@@ -1,4 +1,4 @@
-//! What waits in a queue, what became of a task, and what an operator changes.
+//! Inspection of a queue and its tasks, and the changes of an operator.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,27 +17,27 @@ use crate::command::sorted_sets::SortedSetCommands;
 use crate::command::strings::StringCommands;
 use crate::{Error, ErrorKind, Result};
 
-/// How many tasks are where.
+/// The number of tasks in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct QueueStats {
-    /// Those that a pull gives.
+    /// Tasks that the next pull may lease.
     pub ready: u64,
-    /// Those that are not due yet, wait after a failure, or wait for their children.
+    /// Tasks that are not due yet, wait after a failure, or wait for their children.
     pub delayed: u64,
-    /// Those that wait for their group.
+    /// Tasks that wait for their group.
     pub grouped: u64,
-    /// Those that are worked on, or whose workers are gone.
+    /// Tasks that are leased, or whose lease ended since the last pull.
     pub active: u64,
     /// The dead letters.
     pub dead: u64,
 }
 
-/// Where a task is.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskStatus {
-    /// A pull gives it.
+    /// The next pull may lease it.
     Ready,
     /// It is not due yet, or waits after a failure.
     Delayed,
@@ -45,13 +45,13 @@ pub enum TaskStatus {
     Grouped,
     /// It waits for its children.
     WaitsForChildren,
-    /// It is worked on, or its worker is gone.
+    /// It is leased, or its lease ended since the last pull.
     Active,
     /// It is a dead letter.
     Dead,
     /// It is done, and its end is remembered.
     Done,
-    /// The queue does not know it, or not any more.
+    /// The queue has no such task, and remembers none.
     Unknown,
 }
 
@@ -59,11 +59,11 @@ pub enum TaskStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadReason {
-    /// It has failed as often as it may.
+    /// It has failed in its last [attempt](super::QueueOptions::attempts).
     Failed,
     /// Its handler rejected it, or its payload was of another type.
     Rejected,
-    /// As many of its deliveries were abandoned as its poison cap allows.
+    /// The number of its abandoned deliveries has reached its [poison cap](super::QueueOptions::poison_cap).
     Abandoned,
     /// It waited for longer than its time to live.
     Expired,
@@ -71,7 +71,8 @@ pub enum DeadReason {
     Child,
     /// Redis has lost its payload.
     PayloadLost,
-    /// What another program has added is longer than [`QueueOptions::max_payload_bytes`](super::QueueOptions::max_payload_bytes).
+    /// Another program added it, and its payload is longer than
+    /// [`QueueOptions::max_payload_bytes`](super::QueueOptions::max_payload_bytes).
     TooLarge,
     /// A reason of a newer version.
     Other,
@@ -83,24 +84,24 @@ pub enum DeadReason {
 pub struct DeadLetter {
     /// The id of the task.
     pub id: String,
-    /// Why.
+    /// The reason.
     pub reason: DeadReason,
-    /// What its handler said of the last failure.
+    /// The text of the last failure, at most 500 bytes.
     pub error: String,
-    /// How often it has failed.
+    /// The number of its failures.
     pub failures: u64,
-    /// How many of its deliveries were abandoned.
+    /// The number of its abandoned deliveries.
     pub abandoned: u64,
-    /// How often it was delivered.
+    /// The number of its deliveries.
     pub deliveries: u64,
-    /// Since when it is a dead letter, by the server's clock.
+    /// The time at which it became a dead letter, by the server's clock.
     pub since: SystemTime,
-    /// The payload as JSON, unless Redis has lost it, or it is [too large](DeadReason::TooLarge).
+    /// The payload as JSON; `None` if Redis has lost it, or it is [too large](DeadReason::TooLarge).
     pub payload: Option<Bytes>,
 }
 
 impl<T> Queue<T> {
-    /// How many tasks are where. Five commands in one round trip.
+    /// The number of tasks in each state. Five commands in one round trip.
     ///
     /// # Errors
     /// Those of Redis.
@@ -114,7 +115,7 @@ impl<T> Queue<T> {
         Ok(QueueStats { ready, delayed, grouped, active: active?, dead: dead? })
     }
 
-    /// Where a task is. Three commands in one round trip.
+    /// The state of a task. Three commands in one round trip.
     ///
     /// # Errors
     /// Those of Redis.
@@ -127,7 +128,7 @@ impl<T> Queue<T> {
         let mut replies = pipeline.exec().await?;
         let (record, done) = (replies.take(record)?, replies.take(done)?);
         let oldest = replies.take(clock)?.saturating_sub(self.state.options.remember.0).as_millis();
-        // The script that stores it says what the score is.
+        // `remember` in `queue.lua` defines the score: milliseconds, times 1024, and a part of the token.
         let done = done.filter(|ended| *ended as u128 / 1024 >= oldest);
         Ok(match record.as_ref().and_then(Record::parse) {
             Some(record) => match record.state {
@@ -151,7 +152,7 @@ impl<T> Queue<T> {
         self.value("result", id).await
     }
 
-    /// How far the work on a task is, for as long as [`QueueOptions::result_ttl`](super::QueueOptions::result_ttl). One command.
+    /// The last progress of a task, for as long as [`QueueOptions::result_ttl`](super::QueueOptions::result_ttl). One command.
     ///
     /// # Errors
     /// As for [`result`](Self::result).
@@ -171,7 +172,7 @@ impl<T> Queue<T> {
         })
     }
 
-    /// The newest dead letters, the newest first, at most 100. Three round trips.
+    /// The newest dead letters, the newest first, at most 100. Up to three round trips.
     ///
     /// # Errors
     /// Those of Redis.
@@ -187,7 +188,7 @@ impl<T> Queue<T> {
             ids().map(|id| pipeline.hstrlen(self.state.keys.payloads(), id)).collect();
         let mut replies = pipeline.exec().await?;
         let records = replies.take(records)?;
-        // What other programs have added is of any size.
+        // Payloads that other programs have added have any size.
         let longest = self.state.options.max_payload_bytes as u64;
         let mut short = Vec::new();
         for ((id, _), length) in dead.iter().zip(lengths) {
@@ -207,7 +208,7 @@ impl<T> Queue<T> {
         Ok(letters.collect())
     }
 
-    /// Dead letters and since when, at most 100.
+    /// The ids of dead letters and the milliseconds at which they became dead letters, at most 100.
     async fn dead_ids(&self, most: usize, newest: bool) -> Result<Vec<(String, f64)>> {
         let most = most.min(100) as i64;
         if most == 0 {
@@ -228,7 +229,7 @@ impl<T> Queue<T> {
         self.manage_each("requeue", ids).await
     }
 
-    /// Delivers the oldest dead letters again, at most so many; returns how many. Two commands for each 100, and one.
+    /// Delivers the oldest dead letters again, at most `most`; returns how many. Two commands for each 100, and one.
     ///
     /// # Errors
     /// Those of Redis.
@@ -236,8 +237,8 @@ impl<T> Queue<T> {
         self.manage_dead("requeue", most).await
     }
 
-    /// Removes tasks that nobody works on, dead letters among them; returns how many. A task that waits for one of them as its child is
-    /// a dead letter then. One command for each 100.
+    /// Removes tasks that are not active, dead letters included; returns how many. A task that waits for one of them as its child becomes a
+    /// dead letter. One command for each 100.
     ///
     /// # Errors
     /// Those of Redis.
@@ -245,7 +246,7 @@ impl<T> Queue<T> {
         self.manage_each("remove", ids).await
     }
 
-    /// Removes the oldest dead letters, at most so many; returns how many. Two commands for each 100, and one.
+    /// Removes the oldest dead letters, at most `most`; returns how many. Two commands for each 100, and one.
     ///
     /// # Errors
     /// Those of Redis.
@@ -270,7 +271,7 @@ impl<T> Queue<T> {
     }
 
     async fn manage_dead(&self, how: &'static str, most: u64) -> Result<u64> {
-        // Those that become dead letters meanwhile are not among them.
+        // Tasks that become dead letters meanwhile are not changed.
         let dead = self.state.client.zcard(self.state.keys.index(DEAD)).await?;
         let (mut changed, mut left) = (0, most.min(dead));
         while left > 0 {
@@ -286,9 +287,9 @@ impl<T> Queue<T> {
         Ok(changed)
     }
 
-    /// From now on, so many tasks of this group may be ready or active at the same time, whatever
-    /// [`QueueOptions::group_concurrency`](super::QueueOptions::group_concurrency) says. With 0, the group waits. `None` ends the limit.
-    /// Tasks that are over the limit are finished. One command.
+    /// Sets the number of tasks of this group that may be ready or active at the same time, in place of
+    /// [`QueueOptions::group_concurrency`](super::QueueOptions::group_concurrency). With 0, all tasks of the group wait. `None` removes the
+    /// limit of this group. Tasks that are ready or active already stay so. One command.
     ///
     /// # Errors
     /// Those of Redis.
@@ -299,17 +300,17 @@ impl<T> Queue<T> {
         self.state.manage("limit", args).await.map(drop)
     }
 
-    /// Lets another task with this [deduplication key](super::Task::unique) in before its time is over, such as after the one that had it was
-    /// [removed](Self::remove); returns whether there was one. One command.
+    /// Deletes a [deduplication key](super::Task::unique), so that another task with it can be added at once, such as after the task that
+    /// had it was [removed](Self::remove). Returns whether the key existed. One command.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if no task can have this key, and those of Redis.
+    /// [`ErrorKind::InvalidInput`] if the key is empty or longer than 200 bytes, and those of Redis.
     pub async fn forget_unique(&self, key: &str) -> Result<bool> {
         let key = self.state.keys.of("once", checked_unique(key)?);
         Ok(self.state.client.del([key]).await? == 1)
     }
 
-    /// No worker gets a task until [`resume`](Self::resume). Those that are active may end, and tasks may be added. One command.
+    /// Stops all deliveries until [`resume`](Self::resume). Active tasks may still be settled, and tasks may be added. One command.
     ///
     /// # Errors
     /// Those of Redis.

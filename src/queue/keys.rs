@@ -8,7 +8,7 @@ use crate::{Key, KeyParts, Result};
 pub(super) struct Keys {
     pub(super) name: String,
     base: String,
-    /// Those that every script has.
+    /// The keys that each script gets first.
     pub(super) fixed: [String; 8],
     pub(super) channel: String,
 }
@@ -52,12 +52,12 @@ impl Keys {
         &self.fixed[1]
     }
 
-    /// One of the eight.
+    /// One of the fixed keys, such as [`READY`].
     pub(super) fn index(&self, at: usize) -> &str {
         &self.fixed[at]
     }
 
-    /// A key of one task, pull or deduplication key.
+    /// The key of one task, pull or deduplication key.
     pub(super) fn of(&self, what: &str, name: &str) -> String {
         let mut key = format!("{}:{what}:", self.base);
         escape_part(name, &mut key);
@@ -65,7 +65,7 @@ impl Keys {
     }
 }
 
-/// Their places.
+// The places of the indexes in `fixed`.
 pub(super) const READY: usize = 2;
 pub(super) const DELAYED: usize = 3;
 pub(super) const ACTIVE: usize = 4;

@@ -2,21 +2,21 @@
 //!
 //! | to | take |
 //! |---|---|
-//! | hand in a task, now or for later | [`Queue::enqueue`], [`Task`] |
-//! | work on tasks in a process that stays | [`Worker::run_until`] |
-//! | work on tasks when something calls, such as the cron trigger of a Worker | [`Worker::run_due`], [`Queue::pull`] |
-//! | say what became of a task | [`Holding::ack`], [`Holding::nack`], [`Holding::reject`], [`Holding::release`] |
-//! | see and repair | [`Queue::stats`], [`Queue::status`], [`Queue::dead_letters`], [`Queue::requeue`] |
+//! | add a task that is due now or later | [`Queue::enqueue`], [`Task`] |
+//! | work on tasks in a long-running process | [`Worker::run_until`] |
+//! | work on tasks from a scheduled call, such as the cron trigger of a Worker | [`Worker::run_due`], [`Queue::pull`] |
+//! | settle a task | [`Holding::ack`], [`Holding::nack`], [`Holding::reject`], [`Holding::release`] |
+//! | inspect and repair a queue | [`Queue::stats`], [`Queue::status`], [`Queue::dead_letters`], [`Queue::requeue`] |
 //!
-//! A delivery is a lease by the server's clock: a worker that dies loses it, and the task is delivered again, by whichever process pulls
-//! next. So a task may be worked on twice, and is acknowledged once: the acknowledgement of a former holder is refused. The guide's page on
-//! queues says what holds in which failure.
+//! A delivery is a lease by the server's clock. If a worker dies, its lease ends, and the next pull of any process delivers the task again.
+//! So a task may be worked on twice, but it is acknowledged once: the acknowledgement of a former holder is refused. The guide's page on
+//! queues lists the guarantees in each failure.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `edgecask:tasks:{name}` | hash | for each task a line: `state number failures abandoned attempts poison-cap ttl expires priority sequence due children token group parent reason error`; beside them `#tasks`, `#seq`, `#epoch`, `#paused`, `#rate`, `#recent` (calls of operators), `#used:…` and `#limit:…` of groups |
-//! | `…:payloads` | hash | for each task its payload as JSON |
-//! | `…:ready` | sorted set | tasks that a pull gives, by priority and sequence |
+//! | `edgecask:tasks:{name}` | hash | one line for each task: `state number failures abandoned attempts poison-cap ttl expires priority sequence due children token group parent reason error`; beside them `#tasks`, `#seq`, `#epoch`, `#paused`, `#rate`, `#recent` (calls of operators), `#used:…` and `#limit:…` of groups |
+//! | `…:payloads` | hash | the payload of each task as JSON |
+//! | `…:ready` | sorted set | tasks that the next pull may lease, by priority and sequence |
 //! | `…:delayed` | sorted set | tasks by the millisecond at which they are due; those that wait for children at 2⁵³ − 1 |
 //! | `…:active` | sorted set | tasks that are leased, by the millisecond at which the lease ends |
 //! | `…:dead` | sorted set | dead letters by the millisecond of their end |
@@ -24,8 +24,8 @@
 //! | `…:done` | sorted set | tasks whose end is remembered |
 //! | `…:pull:…`, `…:once:…`, `…:result:…`, `…:progress:…` | string | the tasks of a pull; the task of a deduplication key; a task's result and progress. Each has a time to live |
 //!
-//! The first two keys hold the tasks. The indexes (`ready` to `grouped`) can be lost, and are built again by the next pulls. What is lost with
-//! each of the others, the guide says. None of the first eight has a time to live.
+//! The first two keys hold the tasks. The next pulls rebuild the indexes (`ready` to `grouped`) if Redis loses them. The guide lists the
+//! consequences of the loss of each other key. None of the first eight keys has a time to live.
 
 mod backoff;
 mod delivery;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 
-/// The settings of a queue. All processes that use a queue should have the same: each is applied by the process that has it.
+/// The settings of a queue. They are not stored in Redis: each process applies its own. All processes that use a queue should have the
+/// same settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueOptions {
     pub(super) lease: Duration,
@@ -48,21 +49,21 @@ impl QueueOptions {
         Self::default()
     }
 
-    /// The visibility timeout: how long a delivery is its holder's without a word from it, by the server's clock. Then the task is
-    /// delivered again. Default 30 seconds, at least 10 milliseconds.
+    /// The visibility timeout: how long a delivery lasts without a heartbeat, by the server's clock. After that the task is delivered
+    /// again. Default 30 seconds, at least 10 milliseconds.
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
         Self { lease: lease.max(Duration::from_millis(10)), ..self }
     }
 
-    /// How many times a task may fail, by [`Holding::nack`](super::Holding::nack), before it is a dead letter. Default 5, at least 1.
+    /// The number of failures, by [`Holding::nack`](super::Holding::nack), that make a task a dead letter. Default 5, at least 1.
     #[must_use]
     pub fn attempts(self, attempts: u32) -> Self {
         Self { attempts: attempts.max(1), ..self }
     }
 
-    /// How many deliveries of a task may be abandoned before it is a dead letter: their leases ended, as when a worker dies. They do not
-    /// count as failures. Default 3, at least 1.
+    /// The number of abandoned deliveries that make a task a dead letter. A delivery is abandoned if its lease ends, as when a worker dies;
+    /// this does not count as a failure. Default 3, at least 1.
     #[must_use]
     pub fn poison_cap(self, abandoned: u32) -> Self {
         Self { poison_cap: abandoned.max(1), ..self }
@@ -74,8 +75,8 @@ impl QueueOptions {
         Self { backoff, ..self }
     }
 
-    /// How long a task may wait, from the moment when it is due. Then it is a dead letter instead of a delivery. Default 24 hours;
-    /// `None`: for ever.
+    /// How long a task may wait, counted from the moment when it is due. After that it becomes a dead letter. Default 24 hours; `None`:
+    /// for ever.
     #[must_use]
     pub fn ttl(self, ttl: impl Into<Option<Duration>>) -> Self {
         Self { ttl: ttl.into(), ..self }
@@ -87,14 +88,14 @@ impl QueueOptions {
         Self { max_tasks: tasks.min(1 << 40), ..self }
     }
 
-    /// The longest payload, as JSON. Default 256 KiB. What other programs have added to a [`Source`](super::Source) and is longer is a
-    /// dead letter, with its payload.
+    /// The longest payload, in bytes of JSON. Default 256 KiB. A longer payload that another program has added to a
+    /// [`Source`](super::Source) becomes a dead letter; the queue keeps the payload.
     #[must_use]
     pub fn max_payload_bytes(self, bytes: usize) -> Self {
         Self { max_payload_bytes: bytes, ..self }
     }
 
-    /// The most bytes of payloads that one pull gives, if it gives more than one task. Default 1 MiB.
+    /// The most bytes of payloads in one pull. A single task may exceed it. Default 1 MiB.
     #[must_use]
     pub fn max_pull_bytes(self, bytes: usize) -> Self {
         Self { max_pull_bytes: bytes.clamp(1, 1 << 30), ..self }
@@ -106,34 +107,34 @@ impl QueueOptions {
         Self { dead_letters: count.min(1 << 40), ..self }
     }
 
-    /// How many tasks of one group may be ready or active at the same time, where [`Queue::limit_group`](super::Queue::limit_group) does
-    /// not say otherwise. Default 1, at least 1.
+    /// How many tasks of one group may be ready or active at the same time. [`Queue::limit_group`](super::Queue::limit_group) overrides it
+    /// for one group. Default 1, at least 1.
     #[must_use]
     pub fn group_concurrency(self, tasks: u32) -> Self {
         Self { group_concurrency: tasks.max(1), ..self }
     }
 
-    /// The queue gives at most so many tasks in a period, on average; a queue that was idle gives as many at once. Default: no limit.
+    /// The most deliveries in a period, on average. After an idle time, as many may be delivered at once. Default: no limit.
     #[must_use]
     pub fn rate(self, tasks: u32, period: Duration) -> Self {
         Self { rate: Some((tasks.max(1), period)), ..self }
     }
 
-    /// For how long, and of how many tasks at most, the end is remembered. Meanwhile an enqueue that is asked for again adds nothing, and
-    /// an acknowledgement that is repeated is known. About 100 bytes each. Default 10 minutes, 100 000 tasks.
+    /// For how long, and for how many tasks at most, the queue remembers the end of a task. During this time a repeated enqueue adds
+    /// nothing, and a repeated acknowledgement succeeds. About 100 bytes for each task. Default 10 minutes, 100 000 tasks.
     #[must_use]
     pub fn remember(self, time: Duration, tasks: u64) -> Self {
         Self { remember: (time, tasks.min(1 << 40)), ..self }
     }
 
-    /// How long the result and the progress of a task are kept. Default an hour.
+    /// How long the result and the progress of a task are kept. Default one hour.
     #[must_use]
     pub fn result_ttl(self, ttl: Duration) -> Self {
         Self { result_ttl: ttl, ..self }
     }
 }
 
-/// Whole milliseconds, at least one, of which the sum with a clock is exact in Lua.
+/// Whole milliseconds, at least one, and at most so many that the sum with a clock is exact in Lua.
 pub(super) fn millis(time: Duration) -> u64 {
     time.as_millis().clamp(1, 1 << 50) as u64
 }

@@ -1,4 +1,4 @@
-//! Pulls tasks, and gives back what nobody hears of.
+//! Pulls tasks, and releases those of a pull whose future was dropped.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::client::still_unknown;
 use crate::platform;
 use crate::{Outcome, Result};
 
-/// A pull that is under way. If it is dropped before its answer is known, it is ended in the background: its tasks are leased, maybe.
+/// A pull that is under way. If it is dropped before [`Pull::done`], it is ended in the background, because its tasks may be leased.
 pub(super) struct Pull<'a> {
     state: &'a Arc<State>,
     token: Option<String>,
@@ -18,8 +18,7 @@ impl<'a> Pull<'a> {
         Ok(Self { state, token: Some(platform::random_id()?) })
     }
 
-    /// Leases up to so many tasks; returns them with the token of their deliveries. A lost answer is asked for again.
-    /// Until [`Pull::done`], they go back if the pull is dropped.
+    /// Leases up to `most` tasks; returns them with the token of their deliveries. If the answer is lost, the request is sent once more.
     pub(super) async fn run(&mut self, most: usize) -> Result<(Pulled, Arc<str>)> {
         let token: Arc<str> = self.token.as_deref().unwrap_or_default().into();
         let pulled = match self.state.pull(&token, most, false).await {
@@ -34,7 +33,7 @@ impl<'a> Pull<'a> {
         Ok((pulled?, token))
     }
 
-    /// The caller has its tasks.
+    /// The caller has its tasks: dropping the pull does not release them any more.
     pub(super) fn done(mut self) {
         self.token = None;
     }

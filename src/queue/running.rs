@@ -1,4 +1,4 @@
-//! The tasks that a worker works on: their leases, and their ends.
+//! The tasks of a worker: it renews their leases, and settles them.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -16,13 +16,13 @@ use super::{Fatal, Fate, Holding, QueueError};
 use crate::platform::{self, Instant};
 use crate::{BoxError, Result};
 
-/// The pauses between attempts to tell Redis of an end.
+/// The pauses between attempts to settle a task.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2)];
 /// The most leases that one command renews.
 const MOST: usize = 256;
 
-/// What became of a task.
+/// The end of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Done,
@@ -37,7 +37,7 @@ pub(super) struct Running {
     tasks: Arc<Mutex<Tasks>>,
 }
 
-/// Tasks by what tells their deliveries from each other.
+/// Tasks by their ids and the tokens of their pulls.
 type Tasks = HashMap<(String, Arc<str>), Holding>;
 
 fn locked(tasks: &Mutex<Tasks>) -> MutexGuard<'_, Tasks> {
@@ -49,14 +49,14 @@ impl Running {
         Self { state: Arc::clone(state), tasks: Arc::default() }
     }
 
-    /// A place for a task, whose lease runs since this moment.
+    /// Registers a task whose lease started at `since`.
     pub(super) fn place(&self, task: &Holding, since: Instant) -> Place {
         task.leased(since, self.state.options.lease);
         locked(&self.tasks).insert(task.name(), task.clone());
         Place { tasks: Arc::clone(&self.tasks), task: task.clone() }
     }
 
-    /// Renews the leases of all tasks, each third of their time.
+    /// Renews the leases of all tasks, once in each third of a lease.
     pub(super) async fn keep_leases(&self) -> Infallible {
         let lease = self.state.options.lease;
         let mut pause = lease / 3;
@@ -88,7 +88,7 @@ impl Running {
         }
     }
 
-    /// The tasks that their handlers have not settled themselves.
+    /// The tasks that their handlers have not settled.
     fn held(&self) -> Vec<Holding> {
         let tasks = locked(&self.tasks);
         tasks.values().filter(|task| task.outcome().is_none()).cloned().collect()
@@ -98,12 +98,12 @@ impl Running {
         locked(&self.tasks).drain().map(|(_, task)| task).collect()
     }
 
-    /// Gives back the tasks that are left.
-    pub(super) async fn give_back(&self) {
+    /// Releases the tasks that are left.
+    pub(super) async fn release_all(&self) {
         self.release(self.take_all()).await;
     }
 
-    /// Gives back tasks of which no handler knows.
+    /// Releases tasks that no handler has received.
     pub(super) async fn release(&self, tasks: Vec<Holding>) {
         release(&self.state, tasks).await;
     }
@@ -113,7 +113,7 @@ async fn release(state: &State, tasks: Vec<Holding>) {
     let settled =
         tasks.iter().map(|task| task.settled(How::Release, Duration::ZERO, String::new()));
     if let Err(error) = state.settle(settled.collect()).await {
-        tracing::debug!(queue = state.keys.name, %error, "tasks were not given back, their leases end");
+        tracing::debug!(queue = state.keys.name, %error, "tasks were not released, their leases end");
     }
 }
 
@@ -128,14 +128,14 @@ impl Drop for Running {
     }
 }
 
-/// A task's place among those of a worker. It keeps the place until it has ended.
+/// The entry of a task among the tasks of a worker. The task stays there until it has ended.
 pub(super) struct Place {
     tasks: Arc<Mutex<Tasks>>,
     task: Holding,
 }
 
 impl Place {
-    /// Calls the handler, and tells Redis of the end.
+    /// Calls the handler, and settles the task.
     pub(super) async fn work<F>(self, handler: impl FnOnce(Holding) -> F) -> End
     where
         F: Future<Output = Result<(), BoxError>>,
@@ -157,7 +157,7 @@ impl Place {
             tracing::warn!(?task, %error, "a task failed");
         }
         if let Some(now) = task.outcome() {
-            // The handler has settled it by itself.
+            // The handler has settled it.
             self.leave();
             return match now {
                 Now::Done => End::Done,

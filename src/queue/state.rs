@@ -1,4 +1,4 @@
-//! A queue as the server has it: its keys, and the scripts that change it. Here are no payload types.
+//! A queue on the server: its keys, and the scripts that change it. Payloads are bytes here.
 
 use std::time::Duration;
 
@@ -24,20 +24,20 @@ pub(super) struct State {
     pub(super) background: Background,
 }
 
-/// A task to add: the ten arguments, and the key of its deduplication.
+/// A task to add: the ten arguments of the script, and the Redis key of its deduplication key.
 pub(super) struct Added {
     pub(super) args: [Bytes; 10],
     pub(super) once: Option<String>,
 }
 
-/// What became of a task that was to be added.
+/// The answer to an enqueue for one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) kind: String,
     pub(super) id: String,
 }
 
-/// A delivery.
+/// A leased task.
 #[derive(Debug, Clone)]
 pub(super) struct Leased {
     pub(super) id: String,
@@ -50,17 +50,17 @@ pub(super) struct Leased {
     pub(super) payload: Bytes,
 }
 
-/// What a pull gave.
+/// The answer to a pull.
 #[derive(Debug)]
 pub(super) struct Pulled {
     pub(super) leased: Vec<Leased>,
-    /// In what time there may be more.
+    /// The time after which there may be more tasks.
     pub(super) next: Option<Duration>,
-    /// Whether the list that other programs write is empty.
+    /// Whether the source is a list and is empty.
     pub(super) is_empty: bool,
 }
 
-/// What a holder says of its delivery.
+/// The settlement of a delivery.
 #[derive(Debug, Clone)]
 pub(super) struct Settled<'a> {
     pub(super) how: How,
@@ -80,7 +80,7 @@ pub(super) enum How {
     Release,
 }
 
-/// Where a task is after its holder has spoken.
+/// The state of a task after a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Now {
     Done,
@@ -132,7 +132,7 @@ impl State {
         }
     }
 
-    /// Leases tasks, under a token that no other pull has. `again`: the same was asked for before.
+    /// Leases tasks under a token that no other pull has. `again`: the same request was sent before.
     pub(super) async fn pull(&self, token: &str, most: usize, again: bool) -> Result<Pulled> {
         let mut args = self.args();
         let (tasks, period) = self.options.rate.unwrap_or((0, Duration::ZERO));
@@ -158,7 +158,7 @@ impl State {
         ]);
         let mut keys = vec![self.keys.of("pull", token)];
         keys.extend(self.source.as_ref().map(|source| source.key().as_str().to_owned()));
-        // One request: whoever asks again says so.
+        // One request: the caller repeats it, and sets `again`.
         let reply: Vec<Value> = self.run(&PULL, &keys, &args).await?;
         let mut reply = reply.into_iter();
         let (Some(_), Some(next), Some(is_empty)) = (reply.next(), reply.next(), reply.next())
@@ -171,7 +171,7 @@ impl State {
         Ok(Pulled { leased, next, is_empty: is_empty == 1 })
     }
 
-    /// Ends a pull of which nobody will hear.
+    /// Ends a pull whose caller is gone: releases its tasks, also if its request arrives later.
     pub(super) async fn end_pull(&self, token: &str) -> Result<u64> {
         let mut args = self.args();
         args.push(Bytes::from(token.to_owned()));
@@ -223,8 +223,7 @@ impl State {
         Ok(answers.into_iter().map(now).collect())
     }
 
-    /// Renews leases, and returns which of them are held.
-    /// `at_least`: a lease that lasts longer stays.
+    /// Renews leases, and returns for each delivery whether it is held. `at_least`: a lease that lasts longer is not shortened.
     pub(super) async fn extend(
         &self,
         lease: Duration,
@@ -248,7 +247,7 @@ impl State {
         self.ask(&EXTEND, &keys, &args).await
     }
 
-    /// Changes what waits, and returns how many changed.
+    /// Runs an operation of an operator, and returns the number of changes.
     pub(super) async fn manage(&self, how: &'static str, what: Vec<Bytes>) -> Result<u64> {
         let mut args = self.args();
         args.push(Bytes::from(platform::random_id()?));
@@ -257,7 +256,7 @@ impl State {
         self.ask(&MANAGE, &[], &args).await
     }
 
-    /// The time to live of a result or progress, and itself.
+    /// Adds the time to live of a result or progress, and its value.
     fn value_args(&self, value: Option<Bytes>, args: &mut Vec<Bytes>) {
         match value {
             Some(value) => args.extend([number(millis(self.options.result_ttl)), value]),
@@ -265,7 +264,7 @@ impl State {
         }
     }
 
-    /// Those that every script has.
+    /// The arguments that each script gets first.
     fn args(&self) -> Vec<Bytes> {
         let (time, tasks) = self.options.remember;
         vec![
@@ -296,7 +295,7 @@ impl State {
         let keys = self.keys.fixed.iter().chain(keys);
         let mut batch = ScriptBatch::new(&self.client);
         let place = batch.script(script, keys, args);
-        // A box, so that what awaits it has a short type.
+        // A box, so that the type of the awaiting future is short.
         platform::send(|| batch.exec()).await?.take(place)
     }
 }

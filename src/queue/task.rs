@@ -1,4 +1,4 @@
-//! A task, as it is handed to a queue.
+//! A task that is added to a queue.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,9 +7,9 @@ use crate::{Error, ErrorKind, Result, platform};
 /// The longest id, group or deduplication key, in bytes.
 pub(super) const LONGEST: usize = 200;
 
-/// A task: a payload, and what the queue is to do with it.
+/// A task: a payload, and the settings of its delivery.
 ///
-/// It has an id from the beginning, so whoever got no answer to [`Queue::enqueue`](super::Queue::enqueue) hands in the same task again.
+/// It has an id from the start. If [`Queue::enqueue`](super::Queue::enqueue) fails without an answer, enqueue the same task again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) const LONGEST: usize = 200;
 #[derive(Debug, Clone)]
 pub struct Task<T> {
     pub(super) payload: T,
-    /// `None`: there is no source of randomness.
+    /// `None` if the platform has no source of randomness.
     pub(super) id: Option<String>,
     pub(super) when: When,
     pub(super) priority: u8,
@@ -60,20 +60,20 @@ impl<T> Task<T> {
         }
     }
 
-    /// An id of the caller's own: 1 to 200 bytes without white space and control characters, not beginning with `#` or `-`. While the
-    /// queue has the task or remembers its end, the same id adds nothing.
+    /// Sets the id: 1 to 200 bytes without white space and control characters, not beginning with `#` or `-`. While the queue has the task or
+    /// [remembers](super::QueueOptions::remember) its end, another enqueue with the same id adds nothing.
     #[must_use]
     pub fn id(self, id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), ..self }
     }
 
-    /// When it is due, by the server's clock.
+    /// The time until it is due, by the server's clock, in whole milliseconds. Default 0.
     #[must_use]
     pub fn delay(self, delay: Duration) -> Self {
         Self { when: When::After(delay), ..self }
     }
 
-    /// When it is due, as a point in time.
+    /// The time at which it is due, compared with the server's clock.
     #[must_use]
     pub fn at(self, time: SystemTime) -> Self {
         Self { when: When::At(time), ..self }
@@ -104,22 +104,23 @@ impl<T> Task<T> {
         Self { ttl: Some(ttl.into()), ..self }
     }
 
-    /// The group that it belongs to, such as a tenant. The tasks of a group that may run at the same time are limited:
-    /// [`QueueOptions::group_concurrency`](super::QueueOptions::group_concurrency). A name is as an [id](Self::id).
+    /// The group of the task, such as a tenant. [`QueueOptions::group_concurrency`](super::QueueOptions::group_concurrency) limits the tasks of
+    /// a group that run at the same time. The rules for an [id](Self::id) apply to the name of a group.
     #[must_use]
     pub fn group(self, group: impl Into<String>) -> Self {
         Self { group: Some(group.into()), ..self }
     }
 
-    /// For so long, no other task with this key is added, also after this one is done. Up to 200 bytes.
+    /// Sets a deduplication key of 1 to 200 bytes. For the time `ttl`, no other task with this key is added, also after this one is done.
     #[must_use]
     pub fn unique(self, key: impl Into<String>, ttl: Duration) -> Self {
         Self { unique: Some((key.into(), ttl)), ..self }
     }
 
-    /// A task that must be done before this one is ready. If the child becomes a dead letter, this one does, too. The delay of a task
-    /// with children is not used. Children may have children, up to 16 levels. A child may be a task that the queue has already, unless it
-    /// is the child of another task, or waits for children itself. It has no [deduplication key](Self::unique).
+    /// Adds a child: a task that must be done before this one is ready. If the child becomes a dead letter, this task becomes one, too. The
+    /// delay of a task with children is ignored. Children may have children, up to 16 levels. A child may be a task that the queue has
+    /// already, unless it is the child of another task or waits for children itself. A child must not have a
+    /// [deduplication key](Self::unique).
     #[must_use]
     pub fn child(mut self, child: Task<T>) -> Self {
         self.children.push(child);

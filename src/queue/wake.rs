@@ -1,4 +1,4 @@
-//! Wakes a worker when a queue that was empty has a task.
+//! Wakes a worker when a task becomes ready.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,36 +12,37 @@ use super::Source;
 use super::state::State;
 use crate::client::Event;
 use crate::command::lists::{End, ListCommands};
-use crate::platform::{self, Bell};
+use crate::platform::{self, Notify};
 
 /// How long to poll before the next attempt, after a subscription was refused.
 const PAUSE: Duration = Duration::from_secs(60);
-/// How long one command waits for an element.
+/// How long one blocking command waits for an element.
 const BLOCKED: Duration = Duration::from_secs(60);
 
-/// What a worker hears.
+/// The wake-ups of one worker.
 #[derive(Debug, Default)]
-pub(super) struct Ears {
-    pub(super) bell: Bell,
-    /// The worker has nothing to do, and the list that other programs write is empty.
-    pub(super) idle: Bell,
-    listening: AtomicBool,
+pub(super) struct WakeUps {
+    /// A task may be ready.
+    pub(super) ready: Notify,
+    /// The worker is idle, and the [list](Source::List) of its queue is empty.
+    pub(super) source_empty: Notify,
+    subscribed: AtomicBool,
 }
 
-impl Ears {
-    /// Whether every task that becomes ready is heard of.
-    pub(super) fn is_listening(&self) -> bool {
-        self.listening.load(Ordering::Relaxed)
+impl WakeUps {
+    /// Whether each task of the queue that becomes ready wakes the worker. Elements of a [`Source`] do not.
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.subscribed.load(Ordering::Relaxed)
     }
 
-    /// Rings the bell when there may be a task.
+    /// Notifies the worker when a task may be ready. It does not return.
     pub(super) async fn listen(&self, state: &State) {
-        let (published, pushed) = (pin!(self.published(state)), pin!(self.pushed(state)));
-        join(published, pushed).await;
+        let (channel, list) = (pin!(self.watch_channel(state)), pin!(self.watch_list(state)));
+        join(channel, list).await;
     }
 
-    /// Rings it whenever the scripts publish to the queue's channel.
-    async fn published(&self, state: &State) {
+    /// Notifies the worker of each message on the queue's channel. The scripts publish there.
+    async fn watch_channel(&self, state: &State) {
         // A request of a Worker must not wait for messages that another one receives.
         if !state.client.capabilities().subscriptions || !platform::shares_futures() {
             return std::future::pending().await;
@@ -49,15 +50,15 @@ impl Ears {
         loop {
             match state.client.subscribe([state.keys.channel.clone()]).await {
                 Ok(mut events) => {
-                    self.listening.store(true, Ordering::Relaxed);
-                    // What was published until now was missed.
-                    self.bell.ring();
+                    self.subscribed.store(true, Ordering::Relaxed);
+                    // Earlier messages were missed.
+                    self.ready.notify();
                     while let Some(Ok(event)) = events.next().await {
                         if matches!(event, Event::Message(_) | Event::Resumed) {
-                            self.bell.ring();
+                            self.ready.notify();
                         }
                     }
-                    self.listening.store(false, Ordering::Relaxed);
+                    self.subscribed.store(false, Ordering::Relaxed);
                 }
                 Err(error) => {
                     tracing::debug!(queue = state.keys.name, %error, "a worker is not woken, it polls");
@@ -67,19 +68,19 @@ impl Ears {
         }
     }
 
-    /// Rings it when another program has added to an empty list.
-    async fn pushed(&self, state: &State) {
+    /// Notifies the worker when another program has added to an empty list.
+    async fn watch_list(&self, state: &State) {
         let Some(Source::List(list)) = &state.source else { return };
         if !state.client.capabilities().blocking || !platform::shares_futures() {
             return;
         }
         loop {
-            self.idle.heard().await;
+            self.source_empty.notified().await;
             // The element stays where it is.
             let (from, to) = (End::Right, End::Right);
             match state.client.blmove::<Bytes>(list, list, from, to, Some(BLOCKED)).await {
-                Ok(Some(_)) => self.bell.ring(),
-                Ok(None) => self.idle.ring(),
+                Ok(Some(_)) => self.ready.notify(),
+                Ok(None) => self.source_empty.notify(),
                 Err(error) => {
                     tracing::debug!(queue = state.keys.name, %error, "a worker is not woken, it polls");
                     platform::sleep_idly(PAUSE).await;

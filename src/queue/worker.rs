@@ -1,4 +1,4 @@
-//! A loop that works on the tasks of a queue.
+//! A worker: a loop that pulls tasks and calls a handler.
 
 use std::fmt;
 use std::pin::pin;
@@ -12,14 +12,14 @@ use serde::de::DeserializeOwned;
 
 use super::handle::{Deliveries, MOST_PULLED, Queue};
 use super::running::{Running, ended};
-use super::wake::Ears;
+use super::wake::WakeUps;
 use super::{Delivery, Holding};
 use crate::platform::{self, BoxFuture, Instant, Local, MaybeSend, MaybeSync};
 use crate::{BoxError, Error, Result};
 
-/// The first pause of a worker that is not woken, and of one whose Redis is away.
+/// The first pause of a worker that polls, or whose pulls fail.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest one. Two commands a minute at most.
+/// The longest pause of a worker that polls: about two commands a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a stop waits for the answer to a pull.
 const STOPPING: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ type Work<T> = dyn Fn(T, Holding) -> BoxFuture<'static, Result<(), BoxError>>;
 /// handler succeeds.
 ///
 /// A task whose handler returns an error or panics has failed; see [`QueueOptions::attempts`](super::QueueOptions::attempts). An error of
-/// type [`Fatal`](super::Fatal) makes it a dead letter at once. A handler is dropped where it stands if its task is lost.
+/// type [`Fatal`](super::Fatal) makes it a dead letter at once. If a task is lost, the future of its handler is dropped.
 ///
 /// ```
 /// use edgecask::Client;
@@ -62,17 +62,17 @@ pub struct Worker<T> {
     wake_up: bool,
 }
 
-/// How many tasks [`Worker::run_due`] has worked on, by what became of them.
+/// The number of tasks that [`Worker::run_due`] has worked on, by their ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Worked {
-    /// Their handlers succeeded.
+    /// Tasks whose handlers succeeded.
     pub done: u64,
-    /// Their handlers failed, and they are delivered again.
+    /// Tasks whose handlers failed, and that are delivered again.
     pub retried: u64,
-    /// They are dead letters now.
+    /// Tasks that became dead letters.
     pub dead: u64,
-    /// They were lost to another worker, or Redis did not take their end: they are delivered again.
+    /// Tasks that were lost to another worker, or could not be settled. They are delivered again, unless another worker has settled them.
     pub lost: u64,
 }
 
@@ -93,28 +93,28 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
         Self { queue, work, concurrency: 1, grace: None, wake_up: true }
     }
 
-    /// How many tasks it works on at the same time, from 1 to 256. Default 1. All handlers share the task that polls the worker: one
-    /// that blocks it keeps the others from renewing their leases.
+    /// How many tasks it works on at the same time, from 1 to 256. Default 1. All handlers run in the async task that polls the worker. A
+    /// handler that blocks stops the renewal of all leases.
     #[must_use]
     pub fn concurrency(self, tasks: usize) -> Self {
         Self { concurrency: tasks.clamp(1, MOST_PULLED), ..self }
     }
 
-    /// How long handlers may go on after a stop. Then they are dropped, and their tasks go back as if they had not been delivered.
-    /// Default: until they end.
+    /// How long handlers may go on after a stop. After that they are dropped, and their tasks are released. Default: until they end.
     #[must_use]
     pub fn grace(self, grace: Duration) -> Self {
         Self { grace: Some(grace), ..self }
     }
 
-    /// Whether it subscribes to the queue's channel where the transport can. Default `true`. Without it, it polls.
+    /// Whether the worker subscribes to the queue's channel where the transport supports it. Default `true`. Without a subscription, the
+    /// worker polls.
     #[must_use]
     pub fn wake_up(self, wake_up: bool) -> Self {
         Self { wake_up, ..self }
     }
 
-    /// Works for as long as the future is polled. Dropping it drops the handlers where they stand; their tasks go back in the background,
-    /// or when their leases end.
+    /// Works for as long as the future is polled. Dropping it drops the handlers. Their tasks are released in the background, or when their
+    /// leases end.
     ///
     /// **Cost.** One command for each pull, of up to [`concurrency`](Self::concurrency) tasks; one for the end of each task; one for each
     /// third of the lease for all that are active. A worker without tasks pulls when it is woken, when something becomes due, and every 30
@@ -123,25 +123,31 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
         self.run_until(std::future::pending()).await;
     }
 
-    /// As [`run`](Self::run), until `stop` is ready. Then no task is pulled any more, and the handlers are waited for.
+    /// As [`run`](Self::run), until `stop` is ready. After that it pulls no more tasks, and returns when the handlers have ended or the
+    /// [grace](Self::grace) is over.
     pub async fn run_until(&self, stop: impl Future<Output = ()> + MaybeSend) {
         let stop = platform::send(|| stop).shared();
         let running = Running::new(&self.queue.state);
-        let ears = Ears::default();
+        let wake_ups = WakeUps::default();
         let listen = pin!(async {
             match self.wake_up {
-                true => ears.listen(&self.queue.state).await,
+                true => wake_ups.listen(&self.queue.state).await,
                 false => std::future::pending().await,
             }
         });
-        let heart = pin!(running.keep_leases());
-        let around = select(listen, heart);
-        let work = pin!(self.serve(&running, &ears, stop));
-        select(work, around).await;
+        let renewals = pin!(running.keep_leases());
+        let background = select(listen, renewals);
+        let work = pin!(self.serve(&running, &wake_ups, stop));
+        select(work, background).await;
     }
 
     /// Pulls and works until `stop`.
-    async fn serve(&self, running: &Running, ears: &Ears, stop: impl Future<Output = ()> + Clone) {
+    async fn serve(
+        &self,
+        running: &Running,
+        wake_ups: &WakeUps,
+        stop: impl Future<Output = ()> + Clone,
+    ) {
         let mut jobs = FuturesUnordered::new();
         let mut stopped = pin!(stop);
         let (mut pause, mut alarm) = (FIRST_PAUSE, platform::sleep(Duration::ZERO));
@@ -179,16 +185,16 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
                         pause = if count > 0 || failing { FIRST_PAUSE } else { pause };
                         failing = false;
                         // The end of a task may have made others ready.
-                        let ended = jobs.len() < before && !ears.is_listening();
+                        let ended = jobs.len() < before && !wake_ups.is_subscribed();
                         more = count == free || next == Some(Duration::ZERO) || ended;
                         for delivery in deliveries {
                             jobs.push(self.job(running, delivery, sent));
                         }
                         if is_empty && !more {
-                            ears.idle.ring();
+                            wake_ups.source_empty.notify();
                         }
-                        // What others add to a list, nobody publishes.
-                        if ears.is_listening() && self.queue.state.source.is_none() {
+                        // Other programs do not publish when they add to a source.
+                        if wake_ups.is_subscribed() && self.queue.state.source.is_none() {
                             pause = LONGEST_PAUSE;
                         }
                         let regular = longer(&mut pause);
@@ -212,14 +218,14 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
                 let clock = async {
                     match free > 0 {
                         true => alarm.as_mut().await,
-                        // Whoever has no place waits for an end.
+                        // All places are taken: only the end of a task matters.
                         false => std::future::pending().await,
                     }
                 };
-                let (one, clock, heard) = (ended(&mut jobs), clock, ears.bell.heard());
-                match select(pin!(one), select(pin!(clock), pin!(heard))).await {
+                let (one, clock, notified) = (ended(&mut jobs), clock, wake_ups.ready.notified());
+                match select(pin!(one), select(pin!(clock), pin!(notified))).await {
                     // Its end may have made others ready.
-                    Either::Left(_) => !ears.is_listening(),
+                    Either::Left(_) => !wake_ups.is_subscribed(),
                     Either::Right(_) => true,
                 }
             });
@@ -237,20 +243,20 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
             }
         }
         drop(jobs);
-        running.give_back().await;
+        running.release_all().await;
     }
 
-    /// Works on the tasks that are ready now, at most so many, and returns when all have ended: for a process that is called from outside
-    /// from time to time, such as the cron trigger of a Worker. Tasks that become ready meanwhile are among them.
+    /// Works on the tasks that are ready, at most `most`, and returns when all have ended. It is made for a process that is called from time
+    /// to time, such as by the cron trigger of a Worker. It also takes tasks that become ready meanwhile.
     ///
     /// **Cost.** One command for each pull, of up to [`concurrency`](Self::concurrency) tasks, one for the end of each task, and one for each
     /// third of the lease. A call with nothing to do is one command.
     ///
     /// # Errors
-    /// An error of Redis that kept it from pulling. Tasks that were pulled before have ended.
+    /// An error of Redis in a pull. Tasks that were pulled before have ended.
     pub async fn run_due(&self, most: usize) -> Result<Worked> {
         let running = Running::new(&self.queue.state);
-        let heart = pin!(running.keep_leases());
+        let renewals = pin!(running.keep_leases());
         let work = pin!(async {
             let (mut worked, mut left) = (Worked::default(), most);
             while left > 0 {
@@ -270,7 +276,7 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
             }
             Ok::<Worked, Error>(worked)
         });
-        match select(work, heart).await {
+        match select(work, renewals).await {
             Either::Left((worked, _)) => worked,
             Either::Right((never, _)) => match never {},
         }
@@ -283,7 +289,7 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
         sent: Instant,
     ) -> impl Future<Output = super::running::End> {
         let (payload, task) = delivery.into_parts();
-        // A lost task is told from the moment on when it is pulled.
+        // Registered at once, so that the lease is renewed before the job is polled first.
         let place = running.place(&task, sent);
         let work = self.work.clone();
         async move { place.work(move |task| work(payload, task)).await }
@@ -302,11 +308,11 @@ impl Worked {
     }
 }
 
-/// The pause, which is longer the next time.
+/// The next pause. The pause after it is longer.
 fn longer(pause: &mut Duration) -> Duration {
     let now = *pause;
     *pause = (now * 2).min(LONGEST_PAUSE);
-    // Workers that start together do not ask together.
+    // Workers that start together do not poll together.
     now + now.mul_f64(0.2 * platform::random_fraction())
 }
 

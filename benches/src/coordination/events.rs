@@ -25,7 +25,7 @@ const MANY: usize = 100;
 const FEW: usize = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 const TOPIC: &str = "chat:bench";
-/// A subscriber that waits for so long has lost an event.
+/// A subscriber that waits for this long has lost an event.
 const LONGEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ async fn edgecask(kind: Kind, url: &str) -> Result<Done> {
             _ => topic.clone(),
         };
         let subscription = topic.subscribe(Start::Now).await?;
-        // Where each has a client of its own, it lives as long as its subscription.
+        // If each subscriber has its own client, the client lives as long as the subscription.
         let numbers = subscription.map(move |item| {
             let _ = &topic;
             Ok(item?.event().context("a gap")?.data.number)

@@ -17,7 +17,7 @@ use crate::throughput::Server;
 // As in benches/js/coordination.mjs.
 const WAITERS: usize = 100;
 const CONNECTIONS: usize = 10;
-/// So often all waiters come, wait until the first holder lets go, and get the lock one after another.
+/// The number of waves. In each, all waiters come, wait until the first holder releases the lock, and get it one after another.
 const WAVES: usize = 5;
 const TTL: Duration = Duration::from_secs(30);
 /// How long a wave gathers, and how long each holds the lock.
@@ -68,7 +68,7 @@ pub(super) async fn run(kind: Kind, url: &str) -> Result<Done> {
     }
 }
 
-/// The times from the moment when a holder begins to let go until the next one has the lock.
+/// The times from the start of a holder's release until the next one has the lock.
 async fn waves<G>(
     acquire: impl AsyncFn(usize) -> Result<G>,
     release: impl AsyncFn(G) -> Result<()>,
@@ -81,7 +81,7 @@ async fn waves<G>(
     let waiter = async |waiter: usize| -> Result<Duration> {
         let guard = acquire(waiter).await?;
         let last = *released.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = last.context("nobody has let go")?.elapsed();
+        let taken = last.context("no holder has released the lock")?.elapsed();
         tokio::time::sleep(HELD).await;
         let_go(guard).await?;
         Ok(taken)

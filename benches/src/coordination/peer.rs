@@ -84,7 +84,7 @@ pub(super) fn client(url: &str, token: &str) -> Result<Client> {
     })
 }
 
-/// The time that half of these, and 99 of 100, do not exceed, and the longest, in milliseconds.
+/// The median, the 99th percentile and the maximum, in milliseconds.
 pub(super) fn spread(mut times: Vec<Duration>) -> Vec<f64> {
     times.sort_unstable();
     let millis = |part: usize| {
@@ -94,7 +94,7 @@ pub(super) fn spread(mut times: Vec<Duration>) -> Vec<f64> {
     vec![millis(50), millis(99), millis(100)]
 }
 
-/// So many in the time since then, in a second.
+/// `count` operations since `since`, in operations per second.
 pub(super) fn per_second(count: usize, since: Instant) -> f64 {
     count as f64 / since.elapsed().as_secs_f64()
 }

@@ -12,16 +12,16 @@ use serde::{Deserialize, Serialize};
 use super::peer::{Kind, Task};
 use crate::throughput::{Server, median, on_core};
 
-/// What a peer prints, as JSON; those in Node print the same.
+/// The output of a peer, as JSON; peers in Node print the same.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Done {
-    /// What the task asks for, in its order: rates in a second, or times in milliseconds.
+    /// The figures of the task, in its order: rates per second, or times in milliseconds.
     pub(super) figures: Vec<f64>,
-    /// How many operations there were in all.
+    /// The total number of operations.
     pub(super) operations: f64,
 }
 
-/// A peer, where it finds its server, and how it is called in the report.
+/// A peer, its server, and its name in the report.
 pub(super) struct Contender<'a> {
     pub(super) name: &'static str,
     pub(super) kind: Kind,

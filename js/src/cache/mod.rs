@@ -42,7 +42,7 @@ impl JsCache {
         Ok(Self { cache, log: client.log_of(options) })
     }
 
-    /// The same cache, whose background work is handed to this function.
+    /// The same cache, which passes its background work to this function.
     #[wasm_bindgen(js_name = waitUntil)]
     pub fn wait_until(&self, hook: Function) -> JsCache {
         let cache = self.cache.wait_until(move |work| {
@@ -78,7 +78,7 @@ impl JsCache {
         })
     }
 
-    /// Stores values under keys, in two round trips; tells whether that is owed.
+    /// Stores values under keys, in two round trips, and returns whether the change is owed.
     #[wasm_bindgen(js_name = setMany)]
     pub fn set_many(&self, keys: Vec<String>, values: Vec<String>, options: JsValue) -> Promise {
         self.call(options.clone(), async move |cache: Cache| {
@@ -89,7 +89,7 @@ impl JsCache {
         })
     }
 
-    /// The value of a key; if it is not cached, what `load` gives, which is stored.
+    /// The value of a key. If it is not cached, `load` is called and its result is stored.
     #[wasm_bindgen(js_name = getOrLoad)]
     pub fn get_or_load(&self, key: String, options: JsValue, load: Function) -> Promise {
         self.call(options.clone(), async move |cache: Cache| {
@@ -100,8 +100,8 @@ impl JsCache {
         })
     }
 
-    /// The values of keys in their order; those that are not cached are what one call of `load` gives for them, stored.
-    /// `load` is given the missing keys, and gives a list of keys and a list of their values.
+    /// The values of keys in their order. One call of `load` loads all values that are not cached, and they are stored.
+    /// `load` gets the missing keys, and returns a list of keys and a list of their values.
     #[wasm_bindgen(js_name = getOrLoadMany)]
     pub fn get_or_load_many(&self, keys: Vec<String>, options: JsValue, load: Function) -> Promise {
         self.call(options.clone(), async move |cache: Cache| {
@@ -115,14 +115,14 @@ impl JsCache {
         })
     }
 
-    /// Deletes entries; tells how many were there, and whether that is owed.
+    /// Deletes entries, and returns how many existed, and whether the deletion is owed.
     pub fn delete(&self, keys: Vec<String>, limits: JsValue) -> Promise {
         self.call(limits, async move |cache: Cache| {
             Ok(deleted(cache.delete_many(&verbatim(keys)?).await?))
         })
     }
 
-    /// Invalidates every entry that has one of these tags; tells whether that is owed.
+    /// Invalidates every entry that has one of these tags, and returns whether the change is owed.
     #[wasm_bindgen(js_name = invalidateTags)]
     pub fn invalidate_tags(&self, tags: Vec<String>, limits: JsValue) -> Promise {
         self.call(limits, async move |cache: Cache| {
@@ -130,7 +130,7 @@ impl JsCache {
         })
     }
 
-    /// Deletes every entry whose key matches a glob; tells how many there were, and whether that is owed.
+    /// Deletes every entry whose key matches a glob, and returns how many existed, and whether the deletion is owed.
     #[wasm_bindgen(js_name = deleteMatching)]
     pub fn delete_matching(&self, pattern: String, limits: JsValue) -> Promise {
         self.call(limits, async move |cache: Cache| {
@@ -138,23 +138,23 @@ impl JsCache {
         })
     }
 
-    /// Invalidates everything; tells whether that is owed.
+    /// Invalidates all entries, and returns whether the change is owed.
     pub fn clear(&self, limits: JsValue) -> Promise {
         self.call(limits, async move |cache: Cache| Ok(cache.clear().await?.is_owed()))
     }
 
-    /// How many invalidations are owed to Redis.
+    /// The number of invalidations that are still to be sent to Redis.
     pub fn owed(&self) -> f64 {
         self.cache.owed() as f64
     }
 
-    /// Carries out what is owed; tells whether nothing is left.
+    /// Sends the owed invalidations, and returns whether none is left.
     #[wasm_bindgen(js_name = catchUp)]
     pub fn catch_up(&self, limits: JsValue) -> Promise {
         self.call(limits, async move |cache: Cache| Ok(cache.catch_up().await))
     }
 
-    /// Follows what other processes invalidate, until the signal aborts.
+    /// Applies the invalidations of other processes, until the signal aborts.
     #[wasm_bindgen(js_name = followInvalidations)]
     pub fn follow_invalidations(&self, options: JsValue) -> Promise {
         let cache = self.cache.clone();
@@ -164,7 +164,7 @@ impl JsCache {
         })
     }
 
-    /// How the keys of the database are distributed over namespaces.
+    /// The distribution of the keys of the database over namespaces.
     #[wasm_bindgen(js_name = keyDistribution)]
     pub fn key_distribution(&self, parts: u32, sample: u32) -> Promise {
         let cache = self.cache.clone();
@@ -174,7 +174,7 @@ impl JsCache {
         })
     }
 
-    /// What the server says of itself (INFO).
+    /// Statistics of the server (INFO).
     #[wasm_bindgen(js_name = serverStats)]
     pub fn server_stats(&self) -> Promise {
         let cache = self.cache.clone();
@@ -189,7 +189,7 @@ impl JsCache {
         promise(self.log(), async move { json::text(&cache.health().await) })
     }
 
-    /// What the cache has done.
+    /// The statistics of the cache.
     pub fn stats(&self) -> Result<String, JsValue> {
         json::text(&self.cache.stats())
     }
@@ -226,13 +226,13 @@ fn verbatim(keys: Vec<String>) -> Result<Vec<Key>> {
     keys.into_iter().map(Key::verbatim).collect()
 }
 
-/// The JSON text of a value that a loader gives.
+/// The JSON text of a value that a loader returns.
 async fn loaded(load: &Function, argument: JsValue) -> Result<Json, BoxError> {
     let text = json::call(load, &JsValue::UNDEFINED, &argument).await?;
     Ok(value(text.as_string().unwrap_or_default())?)
 }
 
-/// The JSON texts of the values that a loader gives for keys.
+/// The JSON texts of the values that a loader returns for keys.
 async fn loaded_many(load: &Function, missing: Vec<Key>) -> Result<Vec<(Key, Json)>, BoxError> {
     let missing: Array = missing.iter().map(|key| JsValue::from(key.as_str())).collect();
     let pairs = json::call(load, &JsValue::UNDEFINED, &missing).await?;
@@ -249,7 +249,7 @@ fn list(of: &JsValue, at: u32) -> Array {
     Array::from(&Array::from(of).get(at))
 }
 
-/// How many were deleted, and whether that is owed.
+/// How many entries were deleted, and whether the deletion is owed.
 fn deleted(deleted: Invalidated) -> Array {
     [JsValue::from(deleted.count() as f64), deleted.is_owed().into()].into_iter().collect()
 }

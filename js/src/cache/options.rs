@@ -74,7 +74,7 @@ pub(super) fn cache_options(options: &JsValue) -> Result<CacheOptions> {
     Ok(cache)
 }
 
-/// The list of keys of which the first one seals, and the others open what was sealed with them.
+/// The list of keys: the first one encrypts, and all of them decrypt.
 fn sealing_keys(options: &JsValue) -> Result<Option<SealingKeys>> {
     let list = option(options, "sealingKeys").and_then(|list| list.dyn_into::<Array>().ok());
     let invalid = || convert::invalid("sealingKeys is a list of { id, key }, each key 32 bytes");

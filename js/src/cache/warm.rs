@@ -11,7 +11,7 @@ use edgecask::cache::{Usage, WarmOptions, Warmed};
 
 #[wasm_bindgen(js_class = Cache)]
 impl JsCache {
-    /// Loads what is not cached of these keys, a few at a time.
+    /// Loads those of these keys that are not cached, a few at a time.
     pub fn warm(&self, keys: Vec<String>, options: JsValue, load: Function) -> Promise {
         let cache = self.cache.clone();
         promise(self.log(), async move {
@@ -50,7 +50,7 @@ fn warm_options(options: &JsValue) -> WarmOptions {
     warm
 }
 
-/// Which identifiers were used last, and most often.
+/// Records which identifiers were used last and most often.
 #[wasm_bindgen(js_name = Usage)]
 #[derive(Debug)]
 pub struct JsUsage {
@@ -60,7 +60,7 @@ pub struct JsUsage {
 
 #[wasm_bindgen(js_class = Usage)]
 impl JsUsage {
-    /// The usage of identifiers in this keyspace; no more than `most` are kept.
+    /// The usage of identifiers in this keyspace; at most `most` are kept.
     #[wasm_bindgen(constructor)]
     pub fn new(client: &JsClient, keyspace: &JsKeyspace, most: u32) -> Result<JsUsage, JsValue> {
         let usage = Usage::new(client.client.clone(), &keyspace.0, u64::from(most));
@@ -68,7 +68,7 @@ impl JsUsage {
         usage.map(|usage| Self { usage, log }).map_err(convert::error)
     }
 
-    /// Notes that an identifier was used.
+    /// Records a use of an identifier.
     pub fn record(&self, id: String) -> Promise {
         self.call(async move |usage: Usage| usage.record(&id).await.map(|()| JsValue::UNDEFINED))
     }

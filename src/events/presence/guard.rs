@@ -9,24 +9,24 @@ use super::members::Members;
 use crate::platform;
 use crate::{ErrorKind, Outcome, Result};
 
-/// A member that is present, from [`Presence::join`](super::Presence::join). Dropping it leaves in the background; if that fails, or the process dies, the
-/// member is gone when its time is over.
+/// A member that is present, from [`Presence::join`](super::Presence::join). Dropping the guard makes the member leave in the background. If
+/// that fails, or the process dies, the member leaves [`present_for`](crate::events::EventsOptions::present_for) after its last heartbeat.
 ///
 /// Each guard has a token of its own. A member with several guards, such as a page that was loaded again before the old one had
-/// left, is present until the last of them has left. What arrives late of a guard that has left has no effect, for as long as
-/// [`present_for`](crate::events::EventsOptions::present_for). Of one member, 64 guards are told apart.
-#[must_use = "dropping it leaves"]
+/// left, is present until the last of them has left. A request that arrives after its guard has left has no effect, for as long as
+/// [`present_for`](crate::events::EventsOptions::present_for). Up to 64 guards of a member are distinguished.
+#[must_use = "dropping it makes the member leave"]
 pub struct Present {
     members: Members,
     /// `None` after it has left.
     member: Option<Arc<str>>,
     token: Arc<str>,
-    /// Its heartbeats stop when this is gone. Whether the last one was not refused.
+    /// Whether the last heartbeat was not refused. The heartbeats stop when this is dropped.
     is_present: Arc<AtomicBool>,
 }
 
 impl Present {
-    /// Joins. A future that is dropped leaves.
+    /// Joins. If the future is dropped, the member leaves.
     pub(super) async fn join(members: Members, member: String) -> Result<Self> {
         let token = format!("{:016x}", u64::from_le_bytes(platform::random()?));
         let present = Self {
@@ -37,7 +37,7 @@ impl Present {
         };
         match present.beat().await {
             Ok(()) => {
-                present.beat_on();
+                present.spawn_heartbeats();
                 Ok(present)
             }
             Err(error) => {
@@ -51,14 +51,14 @@ impl Present {
         }
     }
 
-    /// Whether the last heartbeat was accepted, or lost on its way. If not, Redis refused it: the member's time had run out, and its
-    /// place was taken. The next heartbeat tries again.
+    /// Whether the last heartbeat was accepted, or its answer was lost. `false` if Redis refused it, for instance because the member's time had
+    /// run out and another member had taken its place. The next heartbeat tries again.
     pub fn is_present(&self) -> bool {
         self.is_present.load(Ordering::Relaxed)
     }
 
-    /// Leaves, and returns whether the member has left by this: `false` if another guard of its name is there, or if its time was
-    /// over. One command.
+    /// Leaves, and returns whether the call made the member leave: `false` if the member has another guard, or if its time was over. One
+    /// command.
     ///
     /// # Errors
     /// Those of the client.
@@ -80,7 +80,7 @@ impl Present {
         self.members.beat(member, &self.token).await.map(|_| ())
     }
 
-    fn beat_on(&self) {
+    fn spawn_heartbeats(&self) {
         let Some(member) = self.member.clone() else { return };
         let (members, token) = (self.members.clone(), Arc::clone(&self.token));
         let alive: Weak<AtomicBool> = Arc::downgrade(&self.is_present);
@@ -96,7 +96,7 @@ impl Present {
                 let is_refused =
                     |error: &crate::Error| !may_pass(error) || error.kind() == ErrorKind::Conflict;
                 is_present.store(!beat.as_ref().is_err_and(is_refused), Ordering::Relaxed);
-                // The next one may arrive in time.
+                // The next heartbeat may arrive in time.
                 match beat {
                     Err(error) if error.is_loss() => {
                         tracing::debug!(%error, "a heartbeat was lost");
@@ -115,7 +115,7 @@ impl Drop for Present {
         let (members, token) = (self.members.clone(), Arc::clone(&self.token));
         platform::spawn(platform::send(|| async move {
             if let Err(error) = members.leave(&member, &token).await {
-                tracing::debug!(%error, "a member did not leave, its time runs out");
+                tracing::debug!(%error, "a member did not leave, it expires");
             }
         }));
     }

@@ -9,7 +9,7 @@ use super::super::scripts::PRESENCE;
 use super::super::source::Source;
 use crate::{Error, ErrorKind, Key, Result};
 
-/// The token of a caller that beats by itself.
+/// The token of a caller that sends its own heartbeats.
 pub(super) const NO_GUARD: &str = "-";
 
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl Members {
         self.hub.options.present_for
     }
 
-    /// Joins or stays. Returns whether the member was not present before.
+    /// Sends a heartbeat. Returns whether the member was absent before.
     pub(super) async fn beat(&self, member: &str, token: &str) -> Result<bool> {
         checked("name of a member", member)?;
         match self.run("beat", member, token).await? {
@@ -44,7 +44,7 @@ impl Members {
         }
     }
 
-    /// Returns whether the member has left by this.
+    /// Returns whether the call made the member leave.
     pub(super) async fn leave(&self, member: &str, token: &str) -> Result<bool> {
         Ok(self.run("leave", member, token).await?.1 == 1)
     }
@@ -62,7 +62,7 @@ impl Members {
         self.hub.presence_source(channel).await
     }
 
-    /// The name of the channel, what has changed, the members.
+    /// Returns the name of the channel, whether the member has joined or left, and the members.
     async fn run(
         &self,
         what: &str,

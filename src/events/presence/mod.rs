@@ -1,4 +1,4 @@
-//! Who is present at a topic.
+//! The presence of members at a topic.
 
 mod guard;
 mod members;
@@ -13,11 +13,11 @@ pub use self::watch::{PresenceChange, PresenceWatch};
 use super::hub::Hub;
 use crate::{Key, Result};
 
-/// Who is present at a topic, from [`Topic::presence`](super::Topic::presence). A member is present until it leaves, or for
+/// The members that are present at a topic, from [`Topic::presence`](super::Topic::presence). A member is present until it leaves, or for
 /// [`present_for`](super::EventsOptions::present_for) after its last heartbeat, by the server's clock.
 ///
-/// Members are texts of up to 128 bytes without control characters. Connections of one name are one member, which is present until
-/// the last of them has left.
+/// Members are texts of 1 to 128 bytes without control characters. Guards with the same name are one member, which is present until the
+/// last of them has left.
 ///
 /// The key `edgecask:present:{key}` is a sorted set of the members by the millisecond until which they are present, and
 /// `edgecask:guards:{key}` a hash: for each member the token and the millisecond of each of its guards. `edgecask:left:{token}:{key}`
@@ -51,18 +51,18 @@ impl Presence {
         Self(Members::new(hub, topic))
     }
 
-    /// Joins, and sends heartbeats until the guard is dropped: three commands in each
+    /// Joins, and sends heartbeats until the guard is dropped. One command, and then three commands in each
     /// [`present_for`](super::EventsOptions::present_for), three a minute by default. In a Worker they end with the request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a name that no member may have; [`ErrorKind::Conflict`] if there are too many members; those
-    /// of the client.
+    /// [`ErrorKind::InvalidInput`] if the name is empty, longer than 128 bytes, or has control characters; [`ErrorKind::Conflict`] if there
+    /// are [`max_present`](super::EventsOptions::max_present) members already; those of the client.
     pub async fn join(&self, member: impl Into<String>) -> Result<Present> {
         Present::join(self.0.clone(), member.into()).await
     }
 
-    /// Joins or stays, without a guard: for a caller that beats by itself. Returns whether the member was not present before. One
-    /// command.
+    /// Sends one heartbeat without a guard, for a caller that sends its heartbeats itself. Returns whether the member was absent before and
+    /// has joined by this. One command.
     ///
     /// # Errors
     /// As for [`Presence::join`].
@@ -70,8 +70,8 @@ impl Presence {
         self.0.beat(member, NO_GUARD).await
     }
 
-    /// Ends what [`Presence::beat`] said, and returns whether the member has left by this: `false` if it was not present, or if a
-    /// guard of its name is there. One command.
+    /// Undoes [`Presence::beat`], and returns whether the call made the member leave: `false` if the member was absent, or if it has a
+    /// guard. One command.
     ///
     /// # Errors
     /// Those of the client.
@@ -79,7 +79,7 @@ impl Presence {
         self.0.leave(member, NO_GUARD).await
     }
 
-    /// The members, those that joined first before the others, as far as they beat alike. One command.
+    /// The members, by the end of their presence: about the order in which they sent their last heartbeats. One command.
     ///
     /// # Errors
     /// Those of the client.
@@ -87,11 +87,11 @@ impl Presence {
         self.0.list().await
     }
 
-    /// The members that are present now, and then those who join and leave. Two commands, and one in each
-    /// [`present_for`](super::EventsOptions::present_for), so that members are missed who die when nobody else is there.
+    /// A stream of the members that are present now, and then of the joins and leaves. Two commands, and one in each
+    /// [`present_for`](super::EventsOptions::present_for), which detects members that died when no other member sends heartbeats.
     /// Without Pub/Sub it polls.
     ///
-    /// After a lost connection the changes in between are told, but not those that were undone in between.
+    /// After a lost connection the stream yields the differences to the members before. It omits changes that were undone in between.
     ///
     /// # Errors
     /// Those of the client.

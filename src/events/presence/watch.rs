@@ -1,4 +1,4 @@
-//! Who comes and goes.
+//! The changes of a presence.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -10,18 +10,18 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::super::inbox::Signal;
 use super::super::source::Source;
-use super::super::subscription::{begin_anew, may_pass, wait};
+use super::super::subscription::{may_pass, renew_source, wait};
 use super::members::Members;
 use crate::platform;
 use crate::{Error, Result};
 
-/// A member that has come or gone.
+/// A member that has joined or left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PresenceChange {
-    /// It is present now.
+    /// The member is present now.
     Joined(String),
-    /// It left, or its heartbeats did not come.
+    /// The member left, or its heartbeats stopped.
     Left(String),
 }
 
@@ -30,7 +30,7 @@ pub enum PresenceChange {
 pub struct PresenceWatch(BoxStream<'static, Result<PresenceChange>>);
 
 impl PresenceWatch {
-    /// Watches by this source, which tells of messages on the channel.
+    /// A watch with this source of messages on the channel.
     pub(super) fn new(members: Members, channel: String, source: Source) -> Self {
         let watcher = Watcher {
             members,
@@ -89,7 +89,7 @@ impl Watcher {
             match signal {
                 Signal::Frame(frame) => {
                     self.ended = 0;
-                    self.hear(frame.text());
+                    self.apply(frame.text());
                 }
                 Signal::Connected | Signal::Overflow => {
                     if let Err(error) = self.compare().await {
@@ -98,7 +98,7 @@ impl Watcher {
                     }
                 }
                 Signal::Ended(error) => {
-                    if let Err(error) = self.begin_anew(error).await {
+                    if let Err(error) = self.renew_source(error).await {
                         self.over = true;
                         return Some((Err(error), self));
                     }
@@ -107,13 +107,13 @@ impl Watcher {
         }
     }
 
-    /// Takes a new source after one that ended, for instance with the runtime of another watcher.
-    async fn begin_anew(&mut self, error: Error) -> Result<()> {
+    /// Replaces a source that ended, for instance with the runtime of another watcher.
+    async fn renew_source(&mut self, error: Error) -> Result<()> {
         let open = self.members.source(&self.channel);
-        begin_anew(&mut self.source, &mut self.ended, error, open).await
+        renew_source(&mut self.source, &mut self.ended, error, open).await
     }
 
-    fn hear(&mut self, message: &[u8]) {
+    fn apply(&mut self, message: &[u8]) {
         let Some((what, member)) =
             std::str::from_utf8(message).ok().and_then(|text| text.split_once(' '))
         else {
@@ -130,7 +130,7 @@ impl Watcher {
         }
     }
 
-    /// Asks who is present, and tells what differs.
+    /// Reads the members, and adds the differences to the changes.
     async fn compare(&mut self) -> Result<()> {
         let now: BTreeSet<String> = loop {
             match self.members.list().await {

@@ -7,7 +7,7 @@ use crate::{FromValue, Result, Value};
 /// The longest time that a member is present without a heartbeat, and how long the members are kept beyond the last one, in
 /// milliseconds.
 const LONGEST: u64 = 3_600_000;
-/// The most guards of a member that are told apart.
+/// The most guards of a member that are distinguished.
 const GUARDS: usize = 64;
 
 /// The implementation of `presence.lua`.
@@ -54,7 +54,7 @@ pub(super) fn run(
             room.hold(member, others.get(first..).unwrap_or_default())?;
             room.keep()?;
             if changed == 1 {
-                room.tell("joined", member);
+                room.publish("joined", member);
             }
         } else {
             changed = -1;
@@ -71,7 +71,7 @@ struct Room<'a> {
     redis: &'a mut dyn ScriptContext,
     present: &'a Bytes,
     guards: &'a Bytes,
-    /// In milliseconds, as the next one.
+    /// In milliseconds. So is `time`.
     now: u64,
     time: u64,
 }
@@ -81,7 +81,7 @@ impl Room<'_> {
         self.redis.call(command)
     }
 
-    fn tell(&mut self, what: &str, member: &[u8]) {
+    fn publish(&mut self, what: &str, member: &[u8]) {
         let message = [what.as_bytes(), b" ", member].concat();
         drop(self.call(Command::new("PUBLISH").arg(self.present).arg(message)));
     }
@@ -98,7 +98,7 @@ impl Room<'_> {
         self.call(range.arg("LIMIT").arg(0).arg(most))
     }
 
-    /// Removes whoever's time is over, and mends times from before the clock was set back.
+    /// Removes members whose time is over, and corrects times from before the clock was set back.
     fn tidy(&mut self) -> Result<()> {
         let gone = self.range("-inf", &self.now.to_string(), b"64")?;
         for member in Vec::<Bytes>::from_value(gone)? {
@@ -118,19 +118,19 @@ impl Room<'_> {
         let removed = self.call(Command::new("ZREM").arg(self.present).arg(member))?;
         let removed = i64::from_value(removed)?;
         if removed == 1 {
-            self.tell("left", member);
+            self.publish("left", member);
         }
         Ok(removed)
     }
 
-    /// The other guards of a member that hold, and the millisecond until which each does.
+    /// The other current guards of a member, and the millisecond until which each is present.
     fn others(&mut self, member: &Bytes, token: &Bytes) -> Result<Vec<(Bytes, u64)>> {
         let held = self.call(Command::new("HGET").arg(self.guards).arg(member))?;
         let held = Option::<Bytes>::from_value(held)?.unwrap_or_default();
         let words: Vec<&[u8]> = held.split(|byte| *byte == b' ').collect();
         let mut others = Vec::new();
         for pair in words.chunks_exact(2) {
-            // What another program has put there counts for nothing.
+            // Ignore entries that another program has written.
             let Ok(mut till) = number(pair[1]) else { continue };
             if till > self.now.saturating_add(LONGEST) {
                 till = self.now.saturating_add(self.time);

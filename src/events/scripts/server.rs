@@ -1,4 +1,4 @@
-//! What native implementations ask the engine for.
+//! The engine's commands, as the native implementations call them.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::super::position::Position;
 use crate::command::{Command, ScriptContext, native};
 use crate::{Error, Result};
 
-/// The clock in microseconds, and digits that make it another epoch if the clock has gone back.
+/// A new epoch: the clock in microseconds, and random digits that distinguish it if the clock was set back.
 pub(super) fn new_epoch(redis: &mut dyn ScriptContext, digits: &[u8]) -> Result<u64> {
     let epoch = [&micros(redis)?.to_string(), &*String::from_utf8_lossy(digits)].concat();
     epoch.parse().map_err(|_| not_a_number())
@@ -16,7 +16,7 @@ pub(super) fn new_epoch(redis: &mut dyn ScriptContext, digits: &[u8]) -> Result<
 pub(super) struct Newest {
     /// The id of the entry.
     pub(super) position: Bytes,
-    /// The id of its event; empty if it tells none.
+    /// The id of its event; empty if it has none.
     pub(super) id: Vec<u8>,
 }
 

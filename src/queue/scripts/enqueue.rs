@@ -22,7 +22,7 @@ struct Plan<'a> {
     kind: Kind,
     other: Bytes,
     key: Option<&'a Bytes>,
-    /// It is a child from now on.
+    /// Whether this enqueue makes a known task a child.
     adopted: bool,
 }
 

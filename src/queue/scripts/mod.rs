@@ -16,7 +16,7 @@ pub(super) use record::{Record, State};
 
 use crate::command::{Script, script};
 
-/// All of them.
+/// All scripts of queues.
 pub(crate) fn all() -> [&'static Script; 6] {
     [&ENQUEUE, &PULL, &SETTLE, &EXTEND, &END_PULL, &MANAGE]
 }
@@ -54,7 +54,7 @@ script! {
         native: pull::run,
     };
 
-    /// Settles deliveries. The same call may be sent any number of times.
+    /// Settles deliveries. The same call may be sent any number of times, with the same effect as once.
     ///
     /// `KEYS`: a key for each delivery with a result. `ARGV`: for each delivery `ack`, `nack`, `reject` or `release`, id, number, token,
     /// delay in milliseconds, error, time to live of the result or 0, result.
@@ -78,8 +78,8 @@ script! {
         native: settle::extend,
     };
 
-    /// Ends a pull, whether its request has arrived or not: its tasks go back, and their deliveries do not count as abandoned. `KEYS`: the
-    /// tasks of the pull. `ARGV`: its token. Returns how many tasks went back.
+    /// Ends a pull, whether its request has arrived or not: its tasks are released, and their deliveries do not count as abandoned. `KEYS`:
+    /// the tasks of the pull. `ARGV`: its token. Returns how many tasks were released.
     pub(crate) static END_PULL: Script = {
         file: "queue.lua" "end_pull.lua",
         keys: ..,
@@ -88,8 +88,8 @@ script! {
         native: settle::end_pull,
     };
 
-    /// Changes what waits. The same call may be sent any number of times, and is known by its name for the next fifteen calls. `ARGV`: the
-    /// name; `requeue` or `remove` and ids; `limit`, a group and its concurrency or nothing; `pause`; `resume`. Returns how many changed.
+    /// Changes a queue for an operator. The same call may be sent any number of times: it is known by its name for the next fifteen calls.
+    /// `ARGV`: the name; `requeue` or `remove` and ids; `limit`, a group and its concurrency or nothing; `pause`; `resume`. Returns how many changed.
     pub(crate) static MANAGE: Script = {
         file: "queue.lua" "manage.lua",
         keys: ..,

@@ -1,4 +1,4 @@
-//! How a task gets from one place to another, as `queue.lua` says it.
+//! The moves of a task from one state to another: the native implementation of `queue.lua`.
 
 use bytes::Bytes;
 
@@ -38,7 +38,7 @@ impl Server<'_> {
         self.make_ready(id, record)
     }
 
-    /// Makes the next tasks of a group ready, at most so many.
+    /// Makes the next tasks of a group ready, at most `most`.
     pub(super) fn fill(&mut self, group: &[u8], most: usize) -> Result<()> {
         let mut used = self.used_by(group)?;
         let limit = self.limit_of(group)?;
@@ -72,7 +72,7 @@ impl Server<'_> {
         self.fill(group, 10)
     }
 
-    /// Takes a task out of where it waits or is worked on.
+    /// Removes a task from the index of its state.
     pub(super) fn leave(&mut self, id: &[u8], record: &Record) -> Result<()> {
         match record.state {
             State::Ready => {
@@ -109,7 +109,7 @@ impl Server<'_> {
         self.offer(id, record)
     }
 
-    /// Begins a queue that is new, or whose tasks were evicted: then the other keys speak of tasks that are gone.
+    /// Begins a queue that is new, or whose tasks were evicted. In the second case the other keys refer to tasks that are gone.
     pub(super) fn begin(&mut self) -> Result<()> {
         if self.field(b"#tasks")?.is_some() {
             return Ok(());
@@ -127,7 +127,7 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Adds a task that is nowhere yet, with a new place in the order.
+    /// Adds a task that is in no index yet, with the next sequence number.
     pub(super) fn insert(&mut self, id: &[u8], payload: &[u8], record: &mut Record) -> Result<()> {
         self.add_to_field(b"#tasks", 1)?;
         self.run::<Value>(Command::new("HSET").arg(self.payloads).arg(id).arg(payload))?;
@@ -142,13 +142,13 @@ impl Server<'_> {
         self.add(self.delayed, NEVER, id)
     }
 
-    /// The task of an active record goes back to its place. It keeps the place in its group.
+    /// Makes an active task ready again, at its former place. It still counts in its group.
     pub(super) fn give_back(&mut self, id: &[u8], record: &mut Record) -> Result<()> {
         record.token = Bytes::from_static(b"-");
         self.release(id, record)
     }
 
-    /// The same, by its holder: the token stays, so that the same request is known when it arrives again.
+    /// As [`give_back`](Self::give_back), for a request of the holder: the token stays, so that a repeated request is recognised.
     pub(super) fn release(&mut self, id: &[u8], record: &mut Record) -> Result<()> {
         self.remove(self.active, id)?;
         self.make_ready(id, record)
@@ -187,7 +187,7 @@ impl Server<'_> {
         self.write(id, &parent)
     }
 
-    /// The task is a dead letter, and those that wait for it.
+    /// Makes a task a dead letter, and the tasks that wait for it.
     pub(super) fn bury(
         &mut self,
         id: &[u8],
@@ -226,7 +226,7 @@ impl Server<'_> {
         self.add(self.dead, self.now, id)
     }
 
-    /// The end of a task is remembered: when, and by which delivery.
+    /// Remembers the end of a task: its time, and a part of the delivery's token.
     pub(super) fn remember(&mut self, id: &[u8], record: &Record) -> Result<()> {
         self.add(self.done, self.now * 1024 + mark(&record.token), id)?;
         for _ in 0..2 {
@@ -250,7 +250,7 @@ pub(super) enum Ended {
     Gone,
 }
 
-/// A part of a delivery's token, for the score of its end.
+/// A part of a delivery's token, which is stored in the score of the task's end.
 pub(super) fn mark(token: &[u8]) -> u64 {
     let start = token.get(..token.len().min(3)).and_then(|start| std::str::from_utf8(start).ok());
     start.and_then(|start| u64::from_str_radix(start, 16).ok()).unwrap_or(0) % 1024

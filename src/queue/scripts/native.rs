@@ -1,4 +1,4 @@
-//! A queue inside of a native implementation: its keys, its settings, and the commands that are sent to them.
+//! The view that a native implementation has of a queue: the keys, the settings, and the commands.
 
 use bytes::Bytes;
 
@@ -6,12 +6,12 @@ use super::record::{Record, number};
 use crate::command::{Command, ScriptContext, ToArg, native, script_file::wrong_count};
 use crate::{FromValue, Result, Value};
 
-/// The keys that every script has.
+/// The number of keys that each script gets first.
 pub(super) const KEYS: usize = 8;
-/// The arguments that every script has.
+/// The number of arguments that each script gets first.
 pub(super) const ARGS: usize = 5;
 
-/// A queue inside of a script.
+/// A queue in a native implementation.
 pub(super) struct Server<'a> {
     redis: &'a mut dyn ScriptContext,
     pub(super) tasks: &'a Bytes,
@@ -104,7 +104,7 @@ impl<'a> Server<'a> {
         self.run(Command::new("GET").arg(key))
     }
 
-    /// Sets a string that lives so many milliseconds.
+    /// Sets a string with a time to live of `ttl` milliseconds.
     pub(super) fn set(&mut self, key: &Bytes, value: &[u8], ttl: impl ToArg) -> Result<()> {
         self.run(Command::new("SET").arg(key).arg(value).arg("PX").arg(ttl))
     }
@@ -143,7 +143,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Those whose time has come, at most 256.
+    /// The members whose score is at most the current time, at most 256.
     pub(super) fn due(&mut self, index: &Bytes) -> Result<Vec<Bytes>> {
         let command = Command::new("ZRANGEBYSCORE").arg(index).arg("-inf").arg(self.now);
         self.run(command.arg("LIMIT").arg(0).arg(256))

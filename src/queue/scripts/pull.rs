@@ -70,7 +70,7 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
     if interval > 0 {
         base = base.max(server.field_number(b"#rate")?.unwrap_or(0));
         if base > micros + period {
-            // The server's clock was ahead, or the rate another one.
+            // The server's clock was ahead, or the rate was a different one.
             base = micros + period;
             server.set_field(b"#rate", base)?;
         }
@@ -141,7 +141,7 @@ pub(super) fn run(redis: &mut dyn ScriptContext, keys: &[Bytes], args: &[Bytes])
     server.finish(Value::Array(reply))
 }
 
-/// What a pull gives.
+/// The tasks that a pull leases.
 struct Lent<'a> {
     token: &'a Bytes,
     lease: u64,
@@ -203,7 +203,7 @@ impl Lent<'_> {
         Ok(())
     }
 
-    /// What other programs have added to a list or a sorted set.
+    /// Leases elements that other programs have added to a list or a sorted set.
     fn foreign(
         &mut self,
         server: &mut Server<'_>,
@@ -269,7 +269,7 @@ pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
 }
 
-/// Whatever was evicted beside the tasks is built again, in steps. Returns whether there is more to do.
+/// Rebuilds evicted indexes, in steps. Returns whether there is more to do.
 fn repair(server: &mut Server<'_>, tasks: i64, lease: u64) -> Result<bool> {
     let cursor = server.field(b"#repair")?;
     if cursor.is_none() && u64::try_from(tasks) == Ok(indexed(server)?) {
@@ -290,7 +290,7 @@ fn repair(server: &mut Server<'_>, tasks: i64, lease: u64) -> Result<bool> {
             State::Active => (server.active, server.now.saturating_add(lease)),
             State::Grouped => {
                 added += server.add_if_absent(server.grouped, 0, &record.grouped_member(&id))?;
-                // Those before it may have ended while it was not found.
+                // Earlier tasks of its group may have ended while it was missing from the index.
                 server.fill(record.group().unwrap_or_default(), 1)?;
                 continue;
             }
@@ -322,7 +322,7 @@ fn indexed(server: &mut Server<'_>) -> Result<u64> {
     Ok(count)
 }
 
-/// What has become due, in steps.
+/// Moves tasks that have become due to the ready ones, in steps.
 fn promote(server: &mut Server<'_>) -> Result<()> {
     for id in server.due(server.delayed)? {
         server.remove(server.delayed, &id)?;
@@ -335,7 +335,7 @@ fn promote(server: &mut Server<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What nobody works on any more.
+/// Delivers tasks again whose leases ended, or makes them dead letters.
 fn reclaim(server: &mut Server<'_>) -> Result<()> {
     for id in server.due(server.active)? {
         server.remove(server.active, &id)?;

@@ -1,4 +1,4 @@
-//! The record of a task, as the scripts keep it: sixteen words and a text.
+//! The record of a task in Redis: sixteen words and a text.
 
 use bytes::Bytes;
 
@@ -7,11 +7,11 @@ use crate::{Error, Result};
 /// The due time of a task that waits for its children.
 pub(super) const NEVER: u64 = 9_007_199_254_740_991;
 
-/// What the queue knows of a task, without its payload.
+/// The stored state of a task, without its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::queue) struct Record {
     pub(in crate::queue) state: State,
-    /// How often it was delivered.
+    /// The number of deliveries.
     pub(in crate::queue) number: u64,
     pub(in crate::queue) failures: u64,
     pub(in crate::queue) abandoned: u64,
@@ -24,14 +24,14 @@ pub(in crate::queue) struct Record {
     pub(in crate::queue) due: u64,
     pub(in crate::queue) children: u64,
     pub(in crate::queue) token: Bytes,
-    /// `-`, or `=` and the name. So is `parent`.
+    /// `-`, or `=` and the name. `parent` has the same form.
     pub(in crate::queue) group: Bytes,
     pub(in crate::queue) parent: Bytes,
     pub(in crate::queue) reason: Bytes,
     pub(in crate::queue) error: Bytes,
 }
 
-/// Where a task is.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::queue) enum State {
     Ready,
@@ -144,7 +144,7 @@ impl Record {
         text
     }
 
-    /// Where the task stands among those that are ready: higher priorities first, then the order of arrival.
+    /// The score of the task among the ready ones: higher priorities first, then the order of arrival.
     pub(super) fn rank(&self) -> u64 {
         255_u64.saturating_sub(self.priority).saturating_mul(1 << 44).saturating_add(self.seq)
     }
@@ -163,7 +163,7 @@ impl Record {
     }
 }
 
-/// A number of an argument.
+/// Parses a number of an argument.
 pub(super) fn number(text: &[u8]) -> Result<u64> {
     let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
     number.ok_or_else(|| Error::server("ERR value is not an integer or out of range"))

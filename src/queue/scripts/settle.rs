@@ -1,4 +1,4 @@
-//! The native implementations of `settle.lua`, `extend.lua` and `end_pull.lua`: what a holder says of its deliveries.
+//! The native implementations of `settle.lua`, `extend.lua` and `end_pull.lua`: the requests of holders.
 
 use bytes::Bytes;
 

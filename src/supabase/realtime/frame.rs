@@ -6,12 +6,12 @@ use serde_json::{Value as Json, json};
 use super::options::Version;
 use crate::{Error, ErrorKind, Result};
 
-/// A broadcast of a client, in binary.
+/// The kind of a binary frame with a broadcast of a client.
 const BROADCAST_PUSH: u8 = 3;
-/// A broadcast of the server, in binary.
+/// The kind of a binary frame with a broadcast of the server.
 const BROADCAST: u8 = 4;
 
-/// A frame, in whatever form it comes.
+/// A frame of either version.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Frame {
     pub(super) join_reference: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Frame {
     pub(super) payload: Json,
 }
 
-/// What goes over the WebSocket.
+/// An encoded frame: the content of a WebSocket message.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Wire {
     Text(String),
@@ -29,7 +29,7 @@ pub(super) enum Wire {
 }
 
 impl Frame {
-    /// A broadcast: the event of the user's, and its payload.
+    /// A broadcast with the user's event and its payload.
     pub(super) fn broadcast(topic: &str, event: &str, payload: Json) -> Self {
         let payload = json!({"type": "broadcast", "event": event, "payload": payload});
         Self { topic: topic.to_owned(), event: "broadcast".to_owned(), payload, ..Self::default() }
@@ -43,7 +43,7 @@ impl Frame {
     }
 
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if a field is too long for a byte of length.
+    /// [`ErrorKind::InvalidInput`] if a field is longer than 255 bytes in version 2.
     pub(super) fn encode(&self, version: Version) -> Result<Wire> {
         let Self { join_reference, reference, topic, event, payload } = self;
         Ok(match version {
@@ -64,7 +64,7 @@ impl Frame {
         })
     }
 
-    /// Kind 3.
+    /// A binary frame of the kind [`BROADCAST_PUSH`].
     fn push(&self, event: &str, payload: &Json) -> Result<Vec<u8>> {
         const JSON: u8 = 1;
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -82,14 +82,14 @@ impl Frame {
             })?;
             bytes.push(length);
         }
-        // There are no metadata.
+        // No metadata.
         bytes.extend([0, JSON]);
         fields.iter().for_each(|field| bytes.extend(field.as_bytes()));
         bytes.extend(payload.to_string().as_bytes());
         Ok(bytes)
     }
 
-    /// A frame of text, of either version.
+    /// Decodes a frame of text, of either version.
     ///
     /// # Errors
     /// [`ErrorKind::Protocol`].
@@ -114,13 +114,13 @@ impl Frame {
         }
     }
 
-    /// A frame of bytes; `None` for one of a kind that carries nothing for us.
+    /// Decodes a frame of bytes; `None` for a frame without an event of this library.
     ///
     /// # Errors
     /// [`ErrorKind::Protocol`].
     pub(super) fn of_bytes(bytes: &Bytes) -> Result<Option<Self>> {
         let (kind, rest) = bytes.split_first().ok_or_else(broken)?;
-        // How many lengths there are before the length of the metadata and the encoding.
+        // The number of lengths before the length of the metadata and the encoding.
         let fields = match *kind {
             BROADCAST => 2,
             BROADCAST_PUSH => 4,
@@ -137,7 +137,7 @@ impl Frame {
             lengths[..=fields].iter().map(|length| next(*length)).collect::<Result<Vec<_>>>()?;
         let payload = match lengths[fields + 1] {
             1 => serde_json::from_slice(rest).map_err(|_| broken())?,
-            // Bytes of another client's, which are no event of ours.
+            // Binary payloads come from other programs.
             _ => return Ok(None),
         };
         texts.pop();
@@ -158,7 +158,7 @@ fn text_of(value: Json) -> Option<String> {
 }
 
 fn broken() -> Error {
-    Error::new(ErrorKind::Protocol, "this is no frame of Supabase Realtime")
+    Error::new(ErrorKind::Protocol, "this is not a frame of Supabase Realtime")
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Events over [Supabase Realtime](https://supabase.com/docs/guides/realtime/broadcast): the fallback of the event hub where there is
 //! no Redis.
 //!
-//! Broadcasts go by HTTP, on every target. Listening needs a WebSocket, which native targets have; elsewhere it is an error of kind
-//! [`Unsupported`](crate::ErrorKind::Unsupported).
+//! Each event is one HTTP request, on every target. Subscribing needs a WebSocket for each topic and process, which only native targets
+//! have; on other targets it is an error of the kind [`Unsupported`](crate::ErrorKind::Unsupported).
 //!
 //! ```no_run
 //! use edgecask::Keyspace;
@@ -43,15 +43,15 @@ use crate::{Error, ErrorKind, Result};
 pub struct Realtime(Arc<Shared>);
 
 impl Realtime {
-    /// With the default options.
+    /// A client with the default options. Nothing is sent.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a URL or a key that cannot be used.
+    /// [`ErrorKind::Config`] if the URL or the key is not valid.
     pub fn new(url: impl Into<String>, key: impl Into<String>) -> Result<Self> {
         Self::with_options(RealtimeOptions::new(url, key))
     }
 
-    /// With these options.
+    /// A client with these options. Nothing is sent.
     ///
     /// # Errors
     /// As for [`Realtime::new`].
@@ -63,7 +63,7 @@ impl Realtime {
     async fn send(&self, topic: &str, message: &str) -> Result<()> {
         let Shared { connection, options } = &*self.0;
         let payload: Json = serde_json::from_str(message).map_err(|error| {
-            Error::new(ErrorKind::InvalidInput, "the message is no JSON").with_source(error)
+            Error::new(ErrorKind::InvalidInput, "the message is not JSON").with_source(error)
         })?;
         let message =
             json!({"topic": topic, "event": EVENT, "payload": payload, "private": options.private});
@@ -92,7 +92,7 @@ fn refused(status: u16) -> Error {
         400..=499 => ErrorKind::InvalidInput,
         _ => ErrorKind::Http,
     };
-    Error::new(kind, "Supabase Realtime did not take the broadcast").with_status(status)
+    Error::new(kind, "Supabase Realtime refused the broadcast").with_status(status)
 }
 
 impl Broadcast for Realtime {
@@ -107,7 +107,8 @@ impl Broadcast for Realtime {
 
     #[cfg(target_arch = "wasm32")]
     fn listen<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Heard>> {
-        let why = "listening to Supabase Realtime needs a WebSocket, which this target has not";
+        let why =
+            "listening to Supabase Realtime needs a WebSocket, which this target does not have";
         boxed(|| std::future::ready(Err(Error::new(ErrorKind::Unsupported, why))))
     }
 }

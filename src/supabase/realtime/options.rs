@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use super::super::connection::Connection;
 use super::super::options::SupabaseOptions;
 
-/// The event of all of our broadcasts.
+/// The event name of all broadcasts of this library.
 pub(super) const EVENT: &str = "event";
 
 /// The settings of a [`Realtime`](super::Realtime). `Debug` shows neither the key nor the token.
@@ -22,7 +22,7 @@ pub struct RealtimeOptions {
 }
 
 impl RealtimeOptions {
-    /// The project's URL, such as `https://example.supabase.co`, and one of its keys.
+    /// Options with the project's URL, such as `https://example.supabase.co`, and one of its API keys.
     pub fn new(url: impl Into<String>, key: impl Into<String>) -> Self {
         Self {
             supabase: SupabaseOptions::new(url, key).path("/realtime/v1"),
@@ -34,7 +34,7 @@ impl RealtimeOptions {
         }
     }
 
-    /// The token of a user, for private channels.
+    /// The access token of a user, for private channels. Default: none.
     pub fn access_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into().into());
         self
@@ -46,20 +46,20 @@ impl RealtimeOptions {
         self
     }
 
-    /// Whether channels are private: policies of the database say who may join. Default: `false`.
+    /// Whether channels are private: policies of the database authorize each join. Default: `false`.
     pub fn private(mut self, private: bool) -> Self {
         self.private = private;
         self
     }
 
-    /// How often a heartbeat is sent, and how long an answer to it, to a join or to a connection may take. Default: 25 and 10
-    /// seconds.
+    /// The interval of heartbeats, at least a millisecond, and the timeout of the answer to a heartbeat, a join or a connection. Default: 25
+    /// and 10 seconds.
     pub fn heartbeat(mut self, every: Duration, timeout: Duration) -> Self {
         (self.heartbeat, self.timeout) = (every.max(Duration::from_millis(1)), timeout);
         self
     }
 
-    /// Allows a `http://` URL of another host. Default: `false`.
+    /// Allows an unencrypted `http://` URL of another host. Default: `false`.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.supabase = self.supabase.allow_http(allow);
         self
@@ -96,7 +96,7 @@ impl Version {
     }
 }
 
-/// What the clones of a client share.
+/// The state that the clones of a client share.
 pub(super) struct Shared {
     pub(super) connection: Connection,
     pub(super) options: RealtimeOptions,

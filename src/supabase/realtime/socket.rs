@@ -46,7 +46,7 @@ enum State {
 
 async fn next((channel, state): (Channel, State)) -> Option<(Result<Event>, (Channel, State))> {
     match state {
-        State::Joined(mut joined) => match channel.hear(&mut joined).await {
+        State::Joined(mut joined) => match channel.next_message(&mut joined).await {
             Ok(message) => Some((Ok(Event::Message(message)), (channel, State::Joined(joined)))),
             Err(error) => Some((Ok(Event::Lost(error)), (channel, State::Lost { attempts: 0 }))),
         },
@@ -79,9 +79,9 @@ struct Joined {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// The reference of the last frame that was sent.
     reference: u64,
-    /// When the next heartbeat is due, or when the answer to the last one is.
+    /// The time of the next heartbeat, or of the timeout of the last one's answer.
     due: Instant,
-    waits: bool,
+    awaits_answer: bool,
 }
 
 impl Channel {
@@ -91,13 +91,13 @@ impl Channel {
 
     async fn join(&self) -> Result<Joined> {
         let limit = self.shared.options.timeout;
-        let joined = platform::timeout(limit, self.join_at_once()).await;
+        let joined = platform::timeout(limit, self.connect_and_join()).await;
         joined.unwrap_or_else(|| Err(Error::timed_out(limit)))
     }
 
-    async fn join_at_once(&self) -> Result<Joined> {
+    async fn connect_and_join(&self) -> Result<Joined> {
         let options = &self.shared.options;
-        // Where an application brings several providers, rustls would panic because none is chosen.
+        // If an application has several providers and chooses none, rustls panics.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let url = self.shared.connection.websocket_url(options.version.as_str());
         let mut config = WebSocketConfig::default();
@@ -105,8 +105,12 @@ impl Channel {
         config.max_frame_size = Some(MAX_MESSAGE_BYTES);
         let connected = connect_async_with_config(url, Some(config), false).await;
         let (socket, _) = connected.map_err(not_connected)?;
-        let mut joined =
-            Joined { socket, reference: 1, due: Instant::now() + options.heartbeat, waits: false };
+        let mut joined = Joined {
+            socket,
+            reference: 1,
+            due: Instant::now() + options.heartbeat,
+            awaits_answer: false,
+        };
         let mut payload = json!({"config": {
             "broadcast": {"ack": false, "self": true},
             "presence": {"key": "", "enabled": false},
@@ -138,8 +142,8 @@ impl Channel {
         }
     }
 
-    /// The next message of the channel. The connection is of no use after an error.
-    async fn hear(&self, joined: &mut Joined) -> Result<Message> {
+    /// The next message of the channel. The connection cannot be used after an error.
+    async fn next_message(&self, joined: &mut Joined) -> Result<Message> {
         let options = &self.shared.options;
         loop {
             let left = joined.due.saturating_duration_since(Instant::now());
@@ -149,7 +153,7 @@ impl Channel {
                 Either::Right(_) => None,
             };
             match received {
-                None if joined.waits => return Err(Error::timed_out(options.timeout)),
+                None if joined.awaits_answer => return Err(Error::timed_out(options.timeout)),
                 None => {
                     joined.reference += 1;
                     let heartbeat = Frame {
@@ -159,15 +163,16 @@ impl Channel {
                         payload: json!({}),
                         ..Frame::default()
                     };
-                    (joined.due, joined.waits) = (Instant::now() + options.timeout, true);
+                    (joined.due, joined.awaits_answer) = (Instant::now() + options.timeout, true);
                     self.send(joined, &heartbeat).await?;
                 }
                 Some(Some(frame)) => {
                     if frame.topic == "phoenix" && frame.event == "phx_reply" {
-                        (joined.due, joined.waits) = (Instant::now() + options.heartbeat, false);
+                        (joined.due, joined.awaits_answer) =
+                            (Instant::now() + options.heartbeat, false);
                     } else if frame.topic == self.topic() {
                         if matches!(&*frame.event, "phx_close" | "phx_error") {
-                            return Err(over());
+                            return Err(connection_lost());
                         }
                         if let Some((EVENT, payload)) = frame.as_broadcast() {
                             return Ok(Message::new(self.name.clone(), text(payload)));
@@ -186,21 +191,21 @@ impl Channel {
         };
         let limit = self.shared.options.timeout;
         let sent = platform::timeout(limit, joined.socket.send(message)).await;
-        sent.ok_or_else(|| Error::timed_out(limit))?.map_err(|_| over())
+        sent.ok_or_else(|| Error::timed_out(limit))?.map_err(|_| connection_lost())
     }
 }
 
-/// The next frame; `None` for what carries none.
+/// The next frame; `None` for a WebSocket message without one.
 async fn receive(joined: &mut Joined) -> Result<Option<Frame>> {
     match joined.socket.next().await {
         Some(Ok(WsMessage::Text(text))) => Frame::of_text(&text).map(Some),
         Some(Ok(WsMessage::Binary(bytes))) => Frame::of_bytes(&bytes),
-        Some(Ok(WsMessage::Close(_)) | Err(_)) | None => Err(over()),
+        Some(Ok(WsMessage::Close(_)) | Err(_)) | None => Err(connection_lost()),
         Some(Ok(_)) => Ok(None),
     }
 }
 
-/// A message as its publisher wrote it: JSON objects have lost the order of their fields.
+/// A message with the mark of this library first, as its publisher wrote it: the order of a JSON object's fields is lost on the way.
 fn text(payload: &Json) -> String {
     match payload {
         Json::Object(fields) if fields.get("edgecask") == Some(&Json::from(1)) => {
@@ -213,7 +218,7 @@ fn text(payload: &Json) -> String {
     }
 }
 
-/// The URL has the key, so an error's own words are not shown.
+/// The text of the error is not shown: it may have the URL, and the URL has the key.
 fn not_connected(error: tungstenite::Error) -> Error {
     match error {
         tungstenite::Error::Http(response) => {
@@ -223,12 +228,14 @@ fn not_connected(error: tungstenite::Error) -> Error {
                 429 => ErrorKind::Throttled,
                 _ => ErrorKind::Connect,
             };
-            Error::new(kind, "Supabase Realtime did not take the WebSocket").with_status(status)
+            Error::new(kind, "Supabase Realtime refused the WebSocket").with_status(status)
         }
-        _ => Error::new(ErrorKind::Connect, "no WebSocket to Supabase Realtime"),
+        _ => {
+            Error::new(ErrorKind::Connect, "the WebSocket to Supabase Realtime could not be opened")
+        }
     }
 }
 
-fn over() -> Error {
+fn connection_lost() -> Error {
     Error::new(ErrorKind::Disconnected, "the connection to Supabase Realtime was lost")
 }

@@ -1,4 +1,4 @@
-//! What events cost, in commands, as their documentation says.
+//! The costs of events in commands, as documented.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{event, quick, topic};
 #[tokio::test]
 async fn an_event_costs_one_command_to_publish_and_none_to_receive() {
     for place in Place::all().await {
-        // The scripts become known to the server.
+        // Loads the scripts into the server.
         topic(place.client(), quick()).publish(&0).await.unwrap();
         topic(place.client(), quick()).position().await.unwrap();
         let (sent, received) = (Count::default(), Count::default());
@@ -30,7 +30,7 @@ async fn an_event_costs_one_command_to_publish_and_none_to_receive() {
     }
 }
 
-/// Time passes at once while all wait.
+/// The clock is virtual: it advances while all tasks wait.
 #[tokio::test]
 async fn an_idle_subscriber_that_polls_sends_two_commands_a_minute_at_most() {
     tokio::time::pause();
@@ -68,7 +68,7 @@ async fn a_keep_alive_costs_no_command() {
     assert_eq!(count.taken(), 0);
 }
 
-/// A subscriber that hears nothing asks once a minute, for all of its process.
+/// A topic without events is checked once a minute, for all subscribers of the process.
 #[tokio::test]
 async fn a_topic_without_events_is_checked_once_a_minute() {
     tokio::time::pause();
@@ -84,7 +84,7 @@ async fn a_topic_without_events_is_checked_once_a_minute() {
         let waited = std::pin::pin!(tokio::time::sleep(Duration::from_secs(seconds)));
         assert!(matches!(select(all, waited).await, Either::Right(_)));
     };
-    // After the first check each looks for itself.
+    // After the first check each subscriber reads the history.
     idle(&mut heard, 90).await;
     let _ = count.taken();
     idle(&mut heard, 3600).await;

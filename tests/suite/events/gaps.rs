@@ -1,4 +1,4 @@
-//! Every loss that is planted gives a gap, and nothing else does.
+//! Each planted loss is a gap, and nothing else is.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 
 use super::{both, event, item, quick, topic};
 
-/// A loss, what it does to a history of three events, and the gap that a subscriber after the first one has then.
+/// A loss, the command that causes it in a history of three events, and the gap of a subscriber after the first event.
 const LOSSES: [(&str, &str, GapReason, Option<u64>); 6] = [
     ("the oldest are trimmed", "XTRIM t MAXLEN 1", GapReason::Trimmed, Some(1)),
     ("all are trimmed", "XTRIM t MAXLEN 0", GapReason::Trimmed, Some(2)),
@@ -37,7 +37,7 @@ async fn three(topic: &Topic<u64>) -> Position {
 }
 
 #[tokio::test]
-async fn each_planted_loss_gives_a_gap_to_who_resumes() {
+async fn each_planted_loss_is_a_gap_for_a_subscriber_that_resumes() {
     for place in Place::all().await {
         for (how, client) in both(&|| place.client()) {
             for (what, line, reason, missed) in LOSSES {
@@ -70,7 +70,7 @@ async fn each_planted_loss_gives_a_gap_to_who_resumes() {
 
 /// A subscriber that polls sees a flush without waiting for the next event.
 #[tokio::test]
-async fn who_polls_is_told_of_a_flush_at_once() {
+async fn a_polling_subscriber_gets_a_gap_of_a_flush_at_once() {
     let place = Place::redis("Redis", RedisServer::start());
     let [_, (_, client)] = both(&|| place.client());
     let topic = topic(client, quick());
@@ -89,9 +89,9 @@ async fn who_polls_is_told_of_a_flush_at_once() {
     assert_eq!(event(&mut heard).await.data, 4);
 }
 
-/// What was seen before it was lost is no gap to anybody.
+/// An event that was read before it was lost is not a gap.
 #[tokio::test]
-async fn a_history_that_expires_after_it_was_read_is_no_gap() {
+async fn a_history_that_expires_after_it_was_read_is_not_a_gap() {
     for place in Place::all().await {
         for (how, client) in both(&|| place.client()) {
             place.client().flushall().await.unwrap();
@@ -155,7 +155,7 @@ async fn a_slow_subscriber_reads_from_the_history_or_has_a_gap() {
         {
             let topic = topic(place.client(), EventsOptions::new().keep(kept).buffer(10));
             let mut slow = topic.subscribe(Start::Now).await.unwrap();
-            // It has caught up, and does not look at the history first.
+            // It has caught up, and does not read the history first.
             topic.publish(&100).await.unwrap();
             assert_eq!(event(&mut slow).await.data, 100);
             for number in 0..50 {
@@ -179,9 +179,9 @@ async fn a_slow_subscriber_reads_from_the_history_or_has_a_gap() {
     }
 }
 
-/// Who comes back to events without a history is told that something may be missing, a browser too.
+/// A subscriber that comes back to events without a history gets a gap, and so does a browser.
 #[tokio::test]
-async fn who_resumes_without_a_history_has_a_gap() {
+async fn a_subscriber_that_resumes_without_a_history_has_a_gap() {
     let topic = topic(Client::memory(), EventsOptions::new().keep(0));
     let mut body = SseStream::new(topic.subscribe(Start::Now).await.unwrap());
     assert_eq!(body.next().await.unwrap().unwrap(), "retry: 3000\nid: 0-0\n\n");
@@ -229,7 +229,7 @@ async fn an_entry_of_another_program_is_given_once() {
             assert!(matches!(item(&mut resumed).await, Item::Unreadable(_)), "{how}");
             assert_eq!(topic.publish(&3).await.unwrap().position.unwrap().offset, 3);
             assert_eq!(event(&mut resumed).await.data, 3, "{} {how}", place.name);
-            // What a subscriber begins after the stream was emptied does not stand in its way.
+            // A history that a subscriber begins after the stream was emptied does not affect it.
             run(&place.client(), "XTRIM t MAXLEN 0").await;
             run(&place.client(), "DEL edgecask:events:{t}").await;
             let mut anew = topic.subscribe(Start::Now).await.unwrap();
@@ -239,7 +239,7 @@ async fn an_entry_of_another_program_is_given_once() {
     }
 }
 
-/// A topic that somebody asked for, and to which nobody publishes, does not stay.
+/// The key of a topic that has subscribers but no events expires.
 #[tokio::test]
 async fn the_position_of_a_topic_without_events_is_kept_for_a_day() {
     for place in Place::all().await {
@@ -281,7 +281,7 @@ async fn older_data_without_a_position_and_then_a_trim_are_a_gap() {
             direct.flushall().await.unwrap();
             let saved = saved.as_bytes().unwrap();
             direct.send(&cmd("RESTORE").arg("t").arg(9_000_000).arg(saved)).await.unwrap();
-            // Publishers that know of nothing.
+            // Publishers without a known position.
             for number in 12..=13 {
                 topic().publish(&number).await.unwrap();
             }
@@ -297,10 +297,10 @@ async fn older_data_without_a_position_and_then_a_trim_are_a_gap() {
     }
 }
 
-/// A page of the history that is longer than an answer may be comes in parts. A single event that is too long is told of, and
-/// stands in nobody's way.
+/// A page of the history that exceeds the limit of an answer is read in parts. A single event that is too long is reported, and
+/// does not block the next ones.
 #[tokio::test]
-async fn a_page_that_is_too_long_is_asked_for_in_halves() {
+async fn a_page_that_is_too_long_is_read_in_halves() {
     let redis = RedisServer::start();
     let server = edgecask_server::Server::start(edgecask_server::ServerOptions::redis(redis.url()));
     let server = server.await.unwrap();

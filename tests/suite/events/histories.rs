@@ -30,7 +30,7 @@ enum Step {
     Publish(u64, bool),
     /// An event whose round trips may be lost.
     Lossy,
-    /// An event whose publisher goes away after its future was polled so often.
+    /// An event whose publisher drops its future after this number of polls.
     Cancelled(u64),
     /// A subscriber takes what is there.
     Take(usize),
@@ -78,7 +78,7 @@ fn options() -> EventsOptions {
         .poll_every(Duration::from_millis(1), Duration::from_millis(3))
 }
 
-/// What a subscriber was given: the number of an event, or a gap.
+/// An item of a subscriber: the number of an event, or a gap.
 struct Subscriber {
     topic: Topic<u64>,
     subscription: Subscription<u64>,
@@ -209,7 +209,7 @@ async fn restore(direct: &Client, saved: &Saved) {
     }
 }
 
-/// Carries a history out, and says where it differs from the model.
+/// Runs a history, and returns the first difference from the model.
 async fn run(place: &Place, seed: u64, steps: &[Step]) -> Result<(), String> {
     let direct = place.client();
     direct.flushall().await.unwrap();
@@ -334,7 +334,7 @@ async fn run(place: &Place, seed: u64, steps: &[Step]) -> Result<(), String> {
             }
             Step::Save => saved = save(&direct).await,
             Step::Restore => {
-                // Nobody can know of an event that was lost before it was read.
+                // No subscriber can detect an event that was lost before it was read.
                 let last = world.number();
                 publisher.publish(&last).await.unwrap();
                 world.note(&direct).await;
@@ -347,7 +347,7 @@ async fn run(place: &Place, seed: u64, steps: &[Step]) -> Result<(), String> {
             }
         }
         world.note(&direct).await;
-        // More than the history keeps between two looks is lost to who did not look.
+        // If more events than the history keeps come between two reads of a subscriber, some are lost to it.
         for (number, subscriber) in subscribers.iter().enumerate() {
             let new = (world.events.len() - before) as u64;
             pending[number] += new;

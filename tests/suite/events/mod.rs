@@ -32,7 +32,7 @@ pub(super) fn quick() -> EventsOptions {
     EventsOptions::new().poll_every(Duration::from_millis(1), Duration::from_millis(5))
 }
 
-/// The next item. A test that waits for ever says what it waited for.
+/// The next item. A test that waits too long fails with a message.
 pub(super) async fn item(subscription: &mut Subscription<u64>) -> Item<u64> {
     let item = tokio::time::timeout(Duration::from_secs(60), subscription.next());
     item.await.expect("an item comes").expect("it does not end").expect("it does not fail")

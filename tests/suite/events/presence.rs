@@ -50,7 +50,7 @@ async fn members_join_and_leave_and_watchers_see_it() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_beat_is_gone_by_the_servers_clock() {
+async fn a_member_without_heartbeats_leaves_by_the_servers_clock() {
     for place in Place::all().await {
         let (client, here) = (place.client(), presence(place.client(), quick()));
         let mut watch = here.watch().await.unwrap();
@@ -73,7 +73,7 @@ async fn whoever_does_not_beat_is_gone_by_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn changes_during_a_lost_connection_are_told_after_it() {
+async fn changes_during_a_lost_connection_are_reported_after_it() {
     let place = Place::redis("Redis", RedisServer::start());
     let here = presence(place.client(), quick());
     let mut watch = here.watch().await.unwrap();
@@ -107,7 +107,7 @@ async fn members_are_bounded_and_each_step_is_one_command() {
         assert_eq!(here.beat(wrong).await.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
     assert_eq!(count.taken(), 0);
-    // A future that is dropped leaves.
+    // Dropping the future of a join makes the member leave.
     let lost = here.join("lost");
     drop(futures_util::future::poll_immediate(lost).await);
     until(async || !here.list().await.unwrap().contains(&"lost".to_owned())).await;
@@ -154,7 +154,7 @@ async fn a_member_is_present_until_its_last_guard_has_left() {
 
 /// Heartbeats and joins that arrive after their guard has left, as a request does that the client gave up.
 #[tokio::test]
-async fn what_arrives_late_of_a_guard_brings_nobody_back() {
+async fn a_late_request_of_a_guard_does_not_bring_a_member_back() {
     let script = edgecask::scripts().find(|script| script.source().contains("'joined'")).unwrap();
     for place in Place::all().await {
         let (client, here) = (place.client(), presence(place.client(), quick()));
@@ -176,7 +176,7 @@ async fn what_arrives_late_of_a_guard_brings_nobody_back() {
         assert_eq!(call("leave", "b").await, 1, "{}", place.name);
         assert_eq!(call("beat", "b").await, 0, "{}", place.name);
         assert!(here.list().await.unwrap().is_empty(), "{}", place.name);
-        // More guards than are told apart: those that beat last count.
+        // More guards than are distinguished: those with the last heartbeats count.
         for number in 0..70 {
             call("beat", &format!("g{number}")).await;
         }
@@ -190,7 +190,7 @@ async fn what_arrives_late_of_a_guard_brings_nobody_back() {
 }
 
 #[tokio::test]
-async fn the_dead_do_not_count_and_a_clock_that_goes_back_keeps_nobody() {
+async fn expired_members_do_not_count_and_a_clock_that_goes_back_keeps_none() {
     for place in Place::all().await {
         let (client, here) = (place.client(), presence(place.client(), quick().max_present(2)));
         let far = (1..100).map(|number| format!("dead{number}"));
@@ -212,7 +212,7 @@ async fn the_dead_do_not_count_and_a_clock_that_goes_back_keeps_nobody() {
 }
 
 #[tokio::test]
-async fn who_is_present_stays_so_on_a_full_redis() {
+async fn members_stay_present_on_a_full_redis() {
     let place = Place::redis("Redis", RedisServer::start());
     let here = presence(place.client(), quick());
     assert!(here.beat("ada").await.unwrap());
@@ -248,7 +248,7 @@ async fn the_script_of_presence_does_the_same_in_three_ways() {
             let token = pick(&["-", "g1", "g2", "g3"]);
             let left = format!("left:{token}");
             let args = [what, pick(&["a", "b c", "d"]), "900000".to_owned(), most, token];
-            // What another program, or a clock that was set back, has left there.
+            // Entries of another program, or of a clock that was set back.
             let strange = pick(&["g1 5 g2", "g2 8000000000000000 g1 5", "  ", ""]);
             if dice.roll(8) == 0 {
                 for client in &clients {

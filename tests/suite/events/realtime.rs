@@ -186,11 +186,11 @@ async fn events_go_over_supabase_in_both_versions() {
             let event = event(&mut heard).await;
             assert_eq!((event.data, &*event.name, event.id), (number, "n", format!("id-{number}")));
         }
-        // A repeat is heard once.
+        // A repeat is received once.
         topic.publish(&4).id("id-4").await.unwrap();
         topic.publish(&5).await.unwrap();
         assert_eq!(event(&mut heard).await.data, 5);
-        // Another client's, and another event of the same channel.
+        // A message of another client, and another event of the same channel.
         server.sent.send(("chat:c1".to_owned(), "cursor".to_owned(), json!({"x": 1}))).unwrap();
         server.sent.send(("chat:c1".to_owned(), "event".to_owned(), json!(7))).unwrap();
         let foreign = event(&mut heard).await;
@@ -217,7 +217,7 @@ async fn a_lost_connection_and_a_heartbeat_without_an_answer_are_gaps() {
     topic.publish(&1).await.unwrap();
     assert_eq!(event(&mut heard).await.data, 1);
     drop(heard);
-    // Nobody answers any more.
+    // The server does not answer any more.
     let topic = server.topic(Version::Two, short, short);
     let mut heard = topic.subscribe(Start::Now).await.unwrap();
     server.state.lock().unwrap().is_deaf = true;
@@ -230,13 +230,13 @@ async fn a_lost_connection_and_a_heartbeat_without_an_answer_are_gaps() {
 }
 
 #[tokio::test]
-async fn what_supabase_refuses_is_an_error_without_the_key() {
+async fn a_refusal_of_supabase_is_an_error_without_the_key() {
     let server = Server::start().await;
     server.state.lock().unwrap().refuses = true;
     let topic = server.topic(Version::Two, MINUTE, MINUTE);
     let error = topic.subscribe(Start::Now).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
-    // Nobody listens there.
+    // No server listens there.
     let away = Realtime::new("http://127.0.0.1:9", "the-key").unwrap();
     let away = Events::over(away, EventsOptions::new()).topic::<u64>(key("t"));
     for error in

@@ -8,7 +8,7 @@ use edgecask_tests::{Place, RedisServer};
 
 use super::{quick, topic};
 
-/// What an `EventSource` makes of a body: the id, the name and the data of each event that it dispatches.
+/// The parser of an `EventSource`: the id, the name and the data of each event that it dispatches.
 #[derive(Default)]
 struct EventSource {
     rest: String,

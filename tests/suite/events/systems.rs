@@ -5,7 +5,7 @@ use edgecask::systems::copilot::conversation_topic;
 use futures_util::StreamExt;
 
 #[tokio::test]
-async fn a_user_hears_the_channels_the_inbox_and_announcements() {
+async fn a_user_gets_events_of_the_channels_the_inbox_and_announcements() {
     let client = Client::memory();
     let events = Events::new(client.clone());
     let channels = automation::subscriptions("ada").unwrap();

@@ -52,7 +52,7 @@ async fn a_repeated_id_is_one_event_also_when_answers_are_lost() {
         let mut heard = topic(place.client(), quick()).subscribe(Start::Now).await.unwrap();
         for number in 0..40 {
             let id = format!("id {number}: *{{}}");
-            // Whoever cannot know repeats it.
+            // A caller with an unknown outcome repeats it.
             until(async || lossy.publish(&number).id(&id).await.is_ok()).await;
             let again = topic(place.client(), quick()).publish(&number).id(&id).await.unwrap();
             assert!(again.repeated, "{}", place.name);
@@ -87,7 +87,7 @@ async fn transient_events_and_those_without_a_history_are_live_only() {
     }
 }
 
-/// Two tenants whose topics have one name hear nothing of each other.
+/// Two tenants whose topics have the same name get no events of each other.
 #[tokio::test]
 async fn prefixes_keep_channels_apart() {
     for place in Place::all().await {
@@ -105,7 +105,7 @@ async fn prefixes_keep_channels_apart() {
 
 #[tokio::test]
 async fn it_fails_closed_without_a_transport() {
-    // Nobody listens there, and the fallback must not be asked.
+    // No server listens there, and the fallback must not be used.
     let away = Client::tcp("redis://127.0.0.1:9").unwrap();
     let away = topic(away.layer(Fallback::to(MemoryTransport::new())), quick());
     assert_eq!(away.publish(&1).await.unwrap_err().kind(), ErrorKind::Connect);
@@ -115,7 +115,7 @@ async fn it_fails_closed_without_a_transport() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_an_event_is_refused_or_unreadable() {
+async fn an_invalid_event_is_refused_or_unreadable() {
     let count = Count::default();
     let client = Client::memory();
     let topic = topic(count.of(client.clone()), quick().max_event_bytes(100));
@@ -169,7 +169,7 @@ async fn structs_and_enums_are_events() {
 }
 
 #[tokio::test]
-async fn a_subscription_that_nobody_has_any_more_is_given_up() {
+async fn a_dropped_subscription_is_closed() {
     let place = Place::redis("Redis", edgecask_tests::RedisServer::start());
     let client = place.client();
     let subscribers = async || client.pubsub_numsub::<String>(["t"]).await.unwrap()[0].1;
@@ -225,7 +225,7 @@ fn a_subscriber_outlives_the_runtime_of_another() {
 
 /// The history and the channel have permissions of their own.
 #[tokio::test]
-async fn a_user_without_channels_is_told_what_happened() {
+async fn a_user_without_permission_for_channels_gets_an_error() {
     let redis = edgecask_tests::RedisServer::start();
     let rules = ["SETUSER", "ada", "on", ">pass", "~*", "+@all", "resetchannels"];
     redis.client().send(&cmd("ACL").args_from(rules)).await.unwrap();

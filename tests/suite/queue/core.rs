@@ -1,4 +1,4 @@
-//! What each operation does, in every place.
+//! The effect of each operation, in every place.
 
 use std::time::{Duration, SystemTime};
 
@@ -138,7 +138,7 @@ async fn a_task_that_kills_its_workers_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_task_waits_until_it_is_due_and_not_longer_than_it_may() {
+async fn a_task_waits_until_it_is_due_and_expires_after_its_ttl() {
     for place in Place::all().await {
         let (client, queue) = (place.client(), queue(place.client()));
         let hour = Duration::from_secs(3600);
@@ -150,7 +150,7 @@ async fn a_task_waits_until_it_is_due_and_not_longer_than_it_may() {
             task(5).ttl(None),
         ];
         queue.enqueue_all(&tasks).await.unwrap();
-        // The server's clock goes on by more than a millisecond.
+        // The server's clock advances by more than a millisecond.
         let before: Duration = client.time().await.unwrap();
         edgecask_tests::until(async || {
             client.time().await.unwrap() > before + Duration::from_millis(2)
@@ -166,7 +166,7 @@ async fn a_task_waits_until_it_is_due_and_not_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_is_refused_as_a_whole() {
+async fn an_enqueue_beyond_a_limit_is_refused_as_a_whole() {
     for place in Place::all().await {
         let options = options().max_tasks(3).max_payload_bytes(4);
         let queue: Queue<u32> = Queue::with_options(place.client(), "q", options).unwrap();
@@ -174,7 +174,7 @@ async fn what_is_too_much_is_refused_as_a_whole() {
         let full = queue.enqueue_all(&[task(3), task(4)]).await.unwrap_err();
         assert!(matches!(full, QueueError::Full { tasks: 2, .. }), "{}: {full}", place.name);
         queue.enqueue_all(&[task(2), task(3)]).await.unwrap();
-        // Whoever asks again for what the queue has is not refused.
+        // A repeated enqueue of tasks that the queue has is not refused.
         let known = queue.enqueue(&task(3)).await.unwrap();
         assert_eq!(known.how, Addition::Known, "{}", place.name);
         assert!(matches!(queue.enqueue(&task(5)).await, Err(QueueError::Full { tasks: 3, .. })));
@@ -213,7 +213,7 @@ async fn a_deduplication_key_admits_one_task_for_its_time() {
 }
 
 #[tokio::test]
-async fn a_group_has_so_many_tasks_at_once() {
+async fn a_group_has_a_limited_number_of_tasks_at_once() {
     for place in Place::all().await {
         let queue = queue(place.client());
         let tasks: Vec<Task<u32>> =
@@ -251,7 +251,7 @@ async fn a_parent_is_ready_when_its_children_are_done() {
         assert_eq!(queue.result::<String>("t4").await.unwrap().as_deref(), Some("four"));
         let three = queue.pull(9).await.unwrap();
         assert_eq!(payloads(&three), [3], "{}", place.name);
-        // A child that is a dead letter takes its parent along; both can be requeued, in any order.
+        // A dead child makes its parent a dead letter; both can be requeued, in any order.
         three[0].reject("no").await.unwrap();
         assert_eq!(queue.status("t1").await.unwrap(), TaskStatus::Dead, "{}", place.name);
         assert_eq!(queue.requeue(["t1", "t3"]).await.unwrap(), 2);
@@ -307,7 +307,7 @@ async fn a_rate_is_not_exceeded() {
 }
 
 #[tokio::test]
-async fn a_payload_of_another_type_is_a_dead_letter_and_holds_nobody_up() {
+async fn a_payload_of_another_type_is_a_dead_letter_and_does_not_block_others() {
     for place in Place::all().await {
         let texts: Queue<String> = Queue::with_options(place.client(), "q", options()).unwrap();
         texts.enqueue(&Task::new("secret".to_owned()).id("text")).await.unwrap();
@@ -321,7 +321,7 @@ async fn a_payload_of_another_type_is_a_dead_letter_and_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_pull_gives_no_more_bytes_than_it_may() {
+async fn a_pull_has_a_limit_of_bytes() {
     for place in Place::all().await {
         let options = options().max_pull_bytes(100);
         let queue: Queue<String> = Queue::with_options(place.client(), "q", options).unwrap();

@@ -13,7 +13,7 @@ use super::{options, queue, task};
 async fn each_operation_costs_one_command() {
     for place in Place::all().await {
         let count = Count::default();
-        // The scripts become known to the server.
+        // Loads the scripts into the server.
         let warm: Queue<u32> = Queue::with_options(place.client(), "warm", options()).unwrap();
         warm.enqueue(&task(1)).await.unwrap();
         let delivery = warm.pull(1).await.unwrap().remove(0);
@@ -57,7 +57,7 @@ async fn each_operation_costs_one_command() {
     }
 }
 
-/// Time passes at once while all wait.
+/// The clock is virtual: it advances while all tasks wait.
 #[tokio::test]
 async fn a_worker_without_tasks_costs_two_commands_a_minute() {
     tokio::time::pause();

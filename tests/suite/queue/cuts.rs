@@ -8,7 +8,7 @@ use edgecask_tests::{Cutter, RedisServer};
 
 use super::{payloads, queue, task};
 
-/// What is asked while the connection is cut.
+/// The request during which the connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Step {
     Enqueue,
@@ -41,7 +41,7 @@ async fn cut_at(
             cut();
         }
     };
-    // What is left of the plan is not for the next step.
+    // The rest of the plan must not affect the next step.
     let mut end = || was_cut |= cutter.calm();
 
     begin(Step::Enqueue);
@@ -80,7 +80,7 @@ async fn cut_at(
 
 /// Cuts after each `stride`th byte.
 async fn cut_everywhere(client: &Client, direct: &Client, cutter: &Cutter, stride: usize) {
-    // The scripts become known to the server.
+    // Loads the scripts into the server.
     cut_at(client, direct, cutter, Step::Ack, || ()).await;
     for step in STEPS {
         let test = async |at| cut_at(client, direct, cutter, step, || cutter.cut(at)).await;

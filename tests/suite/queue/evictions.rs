@@ -27,7 +27,7 @@ async fn a_lost_index_is_built_again_by_the_next_pulls() {
             }
             let before = queue.stats().await.unwrap();
             client.del([index(name)]).await.unwrap();
-            // A task more is leased with each pull, and given back.
+            // Each pull leases one more task, which is then released.
             for _ in 0..20 {
                 for delivery in queue.pull(1).await.unwrap() {
                     delivery.release().await.unwrap();
@@ -51,7 +51,7 @@ async fn a_holder_keeps_its_task_though_the_lease_was_evicted() {
         holder.extend().await.unwrap();
         assert_eq!(queue.stats().await.unwrap().active, 1, "{}", place.name);
         client.del([index("active")]).await.unwrap();
-        // If nobody holds it any more, it comes back after a lease.
+        // If it has no holder any more, it is delivered again after a lease.
         assert!(queue.pull(1).await.unwrap().is_empty());
         end_leases(&client).await;
         assert_eq!(queue.pull(1).await.unwrap()[0].abandoned(), 1, "{}", place.name);
@@ -59,7 +59,7 @@ async fn a_holder_keeps_its_task_though_the_lease_was_evicted() {
 }
 
 #[tokio::test]
-async fn lost_payloads_are_told_and_lost_tasks_leave_nothing_behind() {
+async fn lost_payloads_are_dead_letters_and_lost_tasks_leave_no_keys() {
     for place in Place::all().await {
         let (client, queue) = (place.client(), queue(place.client()));
         queue.enqueue_all(&[task(1), task(2)]).await.unwrap();

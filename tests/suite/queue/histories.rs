@@ -1,7 +1,7 @@
 //! Random histories of producers and workers that lose round trips, are cancelled and die, whose leases end and whose Redis loses its scripts
 //! and every key beside the tasks: no task is lost, none is acknowledged twice, none is stuck. A failure is made as short as possible.
 //!
-//! A few histories run on each transport by default; `EDGECASK_TEST_CASES=500` runs so many, `EDGECASK_TEST_SEED=7` those of that seed.
+//! A few histories run on each transport by default; `EDGECASK_TEST_CASES=500` runs 500, `EDGECASK_TEST_SEED=7` those of that seed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,12 +17,12 @@ use super::{LONG, end_leases, index, make_due, queue};
 
 const WORKERS: usize = 3;
 
-/// What a process or an accident does.
+/// A step of a process, or a fault.
 #[derive(Debug, Clone)]
 enum Step {
     Enqueue(Vec<Kind>),
     Pull(usize, usize),
-    /// The future is dropped after so many polls.
+    /// The future is dropped after this number of polls.
     CancelPull(usize, usize),
     Ack(usize, prop::sample::Index),
     AckAll(usize),
@@ -77,7 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is known of the tasks.
+/// The model of the tasks.
 #[derive(Debug, Default)]
 struct Model {
     /// Those that the queue has taken, as far as the producer knows.
@@ -135,7 +135,7 @@ impl Model {
     }
 }
 
-/// Carries a history out, and says what is wrong.
+/// Runs a history, and returns the first violation.
 async fn run(place: &Place, seed: u64, steps: &[Step]) -> Result<(), String> {
     let direct = place.client();
     direct.flushall().await.unwrap();
@@ -254,7 +254,7 @@ async fn run(place: &Place, seed: u64, steps: &[Step]) -> Result<(), String> {
             _ => {}
         }
     }
-    // What was sent late has arrived by now.
+    // Late requests have arrived by now.
     tokio::time::sleep(std::time::Duration::from_millis(40)).await;
     // All that is left can be worked on.
     for _ in 0..200 {

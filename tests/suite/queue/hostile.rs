@@ -144,7 +144,7 @@ async fn a_long_chain_of_parents_ends_with_its_first_child() {
     }
 }
 
-/// What another program has added may be of any size.
+/// Elements of other programs may have any size.
 #[tokio::test]
 async fn a_foreign_task_that_is_too_large_is_a_dead_letter() {
     for place in Place::all().await {
@@ -160,7 +160,7 @@ async fn a_foreign_task_that_is_too_large_is_a_dead_letter() {
         for letter in queue.dead_letters(9).await.unwrap() {
             assert_eq!((letter.reason, letter.payload), (DeadReason::TooLarge, None));
         }
-        // Many of them do not hold the others up.
+        // Many of them do not block the others.
         client.lpush("l", (0..40).map(|_| large())).await.unwrap();
         client.lpush("l", [4]).await.unwrap();
         let worker = Worker::new(queue.clone(), |_, _| async { Ok(()) });
@@ -170,7 +170,7 @@ async fn a_foreign_task_that_is_too_large_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn what_is_no_name_is_refused_before_it_is_sent() {
+async fn an_invalid_name_is_refused_before_it_is_sent() {
     let client = edgecask::Client::memory();
     let queue: Queue<u32> = Queue::with_options(client, "q", options()).unwrap();
     for bad in ["", "a b", "\n", "#tasks", "-", "a\u{85}", "a\u{1}", &"x".repeat(201)] {

@@ -1,4 +1,4 @@
-//! Requests that arrive late or twice, memories that are too old, and settlements that do not fit.
+//! Requests that arrive late or twice, remembered ends that are too old, and settlements that contradict each other.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn tasks_key() -> String {
     index("").trim_end_matches(':').to_owned()
 }
 
-/// Whatever became of the first delivery and of the memory of the pull.
+/// In each state of the first delivery and of the record of the pull.
 #[tokio::test]
 async fn a_late_pull_takes_another_task_of_a_list_under_another_id() {
     for place in Place::all().await {
@@ -27,7 +27,7 @@ async fn a_late_pull_takes_another_task_of_a_list_under_another_id() {
         let direct: Queue<u32> = Queue::over(client.clone(), list(), options()).unwrap();
         let queue =
             Queue::over(client.clone().layer(Tapped(sent.clone())), list(), options()).unwrap();
-        // The script becomes known to the server.
+        // Loads the script into the server.
         assert!(direct.pull(1).await.unwrap().is_empty());
         client.lpush("q", [1, 2]).await.unwrap();
         let one: Vec<edgecask::queue::Delivery<u32>> = queue.pull(1).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_task_is_settled_in_one_way() {
 }
 
 #[tokio::test]
-async fn a_holder_of_before_is_refused_after_the_task_was_added_anew_and_done() {
+async fn a_former_holder_is_refused_after_the_task_was_added_again_and_done() {
     for place in Place::all().await {
         let (client, queue) = (place.client(), queue(place.client()));
         queue.enqueue(&task(1)).await.unwrap();
@@ -229,7 +229,7 @@ async fn a_full_redis_lets_holders_keep_and_end_their_tasks() {
 }
 
 #[tokio::test]
-async fn a_rate_of_before_does_not_stop_a_queue() {
+async fn an_earlier_rate_does_not_stop_a_queue() {
     for place in Place::all().await {
         let (client, options) = (place.client(), options().rate(1, Duration::from_millis(1)));
         let queue: Queue<u32> = Queue::with_options(client.clone(), "q", options).unwrap();

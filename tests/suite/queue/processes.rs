@@ -1,6 +1,6 @@
 //! Workers in processes of their own that are killed with SIGKILL while they work. Each task is done, and acknowledged once.
 //!
-//! A history runs by default; `EDGECASK_TEST_CASES=100` runs so many, `EDGECASK_TEST_SEED=7` begins with that one.
+//! A history runs by default; `EDGECASK_TEST_CASES=100` runs 100, `EDGECASK_TEST_SEED=7` begins with that one.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use edgecask_tests::{Dice, RedisServer, number, seeds, until};
 
 use crate::seeded::again;
 
-const NAME: &str = "queue::processes::no_task_is_lost_whoever_is_killed";
+const NAME: &str = "queue::processes::no_task_is_lost_when_workers_are_killed";
 const SEED: &str = "EDGECASK_TEST_HISTORY";
 const REDIS: &str = "EDGECASK_TEST_QUEUE";
 const PROCESSES: usize = 3;
@@ -38,7 +38,7 @@ async fn process(dice: Dice, url: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_task_is_lost_whoever_is_killed() {
+async fn no_task_is_lost_when_workers_are_killed() {
     if let Some(seed) = number(SEED) {
         let dice = Dice::new(seed ^ (u64::from(std::process::id()) << 32));
         return process(dice, &std::env::var(REDIS).unwrap()).await;
@@ -71,7 +71,7 @@ async fn no_task_is_lost_whoever_is_killed() {
             let status = queue.status(&format!("t{number}")).await.unwrap();
             assert_eq!(status, TaskStatus::Done, "EDGECASK_TEST_SEED={seed}: {number}");
         }
-        // Whoever was killed had begun some tasks that others have begun again.
+        // Killed workers had begun some tasks that others have begun again.
         let begun: Vec<String> = client.lrange("begun", 0, -1).await.unwrap();
         let mut deliveries: Vec<&String> = begun.iter().collect();
         deliveries.sort();

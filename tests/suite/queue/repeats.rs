@@ -1,4 +1,4 @@
-//! Calls of an operator that arrive twice or late, and memories of tasks that are gone.
+//! Calls of an operator that arrive twice or late, and remembered ends of tasks that are gone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use edgecask_tests::{Place, Tap, Tapped, Trip};
 
 use super::{LONG, index, payloads, queue, task};
 
-/// Keeps what was sent, and loses the next answer if it is told so.
+/// Keeps the requests that were sent, and loses the next answer on demand.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Line {
     sent: Arc<Mutex<Vec<Command>>>,
@@ -45,7 +45,7 @@ impl Tap for Line {
     }
 }
 
-/// The first request, which nobody has heard of, arrives when the call and the next one are over.
+/// The first request, whose answer was lost, arrives after the call and the next one have ended.
 #[tokio::test]
 async fn a_call_of_an_operator_has_its_effect_once() {
     for place in Place::all().await {
@@ -115,7 +115,7 @@ async fn the_limit_of_a_group_may_stop_it_and_may_end() {
     }
 }
 
-/// The key of a task that nobody has any more keeps no other task out.
+/// The deduplication key of a lost task does not keep another task out.
 #[tokio::test]
 async fn a_deduplication_key_does_not_outlive_the_queue() {
     for place in Place::all().await {

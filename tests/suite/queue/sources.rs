@@ -17,7 +17,7 @@ fn list() -> Source {
 }
 
 #[tokio::test]
-async fn others_may_add_and_take_beside_a_queue() {
+async fn other_programs_may_add_and_take_beside_a_queue() {
     for place in Place::all().await {
         let (client, queue) = (place.client(), over(place.client(), list()));
         client.lpush("publish:facebook", ["1", "2", "no number", "3", "4"]).await.unwrap();
@@ -104,7 +104,7 @@ async fn each_list_and_sorted_set_of_the_systems_is_a_source() {
 }
 
 #[tokio::test]
-async fn a_worker_is_woken_by_what_another_program_pushes() {
+async fn a_worker_is_woken_by_a_push_of_another_program() {
     let place = Place::redis("Redis", RedisServer::start());
     let (client, queue) = (place.client(), over(place.client(), list()));
     let (stop, stopped) = oneshot::channel::<()>();

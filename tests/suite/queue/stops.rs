@@ -21,7 +21,7 @@ fn queue(client: Client) -> Queue<u32> {
     Queue::with_options(client, "q", options).unwrap()
 }
 
-/// Works, and waits with each task until it may end it.
+/// Works on tasks, and holds each until the test lets it end.
 #[tokio::test]
 async fn a_process() {
     let Ok(url) = std::env::var(REDIS) else {

@@ -1,4 +1,4 @@
-//! The worker: what it does with its handlers' outcomes, with leases, and when it stops.
+//! The worker: the results of its handlers, its leases, and its stop.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use super::{end_leases, queue, task};
 
 #[tokio::test]
-async fn a_handler_decides_what_becomes_of_its_task() {
+async fn the_result_of_a_handler_settles_its_task() {
     for place in Place::all().await {
         let queue = queue(place.client());
         let tasks = [1, 2, 3, 4].map(|number| task(number).attempts(2));
@@ -41,7 +41,7 @@ async fn a_handler_decides_what_becomes_of_its_task() {
 }
 
 #[tokio::test]
-async fn a_worker_keeps_its_leases_and_is_told_when_one_is_lost() {
+async fn a_worker_renews_its_leases_and_detects_a_lost_one() {
     for place in Place::all().await {
         let options = QueueOptions::new().lease(Duration::from_millis(300));
         let queue: Queue<u32> = Queue::with_options(place.client(), "q", options).unwrap();
@@ -90,7 +90,7 @@ impl Drop for OnDrop {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_handlers_and_then_gives_back_their_tasks() {
+async fn a_stop_waits_for_handlers_and_then_releases_their_tasks() {
     for place in Place::all().await {
         let queue = queue(place.client());
         queue.enqueue_all(&[task(1), task(2), task(3)]).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_stop_waits_for_handlers_and_then_gives_back_their_tasks() {
     }
 }
 
-/// Every task that is handed in while a worker waits is worked on at once, also those that are due later.
+/// Each task that is added while a worker waits is worked on as soon as it is due.
 #[tokio::test]
 async fn a_worker_that_waits_is_woken() {
     for place in Place::all().await {
@@ -154,7 +154,7 @@ async fn a_worker_that_waits_is_woken() {
     }
 }
 
-/// A worker whose Redis is away for a while goes on afterwards.
+/// A worker whose Redis is unreachable for a while continues afterwards.
 #[tokio::test]
 async fn an_error_of_redis_does_not_end_a_worker() {
     let port = edgecask_tests::free_port();

@@ -68,7 +68,7 @@ fn nanos(keys: &[String], mut decide: impl FnMut(&String) -> bool) -> f64 {
     start.elapsed().as_nanos() as f64 / CALLS as f64
 }
 
-/// What `edgecask-bench-memory` says of each limiter.
+/// The output of `edgecask-bench-memory` for each limiter.
 fn bytes() -> Result<Vec<[f64; 2]>> {
     let program = std::env::current_exe()?.with_file_name("edgecask-bench-memory");
     let output = Command::new(program).arg("limits").output().context("it is built")?;

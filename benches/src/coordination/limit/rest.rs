@@ -14,7 +14,7 @@ use super::super::rounds::Done;
 const CALLERS: usize = 64;
 const IDENTIFIERS: usize = 1000;
 const TIME: Duration = Duration::from_secs(2);
-/// So many that no call is refused: a refusal may be remembered in the process.
+/// A limit that refuses no call, because a process may remember a refusal.
 const LIMIT: u64 = 1_000_000;
 const WINDOW: Duration = Duration::from_secs(60);
 

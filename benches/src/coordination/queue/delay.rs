@@ -25,7 +25,7 @@ const TASKS: usize = 200;
 const FIRST: Duration = Duration::from_millis(1500);
 const SPACING: Duration = Duration::from_micros(10_700);
 
-/// When the tasks are due, and how late they came.
+/// The due times of the tasks, and their lateness.
 #[derive(Default)]
 struct Clock {
     due: Mutex<Vec<Instant>>,

@@ -1,4 +1,4 @@
-//! Queues: what is added and processed in a second, and how late delayed tasks are.
+//! Queues: tasks that are added and processed per second, and the lateness of delayed tasks.
 
 pub(super) mod delay;
 pub(super) mod throughput;
