@@ -5,6 +5,7 @@ import {
   type LoadOptions, type ServerStats, type WaitUntil, type WarmOptions, type Warmed, type Written,
 } from "./cache-options.js";
 import { CALL, type CallOptions, type Client } from "./client.js";
+import { invalid } from "./errors.js";
 import { over, source, type Commands } from "./commands.js";
 import { Handle, called, disposable, hold, isFreed, known, made } from "./handle.js";
 
@@ -24,10 +25,13 @@ export class Cache extends Handle {
   /** A cache over this client. */
   constructor(of: Client, options?: CacheOptions);
   /** A cache over functions that call the client of another package. */
-  constructor(of: Commands, options?: CacheOptions);
+  constructor(of: Commands, options?: Omit<CacheOptions, "bus">);
   constructor(of: Client | Commands, options: CacheOptions = {}) {
     super();
     const given = checked("new Cache", arguments, { client: source, options: CACHE });
+    if ("commands" in given.client && given.options.bus !== undefined) {
+      throw invalid("options.bus", "options.bus of new Cache needs a Client: a function cannot subscribe");
+    }
     hold(this, over(given.client, "client", (client) => new wasm.Cache(client, given.options)));
   }
 

@@ -115,13 +115,16 @@ class Odd extends Error {}
 /** A copy of a reply, without getters and proxies. Values that are not replies are refused. */
 function clean(reply: unknown, command: Word[]): Clean {
   let [items, text] = [0, 0];
+  const check = (isWithin: boolean) => {
+    if (!isWithin) throw new Odd("the reply is too large");
+  };
   const copy = (value: unknown, depth: number): Clean => {
-    if (depth > DEEPEST || ++items > MOST_ITEMS || text > MOST_TEXT) throw new Odd("the reply is too large");
+    check(depth <= DEEPEST && ++items <= MOST_ITEMS);
     switch (typeof value) {
       case "undefined":
         return null;
       case "string":
-        text += value.length;
+        check((text += value.length) <= MOST_TEXT);
         return value;
       case "number":
         // A number that is not a safe integer is sent as text.
@@ -143,12 +146,14 @@ function clean(reply: unknown, command: Word[]): Clean {
   };
   const inside = (value: object, depth: number): Clean => {
     if (kindOfView.call(value) === "Uint8Array") {
-      const bytes = new Uint8Array(value as Uint8Array);
-      text += bytes.length;
-      return bytes;
+      check((text += (value as Uint8Array).length) <= MOST_TEXT);
+      return new Uint8Array(value as Uint8Array);
     }
     if (Array.isArray(value) || value instanceof Set) return list(value, depth);
-    if (value instanceof Map) return list([...value].flat(1), depth);
+    if (value instanceof Map) {
+      check(value.size * 2 <= MOST_ITEMS);
+      return list([...value].flat(1), depth);
+    }
     if (isError(value)) return fault(value);
     // Some clients return an object for these commands.
     if (command[0] === "HGETALL" || command[0] === "CONFIG") return list(Object.entries(value).flat(1), depth);
@@ -165,6 +170,9 @@ function isError(value: object): boolean {
   return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
 }
 
+/** The first words of Redis's error replies, for clients that do not name their errors. */
+const CODES =
+  /^(ASK|BUSY|BUSYGROUP|BUSYKEY|CLUSTERDOWN|CROSSSLOT|ERR|EXECABORT|LOADING|MASTERDOWN|MISCONF|MOVED|NOAUTH|NOGROUP|NOPERM|NOREPLICAS|NOSCRIPT|OOM|READONLY|TRYAGAIN|UNKILLABLE|WRONGPASS|WRONGTYPE) /;
 const REFUSED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
 /** The names of errors whose message is the error reply of Redis. */
 const REPLIES = new Set(["ReplyError", "ErrorReply", "SimpleError", "BlobError", "UpstashError"]);
@@ -183,12 +191,14 @@ function fault(thrown: unknown): Fault {
     if (kind === "Server" || kind === "Discarded") return { kind: "Server", message: said(message), thrown };
     return { kind: OURS.has(kind) ? kind : "Disconnected", notSent, thrown };
   }
-  if (REFUSED.has(code)) return { kind: "Connect", thrown };
+  // The last two may also end an open connection, after a command was sent.
+  const call = word(thrown, "syscall") || word(field(thrown, "cause"), "syscall");
+  if (REFUSED.has(code) && call !== "read" && call !== "write") return { kind: "Connect", thrown };
   if (UNSENT.has(name)) return { kind: "Connect", notSent: true, thrown };
   if (code === "ETIMEDOUT" || /Timeout|Abort/.test(name) || /^(Command|Connection|Socket)? ?timed out|timeout$/i.test(message)) {
     return { kind: "Timeout", thrown };
   }
-  if (REPLIES.has(name) || /^[A-Z][A-Z0-9_]+ /.test(message)) {
+  if (REPLIES.has(name) || CODES.test(message)) {
     return { kind: "Server", message: message.replace(/^Command \d+ \[ \S+ \] failed: /, ""), thrown };
   }
   return { kind: "Disconnected", thrown };

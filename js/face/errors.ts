@@ -43,6 +43,12 @@ export class EdgecaskError extends Error {
     super(message, cause === undefined ? undefined : { cause });
     Object.assign(this, own);
   }
+
+  /** The modules of this package have a class each; an error of one is an instance of the others, too. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    const isOurs = this === EdgecaskError && value instanceof Error && value.name === "EdgecaskError" && "outcome" in value;
+    return isOurs || Function.prototype[Symbol.hasInstance].call(this, value);
+  }
 }
 Object.defineProperty(EdgecaskError.prototype, "name", { value: "EdgecaskError", configurable: true, writable: true });
 

@@ -37,7 +37,7 @@ function compiled(): WebAssembly.Module {
 try {
   begin(compiled());
 } catch (error) {
-  // If a page's policy or an old browser's limit forbids it, the first call throws an error with the remedy.
-  if (!(error instanceof RangeError || error instanceof WebAssembly.CompileError)) throw error;
+  // If a page's policy or an old browser's limit forbids it, the first call throws an error with the remedy. Browsers differ in the
+  // class of this error.
   mustWait(error);
 }

@@ -102,7 +102,8 @@ export class Redis extends Official {
   static override fromEnv(config?: Omit<RedisConfig, "url" | "token">): Redis;
   static override fromEnv(env: Record<string, unknown>, config?: Omit<RedisConfig, "url" | "token">): Redis;
   static override fromEnv(first: Record<string, unknown> = {}, second?: object): Redis {
-    const isEnv = second !== undefined || VARIABLES.flat().some((name) => typeof first[name] === "string");
+    // The bindings of a Worker whose secrets are missing are an environment, too.
+    const isEnv = second !== undefined || Object.keys(first).some((name) => /^[A-Z][A-Z0-9_]*$/.test(name));
     const config = isEnv ? (second ?? {}) : first;
     const env = isEnv ? first : ((globalThis as { process?: { env?: Record<string, unknown> } }).process?.env ?? {});
     const [url, token] = VARIABLES.map((names) => names.map((name) => env[name]).find((value) => typeof value === "string" && value));
@@ -123,7 +124,7 @@ const OFFICIAL = ["retry", "automaticDeserialization", "enableAutoPipelining", "
 
 function clientOptions(config: RedisConfig): ClientOptions {
   const retries = config.retry === false ? 0 : (config.retry?.retries ?? 5);
-  const own = Object.entries(config).filter(([name]) => !OFFICIAL.includes(name));
+  const own = Object.entries(config).filter(([name, value]) => value !== undefined && !OFFICIAL.includes(name));
   return { attempts: retries + 1, ...Object.fromEntries(own) } as unknown as ClientOptions;
 }
 

@@ -14,8 +14,9 @@ use crate::client::Event;
 use crate::command::lists::{End, ListCommands};
 use crate::platform::{self, Notify};
 
-/// How long to poll before the next attempt, after a subscription was refused.
+/// How long to poll before the next attempt, after a subscription was refused. It doubles with each refusal.
 const PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(16 * 60);
 /// How long one blocking command waits for an element.
 const BLOCKED: Duration = Duration::from_secs(60);
 
@@ -47,6 +48,7 @@ impl WakeUps {
         if !state.client.capabilities().subscriptions || !platform::shares_futures() {
             return std::future::pending().await;
         }
+        let mut pause = PAUSE;
         loop {
             match state.client.subscribe([state.keys.channel.clone()]).await {
                 Ok(mut events) => {
@@ -59,12 +61,15 @@ impl WakeUps {
                         }
                     }
                     self.subscribed.store(false, Ordering::Relaxed);
+                    pause = PAUSE;
+                    platform::sleep_idly(pause).await;
                 }
                 Err(error) => {
                     tracing::debug!(queue = state.keys.name, %error, "a worker is not woken, it polls");
+                    platform::sleep_idly(pause).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
                 }
             }
-            platform::sleep_idly(PAUSE).await;
         }
     }
 

@@ -106,6 +106,8 @@ describe("a cache over a function", () => {
       [new Error("Command timed out"), ["Timeout", undefined, "Unknown"]],
       [new Error("Connection is closed."), ["Disconnected", undefined, "Unknown"]],
       [new EdgecaskError("throttled: 429", { kind: "Throttled", outcome: "Refused" }), ["Throttled", undefined, "Refused"]],
+      [new Error("HTTP 502 Bad Gateway"), ["Disconnected", undefined, "Unknown"]],
+      [Object.assign(new Error("read EHOSTUNREACH"), { code: "EHOSTUNREACH", syscall: "read" }), ["Disconnected", undefined, "Unknown"]],
       ["a text with a secret", ["Disconnected", undefined, "Unknown"]],
     ]) {
       for (const command of [() => Promise.reject(thrown), () => { throw thrown; }]) {
@@ -119,6 +121,10 @@ describe("a cache over a function", () => {
     for (const thrown of [undefined, null, 0, Symbol("s"), { get message() { throw new Error("no"); } }, new Proxy({}, { get() { throw new Error("no"); } })]) {
       assert.equal((await failure(() => Promise.reject(thrown))).kind, "Disconnected");
     }
+  });
+
+  it("refuses a bus, which a function cannot serve", () => {
+    assert.throws(() => new Cache({ command: async () => null }, { bus: "b" }), { kind: "InvalidInput", argument: "options.bus" });
   });
 
   it("gives up a function that never settles", async () => {

@@ -174,12 +174,26 @@ describe("edgecask/upstash", () => {
     assert.equal(await Redis.fromEnv({ keyPrefix: "tenant:" }).get("k"), "v");
     for (const name of Object.keys(env)) delete process.env[name];
     assert.throws(() => Redis.fromEnv(), { kind: "Config" });
+    assert.throws(() => Redis.fromEnv({ ASSETS: {} }), { kind: "Config" });
   });
 
   it("tells what it wrote by the official token", async () => {
-    const token = redis.readYourWritesSyncToken;
-    assert.equal(typeof token, "string");
-    redis.readYourWritesSyncToken = token;
+    const seen = [];
+    const proxy = await startHttp((request, response) => {
+      seen.push(request.headers["upstash-sync-token"]);
+      response.setHeader("upstash-sync-token", "of-the-server");
+      return forward(request, response);
+    });
+    try {
+      const [one, other] = [new Redis({ ...server, url: proxy.url }), new Redis({ ...server, url: proxy.url })];
+      await one.set("k", "v");
+      assert.equal(one.readYourWritesSyncToken, "of-the-server");
+      other.readYourWritesSyncToken = "of-another";
+      await other.get("k");
+      assert.equal(seen.at(-1), "of-another");
+    } finally {
+      await proxy.stop();
+    }
   });
 
   it("can be required", async () => {

@@ -7,6 +7,19 @@ import { ask, startHttp, startMiniflare, startRedis, startServer } from "./serve
 
 const build = new URL("../../worker-example/build/", import.meta.url).pathname;
 
+/** The server-sent events of a response that carry data. */
+async function* serverSentEvents(response) {
+  let text = "";
+  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
+    const blocks = (text + chunk).split("\n\n");
+    text = blocks.pop();
+    for (const block of blocks) {
+      const event = Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s)));
+      if (event.data) yield { id: event.id, data: JSON.parse(event.data) };
+    }
+  }
+}
+
 function startWorker(bindings) {
   return startMiniflare({
     modules: true,
@@ -72,6 +85,34 @@ describe("the Worker", () => {
     assert.equal((await call("/policies/new%20tenant")).status, 404);
     assert.equal((await call("/policies/x", { method: "PUT", body: "{" })).status, 400);
     assert.equal((await call("/policies/")).status, 404);
+  });
+
+  it("streams the events of a tenant, and resumes after the last one", async () => {
+    const publish = async (number) => {
+      const body = JSON.stringify({ number });
+      assert.equal((await call("/events/acme-corp", { method: "POST", body })).status, 204);
+    };
+    const stream = async (headers = {}) => {
+      const response = await call("/events/acme-corp", { headers });
+      assert.equal(response.headers.get("content-type"), "text/event-stream");
+      return serverSentEvents(response);
+    };
+    const [one, other] = [await stream(), await stream()];
+    await publish(1);
+    await publish(2);
+    const first = (await one.next()).value;
+    assert.deepEqual(first.data, { number: 1 });
+    assert.deepEqual((await one.next()).value.data, { number: 2 });
+    assert.deepEqual((await other.next()).value, first);
+    await one.return();
+    await other.return();
+
+    await publish(3);
+    const resumed = await stream({ "last-event-id": first.id });
+    await publish(4);
+    for (const number of [2, 3, 4]) assert.deepEqual((await resumed.next()).value.data, { number });
+    await resumed.return();
+    assert.equal((await call("/events/acme-corp", { method: "POST", body: "{" })).status, 400);
   });
 
   it("serves many requests at the same time", async () => {

@@ -107,6 +107,6 @@ fn run(task: Task) -> Result<()> {
             setup::for_wasm(&shell, &tools)?;
             wasm::worker(&shell, &tools, &[])
         }
-        Task::Sizes => sizes::write(&shell),
+        Task::Sizes => sizes::write(&shell, &wasm::MADE),
     }
 }

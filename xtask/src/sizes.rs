@@ -29,16 +29,10 @@ pub(crate) fn check(shell: &Shell, files: &[&str]) -> Result<()> {
     }
 }
 
-/// Writes the sizes of the files that are built into the budget.
-pub(crate) fn write(shell: &Shell) -> Result<()> {
-    let mut budget = budget(shell)?;
-    for (file, bytes) in &mut budget {
-        if shell.path_exists(file) {
-            *bytes = gzip(shell, file)?;
-        } else {
-            println!("{file} is not built: its budget stays {bytes}");
-        }
-    }
+/// Writes the sizes of these files, as they were just built, into the budget.
+pub(crate) fn write(shell: &Shell, files: &[&str]) -> Result<()> {
+    let sizes = files.iter().map(|file| Ok(((*file).to_owned(), gzip(shell, file)?)));
+    let budget = sizes.collect::<Result<Sizes>>()?;
     shell.write_file(BUDGET, serde_json::to_string_pretty(&budget)? + "\n")?;
     Ok(())
 }
@@ -48,7 +42,7 @@ fn budget(shell: &Shell) -> Result<Sizes> {
 }
 
 fn gzip(shell: &Shell, file: &str) -> Result<usize> {
-    let content = shell.read_binary_file(file).with_context(|| format!("{file} is built"))?;
+    let content = shell.read_binary_file(file).with_context(|| format!("{file} is not built: `cargo xtask pkg` builds it"))?;
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&content)?;
     Ok(gzip.finish()?.len())

@@ -19,8 +19,15 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-sign-ext",
 ];
 
-/// The wasm of the package, which has a budget.
-pub(crate) const MADE: [&str; 2] = ["pkg/web/edgecask_bg.wasm", "pkg/client/edgecask_bg.wasm"];
+/// What users load, which has a budget: the wasm, the code around it for Workers, and both in one file for browsers and bundlers.
+pub(crate) const MADE: [&str; 6] = [
+    "pkg/client/edgecask.js",
+    "pkg/client/edgecask_bg.wasm",
+    "pkg/client/workerd.js",
+    "pkg/web/edgecask.js",
+    "pkg/web/edgecask_bg.wasm",
+    "pkg/web/workerd.js",
+];
 
 /// A part of the npm package that has a wasm of its own, which stands in the folder `wasm`.
 struct Module {

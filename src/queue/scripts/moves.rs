@@ -226,9 +226,9 @@ impl Server<'_> {
         self.add(self.dead, self.now, id)
     }
 
-    /// Remembers the end of a task: its time, and a part of the delivery's token.
+    /// Remembers the end of a task: its time, and the delivery that ended it.
     pub(super) fn remember(&mut self, id: &[u8], record: &Record) -> Result<()> {
-        self.add(self.done, self.now * 1024 + mark(&record.token), id)?;
+        self.add(self.done, self.now * 1024 + mark(&record.token, record.number), id)?;
         for _ in 0..2 {
             let Some(oldest) = self.first(self.done)? else { continue };
             let Some(score) = self.score(self.done, &oldest)? else { continue };
@@ -250,8 +250,25 @@ pub(super) enum Ended {
     Gone,
 }
 
-/// A part of a delivery's token, which is stored in the score of the task's end.
-pub(super) fn mark(token: &[u8]) -> u64 {
-    let start = token.get(..token.len().min(3)).and_then(|start| std::str::from_utf8(start).ok());
-    start.and_then(|start| u64::from_str_radix(start, 16).ok()).unwrap_or(0) % 1024
+/// What the score of a task's end holds of the delivery that ended it: six bits of its number, so that it differs from the marks of
+/// the 63 deliveries before, and the first digit of its token.
+pub(super) fn mark(token: &[u8], number: u64) -> u64 {
+    let digit = token.first().and_then(|&digit| char::from(digit).to_digit(16)).unwrap_or(0);
+    number % 64 * 16 + u64::from(digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mark;
+
+    #[test]
+    fn deliveries_of_a_task_have_different_marks() {
+        for number in 0..63 {
+            assert_ne!(mark(b"a1", number), mark(b"a1", number + 1));
+            assert_ne!(mark(b"a1", 0), mark(b"f3", number + 1));
+        }
+        assert_ne!(mark(b"a1", 1), mark(b"b1", 1));
+        assert!(mark(b"f", u64::MAX) < 1024);
+        assert_eq!(mark(b"", 1), mark(b"\xff", 1));
+    }
 }

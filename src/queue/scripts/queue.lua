@@ -220,9 +220,9 @@ function bury(id, record, reason)
   end
 end
 
--- A part of a delivery's token, for the score of its end.
-local function mark(token)
-  return (tonumber(string.sub(token, 1, 3), 16) or 0) % 1024
+-- A part of a delivery's number and of its token, for the score of its end.
+local function mark(token, number)
+  return number % 64 * 16 + (tonumber(string.sub(token, 1, 1), 16) or 0)
 end
 
 local function is_remembered(id)
@@ -232,7 +232,7 @@ end
 
 -- The end of a task is remembered: when, and by which delivery.
 local function remember(id, record)
-  call('ZADD', DONE, text(now * 1024 + mark(record[TOKEN])), id)
+  call('ZADD', DONE, text(now * 1024 + mark(record[TOKEN], record[NUMBER])), id)
   for _ = 1, 2 do
     local oldest = call('ZRANGE', DONE, 0, 0, 'WITHSCORES')
     if oldest[1] and (tonumber(oldest[2]) < (now - ARGV[4]) * 1024 or call('ZCARD', DONE) > tonumber(ARGV[5])) then

@@ -8,7 +8,7 @@ for at = 6, #ARGV, 8 do
   local mine = record and record[TOKEN] == token and record[NUMBER] == number
   local done = not record and call('ZSCORE', DONE, id)
   local answer = 'lost'
-  if done and how == 'ack' and done % 1024 == mark(token) then
+  if done and how == 'ack' and done % 1024 == mark(token, number) then
     answer = 'done'
   elseif mine and record[STATE] ~= 'active' then
     -- The same request has arrived before.

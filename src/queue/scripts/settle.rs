@@ -23,7 +23,7 @@ pub(super) fn settle(
         let (delivery, delay) = (number(delivery)?, number(delay)?);
         let Some(mut record) = server.read(id)? else {
             let done = server.score(server.done, id)?;
-            let is_own = done.is_some_and(|done| done % 1024 == mark(token));
+            let is_own = done.is_some_and(|done| done % 1024 == mark(token, delivery));
             reply.push(Value::bulk(if is_own && how == "ack" { "done" } else { "lost" }));
             continue;
         };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use edgecask::queue::{Queue, Worker};
+use edgecask::queue::{Queue, Source, Worker};
 use edgecask::transport::memory::MemoryTransport;
-use edgecask::{Client, prelude::*};
+use edgecask::{Client, Key, prelude::*};
 use edgecask_tests::{Count, Place};
 
 use super::{options, queue, task};
@@ -57,6 +57,45 @@ async fn each_operation_costs_one_command() {
     }
 }
 
+#[tokio::test]
+async fn operations_of_operators_cost_what_the_page_says() {
+    for place in Place::all().await {
+        let count = Count::default();
+        let queue = queue(count.of(place.client()));
+        let cost = |what: &str, commands: usize| {
+            assert_eq!(count.taken(), commands, "{}: {what}", place.name);
+        };
+        // Loads the script into the server.
+        queue.pause().await.unwrap();
+        queue.resume().await.unwrap();
+        queue.enqueue_all(&(0..250).map(task).collect::<Vec<_>>()).await.unwrap();
+        for delivery in queue.pull(250).await.unwrap() {
+            delivery.reject("no").await.unwrap();
+        }
+        count.taken();
+
+        assert_eq!(queue.dead_letters(100).await.unwrap().len(), 100);
+        cost("dead_letters", 103);
+        assert_eq!(queue.dead_letters(1000).await.unwrap().len(), 100);
+        cost("dead_letters, at most 100", 103);
+        let ids = (0..150).map(|number| format!("t{number}"));
+        assert_eq!(queue.requeue(ids).await.unwrap(), 150);
+        cost("requeue of 150", 2);
+        assert_eq!(queue.requeue_dead(50).await.unwrap(), 50);
+        cost("requeue_dead of 50", 3);
+        assert_eq!(queue.purge_dead(1000).await.unwrap(), 50);
+        cost("purge_dead of 50", 3);
+        assert!(queue.dead_letters(100).await.unwrap().is_empty());
+        cost("dead_letters of none", 1);
+        assert_eq!(queue.remove(["t1", "t2"]).await.unwrap(), 2);
+        cost("remove", 1);
+        queue.limit_group("acme", 3).await.unwrap();
+        cost("limit_group", 1);
+        assert!(!queue.forget_unique("never used").await.unwrap());
+        cost("forget_unique", 1);
+    }
+}
+
 /// The clock is virtual: it advances while all tasks wait.
 #[tokio::test]
 async fn a_worker_without_tasks_costs_two_commands_a_minute() {
@@ -80,4 +119,22 @@ async fn a_worker_without_tasks_costs_two_commands_a_minute() {
         let taken = count.taken();
         assert!((10..=20).contains(&taken), "{taken} in ten minutes, wake_up {wake_up}");
     }
+}
+
+#[tokio::test]
+async fn a_worker_over_an_empty_list_costs_three_commands_a_minute() {
+    tokio::time::pause();
+    let count = Count::default();
+    let client = count.of(Client::new(MemoryTransport::new()));
+    let list = Source::List(Key::verbatim("tasks").unwrap());
+    let queue: Queue<u32> = Queue::over(client, list, options()).unwrap();
+    let worker = Worker::new(queue, |_, _| async { Ok(()) });
+    let minutes = async {
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let _ = count.taken();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+    };
+    worker.run_until(minutes).await;
+    let taken = count.taken();
+    assert!((15..=30).contains(&taken), "{taken} in ten minutes");
 }
