@@ -55,7 +55,7 @@ impl Presence {
     /// [`present_for`](super::EventsOptions::present_for), three a minute by default. In a Worker they end with the request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a name that no member may have; [`ErrorKind::Conflict`] if there are too many members; those
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a name that no member may have; [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if there are too many members; those
     /// of the client.
     pub async fn join(&self, member: impl Into<String>) -> Result<Present> {
         Present::join(self.0.clone(), member.into()).await
