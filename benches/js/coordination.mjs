@@ -69,7 +69,7 @@ const payload = (number) => ({ to: "ada@example.com", number });
 const connection = () => ({ host: "127.0.0.1", port: +new URL(url).port, maxRetriesPerRequest: null });
 
 async function queue() {
-  const tasks = 6400;
+  const tasks = 3200;
   const own = new Queue("bench", { connection: connection() });
   await own.waitUntilReady();
   const rate = (count, start) => (count / (now() - start)) * 1000;

@@ -12,7 +12,7 @@
 //! | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | the same as Vercel names them |
 //! | `REDIS_ALLOW_HTTP` | `true` allows an unencrypted `http://` REST URL of another host, as in a compose network; `false` |
 //! | `CACHE_TTL_{NAME}_SECONDS` | a time to live of a component: [`Ttl::from_variables`](crate::cache::Ttl::from_variables) |
-//! | `RATE_LIMIT_PROVIDER`, `EVENT_HUB_PROVIDER` | override `CACHE_PROVIDER` for those components: [`Config::for_component`], [`event_hub`] |
+//! | `RATE_LIMIT_PROVIDER`, `EVENT_HUB_PROVIDER` | override `CACHE_PROVIDER` for those components: [`Config::for_component`], [`event_hub()`] |
 //!
 //! `REDIS_URL` takes precedence. `UPSTASH_REDIS_REST_URL` and `KV_REST_API_URL` may both be set only if they are equal. If
 //! no URL is set, the embedded engine is used. An empty variable counts as not set. It is an error if the embedded engine

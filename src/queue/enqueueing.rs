@@ -42,7 +42,7 @@ pub enum Addition {
 
 impl<T> Queue<T> {
     /// Adds a task. One command, and a second one if the answer is lost. After an error whose outcome is unknown, the same task may be
-    /// enqueued again: this has no second effect while the queue has the task or [remembers](QueueOptions::remember) its end.
+    /// enqueued again: this has no second effect while the queue has the task or [remembers](super::QueueOptions::remember) its end.
     ///
     /// # Errors
     /// [`QueueError::Full`], [`QueueError::TooLarge`], [`ErrorKind::InvalidInput`] if a name of the task is not valid, and an error of Redis.

@@ -55,8 +55,8 @@ impl Presence {
     /// [`present_for`](super::EventsOptions::present_for), three a minute by default. In a Worker they end with the request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the name is empty, longer than 128 bytes, or has control characters; [`ErrorKind::Conflict`] if there
-    /// are [`max_present`](super::EventsOptions::max_present) members already; those of the client.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is empty, longer than 128 bytes, or has control characters; [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if
+    /// there are [`max_present`](super::EventsOptions::max_present) members already; those of the client.
     pub async fn join(&self, member: impl Into<String>) -> Result<Present> {
         Present::join(self.0.clone(), member.into()).await
     }

@@ -71,7 +71,7 @@ impl ReplicatedCluster {
     }
 
     /// When the links between the nodes that are up were made. A node loses a link, and the messages of subscriptions that are
-    /// on it, when it hears nothing for half of [`NODE_TIMEOUT`].
+    /// on it, when it hears nothing for half of `NODE_TIMEOUT`.
     ///
     /// # Panics
     /// If a node does not answer.

@@ -14,7 +14,7 @@ use crate::RedisServer;
 /// How long a question of the harness may take. A paused node does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A node of a [`ReplicatedCluster`].
+/// A node of a `ReplicatedCluster`.
 #[derive(Debug)]
 pub struct ClusterNode {
     /// Not there while the node is killed.
