@@ -145,8 +145,7 @@ impl Holding {
     /// # Errors
     /// As for [`ack`](Self::ack).
     pub async fn nack(&self, error: impl fmt::Display) -> Result<Fate, QueueError> {
-        let pause = self.0.state.options.backoff.after(self.failures().saturating_add(1));
-        self.nack_after(pause, error).await
+        self.nack_after(self.backoff(), error).await
     }
 
     /// As [`nack`](Self::nack), with this pause, such as the `Retry-After` of another service.
@@ -232,6 +231,17 @@ impl Holding {
         };
         let (id, number, token) = (self.id(), self.number(), &*self.0.token);
         Settled { how, id, number, token, delay, error, result }
+    }
+
+    /// The pause after a failure of this delivery.
+    pub(super) fn backoff(&self) -> Duration {
+        self.0.state.options.backoff.after(self.failures().saturating_add(1))
+    }
+
+    /// The length of the result that [`ack`](Self::ack) would store.
+    pub(super) fn result_bytes(&self) -> usize {
+        let result = self.0.result.lock().unwrap_or_else(PoisonError::into_inner);
+        result.as_ref().map_or(0, Bytes::len)
     }
 
     /// Interprets the answer to a settlement.

@@ -38,6 +38,7 @@ mod options;
 mod pulling;
 mod running;
 mod scripts;
+mod settling;
 mod source;
 mod state;
 mod task;

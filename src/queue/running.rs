@@ -11,8 +11,10 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
+use super::delivery::cut;
+use super::settling::Settling;
 use super::state::{Held, How, Now, State};
-use super::{Fatal, Fate, Holding, QueueError};
+use super::{Fatal, Holding, QueueError};
 use crate::platform::{self, Instant};
 use crate::{BoxError, Result};
 
@@ -35,6 +37,7 @@ pub(super) enum End {
 pub(super) struct Running {
     state: Arc<State>,
     tasks: Arc<Mutex<Tasks>>,
+    settling: Arc<Settling>,
 }
 
 /// Tasks by their ids and the tokens of their pulls.
@@ -46,14 +49,16 @@ fn locked(tasks: &Mutex<Tasks>) -> MutexGuard<'_, Tasks> {
 
 impl Running {
     pub(super) fn new(state: &Arc<State>) -> Self {
-        Self { state: Arc::clone(state), tasks: Arc::default() }
+        let settling = Arc::new(Settling::new(Arc::clone(state)));
+        Self { state: Arc::clone(state), tasks: Arc::default(), settling }
     }
 
     /// Registers a task whose lease started at `since`.
     pub(super) fn place(&self, task: &Holding, since: Instant) -> Place {
         task.leased(since, self.state.options.lease);
         locked(&self.tasks).insert(task.name(), task.clone());
-        Place { tasks: Arc::clone(&self.tasks), task: task.clone() }
+        let (tasks, settling) = (Arc::clone(&self.tasks), Arc::clone(&self.settling));
+        Place { tasks, task: task.clone(), settling }
     }
 
     /// Renews the leases of all tasks, once in each third of a lease.
@@ -132,6 +137,7 @@ impl Drop for Running {
 pub(super) struct Place {
     tasks: Arc<Mutex<Tasks>>,
     task: Holding,
+    settling: Arc<Settling>,
 }
 
 impl Place {
@@ -159,18 +165,14 @@ impl Place {
         if let Some(now) = task.outcome() {
             // The handler has settled it.
             self.leave();
-            return match now {
-                Now::Done => End::Done,
-                Now::Dead => End::Dead,
-                _ => End::Retry,
-            };
+            return end_of(now);
         }
-        let mut end = settle(task, &outcome).await;
+        let mut end = self.settle(&outcome).await;
         for pause in PAUSES {
             match &end {
                 Err(QueueError::Redis(error)) if error.is_transient() => {
                     platform::sleep(pause).await;
-                    end = settle(task, &outcome).await;
+                    end = self.settle(&outcome).await;
                 }
                 _ => break,
             }
@@ -182,20 +184,27 @@ impl Place {
         })
     }
 
+    async fn settle(&self, outcome: &Result<(), BoxError>) -> Result<End, QueueError> {
+        let (how, delay, error) = match outcome {
+            Ok(()) => (How::Ack, Duration::ZERO, String::new()),
+            Err(error) if error.is::<Fatal>() => {
+                (How::Reject, Duration::ZERO, cut(error.to_string()))
+            }
+            Err(error) => (How::Nack, self.task.backoff(), cut(error.to_string())),
+        };
+        self.settling.settle(&self.task, how, delay, error).await.map(end_of)
+    }
+
     fn leave(&self) {
         locked(&self.tasks).remove(&self.task.name());
     }
 }
 
-async fn settle(task: &Holding, outcome: &Result<(), BoxError>) -> Result<End, QueueError> {
-    let fate = |fate| match fate {
-        Fate::Retry => End::Retry,
-        Fate::Dead => End::Dead,
-    };
-    match outcome {
-        Ok(()) => task.ack().await.map(|()| End::Done),
-        Err(error) if error.is::<Fatal>() => task.reject(error).await.map(|()| End::Dead),
-        Err(error) => task.nack(error).await.map(fate),
+fn end_of(now: Now) -> End {
+    match now {
+        Now::Done => End::Done,
+        Now::Dead => End::Dead,
+        _ => End::Retry,
     }
 }
 

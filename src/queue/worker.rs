@@ -116,7 +116,7 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
     /// Works for as long as the future is polled. Dropping it drops the handlers. Their tasks are released in the background, or when their
     /// leases end.
     ///
-    /// **Cost.** One command for each pull, of up to [`concurrency`](Self::concurrency) tasks; one for the end of each task; one for each
+    /// **Cost.** One command for each pull, of up to [`concurrency`](Self::concurrency) tasks; at most one for the end of each task; one for each
     /// third of the lease for all that are active. A worker without tasks pulls when it is woken, when something becomes due, and every 30
     /// seconds. Where the transport has no subscriptions, it polls after pauses that grow from 1 to 30 seconds.
     pub async fn run(&self) {
@@ -249,8 +249,8 @@ impl<T: DeserializeOwned + MaybeSend + 'static> Worker<T> {
     /// Works on the tasks that are ready, at most `most`, and returns when all have ended. It is made for a process that is called from time
     /// to time, such as by the cron trigger of a Worker. It also takes tasks that become ready meanwhile.
     ///
-    /// **Cost.** One command for each pull, of up to [`concurrency`](Self::concurrency) tasks, one for the end of each task, and one for each
-    /// third of the lease. A call with nothing to do is one command.
+    /// **Cost.** One command for each pull, of up to [`concurrency`](Self::concurrency) tasks, at most one for the end of each task, and one
+    /// for each third of the lease. A call with nothing to do is one command.
     ///
     /// # Errors
     /// An error of Redis in a pull. Tasks that were pulled before have ended.

@@ -42,7 +42,9 @@ fn budget(shell: &Shell) -> Result<Sizes> {
 }
 
 fn gzip(shell: &Shell, file: &str) -> Result<usize> {
-    let content = shell.read_binary_file(file).with_context(|| format!("{file} is not built: `cargo xtask pkg` builds it"))?;
+    let content = shell
+        .read_binary_file(file)
+        .with_context(|| format!("{file} is not built: `cargo xtask pkg` builds it"))?;
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&content)?;
     Ok(gzip.finish()?.len())

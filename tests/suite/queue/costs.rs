@@ -1,8 +1,9 @@
 //! Commands of each operation, and of a worker without tasks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use edgecask::queue::{Queue, Source, Worker};
+use edgecask::queue::{Fatal, Queue, Source, Worker};
 use edgecask::transport::memory::MemoryTransport;
 use edgecask::{Client, Key, prelude::*};
 use edgecask_tests::{Count, Place};
@@ -54,6 +55,32 @@ async fn each_operation_costs_one_command() {
         count.taken();
         worker.run_due(10).await.unwrap();
         cost("run_due of ten, one at a time", 20);
+    }
+}
+
+#[tokio::test]
+async fn ends_that_come_during_a_request_share_the_next_one() {
+    for place in Place::all().await {
+        let count = Count::default();
+        let queue = queue(count.of(place.client()));
+        queue.enqueue_all(&(0..100).map(task).collect::<Vec<_>>()).await.unwrap();
+        // All handlers work at the same time, and end at the same time.
+        let barrier = Arc::new(tokio::sync::Barrier::new(50));
+        let worker = Worker::new(queue.clone(), move |number: u32, _| {
+            let barrier = Arc::clone(&barrier);
+            async move {
+                barrier.wait().await;
+                if number % 10 == 0 { Err(Fatal::new("no").into()) } else { Ok(()) }
+            }
+        });
+        count.taken();
+        let worked = worker.concurrency(50).run_due(100).await.unwrap();
+        let taken = count.taken();
+        assert_eq!((worked.done, worked.dead), (90, 10), "{}: {worked:?}", place.name);
+        let is_engine = place.name.starts_with("the engine");
+        assert!(is_engine || taken <= 10, "{}: {taken} commands", place.name);
+        let left = queue.stats().await.unwrap();
+        assert_eq!((left.ready, left.active, left.dead), (0, 0, 10), "{}", place.name);
     }
 }
 
