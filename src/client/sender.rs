@@ -27,7 +27,12 @@ impl Sender {
             let reply = self.run(flagged, &flagged.evalsha_instead(evalsha)).await;
             match reply {
                 Err(error) if self.refuses_key_locking(&error).await => {}
-                reply => return reply,
+                reply => {
+                    if reply.is_ok() {
+                        self.support.knows_key_locking();
+                    }
+                    return reply;
+                }
             }
         }
         self.run(script, evalsha).await
@@ -47,7 +52,14 @@ impl Sender {
         let eval = flagged.eval_instead(&flagged.evalsha([""; 0], [""; 0]));
         let knows = match self.send(&eval).await {
             Ok(_) => true,
-            Err(error) if self.support.may_lack_key_locking(&error) => false,
+            // An error without a reply of Redis may be an outage, which refuses every script.
+            Err(error) if self.support.may_lack_key_locking(&error) => {
+                let plain = nothing.eval_instead(&nothing.evalsha([""; 0], [""; 0]));
+                if error.kind() == crate::ErrorKind::Http && self.send(&plain).await.is_err() {
+                    return false;
+                }
+                false
+            }
             Err(_) => return false,
         };
         self.support.set_key_locking(knows);

@@ -33,13 +33,20 @@ impl Support {
     }
 
     /// Whether this error of a flagged script leaves open what the server refused: the flag, or what the script does. The words
-    /// for a refused flag differ from server to server.
+    /// for a refused flag differ from server to server. The errors of a gateway, and of a rate limit, are not about it.
     pub(super) fn may_lack_key_locking(&self, error: &Error) -> bool {
         matches!(error.kind(), ErrorKind::Server | ErrorKind::Http)
             && matches!(error.code(), None | Some("ERR"))
-            && error.status() != Some(429)
+            && !matches!(error.status(), Some(429 | 501..=599))
             && self.key_locking()
             && !self.has_key_locking.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that the server executed a script with the flag.
+    pub(super) fn knows_key_locking(&self) {
+        if !self.has_key_locking.load(Ordering::Relaxed) {
+            self.set_key_locking(true);
+        }
     }
 
     /// Remembers whether the server knows it.

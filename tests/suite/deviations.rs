@@ -2,17 +2,20 @@
 //!
 //! With two cases, the whole suite of behaviour runs beside every set of deviations; with one, the strings alone beside some.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use edgecask::layer::CircuitBreaker;
+use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
-use edgecask::transport::Transport;
 use edgecask::transport::rest::{Encoding, Feature, RestOptions, RestTransport};
-use edgecask::{Client, Command, ErrorKind, Script, Value};
+use edgecask::transport::{Results, Transport};
+use edgecask::{Client, Command, Error, ErrorKind, Outcome, Script, Value};
 use edgecask_behaviour::Report;
 use edgecask_server::{Server, ServerOptions};
 use edgecask_tests::Deviation::*;
-use edgecask_tests::{Deviant, Deviation, RedisServer, cases};
+use edgecask_tests::{Deviant, Deviation, RedisServer, Tap, Tapped, Trip, cases};
 use futures_util::future::join_all;
 
 /// A client of the embedded engine behind a front with these deviations.
@@ -192,6 +195,40 @@ async fn the_error_of_a_script_is_not_taken_for_a_refusal_of_the_flag() {
     let wrong = Script::new("return redis.call('INCR', KEYS[1]) .. nosuch").key_locking();
     let error = client.run_script::<i64>(&wrong, ["counter"], [""; 0]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server);
+    assert_eq!(client.get::<u64>("counter").await.unwrap(), Some(1), "it ran once");
+    beside.stop().await;
+}
+
+/// A gateway that passes scripts on, and answers that the server cannot be reached.
+#[derive(Debug, Clone, Default)]
+struct BadGateway(Arc<AtomicBool>);
+
+impl Tap for BadGateway {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, edgecask::Result<Results>> {
+        Box::pin(async move {
+            let results = trip.go().await;
+            let is_script = trip.commands.iter().any(|command| command.name().starts_with("EVAL"));
+            if is_script && self.0.load(Ordering::Relaxed) {
+                let error = Error::new(ErrorKind::Http, "HTTP 502").with_status(502);
+                return Err(error.with_outcome(Outcome::Unknown));
+            }
+            results
+        })
+    }
+}
+
+#[tokio::test]
+async fn errors_of_a_gateway_are_not_taken_for_a_refusal_of_the_flag() {
+    let redis = RedisServer::start();
+    let beside = Beside::over(ServerOptions::redis(redis.url()), &[]).await;
+    let gateway = BadGateway::default();
+    let client = beside.client().layer(Tapped(gateway.clone()));
+    let script = Script::new("return redis.call('INCR', KEYS[1])").key_locking();
+    // The server knows the script by its sha.
+    let _: i64 = beside.client().run_script(&script, ["other"], [""; 0]).await.unwrap();
+    gateway.0.store(true, Ordering::Relaxed);
+    let error = client.run_script::<i64>(&script, ["counter"], [""; 0]).await.unwrap_err();
+    assert_eq!((error.status(), error.outcome()), (Some(502), Outcome::Unknown));
     assert_eq!(client.get::<u64>("counter").await.unwrap(), Some(1), "it ran once");
     beside.stop().await;
 }

@@ -56,7 +56,11 @@ impl RestTransport {
             let flagged = eval("#!lua flags=allow-key-locking\nreturn 1");
             match limited(self.send(&flagged)).await {
                 Ok(_) => known.record(Feature::KeyLocking, true),
-                Err(error) if matches!(error.code(), None | Some("ERR")) => {
+                Err(error)
+                    if matches!(error.code(), None | Some("ERR"))
+                        && (error.kind() == ErrorKind::Server
+                            || matches!(error.status(), Some(400 | 500))) =>
+                {
                     known.record(Feature::KeyLocking, false);
                 }
                 Err(_) => {}
@@ -87,7 +91,10 @@ impl RestTransport {
             Ok(_) => known.record(Feature::Scripts, true),
             Err(error) if error.kind() == ErrorKind::Server => {
                 let words = ["unknown command", "is not available", "not supported"];
-                let lacks = words.iter().any(|words| error.message().contains(words));
+                // The error of a script may have these words, too, but hardly the name of the command.
+                let text = error.message();
+                let lacks = text.to_ascii_uppercase().contains("EVAL")
+                    && words.iter().any(|words| text.contains(words));
                 if lacks || error.code() == Some("NOSCRIPT") {
                     known.record(Feature::Scripts, !lacks);
                 }

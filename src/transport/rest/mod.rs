@@ -293,7 +293,7 @@ impl RestTransport {
     /// strings are base64 too. So the server is asked once, when the first string has to be read.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] if the server writes plain strings, and [`Encoding::Base64`] alone is wanted.
+    /// [`ErrorKind::Protocol`] if the server writes plain strings, and [`Encoding::Base64`] alone is wanted, or if it cannot be found out.
     async fn settled(&self, format: Format, response: &HttpResponse) -> Result<Format> {
         let known = &self.shared.negotiation;
         if format != Format::Json(Strings::Base64)
@@ -309,7 +309,11 @@ impl RestTransport {
                     known.record(Feature::Base64, speaks);
                     speaks
                 }
-                None => true,
+                None => {
+                    let why =
+                        "the reply may be in base64 or not: the request that asks for it failed";
+                    return Err(Error::new(ErrorKind::Protocol, why).with_status(response.status));
+                }
             },
         };
         match speaks {

@@ -105,7 +105,12 @@ impl Negotiation {
     /// Learns from the result of a call to an endpoint that not every server has.
     pub(super) fn learn_endpoint<T>(&self, feature: Feature, result: Result<T>) -> Result<T> {
         match result {
-            Err(error) if error.kind() == ErrorKind::Http && error.status() == Some(404) => {
+            // Some frameworks answer with a JSON object that has a field `error`.
+            Err(error)
+                if error.status() == Some(404)
+                    && matches!(error.kind(), ErrorKind::Http | ErrorKind::Server)
+                    && error.code().is_none() =>
+            {
                 self.record(feature, false);
                 Err(Error::new(ErrorKind::Unsupported, feature.missing()).with_status(404))
             }

@@ -241,11 +241,13 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
             // "OK" is the only string that is not encoded. It cannot be base64, whose length is a multiple of four.
             Strings::Base64 if text == "OK" => Ok(Value::OK),
             Strings::Base64 => match BASE64.decode(text) {
-                Ok(bytes) => Ok(Value::bulk(bytes)),
-                // Some servers write an integer that an `f64` does not hold as a string of its digits.
-                Err(_) if text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() > EXACT) => {
+                // Some servers write an integer that an `f64` does not hold as a string of its digits, which may also be base64 of
+                // bytes that are no text.
+                Ok(bytes) if is_large_integer(text) && std::str::from_utf8(&bytes).is_err() => {
                     Ok(Value::bulk(text.to_owned()))
                 }
+                Ok(bytes) => Ok(Value::bulk(bytes)),
+                Err(_) if is_large_integer(text) => Ok(Value::bulk(text.to_owned())),
                 Err(_) => {
                     self.0.budget.not_base64.set(true);
                     Err(E::custom("a string is not base64"))
@@ -272,4 +274,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         }
         Ok(Value::Map(pairs))
     }
+}
+
+/// Whether these are the digits of an integer that an `f64` does not hold.
+fn is_large_integer(text: &str) -> bool {
+    (16..=20).contains(&text.len())
+        && text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() > EXACT)
 }

@@ -310,7 +310,9 @@ mod tests {
 
     #[test]
     fn a_large_integer_may_be_a_string_that_is_not_encoded() -> Result<()> {
-        for digits in ["-9007199254740993", "9223372036854775807"] {
+        let large =
+            ["-9007199254740993", "9007199254740993", "9223372036854775804", "9223372036854775807"];
+        for digits in large {
             let value = single(Strings::Base64, 200, &format!(r#"{{"result":"{digits}"}}"#))?;
             assert_eq!(value, Value::bulk(digits.to_owned()));
         }
