@@ -123,6 +123,17 @@ impl Remote {
         }
     }
 
+    /// Asks for the server's time, if no reply has told it yet.
+    pub(super) async fn learn_time(&self) -> Result<()> {
+        if self.time.is_unknown() {
+            let request = &Request::new("-");
+            let asking = Asking { op: Op::Peek, request, lease: "", id: None, at: None };
+            // Without policies no key is read, so the content of none can make it fail.
+            let _ = self.ask(asking, &Plan::new()).await?;
+        }
+        Ok(())
+    }
+
     fn arguments(
         &self,
         asking: Asking<'_, '_>,

@@ -85,6 +85,11 @@ impl Time {
         }
     }
 
+    /// Whether the server's time is needed and no reply has told it yet.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.is_server() && self.learned().is_none()
+    }
+
     pub(super) fn learn(&self, server: u64, sent: Instant) {
         *self.learned() = Some((server, sent));
     }

@@ -196,15 +196,23 @@ impl Core {
                 let mut looked: SmallVec<[_; 2]> = stand_ins.collect();
                 decision.allowed =
                     looked.iter().all(|(policy, .., room)| room.is_ok() || policy.shadow);
-                for (_, stand_in, key, room) in &mut looked {
-                    // A refused call counts in none of them.
-                    if decision.allowed && room.is_ok() {
-                        *room = stand_in.check_n(key, request.cost);
+                // A refused call counts in none of them.
+                if decision.allowed {
+                    for (policy, stand_in, key, room) in &mut looked {
+                        if room.is_ok() {
+                            *room = stand_in.check_n(key, request.cost);
+                        }
+                        decision.allowed &= room.is_ok() || policy.shadow;
+                    }
+                    // Another thread has taken the room of one since.
+                    if !decision.allowed {
+                        for (_, stand_in, key, room) in &looked {
+                            if room.is_ok() {
+                                stand_in.give_back(key, request.cost);
+                            }
+                        }
                     }
                 }
-                // Another thread may have taken the room since.
-                decision.allowed &=
-                    looked.iter().all(|(policy, .., room)| room.is_ok() || policy.shadow);
                 for (policy, stand_in, key, checked) in looked {
                     let retry_after = checked.err().unwrap_or(Some(Duration::ZERO));
                     decision.states.push(PolicyState {

@@ -34,7 +34,9 @@ pub enum OnFailure {
     Deny,
     /// Limiters in the memory of this process decide: one for each policy, with the same limit in the same time, evenly. Each
     /// of `instances` processes gets an equal share of the limit, and at least one call; a limit of 0 stays closed. A refused
-    /// call counts in none of them. Concurrency is not limited.
+    /// call counts in none of them. Concurrency is not limited. These are the policies' own limits: those that Redis has,
+    /// of [`Policy::limit_from`](super::Policy::limit_from) and [`RateLimiter::set_limit`](super::RateLimiter::set_limit), are
+    /// not known here, so a caller whose limit there is 0 is let in too.
     Local {
         /// How many processes share the limit.
         instances: NonZeroU32,
@@ -89,6 +91,13 @@ impl StandIn {
         match self {
             Self::Closed => self.look(key, cost),
             Self::Open(limiter) => limiter.check_n(key, cost),
+        }
+    }
+
+    /// Gives back a call that was counted.
+    pub(super) fn give_back(&self, key: &str, cost: u64) {
+        if let Self::Open(limiter) = self {
+            limiter.give_back(key, cost);
         }
     }
 

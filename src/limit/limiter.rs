@@ -111,8 +111,8 @@ impl RateLimiter {
     }
 
     /// Takes a lease of each [concurrency](Policy::concurrency) policy, and counts the call in the others. Returns a permit,
-    /// which holds the lease until it is dropped, or the decision that refused it. One EVALSHA, and one ZREM when the permit is
-    /// dropped. A request that is sent twice takes one lease. It has no [identity](Request::id): each permit has leases of its own.
+    /// which holds the lease until it is dropped, or the decision that refused it. One EVALSHA, and when the permit is dropped one
+    /// ZREM for each lease, in one round trip. A request that is sent twice takes one lease. It has no [identity](Request::id): each permit has leases of its own.
     ///
     /// ```
     /// use edgecask::Client;
@@ -198,17 +198,26 @@ impl RateLimiter {
     }
 
     async fn change(&self, op: Op, request: &Request<'_>) -> Result<Decision> {
-        let plan = self.0.plan(request)?;
+        let core = &self.0;
+        let plan = core.plan(request)?;
+        let cached = core.cached.as_ref().filter(|_| op != Op::Peek);
+        if let Some(cached) = cached
+            && let Some(changed) =
+                cached.change(op, request, &plan, &core.remote, &core.counters).await
+        {
+            return changed;
+        }
         let asking = Asking { op, request, lease: "", id: None, at: None };
-        let decision = self.0.remote.ask(asking, &plan).await?;
-        if let (Some(cached), Op::Refund | Op::Add) = (&self.0.cached, op) {
-            plan.iter().for_each(|(.., keys)| cached.forget(keys.base()));
+        let decision = core.remote.ask(asking, &plan).await?;
+        if let Some(cached) = cached {
+            core.counters.lost(cached.learn(&plan, &decision));
         }
         Ok(decision)
     }
 
     /// Forgets the calls of a request's identifier and parts: their counts in this window and in those beside it, buckets and
-    /// leases. Counts of all callers together stay. One UNLINK.
+    /// leases. Counts of all callers together stay. One UNLINK; before the first one of windows also an EVALSHA, which asks for
+    /// the server's time.
     ///
     /// # Errors
     /// As for [`limit`](Self::limit), and those of the client.
@@ -216,6 +225,9 @@ impl RateLimiter {
         let request = request.into();
         let mut plan = self.0.plan(&request)?;
         plan.retain(|(policy, ..)| !matches!(policy.subject, Subject::Shared(_)));
+        if plan.iter().any(|(policy, ..)| policy.algorithm.has_windows()) {
+            self.0.remote.learn_time().await?;
+        }
         let mut keys = Vec::new();
         for (policy, _, of) in &plan {
             let window = self.0.remote.time.now() / 1000 / policy.algorithm.window();
@@ -225,13 +237,13 @@ impl RateLimiter {
                 keys.push(of.key(policy.algorithm, window));
             }
         }
-        if !keys.is_empty() {
-            self.0.remote.client.unlink(&keys).await?;
+        let unlink = self.0.remote.client.unlink(&keys);
+        match (&self.0.cached, &plan[..]) {
+            (_, []) => {}
+            (Some(cached), [(.., of)]) => cached.reset(of.base(), &self.0.remote, unlink).await?,
+            _ => unlink.await.map(drop)?,
         }
         self.0.unblock(&plan);
-        if let Some(cached) = &self.0.cached {
-            plan.iter().for_each(|(.., keys)| cached.forget(keys.base()));
-        }
         Ok(())
     }
 

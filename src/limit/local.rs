@@ -167,6 +167,14 @@ impl LocalLimiter {
         Err(Some(Duration::from_nanos(wait.try_into().unwrap_or(u64::MAX))))
     }
 
+    /// Gives back a call that was counted.
+    pub(super) fn give_back(&self, key: &str, cost: u64) {
+        let key = self.fingerprints.of(key);
+        if let Some(arrival) = self.shard(key).arrivals.get_mut(&key) {
+            *arrival = arrival.saturating_sub(u128::from(cost) * u128::from(self.period));
+        }
+    }
+
     /// How many calls this key has room for.
     pub fn remaining(&self, key: &str) -> u64 {
         let now = self.start.elapsed().as_nanos() * u128::from(self.limit);
@@ -247,6 +255,10 @@ mod tests {
         assert!(limiter.check_n("a", 2).is_ok());
         assert_eq!(limiter.remaining("a"), 0);
         assert!(limiter.check("b").is_ok(), "another key has its own");
+        limiter.give_back("a", 2);
+        assert_eq!(limiter.remaining("a"), 2);
+        limiter.give_back("a", 1_000_000_000);
+        assert_eq!(limiter.remaining("a"), 5, "no more than the burst");
         limiter.reset("a");
         assert_eq!(limiter.remaining("a"), 5);
         Ok(())

@@ -132,8 +132,9 @@ impl Policy {
 
     /// As [`Policy::fixed_window`] on the same keys, but after the first call of an identifier in a window this process
     /// decides from memory, and counts in Redis in the background. Calls of other processes are seen late: each process may
-    /// admit as many calls as the limit leaves when it last heard of Redis. A limiter with this policy has no other, and does
-    /// not look at the [identity](super::Request::id) of a request.
+    /// admit as many calls as the limit leaves when it last heard of Redis. Refunds and penalties wait for additions that are
+    /// under way, and then count here at once. A limiter with this policy has no other, and does not look at the
+    /// [identity](super::Request::id) of a request.
     pub fn cached_fixed_window(limit: u64, window: Duration) -> Self {
         Self::new(Algorithm::Fixed { window: millis(window), cached: true }, limit)
     }

@@ -1,13 +1,15 @@
 //! One limit in several regions.
 
-use futures_util::future::join_all;
+use std::sync::Arc;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::ask::{Asking, Op};
 use super::decision::{Decision, Reason};
 use super::limiter::RateLimiter;
 use super::request::Request;
 use crate::command::keys::KeyCommands;
-use crate::platform;
+use crate::platform::{self, BoxFuture};
 use crate::{Error, ErrorKind, Result};
 
 /// How many regions have to admit a call.
@@ -31,7 +33,8 @@ pub enum Agreement {
 /// limiter's [`OnFailure`](super::OnFailure): with [`OnFailure::Deny`](super::OnFailure::Deny) only regions that answer admit.
 /// The calls that it missed are not sent to it later.
 ///
-/// A call costs one EVALSHA in each region, and takes as long as the slowest one, at most the limiters' time limit.
+/// A call costs one EVALSHA in each region, and takes as long as the slowest one, at most the limiters' time limit. One that is
+/// given back costs another in each region that counted it, and with an [identity](Request::id) an UNLINK too.
 ///
 /// ```
 /// use edgecask::Client;
@@ -60,7 +63,7 @@ impl RegionalLimiter {
     /// A limit of these regions' limiters, which have the same policies. The first is the nearest: its numbers are in decisions.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if there are none, their policies differ, or one limits concurrency.
+    /// [`ErrorKind::Config`] if there are none, their policies differ, or one limits concurrency or is a cached fixed window.
     pub fn new(regions: impl IntoIterator<Item = RateLimiter>) -> Result<Self> {
         let regions: Vec<RateLimiter> = regions.into_iter().collect();
         let wrong = |text| Err(Error::new(ErrorKind::Config, text));
@@ -73,6 +76,9 @@ impl RegionalLimiter {
         if first.has_permits() {
             return wrong("concurrency is limited in one region");
         }
+        if first.0.cached.is_some() {
+            return wrong("a cached fixed window is counted in one region");
+        }
         Ok(Self { regions, agreement: Agreement::default() })
     }
 
@@ -83,60 +89,132 @@ impl RegionalLimiter {
         self
     }
 
-    /// Counts a call in all regions, and admits it if enough of them agree. One EVALSHA in each.
+    /// Counts a call in all regions, and admits it if enough of them agree. One EVALSHA in each. To give back a call that is not
+    /// admitted costs another one in each region that counted it, and an UNLINK before it if the request has an
+    /// [identity](Request::id).
+    ///
+    /// If a region returns an error, or the caller is cancelled, the call is given back in the background where it was counted.
     ///
     /// # Errors
-    /// As for [`RateLimiter::limit`].
+    /// As for [`RateLimiter::limit`], if one of the regions returns an error.
     pub async fn limit<'a>(&self, request: impl Into<Request<'a>>) -> Result<Decision> {
-        let request = request.into();
-        let asked = self.regions.iter().map(|region| region.0.decide(&request, None));
-        let mut decisions = Vec::with_capacity(self.regions.len());
-        for decision in join_all(asked).await {
-            decisions.push(decision?);
+        let mut call = Call::start(&self.regions, &request.into());
+        while let Some((place, answer)) = call.under_way.next().await {
+            call.answers[place] = Some(answer);
         }
-        let agree = decisions.iter().filter(|decision| decision.is_allowed()).count();
+        let mut answers =
+            std::mem::take(&mut call.answers).into_iter().flatten().collect::<Vec<_>>();
+        let decisions = answers.iter().flatten();
+        let agree = decisions.filter(|decision| decision.is_allowed()).count();
         let needed = match self.agreement {
             Agreement::Majority => self.regions.len() / 2 + 1,
             Agreement::All => self.regions.len(),
         };
-        let allowed = agree >= needed;
-        if !allowed {
-            for (region, decision) in self.regions.iter().zip(&decisions) {
-                // An earlier request with this identity counted it, so this call must not give it back.
-                let counted = !(decision.repeated && request.id.is_some());
-                if decision.reason() == Reason::Allowed && counted {
-                    give_back(region, &request, decision.now);
-                }
-            }
+        let (allowed, failed) = (agree >= needed, answers.iter().any(Result::is_err));
+        if !allowed || failed {
+            give_back(&self.regions, &call.request, &answers);
         }
-        // The nearest region with this decision.
-        let told = decisions.iter().position(|decision| decision.is_allowed() == allowed);
-        Ok(decisions.swap_remove(told.unwrap_or_default()))
+        // An error, or else the nearest region with this decision.
+        let told = answers.iter().position(|answer| match answer {
+            Ok(decision) => !failed && decision.is_allowed() == allowed,
+            Err(_) => true,
+        });
+        answers.swap_remove(told.unwrap_or_default())
     }
 }
 
-/// Gives back in the background what a region counted at this microsecond, in the windows of that time.
-fn give_back(region: &RateLimiter, request: &Request<'_>, at: u64) {
-    let core = std::sync::Arc::clone(&region.0);
-    let identifier = request.identifier.to_owned();
-    let parts = request.parts.iter();
-    let parts: Vec<(String, String)> =
-        parts.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let (cost, id) = (request.cost, request.id.map(str::to_owned));
-    let background = core.background.clone();
-    background.spawn(platform::send(|| async move {
-        let mut request = Request::new(&identifier).cost(cost);
-        request.parts = parts.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let asking =
-            Asking { op: Op::Refund, request: &request, lease: "", id: None, at: Some(at) };
-        if let Ok(plan) = core.plan(&request) {
-            // The admission is not remembered, so that the same request may count later.
-            if let (Some(id), Some((.., first))) = (id, plan.first()) {
-                let forget = core.remote.client.unlink([first.once(&id)]);
-                let _ = platform::timeout(core.remote.timeout, forget).await;
+/// A call that is sent to all regions. If it is dropped, the regions go on with it in the background, and it is given back
+/// where it was counted.
+struct Call {
+    regions: Vec<RateLimiter>,
+    request: Arc<OwnedRequest>,
+    under_way: FuturesUnordered<BoxFuture<'static, (usize, Result<Decision>)>>,
+    /// The answers that are there.
+    answers: Vec<Option<Result<Decision>>>,
+}
+
+impl Call {
+    fn start(regions: &[RateLimiter], request: &Request<'_>) -> Self {
+        let request = Arc::new(OwnedRequest::of(request));
+        let asked = regions.iter().enumerate().map(|(place, region)| {
+            let (core, request) = (Arc::clone(&region.0), Arc::clone(&request));
+            platform::send(|| async move { (place, core.decide(&request.get(), None).await) })
+        });
+        let under_way = asked.collect();
+        let answers = regions.iter().map(|_| None).collect();
+        Self { regions: regions.to_vec(), request, under_way, answers }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut answers = std::mem::take(&mut self.answers);
+        let regions = std::mem::take(&mut self.regions);
+        let Some(nearest) = regions.first().filter(|_| !answers.is_empty()) else { return };
+        let (request, background) = (Arc::clone(&self.request), nearest.0.background.clone());
+        let mut under_way = std::mem::take(&mut self.under_way);
+        background.spawn(platform::send(|| async move {
+            while let Some((place, answer)) = under_way.next().await {
+                answers[place] = Some(answer);
             }
-            // If this fails, the region has less room than it could have until its window ends.
-            let _ = core.remote.ask_in_time(asking, &plan).await;
+            let answers: Vec<_> = answers.into_iter().flatten().collect();
+            give_back(&regions, &request, &answers);
+        }));
+    }
+}
+
+/// A request that outlives its caller.
+struct OwnedRequest {
+    identifier: String,
+    cost: u64,
+    id: Option<String>,
+    parts: Vec<(String, String)>,
+    values: Vec<String>,
+}
+
+impl OwnedRequest {
+    fn of(request: &Request<'_>) -> Self {
+        let parts = request.parts.iter();
+        Self {
+            identifier: request.identifier.to_owned(),
+            cost: request.cost,
+            id: request.id.map(str::to_owned),
+            parts: parts.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            values: request.values.iter().map(|&value| value.to_owned()).collect(),
         }
-    }));
+    }
+
+    fn get(&self) -> Request<'_> {
+        let mut request = Request::new(&self.identifier).cost(self.cost);
+        request.id = self.id.as_deref();
+        request.parts = self.parts.iter().map(|(name, value)| (&**name, &**value)).collect();
+        request.values = self.values.iter().map(String::as_str).collect();
+        request
+    }
+}
+
+/// Gives back in the background what these regions counted, in the windows of the time at which they did.
+fn give_back(regions: &[RateLimiter], request: &Arc<OwnedRequest>, answers: &[Result<Decision>]) {
+    for (region, answer) in regions.iter().zip(answers) {
+        let Ok(decision) = answer else { continue };
+        // An earlier request with this identity counted it, so this call must not give it back.
+        let counted = !(decision.repeated && request.id.is_some());
+        if decision.reason() == Reason::Allowed && counted {
+            let (core, request, at) = (Arc::clone(&region.0), Arc::clone(request), decision.now);
+            let background = core.background.clone();
+            background.spawn(platform::send(|| async move {
+                let request = request.get();
+                let asking =
+                    Asking { op: Op::Refund, request: &request, lease: "", id: None, at: Some(at) };
+                let Ok(plan) = core.plan(&request) else { return };
+                // The admission is not remembered, so that the same request may count later.
+                if let (Some(id), Some((.., first))) = (request.id, plan.first()) {
+                    let forget = core.remote.client.unlink([first.once(id)]);
+                    let _ = platform::timeout(core.remote.timeout, forget).await;
+                }
+                // If this fails, the region has less room than it could have until its window ends.
+                let _ = core.remote.ask_in_time(asking, &plan).await;
+            }));
+        }
+    }
 }

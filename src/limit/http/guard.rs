@@ -5,6 +5,7 @@ use http::{HeaderMap, Response};
 
 use super::super::decision::Decision;
 use super::super::limiter::RateLimiter;
+use super::super::permit::Permit;
 use super::super::request::Request;
 use super::headers::{Draft, insert_headers};
 use super::problem::problem;
@@ -52,11 +53,12 @@ pub enum Guarded {
     Refused(Response<Bytes>),
 }
 
-/// A request that may go on.
+/// A request that may go on. If the limiter limits concurrency, it holds the request's permit until it is dropped.
 #[derive(Debug)]
 pub struct Admitted {
     decision: Decision,
     draft: Draft,
+    permit: Option<Box<Permit>>,
 }
 
 impl Admitted {
@@ -68,6 +70,12 @@ impl Admitted {
     /// Sets the fields of the decision in the response's headers.
     pub fn insert_headers(&self, headers: &mut HeaderMap) {
         insert_headers(headers, &self.decision, self.draft);
+    }
+
+    /// The permit, if the limiter limits concurrency. Keep it until the response's body has been sent, because streamed bodies
+    /// are produced after the handler has returned; or [release](Permit::release) it.
+    pub fn into_permit(self) -> Option<Permit> {
+        self.permit.map(|permit| *permit)
     }
 }
 
@@ -84,14 +92,22 @@ impl Guard {
         self
     }
 
-    /// Counts a request. As many commands as [`RateLimiter::limit`].
+    /// Counts a request. As many commands as [`RateLimiter::limit`], or as [`RateLimiter::acquire`] if the limiter limits
+    /// concurrency.
     ///
     /// # Errors
-    /// As for [`RateLimiter::limit`].
+    /// As for [`RateLimiter::limit`] and [`RateLimiter::acquire`].
     pub async fn check<'a>(&self, request: impl Into<Request<'a>>) -> Result<Guarded> {
-        let decision = self.limiter.limit(request).await?;
+        let (decision, permit) = if self.limiter.has_permits() {
+            match self.limiter.acquire(request).await? {
+                Ok(permit) => (permit.decision().clone(), Some(Box::new(permit))),
+                Err(decision) => (decision, None),
+            }
+        } else {
+            (self.limiter.limit(request).await?, None)
+        };
         Ok(match decision.is_allowed() {
-            true => Guarded::Admitted(Admitted { decision, draft: self.draft }),
+            true => Guarded::Admitted(Admitted { decision, draft: self.draft, permit }),
             false => Guarded::Refused(problem(&decision, self.draft)),
         })
     }

@@ -8,14 +8,14 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::{Either, Full};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::super::limiter::RateLimiter;
 use super::super::request;
-use super::headers::{Draft, insert_headers};
-use super::problem::problem;
+use super::body::HttpLimitBody;
+use super::guard::{Guard, Guarded};
+use super::headers::Draft;
 use crate::ErrorKind;
 use crate::platform::{self, BoxFuture, Local, MaybeSend, MaybeSync};
 
@@ -67,7 +67,8 @@ impl fmt::Debug for LimitOptions {
 }
 
 /// Limits the requests of a service: a [`tower_layer::Layer`]. The service sees only requests that have room; all responses have
-/// the headers of their decision. One EVALSHA a request.
+/// the headers of their decision. One EVALSHA a request, and if the limiter limits concurrency, what a
+/// [`Permit`](super::super::Permit) costs.
 ///
 /// A request whose identifier does not have 1 to 1024 bytes is answered with 400. Other errors of the limiter that
 /// are not failures of the server are answered with 500: its configuration is wrong.
@@ -78,8 +79,8 @@ pub struct HttpLimit {
 }
 
 impl HttpLimit {
-    /// A layer with this limiter. If the limiter limits concurrency, a request holds its permit until its response's head is
-    /// ready.
+    /// A layer with this limiter. If the limiter limits concurrency, a request holds its permit until its response's body has
+    /// ended or is dropped. The permit is not renewed, so its time to live has to be longer than the longest response.
     pub fn new(limiter: RateLimiter, options: LimitOptions) -> Self {
         Self { limiter, options }
     }
@@ -108,7 +109,7 @@ where
     ReqBody: MaybeSend + 'static,
     ResBody: Body<Data = Bytes> + MaybeSend + 'static,
 {
-    type Response = Response<Either<ResBody, Full<Bytes>>>;
+    type Response = Response<HttpLimitBody<ResBody>>;
     type Error = S::Error;
     type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
 
@@ -130,7 +131,7 @@ impl HttpLimit {
         self,
         mut service: S,
         request: Request<ReqBody>,
-    ) -> Result<Response<Either<ResBody, Full<Bytes>>>, S::Error>
+    ) -> Result<Response<HttpLimitBody<ResBody>>, S::Error>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     {
@@ -139,23 +140,17 @@ impl HttpLimit {
         let cost = self.options.cost.as_ref().map_or(1, |cost| cost(&head));
         let request = Request::from_parts(head, body);
         let Some(identifier) = identifier else {
-            return Ok(service.call(request).await?.map(Either::Left));
+            let response = service.call(request).await?;
+            return Ok(response.map(|body| HttpLimitBody::of(body, None)));
         };
         let asked = request::Request::new(&identifier).cost(cost);
-        let (decision, permit) = if self.limiter.has_permits() {
-            match self.limiter.acquire(asked).await {
-                Ok(Ok(permit)) => (Ok(permit.decision().clone()), Some(permit)),
-                Ok(Err(decision)) => (Ok(decision), None),
-                Err(error) => (Err(error), None),
-            }
-        } else {
-            (self.limiter.limit(asked).await, None)
-        };
-        let decision = match decision {
-            Ok(decision) => decision,
+        let guard = Guard::new(self.limiter).draft(self.options.draft);
+        let admitted = match guard.check(asked).await {
+            Ok(Guarded::Admitted(admitted)) => admitted,
+            Ok(Guarded::Refused(response)) => return Ok(response.map(HttpLimitBody::full)),
             Err(error) => {
                 tracing::warn!(kind = error.kind().as_str(), "a request could not be limited");
-                let mut response = Response::new(Either::Right(Full::default()));
+                let mut response = Response::new(HttpLimitBody::full(Bytes::new()));
                 *response.status_mut() = match error.kind() {
                     ErrorKind::InvalidInput => http::StatusCode::BAD_REQUEST,
                     _ => http::StatusCode::INTERNAL_SERVER_ERROR,
@@ -163,14 +158,9 @@ impl HttpLimit {
                 return Ok(response);
             }
         };
-        if !decision.is_allowed() {
-            return Ok(
-                problem(&decision, self.options.draft).map(|body| Either::Right(Full::new(body)))
-            );
-        }
         let mut response = service.call(request).await?;
-        drop(permit);
-        insert_headers(response.headers_mut(), &decision, self.options.draft);
-        Ok(response.map(Either::Left))
+        admitted.insert_headers(response.headers_mut());
+        let permit = admitted.into_permit();
+        Ok(response.map(|body| HttpLimitBody::of(body, permit)))
     }
 }

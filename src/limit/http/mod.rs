@@ -24,11 +24,13 @@
 //! A refused request gets the status 429, or 403 if it is on the deny list, or 503 if the server gave no decision; with
 //! `Retry-After` and a body of problem details (RFC 9457).
 
+mod body;
 mod guard;
 mod headers;
 mod layer;
 mod problem;
 
+pub use self::body::HttpLimitBody;
 pub use self::guard::{Admitted, Guard, Guarded};
 pub use self::headers::{Draft, insert_headers};
 pub use self::layer::{HttpLimit, HttpLimitService, LimitOptions};

@@ -5,9 +5,10 @@ use std::time::Duration;
 use edgecask::limit::{Policy, RateLimiter, Reason, Request};
 use edgecask::prelude::*;
 use edgecask::transport::tcp::TcpOptions;
-use edgecask_tests::{Count, Place, RedisCluster, RedisServer, until};
+use edgecask_tests::{Count, MovedClock, Place, RedisCluster, RedisServer, until};
 
 use super::{Hands, MINUTE, SECOND, native, plain};
+use crate::seeded::again;
 
 fn each() -> [Policy; 4] {
     [
@@ -140,6 +141,76 @@ async fn the_servers_clock_decides_for_clients_whose_clocks_are_wrong() {
         let stored: Vec<String> = client.keys("*:a:*").await.unwrap();
         let window = stored[0].rsplit(':').next().unwrap().parse::<u64>().unwrap();
         assert!(window.abs_diff(edgecask::platform::unix_millis() / 60_000) <= 1, "{name}");
+    }
+}
+
+/// A reset deletes the windows of the server's clock. A limiter that has had no reply yet asks for it.
+#[tokio::test]
+async fn a_reset_by_a_client_whose_clock_is_wrong_deletes_the_servers_windows() {
+    const NAME: &str =
+        "limit::costs::a_reset_by_a_client_whose_clock_is_wrong_deletes_the_servers_windows";
+    const REDIS: &str = "EDGECASK_TEST_REDIS";
+    // No window ends while the test runs.
+    let day = MINUTE * 60 * 24;
+    let limiters = |client: &Client| {
+        let each = [Policy::fixed_window(1, day * 300), Policy::sliding_window(1, day * 300)];
+        each.map(|policy| {
+            let prefix = policy.name().to_owned();
+            plain(client, policy.prefix(&prefix)).build().unwrap()
+        })
+    };
+    if let Ok(url) = std::env::var(REDIS) {
+        for limiter in limiters(&Client::tcp(&url).unwrap()) {
+            limiter.reset("a").await.unwrap();
+        }
+        return;
+    }
+    let (redis, folder) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let (client, clock) = (redis.client(), MovedClock::new(folder.path()));
+    for days in [0, -1500, 1500] {
+        clock.set(days * 86_400);
+        for limiter in limiters(&client) {
+            assert!(limiter.limit("a").await.unwrap().is_allowed(), "{days}");
+            assert!(!limiter.limit("a").await.unwrap().is_allowed(), "{days}");
+        }
+        let mut process = again(NAME, &[(REDIS, redis.url())]);
+        process.envs(clock.variables()).stdout(std::process::Stdio::null());
+        assert!(process.status().await.unwrap().success(), "{days}");
+        assert_eq!(client.dbsize().await.unwrap(), 0, "{days}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_reset_of_windows_asks_for_the_servers_time() {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
+        client.flushall().await.unwrap();
+        for policy in each() {
+            let what = format!("{name}, {}", policy.name());
+            let windows = policy.name().ends_with("window");
+            // Redis knows the script from here on.
+            let known = plain(client, policy.clone()).build().unwrap();
+            let _ = known.limit("warm").await.unwrap();
+            let count = Count::default();
+            let limiter = plain(&count.of(client.clone()), policy).build().unwrap();
+            limiter.reset("a").await.unwrap();
+            assert_eq!(count.taken(), 1 + usize::from(windows), "{what}");
+            limiter.reset("a").await.unwrap();
+            assert_eq!(count.taken(), 1, "{what}");
+            client.flushall().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reset_forgets_a_key_of_another_type() {
+    for client in [native(), super::lua()] {
+        let limiter =
+            plain(&client, Policy::fixed_window(1, MINUTE * 60 * 24 * 300)).build().unwrap();
+        let window = edgecask::platform::unix_millis() / (300 * 86_400_000);
+        client.lpush(format!("@upstash/ratelimit:a:{window}"), ["x"]).await.unwrap();
+        limiter.reset("a").await.unwrap();
+        assert!(limiter.limit("a").await.unwrap().is_allowed());
     }
 }
 

@@ -13,7 +13,7 @@ use edgecask::transport::Results;
 use edgecask::{Error, ErrorKind};
 use edgecask_tests::{Place, RedisServer, Tap, Tapped, Trip, free_port};
 
-use super::{Hands, MINUTE, SECOND, native, plain};
+use super::{Gate, Hands, MINUTE, SECOND, Way, native, plain};
 
 /// Nobody listens there.
 fn away() -> Client {
@@ -54,6 +54,46 @@ async fn each_choice_holds_when_the_server_is_away() {
     assert_eq!((stats.degraded_allowed, stats.degraded_refused), (3, 4));
     // What only reads or changes says that it could not.
     assert_eq!(local.remaining("a").await.unwrap_err().kind(), ErrorKind::Connect);
+}
+
+/// Two threads meet at the room of one policy; the other one counts those that were admitted, and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_server_a_refused_call_counts_in_no_policy() {
+    const CALLS: u64 = 20_000;
+    let gate = Gate::open();
+    gate.set(Way::Broken);
+    let instances = NonZeroU32::MIN;
+    let limiter = RateLimiter::builder(gate.of(&native()))
+        .policy(Policy::fixed_window(10 * CALLS, MINUTE * 60 * 24 * 300).prefix("all").named("all"))
+        .policy(Policy::gcra(200_000, SECOND).burst(1).prefix("fast").named("fast"))
+        .on_failure(OnFailure::Local { instances })
+        .build()
+        .unwrap();
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let limiter = limiter.clone();
+            tokio::spawn(async move {
+                let mut admitted = 0;
+                for _ in 0..CALLS {
+                    admitted += u64::from(limiter.limit("a").await.unwrap().is_allowed());
+                }
+                admitted
+            })
+        })
+        .collect();
+    let mut admitted = 0;
+    for task in tasks {
+        admitted += task.await.unwrap();
+    }
+    assert!(admitted < 4 * CALLS, "some are refused");
+    let last = loop {
+        let last = limiter.limit("a").await.unwrap();
+        admitted += u64::from(last.is_allowed());
+        if last.is_allowed() {
+            break last;
+        }
+    };
+    assert_eq!(last.policies()[0].remaining, 10 * CALLS - admitted);
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@ use axum::routing::get;
 use edgecask::limit::http::{Draft, Guard, Guarded, HttpLimit, LimitOptions, insert_headers};
 use edgecask::limit::{OnFailure, Policy, RateLimiter};
 use edgecask::prelude::*;
+use edgecask_tests::until;
+use futures_util::stream::unfold;
+use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use super::{Hands, MINUTE, native, plain};
@@ -112,7 +115,72 @@ async fn a_request_holds_its_permit_while_the_application_works() {
     assert_eq!(ask(&app, "/", Some("k")).await.status(), StatusCode::TOO_MANY_REQUESTS);
     held.release().await.unwrap();
     assert_eq!(ask(&app, "/", Some("k")).await.status(), StatusCode::OK);
-    edgecask_tests::until(async || limiter.remaining("k").await.unwrap().remaining() == 1).await;
+    until(async || limiter.remaining("k").await.unwrap().remaining() == 1).await;
+}
+
+/// An application whose response has a body of the pieces that the test sends.
+fn streaming(limiter: RateLimiter) -> (Router, tokio::sync::mpsc::UnboundedSender<&'static str>) {
+    let (pieces, body) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
+    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
+    let stream = move || {
+        let body = body.lock().unwrap().take().expect("it is asked once");
+        std::future::ready(Body::from_stream(unfold(body, async |mut body| {
+            Some((Ok::<_, std::io::Error>(body.recv().await?), body))
+        })))
+    };
+    let options = LimitOptions::new(|_| Some("k".to_owned()));
+    (Router::new().route("/", get(stream)).layer(HttpLimit::new(limiter, options)), pieces)
+}
+
+#[tokio::test]
+async fn a_request_holds_its_permit_until_its_body_ends() {
+    for dropped in [false, true] {
+        let limiter = plain(&native(), Policy::concurrency(1, MINUTE * 60)).build().unwrap();
+        let (app, pieces) = streaming(limiter.clone());
+        let mut response = ask(&app, "/", None).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        pieces.send("one").unwrap();
+        assert!(response.body_mut().frame().await.unwrap().is_ok());
+        // A permit that is dropped is returned by a task, which runs now.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(limiter.acquire("k").await.unwrap().is_err(), "the body has not ended");
+        if dropped {
+            drop(response);
+            until(async || limiter.remaining("k").await.unwrap().remaining() == 1).await;
+            continue;
+        }
+        drop(pieces);
+        assert!(response.body_mut().frame().await.is_none());
+        until(async || limiter.remaining("k").await.unwrap().remaining() == 1).await;
+        drop(response);
+    }
+}
+
+#[tokio::test]
+async fn a_guard_of_concurrency_holds_a_permit() {
+    let limiter = plain(&native(), Policy::concurrency(1, MINUTE * 60)).build().unwrap();
+    let guard = Guard::new(limiter.clone());
+    let Guarded::Admitted(admitted) = guard.check("k").await.unwrap() else {
+        panic!("nobody else has the permit");
+    };
+    assert_eq!(admitted.decision().remaining(), 0);
+    let Guarded::Refused(response) = guard.check("k").await.unwrap() else {
+        panic!("the first one has the permit");
+    };
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    drop(admitted);
+    until(async || limiter.remaining("k").await.unwrap().remaining() == 1).await;
+    let Guarded::Admitted(admitted) = guard.check("k").await.unwrap() else {
+        panic!("the permit came back");
+    };
+    assert!(admitted.into_permit().unwrap().release().await.unwrap());
+    let other = Guard::new(plain(&native(), Policy::gcra(1, MINUTE)).build().unwrap());
+    let Guarded::Admitted(admitted) = other.check("k").await.unwrap() else {
+        panic!("it has room");
+    };
+    assert!(admitted.into_permit().is_none());
 }
 
 /// What `express-rate-limit` 8.7 sends by `standardHeaders: "draft-8"` for `limit: 3` and `windowMs: 60000`, recorded from its

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use edgecask::limit::{Decision, OnFailure, RateLimiter, Request};
+use edgecask::limit::{Decision, OnFailure, RateLimiter, RateLimiterBuilder, Request};
 use edgecask::platform::BoxFuture;
 use edgecask::prelude::*;
 use edgecask::transport::Results;
@@ -86,7 +86,8 @@ struct Seen {
 /// The server as the model has it.
 struct Server<'a> {
     id: &'a str,
-    model: Model,
+    /// Of each policy.
+    models: Vec<Model>,
     admitted: HashSet<usize>,
 }
 
@@ -96,12 +97,18 @@ impl Server<'_> {
         if identity.is_some_and(|identity| self.admitted.contains(&identity)) {
             return (true, true);
         }
-        let (room, _) = self.model.room(self.id, now, cost);
+        // All policies count it, or none.
+        let room = self.models.iter_mut().all(|model| model.room(self.id, now, cost).0);
         if room {
-            self.model.add(self.id, now, cost.into());
+            self.models.iter_mut().for_each(|model| model.add(self.id, now, cost.into()));
             self.admitted.extend(identity);
         }
         (room, false)
+    }
+
+    /// What each policy has left.
+    fn remaining(&mut self, now: u64) -> Vec<u64> {
+        self.models.iter_mut().map(|model| model.room(self.id, now, 0).1).collect()
     }
 }
 
@@ -113,6 +120,21 @@ fn rule(choice: u64) -> Rule {
         2 => Rule::Bucket { capacity: limit + 1, refill: 1 + choice / 20 % 3, interval: window },
         _ => Rule::Gcra { limit: limit + 1, burst: 1 + choice / 20 % 4, period: window },
     }
+}
+
+/// The rules of the policies: one, or in each third interleaving two.
+fn rules(choice: u64) -> Vec<Rule> {
+    match choice / 60 % 3 {
+        0 => vec![rule(choice), rule(choice / 180)],
+        _ => vec![rule(choice)],
+    }
+}
+
+/// A limiter with a policy for each rule.
+fn limiter(client: &Client, rules: &[Rule], hands: &Hands) -> RateLimiter {
+    let limiter = plain(client, rules[0].policy()).clock(hands.clock()).on_failure(OnFailure::Deny);
+    let others = rules[1..].iter().map(|rule| rule.policy().named("second").prefix("second"));
+    others.fold(limiter, RateLimiterBuilder::policy).build().unwrap()
 }
 
 fn start(limiter: &RateLimiter, id: &str, identity: Option<usize>, cost: u64) -> Answer {
@@ -130,21 +152,23 @@ fn start(limiter: &RateLimiter, id: &str, identity: Option<usize>, cost: u64) ->
 /// Runs an interleaving: the first number chooses the rule, and each other one an event.
 async fn run(engine: &Client, id: &str, choices: &[u64]) -> Result<Seen, String> {
     let (hands, mut seen) = (Hands::at(1_790_000_000_000), Seen::default());
-    let rule = rule(choices.first().copied().unwrap_or_default());
+    let rules = rules(choices.first().copied().unwrap_or_default());
     let posts: [Post; CLIENTS] = std::array::from_fn(|_| Post::default());
-    let limiters = posts.clone().map(|post| {
-        let limiter = plain(&engine.clone().layer(Tapped(post)), rule.policy());
-        limiter.clock(hands.clock()).on_failure(OnFailure::Deny).build().unwrap()
-    });
+    let limiters =
+        posts.clone().map(|post| limiter(&engine.clone().layer(Tapped(post)), &rules, &hands));
     let mut calls: [Option<Call>; CLIENTS] = std::array::from_fn(|_| None);
-    let mut server = Server { id, model: Model::new(rule), admitted: HashSet::new() };
+    let mut server = Server {
+        id,
+        models: rules.iter().copied().map(Model::new).collect(),
+        admitted: HashSet::new(),
+    };
     // The costs of the identities that were used, and requests that arrive a second time.
     let (mut identities, mut late) = (Vec::<u64>::new(), Vec::<(Vec<Command>, usize, u64)>::new());
     let mut started = 0;
     for &choice in choices.iter().skip(1) {
         let (at, choice) = (choice as usize % CLIENTS, choice / CLIENTS as u64);
         let (roll, choice) = (choice % 64, choice / 64);
-        let wrong = |what: String| Err(format!("{rule:?}, client {at}: {what}"));
+        let wrong = |what: String| Err(format!("{rules:?}, client {at}: {what}"));
         if roll < 4 && calls.iter().all(Option::is_none) && late.is_empty() {
             hands.move_by([1, WINDOW / 7, WINDOW / 2, WINDOW - 1, WINDOW][choice as usize % 5]);
             continue;
@@ -209,12 +233,13 @@ async fn run(engine: &Client, id: &str, choices: &[u64]) -> Result<Seen, String>
         calls[at] = None;
     }
     // What is still on its way is lost. What remains is what the model says.
-    let sure = plain(engine, rule.policy()).clock(hands.clock()).build().unwrap();
-    let remaining = sure.remaining(id).await.map_err(|error| error.to_string())?.remaining();
-    let (_, expected) = server.model.room(id, hands.now(), 0);
+    let sure = limiter(engine, &rules, &hands);
+    let decision = sure.remaining(id).await.map_err(|error| error.to_string())?;
+    let remaining: Vec<u64> = decision.policies().iter().map(|state| state.remaining).collect();
+    let expected = server.remaining(hands.now());
     match remaining == expected {
         true => Ok(seen),
-        false => Err(format!("{rule:?}: {remaining} remain, and {expected} should")),
+        false => Err(format!("{rules:?}: {remaining:?} remain, and {expected:?} should")),
     }
 }
 

@@ -9,7 +9,7 @@ use edgecask::limit::{Clock, Policy, RateLimiter, Request};
 use edgecask::prelude::*;
 use edgecask_tests::{Count, Place, until};
 
-use super::{Hands, MINUTE, native, plain};
+use super::{Gate, Hands, MINUTE, native, plain};
 
 /// Longer than a test waits: what is free was given back.
 const TTL: Duration = Duration::from_secs(3600);
@@ -47,6 +47,41 @@ async fn permits_are_given_back_and_dropped() {
         until(async || limiter.remaining("a").await.unwrap().remaining() == 2).await;
         assert_eq!(client.exists(["jobs:a"]).await.unwrap(), 0, "{name}");
         assert_eq!(limiter.limit("a").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[tokio::test]
+async fn permits_of_several_policies_return_in_one_round_trip() {
+    for place in Place::all().await {
+        let (name, client) = (place.name, &place.client());
+        client.flushall().await.unwrap();
+        let (gate, count) = (Gate::open(), Count::default());
+        let limiter = plain(&gate.of(&count.of(client.clone())), Policy::concurrency(2, TTL));
+        let limiter = limiter
+            .policy(Policy::concurrency(3, TTL).shared("all").prefix("all").named("all"))
+            .build()
+            .unwrap();
+        let permits = async || {
+            let permit = limiter.acquire("a").await.unwrap().unwrap();
+            (count.taken(), gate.came(), permit)
+        };
+        let (_, came, permit) = permits().await;
+        assert!(permit.release().await.unwrap(), "{name}");
+        assert_eq!((count.taken(), gate.came()), (2, came + 1), "{name}");
+        let (sent, came, permit) = permits().await;
+        assert_eq!(sent, 1, "{name}");
+        drop(permit);
+        until(async || gate.came() == came + 1).await;
+        assert_eq!(count.taken(), 2, "{name}");
+        until(async || client.dbsize().await.unwrap() == 0).await;
+        // One of them is gone, and a key of another type does not keep the other from returning.
+        let (.., permit) = permits().await;
+        client.del(["edgecask:concurrency:a"]).await.unwrap();
+        assert!(!permit.release().await.unwrap(), "{name}");
+        let (.., permit) = permits().await;
+        client.set("edgecask:concurrency:a", "x").await.unwrap();
+        assert!(permit.release().await.is_err(), "{name}");
+        assert_eq!(client.exists(["all:all"]).await.unwrap(), 0, "{name}");
     }
 }
 

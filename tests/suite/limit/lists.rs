@@ -1,11 +1,9 @@
-//! Deny list, dynamic limit, shadow mode, refunds, regions, and settings that do not go together.
+//! Deny list, dynamic limit, shadow mode, refunds, and settings that do not go together.
 
 use edgecask::ErrorKind;
-use edgecask::limit::{
-    Agreement, Calendar, OnFailure, Policy, RateLimiter, Reason, RegionalLimiter, Request,
-};
+use edgecask::limit::{Calendar, Policy, RateLimiter, Reason, RegionalLimiter, Request};
 use edgecask::prelude::*;
-use edgecask_tests::{Count, Place, until};
+use edgecask_tests::{Count, Place};
 
 use super::{Hands, MINUTE, native, plain};
 
@@ -114,38 +112,6 @@ async fn refunds_and_penalties_keep_within_the_quota() {
     }
 }
 
-#[tokio::test]
-async fn regions_agree() {
-    let hands = Hands::at(1_790_000_000_000);
-    let away =
-        || Client::tcp(&format!("redis://127.0.0.1:{}", edgecask_tests::free_port())).unwrap();
-    let region = |client: Client| {
-        let policy = Policy::fixed_window(3, MINUTE);
-        let limiter = plain(&client, policy).clock(hands.clock()).on_failure(OnFailure::Deny);
-        limiter.build().unwrap()
-    };
-    let clients = [native(), native(), native()];
-    let all = clients.clone().map(region);
-    let limiter = RegionalLimiter::new(all.clone()).unwrap();
-    for _ in 0..3 {
-        assert!(limiter.limit("a").await.unwrap().is_allowed());
-    }
-    assert!(!limiter.limit("a").await.unwrap().is_allowed());
-    // One of three is away.
-    let two = [region(clients[0].clone()), region(away()), region(clients[2].clone())];
-    let limiter = RegionalLimiter::new(two.clone()).unwrap();
-    for _ in 0..3 {
-        assert!(limiter.limit("b").await.unwrap().is_allowed());
-    }
-    assert!(!limiter.limit("b").await.unwrap().is_allowed());
-    // With all of them needed, none is admitted, and what two counted is given back.
-    let strict = RegionalLimiter::new(two).unwrap().agreement(Agreement::All);
-    assert!(!strict.limit("c").await.unwrap().is_allowed());
-    until(async || all[0].remaining("c").await.unwrap().remaining() == 3).await;
-    until(async || all[2].remaining("c").await.unwrap().remaining() == 3).await;
-    assert_eq!(RegionalLimiter::new([]).unwrap_err().kind(), ErrorKind::Config);
-}
-
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
     let fixed = || Policy::fixed_window(1, MINUTE);
@@ -170,6 +136,13 @@ fn settings_that_do_not_go_together_are_refused() {
     ] {
         let error = build(policies).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{what}");
+    }
+    for (what, policy) in [
+        ("concurrency", Policy::concurrency(1, MINUTE)),
+        ("a cached window", Policy::cached_fixed_window(1, MINUTE)),
+    ] {
+        let error = RegionalLimiter::new([build(vec![policy]).unwrap()]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{what} in several regions");
     }
     let minute = || Policy::calendar(Calendar::Minute, 1);
     let several =
@@ -280,28 +253,6 @@ async fn a_wait_is_true_after_the_clock_went_back() {
     hands.set(hands.now() - 30_000);
     let refused = limiter.limit("a").await.unwrap();
     assert_eq!(refused.retry_after(), Some(MINUTE + MINUTE / 2));
-}
-
-#[tokio::test]
-async fn a_repeated_admission_is_given_back_in_no_region() {
-    let region = |client: &Client, limit| {
-        plain(client, Policy::fixed_window(limit, MINUTE * 60 * 24 * 300)).build().unwrap()
-    };
-    let (one, two) = (native(), native());
-    let (near, far) = (region(&one, 5), region(&two, 5));
-    // It was admitted here before, by itself.
-    let request = || Request::new("a").id("1");
-    assert!(near.limit(request()).await.unwrap().is_allowed());
-    for _ in 0..5 {
-        assert!(far.limit("a").await.unwrap().is_allowed());
-    }
-    let both = RegionalLimiter::new([near.clone(), far]).unwrap();
-    for _ in 0..3 {
-        assert!(!both.limit(request()).await.unwrap().is_allowed());
-    }
-    // What follows is given back, so what came before it has been too.
-    assert!(!both.limit("a").await.unwrap().is_allowed());
-    until(async || near.remaining("a").await.unwrap().remaining() == 4).await;
 }
 
 #[tokio::test]

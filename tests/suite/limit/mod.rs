@@ -1,5 +1,6 @@
 //! Rate limits against exact models, on every engine and server, through faults, and beside the real `@upstash/ratelimit`.
 
+mod cached;
 mod calendar;
 mod costs;
 mod cuts;
@@ -11,16 +12,21 @@ mod leases;
 mod lists;
 mod model;
 mod processes;
+mod regions;
 mod scripts;
 mod upstash;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use edgecask::Client;
 use edgecask::limit::{Clock, Policy, RateLimiter, RateLimiterBuilder};
+use edgecask::platform::BoxFuture;
+use edgecask::transport::Results;
 use edgecask::transport::memory::{MemoryTransport, ScriptOptions};
+use edgecask::{Client, Error, ErrorKind, Result};
+use edgecask_tests::{Tap, Tapped, Trip};
+use tokio::sync::watch;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -50,6 +56,54 @@ impl Hands {
     fn clock(&self) -> Clock {
         let hands = self.clone();
         Clock::custom(move || hands.now())
+    }
+}
+
+/// What becomes of round trips on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// They wait until it is another one.
+    Closed,
+    /// They do not arrive.
+    Broken,
+}
+
+/// A way to a server that a test opens and closes.
+#[derive(Debug, Clone)]
+struct Gate(Arc<(watch::Sender<Way>, AtomicUsize)>);
+
+impl Gate {
+    fn open() -> Self {
+        Self(Arc::new((watch::Sender::new(Way::Open), AtomicUsize::new(0))))
+    }
+
+    fn of(&self, client: &Client) -> Client {
+        client.clone().layer(Tapped(self.clone()))
+    }
+
+    fn set(&self, way: Way) {
+        self.0.0.send_replace(way);
+    }
+
+    /// How many round trips have come to it.
+    fn came(&self) -> usize {
+        self.0.1.load(Ordering::SeqCst)
+    }
+}
+
+impl Tap for Gate {
+    fn carry<'a>(&'a self, trip: Trip<'a>) -> BoxFuture<'a, Result<Results>> {
+        let (way, came) = &*self.0;
+        came.fetch_add(1, Ordering::SeqCst);
+        let mut way = way.subscribe();
+        Box::pin(async move {
+            let way = *way.wait_for(|way| *way != Way::Closed).await.unwrap();
+            match way {
+                Way::Broken => Err(Error::new(ErrorKind::Disconnected, "broken by the test")),
+                _ => trip.go().await,
+            }
+        })
     }
 }
 
