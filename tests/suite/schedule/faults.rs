@@ -62,6 +62,7 @@ async fn history(place: &Place, seed: u64) {
             let last: u64 = direct.hget(&key, "last").await.unwrap().unwrap();
             let last = UNIX_EPOCH + Duration::from_millis(last);
             direct.flushall().await.unwrap();
+            knows_any |= !starts.all().is_empty();
             recorded_since = if knows_any { last } else { SystemTime::now() };
         }
         if dice.roll(6) == 0 {
