@@ -1,7 +1,7 @@
 //! A schedule, its handler, and what this process knows of its state.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -28,13 +28,33 @@ pub(super) struct Job {
     pub(super) schedule: Schedule,
     pub(super) state: State,
     handler: Handler,
-    /// A part of all tokens of this job, so that a claim whose answer was lost can be asked for again.
-    token: String,
-    known: Mutex<Option<Known>>,
+    memory: Mutex<Memory>,
+}
+
+/// What this process remembers of the state.
+struct Memory {
+    /// The token of all claims, so that one whose answer was lost can be asked for again.
+    token: Arc<str>,
+    known: Option<Known>,
     /// The slot of a claim whose answer did not come.
-    unanswered: Mutex<Option<u64>>,
+    unanswered: Option<u64>,
     /// The latest slot that was given out for a run: two callers in this process have the same token, and one may run it.
-    handed: Mutex<u64>,
+    handed: u64,
+}
+
+impl Memory {
+    /// As of a process that has not asked yet.
+    fn new() -> Result<Self> {
+        let token = platform::random_id()?.into();
+        Ok(Self { token, known: None, unanswered: None, handed: 0 })
+    }
+
+    /// Gives a slot out for a run. False if it was given out already.
+    fn hand_out(&mut self, slot: u64) -> bool {
+        let is_new = slot > self.handed;
+        self.handed = slot.max(self.handed);
+        is_new
+    }
 }
 
 /// The last answer of the server.
@@ -47,6 +67,10 @@ struct Known {
 }
 
 impl Known {
+    fn of(claimed: Claimed, sent: Instant) -> Self {
+        Self { last: claimed.last, now: claimed.now, at: sent }
+    }
+
     /// The server's clock now, as far as this process can tell.
     fn server_now(&self) -> u64 {
         self.now.saturating_add(super::declaration::millis(self.at.elapsed()))
@@ -83,6 +107,7 @@ const EARLY: u64 = 60_000;
 /// A slot that this process has claimed.
 pub(super) struct Started {
     run: Run,
+    token: Arc<str>,
     /// When the claim was sent.
     sent: Instant,
 }
@@ -95,36 +120,11 @@ impl Started {
 
 impl Job {
     pub(super) fn new(schedule: Schedule, state: State, handler: Handler) -> Result<Self> {
-        let (known, unanswered, handed) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Self {
-            schedule,
-            state,
-            handler,
-            token: platform::random_id()?,
-            known,
-            unanswered,
-            handed,
-        })
+        Ok(Self { schedule, state, handler, memory: Mutex::new(Memory::new()?) })
     }
 
-    /// Gives a slot out for a run. False if it was given out already.
-    fn hand_out(&self, slot: u64) -> bool {
-        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = slot > *handed;
-        *handed = slot.max(*handed);
-        is_new
-    }
-
-    fn known(&self) -> Option<Known> {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unanswered(&self) -> Option<u64> {
-        *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_unanswered(&self, slot: Option<u64>) {
-        *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner) = slot;
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the server which slot was decided last, and gives its clock.
@@ -132,18 +132,30 @@ impl Job {
         Ok(self.look().await?.now)
     }
 
-    /// Forgets the server's last answer.
-    pub(super) fn forget_known(&self) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Deletes the state and the records, and what this process remembers of them.
+    pub(super) async fn forget(&self) -> Result<()> {
+        let memory = Memory::new()?;
+        self.state.forget().await?;
+        *self.memory() = memory;
+        Ok(())
     }
 
-    fn learn(&self, claimed: Claimed, sent: Instant) -> Known {
-        if claimed.what == Answer::Begun && self.known().is_some() {
+    /// Remembers an answer to a request with this token. `None` if the schedule was forgotten since.
+    fn learn(
+        &self,
+        token: &Arc<str>,
+        known: Known,
+        answer: Answer,
+    ) -> Option<MutexGuard<'_, Memory>> {
+        let mut memory = self.memory();
+        if memory.token != *token {
+            return None;
+        }
+        if answer == Answer::Begun && memory.known.is_some() {
             tracing::warn!(schedule = &*self.schedule.name, "Redis lost the state of a schedule");
         }
-        let known = Known { last: claimed.last, now: claimed.now, at: sent };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
-        known
+        memory.known = Some(known);
+        Some(memory)
     }
 
     /// Decides on the slots that are due. One command for each of them, and one at first.
@@ -153,7 +165,8 @@ impl Job {
 
     /// As [`step`](Self::step), for slots up to this time of the server's clock.
     pub(super) async fn step_until(&self, limit: u64) -> Result<Step> {
-        if let Some(slot) = self.unanswered() {
+        let unanswered = self.memory().unanswered;
+        if let Some(slot) = unanswered {
             // It may have been carried out. Against no last slot, nothing else is claimed.
             let plan = Plan::Decide { slot, missed: None };
             if let Claim::Started(started) = self.claim(0, &plan).await? {
@@ -161,7 +174,8 @@ impl Job {
             }
         }
         loop {
-            let Some(known) = self.known().filter(|known| known.at.elapsed() < TRUSTED) else {
+            let known = self.memory().known;
+            let Some(known) = known.filter(|known| known.at.elapsed() < TRUSTED) else {
                 self.refresh().await?;
                 continue;
             };
@@ -217,48 +231,60 @@ impl Job {
 
     async fn look(&self) -> Result<Known> {
         let sent = Instant::now();
-        let claimed = self.state.look(self.known().map(|known| known.last)).await?;
-        Ok(self.learn(claimed, sent))
+        let (token, floor) = {
+            let memory = self.memory();
+            (Arc::clone(&memory.token), memory.known.map(|known| known.last))
+        };
+        let claimed = self.state.look(floor).await?;
+        let known = Known::of(claimed, sent);
+        self.learn(&token, known, claimed.what);
+        Ok(known)
     }
 
     async fn claim(&self, known: u64, plan: &Plan) -> Result<Claim> {
-        let token = &self.token;
         let sent = Instant::now();
-        if let Plan::Decide { slot, .. } = plan {
-            self.set_unanswered(Some(*slot));
-        }
-        let Some(claimed) = self.state.claim(token, known, plan).await? else {
+        let (token, floor) = {
+            let mut memory = self.memory();
+            if let Plan::Decide { slot, .. } = plan {
+                memory.unanswered = Some(*slot);
+            }
+            (Arc::clone(&memory.token), memory.known.map(|known| known.last))
+        };
+        let Some(claimed) = self.state.claim(&token, known, floor, plan).await? else {
             return Ok(Claim::No);
         };
-        self.set_unanswered(None);
-        self.learn(claimed, sent);
+        let Some(mut memory) = self.learn(&token, Known::of(claimed, sent), claimed.what) else {
+            return Ok(Claim::No);
+        };
+        memory.unanswered = None;
         match claimed.what {
             Answer::Started => {}
             Answer::Busy => return Ok(Claim::Busy),
             _ => return Ok(Claim::No),
         }
-        if !self.hand_out(claimed.last) {
+        if !memory.hand_out(claimed.last) {
             return Ok(Claim::No);
         }
+        drop(memory);
         let run = Run {
             schedule: Arc::clone(&self.schedule.name),
             slot: claimed.last,
             late: Duration::from_millis(claimed.now.saturating_sub(claimed.last)),
             lost: Arc::default(),
         };
-        Ok(Claim::Started(Started { run, sent }))
+        Ok(Claim::Started(Started { run, token, sent }))
     }
 
     /// Runs the handler, renews the lease meanwhile, and ends the run.
     pub(super) async fn execute(&self, started: Started) -> Result<(), BoxError> {
-        let Started { run, sent } = started;
+        let Started { run, token, sent } = started;
         let slot = run.slot;
         let lost = Arc::clone(&run.lost);
         // A handler that panics while it makes its future counts as one that fails, too.
         let handler = self.handler.clone();
         let work = AssertUnwindSafe(async move { handler(run).await }).catch_unwind();
         let renewals = std::pin::pin!(async {
-            self.renew_until_lost(slot, sent).await;
+            self.renew_until_lost(&token, slot, sent).await;
             let _ = lost.set(()).await;
             std::future::pending::<()>().await;
         });
@@ -271,7 +297,7 @@ impl Job {
         if let Err(error) = &outcome {
             tracing::warn!(schedule = name, slot, %error, "the run of a slot failed");
         }
-        match self.finish(slot, outcome.is_err()).await {
+        match self.finish(&token, slot, outcome.is_err()).await {
             Ok(true) => {}
             Ok(false) => {
                 let _ = lost.set(()).await;
@@ -289,23 +315,23 @@ impl Job {
     }
 
     /// Ends a run, and asks again a few times if Redis is away for a moment.
-    async fn finish(&self, slot: u64, failed: bool) -> Result<bool> {
+    async fn finish(&self, token: &str, slot: u64, failed: bool) -> Result<bool> {
         const PAUSES: [Duration; 3] =
             [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2)];
         let mut may_have_ended = false;
         for pause in PAUSES {
-            match self.state.finish(&self.token, slot, failed).await {
+            match self.state.finish(token, slot, failed).await {
                 Ok(was_under_way) => return Ok(was_under_way || may_have_ended),
                 Err(error) => may_have_ended |= error.outcome() == Outcome::Unknown,
             }
             platform::sleep(pause).await;
         }
-        self.state.finish(&self.token, slot, failed).await.map(|was| was || may_have_ended)
+        self.state.finish(token, slot, failed).await.map(|was| was || may_have_ended)
     }
 
     /// Returns when the run is not under way any more, as far as Redis or this process's own clock can tell.
-    async fn renew_until_lost(&self, slot: u64, mut sent: Instant) {
-        let (lease, token) = (self.schedule.lease, &self.token);
+    async fn renew_until_lost(&self, token: &str, slot: u64, mut sent: Instant) {
+        let lease = self.schedule.lease;
         let mut pause = lease / 3;
         loop {
             platform::sleep(pause).await;

@@ -176,15 +176,14 @@ impl Scheduler {
         self.job(name)?.state.records(count).await
     }
 
-    /// Deletes what Redis knows of a schedule, its records too. One command.
+    /// Deletes what Redis and this scheduler know of a schedule, its records too. A run that is under way is lost. The schedule
+    /// begins again as if Redis had not seen it: with [`Schedule::since`] its slots start again, those excepted that another
+    /// process remembers. One command.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if there is no such schedule, and an error of Redis.
     pub async fn forget(&self, name: &str) -> Result<()> {
-        let job = self.job(name)?;
-        job.state.forget().await?;
-        job.forget_known();
-        Ok(())
+        self.job(name)?.forget().await
     }
 
     fn job(&self, name: &str) -> Result<&Job> {

@@ -95,16 +95,18 @@ impl State {
         self.ask(["", "", "0"].map(str::to_owned), floor, None).await
     }
 
-    /// Decides on a slot, if `known` is the one that was decided last. If the answer is lost, it asks once more.
+    /// Decides on a slot, if `known` is the one that was decided last. `floor`: as for [`look`](Self::look). If the answer is
+    /// lost, it asks once more.
     pub(super) async fn claim(
         &self,
         token: &str,
         known: u64,
+        floor: Option<u64>,
         plan: &Plan,
     ) -> Result<Option<Claimed>> {
         let Plan::Decide { slot, missed } = plan else { return Ok(None) };
         let args = [token.to_owned(), known.to_string(), slot.to_string()];
-        let ask = || self.ask(args.clone(), Some(known), missed.as_ref());
+        let ask = || self.ask(args.clone(), floor, missed.as_ref());
         repeat_if_lost(ask).await.map(Some)
     }
 

@@ -1,4 +1,5 @@
-/* Shifts the wall clock of a program by the number of seconds in the first eight bytes of the file $EDGECASK_CLOCK. */
+/* Shifts the wall clock of a program by the number of seconds in the first eight bytes of the file $EDGECASK_CLOCK, and its
+   monotonic clock by that in the next eight. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ __attribute__((constructor)) static void open_shift(void)
 {
     const char *path = getenv("EDGECASK_CLOCK");
     int file = path ? open(path, O_RDONLY) : -1;
-    void *map = file < 0 ? MAP_FAILED : mmap(NULL, sizeof *shift, PROT_READ, MAP_SHARED, file, 0);
+    void *map = file < 0 ? MAP_FAILED : mmap(NULL, 2 * sizeof *shift, PROT_READ, MAP_SHARED, file, 0);
     if (map != MAP_FAILED)
         shift = map;
 }
@@ -23,7 +24,9 @@ int clock_gettime(clockid_t clock, struct timespec *time)
 {
     int failed = syscall(SYS_clock_gettime, clock, time);
     if (!failed && shift && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-        time->tv_sec += *shift;
+        time->tv_sec += shift[0];
+    else if (!failed && shift && (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE))
+        time->tv_sec += shift[1];
     return failed;
 }
 

@@ -46,38 +46,48 @@ end
 local first_lasts = -1
 local function is_next()
   local ahead = 0
-  local first = redis.call('ZRANGE', queue, 0, 63)
-  for _, waiter in ipairs(first) do
-    if waiter == me then return true end
-    local left = lasts(waiter)
-    if left == 0 then
-      forget(waiter)
-    elseif exclusive or string.sub(waiter, 1, 1) == 'x' then
-      first_lasts = left
-      return false
-    else
-      ahead = ahead + 1
-      if ahead >= room() then return false end
+  -- Each look may find dead waiters alone, which it removes.
+  for _ = 1, 64 do
+    local waiters = redis.call('ZRANGE', queue, ahead, ahead + 63)
+    for _, waiter in ipairs(waiters) do
+      if waiter == me then return true end
+      local left = lasts(waiter)
+      if left == 0 then
+        forget(waiter)
+      elseif exclusive or string.sub(waiter, 1, 1) == 'x' then
+        first_lasts = left
+        return false
+      else
+        ahead = ahead + 1
+        if ahead >= room() or ahead >= 64 then return false end
+      end
     end
+    if #waiters < 64 then return true end
   end
-  return #first < 64
+  return false
 end
 
 -- Tells the waiters who may go on now.
 local function wake()
   local places = room()
   local free = kind == 'none'
-  for _, waiter in ipairs(redis.call('ZRANGE', queue, 0, 63)) do
-    if lasts(waiter) == 0 then
-      forget(waiter)
-    else
-      local alone = string.sub(waiter, 1, 1) == 'x'
-      if alone and not free or not alone and places < 1 then return end
-      redis.pcall('PUBLISH', 'edgecask:unlocked:' .. string.sub(waiter, -32, -17), string.sub(waiter, 2))
-      if alone then return end
-      free = false
-      places = places - 1
+  for _ = 1, 64 do
+    local waiters = redis.call('ZRANGE', queue, 0, 63)
+    local any_alive = false
+    for _, waiter in ipairs(waiters) do
+      if lasts(waiter) == 0 then
+        forget(waiter)
+      else
+        any_alive = true
+        local alone = string.sub(waiter, 1, 1) == 'x'
+        if alone and not free or not alone and places < 1 then return end
+        redis.pcall('PUBLISH', 'edgecask:unlocked:' .. string.sub(waiter, -32, -17), string.sub(waiter, 2))
+        if alone then return end
+        free = false
+        places = places - 1
+      end
     end
+    if any_alive or #waiters < 64 then return end
   end
 end
 

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::server::{Kind, LONGEST_ALIVE, LOOK_AT, Server, Waiters};
+use super::server::{Kind, LONGEST_ALIVE, LOOK_AT, LOOKS, Server, Waiters};
 use crate::command::native::integer;
 use crate::command::{Command, ScriptContext};
 use crate::{Error, Result, Value};
@@ -37,25 +37,32 @@ impl State<'_> {
 
     /// Whether no waiter before this one stands in its way.
     fn is_next(&mut self, server: &mut Server, me: &[u8]) -> Result<bool> {
-        let (mut ahead, first) = (0, self.waiters.first(server)?);
-        for waiter in &first {
-            if waiter == me {
-                return Ok(true);
-            }
-            let left = self.waiters.lasts(server, waiter)?;
-            if left == 0 {
-                self.waiters.forget(server, waiter)?;
-            } else if self.exclusive || waiter.first() == Some(&b'x') {
-                self.first_lasts = left;
-                return Ok(false);
-            } else {
-                ahead += 1;
-                if ahead >= self.room() {
+        let mut ahead = 0;
+        // Each look may find dead waiters alone, which it removes.
+        for _ in 0..LOOKS {
+            let waiters = self.waiters.from_place(server, ahead)?;
+            for waiter in &waiters {
+                if waiter == me {
+                    return Ok(true);
+                }
+                let left = self.waiters.lasts(server, waiter)?;
+                if left == 0 {
+                    self.waiters.forget(server, waiter)?;
+                } else if self.exclusive || waiter.first() == Some(&b'x') {
+                    self.first_lasts = left;
                     return Ok(false);
+                } else {
+                    ahead += 1;
+                    if ahead >= self.room() || ahead >= LOOK_AT {
+                        return Ok(false);
+                    }
                 }
             }
+            if (waiters.len() as i64) < LOOK_AT {
+                return Ok(true);
+            }
         }
-        Ok((first.len() as i64) < LOOK_AT)
+        Ok(false)
     }
 
     fn wake(&self, server: &mut Server) -> Result<()> {

@@ -45,17 +45,24 @@ if kind ~= 'string' then places = most == 0 and math.huge or most - holders end
 local free = kind == 'none'
 -- No waiter counts as alive for longer. If one seems to, the clock was set back.
 local longest = 60000
-for _, waiter in ipairs(redis.call('ZRANGE', queue, 0, 63)) do
-  local left = (tonumber(redis.call('ZSCORE', alive, waiter) or '0') or 0) - now
-  if left <= 0 or left > longest then
-    forget(waiter)
-  else
-    local alone = string.sub(waiter, 1, 1) == 'x'
-    if alone and not free or not alone and places < 1 then break end
-    redis.pcall('PUBLISH', 'edgecask:unlocked:' .. string.sub(waiter, -32, -17), string.sub(waiter, 2))
-    if alone then break end
-    free = false
-    places = places - 1
+-- Each look may find dead waiters alone, which it removes.
+for _ = 1, 64 do
+  local waiters = redis.call('ZRANGE', queue, 0, 63)
+  local any_alive = false
+  for _, waiter in ipairs(waiters) do
+    local left = (tonumber(redis.call('ZSCORE', alive, waiter) or '0') or 0) - now
+    if left <= 0 or left > longest then
+      forget(waiter)
+    else
+      any_alive = true
+      local alone = string.sub(waiter, 1, 1) == 'x'
+      if alone and not free or not alone and places < 1 then break end
+      redis.pcall('PUBLISH', 'edgecask:unlocked:' .. string.sub(waiter, -32, -17), string.sub(waiter, 2))
+      if alone then break end
+      free = false
+      places = places - 1
+    end
   end
+  if any_alive or #waiters < 64 then break end
 end
 return held

@@ -89,8 +89,11 @@ pub(super) struct Waiters<'a> {
 /// No waiter counts as alive for more milliseconds. If one seems to, the clock was set back.
 pub(super) const LONGEST_ALIVE: i64 = 60_000;
 
-/// How many waiters a script looks at.
+/// How many waiters a script looks at at once.
 pub(super) const LOOK_AT: i64 = 64;
+
+/// How often a script looks at further waiters because it found dead ones.
+pub(super) const LOOKS: i64 = 64;
 
 impl Waiters<'_> {
     pub(super) fn forget(&self, server: &mut Server, waiter: &[u8]) -> Result<()> {
@@ -98,8 +101,9 @@ impl Waiters<'_> {
         server.remove(self.alive, waiter).map(drop)
     }
 
-    pub(super) fn first(&self, server: &mut Server) -> Result<Vec<Bytes>> {
-        server.members(self.queue, 0, LOOK_AT - 1)
+    /// Some of them, from this place of the queue on.
+    pub(super) fn from_place(&self, server: &mut Server, place: i64) -> Result<Vec<Bytes>> {
+        server.members(self.queue, place, place + LOOK_AT - 1)
     }
 
     /// For how many milliseconds a waiter still counts as alive; 0 if it does not.
@@ -112,20 +116,28 @@ impl Waiters<'_> {
     /// Wakes the waiters that may go on, if `places` more holders can share the lock.
     pub(super) fn wake(&self, server: &mut Server, kind: Kind, mut places: i64) -> Result<()> {
         let mut free = kind == Kind::Free;
-        for waiter in self.first(server)? {
-            if self.lasts(server, &waiter)? == 0 {
-                self.forget(server, &waiter)?;
-                continue;
+        // Each look may find dead waiters alone, which it removes.
+        for _ in 0..LOOKS {
+            let (waiters, mut any_alive) = (self.from_place(server, 0)?, false);
+            for waiter in &waiters {
+                if self.lasts(server, waiter)? == 0 {
+                    self.forget(server, waiter)?;
+                    continue;
+                }
+                any_alive = true;
+                let alone = waiter.first() == Some(&b'x');
+                if alone && !free || !alone && places < 1 {
+                    break;
+                }
+                publish(server, waiter);
+                if alone {
+                    break;
+                }
+                (free, places) = (false, places - 1);
             }
-            let alone = waiter.first() == Some(&b'x');
-            if alone && !free || !alone && places < 1 {
+            if any_alive || (waiters.len() as i64) < LOOK_AT {
                 break;
             }
-            publish(server, &waiter);
-            if alone {
-                break;
-            }
-            (free, places) = (false, places - 1);
         }
         Ok(())
     }

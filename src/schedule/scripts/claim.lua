@@ -54,6 +54,8 @@ if floor > 0 and floor < begun then
 end
 if answer == 'begun' or last ~= tonumber(ARGV[2]) then
   if mine and last == tonumber(ARGV[3]) then
+    -- A Redis that is full takes HSET after a write that frees memory only.
+    redis.call('HDEL', KEYS[1], 'run:' .. ARGV[3])
     redis.call('HSET', KEYS[1], 'run:' .. ARGV[3], text(now + ARGV[6]) .. ' ' .. ARGV[1])
     answer = 'started'
   end

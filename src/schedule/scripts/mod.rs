@@ -120,7 +120,7 @@ fn claim(
     }
     if is_new || Some(last) != number(known).ok() {
         if is_mine && last == number(slot)? {
-            write_run(redis, state, slot, token, until)?;
+            renew_run(redis, state, slot, token, until)?;
             return reply("started", last);
         }
         return reply(if is_new { "begun" } else { "moved" }, last);
@@ -167,7 +167,7 @@ fn renew(
         return Ok(Value::Integer(0));
     }
     let until = now(redis)?.saturating_add(number(lease)?);
-    write_run(redis, state, slot, token, until)?;
+    renew_run(redis, state, slot, token, until)?;
     Ok(Value::Integer(1))
 }
 
@@ -195,6 +195,19 @@ fn write_run(
 ) -> Result<()> {
     let run = [until.to_string().as_bytes(), b" ", token].concat();
     redis.call(Command::new("HSET").arg(state).arg([RUN, slot].concat()).arg(run)).map(drop)
+}
+
+/// Writes a run that is there.
+fn renew_run(
+    redis: &mut dyn ScriptContext,
+    state: &[u8],
+    slot: &[u8],
+    token: &[u8],
+    until: u64,
+) -> Result<()> {
+    // A Redis that is full takes HSET after a write that frees memory only.
+    redis.call(Command::new("HDEL").arg(state).arg([RUN, slot].concat()))?;
+    write_run(redis, state, slot, token, until)
 }
 
 fn is_under_way(

@@ -1,7 +1,7 @@
 //! Many hand-overs between holders that pause for longer than their lock lasts: no two hold it at once as far as they can know,
 //! tokens grow, and no stale write is taken.
 //!
-//! `EDGECASK_TEST_CASES=100000` makes so many hand-overs on each transport.
+//! `EDGECASK_TEST_CASES=100000` makes so many hand-overs on each transport, and a fifth of them by REST.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use edgecask::Client;
 use edgecask::layer::KeyPrefix;
 use edgecask::lock::{LockError, LockOptions, Locks};
 use edgecask::prelude::*;
+use edgecask::{Client, Event};
 use edgecask_tests::{Count, Deaf, Place, Tapped, until};
+use futures_util::StreamExt;
 
 use super::{HOUR, at_once, key, lasting};
 
@@ -213,4 +214,75 @@ async fn who_comes_next_knows_until_when_the_first_waiter_counts() {
             unexpected => panic!("{}: {unexpected:?}", place.name),
         }
     }
+}
+
+/// Puts waiters into the queue, from this place of it on, who count as alive for so many milliseconds.
+async fn wait_in_line(client: &Client, tokens: &[String], place: usize, alive_for: Option<i64>) {
+    let mut add = cmd("ZADD").arg("edgecask:queue:{k}");
+    for (number, token) in tokens.iter().enumerate() {
+        add = add.arg(place + number).arg(token);
+    }
+    client.execute::<i64>(add).await.unwrap();
+    let Some(alive_for) = alive_for else { return };
+    let till = client.time().await.unwrap().as_millis() as i64 + alive_for;
+    let mut add = cmd("ZADD").arg("edgecask:alive:{k}");
+    for token in tokens {
+        add = add.arg(till).arg(token);
+    }
+    client.execute::<i64>(add).await.unwrap();
+}
+
+/// Tokens of waiters, `x` or `s` in front.
+fn tokens(kind: &str, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{kind}{number:016}ffffffffffffffff")).collect()
+}
+
+#[tokio::test]
+async fn a_thousand_dead_waiters_keep_nobody_from_a_free_lock() {
+    for place in Place::all().await {
+        let (name, direct, locks) = (place.name, place.client(), lasting(place.client()));
+        // Their time has passed, is not known, or is from before the clock was set back.
+        for alive_for in [Some(-1), None, Some(3_600_000)] {
+            wait_in_line(&direct, &tokens("x", 1000), 1, alive_for).await;
+            let guard = locks.lock(key("k")).try_acquire().await;
+            assert!(guard.is_ok(), "{name}, {alive_for:?}: {guard:?}");
+            assert_eq!(waiters(&direct, "k").await, 0, "{name}");
+            assert_eq!(direct.exists(["edgecask:alive:{k}"]).await.unwrap(), 0, "{name}");
+            assert!(guard.unwrap().release().await.unwrap());
+        }
+        // A reader that is alive and comes first lets other readers in, whoever is dead between them.
+        wait_in_line(&direct, &tokens("s", 1), 0, Some(30_000)).await;
+        wait_in_line(&direct, &tokens("x", 200), 1, Some(-1)).await;
+        let read = locks.read_write(key("k")).try_read().await;
+        assert!(read.is_ok(), "{name}: {read:?}");
+        assert_eq!(waiters(&direct, "k").await, 1, "{name}");
+        assert!(read.unwrap().release().await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_waiter_behind_a_thousand_dead_ones_is_woken() {
+    at_once(async |place| {
+        let (name, direct, locks) = (place.name, place.client(), lasting(place.client()));
+        // The last digits but sixteen of a token name its process.
+        let alive = format!("x{}{}", "e".repeat(16), "0".repeat(16));
+        let mut woken = direct.subscribe([format!("edgecask:unlocked:{}", "e".repeat(16))]).await;
+        let woken = woken.as_mut().unwrap();
+        let guard = locks.lock(key("k")).acquire().await.unwrap();
+        wait_in_line(&direct, &tokens("x", 1000), 1, Some(-1)).await;
+        wait_in_line(&direct, std::slice::from_ref(&alive), 2000, Some(60_000)).await;
+        assert!(guard.release().await.unwrap(), "{name}");
+        assert_eq!(waiters(&direct, "k").await, 1, "{name}");
+        loop {
+            if let Event::Message(message) = woken.next().await.unwrap().unwrap() {
+                assert_eq!(message.payload, alive[1..].as_bytes(), "{name}");
+                break;
+            }
+        }
+        // One that comes later, and does not wait, wakes it too.
+        wait_in_line(&direct, &tokens("x", 1000), 1, Some(-1)).await;
+        assert!(locks.lock(key("k")).try_acquire().await.is_err(), "{name}");
+        assert_eq!(waiters(&direct, "k").await, 1, "{name}");
+    })
+    .await;
 }

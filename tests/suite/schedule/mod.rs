@@ -3,7 +3,9 @@
 mod bounds;
 mod costs;
 mod faults;
+mod memory;
 mod policies;
+mod processes;
 mod scripts;
 mod slots;
 

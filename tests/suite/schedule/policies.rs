@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -5,6 +6,7 @@ use edgecask::prelude::*;
 use edgecask::schedule::{Missed, Reason, Run, Scheduler};
 use edgecask::{BoxError, Client};
 use edgecask_tests::{Place, until};
+use tokio::sync::Semaphore;
 
 use super::{Starts, ago, decided, every, period, records, slots};
 
@@ -154,11 +156,58 @@ async fn a_run_keeps_its_lease_and_notices_when_it_is_lost() {
 async fn a_forgotten_schedule_leaves_nothing() {
     let client = Client::memory();
     let period = period();
-    let schedule = every("job", period);
-    let scheduler = Starts::default().of(client.clone(), &schedule);
-    scheduler.run_due().await.unwrap();
-    assert_eq!(client.dbsize().await.unwrap(), 2);
-    scheduler.forget("job").await.unwrap();
-    assert_eq!(client.dbsize().await.unwrap(), 0);
+    // Its last slot starts again whenever the schedule begins.
+    let schedule = every("job", period).since(ago(period)).unwrap();
+    let starts = Starts::default();
+    let scheduler = starts.of(client.clone(), &schedule);
+    for times in 1..3 {
+        assert_eq!(scheduler.run_due().await.unwrap().len(), 1);
+        assert!(scheduler.run_due().await.unwrap().is_empty());
+        assert_eq!(starts.all().len(), times);
+        assert_eq!(client.dbsize().await.unwrap(), 2);
+        let fields: Vec<String> = client.hkeys("edgecask:schedule:job").await.unwrap();
+        assert_eq!(fields.len(), 2, "no run is left: {fields:?}");
+        scheduler.forget("job").await.unwrap();
+        assert_eq!(client.dbsize().await.unwrap(), 0);
+    }
     assert!(scheduler.records("other", 1).await.is_err());
+}
+
+/// It does not go on under the name of the run that starts the slot again.
+#[tokio::test]
+async fn a_run_whose_schedule_is_forgotten_is_lost() {
+    for place in Place::all().await {
+        let period = period();
+        let schedule = every("job", period).lease(Duration::from_millis(300));
+        let schedule = schedule.since(ago(period)).unwrap();
+        let (given, mut runs) = tokio::sync::mpsc::unbounded_channel::<Run>();
+        let gate = Arc::new(Semaphore::new(0));
+        let goes_on = Arc::clone(&gate);
+        let handler = move |run: Run| {
+            let (given, gate) = (given.clone(), Arc::clone(&goes_on));
+            async move {
+                let _ = given.send(run.clone());
+                futures_util::future::select(pin!(run.lost()), pin!(gate.acquire())).await;
+                Ok(())
+            }
+        };
+        let builder = Scheduler::builder(place.client());
+        let scheduler = builder.schedule(schedule, handler).build().unwrap();
+        let start = || {
+            let scheduler = scheduler.clone();
+            tokio::spawn(async move { scheduler.run_due().await.unwrap().len() })
+        };
+        let first_task = start();
+        let first = runs.recv().await.unwrap();
+        scheduler.forget("job").await.unwrap();
+        let second_task = start();
+        let second = runs.recv().await.unwrap();
+        assert_eq!(first.planned(), second.planned(), "{}", place.name);
+        until(async || first.is_lost()).await;
+        assert_eq!(first_task.await.unwrap(), 1);
+        assert!(!second.is_lost(), "{}", place.name);
+        gate.add_permits(1);
+        assert_eq!(second_task.await.unwrap(), 1);
+        assert!(!second.is_lost(), "{}", place.name);
+    }
 }
