@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 ///
 /// The CDN does not know users, and its cache key is the URL. So these responses get `CDN-Cache-Control: no-store`: those of a
 /// [user](super::HttpCacheOptions::user), those with a `Vary` on more than `Accept-Encoding`, and all with
-/// [`vary_on`](super::HttpCacheOptions::vary_on). A response that has one of these headers already is not changed.
+/// [`vary_on`](super::HttpCacheOptions::vary_on), and those that carry a client's cookie, which came with a 304. A response that
+/// has one of these headers already is not changed. A 416 has none of them, and `Cache-Control: no-store`.
 ///
 /// A response that the CDN fetched before a purge and stores after it is served until its time is over. So keep the time
 /// short.
@@ -93,6 +94,7 @@ impl Cdn {
             vary.as_bytes().trim_ascii().eq_ignore_ascii_case(b"accept-encoding")
         };
         if !for_all
+            || headers.contains_key(header::SET_COOKIE)
             || !headers.get_all(header::VARY).iter().all(accept_encoding)
             || list.len() > LONGEST_LIST
         {

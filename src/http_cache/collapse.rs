@@ -58,7 +58,7 @@ impl Core {
                             }
                         }
                     }
-                    Joined::TimedOut => return self.stale(origin, "collapsed").await,
+                    Joined::TimedOut => return self.stale_after_wait(origin).await,
                 }
             }
             origin.guard = self.begin_store_of(origin, IfHeld::Leave).await;
@@ -73,7 +73,7 @@ impl Core {
                 return None;
             }
             if began.elapsed() >= wait {
-                return self.stale(origin, "collapsed").await;
+                return self.stale_after_wait(origin).await;
             }
             // Another process holds the right to store: its request is under way.
             platform::sleep(pause(began.elapsed()).min(wait)).await;
@@ -109,6 +109,19 @@ impl Core {
                 None
             }
         }
+    }
+
+    /// The selected response for a client that has waited, if an error would allow it and the client does not ask for a fresher
+    /// one. The service has not failed, so the client's limits count.
+    async fn stale_after_wait<ResBody: Body<Data = Bytes>>(
+        &self,
+        origin: &OriginRequest,
+    ) -> Option<Response<HttpCacheBody<ResBody>>> {
+        let freshness = &origin.selected.as_ref()?.freshness;
+        if !freshness.is_fresh_enough(&origin.directives, self.options.now()) {
+            return None;
+        }
+        self.stale(origin, "collapsed").await
     }
 
     /// The selected response, if it may be served when the service fails.

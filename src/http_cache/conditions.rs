@@ -27,6 +27,13 @@ pub(super) fn is_not_modified(
     modified <= since
 }
 
+/// Whether the request's `If-None-Match` names the response's entity tag, other than by `*`.
+pub(super) fn names_entity_tag(request: &HeaderMap, response: &HeaderMap) -> bool {
+    let Some(own) = response.get(header::ETAG).map(fields::text) else { return false };
+    let tags = fields::entity_tags(request, header::IF_NONE_MATCH);
+    tags.iter().any(|tag| weakly_equal(own.trim(), tag))
+}
+
 /// Whether the request has a condition that a 304 can answer.
 pub(super) fn is_conditional(request: &HeaderMap) -> bool {
     request.contains_key(header::IF_NONE_MATCH) || request.contains_key(header::IF_MODIFIED_SINCE)

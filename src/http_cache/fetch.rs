@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::HttpCacheBody;
 use super::body::Probe;
-use super::cache_status::{CacheStatus, ForwardReason};
+use super::cache_status::ForwardReason;
 use super::conditions::{is_conditional, is_not_modified};
 use super::core::Core;
 use super::directives::RequestDirectives;
@@ -72,14 +72,15 @@ impl Core {
                         Ok(response) => response,
                         Err(error) => {
                             self.set_hit_for_miss(&origin, times.response, true);
-                            release(origin.guard.take()).await;
+                            self.store_nothing(&mut origin).await;
                             return Err(error);
                         }
                     }
                 }
             };
             if response.status() != StatusCode::NOT_MODIFIED {
-                return Ok(self.receive(response, origin, times, may_store).await);
+                let received = self.receive(response, origin, times, is_validation, may_store);
+                return Ok(received.await);
             }
             let status = |origin: &OriginRequest| {
                 origin.cache_status().forward_status(Some(StatusCode::NOT_MODIFIED))
@@ -88,20 +89,20 @@ impl Core {
                 match self.freshen(&mut origin, &selected, response, times).await {
                     Some(response) => return Ok(response),
                     // The 304 selects another response than the stored one, or the stored body is gone.
-                    None => drop(origin.lookup.index.remove(&selected)),
+                    None => origin.outdated = Some(selected),
                 }
                 origin.reason = ForwardReason::Miss;
             } else {
                 if is_conditional(&origin.request.headers) {
                     // Nothing is stored, so the requests that wait are sent at once.
                     self.set_hit_for_miss(&origin, times.response, true);
-                    release(origin.guard.take()).await;
+                    self.store_nothing(&mut origin).await;
                     let (head, body) = response.into_parts();
                     return Ok(with_cache_status(head, HttpCacheBody::of(body), status(&origin)));
                 }
                 if spare.is_none() {
                     tracing::warn!("the service answers 304 to a request without a condition");
-                    release(origin.guard.take()).await;
+                    self.store_nothing(&mut origin).await;
                     return Ok(generated_response(StatusCode::BAD_GATEWAY, status(&origin)));
                 }
             }
@@ -114,12 +115,14 @@ impl Core {
         }
     }
 
-    /// Stores the service's response, if it may be stored, and turns it into the client's.
+    /// Stores the service's response, if it may be stored, and turns it into the client's. `is_validation`: the request went out
+    /// with the cache's condition in place of the client's, so the cache judges the client's (RFC 9111, 4.3.2).
     async fn receive<ResBody>(
         &self,
         response: Response<ResBody>,
         mut origin: OriginRequest,
         times: ResponseTimes,
+        is_validation: bool,
         may_store: bool,
     ) -> Response<HttpCacheBody<ResBody>>
     where
@@ -135,36 +138,37 @@ impl Core {
         };
         let length = head.headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        let fits = length.is_none_or(|length| length <= self.options.max_body);
+        let exact = body.size_hint().exact().and_then(|exact| usize::try_from(exact).ok());
+        let fits = length.max(exact).is_none_or(|length| length <= self.options.max_body);
         let freshness = freshness.filter(|_| fits && may_store);
         let status = origin.cache_status();
-        if origin.request.method == Method::HEAD {
-            self.compare_with_head(&mut origin, &head, times).await;
-            release(origin.guard.take()).await;
-            return with_cache_status(head, HttpCacheBody::of(body), status);
-        }
-        let Some(freshness) = freshness else {
-            // The request went out with the cache's own condition in place of the client's (RFC 9111, 4.3.2).
-            let not_modified = origin.selected.is_some()
-                && head.status == StatusCode::OK
-                && is_not_modified(&origin.request.headers, &head.headers, times.response);
-            if may_store {
-                let failed = is_origin_failure(head.status);
-                self.set_hit_for_miss(&origin, times.response, failed);
-            }
-            match (origin.selected.take(), origin.guard.take()) {
-                // The stored response is not the current one any more.
-                (Some(selected), guard @ Some(_)) => {
-                    let index = origin.lookup.index.clone();
-                    self.remove(&origin.cache_key, index, &selected, guard).await;
-                }
-                (_, guard) => release(guard).await,
-            }
+        let not_modified = is_validation
+            && head.status == StatusCode::OK
+            && is_not_modified(&origin.request.headers, &head.headers, times.response);
+        // The response without a change, or a 304 if the client has it.
+        let pass_on = |mut head, body| {
             if not_modified {
                 as_not_modified(&mut head);
                 return with_cache_status(head, HttpCacheBody::full(Bytes::new()), status);
             }
-            return with_cache_status(head, HttpCacheBody::of(body), status);
+            with_cache_status(head, body, status)
+        };
+        if origin.request.method == Method::HEAD {
+            self.compare_with_head(&mut origin, &head, times).await;
+            self.store_nothing(&mut origin).await;
+            return pass_on(head, HttpCacheBody::of(body));
+        }
+        let Some(freshness) = freshness else {
+            let failed = is_origin_failure(head.status);
+            if may_store {
+                self.set_hit_for_miss(&origin, times.response, failed);
+            }
+            // A failure does not tell whether the stored response is the current one.
+            if !failed {
+                origin.outdated = origin.outdated.or(origin.selected.take());
+            }
+            self.store_nothing(&mut origin).await;
+            return pass_on(head, HttpCacheBody::of(body));
         };
         match freshness.is_fresh(times.response)
             || freshness.allows_stale_if_error(&RequestDirectives::default(), times.response)
@@ -174,10 +178,14 @@ impl Core {
             false => self.set_hit_for_miss(&origin, times.response, false),
         }
         let stored_status = status.stored(origin.guard.is_some());
-        let pending = PendingStore {
+        let mut index = origin.lookup.index.clone();
+        if let Some(outdated) = &origin.outdated {
+            index.remove(outdated);
+        }
+        let mut pending = PendingStore {
             core: self.clone(),
             cache_key: Arc::clone(&origin.cache_key),
-            index: origin.lookup.index.clone(),
+            index,
             status: head.status,
             headers: head.headers.clone(),
             request: origin.request.headers.clone(),
@@ -188,13 +196,7 @@ impl Core {
         match HttpCacheBody::probe(body, self.options.max_body, length) {
             Probe::Complete(bytes) => {
                 let stored = pending.complete(bytes.clone()).await;
-                let (cache_key, request) = (&origin.cache_key, &origin.request);
-                let response =
-                    self.respond(head, &stored, cache_key, request, stored_status, Some(bytes));
-                // `respond` gives a response whenever it is given the body.
-                response.await.unwrap_or_else(|| {
-                    generated_response(StatusCode::BAD_GATEWAY, CacheStatus::generated("no-body"))
-                })
+                self.respond_anew(head, &stored, &origin, is_validation, stored_status, bytes)
             }
             Probe::Incomplete(body) => {
                 self.add_cdn_headers(&mut head.headers, &origin.cache_key, &freshness);
@@ -202,6 +204,8 @@ impl Core {
             }
             Probe::NotStorable(body) => {
                 self.set_hit_for_miss(&origin, times.response, false);
+                origin.guard = pending.guard.take();
+                self.store_nothing(&mut origin).await;
                 drop(pending);
                 with_cache_status(head, body, status)
             }

@@ -70,17 +70,22 @@ impl Freshness {
         self.time_left(now) > 0
     }
 
-    /// Whether the response may be reused without validation (RFC 9111, 4, 4.2.4 and 5.2.1; RFC 5861, 3).
-    pub(super) fn reuse(&self, directives: &RequestDirectives, now: u64) -> Reuse {
+    /// Whether the response is as fresh as the client asks for (RFC 9111, 5.2.1.1, 5.2.1.3 and 5.2.1.4).
+    pub(super) fn is_fresh_enough(&self, directives: &RequestDirectives, now: u64) -> bool {
         let left = self.time_left(now);
-        let reason = if left > 0 { ForwardReason::Request } else { ForwardReason::Stale };
-        let millis = |seconds: u64| signed(seconds.saturating_mul(1000));
         let too_old = directives.max_age.is_some_and(|most| signed(self.age(now)) > millis(most));
         // RFC 9111, 5.2.1.1: a client that states an age wants a stale response only beside `max-stale`.
         let too_old = too_old
             || (directives.max_age.is_some() && left <= 0 && directives.max_stale.is_none());
-        let not_fresh_enough = directives.min_fresh.is_some_and(|least| left < millis(least));
-        if directives.validation || too_old || not_fresh_enough {
+        let too_short = directives.min_fresh.is_some_and(|least| left < millis(least));
+        !directives.validation && !too_old && !too_short
+    }
+
+    /// Whether the response may be reused without validation (RFC 9111, 4, 4.2.4 and 5.2.1; RFC 5861, 3).
+    pub(super) fn reuse(&self, directives: &RequestDirectives, now: u64) -> Reuse {
+        let left = self.time_left(now);
+        let reason = if left > 0 { ForwardReason::Request } else { ForwardReason::Stale };
+        if !self.is_fresh_enough(directives, now) {
             return Reuse::Forward(reason);
         }
         if left > 0 {
@@ -99,11 +104,12 @@ impl Freshness {
         }
     }
 
-    /// Whether the response may be served when the service fails (RFC 5861, 4).
+    /// Whether the response may be served when the service fails (RFC 5861, 4). Without a window it may not, even if it is
+    /// fresh: the client asked for validation then, or for a fresher one.
     pub(super) fn allows_stale_if_error(&self, directives: &RequestDirectives, now: u64) -> bool {
         let client = directives.stale_if_error.filter(|_| !self.ignores_client_staleness);
         let window = self.stale_if_error.max(client.unwrap_or(0).saturating_mul(1000));
-        self.time_left(now).saturating_neg() < signed(window)
+        window > 0 && self.time_left(now).saturating_neg() < signed(window)
     }
 
     /// How long the response is kept from now on: while it is fresh, may be served stale, or can be validated.
@@ -114,6 +120,11 @@ impl Freshness {
         let retention = self.time_left(now).saturating_add(signed(stale));
         u64::try_from(retention).unwrap_or(0).clamp(1000, LONGEST)
     }
+}
+
+/// Seconds in milliseconds.
+fn millis(seconds: u64) -> i64 {
+    signed(seconds.saturating_mul(1000))
 }
 
 fn signed(millis: u64) -> i64 {

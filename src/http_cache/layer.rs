@@ -181,6 +181,7 @@ impl Core {
             directives,
             lookup,
             selected,
+            outdated: None,
             reason,
             guard,
             call_guard,

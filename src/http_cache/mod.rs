@@ -54,7 +54,8 @@
 //!   the defaults of the options and a client's `max-stale` do not.
 //! - A heuristic (RFC 9111, 4.2.2) is a tenth of the time since `Last-Modified`, and a day at the most.
 //! - `no-cache` and `private` with names of fields count as without them.
-//! - A conditional request for a response that is not stored is forwarded, and the service's answer is the client's.
+//! - A conditional request for a response that is not stored is forwarded, and the service's answer is the client's. One
+//!   exception: an entity tag that the cache made is not known to the service, so the cache compares it.
 //! - The whole response answers a request for several ranges.
 
 mod body;

@@ -22,6 +22,8 @@ pub(super) struct OriginRequest {
     pub(super) lookup: LookupResult,
     /// The selected response, which does not answer the request as it is.
     pub(super) selected: Option<Box<StoredResponse>>,
+    /// A stored response that is not the current one any more. It is removed if no response is stored.
+    pub(super) outdated: Option<Box<StoredResponse>>,
     pub(super) reason: ForwardReason,
     pub(super) guard: Option<StoreRight>,
     pub(super) call_guard: Option<CallGuard>,

@@ -8,11 +8,12 @@ use http_body::Body;
 use super::HttpCacheBody;
 use super::cache_key::{CacheKey, IndexKey};
 use super::cache_status::CacheStatus;
-use super::conditions::is_not_modified;
+use super::conditions::{is_not_modified, names_entity_tag};
 use super::core::Core;
 use super::directives::RequestDirectives;
 use super::freshness::{Freshness, Reuse};
 use super::index::{Index, StoredResponse, body_name};
+use super::origin_request::OriginRequest;
 use super::ranges::{RequestedRange, requested_range};
 
 impl Core {
@@ -26,11 +27,10 @@ impl Core {
     ) -> Option<Response<HttpCacheBody<B>>> {
         let headers = (*stored.headers(&self.memory)).clone();
         let head = head_with_age(stored, headers, self.options.now());
-        self.respond(head, stored, cache_key, request, status, None).await
+        self.respond(head, stored, cache_key, request, status).await
     }
 
-    /// The client's response: whole, a part or a 304, as the request asks. The body is read if it is not given. `None`: it is
-    /// gone.
+    /// The client's response: whole, a part or a 304, as the request asks. The body is read. `None`: it is gone.
     pub(super) async fn respond<B: Body<Data = Bytes>>(
         &self,
         mut head: response::Parts,
@@ -38,19 +38,46 @@ impl Core {
         cache_key: &CacheKey,
         request: &Parts,
         status: CacheStatus,
-        body: Option<Bytes>,
     ) -> Option<Response<HttpCacheBody<B>>> {
         self.add_cdn_headers(&mut head.headers, cache_key, &stored.freshness);
         stored.complete(&mut head.headers);
         if !has_body(&mut head, stored, request) {
             return Some(with_cache_status(head, HttpCacheBody::full(Bytes::new()), status));
         }
-        let body = match body {
-            Some(body) => body,
-            None => self.body(stored, cache_key).await?,
-        };
+        let body = self.body(stored, cache_key).await?;
         let body = requested_part(&mut head, body, request);
         Some(with_cache_status(head, HttpCacheBody::full(body), status))
+    }
+
+    /// The client's response from the service's complete response to a GET. `is_validation`: the request went out with the
+    /// cache's condition in place of the client's.
+    pub(super) fn respond_anew<B: Body<Data = Bytes>>(
+        &self,
+        mut head: response::Parts,
+        stored: &StoredResponse,
+        origin: &OriginRequest,
+        is_validation: bool,
+        status: CacheStatus,
+        body: Bytes,
+    ) -> Response<HttpCacheBody<B>> {
+        let has_entity_tag = head.headers.contains_key(header::ETAG);
+        self.add_cdn_headers(&mut head.headers, &origin.cache_key, &stored.freshness);
+        stored.complete(&mut head.headers);
+        let request = &origin.request.headers;
+        let not_modified = match is_validation {
+            true => is_not_modified(request, &head.headers, stored.freshness.response_time),
+            // The service has judged the client's condition (RFC 9111, 4.3.2). It does not know an entity tag that the cache made.
+            false => !has_entity_tag && names_entity_tag(request, &head.headers),
+        };
+        let body = match head.status {
+            StatusCode::OK if not_modified => {
+                as_not_modified(&mut head);
+                Bytes::new()
+            }
+            StatusCode::NO_CONTENT => Bytes::new(),
+            _ => body,
+        };
+        with_cache_status(head, HttpCacheBody::full(body), status)
     }
 
     /// A stored response that this process holds all of, if it answers the request without validation: its index is in the
@@ -172,9 +199,25 @@ fn requested_part(head: &mut response::Parts, body: Bytes, request: &Parts) -> B
             for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
                 head.headers.remove(name);
             }
+            forbid_storing(&mut head.headers);
             Bytes::new()
         }
     }
+}
+
+/// Makes the headers of a stored response those of an error about it, which no cache may store: without its validators, its
+/// freshness (RFC 9111, 4.2; RFC 9213) and its tags.
+fn forbid_storing(headers: &mut HeaderMap) {
+    let is_of_cache = |name: &str| {
+        name.ends_with("cache-control")
+            || matches!(name, "expires" | "etag" | "last-modified" | "cache-tag")
+            || matches!(name, "surrogate-control" | "surrogate-key" | "edge-control")
+    };
+    let names: Vec<_> = headers.keys().filter(|name| is_of_cache(name.as_str())).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

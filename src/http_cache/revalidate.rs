@@ -69,6 +69,7 @@ impl Core {
             directives: RequestDirectives::default(),
             lookup,
             selected,
+            outdated: None,
             reason: ForwardReason::Stale,
             guard: Some(guard),
             call_guard,

@@ -12,6 +12,7 @@ use super::cache_key::CacheKey;
 use super::core::Core;
 use super::freshness::Freshness;
 use super::index::{Index, StoredResponse};
+use super::origin_request::{OriginRequest, release};
 use super::single_flight::CallGuard;
 use super::store_right::StoreRight;
 use super::stored_headers::storable;
@@ -82,6 +83,17 @@ impl Core {
     ) {
         if let Some(right) = right {
             self.commit(cache_key, index, right, |index| index.remove(stored)).await;
+        }
+    }
+
+    /// Gives up the right to store the response to a request: nothing is stored. The stored response that is outdated is removed.
+    pub(super) async fn store_nothing(&self, origin: &mut OriginRequest) {
+        match (origin.outdated.take(), origin.guard.take()) {
+            (Some(outdated), guard @ Some(_)) => {
+                let index = origin.lookup.index.clone();
+                self.remove(&origin.cache_key, index, &outdated, guard).await;
+            }
+            (_, guard) => release(guard).await,
         }
     }
 

@@ -81,7 +81,7 @@ impl Core {
         }
         let status = origin.cache_status().forward_status(Some(StatusCode::NOT_MODIFIED));
         let (cache_key, request) = (&origin.cache_key, &origin.request);
-        let response = self.respond(head, &freshened, cache_key, request, status, None).await?;
+        let response = self.respond(head, &freshened, cache_key, request, status).await?;
         let index = origin.lookup.index.clone();
         match (freshness, origin.guard.take()) {
             (Some(freshness), Some(guard)) => {

@@ -10,7 +10,7 @@ use edgecask::{Client, Error, ErrorKind, Result};
 use edgecask_tests::RedisServer;
 
 use super::MINUTE;
-use super::origin::{Origin, options, response};
+use super::origin::{Answer, Origin, options, response};
 
 /// A CDN that remembers what it was told to purge.
 #[derive(Debug, Clone, Default)]
@@ -83,6 +83,43 @@ async fn what_is_not_for_everybody_is_not_for_the_cdn() {
         let answer = origin.get(&[]).await;
         assert_eq!(answer.header(name), value);
         assert_eq!(answer.header("cache-tag"), "");
+    }
+}
+
+#[tokio::test]
+async fn what_is_for_one_client_is_not_for_the_cdn() {
+    for cdn in [Cdn::cache_tag(MINUTE), Cdn::surrogate_key(MINUTE)] {
+        let origin = Origin::with(with_cdn(cdn), |head, _| {
+            match head.headers.get("if-none-match").is_some_and(|tag| tag == "\"v1\"") {
+                true => response(304, &[("etag", "\"v1\""), ("set-cookie", "session=1")], ""),
+                false => response(200, &[("etag", "\"v1\"")], "body"),
+            }
+        });
+        let of_cdn = |answer: &Answer| {
+            let tags = answer.header("cache-tag") + &answer.header("surrogate-key");
+            (answer.header("cdn-cache-control"), tags.is_empty())
+        };
+        for_all(&of_cdn(&origin.get(&[]).await));
+        // A cookie came with the 304.
+        let reload = ("cache-control", "no-cache");
+        for (headers, status) in
+            [(vec![reload], 200), (vec![reload, ("if-none-match", "\"v1\"")], 304)]
+        {
+            let answer = origin.get(&headers).await;
+            assert_eq!(
+                (answer.status.as_u16(), &*answer.header("set-cookie")),
+                (status, "session=1")
+            );
+            assert_eq!(of_cdn(&answer), ("no-store".to_owned(), true));
+            for_all(&of_cdn(&origin.get(&[]).await));
+        }
+        // An error about a range.
+        let answer = origin.get(&[("range", "bytes=9-")]).await;
+        assert_eq!((answer.status.as_u16(), of_cdn(&answer)), (416, (String::new(), true)));
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+    fn for_all(of_cdn: &(String, bool)) {
+        assert_eq!(*of_cdn, ("max-age=60".to_owned(), false));
     }
 }
 

@@ -186,6 +186,28 @@ async fn who_has_waited_gets_what_is_stale_where_an_error_would_allow_it() {
 }
 
 #[tokio::test]
+async fn who_has_waited_and_wants_it_fresher_asks_for_it() {
+    // The stored response is 50 seconds old, and fresh for 50 more.
+    for control in ["max-age=5", "min-fresh=80"] {
+        let clock = Clock::new();
+        let waits = options().collapse_wait(Duration::from_millis(50));
+        let layer = HttpCache::new(Cache::new(Client::memory()), clock.on(waits));
+        let app = Slow::new("max-age=100, stale-if-error=1000");
+        app.gate.add_permits(1);
+        assert_eq!(app.get(&layer, &[]).await.0, "1");
+        clock.advance(50);
+        let asking = [(); 2].map(|()| app.start_with(&layer, &[("cache-control", control)]));
+        // The one that waits for the other is served nothing: it goes too.
+        let limit = Duration::from_secs(30);
+        tokio::time::timeout(limit, app.has_been_asked(3)).await.expect(control);
+        app.gate.add_permits(2);
+        for answer in asking {
+            assert_ne!(answer.await.unwrap().0, "1", "{control}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_gives_up_makes_room_for_the_next() {
     let (app, layer) = (Slow::new("max-age=60"), layer(options()));
     let first = app.start(&layer);

@@ -35,6 +35,24 @@ async fn rfc_9111_4_3_5_another_response_is_invalidated() {
 }
 
 #[tokio::test]
+async fn a_condition_of_a_head_that_the_cache_replaced_is_judged_by_the_cache() {
+    let then = date(-100);
+    let (own, modified) = (("if-none-match", "\"v2\""), ("if-modified-since", then.as_str()));
+    for (condition, status) in [(own, 304), (("if-none-match", "\"v3\""), 200), (modified, 304)] {
+        let (clock, modified) = (Clock::new(), then.clone());
+        let origin = Origin::with(clock.on(options()), move |_, number| {
+            let tag = format!("\"v{number}\"");
+            response(200, &[LIFE_OF_100, ("etag", &tag), ("last-modified", &modified)], "")
+        });
+        prepare(&origin, &clock, FRESH, &[]).await;
+        let answer = origin.send("HEAD", "/", &[condition, ("cache-control", "no-cache")]).await;
+        assert_eq!(origin.last_seen().headers["if-none-match"], "\"v1\"");
+        assert_eq!(answer.status.as_u16(), status, "{condition:?}");
+        assert_eq!(answer.header("etag"), "\"v2\"", "{condition:?}");
+    }
+}
+
+#[tokio::test]
 async fn rfc_9111_4_3_5_the_same_response_is_updated() {
     let then = date(-100);
     let (v1, then) = (("etag", "\"v1\""), ("last-modified", then.as_str()));

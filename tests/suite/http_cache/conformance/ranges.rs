@@ -41,6 +41,43 @@ async fn rfc_9110_14_2_ranges_of_a_stored_response() {
 }
 
 #[tokio::test]
+async fn a_416_is_not_stored_in_place_of_what_it_is_about() {
+    let (then, soon) = (date(-1000), date(100));
+    let headers = [
+        LIFE_OF_100,
+        ("expires", soon.as_str()),
+        ("last-modified", then.as_str()),
+        ("cdn-cache-control", "max-age=100"),
+        ("surrogate-control", "max-age=100"),
+        ("cache-tag", "a"),
+        ("surrogate-key", "a"),
+        ("access-control-allow-origin", "*"),
+    ];
+    on_entries(&VALID, &headers, &[("range", "bytes=4-")], plain, async |entry| {
+        let (answer, told) = (entry.get().await.0, &entry.told);
+        assert_eq!(answer.status.as_u16(), 416, "{told}");
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("expires", ""),
+            ("etag", ""),
+            ("last-modified", ""),
+            ("cdn-cache-control", ""),
+            ("surrogate-control", ""),
+            ("cache-tag", ""),
+            ("surrogate-key", ""),
+            ("access-control-allow-origin", "*"),
+            ("content-range", "bytes */4"),
+        ] {
+            assert_eq!(answer.header(name), value, "{name}: {told}");
+        }
+        // What is stored keeps them.
+        let whole = entry.origin.get(&[]).await;
+        assert!(whole.hit() && whole.header("expires") == soon, "{told}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn rfc_9110_13_1_5_if_range() {
     let (whole, part) = ((200, "body", ""), (206, "od", "bytes 1-2/4"));
     for (condition, expected) in [

@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use edgecask_tests::until;
 
 use super::{
-    ALL, Clock, KEPT, LIFE_OF_100, STALE, STATES, VALID, lines, on_entries, plain, prepare,
+    ALL, Clock, FRESH, KEPT, LIFE_OF_100, STALE, STATES, VALID, borrowed, lines, on_entries, plain,
+    prepare,
 };
 use crate::http_cache::origin::{Origin, options, response};
 
@@ -121,6 +122,30 @@ async fn rfc_5861_stale_if_error() {
         });
         prepare(&origin, &clock, STALE, &[]).await;
         assert_eq!(origin.get(&[]).await.text(), expected, "{control}, {status}");
+    }
+    // What is fresh needs a window too, where the client does not take it as it is. It stays for the others.
+    for (control, expected) in [
+        ("max-age=100", "new"),
+        ("max-age=100, must-revalidate", "new"),
+        ("max-age=100, must-revalidate, stale-if-error=1000", "new"),
+        ("max-age=100, stale-if-error=1000", "old"),
+    ] {
+        for asked in ["no-cache", "max-age=0", "max-age=5", "min-fresh=95"] {
+            for validator in [&[][..], &[("etag", "\"v1\"")]] {
+                let clock = Clock::new();
+                let first = lines(&[&[("cache-control", control)], validator].concat());
+                let origin = Origin::with(clock.on(options()), move |_, number| match number {
+                    1 => response(200, &borrowed(&first), "old"),
+                    _ => response(503, &[], "new"),
+                });
+                prepare(&origin, &clock, FRESH, &[]).await;
+                let told = format!("{control}, {asked}, {validator:?}");
+                let answer = origin.get(&[("cache-control", asked)]).await;
+                assert_eq!((answer.text(), origin.asked()), (expected, 2), "{told}");
+                let other = origin.get(&[]).await;
+                assert_eq!((other.text(), other.hit()), ("old", true), "{told}");
+            }
+        }
     }
     // Nothing is stored: the failure is the client's.
     let origin = Origin::new(|_, _| response(503, &[], "new"));

@@ -1,8 +1,9 @@
 //! How does a 304 change what is stored (RFC 9111, 3.2 and 4.3.4)?
 
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 
-use super::{Clock, LIFE_OF_100, borrowed, lines};
+use super::{Clock, LIFE_OF_100, STALE, borrowed, lines, prepare};
 use crate::http_cache::origin::{Answer, Origin, options, response};
 
 /// The application says 200 with these headers, and from then on 304 with those.
@@ -138,6 +139,56 @@ async fn rfc_9111_4_3_4_a_304_selects_what_it_updates() {
         }
         assert!(hit.hit(), "{told}");
     }
+}
+
+#[tokio::test]
+async fn what_a_304_does_not_select_goes() {
+    let ours = |head: &Parts| head.headers.get("if-none-match").is_some_and(|tag| tag == "\"v1\"");
+    // What the application says to the request that is sent again: none of it is stored.
+    for (again, vary) in
+        [(200, ""), (200, "x-a"), (404, ""), (503, ""), (304, "")].into_iter().chain([(200, "x-b")])
+    {
+        for method in ["GET", "HEAD"] {
+            let clock = Clock::new();
+            let origin = Origin::with(clock.on(options()), move |head, number| match number {
+                1 => {
+                    let vary = if vary.is_empty() { "x-unused" } else { vary };
+                    response(200, &[LIFE_OF_100, ("etag", "\"v1\""), ("vary", vary)], "old")
+                }
+                _ if ours(head) => response(304, &[("etag", "\"v2\"")], ""),
+                _ => response(again, &[("cache-control", "no-store"), ("etag", "\"v2\"")], ""),
+            });
+            prepare(&origin, &clock, STALE, &[]).await;
+            let told = format!("{again}, {vary}, {method}");
+            let condition = [("if-none-match", "\"v2\"")];
+            let condition = if again == 304 { &condition[..] } else { &[] };
+            let answer = origin.send(method, "/", condition).await;
+            assert_eq!((answer.status.as_u16(), origin.asked()), (again, 3), "{told}");
+            // Nothing is left to ask by, and nothing to hide a failure.
+            let control = [("cache-control", "stale-if-error=1000")];
+            let answer = origin.send("GET", "/", &[condition, &control].concat()).await;
+            assert_eq!((answer.status.as_u16(), origin.asked()), (again, 4), "{told}");
+            let passed_on = if again == 304 { "; fwd-status=304" } else { "" };
+            let expected = format!("edgecask; fwd=uri-miss{passed_on}");
+            assert_eq!(answer.header("cache-status"), expected, "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_replaced_by_a_body_that_is_too_large_goes() {
+    let clock = Clock::new();
+    let origin = Origin::with(clock.on(options().max_body(10)), |_, number| {
+        let tag = format!("\"v{number}\"");
+        response(200, &[LIFE_OF_100, ("etag", &tag)], "x".repeat(10 * number))
+    });
+    prepare(&origin, &clock, STALE, &[]).await;
+    // The client that has it is told so.
+    let answer = origin.get(&[("if-none-match", "\"v2\"")]).await;
+    assert_eq!((answer.status, answer.text()), (StatusCode::NOT_MODIFIED, ""));
+    assert_eq!(origin.last_seen().headers["if-none-match"], "\"v1\"");
+    assert_eq!(origin.get(&[]).await.text().len(), 30);
+    assert!(!origin.last_seen().headers.contains_key("if-none-match"));
 }
 
 #[tokio::test]

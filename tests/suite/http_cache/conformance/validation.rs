@@ -82,10 +82,51 @@ async fn rfc_9111_4_3_2_conditions_of_what_is_not_stored_are_not_judged() {
         assert_eq!((answer.status, answer.text()), (StatusCode::OK, "body"));
         assert_eq!(origin.last_seen().headers["if-none-match"], "*");
     }
+    // Also if its answer is stored, and where what is stored has no validator to ask by.
+    let (then, after) = (date(0), date(500));
+    for condition in [
+        ("if-none-match", "*"),
+        ("if-none-match", "\"v1\""),
+        ("if-modified-since", then.as_str()),
+        ("if-modified-since", after.as_str()),
+    ] {
+        for (state, headers) in [
+            (COLD, vec![LIFE_OF_100]),
+            (COLD, vec![LIFE_OF_100, ("etag", "\"v1\"")]),
+            (STALE, vec![LIFE_OF_100]),
+        ] {
+            let (clock, headers) = (Clock::new(), lines(&headers));
+            let told = format!("{}, {headers:?}, {condition:?}", STATES[state]);
+            let origin = Origin::with(clock.on(options()), move |_, _| {
+                response(200, &borrowed(&headers), "body")
+            });
+            prepare(&origin, &clock, state, &[]).await;
+            let answer = origin.get(&[condition]).await;
+            assert_eq!((answer.status, answer.text()), (StatusCode::OK, "body"), "{told}");
+            assert_eq!(origin.last_seen().headers[condition.0], condition.1, "{told}");
+            assert!(origin.get(&[]).await.hit(), "{told}");
+        }
+    }
     // And 304 is for who asked.
     let origin = plain(lines(&[LIFE_OF_100]), &Clock::new());
     assert_eq!(origin.get(&[("if-none-match", "\"v1\"")]).await.status, StatusCode::NOT_MODIFIED);
     assert_eq!(origin.get(&[]).await.text(), "body", "{}", STATES[COLD]);
+}
+
+#[tokio::test]
+async fn an_entity_tag_of_the_cache_is_compared_by_the_cache() {
+    let clock = Clock::new();
+    let origin = Origin::with(clock.on(options()), |_, number| {
+        response(200, &[LIFE_OF_100], if number < 4 { "body" } else { "another" })
+    });
+    let tag = origin.get(&[]).await.header("etag");
+    for (seconds, status) in [(0, 304), (200, 304), (200, 304), (200, 200)] {
+        clock.advance(seconds);
+        let answer = origin.get(&[("if-none-match", &tag)]).await;
+        assert_eq!(answer.status.as_u16(), status);
+        assert_eq!(answer.text(), if status == 304 { "" } else { "another" });
+    }
+    assert_eq!(origin.asked(), 4);
 }
 
 #[tokio::test]
