@@ -181,13 +181,12 @@ describe("edgecask/upstash", () => {
     const seen = [];
     const proxy = await startHttp((request, response) => {
       seen.push(request.headers["upstash-sync-token"]);
-      response.setHeader("upstash-sync-token", "of-the-server");
       return forward(request, response);
     });
     try {
       const [one, other] = [new Redis({ ...server, url: proxy.url }), new Redis({ ...server, url: proxy.url })];
       await one.set("k", "v");
-      assert.equal(one.readYourWritesSyncToken, "of-the-server");
+      assert.match(one.readYourWritesSyncToken, /^edgecask-\d+$/);
       other.readYourWritesSyncToken = "of-another";
       await other.get("k");
       assert.equal(seen.at(-1), "of-another");
