@@ -40,7 +40,7 @@ impl State<'_> {
         let mut ahead = 0;
         // Each look may find dead waiters alone, which it removes.
         for _ in 0..LOOKS {
-            let waiters = self.waiters.from_place(server, ahead)?;
+            let waiters = self.waiters.waiters_from(server, ahead)?;
             for waiter in &waiters {
                 if waiter == me {
                     return Ok(true);

@@ -102,7 +102,7 @@ impl Waiters<'_> {
     }
 
     /// Some of them, from this place of the queue on.
-    pub(super) fn from_place(&self, server: &mut Server, place: i64) -> Result<Vec<Bytes>> {
+    pub(super) fn waiters_from(&self, server: &mut Server, place: i64) -> Result<Vec<Bytes>> {
         server.members(self.queue, place, place + LOOK_AT - 1)
     }
 
@@ -118,7 +118,7 @@ impl Waiters<'_> {
         let mut free = kind == Kind::Free;
         // Each look may find dead waiters alone, which it removes.
         for _ in 0..LOOKS {
-            let (waiters, mut any_alive) = (self.from_place(server, 0)?, false);
+            let (waiters, mut any_alive) = (self.waiters_from(server, 0)?, false);
             for waiter in &waiters {
                 if self.lasts(server, waiter)? == 0 {
                     self.forget(server, waiter)?;
