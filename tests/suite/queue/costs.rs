@@ -70,7 +70,7 @@ async fn ends_that_come_during_a_request_share_the_next_one() {
             let barrier = Arc::clone(&barrier);
             async move {
                 barrier.wait().await;
-                if number % 10 == 0 { Err(Fatal::new("no").into()) } else { Ok(()) }
+                if number.is_multiple_of(10) { Err(Fatal::new("no").into()) } else { Ok(()) }
             }
         });
         count.taken();
