@@ -13,6 +13,7 @@ use async_graphql::{
     CacheControl, QueryPathSegment, Response, ServerError, ServerResult, ValidationResult, Value,
     Variables,
 };
+use edgecask::platform;
 use edgecask::{ErrorKind, Key};
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +113,10 @@ impl FieldExtension {
             result: None,
         };
         if let Some(plan) = self.plan(ctx, request, &info, &hints, &facts, is_root) {
-            return self.cached(ctx, request, &path, plan, &hints, facts, info, next).await;
+            return platform::boxed(|| {
+                self.cached(ctx, request, &path, plan, &hints, facts, info, next)
+            })
+            .await;
         }
         let result = next.run(ctx, info).await;
         if !request.loads.is_empty() {
@@ -188,10 +192,15 @@ impl FieldExtension {
         let mine = Mutex::new(Some((info, next)));
         // The result of the field, if it must not be stored.
         let given = Mutex::new(None);
-        let mut loaded = self.load(ctx, request, path, &plan, hints, &facts, &mine, &given).await;
+        let mut loaded =
+            platform::boxed(|| self.load(ctx, request, path, &plan, hints, &facts, &mine, &given))
+                .await;
         // Another request resolved the field, and learned its tags: now it can be stored.
         if plan.tags_key.is_some() && is_left_over(&loaded, &mine) {
-            loaded = self.load(ctx, request, path, &plan, hints, &facts, &mine, &given).await;
+            loaded = platform::boxed(|| {
+                self.load(ctx, request, path, &plan, hints, &facts, &mine, &given)
+            })
+            .await;
         }
         match (take(&given), loaded) {
             (Some((Ok(value), tags)), _) => {
@@ -275,7 +284,8 @@ impl FieldExtension {
                 }
             }
         };
-        cache.get_or_load(&plan.key, options, load).await
+        // In a box: fields are nested, and each takes some of the stack.
+        platform::boxed(|| cache.get_or_load(&plan.key, options, load)).await
     }
 
     async fn mutation_field(
@@ -422,7 +432,9 @@ impl Extension for FieldExtension {
     ) -> ServerResult<Option<Value>> {
         match self.request.get() {
             Some(request) => match request.document.operation() {
-                OperationType::Query => self.query_field(ctx, request, info, next).await,
+                OperationType::Query => {
+                    platform::boxed(|| self.query_field(ctx, request, info, next)).await
+                }
                 OperationType::Mutation if info.path_node.parent.is_none() => {
                     self.mutation_field(ctx, request, info, next).await
                 }

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use super::support::{Support, is_unknown_script};
 use crate::command::{Command, Script};
+use crate::platform;
 use crate::transport::Transport;
-use crate::{Error, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// Sends a client's commands. It holds the transport, and the features that the server was found to lack.
 #[derive(Debug, Clone)]
@@ -47,23 +48,26 @@ impl Sender {
         if !self.support.may_lack_key_locking(error) {
             return false;
         }
-        let nothing = Script::new("return 1").key_locking();
-        let Some(flagged) = nothing.flagged() else { return false };
-        let eval = flagged.eval_instead(&flagged.evalsha([""; 0], [""; 0]));
-        let knows = match self.send(&eval).await {
-            Ok(_) => true,
-            // An error without a reply of Redis may be an outage, which refuses every script.
-            Err(error) if self.support.may_lack_key_locking(&error) => {
-                let plain = nothing.eval_instead(&nothing.evalsha([""; 0], [""; 0]));
-                if error.kind() == crate::ErrorKind::Http && self.send(&plain).await.is_err() {
-                    return false;
-                }
-                false
-            }
-            Err(_) => return false,
-        };
+        // In a box, because it is rare: the futures of all callers are smaller.
+        let Some(knows) = platform::send(|| self.knows_key_locking()).await else { return false };
         self.support.set_key_locking(knows);
         !knows
+    }
+
+    /// Asks the server whether it knows the flag, by a script that does nothing; `None` if no answer tells.
+    async fn knows_key_locking(&self) -> Option<bool> {
+        let nothing = Script::new("return 1").key_locking();
+        let evalsha = nothing.evalsha([""; 0], [""; 0]);
+        let Err(error) = self.send(&nothing.flagged()?.eval_instead(&evalsha)).await else {
+            return Some(true);
+        };
+        if !self.support.may_lack_key_locking(&error) {
+            return None;
+        }
+        // An error without a reply of Redis may be an outage, in which the plain script fails, too.
+        let is_reply = error.kind() == ErrorKind::Server;
+        let is_refused = is_reply || self.send(&nothing.eval_instead(&evalsha)).await.is_ok();
+        is_refused.then_some(false)
     }
 
     async fn run(&self, script: &Script, evalsha: &Command) -> Result<Value> {

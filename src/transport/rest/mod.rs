@@ -309,6 +309,12 @@ impl RestTransport {
                     known.record(Feature::Base64, speaks);
                     speaks
                 }
+                // A reply that is cut off is in no format.
+                None if serde_json::from_slice::<serde::de::IgnoredAny>(&response.body)
+                    .is_err() =>
+                {
+                    true
+                }
                 None => {
                     let why =
                         "the reply may be in base64 or not: the request that asks for it failed";
